@@ -1,0 +1,1 @@
+"""Answers: finding them in text and deciding whether two are equal."""

@@ -1,0 +1,1 @@
+"""Comparing strategies: plan, statistics, report, plots."""

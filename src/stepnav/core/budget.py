@@ -1,0 +1,119 @@
+"""What a search may spend and what it has spent.
+
+Policy and reward are counted apart. A budget limits generated policy tokens, newly encoded reward
+tokens, calls and seconds; prompt tokens are counted too, and stand in the FLOPs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+from stepnav.core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Amounts spent; usages add up.
+
+    Attributes:
+      policy_calls: sampled sequences (a request for n samples is n calls).
+      policy_prompt_tokens: prompt and prefix tokens of those calls, cached ones included.
+      policy_cached_tokens: the part of them that was not encoded again.
+      policy_tokens: generated tokens, those of discarded and failed work included.
+      failed_tokens: the part of `policy_tokens` that was lost with failed requests.
+      reward_calls: scored trajectories.
+      reward_tokens: tokens that the reward model really processed.
+      reward_cached_tokens: tokens of the scored trajectories that it did not process again.
+      seconds: wall-clock seconds; for one request, from hand-over to answer.
+      flops: 2 x parameters x processed tokens, both models; None if a model's size is unknown.
+    """
+
+    policy_calls: int = 0
+    policy_prompt_tokens: int = 0
+    policy_cached_tokens: int = 0
+    policy_tokens: int = 0
+    failed_tokens: int = 0
+    reward_calls: int = 0
+    reward_tokens: int = 0
+    reward_cached_tokens: int = 0
+    seconds: float = 0.0
+    flops: float | None = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        """Return the sum; unknown FLOPs stay unknown."""
+        flops = None if self.flops is None or other.flops is None else self.flops + other.flops
+        return Usage(
+            self.policy_calls + other.policy_calls,
+            self.policy_prompt_tokens + other.policy_prompt_tokens,
+            self.policy_cached_tokens + other.policy_cached_tokens,
+            self.policy_tokens + other.policy_tokens,
+            self.failed_tokens + other.failed_tokens,
+            self.reward_calls + other.reward_calls,
+            self.reward_tokens + other.reward_tokens,
+            self.reward_cached_tokens + other.reward_cached_tokens,
+            self.seconds + other.seconds,
+            flops,
+        )
+
+    @property
+    def calls(self) -> int:
+        """Policy and reward calls together."""
+        return self.policy_calls + self.reward_calls
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits set before a search; None is unlimited.
+
+    Attributes:
+      policy_tokens: generated policy tokens.
+      reward_tokens: tokens processed by the reward model.
+      calls: policy and reward calls together.
+      seconds: wall-clock seconds from the search's first request.
+    """
+
+    policy_tokens: int | None = None
+    reward_tokens: int | None = None
+    calls: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if value is not None and value < 0:
+                raise ConfigError(
+                    f"budget {limit.name} must not be negative (got {value}); "
+                    "leave it out for no limit"
+                )
+
+
+@dataclass(slots=True)
+class Ledger:
+    """One search's budget and what it has spent so far."""
+
+    budget: Budget
+    spent: Usage = field(default_factory=Usage)
+
+    def charge(self, usage: Usage) -> None:
+        """Add what a request has cost."""
+        self.spent = self.spent + usage
+
+    def policy_tokens_left(self, reserve_tokens: int = 0) -> int | None:
+        """Return how many policy tokens may still be generated; None is unlimited."""
+        if self.budget.policy_tokens is None:
+            return None
+        return max(0, self.budget.policy_tokens - self.spent.policy_tokens - reserve_tokens)
+
+    def lacks(self, *, calls: int, reward_tokens: int, elapsed_s: float) -> str | None:
+        """Return the first resource that such a request would overspend, None if all suffice."""
+        budget, spent = self.budget, self.spent
+        if budget.calls is not None and spent.calls + calls > budget.calls:
+            return "calls"
+        if (
+            budget.reward_tokens is not None
+            and spent.reward_tokens + reward_tokens > budget.reward_tokens
+        ):
+            return "reward_tokens"
+        if budget.seconds is not None and elapsed_s >= budget.seconds:
+            return "seconds"
+        return None

@@ -1,0 +1,98 @@
+"""Every error that stepnav raises on purpose.
+
+    StepnavError
+    ├── ConfigError          a wrong option, file or combination; the user can fix it
+    ├── BackendError         a model backend did not answer one request
+    │   ├── BackendTimeout   it took too long
+    │   ├── RateLimited      it asked us to slow down
+    │   ├── BadResponse      it answered something that we cannot use
+    │   └── BackendDown      it cannot be reached at all; the whole run stops
+    ├── SandboxError         untrusted code could not be run safely
+    ├── DataError            a data file is missing, broken or from somewhere else
+    └── JournalError         a journal is broken, full or belongs to another run
+
+Wrong arguments to a function stay plain `ValueError` or `TypeError`.
+"""
+
+from __future__ import annotations
+
+QUOTE_CHARACTERS = 200
+"""Model or server text quoted in a message is cut at this length."""
+
+
+class StepnavError(Exception):
+    """Base of all errors that stepnav raises on purpose; its text is one clear line."""
+
+
+class ConfigError(StepnavError):
+    """A wrong option, file or combination of them."""
+
+
+class BackendError(StepnavError):
+    """A model backend did not answer one request.
+
+    Args:
+      message: what happened, what was expected, what to do; one line.
+      retryable: whether the same request may succeed later.
+      provider: name of the backend, for instance "openai".
+      status_code: HTTP status, if there was one.
+      failed_tokens: tokens generated for the request and lost with it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retryable: bool = False,
+        provider: str | None = None,
+        status_code: int | None = None,
+        failed_tokens: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.provider = provider
+        self.status_code = status_code
+        self.failed_tokens = failed_tokens
+
+
+class BackendTimeout(BackendError):
+    """The backend took longer than the time limit of one request."""
+
+
+class RateLimited(BackendError):
+    """The backend asked for fewer requests."""
+
+
+class BadResponse(BackendError):
+    """The backend's answer cannot be used."""
+
+
+class BackendDown(BackendError):
+    """The backend cannot be reached; no later request would fare better."""
+
+
+class SandboxError(StepnavError):
+    """Untrusted code could not be run safely."""
+
+
+class DataError(StepnavError):
+    """A data file is missing, broken, or not of the expected kind."""
+
+
+class JournalError(StepnavError):
+    """A journal cannot be written, cannot be read, or belongs to another run."""
+
+
+def quote(text: str) -> str:
+    """Return foreign text as one quoted line, cut at `QUOTE_CHARACTERS`."""
+    if len(text) > QUOTE_CHARACTERS:
+        text = text[:QUOTE_CHARACTERS] + "..."
+    return repr(text)
+
+
+def nearest(name: str, allowed: list[str]) -> str:
+    """Return `" (did you mean 'x'?)"` for the closest allowed name, or an empty string."""
+    import difflib
+
+    close = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""

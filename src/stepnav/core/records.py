@@ -1,0 +1,118 @@
+"""The records that pass between strategies, driver and backends.
+
+All are frozen: a trajectory that a strategy holds never changes under it. Text of the reference
+answer stands in `Problem` only, and no backend that proposes is shown it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Rating = Literal[-1, 0, 1]
+"""PRM800K's classes: negative, neutral, positive (Lightman et al. 2023, section 2.4)."""
+
+Finish = Literal["step", "end", "length"]
+"""Why a step ended: at the step boundary, with the whole solution, or cut at a token limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One task to solve.
+
+    Attributes:
+      id: unique within its task and stable between runs, for instance "gsm8k-test-17".
+      question: the text that the policy sees, before any prompt template.
+      answer: reference answer in the task's canonical form; None where there is none.
+      metadata: what the task's grader needs besides; JSON values only.
+    """
+
+    id: str
+    question: str
+    answer: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The smallest unit that is proposed and scored.
+
+    Attributes:
+      text: the step's text, its separator included where the policy wrote one.
+      finish: why it ended; only "end" finishes a solution.
+      num_tokens: policy tokens that it cost, stop tokens included; 0 for a step nobody generated.
+      token_ids: the policy's own tokens of `text`, if the policy tells them; lets a child reuse
+        its parent's cache although text alone may be tokenised in several ways.
+      logprob: sum of the tokens' log-probabilities under the policy at temperature 1, if known.
+    """
+
+    text: str
+    finish: Finish = "step"
+    num_tokens: int = 0
+    token_ids: tuple[int, ...] | None = None
+    logprob: float | None = None
+
+    @property
+    def key(self) -> str:
+        """The text by which two sibling steps are the same: outer white space is ignored."""
+        return self.text.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """An ordered list of steps for one problem; a prefix when it is not finished."""
+
+    problem: Problem
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The steps' text joined, without the question."""
+        return "".join(step.text for step in self.steps)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last step ended the solution."""
+        return bool(self.steps) and self.steps[-1].finish == "end"
+
+    def extend(self, *steps: Step) -> Trajectory:
+        """Return the trajectory with further steps at its end."""
+        return Trajectory(self.problem, self.steps + steps)
+
+
+@dataclass(frozen=True, slots=True)
+class StepScore:
+    """A reward model's belief about one step, given the problem and the steps before it.
+
+    Attributes:
+      negative_prob, neutral_prob, positive_prob: probabilities of the ratings -1, 0 and +1, in
+        [0, 1], summing to 1; `neutral_prob` is 0 for binary models.
+    """
+
+    negative_prob: float
+    neutral_prob: float
+    positive_prob: float
+
+    def __post_init__(self) -> None:
+        total = self.negative_prob + self.neutral_prob + self.positive_prob
+        if not (0.999 < total < 1.001):  # also catches NaN
+            raise ValueError(f"step probabilities must sum to 1 (got {total}: {self!r})")
+
+    @property
+    def rating(self) -> Rating:
+        """The likeliest rating; on a tie the lower one, so that doubt rejects."""
+        best = max(self.negative_prob, self.neutral_prob, self.positive_prob)
+        if self.negative_prob == best:
+            return -1
+        return 0 if self.neutral_prob == best else 1
+
+    @property
+    def value(self) -> float:
+        """P(step is not wrong): neutral counts as right, as in Lightman et al. 2023, appendix F."""
+        return self.positive_prob + self.neutral_prob
+
+    @classmethod
+    def from_rating(cls, rating: Rating) -> StepScore:
+        """Return the score that is sure of `rating`."""
+        return cls(float(rating == -1), float(rating == 0), float(rating == 1))

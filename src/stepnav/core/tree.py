@@ -1,0 +1,145 @@
+"""The search tree: every step that was proposed, what it scored and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stepnav.core.records import Problem, Step, StepScore, Trajectory
+
+ROOT_INDEX = 0
+NO_PARENT = -1
+
+Status = Literal["open", "accepted", "neutral", "dead", "chosen"]
+"""What became of a node.
+
+open: proposed, not decided; accepted: the search went on from it; neutral: kept as a candidate;
+dead: rejected or exhausted, never entered again; chosen: on the path that the search returned.
+"""
+
+
+@dataclass(slots=True)
+class Node:
+    """One step in the tree.
+
+    Attributes:
+      index: position in `Tree.nodes`; the root, which has no step, is `ROOT_INDEX`.
+      parent: index of the parent; `NO_PARENT` for the root.
+      trajectory: the steps from the root to here.
+      score: the reward model's score, None if it was not asked.
+      status: what became of it.
+      duplicates: how many further proposals under the same parent had the same text.
+      value: what the strategy thinks of the node, if it computes such a number.
+      children: indices, in order of proposal.
+    """
+
+    index: int
+    parent: int
+    trajectory: Trajectory
+    score: StepScore | None = None
+    status: Status = "open"
+    duplicates: int = 0
+    value: float | None = None
+    children: list[int] = field(default_factory=list)
+
+    @property
+    def step(self) -> Step:
+        """The node's own step; the root has none and raises IndexError."""
+        return self.trajectory.steps[-1]
+
+    @property
+    def depth(self) -> int:
+        """Number of steps from the root."""
+        return len(self.trajectory.steps)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the step ends the solution."""
+        return self.trajectory.is_finished
+
+
+class Tree:
+    """A tree of steps that only grows; strategies add nodes and set what became of them.
+
+    Args:
+      problem: what is being solved.
+      on_change: called with each node that is added or marked; lets a viewer follow.
+    """
+
+    def __init__(self, problem: Problem, on_change: Callable[[Node], None] | None = None) -> None:
+        self.problem = problem
+        self.nodes: list[Node] = [Node(ROOT_INDEX, NO_PARENT, Trajectory(problem))]
+        self._on_change = on_change
+        self._child_of: dict[tuple[int, str], int] = {}
+
+    @property
+    def root(self) -> Node:
+        """The node without a step."""
+        return self.nodes[ROOT_INDEX]
+
+    def add(self, parent: Node, step: Step, score: StepScore | None = None) -> Node:
+        """Return a new child; a sibling with the same text may exist (see `find_child`)."""
+        node = Node(len(self.nodes), parent.index, parent.trajectory.extend(step), score)
+        self.nodes.append(node)
+        parent.children.append(node.index)
+        self._child_of.setdefault((parent.index, step.key), node.index)
+        self._notify(node)
+        return node
+
+    def find_child(self, parent: Node, step: Step) -> Node | None:
+        """Return the first child of `parent` with the same text as `step`, None if there is none."""
+        index = self._child_of.get((parent.index, step.key))
+        return None if index is None else self.nodes[index]
+
+    def add_trajectory(
+        self, trajectory: Trajectory, scores: Sequence[StepScore] | None = None
+    ) -> Node:
+        """Add the trajectory's steps below the root, sharing nodes with equal prefixes.
+
+        Args:
+          trajectory: at least one step.
+          scores: one per step; None if they were not scored.
+        Returns:
+          The node of the last step.
+        """
+        node = self.root
+        for position, step in enumerate(trajectory.steps):
+            known = self.find_child(node, step)
+            if known is None or known.step.finish != step.finish:
+                known = self.add(node, step)
+            elif position == len(trajectory.steps) - 1:
+                known.duplicates += 1
+            if scores is not None:
+                known.score = scores[position]
+            node = known
+            self._notify(node)
+        return node
+
+    def mark(self, node: Node, status: Status) -> None:
+        """Set what became of a node."""
+        node.status = status
+        self._notify(node)
+
+    def mark_path(self, node: Node, status: Status) -> None:
+        """Set what became of a node and of all nodes above it, the root left out."""
+        for member in self.path(node):
+            self.mark(member, status)
+
+    def parent(self, node: Node) -> Node:
+        """Return the node above; the root raises ValueError."""
+        if node.parent == NO_PARENT:
+            raise ValueError("the root has no parent")
+        return self.nodes[node.parent]
+
+    def path(self, node: Node) -> list[Node]:
+        """Return the nodes from below the root down to `node`."""
+        path: list[Node] = []
+        while node.parent != NO_PARENT:
+            path.append(node)
+            node = self.nodes[node.parent]
+        return path[::-1]
+
+    def _notify(self, node: Node) -> None:
+        if self._on_change is not None:
+            self._on_change(node)

@@ -1,0 +1,85 @@
+"""How a problem and its steps become the tokens of a process reward model.
+
+Training and scoring tokenise through this one file, and its settings are saved beside the weights
+(`stepnav_prm.json`), so that a model is never asked in another format than it was trained in.
+A rating is read at the last token of each step's separator.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.errors import ConfigError
+
+FILE_NAME = "stepnav_prm.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StepFormat:
+    """The token format of a PRM.
+
+    Attributes:
+      separator: text after each step; at least one token of its own.
+      prompt_template: how the question is shown; holds "{question}".
+      labels: rating that each output class stands for, in class order.
+      add_bos: whether the tokeniser's BOS token comes first, if it has one.
+    """
+
+    separator: str = "\n"
+    prompt_template: str = "{question}\n"
+    labels: tuple[int, ...] = (-1, 0, 1)
+    add_bos: bool = True
+
+    def step_text(self, step: str) -> str:
+        """Return the step as it is scored: without the policy's own separator, with ours."""
+        return step.strip() + self.separator
+
+    def encode_prompt(self, tokenizer: Any, question: str) -> list[int]:
+        """Return the tokens before the first step."""
+        text = self.prompt_template.replace("{question}", question)
+        ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+        if self.add_bos and tokenizer.bos_token_id is not None:
+            ids.insert(0, tokenizer.bos_token_id)
+        return ids
+
+    def encode_step(self, tokenizer: Any, step: str) -> list[int]:
+        """Return one step's tokens; steps are tokenised one by one, so a prefix never changes."""
+        return tokenizer.encode(self.step_text(step), add_special_tokens=False)  # type: ignore[no-any-return]
+
+    def encode(
+        self, tokenizer: Any, question: str, steps: Sequence[str]
+    ) -> tuple[list[int], list[int]]:
+        """Return all tokens and, for each step, the position at which its rating is read."""
+        ids = self.encode_prompt(tokenizer, question)
+        ends: list[int] = []
+        for step in steps:
+            ids.extend(self.encode_step(tokenizer, step))
+            ends.append(len(ids) - 1)
+        return ids, ends
+
+    def save(self, folder: Path) -> None:
+        """Write the settings beside a model's weights."""
+        (folder / FILE_NAME).write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> StepFormat:
+        """Read the settings saved beside a model's weights.
+
+        Raises:
+          ConfigError: the file is missing or is not such a file.
+        """
+        path = folder / FILE_NAME
+        try:
+            fields = json.loads(path.read_text())
+            return cls(**{**fields, "labels": tuple(fields["labels"])})
+        except FileNotFoundError:
+            raise ConfigError(
+                f"{folder} has no {FILE_NAME}, so its step separator and labels are unknown; "
+                "it must stand beside the weights of a process reward model"
+            ) from None
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ConfigError(f"{path} is not a valid step format ({error})") from None

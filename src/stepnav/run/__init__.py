@@ -1,0 +1,1 @@
+"""Running searches: the driver, the journal and replay."""

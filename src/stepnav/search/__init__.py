@@ -1,0 +1,1 @@
+"""Search strategies, one per file; each is a generator that never touches a model."""

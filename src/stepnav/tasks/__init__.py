@@ -1,0 +1,1 @@
+"""Benchmarks, one per file: load, prompt, split, grade."""

@@ -1,0 +1,1 @@
+"""Search trees for people to look at."""
