@@ -22,11 +22,18 @@ class Answer:
     Attributes:
       items: for `Propose` n steps, for `Complete` n trajectories (each beginning with the prefix),
         for `Score` one `StepScore` per step of the trajectory; order as asked.
-      usage: what this request cost; `seconds` may stay 0, the driver measures it.
+      usage: what this request cost the backend; `seconds` may stay 0, the driver measures it.
+      prefix_tokens: tokens of the prompt, then of the prompt and one step, then of the prompt and
+        two steps and so on, to the end of the request's own trajectory; None if the backend does
+        not know. With it the driver charges a search the same whatever other searches, evictions
+        or restarts did to a shared cache (`run/accounting.py`).
+      flops_per_token: 2 x the model's parameters; given with `prefix_tokens` if known.
     """
 
     items: tuple[Any, ...]
     usage: Usage
+    prefix_tokens: tuple[int, ...] | None = None
+    flops_per_token: int | None = None
 
 
 class Backend(Protocol):

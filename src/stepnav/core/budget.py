@@ -37,7 +37,7 @@ class Usage:
     reward_tokens: int = 0
     reward_cached_tokens: int = 0
     seconds: float = 0.0
-    flops: float | None = 0.0
+    flops: int | None = 0
 
     def __add__(self, other: Usage) -> Usage:
         """Return the sum; unknown FLOPs stay unknown."""

@@ -10,11 +10,14 @@ from stepnav.core.budget import Usage
 from stepnav.core.records import Trajectory
 from stepnav.core.tree import Tree
 
-StopReason = Literal["accepted", "finished", "exhausted", "iterations", "depth", "budget", "failed"]
+StopReason = Literal[
+    "accepted", "finished", "exhausted", "iterations", "length", "budget", "failed"
+]
 """Why a search stopped.
 
 accepted: the reward model accepted a finished solution (hgs); finished: the strategy did all it set
-out to do; exhausted: no live node is left; iterations, depth: the strategy's own limit;
+out to do; exhausted: no live node is left; iterations: the strategy's own limit on tries; length: its
+limit on steps or on the tokens of one solution;
 budget: the budget is spent; failed: the backend gave up on one of its requests.
 """
 
@@ -48,7 +51,6 @@ class SearchResult:
       problem_id: the problem's id.
       seed: the seed from which all request seeds were derived.
       answer: the final answer in canonical form; None if the search found none.
-      text: the chosen trajectory's text; None if the search found none.
       outcome: what the strategy returned.
       tree: every step that was proposed.
       usage: all that was charged, discarded and failed work included.

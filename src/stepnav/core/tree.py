@@ -71,7 +71,7 @@ class Tree:
         self.problem = problem
         self.nodes: list[Node] = [Node(ROOT_INDEX, NO_PARENT, Trajectory(problem))]
         self._on_change = on_change
-        self._child_of: dict[tuple[int, str], int] = {}
+        self._child_of: dict[tuple[int, str, str], int] = {}
 
     @property
     def root(self) -> Node:
@@ -83,38 +83,45 @@ class Tree:
         node = Node(len(self.nodes), parent.index, parent.trajectory.extend(step), score)
         self.nodes.append(node)
         parent.children.append(node.index)
-        self._child_of.setdefault((parent.index, step.key), node.index)
+        self._child_of.setdefault((parent.index, step.key, step.finish), node.index)
         self._notify(node)
         return node
 
     def find_child(self, parent: Node, step: Step) -> Node | None:
-        """Return the first child of `parent` with the same text as `step`, None if there is none."""
-        index = self._child_of.get((parent.index, step.key))
+        """Return the first child of `parent` with the text and finish of `step`, or None."""
+        index = self._child_of.get((parent.index, step.key, step.finish))
         return None if index is None else self.nodes[index]
 
-    def add_trajectory(
-        self, trajectory: Trajectory, scores: Sequence[StepScore] | None = None
-    ) -> Node:
-        """Add the trajectory's steps below the root, sharing nodes with equal prefixes.
+    def add_trajectory(self, trajectory: Trajectory, *, is_new: bool = True) -> Node:
+        """Return the node of the trajectory's last step, adding those steps that are not there.
+
+        Equal prefixes share their nodes.
 
         Args:
           trajectory: at least one step.
-          scores: one per step; None if they were not scored.
-        Returns:
-          The node of the last step.
+          is_new: whether it was just proposed; if it then is in the tree already, it is a duplicate.
         """
-        node = self.root
-        for position, step in enumerate(trajectory.steps):
+        node, has_grown = self.root, False
+        for step in trajectory.steps:
             known = self.find_child(node, step)
-            if known is None or known.step.finish != step.finish:
-                known = self.add(node, step)
-            elif position == len(trajectory.steps) - 1:
-                known.duplicates += 1
-            if scores is not None:
-                known.score = scores[position]
+            if known is None:
+                known, has_grown = self.add(node, step), True
             node = known
+        if is_new and not has_grown:
+            node.duplicates += 1
             self._notify(node)
         return node
+
+    def add_scores(self, trajectory: Trajectory, scores: Sequence[StepScore]) -> None:
+        """Set the scores of all steps of a trajectory that is in the tree."""
+        node = self.root
+        for step, score in zip(trajectory.steps, scores):
+            child = self.find_child(node, step)
+            assert child is not None, "a scored trajectory is not in the tree"
+            if child.score != score:
+                child.score = score
+                self._notify(child)
+            node = child
 
     def mark(self, node: Node, status: Status) -> None:
         """Set what became of a node."""

@@ -1,0 +1,158 @@
+"""Records to plain JSON values and back.
+
+The journal, the golden trees of the tests and the tree viewer all use this one schema. Floats
+survive exactly (`repr` round trip), so that a replayed run equals the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from stepnav.core.backend import Answer
+from stepnav.core.budget import Usage
+from stepnav.core.outcome import Outcome, SearchResult
+from stepnav.core.records import Problem, Step, StepScore, Trajectory
+from stepnav.core.requests import Complete, Propose, Request
+from stepnav.core.tree import NO_PARENT, Tree
+
+USAGE_FIELDS = tuple(field.name for field in fields(Usage))
+
+
+def encode_step(step: Step) -> list[Any]:
+    """Return `[text, finish, num_tokens, token_ids, logprob]`."""
+    return [step.text, step.finish, step.num_tokens, step.token_ids, step.logprob]
+
+
+def decode_step(value: list[Any]) -> Step:
+    """Return the step of `encode_step`."""
+    text, finish, num_tokens, token_ids, logprob = value
+    ids = None if token_ids is None else tuple(token_ids)
+    return Step(text, finish, num_tokens, ids, logprob)
+
+
+def encode_score(score: StepScore) -> list[float]:
+    """Return `[negative_prob, neutral_prob, positive_prob]`."""
+    return [score.negative_prob, score.neutral_prob, score.positive_prob]
+
+
+def encode_usage(usage: Usage) -> list[Any]:
+    """Return the amounts in the order of `USAGE_FIELDS`."""
+    return [getattr(usage, name) for name in USAGE_FIELDS]
+
+
+def encode_answer(request: Request, answer: Answer) -> list[Any]:
+    """Return the answer's fields in order; of trajectories only what follows the prefix."""
+    items: list[Any]
+    if isinstance(request, Propose):
+        items = [encode_step(step) for step in answer.items]
+    elif isinstance(request, Complete):
+        known = len(request.prefix.steps)
+        items = [[encode_step(step) for step in item.steps[known:]] for item in answer.items]
+    else:
+        items = [encode_score(score) for score in answer.items]
+    return [items, encode_usage(answer.usage), answer.prefix_tokens, answer.flops_per_token]
+
+
+def decode_answer(request: Request, value: list[Any]) -> Answer:
+    """Return the answer of `encode_answer` to the same request."""
+    items, usage, prefix_tokens, flops_per_token = value
+    decoded: tuple[Any, ...]
+    if isinstance(request, Propose):
+        decoded = tuple(decode_step(item) for item in items)
+    elif isinstance(request, Complete):
+        decoded = tuple(request.prefix.extend(*map(decode_step, item)) for item in items)
+    else:
+        decoded = tuple(StepScore(*item) for item in items)
+    known = None if prefix_tokens is None else tuple(prefix_tokens)
+    return Answer(decoded, Usage(*usage), known, flops_per_token)
+
+
+def encode_tree(tree: Tree) -> dict[str, Any]:
+    """Return the tree as `{"problem": ..., "nodes": [...]}`, the root left out of the nodes."""
+    problem = tree.problem
+    return {
+        "problem": {
+            "id": problem.id,
+            "question": problem.question,
+            "answer": problem.answer,
+            "metadata": dict(problem.metadata),
+        },
+        "nodes": [
+            {
+                "index": node.index,
+                "parent": node.parent,
+                "text": node.step.text,
+                "finish": node.step.finish,
+                "num_tokens": node.step.num_tokens,
+                "logprob": node.step.logprob,
+                "score": None if node.score is None else encode_score(node.score),
+                "status": node.status,
+                "duplicates": node.duplicates,
+                "value": node.value,
+            }
+            for node in tree.nodes
+            if node.parent != NO_PARENT
+        ],
+    }
+
+
+def decode_tree(value: Mapping[str, Any]) -> Tree:
+    """Return the tree of `encode_tree`; the policy's token ids are not kept in it."""
+    tree = Tree(Problem(**value["problem"]))
+    for item in value["nodes"]:
+        step = Step(item["text"], item["finish"], item["num_tokens"], None, item["logprob"])
+        score = None if item["score"] is None else StepScore(*item["score"])
+        node = tree.add(tree.nodes[item["parent"]], step, score)
+        node.status = item["status"]
+        node.duplicates = item["duplicates"]
+        node.value = item["value"]
+    return tree
+
+
+def encode_result(result: SearchResult) -> dict[str, Any]:
+    """Return a finished search as plain JSON values."""
+    outcome = result.outcome
+    trajectory = outcome.trajectory
+    return {
+        "search_id": result.search_id,
+        "strategy": result.strategy,
+        "options": dict(result.options),
+        "problem_id": result.problem_id,
+        "seed": result.seed,
+        "answer": result.answer,
+        "stop_reason": outcome.stop_reason,
+        "steps": None if trajectory is None else [encode_step(s) for s in trajectory.steps],
+        "voted": outcome.answer,
+        "counts": dict(outcome.counts),
+        "votes": dict(outcome.votes),
+        "tree": encode_tree(result.tree),
+        "usage": dict(zip(USAGE_FIELDS, encode_usage(result.usage))),
+        "requests": result.requests,
+        "error": result.error,
+    }
+
+
+def decode_result(value: Mapping[str, Any]) -> SearchResult:
+    """Return the finished search of `encode_result`."""
+    tree = decode_tree(value["tree"])
+    trajectory = None
+    if value["steps"] is not None:
+        trajectory = Trajectory(tree.problem, tuple(map(decode_step, value["steps"])))
+    outcome = Outcome(
+        trajectory, value["stop_reason"], value["voted"], value["counts"], value["votes"]
+    )
+    return SearchResult(
+        search_id=value["search_id"],
+        strategy=value["strategy"],
+        options=value["options"],
+        problem_id=value["problem_id"],
+        seed=value["seed"],
+        answer=value["answer"],
+        outcome=outcome,
+        tree=tree,
+        usage=Usage(**value["usage"]),
+        requests=value["requests"],
+        error=value["error"],
+    )

@@ -1,0 +1,120 @@
+"""A policy that plays from a script: the public fake for tests, examples and golden trees."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from stepnav.core.backend import Answer
+from stepnav.core.budget import Usage
+from stepnav.core.errors import BackendError
+from stepnav.core.records import Step, Trajectory
+from stepnav.core.requests import Complete, PolicyRequest, Propose, Request
+from stepnav.core.seeds import derive_seed
+
+MAX_STEPS = 64
+
+
+class ScriptedPolicy:
+    """Answers requests from a function or a table; one token per word.
+
+    Args:
+      next_step: returns the text of the next step, given the prefix, a seed and a temperature. A
+        text that ends with a newline is a step; any other one ends the solution.
+      max_tokens: limit of a request that sets none.
+
+    Example:
+      >>> policy = ScriptedPolicy.from_table({"": ["1 + 1 = 2\\n"], "1 + 1 = 2\\n": ["#### 2"]})
+    """
+
+    def __init__(
+        self, next_step: Callable[[Trajectory, int, float], str], *, max_tokens: int = 1000
+    ) -> None:
+        self._next_step = next_step
+        self._max_tokens = max_tokens
+        self._waiting: deque[tuple[int, PolicyRequest]] = deque()
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Sequence[str]]) -> ScriptedPolicy:
+        """Return a policy that draws evenly from the steps listed for a prefix's text.
+
+        At temperature 0 it takes the first. A prefix that is not listed ends with "#### ?".
+        """
+
+        def next_step(prefix: Trajectory, seed: int, temperature: float) -> str:
+            steps = table.get(prefix.text, ("#### ?",))
+            return steps[0 if temperature == 0 else derive_seed(seed) % len(steps)]
+
+        return cls(next_step)
+
+    def submit(self, ticket: int, request: Request) -> None:
+        """Take a request."""
+        if not isinstance(request, (Propose, Complete)):
+            raise TypeError(f"a policy cannot answer {type(request).__name__}")
+        self._waiting.append((ticket, request))
+
+    def poll(self, timeout_s: float) -> list[tuple[int, Answer | BackendError]]:
+        """Answer everything that waits."""
+        answers: list[tuple[int, Answer | BackendError]] = []
+        while self._waiting:
+            ticket, request = self._waiting.popleft()
+            answers.append((ticket, self._answer(request)))
+        return answers
+
+    def cancel(self, ticket: int) -> None:
+        """Forget a request."""
+        self._waiting = deque(item for item in self._waiting if item[0] != ticket)
+
+    def token_bound(self, request: Request) -> int:
+        """Return the most tokens that the request may generate."""
+        assert isinstance(request, (Propose, Complete)), "a policy bounds policy requests only"
+        return request.n * (request.max_tokens or self._max_tokens)
+
+    def close(self) -> None:
+        """Forget all requests."""
+        self._waiting.clear()
+
+    def _answer(self, request: PolicyRequest) -> Answer:
+        totals = [_num_words(request.prefix.problem.question)]
+        for step in request.prefix.steps:
+            totals.append(totals[-1] + _num_words(step.text))
+        items = tuple(self._sample(request, index) for index in range(request.n))
+        known = len(request.prefix.steps)
+        generated = sum(
+            step.num_tokens
+            for item in items
+            for step in (item.steps[known:] if isinstance(item, Trajectory) else (item,))
+        )
+        usage = Usage(
+            policy_calls=request.n,
+            policy_prompt_tokens=request.n * totals[-1],
+            policy_tokens=generated,
+            flops=None,
+        )
+        return Answer(items, usage, tuple(totals))
+
+    def _sample(self, request: PolicyRequest, index: int) -> Step | Trajectory:
+        prefix = request.prefix
+        left = self._max_tokens if request.max_tokens is None else request.max_tokens
+        assert request.seed is not None, "the driver gives each policy request a seed"
+        seed = derive_seed(request.seed, index)
+        if isinstance(request, Propose):
+            return self._step(prefix, seed, request.temperature, left)
+        for number in range(MAX_STEPS):
+            step = self._step(prefix, derive_seed(seed, number), request.temperature, left)
+            prefix = prefix.extend(step)
+            left -= step.num_tokens
+            if step.finish != "step" or left <= 0:
+                break
+        return prefix
+
+    def _step(self, prefix: Trajectory, seed: int, temperature: float, left: int) -> Step:
+        text = self._next_step(prefix, seed, temperature)
+        if _num_words(text) > left:
+            cut = " ".join(text.split()[:left])
+            return Step(cut, "length", left)
+        return Step(text, "step" if text.endswith("\n") else "end", _num_words(text))
+
+
+def _num_words(text: str) -> int:
+    return max(1, len(text.split()))

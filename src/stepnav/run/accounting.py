@@ -1,0 +1,102 @@
+"""What a search is charged for a request.
+
+A backend tells what a request really cost it, which depends on its cache: on what other searches
+shared, on evictions, on a restart in the middle. A charge that changed with them would let a budget
+end the same search at different places. So, where the backend tells how many tokens each prefix has,
+a search pays for every prefix once: as if it had the cache to itself and nothing were ever evicted.
+Where the backend does not tell, its own figures stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stepnav.core.backend import Answer
+from stepnav.core.budget import Usage
+from stepnav.core.records import Step, Trajectory
+from stepnav.core.requests import Request, Score
+
+_PROMPT = 0
+
+
+class KnownPrefixes:
+    """The prefixes that one model has processed for one search."""
+
+    def __init__(self) -> None:
+        self._key_of: dict[tuple[int, str], int] = {}
+        self._has_prompt = False
+
+    def depth(self, steps: Sequence[Step]) -> int | None:
+        """Return how many leading steps are known; None if not even the prompt is."""
+        if not self._has_prompt:
+            return None
+        key = _PROMPT
+        for depth, step in enumerate(steps):
+            found = self._key_of.get((key, step.text))
+            if found is None:
+                return depth
+            key = found
+        return len(steps)
+
+    def add(self, steps: Sequence[Step]) -> None:
+        """Remember a trajectory and all its prefixes."""
+        self._has_prompt = True
+        key = _PROMPT
+        for step in steps:
+            key = self._key_of.setdefault((key, step.text), len(self._key_of) + 1)
+
+
+def charge(request: Request, answer: Answer, known: KnownPrefixes) -> Usage:
+    """Return what a search pays for a request, and remember what its model has now processed.
+
+    Args:
+      request: what was asked.
+      answer: the backend's answer, with its own usage.
+      known: what the same model has processed for this search before; is added to.
+    """
+    if isinstance(request, Score):
+        usage = _charge_score(request.trajectory, answer, known)
+        known.add(request.trajectory.steps)
+        return usage
+    usage = _charge_prompt(request.prefix, request.n, answer, known)
+    known.add(request.prefix.steps)
+    for item in answer.items:
+        if isinstance(item, Trajectory):
+            known.add(item.steps)
+        else:
+            known.add((*request.prefix.steps, item))
+    return usage
+
+
+def _known_tokens(steps: Sequence[Step], totals: Sequence[int], known: KnownPrefixes) -> int:
+    depth = known.depth(steps)
+    return 0 if depth is None else totals[depth]
+
+
+def _charge_score(trajectory: Trajectory, answer: Answer, known: KnownPrefixes) -> Usage:
+    if answer.prefix_tokens is None:
+        return answer.usage
+    cached = _known_tokens(trajectory.steps, answer.prefix_tokens, known)
+    new = answer.prefix_tokens[-1] - cached
+    flops = _flops(answer.flops_per_token, new)
+    return replace(answer.usage, reward_tokens=new, reward_cached_tokens=cached, flops=flops)
+
+
+def _charge_prompt(prefix: Trajectory, n: int, answer: Answer, known: KnownPrefixes) -> Usage:
+    if answer.prefix_tokens is None:
+        return answer.usage
+    total = n * answer.prefix_tokens[-1]
+    cached = total - answer.prefix_tokens[-1]
+    cached += _known_tokens(prefix.steps, answer.prefix_tokens, known)
+    processed = total - cached + answer.usage.policy_tokens
+    return replace(
+        answer.usage,
+        policy_prompt_tokens=total,
+        policy_cached_tokens=cached,
+        flops=_flops(answer.flops_per_token, processed),
+    )
+
+
+def _flops(flops_per_token: int | None, tokens: int) -> int | None:
+    return None if flops_per_token is None else flops_per_token * tokens

@@ -1,0 +1,183 @@
+"""The journal: every answered request and every finished search of a run, in one SQLite file.
+
+Write-ahead logging with `synchronous=NORMAL`: a row that was committed survives a kill of the
+process, and a torn write after a power cut loses the newest rows, never the file. An answer is
+committed before a search sees it, so that no answer that had any effect can be lost.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.codec import decode_result, encode_result
+from stepnav.core.errors import JournalError
+from stepnav.core.outcome import SearchResult
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS answers (
+    search_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    elapsed_s REAL NOT NULL,
+    payload TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS results (
+    search_id TEXT PRIMARY KEY,
+    is_failed INTEGER NOT NULL,
+    payload TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS spans (
+    name TEXT NOT NULL,
+    seconds REAL NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One journaled event of a search.
+
+    Attributes:
+      search_id: the search.
+      number: position among the search's requests, from 0.
+      digest: identifies the request that was asked.
+      elapsed_s: seconds since the search began, earlier runs included.
+      payload: the encoded answer; the encoded usage for a refusal by clock.
+    """
+
+    search_id: str
+    number: int
+    digest: str
+    elapsed_s: float
+    payload: Any
+
+
+class Journal:
+    """A run's journal, created if it is not there.
+
+    Args:
+      path: the SQLite file.
+      config: digest of the run's configuration; a journal of another one is refused.
+
+    Raises:
+      JournalError: it cannot be opened, is not a journal, or belongs to another configuration.
+    """
+
+    def __init__(self, path: Path, config: str | None = None) -> None:
+        self.path = path
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise JournalError(
+                f"cannot open the journal {path} ({error}); is it a run folder, and writable?"
+            ) from None
+        self._check_meta("schema", str(SCHEMA_VERSION), "by another version of stepnav")
+        if config is not None:
+            self._check_meta("config", config, "with other settings")
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Write answered requests in one transaction; when it returns they are safe.
+
+        Raises:
+          JournalError: the disk is full or the file cannot be written.
+        """
+        rows = [
+            (e.search_id, e.number, e.digest, e.elapsed_s, json.dumps(e.payload)) for e in entries
+        ]
+        self._write("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", rows)
+
+    def append_results(self, results: Sequence[SearchResult]) -> None:
+        """Write finished searches in one transaction; a failed one is tried again on resume."""
+        rows = [
+            (
+                result.search_id,
+                int(result.outcome.stop_reason == "failed"),
+                json.dumps(encode_result(result)),
+            )
+            for result in results
+        ]
+        self._write("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", rows)
+
+    def add_span(self, name: str, seconds: float) -> None:
+        """Add wall-clock seconds to a named span of the run."""
+        self._write("INSERT INTO spans VALUES (?, ?)", [(name, seconds)])
+
+    def spans(self) -> dict[str, float]:
+        """Return the summed seconds of each named span."""
+        return dict(self._read("SELECT name, SUM(seconds) FROM spans GROUP BY name"))
+
+    def entries(self) -> dict[str, list[Entry]]:
+        """Return the answered requests of each unfinished search, in order of writing.
+
+        Where a clock cut a batch short, its refusal follows under the number of the batch's first
+        answer and takes that answer's place.
+        """
+        found: dict[str, list[Entry]] = {}
+        query = (
+            "SELECT search_id, number, digest, elapsed_s, payload FROM answers "
+            "WHERE search_id NOT IN (SELECT search_id FROM results WHERE is_failed = 0) "
+            "ORDER BY rowid"
+        )
+        for search_id, number, digest, elapsed_s, payload in self._read(query):
+            entry = Entry(search_id, number, digest, elapsed_s, json.loads(payload))
+            found.setdefault(search_id, []).append(entry)
+        return found
+
+    def finished_ids(self) -> set[str]:
+        """Return the ids of the searches that need not run again."""
+        rows = self._read("SELECT search_id FROM results WHERE is_failed = 0")
+        return {search_id for (search_id,) in rows}
+
+    def results(self) -> Iterator[SearchResult]:
+        """Return all finished searches, ordered by id, failed ones included."""
+        for (payload,) in self._read("SELECT payload FROM results ORDER BY search_id"):
+            yield decode_result(json.loads(payload))
+
+    def num_answers(self) -> int:
+        """Return how many answered requests are stored."""
+        return int(self._read("SELECT COUNT(*) FROM answers")[0][0])
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        self._db.close()
+
+    def _check_meta(self, key: str, value: str, otherwise: str) -> None:
+        self._write("INSERT OR IGNORE INTO meta VALUES (?, ?)", [(key, value)])
+        found = self._read(f"SELECT value FROM meta WHERE key = '{key}'")[0][0]
+        if found != value:
+            raise JournalError(
+                f"the journal {self.path} was made {otherwise} ({key} {found}, now {value}); "
+                "use the same settings to resume it, or another folder"
+            )
+
+    def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(statement, rows)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise JournalError(
+                f"cannot write the journal {self.path} ({error}); what was written before is safe: "
+                "free some space, then resume"
+            ) from None
+
+    def _read(self, query: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(query).fetchall()
+        except sqlite3.Error as error:
+            raise JournalError(f"cannot read the journal {self.path} ({error})") from None

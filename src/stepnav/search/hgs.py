@@ -1,0 +1,126 @@
+"""Heuristic greedy search with backtracking (HGS-PRM).
+
+Source: Ma et al. 2023, "Let's reward step by step", arXiv 2310.10080, section 3.3. The paper gives
+the rule in words: keep a positive step, remember a neutral one, drop a negative one, go back when
+all children are spent. It says neither how many children and iterations there are, nor how neutral
+steps rank, nor what happens when nothing is accepted; `ARCHITECTURE.md` writes out the reading that
+stands here. Settings of the paper: temperature 0.1 (math) and 0.2 (code), steps split at newlines.
+Differs in: the default temperature is 1, because at the paper's most siblings are duplicates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, Literal
+
+from stepnav.core.outcome import Outcome, StopReason
+from stepnav.core.requests import BudgetSpent, Program, Request, propose, score
+from stepnav.core.tree import Node, Tree
+from stepnav.search.sampling import finish_greedily
+
+NeutralOrder = Literal["positive", "value", "first"]
+Fallback = Literal["path", "root", "none"]
+
+
+def hgs(
+    tree: Tree,
+    *,
+    children: int = 8,
+    iterations: int = 100,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    neutral_order: NeutralOrder = "positive",
+    fallback: Fallback = "path",
+    max_step_tokens: int | None = None,
+    reserve_tokens: int = 0,
+) -> Program:
+    """Return the first solution whose steps the reward model all keeps.
+
+    Args:
+      tree: holds the problem, is given every proposed step.
+      children: steps drawn per node, duplicates included (K).
+      iterations: steps drawn in all (N).
+      temperature, top_p: of each draw.
+      neutral_order: which neutral step is tried first: "positive", the highest P(+1); "value", the
+        lowest P(-1); "first", the order of drawing.
+      fallback: when nothing was accepted, finish greedily and without rating: "path", from the
+        deepest live node of the current path; "root", from the question; "none", not at all.
+      max_step_tokens: limit of one step; None leaves it to the backend.
+      reserve_tokens: policy tokens of the budget that are kept back for the fallback.
+    """
+    node = tree.root
+    drawn: dict[int, int] = {}
+    counts = {"iterations": 0, "backtracks": 0, "duplicates": 0, "neutral": 0, "fallbacks": 0}
+    stop_reason: StopReason = "iterations"
+    try:
+        while True:
+            if drawn.get(node.index, 0) < children:
+                if counts["iterations"] == iterations:
+                    break
+                counts["iterations"] += 1
+                drawn[node.index] = drawn.get(node.index, 0) + 1
+                (step,) = yield from propose(
+                    node.trajectory,
+                    temperature=temperature,
+                    top_p=top_p,
+                    max_tokens=max_step_tokens,
+                    reserve_tokens=reserve_tokens,
+                )
+                twin = tree.find_child(node, step)
+                if twin is not None:
+                    twin.duplicates += 1
+                    counts["duplicates"] += 1
+                    continue
+                child = tree.add(node, step)
+                yield from _rate(tree, child)
+                if child.status != "accepted":
+                    continue
+            else:
+                candidate = _best_neutral(tree, node, neutral_order)
+                if candidate is None:
+                    if node is tree.root:
+                        stop_reason = "exhausted"
+                        break
+                    tree.mark(node, "dead")
+                    node = tree.parent(node)
+                    counts["backtracks"] += 1
+                    continue
+                child = candidate
+                tree.mark(child, "accepted")
+                counts["neutral"] += 1
+            node = child
+            if node.is_finished:
+                tree.mark_path(node, "chosen")
+                return Outcome(node.trajectory, "accepted", counts=counts)
+    except BudgetSpent:
+        stop_reason = "budget"
+    if fallback != "none":
+        node = yield from finish_greedily(tree, tree.root if fallback == "root" else node, counts)
+    tree.mark_path(node, "chosen")
+    return Outcome(node.trajectory if node.depth else None, stop_reason, counts=counts)
+
+
+def _rate(tree: Tree, child: Node) -> Generator[Sequence[Request], list[Any], None]:
+    """Score a new child and mark it accepted, neutral or dead; a cut step is dead unrated."""
+    if child.step.finish == "length":
+        tree.mark(child, "dead")
+        return
+    scores = yield from score(child.trajectory)
+    child.score = scores[-1]
+    rating = child.score.rating
+    tree.mark(child, "accepted" if rating > 0 else "dead" if rating < 0 else "neutral")
+
+
+def _best_neutral(tree: Tree, node: Node, order: NeutralOrder) -> Node | None:
+    """Return the neutral child to try next, None if none is left; equal ones in order of drawing."""
+    candidates = [tree.nodes[i] for i in node.children if tree.nodes[i].status == "neutral"]
+    if not candidates:
+        return None
+    return max(candidates, key=lambda candidate: _neutral_rank(candidate, order))
+
+
+def _neutral_rank(node: Node, order: NeutralOrder) -> float:
+    assert node.score is not None, "a neutral node was never scored"
+    if order == "positive":
+        return node.score.positive_prob
+    return node.score.value if order == "value" else 0.0
