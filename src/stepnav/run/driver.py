@@ -114,6 +114,8 @@ class Driver:
         self.max_active = max_active
         self.num_asked = 0
         self.num_replayed = 0
+        self._done = journal.finished_ids() if journal else set()
+        self._replays = journal.entries() if journal else {}
         self._next_ticket = 0
         self._tickets: dict[int, _Ticket] = {}
         self._finished: deque[SearchResult] = deque()
@@ -133,9 +135,7 @@ class Driver:
           BackendDown: a backend cannot be reached any more; everything answered is in the journal.
           JournalError: the journal cannot be written or does not fit these searches.
         """
-        done = self.journal.finished_ids() if self.journal else set()
-        replays = self.journal.entries() if self.journal else {}
-        waiting = iter([search for search in searches if search.id not in done])
+        waiting = iter([search for search in searches if search.id not in self._done])
         try:
             more = True
             while more or self._num_active:
@@ -143,7 +143,7 @@ class Driver:
                     search = next(waiting, None)
                     more = search is not None
                     if search is not None:
-                        self._start(search, replays.pop(search.id, []))
+                        self._start(search, self._replays.pop(search.id, []))
                 if self._num_active:
                     self._serve(self._poll())
                 yield from self._take_finished()

@@ -1,0 +1,37 @@
+"""What a benchmark offers to the rest of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepnav.core.records import Problem, Rating
+
+Loader = Callable[[str, "int | None", int, "Path | None"], "list[Problem]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One benchmark.
+
+    Attributes:
+      name: its name on the command line.
+      splits: its splits, the one for tuning first.
+      prompt_template: how a completion model is shown the question; holds "{question}".
+      chat_template: how a chat model is shown it; None uses `prompt_template`.
+      load: (split, count, seed, path) to problems; a count of None takes all there are.
+      extract: a solution's text to its final answer in canonical form, None if it has none.
+      grade: (problem, answer) to whether it is right; None if that could not be decided.
+      rate_steps: (problem, step texts) to exact ratings, for the oracle reward; None where no
+        exact checker exists.
+    """
+
+    name: str
+    splits: tuple[str, ...]
+    prompt_template: str
+    chat_template: str | None
+    load: Loader
+    extract: Callable[[str], str | None]
+    grade: Callable[[Problem, str | None], bool | None]
+    rate_steps: Callable[[Problem, Sequence[str]], list[Rating]] | None = None
