@@ -1,0 +1,133 @@
+r"""The canonical form of an answer: what is counted in votes and compared first.
+
+Numbers become exact rationals in one spelling ("1,000.0", "1000" and "\frac{2000}{2}" are all
+"1000"). Other answers get the light LaTeX clean-up of the MATH benchmark (Hendrycks et al. 2021,
+`math_equivalence.py`): two answers that differ after it may still be equal, which `compare` decides.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from stepnav.answers.extract import clean
+
+MAX_DIGITS = 300
+"""Longer numbers stay text, so that no input makes the exact arithmetic slow."""
+
+MAX_CHARACTERS = 2000
+"""Longer answers are compared as they are."""
+
+_INTEGER_GROUPS = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_DECIMAL = re.compile(r"([-+]?)(\d*)\.?(\d*)(?:[eE]([-+]?\d{1,2}))?")
+_RATIO = re.compile(r"([-+]?)\(?([-+]?\d+(?:\.\d+)?)\)?/\(?(\d+(?:\.\d+)?)\)?")
+_LATEX_RATIO = re.compile(r"([-+]?)\\frac\{([-+]?\d+(?:\.\d+)?)\}\{(\d+(?:\.\d+)?)\}")
+_MIXED = re.compile(r"([-+]?)(\d+)(?:\s+|(?=\\frac))(?:(\d+)/(\d+)|\\frac\{(\d+)\}\{(\d+)\})")
+_SCIENTIFIC = re.compile(r"([-+]?\d+(?:\.\d+)?)(?:\\times|\\cdot|\*|x)10\^\{?([-+]?\d{1,2})\}?")
+_DROPPED = re.compile(
+    r"\\left(?![a-z])|\\right(?![a-z])|\\[!,;:]|\\quad|\\qquad|\^\s*\{?\\circ\}?|\\circ|\\%|%|\\\$|\$|\\ |~"
+)
+_TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|operatorname)\s*\{([^{}]*)\}")
+_SHORT_FRAC = re.compile(r"\\frac\s*(?:(\w)\s*(\w)|\{([^{}]*)\}\s*(\w)|(\w)\s*\{([^{}]*)\})")
+_SHORT_SQRT = re.compile(r"\\sqrt\s*(\w)")
+_ASSIGNMENT = re.compile(r"[a-zA-Z]\s*(?:=|\\in)\s*(.+)", re.DOTALL)
+
+
+def canonical(answer: str) -> str:
+    r"""Return one spelling for an answer.
+
+    Example:
+      >>> canonical("$1,000.0$"), canonical(r"\dfrac12"), canonical("3/6")
+      ('1000', '0.5', '0.5')
+    """
+    text = _normalize(answer)
+    number = _parse_number(text)
+    return text.replace(" ", "") if number is None else format_number(number)
+
+
+def parse_number(answer: str) -> Fraction | None:
+    """Return the exact value of a plain number, fraction or mixed number; None for all else."""
+    return _parse_number(_normalize(answer))
+
+
+def format_number(number: Fraction) -> str:
+    """Return a rational as an integer, a terminating decimal or "p/q", in this order."""
+    if number.denominator == 1:
+        return str(number.numerator)
+    rest, twos, fives = number.denominator, 0, 0
+    while rest % 2 == 0:
+        rest, twos = rest // 2, twos + 1
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    places = max(twos, fives)
+    if rest != 1 or places > 12:
+        return f"{number.numerator}/{number.denominator}"
+    digits = str(abs(number.numerator) * 10**places // number.denominator).rjust(places + 1, "0")
+    sign = "-" if number < 0 else ""
+    return f"{sign}{digits[:-places]}.{digits[-places:]}"
+
+
+def _normalize(answer: str) -> str:
+    if len(answer) > MAX_CHARACTERS:
+        return answer.strip()
+    text = re.sub(r",\s*\\!\s*", ",", clean(answer))
+    text = text.replace("\u2212", "-").replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
+    text = re.sub(r"\\text\s*\{\s*(?:and|or)\s*\}", ",", text)
+    text = _drop_units(text)
+    text = _DROPPED.sub(" ", text).strip()
+    text = _SHORT_FRAC.sub(_fill_frac, text)
+    text = _SHORT_SQRT.sub(r"\\sqrt{\1}", text)
+    assigned = _ASSIGNMENT.fullmatch(text)
+    if assigned:
+        text = assigned[1].strip()
+    if not re.search(r"[(\[{]", text):  # "(1,200)" is a point
+        text = _INTEGER_GROUPS.sub(lambda match: match[0].replace(",", ""), text)
+    text = clean(text.rstrip("."))
+    return re.sub(r"\s+", " ", re.sub(r"(?<!\d)\.(\d)", r"0.\1", text))
+
+
+def _drop_units(text: str) -> str:
+    r"""Drop a trailing `\text{ unit}` after a number, and keep the words of any other `\text{}`."""
+    trailing = re.fullmatch(
+        r"(.*?[\d})])\s*\\(?:text|mbox|mathrm)\s*\{[^{}]*\}(?:\^\{?\d\}?)?", text.strip()
+    )
+    if trailing and not trailing[1].rstrip().endswith(("\\text{", ",")) and "=" not in trailing[1]:
+        text = trailing[1]
+    return _TEXT.sub(r"\1", text)
+
+
+def _fill_frac(match: re.Match[str]) -> str:
+    top = match[1] or match[3] or match[5]
+    bottom = match[2] or match[4] or match[6]
+    return f"\\frac{{{top}}}{{{bottom}}}"
+
+
+def _parse_number(text: str) -> Fraction | None:
+    if len(text) > MAX_DIGITS or not any(character.isdigit() for character in text):
+        return None
+    text = text.strip()
+    mixed = _MIXED.fullmatch(text)
+    if mixed:
+        top, bottom = mixed[3] or mixed[5], mixed[4] or mixed[6]
+        if int(bottom) == 0:
+            return None
+        value = int(mixed[2]) + Fraction(int(top), int(bottom))
+        return -value if mixed[1] == "-" else value
+    text = text.replace(" ", "")
+    for pattern in (_RATIO, _LATEX_RATIO):
+        ratio = pattern.fullmatch(text)
+        if ratio:
+            bottom_value = Fraction(ratio[3])
+            if bottom_value == 0:
+                return None
+            value = Fraction(ratio[2]) / bottom_value
+            return -value if ratio[1] == "-" else value
+    scientific = _SCIENTIFIC.fullmatch(text)
+    if scientific:
+        return Fraction(scientific[1]) * Fraction(10) ** int(scientific[2])
+    return Fraction(text) if _is_decimal(text) else None
+
+
+def _is_decimal(text: str) -> bool:
+    match = _DECIMAL.fullmatch(text)
+    return bool(match and (match[2] or match[3]) and not (match[3] == "" and text.endswith(".")))

@@ -1,0 +1,186 @@
+"""Reading a benchmark: official files at a path, or the hub by name.
+
+Every mistake in a file is one `DataError` line that names the file and the line. Problem ids are
+made of the row's position, so they are stable however many problems are drawn. Deliberately
+absent: caching and downloading, which `datasets` does.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.errors import ConfigError, DataError, nearest
+from stepnav.core.records import Problem
+from stepnav.core.seeds import derive_seed
+
+Row = Mapping[str, Any]
+MakeProblem = Callable[[str, Row], Problem]
+"""Makes a problem of its id and its row; raises KeyError, TypeError or ValueError on a bad row."""
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """What the loader needs to know of a benchmark.
+
+    Attributes:
+      name: task name; begins every problem id.
+      splits: the splits that exist.
+      hub: repository and configuration on the hub; the configuration may be None.
+      make: makes a problem of a row.
+    """
+
+    name: str
+    splits: tuple[str, ...]
+    hub: tuple[str, str | None]
+    make: MakeProblem
+
+    def load(self, split: str, *, path: Path | None, count: int | None, seed: int) -> list[Problem]:
+        """Return problems of a split, in the order of the file.
+
+        Args:
+          split: one of `splits`.
+          path: an official file (.jsonl, .json, either may be gzipped) or a folder that holds
+            one named after the split or the task; None loads from the hub.
+          count: how many to draw; None or more than there are takes all.
+          seed: chooses which ones are drawn.
+        Raises:
+          ConfigError: no such split, or `datasets` is needed and missing.
+          DataError: the file is missing, broken or from somewhere else.
+        """
+        if split not in self.splits:
+            raise ConfigError(
+                f"{self.name} has no split {split!r}{nearest(split, list(self.splits))}; "
+                f"its splits are {', '.join(self.splits)}"
+            )
+        if count is not None and count < 0:
+            raise ValueError(f"count must not be negative (got {count})")
+        if path is None:
+            rows = _hub_rows(self, split)
+        else:
+            rows = read_rows(_find_file(self, split, Path(path)))
+        problems = [
+            self._problem(f"{self.name}-{split}-{index}", where, row)
+            for index, (where, row) in enumerate(rows)
+        ]
+        return draw(problems, count, derive_seed(seed, self.name, split))
+
+    def _problem(self, problem_id: str, where: str, row: Any) -> Problem:
+        if not isinstance(row, Mapping):
+            raise DataError(f"{where}: expected an object (got {type(row).__name__})")
+        try:
+            return self.make(problem_id, row)
+        except KeyError as error:
+            raise DataError(
+                f"{where}: no field {error} for {self.name}; its fields are {', '.join(map(str, row))}"
+            ) from None
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{where}: not a row of {self.name} ({error})") from None
+
+
+def draw(problems: list[Problem], count: int | None, seed: int) -> list[Problem]:
+    """Return `count` of the problems, drawn without replacement, in their old order."""
+    if count is None or count >= len(problems):
+        return problems
+    chosen = sorted(random.Random(seed).sample(range(len(problems)), count))
+    return [problems[index] for index in chosen]
+
+
+def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield ("file, line N", row) of a JSON-lines file or of a file with one JSON list.
+
+    Raises:
+      DataError: the file is missing, not readable, truncated, or a line is not JSON.
+    """
+    if ".json" in path.suffixes and ".jsonl" not in path.suffixes:
+        yield from _read_list(path)
+        return
+    number = 0
+    try:
+        with _open(path) as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield f"{path}, line {number}", json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}, line {number}: not valid JSON ({error})") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}, after line {number}: not UTF-8 text ({error.reason})") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(path, number, error) from None
+    if number == 0:
+        raise DataError(f"{path} is empty")
+
+
+def text_field(row: Row, name: str) -> str:
+    """Return a field that must be text with something in it."""
+    value = row[name]
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"field {name!r} must be text (got {value!r})")
+    return value
+
+
+def _read_list(path: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        with _open(path) as file:
+            rows = json.load(file)
+    except ValueError as error:
+        raise DataError(f"{path}: not valid JSON ({error})") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(path, 0, error) from None
+    if not isinstance(rows, list) or not rows:
+        raise DataError(f"{path}: expected a list of rows (got {type(rows).__name__})")
+    for number, row in enumerate(rows, 1):
+        yield f"{path}, row {number}", row
+
+
+def _open(path: Path) -> Any:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")
+    return open(path, encoding="utf-8")
+
+
+def _unreadable(path: Path, number: int, error: BaseException) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"there is no file {path}")
+    if isinstance(error, (EOFError, zlib.error)):
+        return DataError(f"{path}, after line {number}: the gzip data is truncated or damaged")
+    return DataError(f"{path}, after line {number}: cannot be read ({error})")
+
+
+def _find_file(benchmark: Benchmark, split: str, path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    names = [stem + suffix for stem in (split, benchmark.name) for suffix in SUFFIXES]
+    for name in names:
+        if (path / name).is_file():
+            return path / name
+    raise DataError(f"the folder {path} holds none of {', '.join(names)}")
+
+
+def _hub_rows(benchmark: Benchmark, split: str) -> Iterator[tuple[str, Any]]:
+    repository, configuration = benchmark.hub
+    try:
+        import datasets
+    except ImportError:
+        raise ConfigError(
+            f"loading {benchmark.name} by name needs datasets: pip install 'stepnav[hub]'; "
+            "or give the path of its official file"
+        ) from None
+    try:
+        rows = datasets.load_dataset(repository, configuration, split=split)
+    except Exception as error:  # datasets raises whatever its storage layers raise
+        reason = next(iter(str(error).strip().splitlines()), "no reason given")
+        raise DataError(
+            f"cannot load {repository} from the hub ({type(error).__name__}: {reason}); "
+            "give the path of its official file instead"
+        ) from error
+    for number, row in enumerate(rows, 1):
+        yield f"{repository} {split}, row {number}", row

@@ -1,0 +1,60 @@
+"""GSM8K: grade-school word problems (Cobbe et al. 2021, arXiv 2110.14168).
+
+Official files: `train.jsonl` and `test.jsonl` of github.com/openai/grade-school-math, with
+`question` and `answer` (reasoning lines, then `#### N`). Graded as numbers, as there: a solution is
+right if its final number equals the reference. Differs in: the number is also found where a
+solution does not write `####`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stepnav.answers.canonical import canonical, parse_number
+from stepnav.answers.equal import compare_numbers
+from stepnav.answers.extract import extract_answer
+from stepnav.answers.pool import Verdict
+from stepnav.core.records import Problem
+from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
+
+SEPARATOR = "\n"
+PROMPT_TEMPLATE = "Question: {question}\nAnswer:\n"
+"""For completion models; few-shot examples go before it."""
+
+CHAT_TEMPLATE = (
+    "Solve the problem step by step. Write each step on one line of its own. "
+    "End with a line that holds only #### and the final number.\n\n{question}"
+)
+"""For chat models."""
+
+
+def load(
+    split: str = "test", count: int | None = None, seed: int = 0, *, path: Path | None = None
+) -> list[Problem]:
+    """Return problems of split "train" or "test"; see `Benchmark.load`."""
+    return BENCHMARK.load(split, path=path, count=count, seed=seed)
+
+
+def extract(text: str) -> str | None:
+    """Return a solution's final answer in canonical form, None if it has none."""
+    answer = extract_answer(text)
+    return None if answer is None else canonical(answer)
+
+
+def grade(problem: Problem, text: str | None) -> Verdict:
+    """Return the verdict on a solution's text, or on an answer taken from one."""
+    if text is None or problem.answer is None:
+        return "different"
+    return compare_numbers(extract_answer(text), problem.answer)
+
+
+def _make(problem_id: str, row: Row) -> Problem:
+    solution = text_field(row, "answer")
+    _, mark, answer = solution.rpartition("####")
+    if not mark or parse_number(answer) is None:
+        raise ValueError("field 'answer' does not end in '#### NUMBER'")
+    question = text_field(row, "question")
+    return Problem(problem_id, question, canonical(answer), {"solution": solution})
+
+
+BENCHMARK = Benchmark("gsm8k", ("train", "test"), ("openai/gsm8k", "main"), _make)

@@ -1,0 +1,67 @@
+r"""MATH-500: competition problems (Hendrycks et al. 2021, arXiv 2103.03874).
+
+The test split are the 500 problems that Lightman et al. 2023 held out (PRM800K, section 4); the
+train split are the other 12,000 of MATH, which have the same fields: `problem`, `solution`,
+`answer`, `level`, and `subject` or `type`. Solutions end in `\boxed{}`. Graded by exact and
+numeric comparison, then by math-verify; that may time out, which is neither right nor wrong.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stepnav.answers.canonical import canonical
+from stepnav.answers.equal import AnswerChecker, shared_checker
+from stepnav.answers.extract import as_answer, extract_answer
+from stepnav.answers.pool import Verdict
+from stepnav.core.records import Problem
+from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
+
+SEPARATOR = "\n"
+PROMPT_TEMPLATE = "Problem: {question}\nSolution:\n"
+"""For completion models; few-shot examples go before it."""
+
+CHAT_TEMPLATE = (
+    "Solve the problem step by step. Write each step on one line of its own. "
+    "Put the final answer in \\boxed{}.\n\n{question}"
+)
+"""For chat models."""
+
+
+def load(
+    split: str = "test", count: int | None = None, seed: int = 0, *, path: Path | None = None
+) -> list[Problem]:
+    """Return problems of split "test" (from a file also "train"); see `Benchmark.load`."""
+    return BENCHMARK.load(split, path=path, count=count, seed=seed)
+
+
+def extract(text: str) -> str | None:
+    """Return a solution's final answer in canonical form, None if it has none."""
+    answer = extract_answer(text)
+    return None if answer is None else canonical(answer)
+
+
+def grade(problem: Problem, text: str | None, *, checker: AnswerChecker | None = None) -> Verdict:
+    """Return the verdict on a solution's text, or on an answer taken from one.
+
+    Args:
+      problem: its `answer` is the reference.
+      text: a solution or an answer; None is no answer.
+      checker: compares what needs math-verify; None takes the one that all callers share.
+    """
+    if text is None or problem.answer is None:
+        return "different"
+    return (checker or shared_checker()).compare(as_answer(text), problem.answer)
+
+
+def _make(problem_id: str, row: Row) -> Problem:
+    question, answer = text_field(row, "problem"), text_field(row, "answer")
+    metadata = {
+        "solution": text_field(row, "solution"),
+        "subject": str(row["subject"] if "subject" in row else row["type"]),
+        "level": str(row["level"]).removeprefix("Level "),
+    }
+    return Problem(problem_id, question, answer, metadata)
+
+
+BENCHMARK = Benchmark("math500", ("train", "test"), ("HuggingFaceH4/MATH-500", None), _make)

@@ -1,0 +1,61 @@
+"""SVAMP: elementary problems with varied wording (Patel et al. 2021, arXiv 2103.07191).
+
+Official file: `SVAMP.json` of github.com/arkilpatel/SVAMP, 1,000 rows with `Body`, `Question`,
+`Equation`, `Answer`, `Type`; all of it is the test set there. The hub's copy (ChilleD/SVAMP) cuts
+it into 700 train and 300 test rows. Graded as numbers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stepnav.answers.canonical import canonical, parse_number
+from stepnav.answers.equal import compare_numbers
+from stepnav.answers.extract import extract_answer
+from stepnav.answers.pool import Verdict
+from stepnav.core.records import Problem
+from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
+
+SEPARATOR = "\n"
+PROMPT_TEMPLATE = "Question: {question}\nAnswer:\n"
+"""For completion models; few-shot examples go before it."""
+
+CHAT_TEMPLATE = (
+    "Solve the problem step by step. Write each step on one line of its own. "
+    "End with a line that holds only #### and the final number.\n\n{question}"
+)
+"""For chat models."""
+
+
+def load(
+    split: str = "test", count: int | None = None, seed: int = 0, *, path: Path | None = None
+) -> list[Problem]:
+    """Return problems of split "test" ("train" too on the hub); see `Benchmark.load`."""
+    return BENCHMARK.load(split, path=path, count=count, seed=seed)
+
+
+def extract(text: str) -> str | None:
+    """Return a solution's final answer in canonical form, None if it has none."""
+    answer = extract_answer(text)
+    return None if answer is None else canonical(answer)
+
+
+def grade(problem: Problem, text: str | None) -> Verdict:
+    """Return the verdict on a solution's text, or on an answer taken from one."""
+    if text is None or problem.answer is None:
+        return "different"
+    return compare_numbers(extract_answer(text), problem.answer)
+
+
+def _make(problem_id: str, row: Row) -> Problem:
+    body, question = text_field(row, "Body").strip(), text_field(row, "Question").strip()
+    answer = str(row["Answer"])
+    if parse_number(answer) is None:
+        raise ValueError(f"field 'Answer' must be a number (got {answer!r})")
+    if body[-1] not in ".,?!":
+        body += "."
+    metadata = {"equation": str(row.get("Equation", "")), "type": str(row.get("Type", ""))}
+    return Problem(problem_id, f"{body} {question}", canonical(answer), metadata)
+
+
+BENCHMARK = Benchmark("svamp", ("train", "test"), ("ChilleD/SVAMP", None), _make)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from stepnav.answers.extract import as_answer, clean, extract_answer, last_boxed, last_number
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("5 + 5 = 10\n#### 10", "10"),
+        ("#### 3\nNo, wait.\n#### $1,200.", "1,200"),
+        (
+            r"\boxed{7} is what \boxed{\frac{1}{\sqrt{2}}} says; the answer is 9",
+            r"\frac{1}{\sqrt{2}}",
+        ),
+        (r"a set \boxed{\{1, 2\}}.", r"\{1, 2\}"),
+        (r"short form \boxed 7", "7"),
+        (r"broken \boxed{3 + 4 but the answer is 5", "5"),
+        ("The answer is 5. I checked it 2 times.", "5"),
+        ("The final answer is 12 + 5 = 17.", "17"),
+        ("**Answer:** 42 apples", "42"),
+        (r"The answer is $\frac{3}{4}$.", r"\frac{3}{4}"),
+        ("First answer: 3\nSecond answer: 4", "4"),
+        ("She has 9 left.\nA: 9", "9"),
+        ("so 2 + 3 = -5", "-5"),
+        ("it costs 3.50 dollars", "3.50"),
+        ("a half is 1/2", "1/2"),
+        ("the answer is unknown, but 8 came out\nwell", "8"),
+        ("no digits here", None),
+        ("", None),
+    ],
+)
+def test_order_of_search(text: str, answer: str | None) -> None:
+    assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("raw", "cleaned"),
+    [
+        ("$18$", "18"),
+        (r"\(x+1\)", "x+1"),
+        ("18.", "18"),
+        ("$18", "18"),
+        ("18 dollars", "18"),
+        ("18%", "18"),
+        (r"\$18.50", "18.50"),
+        ("**18**", "18"),
+        ("2 pi", "2 pi"),
+        ("3 apples and 4 pears", "3 apples and 4 pears"),
+        ("x", "x"),
+    ],
+)
+def test_clean(raw: str, cleaned: str) -> None:
+    assert clean(raw) == cleaned
+
+
+def test_a_bare_answer_is_taken_whole() -> None:
+    assert as_answer(r"\frac{3}{4}") == r"\frac{3}{4}"
+    assert as_answer("(2, 5)") == "(2, 5)"
+    assert as_answer("There are 5 of them, 3 more.") == "3"
+    assert as_answer("step one 7\n#### 9") == "9"
+    assert as_answer("  ") is None
+
+
+def test_the_last_complete_box_counts() -> None:
+    assert last_boxed(r"\boxed{1} and \boxed{2") == "1"
+    assert last_boxed("nothing") is None
+
+
+def test_a_minus_between_numbers_is_a_sign_only_where_one_stands() -> None:
+    assert last_number("7 - 5") == "5"
+    assert last_number("equals -5") == "-5"
+
+
+def test_long_text_is_searched_in_linear_time() -> None:
+    began = time.process_time()
+    for text in (
+        "9" * 200_000,
+        "{" * 100_000,
+        "answer is " * 20_000,
+        "$" * 50_001,
+        "####" * 30_000,
+    ):
+        extract_answer(text)
+    assert time.process_time() - began < 5

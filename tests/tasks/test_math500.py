@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from stepnav.answers.equal import AnswerChecker
+from stepnav.core.records import Problem
+from stepnav.tasks import math500
+
+DATA = Path(__file__).parents[3] / "shared" / "data" / "math"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the MATH files are not at {DATA}")
+
+
+def test_grade_takes_solutions_and_answers() -> None:
+    problem = Problem("math500-test-0", "How much?", r"\frac{1}{\sqrt{3}}")
+    with AnswerChecker() as checker:
+        solution = r"We get \boxed{\frac{\sqrt{3}}{3}}."
+        assert math500.grade(problem, solution, checker=checker) == "equal"
+        assert math500.grade(problem, r"\frac{\sqrt{3}}{3}", checker=checker) == "equal"
+        assert math500.grade(problem, r"\boxed{\sqrt{3}}", checker=checker) == "different"
+        assert math500.grade(problem, None, checker=checker) == "different"
+
+
+def test_levels_are_spelled_one_way(tmp_path: Path) -> None:
+    rows = [
+        {"problem": "a", "solution": "b", "answer": "1", "subject": "Algebra", "level": 2},
+        {"problem": "a", "solution": "b", "answer": "1", "type": "Algebra", "level": "Level 2"},
+    ]
+    path = tmp_path / "test.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    first, second = math500.load(path=path)
+    assert first.metadata == second.metadata
+
+
+@pytest.mark.realdata
+@needs_data
+def test_reference_solutions_and_answers_grade_themselves_equal() -> None:
+    problems = math500.load("test", path=DATA)
+    assert len(problems) == 500
+    with AnswerChecker() as checker:
+        for problem in problems:
+            for text in (problem.metadata["solution"], problem.answer):
+                assert math500.grade(problem, text, checker=checker) == "equal", problem.id
+
+
+@pytest.mark.realdata
+@needs_data
+def test_an_answer_to_another_problem_is_rarely_equal() -> None:
+    problems = math500.load("test", 60, path=DATA)
+    with AnswerChecker() as checker:
+        pairs = [(a.answer, str(b.answer)) for a, b in pairwise(problems)]
+        verdicts = checker.compare_many(pairs)
+    assert "timeout" not in verdicts
+    assert verdicts.count("equal") <= 3
