@@ -135,6 +135,4 @@ def _timed(journal: Journal, group: Group) -> Iterator[None]:
         yield
     finally:
         label, budget = group
-        journal.add_span(
-            f"{label}/{'' if budget is None else budget}", time.monotonic() - began
-        )
+        journal.add_span(f"{label}/{'' if budget is None else budget}", time.monotonic() - began)

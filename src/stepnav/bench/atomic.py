@@ -1,0 +1,51 @@
+"""Files that are there whole or not at all.
+
+A file is written beside its place, flushed to the disk and renamed; a full disk or a kill leaves
+the old one as it was.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from stepnav.core.errors import DataError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes, whole or not at all."""
+    write_with(path, lambda place: place.write_bytes(content))
+
+
+def write_with(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file, and put it in place when it is done.
+
+    Args:
+      path: where the file will be; its folder is made if it is missing.
+      write: called with the path of a new file in the same folder, with the same ending.
+    Raises:
+      DataError: the disk is full or the folder cannot be written.
+    """
+    place = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(place)
+        with place.open("rb") as file:
+            os.fsync(file.fileno())
+        place.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path}: {error.strerror or error}; "
+            "free some space or mend the folder's permissions, and do it again: "
+            "the run itself is kept"
+        ) from error
+    finally:
+        with suppress(OSError):
+            place.unlink(missing_ok=True)

@@ -1,0 +1,182 @@
+"""Search trees on the terminal: one that grows while the search runs, and the finished one.
+
+Both print plain lines without escape codes into a pipe or a file, and ASCII where the terminal can
+show nothing else. Everything shown is made from `Text` objects, so model text is never read as
+markup; control characters are removed (`clean.py`).
+"""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from stepnav.core.records import Problem
+from stepnav.core.tree import ROOT_INDEX, Node, Status, Tree
+from stepnav.view.lines import UNICODE, Canvas, legend, mark_line, node_line
+
+
+def render_tree(
+    tree: Tree, *, canvas: Canvas | None = None, show_dead: bool = True
+) -> RenderableType:
+    """Return the finished tree as a rich renderable, one line per node, without the problem.
+
+    Args:
+      tree: any tree.
+      canvas: where it goes; None is 100 columns of Unicode. Take `Canvas.of(console)`.
+      show_dead: whether rejected and exhausted steps are shown.
+    """
+    return Group(*tree_lines(tree, canvas or Canvas(100, UNICODE), show_dead=show_dead))
+
+
+def print_tree(console: Console, tree: Tree, *, show_dead: bool = True) -> None:
+    """Print problem, tree and legend."""
+    canvas = Canvas.of(console)
+    print_line(console, problem_text(canvas, tree.problem))
+    print_line(console, Text())
+    for line in tree_lines(tree, canvas, show_dead=show_dead):
+        print_line(console, line)
+    print_line(console, Text())
+    print_line(console, Text(f" {legend(canvas)}", "dim"))
+
+
+def tree_lines(tree: Tree, canvas: Canvas, *, show_dead: bool = True) -> list[Text]:
+    """Return one line per node, parents before children, siblings in order of proposal."""
+    glyphs = canvas.glyphs
+    lines: list[Text] = []
+    waiting = [(index, "", last) for index, last in _shown_children(tree, tree.root, show_dead)]
+    waiting.reverse()
+    while waiting:
+        index, guides, is_last = waiting.pop()
+        node = tree.nodes[index]
+        fork = glyphs.corner if is_last else glyphs.fork
+        lines.append(node_line(canvas, node, guides + fork))
+        below = guides + (glyphs.blank if is_last else glyphs.bar)
+        children = _shown_children(tree, node, show_dead)
+        waiting.extend((child, below, last) for child, last in reversed(children))
+    return lines
+
+
+def problem_text(canvas: Canvas, problem: Problem) -> Text:
+    """Return the question; it may take several lines of the terminal."""
+    text = Text(" Problem  ", "bold")
+    text.append(canvas.show(problem.question), "not bold")
+    return text
+
+
+def print_line(console: Console, line: Text) -> None:
+    """Print a line as it is; only lines longer than a terminal are wrapped by rich."""
+    if console.is_terminal:
+        console.print(line, highlight=False, overflow="fold", end="\n")
+    else:
+        console.print(line, highlight=False, soft_wrap=True, end="\n")
+
+
+class TreeFollower:
+    """Prints each step of a search as it comes; give it to `Tree(on_change=...)`.
+
+    A new node is held back until it is rated or the next one comes, so that each step is one line.
+    Where the search goes back, or goes on from an older node, a line says so.
+
+    Args:
+      console: where to print.
+      width: columns; None takes the terminal's.
+    Example:
+      >>> import io
+      >>> from stepnav.core.records import Problem, Step, StepScore
+      >>> console = Console(file=io.StringIO())
+      >>> follower = TreeFollower(console)
+      >>> tree = Tree(Problem("p", "2 + 2 = ?"), on_change=follower)
+      >>> follower.start(tree.problem)
+      >>> node = tree.add(tree.root, Step("It is 4."), StepScore.from_rating(1))
+      >>> follower.finish()
+      >>> print(console.file.getvalue(), end="")
+       Problem  2 + 2 = ?
+      <BLANKLINE>
+         + 100%  It is 4.
+    """
+
+    def __init__(self, console: Console, *, width: int | None = None) -> None:
+        self.console = console
+        self.canvas = Canvas.of(console, width)
+        self._nodes: dict[int, Node] = {}
+        self._shown: dict[int, Status] = {}
+        self._pending: Node | None = None
+        self._path: list[int] = []  # by depth: the node that the next line stands below
+
+    def start(self, problem: Problem) -> None:
+        """Print the question."""
+        print_line(self.console, problem_text(self.canvas, problem))
+        print_line(self.console, Text())
+
+    def __call__(self, node: Node) -> None:
+        """Take a node that was added or marked."""
+        if node.index == ROOT_INDEX:
+            return
+        if node.index not in self._nodes:
+            self._flush()
+            self._nodes[node.index] = node
+            self._pending = node
+            return
+        if self._pending is not None and self._pending is not node:
+            self._flush()
+        if node is self._pending:
+            if node.status != "open":
+                self._flush()
+            return
+        self._show_change(node)
+
+    def finish(self) -> None:
+        """Print what is still held back; call it when the search has ended."""
+        self._flush()
+
+    def _flush(self) -> None:
+        """Print the node that was held back."""
+        node, self._pending = self._pending, None
+        if node is None:
+            return
+        above = self._path[: node.depth - 1]
+        if node.parent != ROOT_INDEX and above[-1:] != [node.parent]:
+            self._show_resumption(self._nodes[node.parent])
+        self._go_to(node)
+        self._shown[node.index] = node.status
+        print_line(self.console, node_line(self.canvas, node, self._guides(node.depth)))
+
+    def _show_change(self, node: Node) -> None:
+        """Print that the search went back from a node, or took up one that it had set aside."""
+        before, self._shown[node.index] = self._shown[node.index], node.status
+        if before == "accepted" and node.status == "dead":
+            draws = sum(1 + self._nodes[index].duplicates for index in node.children)
+            repeats = draws - len(node.children)
+            said = f"back: {draws} steps tried here" + (f", {repeats} repeated" if repeats else "")
+            self._print_mark(self.canvas.glyphs.back, node.depth + 1, f"{said}, none holds")
+            self._go_to(node)
+        elif before == "neutral" and node.status == "accepted":
+            self._show_resumption(node)
+        elif before == "open" and node.status == "dead":
+            text = f"dropped: {self.canvas.show(node.step.text)}"
+            self._print_mark(" ", node.depth, text)
+
+    def _show_resumption(self, node: Node) -> None:
+        """Print that the search goes on from a node shown earlier."""
+        text = f"on from: {self.canvas.show(node.step.text)}"
+        self._print_mark(self.canvas.glyphs.resume, node.depth, text)
+        self._go_to(node)
+
+    def _go_to(self, node: Node) -> None:
+        """Remember which node the next line stands below."""
+        del self._path[node.depth - 1 :]
+        missing = node.depth - 1 - len(self._path)
+        self._path += [ROOT_INDEX] * missing + [node.index]
+
+    def _print_mark(self, glyph: str, depth: int, text: str) -> None:
+        line = mark_line(self.canvas, glyph, self._guides(depth), text, "cyan")
+        print_line(self.console, line)
+
+    def _guides(self, depth: int) -> str:
+        return self.canvas.glyphs.bar * (depth - 1)
+
+
+def _shown_children(tree: Tree, node: Node, show_dead: bool) -> list[tuple[int, bool]]:
+    """Return the children to show, and for each whether it is the last one."""
+    shown = [i for i in node.children if show_dead or tree.nodes[i].status != "dead"]
+    return [(index, index == shown[-1]) for index in shown]
