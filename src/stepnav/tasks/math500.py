@@ -4,6 +4,7 @@ The test split are the 500 problems that Lightman et al. 2023 held out (PRM800K,
 train split are the other 12,000 of MATH, which have the same fields: `problem`, `solution`,
 `answer`, `level`, and `subject` or `type`. Solutions end in `\boxed{}`. Graded by exact and
 numeric comparison, then by math-verify; that may time out, which is neither right nor wrong.
+Two official train rows have an empty answer; such a problem has no reference.
 """
 
 from __future__ import annotations
@@ -55,13 +56,15 @@ def grade(problem: Problem, text: str | None, *, checker: AnswerChecker | None =
 
 
 def _make(problem_id: str, row: Row) -> Problem:
-    question, answer = text_field(row, "problem"), text_field(row, "answer")
+    question, answer = text_field(row, "problem"), row["answer"]
+    if not isinstance(answer, str):
+        raise ValueError(f"field 'answer' must be text (got {answer!r})")
     metadata = {
         "solution": text_field(row, "solution"),
         "subject": str(row["subject"] if "subject" in row else row["type"]),
         "level": str(row["level"]).removeprefix("Level "),
     }
-    return Problem(problem_id, question, answer, metadata)
+    return Problem(problem_id, question, answer.strip() or None, metadata)
 
 
 BENCHMARK = Benchmark("math500", ("train", "test"), ("HuggingFaceH4/MATH-500", None), _make)
