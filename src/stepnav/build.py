@@ -1,0 +1,231 @@
+"""The only place where names become objects: strategies, tasks, policies, reward models.
+
+Each kind is one literal table. Modules are imported when their name is asked for, so that looking
+a name up costs nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from stepnav.core.backend import Backend
+from stepnav.core.errors import ConfigError, nearest
+from stepnav.core.records import Problem
+from stepnav.core.requests import Program
+from stepnav.core.tree import Tree
+from stepnav.tasks.task import Task
+
+STRATEGIES: Mapping[str, str] = {
+    "cot": "stepnav.search.cot",
+    "self_consistency": "stepnav.search.self_consistency",
+    "best_of_n": "stepnav.search.best_of_n",
+    "weighted_vote": "stepnav.search.weighted_vote",
+    "beam": "stepnav.search.beam",
+    "hgs": "stepnav.search.hgs",
+}
+"""Strategy -> module that holds a function of the same name."""
+
+NEEDS_REWARD = frozenset({"best_of_n", "weighted_vote", "beam", "hgs"})
+
+TASKS: Mapping[str, str] = {
+    "arithmetic": "stepnav.tasks.arithmetic",
+    "gsm8k": "stepnav.tasks.gsm8k",
+    "svamp": "stepnav.tasks.svamp",
+    "math500": "stepnav.tasks.math500",
+}
+
+RESERVE_SHARE = 0.25
+"""Share of a limited policy-token budget that step searches keep back for their fallback."""
+
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "temperature": (0, 100),
+    "top_p": (1e-6, 1),
+    "reserve_tokens": (0, math.inf),
+}
+"""What a numeric option may be; at least 1 where nothing is said."""
+
+_GIVEN = frozenset({"tree", "extract"})
+"""Arguments of strategies that are not options."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyChoice:
+    """A strategy with its options, as named on the command line.
+
+    Attributes:
+      name: key of `STRATEGIES`.
+      options: only those that were set.
+      label: the text it was named by.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    label: str
+
+
+def strategy_options(name: str) -> dict[str, inspect.Parameter]:
+    """Return the options of a strategy with their types and defaults.
+
+    Raises:
+      ConfigError: there is no such strategy.
+    """
+    function = _strategy(name)
+    hints = typing.get_type_hints(function)
+    return {
+        parameter.name: parameter.replace(annotation=hints[parameter.name])
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.name not in _GIVEN
+    }
+
+
+def parse_strategy(text: str) -> StrategyChoice:
+    """Return the strategy named by `NAME` or `NAME:OPTION=VALUE:OPTION=VALUE`.
+
+    Raises:
+      ConfigError: an unknown strategy or option, or a value of the wrong type.
+    Example:
+      >>> parse_strategy("hgs:children=4").options
+      {'children': 4}
+    """
+    name, *settings = text.strip().split(":")
+    known = strategy_options(name)
+    options: dict[str, Any] = {}
+    for setting in settings:
+        option, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"{setting!r} in {text!r} must read OPTION=VALUE")
+        if option not in known:
+            raise ConfigError(
+                f"{name} has no option {option!r}{nearest(option, list(known))}; "
+                f"its options are {', '.join(known)}"
+            )
+        options[option] = _parse_value(f"{name}.{option}", value, known[option].annotation)
+    return StrategyChoice(name, options, text.strip())
+
+
+def resolve_options(choice: StrategyChoice, budget_tokens: int | None) -> dict[str, Any]:
+    """Return every option of a strategy for one budget.
+
+    Under a limited budget, sampling strategies draw until it is spent, and step searches keep
+    `RESERVE_SHARE` of it for their fallback, unless the user has set these options.
+
+    Args:
+      choice: the strategy and what the user has set.
+      budget_tokens: limit on the policy tokens, None for no limit.
+    """
+    resolved = {
+        name: parameter.default for name, parameter in strategy_options(choice.name).items()
+    }
+    if budget_tokens is not None:
+        if "samples" in resolved:
+            resolved["samples"] = None
+        if "reserve_tokens" in resolved:
+            resolved["reserve_tokens"] = int(RESERVE_SHARE * budget_tokens)
+    resolved.update(choice.options)
+    return resolved
+
+
+def start_strategy(
+    name: str, options: Mapping[str, Any], extract: Callable[[str], str | None]
+) -> Callable[[Tree], Program]:
+    """Return what makes a program of a tree."""
+    function = _strategy(name)
+    given = {"extract": extract} if "extract" in inspect.signature(function).parameters else {}
+
+    def start(tree: Tree) -> Program:
+        return function(tree, **options, **given)  # type: ignore[no-any-return]
+
+    return start
+
+
+def load_task(name: str) -> Task:
+    """Return a benchmark.
+
+    Raises:
+      ConfigError: there is no such benchmark.
+    """
+    module = import_module(_look_up("task", name, TASKS))
+    if name == "arithmetic":
+        return Task(
+            name=name,
+            splits=module.SPLITS,
+            prompt_template=module.PROMPT_TEMPLATE,
+            chat_template=None,
+            load=_load_arithmetic,
+            extract=module.extract,
+            grade=lambda problem, answer: answer is not None and answer == problem.answer,
+            rate_steps=lambda problem, steps: [v.rating for v in module.rate_steps(problem, steps)],
+        )
+    verdicts = {"equal": True, "different": False, "timeout": None}
+    return Task(
+        name=name,
+        splits=module.BENCHMARK.splits,
+        prompt_template=module.PROMPT_TEMPLATE,
+        chat_template=module.CHAT_TEMPLATE,
+        load=lambda split, count, seed, path: module.load(split, count, seed, path=path),
+        extract=module.extract,
+        grade=lambda problem, answer: verdicts[module.grade(problem, answer)],
+    )
+
+
+def _load_arithmetic(
+    split: str, count: int | None, seed: int, path: Path | None
+) -> list[Problem]:
+    from stepnav.tasks import arithmetic
+
+    if path is not None:
+        raise ConfigError("the arithmetic task makes its own problems; leave --data out")
+    if split not in arithmetic.SPLITS:
+        raise ConfigError(
+            f"arithmetic has no split {split!r}{nearest(split, list(arithmetic.SPLITS))}; "
+            f"its splits are {', '.join(arithmetic.SPLITS)}"
+        )
+    return arithmetic.load(split, 300 if count is None else count, seed)
+
+
+def _strategy(name: str) -> Callable[..., Any]:
+    module = import_module(_look_up("strategy", name, STRATEGIES))
+    return getattr(module, name)  # type: ignore[no-any-return]
+
+
+def _look_up(kind: str, name: str, table: Mapping[str, str]) -> str:
+    if name not in table:
+        raise ConfigError(
+            f"no {kind} is called {name!r}{nearest(name, list(table))}; "
+            f"there are: {', '.join(table)}"
+        )
+    return table[name]
+
+
+def _parse_value(name: str, text: str, annotation: Any) -> Any:
+    """Return an option's value read as the type of its annotation."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        kinds = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
+        if text.lower() == "none":
+            return None
+        return _parse_value(name, text, kinds[0])
+    if typing.get_origin(annotation) is Literal:
+        allowed = [str(value) for value in typing.get_args(annotation)]
+        if text not in allowed:
+            raise ConfigError(
+                f"{name} must be one of {', '.join(allowed)} (got {text!r}){nearest(text, allowed)}"
+            )
+        return text
+    try:
+        value = annotation(text)
+    except ValueError:
+        kind = "a whole number" if annotation is int else "a number"
+        raise ConfigError(f"{name} must be {kind} (got {text!r})") from None
+    low, high = _RANGES.get(name.rpartition(".")[2], (1, math.inf))
+    if not low <= value <= high:
+        wanted = f"at least {low}" if high == math.inf else f"between {low} and {high}"
+        raise ConfigError(f"{name} must be {wanted} (got {text})")
+    return value

@@ -1,0 +1,24 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def no_api_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep keys of the person who runs the tests out of them."""
+    for name in ("OPENAI_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def data_folder() -> Path:
+    """Return the folder of real benchmark files; skip where it is absent."""
+    if not DATA.is_dir():
+        pytest.skip(f"the real benchmark files are not there ({DATA})")
+    return DATA

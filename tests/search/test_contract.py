@@ -1,0 +1,138 @@
+"""What holds for every strategy in every world."""
+
+import sqlite3
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepnav.build import NEEDS_REWARD, STRATEGIES, strategy_options
+from stepnav.core.budget import Budget
+from stepnav.core.codec import decode_result, encode_result
+from stepnav.core.requests import Score
+from stepnav.run.driver import Driver
+from stepnav.run.journal import Journal
+from tests.worlds import comparable, make_search, random_world, run_one
+
+worlds = st.integers(0, 10_000)
+names = st.sampled_from(list(STRATEGIES))
+limits = st.none() | st.integers(0, 120)
+
+
+class Recorder:
+    """Passes everything on to a backend and keeps what was asked."""
+
+    def __init__(self, backend, asked):
+        self._backend = backend
+        self.asked = asked
+
+    def submit(self, ticket, request):
+        self.asked.append(request)
+        self._backend.submit(ticket, request)
+
+    def __getattr__(self, name):
+        return getattr(self._backend, name)
+
+
+@settings(deadline=None, max_examples=60)
+@given(worlds, names, limits, limits, limits, st.integers(0, 60))
+def test_no_budget_is_ever_exceeded(world, name, policy_tokens, reward_tokens, calls, reserve):
+    if policy_tokens is None and calls is None and name in {"self_consistency"}:
+        calls = 50
+    budget = Budget(policy_tokens, reward_tokens, calls)
+    options = {"reserve_tokens": reserve} if "reserve_tokens" in strategy_options(name) else {}
+    result = run_one(*random_world(world), make_search(name, options, budget=budget))
+    usage = result.usage
+    assert policy_tokens is None or usage.policy_tokens <= policy_tokens
+    assert reward_tokens is None or usage.reward_tokens <= reward_tokens
+    assert calls is None or usage.calls <= calls
+
+
+@settings(deadline=None, max_examples=40)
+@given(worlds, names, limits)
+def test_same_seed_same_tree_whatever_runs_beside(world, name, limit):
+    budget = Budget(policy_tokens=limit)
+    search = make_search(name, budget=budget, seed=world)
+    alone = run_one(*random_world(world), search)
+    others = [make_search(n, name=f"other {n}", problem="q") for n in STRATEGIES]
+    crowd = Driver(*random_world(world)).run([*others, search])
+    together = next(result for result in crowd if result.search_id == "s")
+    assert comparable(alone) == comparable(together)
+
+
+@settings(deadline=None, max_examples=40)
+@given(worlds, names, limits, st.floats(0, 1))
+def test_replay_equals_run(world, name, limit, share):
+    """Cut the journal anywhere: the search goes on there and asks nothing twice."""
+    budget = Budget(policy_tokens=limit)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.sqlite"
+        journal = Journal(path)
+        whole = run_one(*random_world(world), make_search(name, budget=budget), journal)
+        answered = journal.num_answers()
+        journal.close()
+        kept = int(share * answered)
+        with sqlite3.connect(path) as database:
+            database.execute("DELETE FROM answers WHERE rowid > ?", (kept,))
+            database.execute("DELETE FROM results")
+        database.close()
+        journal = Journal(path)
+        asked = []
+        resumed = run_one(
+            *random_world(world),
+            make_search(name, budget=budget),
+            journal,
+            wrap=lambda backend: Recorder(backend, asked),
+        )
+        journal.close()
+    assert comparable(resumed) == comparable(whole)
+    assert len(asked) == answered - kept
+
+
+@settings(deadline=None, max_examples=60)
+@given(worlds, st.integers(1, 6), st.integers(1, 60))
+def test_backtracking_never_revisits_a_dead_child(world, children, iterations):
+    asked = []
+    result = run_one(
+        *random_world(world),
+        make_search("hgs", {"children": children, "iterations": iterations, "fallback": "none"}),
+        wrap=lambda backend: Recorder(backend, asked),
+    )
+    tree = result.tree
+    dead = {node.trajectory.text for node in tree.nodes if node.status == "dead"}
+    rejected_at = {}
+    for number, request in enumerate(asked):
+        if isinstance(request, Score):
+            rejected_at.setdefault(request.trajectory.text, number)
+    left = set()
+    current = ""
+    for request in asked:
+        if isinstance(request, Score):
+            continue
+        if request.prefix.text != current and current.startswith(request.prefix.text):
+            left.add(current)
+        assert request.prefix.text not in left, "a node that was left was entered again"
+        current = request.prefix.text
+    for node in tree.nodes[1:]:
+        if node.score is not None and node.score.rating < 0:
+            assert node.trajectory.text in dead
+            assert not node.children
+    for node in tree.nodes:
+        drawn = sum(1 + tree.nodes[child].duplicates for child in node.children)
+        assert drawn <= children
+
+
+@pytest.mark.parametrize("name", list(STRATEGIES))
+def test_a_strategy_asks_for_scores_only_if_it_says_so(name):
+    asked = []
+    run_one(*random_world(1), make_search(name), wrap=lambda backend: Recorder(backend, asked))
+    assert any(isinstance(request, Score) for request in asked) == (name in NEEDS_REWARD)
+
+
+@pytest.mark.parametrize("name", list(STRATEGIES))
+def test_results_survive_json(name):
+    result = run_one(*random_world(2), make_search(name))
+    assert encode_result(decode_result(encode_result(result))) == encode_result(result)
+    assert result.outcome.trajectory.problem == result.tree.problem

@@ -1,0 +1,94 @@
+"""Hand-worked searches of HGS over scripted worlds."""
+
+import pytest
+
+from stepnav.core.budget import Budget
+from stepnav.core.records import StepScore
+from stepnav.policies.scripted import ScriptedPolicy
+from stepnav.rewards.scripted import ScriptedReward
+from tests.worlds import make_search, run_one
+
+
+def search(table, ratings, budget=None, seed=0, **options):
+    policy, reward = ScriptedPolicy.from_table(table), ScriptedReward.from_table(ratings)
+    return run_one(policy, reward, make_search("hgs", options, budget=budget, seed=seed))
+
+
+def test_positive_steps_are_kept():
+    result = search({"": ["a\n"], "a\n": ["#### 1"]}, {})
+    assert result.answer == "1"
+    assert result.outcome.stop_reason == "accepted"
+    assert result.outcome.counts["iterations"] == 2
+    assert [node.status for node in result.tree.nodes[1:]] == ["chosen", "chosen"]
+
+
+def test_a_dead_end_is_left_by_backtracking():
+    """From the root only 'bad' is neutral and 'good' positive is never drawn at first."""
+    result = search(
+        {"": ["dead end\n", "way\n"], "dead end\n": ["x\n"], "way\n": ["#### 2"]},
+        {"dead end": StepScore(0.0, 0.6, 0.4), "way": StepScore(0.0, 0.7, 0.3), "x": -1},
+        children=12,
+    )
+    assert result.answer == "2"
+    assert result.outcome.counts["backtracks"] == 1
+    assert result.outcome.counts["neutral"] == 2
+    statuses = {node.step.key: node.status for node in result.tree.nodes[1:]}
+    assert statuses == {"dead end": "dead", "x": "dead", "way": "chosen", "#### 2": "chosen"}
+
+
+@pytest.mark.parametrize(
+    ("order", "answer"), [("positive", "1"), ("value", "2"), ("first", None)]
+)
+def test_neutral_order(order, answer):
+    table = {"": ["a\n", "b\n"], "a\n": ["#### 1"], "b\n": ["#### 2"]}
+    ratings = {"a": StepScore(0.15, 0.45, 0.4), "b": StepScore(0.05, 0.65, 0.3)}
+    result = search(table, ratings, children=8, neutral_order=order)
+    first = result.tree.nodes[1].step.key
+    assert result.answer == (answer or {"a": "1", "b": "2"}[first])
+
+
+def test_duplicates_are_counted_and_not_rated_again():
+    result = search({"": ["same\n"]}, {"same": -1}, children=5, fallback="none")
+    assert result.outcome.counts["duplicates"] == 4
+    assert result.usage.reward_calls == 1
+    assert result.tree.nodes[1].duplicates == 4
+
+
+def test_exhausted_root_falls_back_to_greedy():
+    result = search({"": ["#### 7"]}, {"#### 7": -1}, children=3)
+    assert result.outcome.stop_reason == "exhausted"
+    assert result.outcome.counts["fallbacks"] == 1
+    assert result.answer == "7"
+
+
+def test_without_fallback_there_is_no_answer():
+    result = search({"": ["#### 7"]}, {"#### 7": -1}, children=3, fallback="none")
+    assert result.answer is None
+    assert result.outcome.trajectory is None
+
+
+@pytest.mark.parametrize(("fallback", "answer"), [("path", "good"), ("root", "bad")])
+def test_fallback_place_when_iterations_run_out(fallback, answer):
+    table = {"": ["#### bad", "a\n"], "a\n": ["#### good"]}
+    ratings = {"#### bad": -1, "#### good": -1}
+    result = search(table, ratings, children=20, iterations=12, fallback=fallback)
+    assert result.outcome.stop_reason == "iterations"
+    assert result.outcome.counts["iterations"] == 12
+    assert result.answer == answer
+
+
+def test_reserve_pays_for_the_fallback():
+    table = {"": ["one two three\n"], "one two three\n": ["#### 1"]}
+    spent = search(table, {"#### 1": -1}, Budget(policy_tokens=10), children=20)
+    kept = search(table, {"#### 1": -1}, Budget(policy_tokens=10), children=20, reserve_tokens=2)
+    assert spent.outcome.stop_reason == kept.outcome.stop_reason == "budget"
+    assert kept.answer == "1"
+    assert kept.usage.policy_tokens <= 10
+
+
+def test_a_step_cut_by_the_budget_is_never_rated():
+    result = search(
+        {"": ["one two three four\n"]}, {}, Budget(policy_tokens=2), fallback="none", reserve_tokens=0
+    )
+    assert result.usage.reward_calls == 0
+    assert result.outcome.stop_reason == "budget"

@@ -1,0 +1,90 @@
+"""Hand-worked searches of the strategies that rank whole solutions, and of beam search."""
+
+import pytest
+
+from stepnav.core.budget import Budget
+from stepnav.core.records import StepScore
+from stepnav.policies.scripted import ScriptedPolicy
+from stepnav.rewards.scripted import ScriptedReward
+from tests.worlds import make_search, run_one
+
+TABLE = {"": ["a\n", "b\n"], "a\n": ["#### 1"], "b\n": ["#### 2", "#### 3"]}
+"""Half of all samples say 1, a quarter each 2 and 3."""
+
+
+def p(value):
+    return StepScore(1 - value, 0.0, value)
+
+
+def search(strategy, ratings=None, table=TABLE, budget=None, **options):
+    policy, reward = ScriptedPolicy.from_table(table), ScriptedReward.from_table(ratings or {})
+    return run_one(policy, reward, make_search(strategy, options, budget=budget))
+
+
+def test_cot_is_greedy():
+    result = search("cot", table={"": ["a\n", "b\n"], "a\n": ["#### 1", "#### 9"]})
+    assert (result.answer, result.outcome.stop_reason) == ("1", "finished")
+    assert result.usage.policy_calls == 1 and result.usage.reward_calls == 0
+
+
+def test_cot_cut_by_the_budget():
+    result = search("cot", budget=Budget(policy_tokens=1))
+    assert result.outcome.stop_reason == "budget"
+    assert result.answer is None
+
+
+def test_majority():
+    result = search("self_consistency", samples=200)
+    assert result.answer == "1"
+    assert sum(result.outcome.votes.values()) == 200
+    assert result.outcome.trajectory.text.endswith("#### 1")
+
+
+def test_the_reward_model_overrules_the_majority():
+    ratings = {"a": p(0.1), "b": p(0.9), "#### 3": p(0.95), "#### 2": p(0.5)}
+    assert search("best_of_n", ratings, samples=40).answer == "3"
+    assert search("weighted_vote", ratings, samples=40).answer == "3"
+
+
+def test_a_vote_weighs_numbers_too():
+    ratings = {"a": p(0.6), "b": p(0.7)}
+    assert search("best_of_n", ratings, samples=40).answer in {"2", "3"}
+    assert search("weighted_vote", ratings, samples=40).answer == "1"
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "answer"), [("last", "3"), ("min", "1"), ("mean", "3"), ("prod", "1")]
+)
+def test_aggregation_decides(aggregation, answer):
+    ratings = {"a": p(0.5), "#### 1": p(0.5), "b": p(0.2), "#### 3": p(0.9), "#### 2": p(0.1)}
+    assert search("best_of_n", ratings, samples=40, aggregation=aggregation).answer == answer
+
+
+@pytest.mark.parametrize("strategy", ["self_consistency", "best_of_n", "weighted_vote"])
+def test_sampling_spends_its_whole_budget(strategy):
+    result = search(strategy, budget=Budget(policy_tokens=100))
+    assert result.outcome.stop_reason == "budget"
+    assert result.usage.policy_tokens == 100
+    assert result.outcome.counts["samples"] == 33
+
+
+def test_stepwise_best_of_k():
+    ratings = {"a": p(0.3), "b": p(0.8), "#### 2": p(0.9), "#### 3": p(0.1)}
+    result = search("beam", ratings, beam_size=1, branching=12)
+    assert result.answer == "2"
+    assert result.outcome.stop_reason == "finished"
+    assert result.outcome.counts["duplicates"] == 20
+
+
+def test_beam_keeps_what_a_greedy_choice_would_lose():
+    ratings = {"a": p(0.6), "b": p(0.5), "#### 1": p(0.1), "#### 2": p(0.9), "#### 3": p(0.1)}
+    assert search("beam", ratings, beam_size=1, branching=12).answer == "1"
+    assert search("beam", ratings, beam_size=2, branching=12).answer == "2"
+
+
+def test_beam_finishes_greedily_when_the_budget_ends():
+    table = {"": ["one two three\n"], "one two three\n": ["#### 1"]}
+    result = search("beam", table=table, budget=Budget(policy_tokens=16))
+    assert result.outcome.stop_reason == "budget"
+    assert result.outcome.counts["fallbacks"] == 1
+    assert result.answer == "1"
