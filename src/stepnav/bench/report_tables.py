@@ -66,6 +66,14 @@ def brief_table(summary: Sequence[SummaryRow]) -> TextTable:
     return _table("Accuracy", summary, _BRIEF_COLUMNS)
 
 
+def terminal_table(summary: Sequence[SummaryRow], width: int) -> RichTable:
+    """Return the main table for a terminal of so many columns: whole if it fits, else brief."""
+    table = accuracy_table(summary)
+    columns = zip(table.header, *table.rows)
+    needed = sum(max(map(len, column)) + 2 for column in columns)
+    return rich_table(table if needed <= width else brief_table(summary))
+
+
 def markdown_table(table: TextTable) -> str:
     """Return a table in GitHub's Markdown, without its title."""
     rule = [":--" if is_text else "--:" for is_text in table.is_text]
@@ -96,7 +104,7 @@ def rich_table(table: TextTable) -> RichTable:
     for heading, is_text in zip(table.header, table.is_text):
         rich.add_column(
             Text(heading), justify="left" if is_text else "right", header_style="bold dim",
-            overflow="fold", no_wrap=not is_text,
+            overflow="fold", no_wrap=not is_text or heading == table.header[0],
         )  # fmt: skip
     for cells in table.rows:
         rich.add_row(*(Text(cell) for cell in cells))
@@ -119,6 +127,8 @@ def p_text(p: float | None) -> str:
         return MISSING
     if p == 0:
         return "<1e-300"
+    if p < 0.001:
+        return f"{p:.1e}"
     return f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
 
 
@@ -274,5 +284,5 @@ def _value_text(value: Any) -> str:
 
 def _markdown_row(cells: Sequence[str]) -> str:
     """Return one row; what Markdown or HTML would read as markup is escaped."""
-    escaped = [re.sub(r"([\\|`*_<>\[\]])", r"\\\1", " ".join(cell.split())) for cell in cells]
+    escaped = [re.sub(r"([\\|`*<>\[\]])", r"\\\1", " ".join(cell.split())) for cell in cells]
     return "| " + " | ".join(escaped) + " |"

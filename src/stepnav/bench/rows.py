@@ -105,7 +105,7 @@ def make_row(
         reward_calls=usage.reward_calls,
         requests=result.requests,
         seconds=usage.seconds,
-        flops=usage.flops,
+        flops=None if usage.flops is None else float(usage.flops),
         backtracks=counts.get("backtracks"),
         duplicates=counts.get("duplicates"),
         iterations=counts.get("iterations"),

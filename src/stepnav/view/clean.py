@@ -16,10 +16,10 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def clean_line(text: str) -> str:
-    """Return the text as one line without anything invisible; white space becomes one blank.
+    r"""Return the text as one line without anything invisible; white space becomes one blank.
 
     Example:
-      >>> clean_line("2 + 2\\n =\\x1b[31m 4\\x07")
+      >>> clean_line("2 + 2\n =\x1b[31m 4\x07")
       '2 + 2 = 4'
     """
     return " ".join(clean_block(text).split())

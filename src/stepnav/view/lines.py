@@ -6,6 +6,7 @@ model's probability for it, guides that show the depth, the step, and a note on 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
@@ -48,7 +49,7 @@ class Glyphs:
     back: str = "↩"
     resume: str = "↪"
     more: str = "…"
-    times: str = "×"
+    times: str = "×"  # noqa: RUF001
     dot: str = "·"
 
 
@@ -93,7 +94,9 @@ def node_line(canvas: Canvas, node: Node, guides: str) -> Text:
     """
     line = Text(no_wrap=True, overflow="ignore", end="")
     is_chosen = node.status == "chosen"
-    line.append(f" {canvas.glyphs.chosen if is_chosen else ' '} ", "bold green")
+    line.append(
+        f" {canvas.glyphs.chosen if is_chosen else ' '} ", "bold green" if is_chosen else ""
+    )
     line.append_text(_rating_text(node))
     note = node_note(canvas, node)
     guides = _shorten_guides(canvas, guides, line.cell_len + len(note) + 2)
@@ -109,11 +112,33 @@ def node_line(canvas: Canvas, node: Node, guides: str) -> Text:
 
 def mark_line(canvas: Canvas, glyph: str, guides: str, text: str, style: str = "dim") -> Text:
     """Return a line that is not a node: going back, or going on from an older node."""
-    line = Text(f" {glyph} ", style, no_wrap=True, overflow="ignore", end="")
-    line.append(" " * _RATING_WIDTH)
+    line = Text(no_wrap=True, overflow="ignore", end="")
+    line.append(f" {glyph} " + " " * _RATING_WIDTH, style)
     guides = _shorten_guides(canvas, guides, line.cell_len)
-    line.append(guides)
-    line.append(canvas.cut(text, max(canvas.width - line.cell_len, MIN_STEP_WIDTH)))
+    line.append(guides, "dim")
+    line.append(canvas.cut(text, max(canvas.width - line.cell_len, MIN_STEP_WIDTH)), style)
+    return line
+
+
+def rated_line(canvas: Canvas, path: Sequence[Node]) -> Text:
+    """Return the line of a solution that was rated as a whole, after its steps were shown.
+
+    Args:
+      canvas: where it goes.
+      path: its nodes, from the first step to the last.
+    """
+    ratings = [node.score.rating if node.score is not None else None for node in path]
+    wrong = ratings.index(-1) if -1 in ratings else None
+    end = canvas.cut(canvas.show(path[-1].step.text), 30)
+    line = Text("   ", no_wrap=True, overflow="ignore", end="")
+    if wrong is None:
+        line.append(f"{RATING_GLYPHS[1]:<{_RATING_WIDTH}}", RATING_STYLES[1])
+        said = f"rated: {end}: no wrong step among {len(path)}"
+    else:
+        line.append(f"{RATING_GLYPHS[-1]:<{_RATING_WIDTH}}", RATING_STYLES[-1])
+        said = f"rated: {end}: step {wrong + 1} of {len(path)} is wrong: "
+        said += canvas.show(path[wrong].step.text)
+    line.append(canvas.cut(said, max(canvas.width - line.cell_len, MIN_STEP_WIDTH)), "dim")
     return line
 
 
@@ -157,9 +182,9 @@ def _rating_text(node: Node) -> Text:
     chance = (node.score.negative_prob, node.score.neutral_prob, node.score.positive_prob)[
         rating + 1
     ]
-    text = Text(RATING_GLYPHS[rating], RATING_STYLES[rating])
-    text.append(f"{100 * chance:>4.0f}%  ", "dim")
-    return text
+    return Text.assemble(
+        (RATING_GLYPHS[rating], RATING_STYLES[rating]), (f"{100 * chance:>4.0f}%  ", "dim")
+    )
 
 
 def _dead_leaf_word(node: Node) -> str:

@@ -12,7 +12,15 @@ from rich.text import Text
 
 from stepnav.core.records import Problem
 from stepnav.core.tree import ROOT_INDEX, Node, Status, Tree
-from stepnav.view.lines import UNICODE, Canvas, legend, mark_line, node_line
+from stepnav.view.lines import (
+    MIN_STEP_WIDTH,
+    UNICODE,
+    Canvas,
+    legend,
+    mark_line,
+    node_line,
+    rated_line,
+)
 
 
 def render_tree(
@@ -31,8 +39,7 @@ def render_tree(
 def print_tree(console: Console, tree: Tree, *, show_dead: bool = True) -> None:
     """Print problem, tree and legend."""
     canvas = Canvas.of(console)
-    print_line(console, problem_text(canvas, tree.problem))
-    print_line(console, Text())
+    print_problem(console, canvas, tree.problem)
     for line in tree_lines(tree, canvas, show_dead=show_dead):
         print_line(console, line)
     print_line(console, Text())
@@ -56,11 +63,18 @@ def tree_lines(tree: Tree, canvas: Canvas, *, show_dead: bool = True) -> list[Te
     return lines
 
 
-def problem_text(canvas: Canvas, problem: Problem) -> Text:
-    """Return the question; it may take several lines of the terminal."""
-    text = Text(" Problem  ", "bold")
-    text.append(canvas.show(problem.question), "not bold")
-    return text
+def print_problem(console: Console, canvas: Canvas, problem: Problem) -> None:
+    """Print the question, broken into lines on a terminal and whole in a pipe, and a blank line."""
+    question = Text(canvas.show(problem.question))
+    head = " Problem  "
+    lines = [question]
+    if console.is_terminal:
+        lines = list(question.wrap(console, max(canvas.width - len(head), MIN_STEP_WIDTH)))
+    for position, line in enumerate(lines):
+        line.rstrip()
+        lead = head if position == 0 else " " * len(head)
+        print_line(console, Text.assemble((lead, "bold"), line))
+    print_line(console, Text())
 
 
 def print_line(console: Console, line: Text) -> None:
@@ -100,13 +114,13 @@ class TreeFollower:
         self.canvas = Canvas.of(console, width)
         self._nodes: dict[int, Node] = {}
         self._shown: dict[int, Status] = {}
+        self._unrated: set[int] = set()
         self._pending: Node | None = None
         self._path: list[int] = []  # by depth: the node that the next line stands below
 
     def start(self, problem: Problem) -> None:
         """Print the question."""
-        print_line(self.console, problem_text(self.canvas, problem))
-        print_line(self.console, Text())
+        print_problem(self.console, self.canvas, problem)
 
     def __call__(self, node: Node) -> None:
         """Take a node that was added or marked."""
@@ -139,11 +153,16 @@ class TreeFollower:
             self._show_resumption(self._nodes[node.parent])
         self._go_to(node)
         self._shown[node.index] = node.status
+        if node.score is None:
+            self._unrated.add(node.index)
         print_line(self.console, node_line(self.canvas, node, self._guides(node.depth)))
 
     def _show_change(self, node: Node) -> None:
         """Print that the search went back from a node, or took up one that it had set aside."""
         before, self._shown[node.index] = self._shown[node.index], node.status
+        if node.is_finished and node.score is not None and node.index in self._unrated:
+            self._unrated.remove(node.index)
+            print_line(self.console, rated_line(self.canvas, self._path_to(node)))
         if before == "accepted" and node.status == "dead":
             draws = sum(1 + self._nodes[index].duplicates for index in node.children)
             repeats = draws - len(node.children)
@@ -161,6 +180,13 @@ class TreeFollower:
         text = f"on from: {self.canvas.show(node.step.text)}"
         self._print_mark(self.canvas.glyphs.resume, node.depth, text)
         self._go_to(node)
+
+    def _path_to(self, node: Node) -> list[Node]:
+        """Return the nodes from the first step down to a node."""
+        path = [node]
+        while path[-1].parent != ROOT_INDEX:
+            path.append(self._nodes[path[-1].parent])
+        return path[::-1]
 
     def _go_to(self, node: Node) -> None:
         """Remember which node the next line stands below."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import get_args
-
 from rich.console import Console
 from rich.text import Text
 
 from stepnav.core.budget import Usage
-from stepnav.core.outcome import SearchResult, StopReason
+from stepnav.core.outcome import SearchResult
 from stepnav.view.lines import Canvas
 from stepnav.view.terminal import print_line
 
@@ -17,15 +15,13 @@ STOP_TEXTS: Mapping[str, str] = {
     "accepted": "the reward model accepted a finished solution",
     "finished": "the strategy did all that it set out to do",
     "exhausted": "no step is left to go on from",
-    "iterations": "its own limit of iterations is reached",
-    "depth": "its own limit of depth is reached",
+    "iterations": "its own limit on tries is reached",
+    "length": "its own limit on steps or tokens is reached",
     "budget": "the budget is spent",
     "failed": "the model gave up on a request",
 }
 MAX_VOTES = 6
 """Answers shown of a vote."""
-
-assert set(STOP_TEXTS) == set(get_args(StopReason)), "a stop reason has no text"
 
 
 def print_verdict(
@@ -87,10 +83,14 @@ def votes_line(canvas: Canvas, votes: Mapping[str, float]) -> Text:
 def stop_line(canvas: Canvas, result: SearchResult) -> Text:
     """Return why the search stopped, and its counters that are not zero."""
     line = _titled("Stopped")
-    line.append(STOP_TEXTS[result.outcome.stop_reason])
+    line.append(STOP_TEXTS.get(result.outcome.stop_reason, result.outcome.stop_reason))
     if result.error is not None:
         line.append(f": {canvas.show(result.error)}", "red")
-    counts = [f"{count:,} {name}" for name, count in result.outcome.counts.items() if count]
+    counts = [
+        f"{count:,} {name.removesuffix('s') if count == 1 else name}"
+        for name, count in result.outcome.counts.items()
+        if count
+    ]
     if counts:
         line.append(f" {canvas.glyphs.dot} {', '.join(counts)}", "dim")
     return line
