@@ -157,6 +157,7 @@ def load_task(name: str) -> Task:
         return Task(
             name=name,
             splits=module.SPLITS,
+            default_split="dev",
             prompt_template=module.PROMPT_TEMPLATE,
             chat_template=None,
             load=_load_arithmetic,
@@ -168,6 +169,7 @@ def load_task(name: str) -> Task:
     return Task(
         name=name,
         splits=module.BENCHMARK.splits,
+        default_split="test",
         prompt_template=module.PROMPT_TEMPLATE,
         chat_template=module.CHAT_TEMPLATE,
         load=lambda split, count, seed, path: module.load(split, count, seed, path=path),

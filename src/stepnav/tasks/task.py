@@ -17,7 +17,8 @@ class Task:
 
     Attributes:
       name: its name on the command line.
-      splits: its splits, the one for tuning first.
+      splits: its splits.
+      default_split: the one that is meant where none is named; never one to train on.
       prompt_template: how a completion model is shown the question; holds "{question}".
       chat_template: how a chat model is shown it; None uses `prompt_template`.
       load: (split, count, seed, path) to problems; a count of None takes all there are.
@@ -29,6 +30,7 @@ class Task:
 
     name: str
     splits: tuple[str, ...]
+    default_split: str
     prompt_template: str
     chat_template: str | None
     load: Loader

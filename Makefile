@@ -1,0 +1,49 @@
+# Two commands: `make solve` and `make test`. Each makes its own environment and installs what it
+# needs; nothing but Python 3.10+ and make is assumed.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := constraints.txt
+
+.PHONY: solve test check fix all-tests clean
+
+solve: $(VENV)/.local  ## watch HGS solve problems that chain of thought gets wrong
+	$(BIN)/stepnav solve --hard 3
+
+test: $(VENV)/.dev  ## run the tests
+	$(BIN)/python -m pytest
+
+all-tests: $(VENV)/.dev  ## run the slow tests too
+	$(BIN)/python -m pytest -m "not gpu and not network"
+
+check: $(VENV)/.dev  ## lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(VENV)/.dev  ## format, and mend what the linter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "stepnav needs Python 3.10 or newer, found " + sys.version.split()[0] + "; name another one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+# torch is installed first and by its exact version: where a platform's index offers several builds,
+# the others would otherwise be chosen by the packages that need it.
+$(VENV)/.torch: $(CONSTRAINTS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' $(CONSTRAINTS))"
+	touch $@
+
+$(VENV)/.local: $(VENV)/.torch pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[local]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.torch pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+	touch $@ $(VENV)/.local
+
+clean:  ## remove the environment and all caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,181 @@
+"""`stepnav bench`: strategies on the same problems, at the same budgets, into one run folder."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from stepnav import build
+from stepnav.bench.plan import BenchPlan, Cell, StrategySpec, cells
+from stepnav.bench.plan_file import FILE_NAME, check_same, plan_digest, read_plan, write_plan
+from stepnav.bench.runner import run_plan
+from stepnav.cli import report as report_command
+from stepnav.cli.console import Progress, stderr
+from stepnav.core.errors import ConfigError, DataError, JournalError
+from stepnav.core.outcome import SearchResult
+from stepnav.core.records import Problem
+from stepnav.core.requests import Program
+from stepnav.core.tree import Tree
+from stepnav.run.journal import Journal
+from stepnav.tasks.task import Task
+
+JOURNAL_NAME = "journal.sqlite"
+
+
+def run(
+    *,
+    out: Path,
+    task: str,
+    strategies: str,
+    problems: int | None,
+    split: str | None,
+    data: Path | None,
+    seeds: int,
+    seed: int,
+    max_policy_tokens: int | None,
+    budgets: str | None,
+    baseline: str | None,
+    policy: str,
+    policy_model: str | None,
+    reward: str,
+    resume: bool,
+    active: int,
+    device: str,
+    dtype: str,
+    chat: bool,
+    as_json: bool,
+) -> None:
+    """Run, resume and report a comparison; arguments as in `stepnav bench --help`."""
+    benchmark = build.load_task(task)
+    choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
+    limits = _budgets(budgets, max_policy_tokens)
+    needs_reward = any(choice.name in build.NEEDS_REWARD for choice in choices)
+    drawn = benchmark.load(split or benchmark.default_split, problems, seed, data)
+    plan = BenchPlan(
+        task=task,
+        split=split or benchmark.default_split,
+        strategies=tuple(_spec(choice, limits) for choice in choices),
+        problems=len(drawn),
+        seeds=seeds,
+        seed=seed,
+        budgets=limits,
+        policy=policy if policy_model is None else f"{policy}#{policy_model}",
+        reward=reward if needs_reward else None,
+        baseline=baseline,
+        settings={
+            "reserve_share": build.RESERVE_SHARE,
+            "dtype": dtype,
+            "chat": chat,
+            "data": None if data is None else str(data),
+        },
+    )
+    _prepare(out, plan, resume)
+    models = build.open_models(
+        policy=policy,
+        policy_model=policy_model,
+        reward=plan.reward,
+        task=benchmark,
+        device=device,
+        dtype=dtype,
+        chat=chat,
+        max_batch=active,
+    )
+    journal = Journal(out / JOURNAL_NAME, plan_digest(plan))
+    try:
+        with models:
+            for note in models.notes:
+                stderr().print(f"note: {note}", soft_wrap=True)
+            _run(plan, drawn, benchmark, models, journal, active)
+    except KeyboardInterrupt:
+        done = len(journal.finished_ids())
+        total = len(cells(plan, [problem.id for problem in drawn]))
+        raise KeyboardInterrupt(
+            f"interrupted: {done} of {total} searches are done and kept; go on with: {_again()}"
+        ) from None
+    except JournalError as error:
+        raise JournalError(f"{error}; then go on with: {_again()}") from None
+    finally:
+        journal.close()
+    report_command.run(run=out, baseline=None, as_json=as_json)
+
+
+def _run(
+    plan: BenchPlan,
+    problems: list[Problem],
+    task: Task,
+    models: build.Models,
+    journal: Journal,
+    active: int,
+) -> None:
+    """Run what is left of the plan behind a progress bar."""
+    def start(cell: Cell) -> Callable[[Tree], Program]:
+        choice = build.StrategyChoice(cell.strategy, cell.options, cell.label)
+        options = build.resolve_options(choice, cell.budget)
+        return build.start_strategy(cell.strategy, options, task.extract)
+
+    total = len(cells(plan, [problem.id for problem in problems]))
+    with Progress("bench", total, "searches") as progress:
+
+        def on_result(cell: Cell, result: SearchResult | None) -> None:
+            if result is None:
+                progress.skip()
+            else:
+                progress.advance(cell.label if cell.budget is None else f"{cell.label} {cell.budget}")
+
+        run_plan(
+            plan,
+            problems,
+            start=start,
+            extract=task.extract,
+            policy=models.policy,
+            reward=models.reward,
+            journal=journal,
+            max_active=active,
+            on_result=on_result,
+        )
+
+
+def _spec(choice: build.StrategyChoice, limits: tuple[int | None, ...]) -> StrategySpec:
+    """Return the strategy with every option that does not depend on the budget."""
+    options = build.resolve_options(choice, limits[0])
+    if "reserve_tokens" not in choice.options:
+        options.pop("reserve_tokens", None)
+    return StrategySpec(choice.name, options, choice.label)
+
+
+def _budgets(budgets: str | None, max_policy_tokens: int | None) -> tuple[int | None, ...]:
+    if budgets is None:
+        return (max_policy_tokens,)
+    if max_policy_tokens is not None:
+        raise ConfigError("give either --budgets or --max-policy-tokens, not both")
+    try:
+        limits = tuple(int(text) for text in budgets.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"--budgets must be whole numbers between commas, as in 250,500,1000 (got {budgets!r})"
+        ) from None
+    return limits
+
+
+def _prepare(out: Path, plan: BenchPlan, resume: bool) -> None:
+    """Make the run folder, or check that it belongs to the same plan."""
+    if (out / FILE_NAME).exists():
+        if not resume:
+            raise ConfigError(f"{out} holds a run already; add --resume, or use another --out")
+        check_same(read_plan(out), plan, str(out))
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot make the run folder {out} ({error.strerror})") from None
+    if any(out.iterdir()):
+        raise ConfigError(f"{out} is not empty and not a run folder; use another --out")
+    write_plan(plan, out)
+
+
+def _again() -> str:
+    """Return the command that goes on with this run."""
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    return shlex.join(["stepnav", *words, "--resume"])

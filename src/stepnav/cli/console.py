@@ -1,0 +1,98 @@
+"""What all subcommands print with: consoles, JSON, progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+
+PLAIN_INTERVAL_S = 5.0
+"""Where there is no terminal, a progress line is printed this often."""
+
+
+def stdout() -> Console:
+    """Return the console for results."""
+    return Console(highlight=False)
+
+
+def stderr() -> Console:
+    """Return the console for notes and progress."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+class Progress:
+    """A bar with rate and remaining time on a terminal, plain lines elsewhere.
+
+    Args:
+      title: what is counted.
+      total: how many there are.
+      unit: plural noun for the rate.
+    """
+
+    def __init__(self, title: str, total: int, unit: str) -> None:
+        self._title = title
+        self._total = total
+        self._unit = unit
+        self._done = 0
+        self._skipped = 0
+        self._began = self._printed = time.monotonic()
+        self._console = stderr()
+        self._bar: Any = None
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal:
+            from rich import progress
+
+            self._bar = progress.Progress(
+                progress.TextColumn("{task.description}"),
+                progress.BarColumn(),
+                progress.MofNCompleteColumn(),
+                progress.TextColumn("{task.fields[rate]}"),
+                progress.TimeRemainingColumn(compact=True),
+                console=self._console,
+                transient=True,
+            )
+            self._bar.start()
+            self._bar.add_task(self._title, total=self._total, rate="")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def skip(self) -> None:
+        """Count one that was done before."""
+        self._done += 1
+        self._skipped += 1
+
+    def advance(self, note: str = "") -> None:
+        """Count one that is done now."""
+        self._done += 1
+        now = time.monotonic()
+        rate = (self._done - self._skipped) / max(now - self._began, 1e-9)
+        text = f"{rate:.1f} {self._unit}/s"
+        if self._bar is not None:
+            description = f"{self._title} {note}".rstrip()
+            self._bar.update(0, completed=self._done, description=description, rate=text)
+        elif now - self._printed >= PLAIN_INTERVAL_S or self._done == self._total:
+            self._printed = now
+            left_s = (self._total - self._done) / rate
+            self._console.print(
+                f"{self._title} {note}".rstrip()
+                + f": {self._done}/{self._total}, {text}, {left_s:.0f} s left",
+                soft_wrap=True,
+            )

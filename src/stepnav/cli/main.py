@@ -1,0 +1,268 @@
+"""The `stepnav` command: its subcommands, and one clear line for everything that goes wrong.
+
+Nothing heavy is imported here: each subcommand imports what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, Optional
+
+import typer
+
+from stepnav import __version__
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="stepnav",
+    help="Make language models reason better by rewarding their steps.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+zoo_app = typer.Typer(help="The models that ship with the package.", rich_markup_mode=None)
+app.add_typer(zoo_app, name="zoo")
+
+Task = Annotated[str, typer.Option(help="Benchmark: arithmetic, gsm8k, svamp or math500.")]
+Split = Annotated[Optional[str], typer.Option(help="Its split. [default: the task's own]")]
+Data = Annotated[
+    Optional[Path], typer.Option(help="Benchmark file or folder. [default: the hub, by name]")
+]
+Policy = Annotated[
+    str,
+    typer.Option(help="Who proposes: arithmetic (shipped), a model folder, or a server's URL."),
+]
+PolicyModel = Annotated[Optional[str], typer.Option(help="Name of the model on that server.")]
+Reward = Annotated[
+    str,
+    typer.Option(
+        help="Who scores: arithmetic (shipped), a model folder, likelihood:FOLDER, or oracle."
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tree.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Dtype = Annotated[str, typer.Option(help="float32 (same tree in any batch) or bfloat16.")]
+Chat = Annotated[bool, typer.Option("--chat", help="Prompt with the model's chat template.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Handle options that stand before the subcommand."""
+    if version:
+        typer.echo(f"stepnav {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def solve(
+    problem: Annotated[
+        Optional[str], typer.Argument(help="The problem; left out, one is taken from the task.")
+    ] = None,
+    task: Task = "arithmetic",
+    split: Split = None,
+    data: Data = None,
+    index: Annotated[int, typer.Option(min=0, help="Which problem of the split.")] = 0,
+    hard: Annotated[
+        int, typer.Option(min=0, help="Take the first so many problems that cot gets wrong.")
+    ] = 0,
+    strategy: Annotated[
+        str, typer.Option(help="NAME or NAME:OPTION=VALUE:OPTION=VALUE.")
+    ] = "hgs",
+    policy: Policy = "arithmetic",
+    policy_model: PolicyModel = None,
+    reward: Reward = "arithmetic",
+    seed: Seed = 0,
+    max_policy_tokens: Annotated[
+        Optional[int], typer.Option(min=1, help="Budget of generated tokens.")
+    ] = None,
+    max_seconds: Annotated[Optional[float], typer.Option(help="Budget of seconds.")] = None,
+    device: Device = "cpu",
+    dtype: Dtype = "float32",
+    chat: Chat = False,
+    page: Annotated[
+        Optional[Path], typer.Option(help="Also write the tree as an HTML page.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Solve a problem and watch the tree grow.
+
+    Examples:
+
+      stepnav solve
+
+      stepnav solve --hard 3
+
+      stepnav solve "Mia has 12 coins. She finds 30 coins. How many coins does Mia have now?"
+
+      stepnav solve --task gsm8k --data test.jsonl --policy ./my-model --reward ./my-prm
+    """
+    from stepnav.cli import solve as command
+
+    command.run(**_arguments(locals()))
+
+
+@app.command()
+def bench(
+    out: Annotated[Path, typer.Option(help="Run folder: configuration, journal, report.")],
+    task: Task = "arithmetic",
+    strategies: Annotated[
+        str, typer.Option(help="Comma-separated NAME or NAME:OPTION=VALUE:OPTION=VALUE.")
+    ] = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs",
+    problems: Annotated[Optional[int], typer.Option(min=1, help="How many.")] = 300,
+    split: Split = None,
+    data: Data = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Searches per problem.")] = 1,
+    seed: Seed = 0,
+    max_policy_tokens: Annotated[
+        Optional[int], typer.Option(min=1, help="Budget of generated tokens per search.")
+    ] = None,
+    budgets: Annotated[
+        Optional[str], typer.Option(help="Several such budgets, comma-separated.")
+    ] = None,
+    baseline: Annotated[
+        Optional[str], typer.Option(help="Strategy to compare with. [default: cot]")
+    ] = None,
+    policy: Policy = "arithmetic",
+    policy_model: PolicyModel = None,
+    reward: Reward = "arithmetic",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run, or start it if it is not there.")
+    ] = False,
+    active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = 64,
+    device: Device = "cpu",
+    dtype: Dtype = "float32",
+    chat: Chat = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare strategies on the same problems, at the same budgets.
+
+    Examples:
+
+      stepnav bench --out runs/first --problems 100
+
+      stepnav bench --out runs/equal --budgets 250,500,1000,2000 --resume
+
+      stepnav bench --out runs/ablation --strategies cot,hgs,hgs:temperature=0.1,hgs:children=4
+    """
+    from stepnav.cli import bench as command
+
+    command.run(**_arguments(locals()))
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    baseline: Annotated[
+        Optional[str], typer.Option(help="Strategy to compare with. [default: the run's]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the report of a run: tables, plot, Markdown, HTML, JSON, Parquet.
+
+    Example:
+
+      stepnav report runs/first --baseline self_consistency
+    """
+    from stepnav.cli import report as command
+
+    command.run(**_arguments(locals()))
+
+
+@app.command()
+def show(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    problem: Annotated[str, typer.Option(help="Id of the problem, or its number in the run.")],
+    strategy: Annotated[
+        Optional[str], typer.Option(help="Only this strategy. [default: all]")
+    ] = None,
+    budget: Annotated[Optional[int], typer.Option(help="Only this budget.")] = None,
+    page: Annotated[
+        Optional[Path], typer.Option(help="Write the tree as an HTML page; one search only.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the search trees of one problem again, from the journal.
+
+    Example:
+
+      stepnav show runs/first --problem 0 --strategy hgs
+    """
+    from stepnav.cli import show as command
+
+    command.run(**_arguments(locals()))
+
+
+@zoo_app.command("train")
+def zoo_train(
+    out: Annotated[Path, typer.Option(help="Work folder; run again to go on after a stop.")],
+    scale: Annotated[
+        str, typer.Option(help="shipped (hours on two cores) or tiny (a test of the recipe).")
+    ] = "shipped",
+    seed: Seed = 0,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Make the shipped models again: tokenizer, policy, samples, reward model, evaluation, cards.
+
+    Example:
+
+      stepnav zoo train --out runs/zoo
+    """
+    from stepnav.cli import zoo as command
+
+    command.run(**_arguments(locals()))
+
+
+def main() -> None:
+    """Run the command; every expected error is one line on standard error and exit code 2."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(standalone_mode=False)
+    except KeyboardInterrupt as stop:
+        _end(_interruption(stop), EXIT_INTERRUPTED)
+    except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # the parser's own wrapping of it
+            _end(_interruption(error.__cause__), EXIT_INTERRUPTED)
+        message = _explain(error)
+        if message is None:
+            raise
+        _end(f"error: {message}", EXIT_BAD_INPUT)
+
+
+def _interruption(stop: BaseException) -> str:
+    return str(stop) or "interrupted"
+
+
+def _explain(error: Exception) -> str | None:
+    """Return the one line for an expected error, None for a defect of ours."""
+    from stepnav.core.errors import StepnavError
+
+    if hasattr(error, "format_message"):  # a usage error of the parser
+        return " ".join(error.format_message().split())
+    if isinstance(error, (StepnavError, OSError)):
+        return " ".join(str(error).split())
+    return None
+
+
+def _arguments(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a subcommand's arguments from its `locals()`."""
+    return {name: value for name, value in values.items() if name != "command"}
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _end(message: str, code: int) -> NoReturn:
+    sys.stderr.write(message + "\n")
+    sys.exit(code)

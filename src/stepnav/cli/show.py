@@ -1,0 +1,89 @@
+"""`stepnav show`: the trees of one problem again, from the journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stepnav import build
+from stepnav.bench.plan import BenchPlan, Cell, cells
+from stepnav.cli.console import print_json, stdout
+from stepnav.cli.report import open_run
+from stepnav.core.codec import encode_result
+from stepnav.core.errors import ConfigError, nearest
+from stepnav.core.outcome import SearchResult
+from stepnav.view.page import render_page
+from stepnav.view.terminal import print_tree
+from stepnav.view.verdict import print_verdict
+
+
+def run(
+    *,
+    run: Path,
+    problem: str,
+    strategy: str | None,
+    budget: int | None,
+    page: Path | None,
+    as_json: bool,
+) -> None:
+    """Print the trees of one problem; arguments as in `stepnav show --help`."""
+    plan, journal = open_run(run)
+    try:
+        results = {result.search_id: result for result in journal.results()}
+    finally:
+        journal.close()
+    _check(strategy, plan.labels, "strategy")
+    found = _choose(plan, results, problem, strategy, budget)
+    if page is not None and len(found) != 1:
+        raise ConfigError(f"--page shows one search, and {len(found)} fit; add --strategy, --budget")
+    grade = build.load_task(plan.task).grade
+    for cell, result in found:
+        correct = grade(result.tree.problem, result.answer)
+        if as_json:
+            print_json({**encode_result(result), "label": cell.label, "correct": correct})
+        elif page is None:
+            console = stdout()
+            limit = "" if cell.budget is None else f", budget {cell.budget}"
+            console.print(f"[bold]{cell.label}[/bold]{limit}, repeat {cell.repeat}")
+            print_tree(console, result.tree)
+            reference = result.tree.problem.answer
+            print_verdict(console, result, is_correct=correct, reference=reference)
+            console.print()
+        if page is not None:
+            page.write_text(render_page(result.tree, result=result, is_correct=correct))
+
+
+def _choose(
+    plan: BenchPlan,
+    results: dict[str, SearchResult],
+    problem: str,
+    strategy: str | None,
+    budget: int | None,
+) -> list[tuple[Cell, SearchResult]]:
+    ids = list(dict.fromkeys(result.problem_id for result in results.values()))
+    if problem.isdecimal() and int(problem) < len(ids):
+        problem = sorted(ids, key=_natural)[int(problem)]
+    _check(problem, ids, "problem")
+    from dataclasses import replace
+
+    found = []
+    for cell in cells(replace(plan, problems=len(ids)), ids):
+        fits = cell.problem_id == problem and strategy in (None, cell.label)
+        if fits and budget in (None, cell.budget) and cell.search_id in results:
+            found.append((cell, results[cell.search_id]))
+    if not found:
+        raise ConfigError(f"no finished search fits; budgets of this run: {plan.budgets}")
+    return found
+
+
+def _natural(problem_id: str) -> tuple[str, int]:
+    head, _, number = problem_id.rpartition("-")
+    return (head, int(number)) if number.isdecimal() else (problem_id, 0)
+
+
+def _check(name: str | None, allowed: list[str], kind: str) -> None:
+    if name is not None and name not in allowed:
+        shown = ", ".join(sorted(allowed, key=_natural)[:8])
+        raise ConfigError(
+            f"the run has no {kind} {name!r}{nearest(name, allowed)}; it has {shown}"
+            + (", ..." if len(allowed) > 8 else "")
+        )

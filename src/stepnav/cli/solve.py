@@ -1,0 +1,176 @@
+"""`stepnav solve`: one problem, or the first ones that chain of thought gets wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from stepnav import build
+from stepnav.cli.console import Progress, print_json, stderr, stdout
+from stepnav.core.budget import Budget
+from stepnav.core.codec import encode_result
+from stepnav.core.errors import ConfigError
+from stepnav.core.outcome import SearchResult
+from stepnav.core.records import Problem
+from stepnav.run.driver import Driver, Search
+from stepnav.tasks.task import Task
+from stepnav.view.page import render_page
+from stepnav.view.terminal import TreeFollower
+from stepnav.view.verdict import print_verdict
+
+PROBE_COUNT = 16
+"""With `--hard`, so many problems are tried by chain of thought at a time."""
+
+MAX_PROBES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """What all searches of one call share."""
+
+    task: Task
+    driver: Driver
+    strategy: build.StrategyChoice
+    budget: Budget
+    seed: int
+
+    def search(self, problem: Problem, choice: build.StrategyChoice, on_change: Any) -> Search:
+        options = build.resolve_options(choice, self.budget.policy_tokens)
+        return Search(
+            id=f"{choice.label}/{problem.id}",
+            strategy=choice.name,
+            options=options,
+            problem=problem,
+            start=build.start_strategy(choice.name, options, self.task.extract),
+            extract=self.task.extract,
+            budget=self.budget,
+            seed=self.seed,
+            on_change=on_change,
+        )
+
+
+def run(
+    *,
+    problem: str | None,
+    task: str,
+    split: str | None,
+    data: Path | None,
+    index: int,
+    hard: int,
+    strategy: str,
+    policy: str,
+    policy_model: str | None,
+    reward: str,
+    seed: int,
+    max_policy_tokens: int | None,
+    max_seconds: float | None,
+    device: str,
+    dtype: str,
+    chat: bool,
+    page: Path | None,
+    as_json: bool,
+) -> None:
+    """Solve and print; arguments as in `stepnav solve --help`."""
+    benchmark = build.load_task(task)
+    choice = build.parse_strategy(strategy)
+    if problem is not None and not problem.strip():
+        raise ConfigError("the problem is empty; give its text, or leave it out to take one")
+    if problem is not None and hard:
+        raise ConfigError("--hard takes problems from a task; leave the problem's text out")
+    models = build.open_models(
+        policy=policy,
+        policy_model=policy_model,
+        reward=reward if choice.name in build.NEEDS_REWARD else None,
+        task=benchmark,
+        device=device,
+        dtype=dtype,
+        chat=chat,
+    )
+    with models:
+        for note in models.notes:
+            stderr().print(f"note: {note}", soft_wrap=True)
+        driver = Driver(models.policy, models.reward)
+        budget = Budget(policy_tokens=max_policy_tokens, seconds=max_seconds)
+        session = _Session(benchmark, driver, choice, budget, seed)
+        if problem is not None:
+            problems: Iterator[Problem] = iter([Problem("given", " ".join(problem.split()))])
+        elif hard:
+            problems = _hard_problems(session, split or benchmark.default_split, data, hard)
+        else:
+            problems = iter([_pick(benchmark, split or benchmark.default_split, data, index, seed)])
+        for item in problems:
+            _solve_one(session, item, page, as_json)
+
+
+def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: bool) -> None:
+    console = stdout()
+    follower = None if as_json else _follow(console, problem)
+    (result,) = session.driver.run([session.search(problem, session.strategy, follower)])
+    correct = None
+    if problem.answer is not None:
+        correct = session.task.grade(problem, result.answer)
+    if as_json:
+        print_json({**encode_result(result), "correct": correct})
+    elif follower is not None:
+        follower.finish()
+        print_verdict(console, result, is_correct=correct, reference=problem.answer)
+        console.print()
+    if page is not None:
+        page.write_text(render_page(result.tree, result=result, is_correct=correct))
+
+
+def _follow(console: Console, problem: Problem) -> TreeFollower:
+    follower = TreeFollower(console)
+    follower.start(problem)
+    return follower
+
+
+def _pick(task: Task, split: str, data: Path | None, index: int, seed: int) -> Problem:
+    """Return one problem of a split; embedded tasks draw as many as are needed."""
+    problems = task.load(split, index + 1, seed, data) if data is None else []
+    problems = problems or task.load(split, None, seed, data)
+    if index >= len(problems):
+        raise ConfigError(
+            f"{task.name}/{split} has {len(problems)} problems; --index {index} must be below that"
+        )
+    return problems[index]
+
+
+def _hard_problems(
+    session: _Session, split: str, data: Path | None, count: int
+) -> Iterator[Problem]:
+    """Yield the first problems that greedy chain of thought gets wrong."""
+    cot = build.parse_strategy("cot")
+    tried: list[SearchResult] = []
+    wrong: list[tuple[Problem, SearchResult]] = []
+    problems = session.task.load(split, MAX_PROBES, session.seed, data)
+    with Progress("chain of thought", len(problems), "problems") as progress:
+        for start in range(0, len(problems), PROBE_COUNT):
+            batch = problems[start : start + PROBE_COUNT]
+            results = {
+                result.problem_id: result
+                for result in session.driver.run([session.search(p, cot, None) for p in batch])
+            }
+            for problem in batch:
+                tried.append(results[problem.id])
+                progress.advance()
+                if session.task.grade(problem, results[problem.id].answer) is False:
+                    wrong.append((problem, results[problem.id]))
+                if len(wrong) == count:
+                    break
+            if len(wrong) == count:
+                break
+    stderr().print(
+        f"Chain of thought got {len(wrong)} of the first {len(tried)} problems of "
+        f"{session.task.name}/{split} wrong. These, with {session.strategy.label}:\n",
+        soft_wrap=True,
+    )
+    for problem, result in wrong:
+        stderr().print(f"Chain of thought answers {result.answer}, which is wrong.", soft_wrap=True)
+        yield problem
+
+

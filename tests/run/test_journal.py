@@ -1,0 +1,144 @@
+"""The journal: what is written is there after a kill, and what is wrong is said in one line."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stepnav.core.errors import JournalError
+from stepnav.run.driver import Driver
+from stepnav.run.journal import Entry, Journal
+from tests.worlds import comparable, make_search, random_world
+
+ROOT = Path(__file__).resolve().parents[2]
+
+KILLED_RUN = """
+import sys, time
+from pathlib import Path
+from stepnav.run.driver import Driver
+from stepnav.run.journal import Journal
+from tests.run.test_journal import searches
+from tests.worlds import random_world
+
+journal = Journal(Path(sys.argv[1]), "config")
+policy, reward = random_world(5)
+print("ready", flush=True)
+for result in Driver(policy, reward, journal=journal, max_active=4).run(searches()):
+    time.sleep(0.002)
+"""
+
+
+def searches():
+    return [
+        make_search(name, name=f"{name}/{i}", problem=f"p{i}")
+        for name in ("hgs", "beam", "weighted_vote")
+        for i in range(20)
+    ]
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.03, 0.06, 0.1])
+def test_a_killed_process_resumes_to_the_same_results(tmp_path, delay_s):
+    path = tmp_path / "journal.sqlite"
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED_RUN, str(path)],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    try:
+        process.wait(delay_s)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+    process.communicate()
+    journal = Journal(path, "config")
+    answered = journal.num_answers()
+    policy, reward = random_world(5)
+    driver = Driver(policy, reward, journal=journal)
+    list(driver.run(searches()))
+    resumed = {result.search_id: comparable(result) for result in journal.results()}
+    undisturbed = Driver(policy, reward)
+    assert resumed == {r.search_id: comparable(r) for r in undisturbed.run(searches())}
+    assert answered + driver.num_asked == undisturbed.num_asked
+
+
+def test_another_configuration_is_refused(tmp_path):
+    Journal(tmp_path / "j.sqlite", "aaaa").close()
+    with pytest.raises(JournalError, match=r"made with other settings .*aaaa, now bbbb"):
+        Journal(tmp_path / "j.sqlite", "bbbb")
+
+
+def test_a_file_that_is_no_journal(tmp_path):
+    path = tmp_path / "j.sqlite"
+    path.write_text("this is not a database, it is a text of some length")
+    with pytest.raises(JournalError, match="cannot open the journal"):
+        Journal(path)
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(JournalError, match="cannot open the journal"):
+        Journal(tmp_path / "nowhere" / "j.sqlite")
+
+
+def test_a_full_disk_keeps_what_was_written(tmp_path):
+    journal = Journal(tmp_path / "j.sqlite")
+    journal.append([Entry("s", 0, "d", 0.0, [[], [], None, None])])
+    journal._db.execute("PRAGMA max_page_count = 10")
+    with pytest.raises(JournalError, match=r"full.*free some space, then resume"):
+        journal.append([Entry("s", n, "d", 0.0, ["x" * 4000]) for n in range(1, 50)])
+    assert journal.num_answers() == 1
+    journal.close()
+    assert Journal(tmp_path / "j.sqlite").num_answers() == 1
+
+
+def test_a_torn_file_is_reported(tmp_path):
+    path = tmp_path / "j.sqlite"
+    journal = Journal(path)
+    policy, reward = random_world(5)
+    list(Driver(policy, reward, journal=journal).run(searches()[:20]))
+    journal.close()
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+    with pytest.raises(JournalError, match=r"cannot (open|read) the journal"):
+        list(Journal(path).results())
+
+
+def test_spans_add_up(tmp_path):
+    journal = Journal(tmp_path / "j.sqlite")
+    journal.add_span("hgs/", 1.5)
+    journal.add_span("hgs/", 2.0)
+    assert journal.spans() == {"hgs/": 3.5}
+
+
+def test_answers_are_there_before_a_program_sees_them(tmp_path):
+    """Whenever a backend is asked, everything answered so far is committed."""
+    path = tmp_path / "j.sqlite"
+    policy, reward = random_world(5)
+    journal = Journal(path)
+    reader = sqlite3.connect(path)
+    answered = [0]
+
+    class Watch:
+        def __init__(self, backend):
+            self._backend = backend
+
+        def submit(self, ticket, request):
+            (count,) = reader.execute("SELECT COUNT(*) FROM answers").fetchone()
+            assert count == answered[0]
+            self._backend.submit(ticket, request)
+
+        def poll(self, timeout_s):
+            answers = self._backend.poll(timeout_s)
+            answered[0] += len(answers)
+            return answers
+
+        def __getattr__(self, name):
+            return getattr(self._backend, name)
+
+    list(Driver(Watch(policy), Watch(reward), journal=journal).run(searches()[:2]))
+    reader.close()

@@ -1,0 +1,99 @@
+"""Golden trees: a strategy, its arguments, a seed and a scripted world give exactly this tree.
+
+Each JSON file holds all of them, in the schema that the tree viewer reads. To accept a change that
+is meant, run `python -m tests.search.test_golden` and read the difference before committing it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepnav.core.budget import Budget
+from stepnav.core.records import StepScore
+from stepnav.policies.scripted import ScriptedPolicy
+from stepnav.rewards.scripted import ScriptedReward
+from tests.worlds import comparable, make_search, run_one
+
+FOLDER = Path(__file__).parent / "golden"
+
+WORLD = {
+    "steps": {
+        "": ["12 - 5 = 7\n", "12 + 5 = 17\n", "There are 12 eggs.\n"],
+        "12 - 5 = 7\n": ["7 * 2 = 14\n", "7 * 2 = 15\n"],
+        "12 - 5 = 7\n7 * 2 = 14\n": ["#### 14", "#### 15"],
+        "12 - 5 = 7\n7 * 2 = 15\n": ["#### 15"],
+        "12 + 5 = 17\n": ["#### 17", "17 * 2 = 34\n"],
+        "12 + 5 = 17\n17 * 2 = 34\n": ["#### 34"],
+        "There are 12 eggs.\n": ["12 - 5 = 8\n", "12 + 5 = 17\n"],
+    },
+    "scores": {
+        "12 - 5 = 7": [0.3, 0.3, 0.4],
+        "12 + 5 = 17": [0.6, 0.1, 0.3],
+        "There are 12 eggs.": [0.1, 0.8, 0.1],
+        "12 - 5 = 8": [0.9, 0.05, 0.05],
+        "7 * 2 = 14": [0.05, 0.05, 0.9],
+        "7 * 2 = 15": [0.8, 0.1, 0.1],
+        "17 * 2 = 34": [0.5, 0.2, 0.3],
+        "#### 14": [0.02, 0.03, 0.95],
+    },
+}
+CASES: dict[str, tuple[str, dict[str, Any], int, int | None]] = {
+    "cot": ("cot", {}, 0, None),
+    "self_consistency": ("self_consistency", {"samples": 6}, 1, None),
+    "best_of_n": ("best_of_n", {"samples": 5, "aggregation": "min"}, 2, None),
+    "weighted_vote_budget": ("weighted_vote", {}, 3, 60),
+    "beam": ("beam", {"beam_size": 2, "branching": 3}, 4, None),
+    "stepwise_best_of_k": ("beam", {"beam_size": 1, "branching": 4}, 5, None),
+    "hgs_accepted": ("hgs", {"children": 2, "iterations": 9}, 9, None),
+    "hgs_backtracks": ("hgs", {"children": 4}, 6, None),
+    "hgs_budget": ("hgs", {"children": 8}, 8, 40),
+}
+
+
+def search_world(case: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of a case as JSON values."""
+    scores = {text: StepScore(*probs) for text, probs in case["world"]["scores"].items()}
+    result = run_one(
+        ScriptedPolicy.from_table(case["world"]["steps"]),
+        ScriptedReward.from_table(scores, default=-1),
+        make_search(
+            case["strategy"],
+            case["options"],
+            budget=Budget(policy_tokens=case["policy_tokens"]),
+            seed=case["seed"],
+        ),
+    )
+    return comparable(result)
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_golden_tree(name):
+    case = json.loads((FOLDER / f"{name}.json").read_text())
+    assert json.loads(json.dumps(search_world(case))) == case["result"]
+
+
+def test_no_golden_file_is_left_over():
+    assert {path.stem for path in FOLDER.glob("*.json")} == set(CASES)
+
+
+def main() -> None:
+    """Write all golden files anew."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, (strategy, options, seed, policy_tokens) in CASES.items():
+        case = {
+            "strategy": strategy,
+            "options": options,
+            "seed": seed,
+            "policy_tokens": policy_tokens,
+            "world": WORLD,
+        }
+        text = json.dumps({**case, "result": search_world(case)}, indent=1)
+        (FOLDER / f"{name}.json").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
