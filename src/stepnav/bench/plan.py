@@ -165,26 +165,9 @@ def cells(plan: BenchPlan, problem_ids: Sequence[str]) -> list[Cell]:
     ]
 
 
-def span_name(label: str, budget: int | None) -> str:
-    """Return the name under which the wall time of a strategy and budget is kept."""
-    return f"{label}/{'unlimited' if budget is None else budget}"
-
-
-def wall_seconds(
-    plan: BenchPlan, spans: Mapping[str, float]
-) -> dict[tuple[str, int | None], float]:
-    """Return (label, budget) -> wall-clock seconds, from seconds by `span_name`."""
-    return {
-        (label, budget): spans[span_name(label, budget)]
-        for label in plan.labels
-        for budget in plan.budgets
-        if span_name(label, budget) in spans
-    }
-
-
 def search_id(label: str, budget: int | None, repeat: int, problem_id: str) -> str:
     """Return the name of a search, for instance `hgs/500/0/arithmetic-test-17`."""
-    return f"{span_name(label, budget)}/{repeat}/{problem_id}"
+    return f"{label}/{'unlimited' if budget is None else budget}/{repeat}/{problem_id}"
 
 
 def check_names(

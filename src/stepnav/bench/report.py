@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +123,11 @@ def write_parquet(path: Path, rows: Sequence[ResultRow]) -> None:
     schema = pa.schema(
         [(entry.name, kinds.get(str(entry.type), pa.string())) for entry in fields(ResultRow)]
     )
-    records = [{**asdict(row), "options": json.dumps(dict(row.options))} for row in rows]
-    parquet.write_table(pa.Table.from_pylist(records, schema=schema), path)
+    columns: dict[str, list[Any]] = {
+        name: [getattr(row, name) for row in rows] for name in schema.names
+    }
+    columns["options"] = [json.dumps(dict(row.options)) for row in rows]
+    parquet.write_table(pa.table(columns, schema=schema), path)
 
 
 def _num_problems(summary: Sequence[SummaryRow], plan: BenchPlan) -> int:

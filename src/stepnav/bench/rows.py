@@ -80,8 +80,8 @@ def make_row(
     Args:
       result: what the driver made of the search.
       cell: the plan's cell that the search belongs to.
-      correct: the grade. A search without an answer is wrong (False), unless its backend failed:
-        that says nothing about the strategy and is None.
+      correct: the grade of its answer; a search without an answer is wrong (False), but one that
+        has none because its backend failed is not graded, as that says nothing of the strategy.
       oracle: whether the reward model read the reference answer.
     """
     usage, counts = result.usage, result.outcome.counts
@@ -94,7 +94,7 @@ def make_row(
         budget=cell.budget,
         problem_id=result.problem_id,
         repeat=cell.repeat,
-        correct=correct,
+        correct=None if failed and result.answer is None else correct,
         answer=result.answer,
         stop_reason=result.outcome.stop_reason,
         policy_tokens=usage.policy_tokens,

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from stepnav.bench.atomic import write_text, write_with
+from stepnav.core.errors import DataError
+
+
+def fill_disk(place: Path) -> None:
+    place.write_text("half of ")
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_writes_and_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.md"
+    write_text(path, "eins ü\n")
+    write_text(path, "zwei\n")
+    assert path.read_text() == "zwei\n"
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.md"]
+
+
+def test_a_full_disk_is_one_line_and_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    write_text(path, "old")
+    with pytest.raises(
+        DataError, match=r"cannot write .*a\.md: No space left on device; free"
+    ) as e:
+        write_with(path, fill_disk)
+    assert "\n" not in str(e.value)
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.md"]
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("")
+    with pytest.raises(DataError, match="cannot write"):
+        write_text(tmp_path / "run" / "a.md", "text")
+
+
+def test_other_errors_leave_nothing_behind(tmp_path: Path) -> None:
+    def fail(place: Path) -> None:
+        place.write_text("half")
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        write_with(tmp_path / "a.md", fail)
+    assert list(tmp_path.iterdir()) == []
