@@ -1,0 +1,118 @@
+"""The request that asks a server to go on from a prefix, and what to do with its reply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stepnav.core.errors import ConfigError
+from stepnav.core.records import Trajectory
+from stepnav.policies.openai_capabilities import Capabilities, Continuation
+
+ASK_STEP = (
+    "{question}\n\nThis is the solution so far:\n\n{prefix}\n\n"
+    "Go on from there. Do not repeat what is written; write the next steps only."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptOptions:
+    r"""How problems are shown and where steps and solutions end.
+
+    Attributes:
+      separator: text that ends a step.
+      prompt_template: how the question is shown; holds "{question}".
+      system_prompt: first message of a chat; None for none.
+      end_strings: text after which a completion model has gone past its solution (as
+        "\n\nQuestion:"); it is cut there, and the strings are not part of the solution.
+      end_markers: a step that holds one of them is the last.
+    """
+
+    separator: str = "\n"
+    prompt_template: str = "{question}\n"
+    system_prompt: str | None = None
+    end_strings: tuple[str, ...] = ()
+    end_markers: tuple[str, ...] = ("####", "\\boxed{")
+
+    def __post_init__(self) -> None:
+        if not self.separator:
+            raise ConfigError("the step separator must not be empty")
+        if "{question}" not in self.prompt_template:
+            raise ConfigError(
+                f"prompt_template must hold {{question}} (got {self.prompt_template!r})"
+            )
+
+    def question(self, prefix: Trajectory) -> str:
+        """Return the question as the policy sees it."""
+        return self.prompt_template.replace("{question}", prefix.problem.question)
+
+
+def prompt_fields(
+    options: PromptOptions, found: Capabilities, prefix: Trajectory, written: str
+) -> dict[str, Any]:
+    """Return the fields of a request to go on from `prefix` and the text `written` after it."""
+    question, text = options.question(prefix), prefix.text + written
+    if found.api == "completions":
+        return {"prompt": question + text}
+    question = question.strip()
+    if not text.strip():
+        return {"messages": chat(options.system_prompt, question)}
+    if found.continues == "no":
+        ask = ASK_STEP.replace("{question}", question).replace("{prefix}", text.strip())
+        return {"messages": chat(options.system_prompt, ask)}
+    return continuation(chat(options.system_prompt, question), text, found.continues)
+
+
+def chat(system_prompt: str | None, question: str) -> list[dict[str, Any]]:
+    """Return the messages that ask a question."""
+    messages = [{"role": "user", "content": question}]
+    if system_prompt is not None:
+        messages.insert(0, {"role": "system", "content": system_prompt})
+    return messages
+
+
+def continuation(
+    messages: list[dict[str, Any]], text: str, continues: Continuation
+) -> dict[str, Any]:
+    """Return the fields that ask a chat server to continue an assistant message."""
+    message: dict[str, Any] = {"role": "assistant", "content": text}
+    if continues == "prefix":
+        message["prefix"] = True
+    fields: dict[str, Any] = {"messages": [*messages, message]}
+    if continues == "continue_final_message":
+        fields.update(continue_final_message=True, add_generation_prompt=False)
+    return fields
+
+
+def is_stop_usable(found: Capabilities, prefix: Trajectory) -> bool:
+    """Return whether the separator may be sent as a stop string.
+
+    Not where the reply may begin with what ends the prefix, for it would stop before the step.
+    """
+    if found.stop == "ignored":
+        return False
+    return found.api == "completions" or not prefix.text or _is_exact(found)
+
+
+def without_repeats(
+    options: PromptOptions, found: Capabilities, prefix: Trajectory, text: str
+) -> str:
+    """Return a reply without the steps of the prefix that it repeats."""
+    if found.api == "completions" or found.continues != "no" or not prefix.steps:
+        return text
+    rest = text
+    for step in prefix.steps:
+        if not rest.lstrip().startswith(step.key):
+            return text
+        rest = rest.lstrip()[len(step.key) :]
+    return rest.removeprefix(options.separator)
+
+
+def holds_any(text: str, markers: Sequence[str]) -> bool:
+    """Return whether one of the markers is in the text."""
+    return any(marker in text for marker in markers)
+
+
+def _is_exact(found: Capabilities) -> bool:
+    return found.continues != "no" and not found.trims_prefix
