@@ -24,9 +24,9 @@ def extract(text: str) -> str | None:
     return answer.strip() or None if mark else None
 
 
-def random_world(seed: int, *, branching: int = 4, depth: int = 4) -> tuple[
-    ScriptedPolicy, ScriptedReward
-]:
+def random_world(
+    seed: int, *, branching: int = 4, depth: int = 4
+) -> tuple[ScriptedPolicy, ScriptedReward]:
     """Return a policy and a reward model that behave like a random tree.
 
     Each prefix has up to `branching` next steps; solutions end at `depth` steps at the latest.

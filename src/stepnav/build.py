@@ -160,6 +160,7 @@ def load_task(name: str) -> Task:
             default_split="dev",
             prompt_template=module.PROMPT_TEMPLATE,
             chat_template=None,
+            answer_pattern=None,
             load=_load_arithmetic,
             extract=module.extract,
             grade=lambda problem, answer: answer is not None and answer == problem.answer,
@@ -172,15 +173,140 @@ def load_task(name: str) -> Task:
         default_split="test",
         prompt_template=module.PROMPT_TEMPLATE,
         chat_template=module.CHAT_TEMPLATE,
+        answer_pattern=r"####\s*\S|\\boxed\{",
         load=lambda split, count, seed, path: module.load(split, count, seed, path=path),
         extract=module.extract,
         grade=lambda problem, answer: verdicts[module.grade(problem, answer)],
     )
 
 
-def _load_arithmetic(
-    split: str, count: int | None, seed: int, path: Path | None
-) -> list[Problem]:
+@dataclass(slots=True)
+class Models:
+    """The backends of a run; a context manager that closes them.
+
+    Attributes:
+      policy: proposes.
+      reward: scores; None if nothing is to be scored.
+      notes: what the user should know, one line each, for instance what a server ignores.
+    """
+
+    policy: Backend
+    reward: Backend | None
+    notes: list[str]
+
+    def __enter__(self) -> Models:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.policy.close()
+        if self.reward is not None:
+            self.reward.close()
+
+
+def open_models(
+    *,
+    policy: str,
+    reward: str | None,
+    task: Task,
+    policy_model: str | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    chat: bool = False,
+    max_batch: int = 64,
+) -> Models:
+    """Return the policy and the reward model of a run.
+
+    Args:
+      policy: "arithmetic" (shipped), a model folder, or the URL of an OpenAI-compatible server.
+      reward: "arithmetic" (shipped), a folder of a process reward model, "likelihood:FOLDER",
+        "oracle", or None.
+      task: gives the prompt of models that have none of their own, and the oracle.
+      policy_model: the model's name on the server.
+      device, dtype: for models in this process.
+      chat: whether the question goes through the model's chat template.
+      max_batch: most sequences in one pass.
+    Raises:
+      ConfigError: a name, folder or combination that cannot be used.
+      BackendError: the server does not answer.
+    """
+    local = {"device": device, "dtype": dtype, "max_batch": max_batch}
+    scorer = None if reward is None else _open_reward(reward, task, local)
+    notes: list[str] = []
+    if policy.startswith(("http://", "https://")):
+        proposer, notes = _open_server(policy, policy_model, task, chat, max_batch)
+    elif policy_model is not None:
+        raise ConfigError("--policy-model names a model on a server; --policy must be its URL")
+    else:
+        proposer = _open_local(policy, task, chat, local)
+    return Models(proposer, scorer, notes)
+
+
+def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> Backend:
+    from stepnav.policies.local import LocalPolicy, PolicyFormat
+    from stepnav.policies.local.prompt import FILE_NAME
+
+    folder = _model_folder("policy", name)
+    format_ = None
+    if not (folder / FILE_NAME).exists():
+        format_ = PolicyFormat(
+            prompt_template=(task.chat_template if chat else None) or task.prompt_template,
+            answer_pattern=task.answer_pattern,
+            is_chat=chat,
+        )
+    return LocalPolicy(folder, format=format_, **local)
+
+
+def _open_server(
+    url: str, model: str | None, task: Task, chat: bool, max_concurrency: int
+) -> tuple[Backend, list[str]]:
+    from stepnav.policies.openai import OpenAIPolicy
+
+    policy = OpenAIPolicy(
+        url,
+        model,
+        api="chat" if chat else "auto",
+        prompt_template=task.prompt_template,
+        answer_pattern=task.answer_pattern,
+        max_concurrency=max_concurrency,
+    )
+    return policy, policy.fallbacks
+
+
+def _open_reward(name: str, task: Task, local: Mapping[str, Any]) -> Backend:
+    if name == "oracle":
+        from stepnav.rewards.oracle import OracleReward
+
+        if task.rate_steps is None:
+            raise ConfigError(f"{task.name} has no exact step checker, so it has no oracle")
+        return OracleReward(task.rate_steps)
+    if name.startswith("likelihood:"):
+        from stepnav.rewards.likelihood import LikelihoodReward
+
+        return LikelihoodReward(_model_folder("policy", name.partition(":")[2]), **local)
+    from stepnav.rewards.prm import PRMReward
+
+    return PRMReward(_model_folder("prm", name), **local)
+
+
+def _model_folder(kind: str, name: str) -> Path:
+    """Return the folder of a shipped model or of the user's own."""
+    from stepnav.zoo import MODELS_FOLDER
+
+    shipped = MODELS_FOLDER / f"{name}-{kind}"
+    if "/" not in name and shipped.is_dir():
+        return shipped
+    folder = Path(name)
+    if not folder.is_dir():
+        suffix = f"-{kind}"
+        names = [p.name.removesuffix(suffix) for p in MODELS_FOLDER.glob(f"*{suffix}")]
+        raise ConfigError(
+            f"no model folder {name!r}{nearest(name, names)}; give a folder made by "
+            f"save_pretrained, or a shipped model: {', '.join(sorted(names)) or 'none'}"
+        )
+    return folder
+
+
+def _load_arithmetic(split: str, count: int | None, seed: int, path: Path | None) -> list[Problem]:
     from stepnav.tasks import arithmetic
 
     if path is not None:

@@ -36,9 +36,7 @@ def test_a_dead_end_is_left_by_backtracking():
     assert statuses == {"dead end": "dead", "x": "dead", "way": "chosen", "#### 2": "chosen"}
 
 
-@pytest.mark.parametrize(
-    ("order", "answer"), [("positive", "1"), ("value", "2"), ("first", None)]
-)
+@pytest.mark.parametrize(("order", "answer"), [("positive", "1"), ("value", "2"), ("first", None)])
 def test_neutral_order(order, answer):
     table = {"": ["a\n", "b\n"], "a\n": ["#### 1"], "b\n": ["#### 2"]}
     ratings = {"a": StepScore(0.15, 0.45, 0.4), "b": StepScore(0.05, 0.65, 0.3)}
@@ -88,7 +86,11 @@ def test_reserve_pays_for_the_fallback():
 
 def test_a_step_cut_by_the_budget_is_never_rated():
     result = search(
-        {"": ["one two three four\n"]}, {}, Budget(policy_tokens=2), fallback="none", reserve_tokens=0
+        {"": ["one two three four\n"]},
+        {},
+        Budget(policy_tokens=2),
+        fallback="none",
+        reserve_tokens=0,
     )
     assert result.usage.reward_calls == 0
     assert result.outcome.stop_reason == "budget"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
@@ -71,7 +71,7 @@ def read_rows(
     journal: Journal,
     *,
     grade: Callable[[Problem, str | None], bool | None],
-    oracle: bool = False,
+    oracle: Collection[str] = (),
 ) -> list[ResultRow]:
     """Return one row per finished search of a run, in the order of the plan.
 
@@ -79,7 +79,7 @@ def read_rows(
       plan: the plan that the run was made with.
       journal: the run's journal.
       grade: (problem, answer) to whether the answer is right.
-      oracle: whether the reward model read the reference answers.
+      oracle: strategies whose reward model read the reference answers.
     """
     found = {result.search_id: result for result in journal.results()}
     ids = list(dict.fromkeys(result.problem_id for result in found.values()))
@@ -89,7 +89,7 @@ def read_rows(
         if result is None:
             continue
         correct = grade(result.tree.problem, result.answer)
-        rows.append(make_row(result, cell, correct=correct, oracle=oracle))
+        rows.append(make_row(result, cell, correct=correct, oracle=cell.strategy in oracle))
     return rows
 
 

@@ -110,6 +110,7 @@ def _run(
     active: int,
 ) -> None:
     """Run what is left of the plan behind a progress bar."""
+
     def start(cell: Cell) -> Callable[[Tree], Program]:
         choice = build.StrategyChoice(cell.strategy, cell.options, cell.label)
         options = build.resolve_options(choice, cell.budget)
@@ -122,7 +123,9 @@ def _run(
             if result is None:
                 progress.skip()
             else:
-                progress.advance(cell.label if cell.budget is None else f"{cell.label} {cell.budget}")
+                progress.advance(
+                    cell.label if cell.budget is None else f"{cell.label} {cell.budget}"
+                )
 
         run_plan(
             plan,

@@ -14,9 +14,13 @@ PLAIN_INTERVAL_S = 5.0
 """Where there is no terminal, a progress line is printed this often."""
 
 
+PIPE_WIDTH = 200
+"""Columns where there is no terminal to ask."""
+
+
 def stdout() -> Console:
     """Return the console for results."""
-    return Console(highlight=False)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def stderr() -> Console:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, Optional
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -29,15 +29,15 @@ zoo_app = typer.Typer(help="The models that ship with the package.", rich_markup
 app.add_typer(zoo_app, name="zoo")
 
 Task = Annotated[str, typer.Option(help="Benchmark: arithmetic, gsm8k, svamp or math500.")]
-Split = Annotated[Optional[str], typer.Option(help="Its split. [default: the task's own]")]
+Split = Annotated[str | None, typer.Option(help="Its split. [default: the task's own]")]
 Data = Annotated[
-    Optional[Path], typer.Option(help="Benchmark file or folder. [default: the hub, by name]")
+    Path | None, typer.Option(help="Benchmark file or folder. [default: the hub, by name]")
 ]
 Policy = Annotated[
     str,
     typer.Option(help="Who proposes: arithmetic (shipped), a model folder, or a server's URL."),
 ]
-PolicyModel = Annotated[Optional[str], typer.Option(help="Name of the model on that server.")]
+PolicyModel = Annotated[str | None, typer.Option(help="Name of the model on that server.")]
 Reward = Annotated[
     str,
     typer.Option(
@@ -66,7 +66,7 @@ def root(
 @app.command()
 def solve(
     problem: Annotated[
-        Optional[str], typer.Argument(help="The problem; left out, one is taken from the task.")
+        str | None, typer.Argument(help="The problem; left out, one is taken from the task.")
     ] = None,
     task: Task = "arithmetic",
     split: Split = None,
@@ -75,23 +75,19 @@ def solve(
     hard: Annotated[
         int, typer.Option(min=0, help="Take the first so many problems that cot gets wrong.")
     ] = 0,
-    strategy: Annotated[
-        str, typer.Option(help="NAME or NAME:OPTION=VALUE:OPTION=VALUE.")
-    ] = "hgs",
+    strategy: Annotated[str, typer.Option(help="NAME or NAME:OPTION=VALUE:OPTION=VALUE.")] = "hgs",
     policy: Policy = "arithmetic",
     policy_model: PolicyModel = None,
     reward: Reward = "arithmetic",
     seed: Seed = 0,
     max_policy_tokens: Annotated[
-        Optional[int], typer.Option(min=1, help="Budget of generated tokens.")
+        int | None, typer.Option(min=1, help="Budget of generated tokens.")
     ] = None,
-    max_seconds: Annotated[Optional[float], typer.Option(help="Budget of seconds.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Budget of seconds.")] = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
     chat: Chat = False,
-    page: Annotated[
-        Optional[Path], typer.Option(help="Also write the tree as an HTML page.")
-    ] = None,
+    page: Annotated[Path | None, typer.Option(help="Also write the tree as an HTML page.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Solve a problem and watch the tree grow.
@@ -118,19 +114,19 @@ def bench(
     strategies: Annotated[
         str, typer.Option(help="Comma-separated NAME or NAME:OPTION=VALUE:OPTION=VALUE.")
     ] = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs",
-    problems: Annotated[Optional[int], typer.Option(min=1, help="How many.")] = 300,
+    problems: Annotated[int | None, typer.Option(min=1, help="How many.")] = 300,
     split: Split = None,
     data: Data = None,
     seeds: Annotated[int, typer.Option(min=1, help="Searches per problem.")] = 1,
     seed: Seed = 0,
     max_policy_tokens: Annotated[
-        Optional[int], typer.Option(min=1, help="Budget of generated tokens per search.")
+        int | None, typer.Option(min=1, help="Budget of generated tokens per search.")
     ] = None,
     budgets: Annotated[
-        Optional[str], typer.Option(help="Several such budgets, comma-separated.")
+        str | None, typer.Option(help="Several such budgets, comma-separated.")
     ] = None,
     baseline: Annotated[
-        Optional[str], typer.Option(help="Strategy to compare with. [default: cot]")
+        str | None, typer.Option(help="Strategy to compare with. [default: cot]")
     ] = None,
     policy: Policy = "arithmetic",
     policy_model: PolicyModel = None,
@@ -163,7 +159,7 @@ def bench(
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     baseline: Annotated[
-        Optional[str], typer.Option(help="Strategy to compare with. [default: the run's]")
+        str | None, typer.Option(help="Strategy to compare with. [default: the run's]")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -182,12 +178,10 @@ def report(
 def show(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     problem: Annotated[str, typer.Option(help="Id of the problem, or its number in the run.")],
-    strategy: Annotated[
-        Optional[str], typer.Option(help="Only this strategy. [default: all]")
-    ] = None,
-    budget: Annotated[Optional[int], typer.Option(help="Only this budget.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Only this strategy. [default: all]")] = None,
+    budget: Annotated[int | None, typer.Option(help="Only this budget.")] = None,
     page: Annotated[
-        Optional[Path], typer.Option(help="Write the tree as an HTML page; one search only.")
+        Path | None, typer.Option(help="Write the tree as an HTML page; one search only.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -28,7 +28,8 @@ def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
         )
     try:
         task = build.load_task(plan.task)
-        rows = read_rows(plan, journal, grade=task.grade, oracle=plan.reward == "oracle")
+        oracle = build.NEEDS_REWARD if plan.reward == "oracle" else frozenset()
+        rows = read_rows(plan, journal, grade=task.grade, oracle=oracle)
         wall_s = wall_seconds(journal)
     finally:
         journal.close()

@@ -34,7 +34,9 @@ def run(
     _check(strategy, plan.labels, "strategy")
     found = _choose(plan, results, problem, strategy, budget)
     if page is not None and len(found) != 1:
-        raise ConfigError(f"--page shows one search, and {len(found)} fit; add --strategy, --budget")
+        raise ConfigError(
+            f"--page shows one search, and {len(found)} fit; add --strategy, --budget"
+        )
     grade = build.load_task(plan.task).grade
     for cell, result in found:
         correct = grade(result.tree.problem, result.answer)

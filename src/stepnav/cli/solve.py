@@ -172,5 +172,3 @@ def _hard_problems(
     for problem, result in wrong:
         stderr().print(f"Chain of thought answers {result.answer}, which is wrong.", soft_wrap=True)
         yield problem
-
-

@@ -21,6 +21,8 @@ class Task:
       default_split: the one that is meant where none is named; never one to train on.
       prompt_template: how a completion model is shown the question; holds "{question}".
       chat_template: how a chat model is shown it; None uses `prompt_template`.
+      answer_pattern: regular expression that is found in the step that ends a solution, for
+        policies that do not end by themselves; None leaves it to them.
       load: (split, count, seed, path) to problems; a count of None takes all there are.
       extract: a solution's text to its final answer in canonical form, None if it has none.
       grade: (problem, answer) to whether it is right; None if that could not be decided.
@@ -33,6 +35,7 @@ class Task:
     default_split: str
     prompt_template: str
     chat_template: str | None
+    answer_pattern: str | None
     load: Loader
     extract: Callable[[str], str | None]
     grade: Callable[[Problem, str | None], bool | None]
