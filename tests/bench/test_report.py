@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import html.parser
+import io
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -24,9 +24,9 @@ from stepnav.bench.report_tables import (
     html_table,
     markdown_table,
     p_text,
+    print_summary,
     report_tables,
     rich_table,
-    terminal_table,
 )
 from stepnav.bench.summary import summarise
 from stepnav.core.errors import ConfigError
@@ -224,13 +224,23 @@ def test_tables_agree_in_all_forms() -> None:
         assert rich_table(table).row_count == len(table.rows)
 
 
-def test_the_terminal_table_fits() -> None:
-    for width in (80, 100, 200):
-        console = Console(width=width, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-        console.print(terminal_table(SUMMARY, width))
-        lines = console.export_text().splitlines()
-        assert len(lines) == 2 + len(SUMMARY), "no cell is broken into lines"
-        console.file.close()
+@pytest.mark.parametrize(("width", "is_whole"), [(80, False), (100, False), (200, True)])
+def test_the_terminal_table_fits(width: int, is_whole: bool) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    print_summary(console, SUMMARY)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == 2 + len(SUMMARY), "no cell is broken into lines"
+    assert ("won : lost" in lines[1]) == is_whole
+    assert all("…" not in line for line in lines)
+
+
+def test_a_pipe_gets_the_whole_table() -> None:
+    console = Console(file=io.StringIO())
+    print_summary(console, SUMMARY)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "won : lost" in text
+    assert "\x1b" not in text
+    assert len(text.splitlines()) == 2 + len(SUMMARY)
 
 
 def test_repeats_show_pass_at_k_and_the_right_test() -> None:

@@ -111,7 +111,9 @@ def test_row_of_a_result(
 ) -> None:
     cell = Cell("hgs/250/0/p", "hgs", "hgs-paper", {"children": 8}, 250, "p", 0, 7)
     outcome = Outcome(None, stop, counts={"backtracks": 2, "neutral": 1})  # type: ignore[arg-type]
-    usage = Usage(policy_calls=3, policy_tokens=40, reward_tokens=50, flops=2**60 + 1)
+    usage = Usage(
+        policy_calls=3, policy_tokens=40, reward_calls=2, reward_tokens=50, flops=2**60 + 1
+    )
     result = SearchResult(
         cell.search_id, "hgs", cell.options, "p", 7, answer, outcome, Tree(Problem("p", "?")),
         usage, 6,
@@ -123,3 +125,12 @@ def test_row_of_a_result(
     )  # fmt: skip
     assert (row.backtracks, row.duplicates, row.policy_tokens, row.requests) == (2, None, 40, 6)
     assert row.flops == float(2**60)
+
+
+def test_a_search_that_never_asked_the_oracle_is_no_upper_bound() -> None:
+    cell = Cell("cot/250/0/p", "cot", "cot", {}, 250, "p", 0, 7)
+    outcome = Outcome(None, "finished")
+    result = SearchResult(
+        cell.search_id, "cot", {}, "p", 7, "4", outcome, Tree(Problem("p", "?")), Usage(), 1
+    )
+    assert not row_of_result(result, cell, correct=True, oracle=True).oracle

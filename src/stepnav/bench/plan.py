@@ -1,15 +1,15 @@
 """What a comparison runs: the plan, and the searches that it comes to.
 
 Everything in a plan is a plain JSON value, so that it can be written down, compared and repeated
-(`plan_file.py`). Names are checked against the tables of the caller, because only `build.py` knows
-which strategies and tasks there are.
+(`plan_file.py`). Whether a strategy or task of a name exists is not checked here: only `build.py`
+knows them.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -170,29 +170,6 @@ def search_id(label: str, budget: int | None, repeat: int, problem_id: str) -> s
     return f"{label}/{'unlimited' if budget is None else budget}/{repeat}/{problem_id}"
 
 
-def check_names(
-    plan: BenchPlan,
-    *,
-    strategies: Mapping[str, Collection[str]],
-    tasks: Mapping[str, Collection[str]],
-) -> None:
-    """Check the plan's names against those that exist.
-
-    Args:
-      plan: the comparison.
-      strategies: strategy name -> names of its options.
-      tasks: task name -> names of its splits.
-    Raises:
-      ConfigError: an unknown strategy, option, task or split; the nearest name is offered.
-    """
-    _check_known("task", plan.task, tasks)
-    _check_known(f"split of {plan.task}", plan.split, tasks[plan.task])
-    for spec in plan.strategies:
-        _check_known("strategy", spec.name, strategies)
-        for option in spec.options:
-            _check_known(f"option of {spec.name}", option, strategies[spec.name])
-
-
 def plain_value(value: Any, what: str) -> Any:
     """Return a copy of a JSON value in which every sequence is a list.
 
@@ -239,13 +216,3 @@ def _check_distinct(what: str, names: Sequence[str]) -> None:
         if name in seen:
             raise ConfigError(f"{what} must differ from each other (got {quote(name)} twice)")
         seen.add(name)
-
-
-def _check_known(what: str, name: str, allowed: Iterable[str]) -> None:
-    """Check that a name is one of those that exist."""
-    known = sorted(allowed)
-    if name not in known:
-        raise ConfigError(
-            f"no {what} is called {quote(name)}{nearest(name, known)}; "
-            f"there are: {', '.join(known) or 'none'}"
-        )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -66,12 +67,20 @@ def brief_table(summary: Sequence[SummaryRow]) -> TextTable:
     return _table("Accuracy", summary, _BRIEF_COLUMNS)
 
 
-def terminal_table(summary: Sequence[SummaryRow], width: int) -> RichTable:
-    """Return the main table for a terminal of so many columns: whole if it fits, else brief."""
+def print_summary(console: Console, summary: Sequence[SummaryRow]) -> None:
+    """Print the main table: whole where it fits and in a pipe, else its brief form."""
     table = accuracy_table(summary)
+    if console.is_terminal and table_width(table) > console.width:
+        table = brief_table(summary)
+    if not console.is_terminal:  # rich would cut it to 80 columns
+        console = Console(file=console.file, width=table_width(table))
+    console.print(rich_table(table))
+
+
+def table_width(table: TextTable) -> int:
+    """Return how many columns a table needs on the terminal."""
     columns = zip(table.header, *table.rows)
-    needed = sum(max(map(len, column)) + 2 for column in columns)
-    return rich_table(table if needed <= width else brief_table(summary))
+    return sum(max(map(len, column)) + 2 for column in columns)
 
 
 def markdown_table(table: TextTable) -> str:

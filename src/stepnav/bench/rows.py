@@ -82,7 +82,8 @@ def make_row(
       cell: the plan's cell that the search belongs to.
       correct: the grade of its answer; a search without an answer is wrong (False), but one that
         has none because its backend failed is not graded, as that says nothing of the strategy.
-      oracle: whether the reward model read the reference answer.
+      oracle: whether the run's reward model reads the reference answer; marks the row if the
+        search asked it anything.
     """
     usage, counts = result.usage, result.outcome.counts
     failed = result.outcome.stop_reason == "failed"
@@ -111,5 +112,5 @@ def make_row(
         iterations=counts.get("iterations"),
         fallbacks=counts.get("fallbacks"),
         failed=failed,
-        oracle=oracle,
+        oracle=oracle and usage.reward_calls > 0,
     )

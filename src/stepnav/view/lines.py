@@ -6,7 +6,6 @@ model's probability for it, guides that show the depth, the step, and a note on 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
@@ -25,7 +24,13 @@ MIN_STEP_WIDTH = 16
 
 RATING_STYLES = {1: "bold green", 0: "bold yellow", -1: "bold red"}
 RATING_GLYPHS = {1: "+", 0: "0", -1: "-"}
-NOTE_STYLES = {"rejected": "red", "kept aside": "yellow", "cut off": "red", "answer": "bold green"}
+NOTE_STYLES = {
+    "rejected": "red",
+    "kept aside": "yellow",
+    "cut off": "red",
+    "answer": "bold green",
+    "solution": "green",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def node_line(canvas: Canvas, node: Node, guides: str) -> Text:
       node: any node but the root.
       guides: what stands before the step to show its depth.
     """
-    line = Text(no_wrap=True, overflow="ignore", end="")
+    line = Text(no_wrap=True, overflow="ignore")
     is_chosen = node.status == "chosen"
     line.append(
         f" {canvas.glyphs.chosen if is_chosen else ' '} ", "bold green" if is_chosen else ""
@@ -112,33 +117,11 @@ def node_line(canvas: Canvas, node: Node, guides: str) -> Text:
 
 def mark_line(canvas: Canvas, glyph: str, guides: str, text: str, style: str = "dim") -> Text:
     """Return a line that is not a node: going back, or going on from an older node."""
-    line = Text(no_wrap=True, overflow="ignore", end="")
+    line = Text(no_wrap=True, overflow="ignore")
     line.append(f" {glyph} " + " " * _RATING_WIDTH, style)
     guides = _shorten_guides(canvas, guides, line.cell_len)
     line.append(guides, "dim")
     line.append(canvas.cut(text, max(canvas.width - line.cell_len, MIN_STEP_WIDTH)), style)
-    return line
-
-
-def rated_line(canvas: Canvas, path: Sequence[Node]) -> Text:
-    """Return the line of a solution that was rated as a whole, after its steps were shown.
-
-    Args:
-      canvas: where it goes.
-      path: its nodes, from the first step to the last.
-    """
-    ratings = [node.score.rating if node.score is not None else None for node in path]
-    wrong = ratings.index(-1) if -1 in ratings else None
-    end = canvas.cut(canvas.show(path[-1].step.text), 30)
-    line = Text("   ", no_wrap=True, overflow="ignore", end="")
-    if wrong is None:
-        line.append(f"{RATING_GLYPHS[1]:<{_RATING_WIDTH}}", RATING_STYLES[1])
-        said = f"rated: {end}: no wrong step among {len(path)}"
-    else:
-        line.append(f"{RATING_GLYPHS[-1]:<{_RATING_WIDTH}}", RATING_STYLES[-1])
-        said = f"rated: {end}: step {wrong + 1} of {len(path)} is wrong: "
-        said += canvas.show(path[wrong].step.text)
-    line.append(canvas.cut(said, max(canvas.width - line.cell_len, MIN_STEP_WIDTH)), "dim")
     return line
 
 
@@ -148,7 +131,7 @@ def node_note(canvas: Canvas, node: Node) -> str:
     if node.status == "dead":
         words.append("dead end" if node.children else _dead_leaf_word(node))
     elif node.is_finished:
-        words.append("answer" if node.status in ("accepted", "chosen") else "end")
+        words.append("answer" if node.status == "chosen" else "solution")
     elif node.status == "neutral":
         words.append("kept aside")
     if node.duplicates:

@@ -19,7 +19,6 @@ from stepnav.view.lines import (
     legend,
     mark_line,
     node_line,
-    rated_line,
 )
 
 
@@ -88,8 +87,8 @@ def print_line(console: Console, line: Text) -> None:
 class TreeFollower:
     """Prints each step of a search as it comes; give it to `Tree(on_change=...)`.
 
-    A new node is held back until it is rated or the next one comes, so that each step is one line.
-    Where the search goes back, or goes on from an older node, a line says so.
+    A new node is held back until it is rated or decided, so that each step is one line. Where the
+    search goes back, or goes on from an older node, a line says so.
 
     Args:
       console: where to print.
@@ -113,9 +112,8 @@ class TreeFollower:
         self.console = console
         self.canvas = Canvas.of(console, width)
         self._nodes: dict[int, Node] = {}
+        self._pending: dict[int, Node] = {}
         self._shown: dict[int, Status] = {}
-        self._unrated: set[int] = set()
-        self._pending: Node | None = None
         self._path: list[int] = []  # by depth: the node that the next line stands below
 
     def start(self, problem: Problem) -> None:
@@ -123,70 +121,56 @@ class TreeFollower:
         print_problem(self.console, self.canvas, problem)
 
     def __call__(self, node: Node) -> None:
-        """Take a node that was added or marked."""
+        """Take a node that was added, scored or marked."""
         if node.index == ROOT_INDEX:
             return
-        if node.index not in self._nodes:
-            self._flush()
-            self._nodes[node.index] = node
-            self._pending = node
+        if node.index in self._shown:
+            self._show_change(node)
             return
-        if self._pending is not None and self._pending is not node:
-            self._flush()
-        if node is self._pending:
-            if node.status != "open":
-                self._flush()
-            return
-        self._show_change(node)
+        self._nodes[node.index] = self._pending[node.index] = node
+        if node.status == "chosen":
+            self.finish()
+        elif node.status != "open" or node.score is not None:
+            self._show(node)
 
     def finish(self) -> None:
         """Print what is still held back; call it when the search has ended."""
-        self._flush()
+        for node in list(self._pending.values()):
+            self._show(node)
 
-    def _flush(self) -> None:
-        """Print the node that was held back."""
-        node, self._pending = self._pending, None
-        if node is None:
+    def _show(self, node: Node) -> None:
+        """Print a node that was held back, those above it first."""
+        if self._pending.pop(node.index, None) is None:
             return
-        above = self._path[: node.depth - 1]
-        if node.parent != ROOT_INDEX and above[-1:] != [node.parent]:
-            self._show_resumption(self._nodes[node.parent])
-        self._go_to(node)
+        if node.parent != ROOT_INDEX:
+            self._show(self._nodes[node.parent])
+            if self._path[: node.depth - 1][-1:] != [node.parent]:
+                self._show_resumption(self._nodes[node.parent])
+        if node.status not in ("dead", "neutral"):
+            self._go_to(node)
         self._shown[node.index] = node.status
-        if node.score is None:
-            self._unrated.add(node.index)
         print_line(self.console, node_line(self.canvas, node, self._guides(node.depth)))
 
     def _show_change(self, node: Node) -> None:
-        """Print that the search went back from a node, or took up one that it had set aside."""
+        """Print that the search gave up a node, or took up one that it had set aside."""
         before, self._shown[node.index] = self._shown[node.index], node.status
-        if node.is_finished and node.score is not None and node.index in self._unrated:
-            self._unrated.remove(node.index)
-            print_line(self.console, rated_line(self.canvas, self._path_to(node)))
-        if before == "accepted" and node.status == "dead":
+        if before == "neutral" and node.status == "accepted":
+            self._show_resumption(node)
+        elif before not in ("accepted", "open") or node.status != "dead":
+            return
+        elif node.children:
             draws = sum(1 + self._nodes[index].duplicates for index in node.children)
             repeats = draws - len(node.children)
             said = f"back: {draws} steps tried here" + (f", {repeats} repeated" if repeats else "")
             self._print_mark(self.canvas.glyphs.back, node.depth + 1, f"{said}, none holds")
-            self._go_to(node)
-        elif before == "neutral" and node.status == "accepted":
-            self._show_resumption(node)
-        elif before == "open" and node.status == "dead":
-            text = f"dropped: {self.canvas.show(node.step.text)}"
-            self._print_mark(" ", node.depth, text)
+        else:
+            self._print_mark(" ", node.depth, f"dropped: {self.canvas.show(node.step.text)}")
 
     def _show_resumption(self, node: Node) -> None:
         """Print that the search goes on from a node shown earlier."""
         text = f"on from: {self.canvas.show(node.step.text)}"
         self._print_mark(self.canvas.glyphs.resume, node.depth, text)
         self._go_to(node)
-
-    def _path_to(self, node: Node) -> list[Node]:
-        """Return the nodes from the first step down to a node."""
-        path = [node]
-        while path[-1].parent != ROOT_INDEX:
-            path.append(self._nodes[path[-1].parent])
-        return path[::-1]
 
     def _go_to(self, node: Node) -> None:
         """Remember which node the next line stands below."""
