@@ -7,7 +7,7 @@ import pytest
 from stepnav.bench.paired import mcnemar_p
 from stepnav.bench.plan import Cell
 from stepnav.bench.rows import make_row as row_of_result
-from stepnav.bench.summary import summarise
+from stepnav.bench.summary import compare_groups, summarise
 from stepnav.core.budget import Usage
 from stepnav.core.errors import DataError
 from stepnav.core.outcome import Outcome, SearchResult
@@ -134,3 +134,10 @@ def test_a_search_that_never_asked_the_oracle_is_no_upper_bound() -> None:
         cell.search_id, "cot", {}, "p", 7, "4", outcome, Tree(Problem("p", "?")), Usage(), 1
     )
     assert not row_of_result(result, cell, correct=True, oracle=True).oracle
+
+
+def test_groups_at_different_budgets_can_be_compared() -> None:
+    found = compare_groups(RUN, ("hgs", 250), ("cot", 500))
+    assert (found.won, found.lost, found.pairs) == (8, 0, 20)
+    with pytest.raises(DataError, match="no search of hgs at budget None"):
+        compare_groups(RUN, ("cot", 250), ("hgs", None))

@@ -107,6 +107,25 @@ def summarise(
     return [replace(row, p_holm=corrected.get(row.group)) for row in summary]
 
 
+def compare_groups(rows: Sequence[ResultRow], ours: Group, theirs: Group) -> Comparison:
+    """Return the paired comparison of any two groups, for instance at different budgets.
+
+    Args:
+      rows: finished searches, those of other groups included.
+      ours, theirs: label and budget of the two; `difference` is ours minus theirs.
+    Raises:
+      DataError: there is no row of one of them, or two rows are the same search.
+    """
+    repeats = max((row.repeat + 1 for row in rows), default=0)
+    grades = []
+    for group in (ours, theirs):
+        members = [row for row in rows if row.group == group]
+        if not members:
+            raise DataError(f"the run has no search of {group[0]} at budget {group[1]}")
+        grades.append(group_grades(members, repeats))
+    return compare(grades[0], grades[1])
+
+
 def group_grades(rows: Iterable[ResultRow], repeats: int) -> Grades:
     """Return problem id -> one grade per repeat, None where a search is missing.
 
