@@ -1,0 +1,187 @@
+"""Attention of packed tokens over slots, the same bits for a row whatever else is in the pass.
+
+Registered with `transformers` under the name "stepnav"; without an active plan it is plain SDPA, so
+that a model handed to an engine still works outside it. Matrix kernels choose their order of
+summation by shape, so shapes are kept out of it: a product has at least `MIN_ROWS` rows (with fewer,
+heads are joined block-diagonally or rows are padded), and sums over cached tokens go in blocks of
+`SUM_BLOCK`. Measured for float32 on the CPU (MKL); elsewhere it is correct, but not bit-exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+ATTENTION_NAME = "stepnav"
+MIN_ROWS = 4
+SUM_BLOCK = 128
+LENGTH_STEP = 16
+
+
+@dataclass(slots=True)
+class Group:
+    """Rows of one pass that bring about equally many tokens: R rows of T tokens.
+
+    Attributes:
+      slots: their slots; a slice where they stand side by side, else indices.
+      take: [R * T] packed index of each token; None if they are the first R in order.
+      positions: [R, T] position of each token within its row.
+      length: cached tokens to look at, a multiple of `LENGTH_STEP`.
+      masks: additive masks by window and shape, made when first needed and shared by the layers.
+    """
+
+    slots: Any
+    take: Any
+    positions: Any
+    length: int
+    masks: dict[Any, Any] = field(default_factory=dict)
+
+    def mask(self, window: int | None, groups: int, repeats: int, dtype: Any) -> Any:
+        """Return the causal mask [R * G, M, length], cut to a sliding window if there is one.
+
+        Args:
+          window: tokens seen, None for all.
+          groups: G.
+          repeats: query heads that each token brings into one product; M is T times as many, and at
+            least `MIN_ROWS`.
+          dtype: of the scores.
+        """
+        key = (window, groups, repeats)
+        if key not in self.masks:
+            rows, count = self.positions.shape
+            steps = torch.arange(self.length, device=self.positions.device)
+            positions = self.positions[..., None]
+            seen = steps <= positions
+            if window is not None:
+                seen &= steps > positions - window
+            mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
+            mask = mask.masked_fill_(~seen, float("-inf"))[:, None, :, None]
+            mask = mask.expand(rows, groups, count, repeats, self.length)
+            mask = mask.reshape(rows * groups, count * repeats, self.length)
+            self.masks[key] = functional.pad(mask, (0, 0, 0, max(0, MIN_ROWS - count * repeats)))
+        return self.masks[key]
+
+
+@dataclass(slots=True)
+class Plan:
+    """What one forward pass attends to.
+
+    Attributes:
+      groups: all rows of the pass.
+      put: [N] where each packed token's result stands in the groups' results, one after the
+        other; None if they are in order already.
+      write: [N * G] rows of the flattened slots that take the new keys and values.
+      joined: kv heads treated as one (c); slots are [S, G, length, c * D].
+    """
+
+    groups: list[Group]
+    put: Any
+    write: Any
+    joined: int
+
+
+_active: list[Plan] = []
+
+
+@contextmanager
+def active(plan: Plan) -> Iterator[None]:
+    """Make `plan` the one that attention follows."""
+    _active.append(plan)
+    try:
+        yield
+    finally:
+        _active.pop()
+
+
+def register() -> None:
+    """Make the attention known to `transformers`; again does nothing more."""
+    ALL_ATTENTION_FUNCTIONS.register(ATTENTION_NAME, _attend)
+    ALL_MASK_ATTENTION_FUNCTIONS.register(ATTENTION_NAME, _mask)
+
+
+def _mask(*args: Any, **kwargs: Any) -> Any:
+    return None if _active else sdpa_mask(*args, **kwargs)
+
+
+def _attend(
+    module: Any,
+    query: Any,
+    key: Any,
+    value: Any,
+    attention_mask: Any,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    **kwargs: Any,
+) -> tuple[Any, None]:
+    """Return [1, N, H, D] for packed queries [1, H, N, D]; key and value are whole slot stores."""
+    if not _active:
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, softcap=softcap, **kwargs
+        )
+    plan = _active[-1]
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    packed = query[0].transpose(0, 1)
+    repeats = query.shape[1] // key.shape[1]
+    results = []
+    for group in plan.groups:
+        rows, count = group.positions.shape
+        chosen = packed[: rows * count] if group.take is None else packed[group.take]
+        spread = _spread(chosen.unflatten(0, (rows, count)), key.shape[1], plan.joined)
+        mask = group.mask(sliding_window, key.shape[1], repeats, query.dtype)
+        keys = key[:, :, : group.length][group.slots].flatten(0, 1)
+        values = value[:, :, : group.length][group.slots].flatten(0, 1)
+        scores = _scores(spread, keys, mask, scale, softcap)
+        probs = torch.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype)
+        result = _weighted_sum(probs, values)[:, : count * repeats]
+        results.append(_gather(result, rows, count, key.shape[1], plan.joined))
+    merged = results[0] if len(results) == 1 else torch.cat(results)
+    return (merged if plan.put is None else merged[plan.put])[None], None
+
+
+def _scores(queries: Any, keys: Any, mask: Any, scale: float, softcap: float | None) -> Any:
+    """Return masked scores [R * G, M, length]."""
+    if softcap is None:
+        return torch.baddbmm(mask, queries, keys.transpose(1, 2), alpha=scale)
+    scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
+    return torch.tanh(scores / softcap).mul_(softcap).add_(mask)
+
+
+def _spread(queries: Any, groups: int, joined: int) -> Any:
+    """Return [R * G, T * c * g, c * D] with each head's query in the columns of its own kv head."""
+    rows, count, heads, width = queries.shape
+    per_head = heads // (groups * joined)
+    parts = queries.reshape(rows, count, groups, joined, per_head, width).transpose(1, 2)
+    if joined > 1:
+        wide = parts.new_zeros(rows, groups, count, joined, per_head, joined, width)
+        wide.diagonal(dim1=3, dim2=5).copy_(parts.permute(0, 1, 2, 4, 5, 3))
+        parts = wide
+    spread = parts.reshape(rows * groups, count * joined * per_head, joined * width)
+    if spread.shape[1] < MIN_ROWS:
+        spread = functional.pad(spread, (0, 0, 0, MIN_ROWS - spread.shape[1]))
+    return spread
+
+
+def _gather(result: Any, rows: int, count: int, groups: int, joined: int) -> Any:
+    """Undo `_spread`: return [R * T, H, D] from [R * G, T * c * g, c * D]."""
+    width = result.shape[-1] // joined
+    parts = result.reshape(rows, groups, count, joined, -1, joined, width)
+    parts = parts.diagonal(dim1=3, dim2=5).permute(0, 2, 1, 5, 3, 4)
+    return parts.reshape(rows * count, -1, width)
+
+
+def _weighted_sum(probs: Any, values: Any) -> Any:
+    """Return probs @ values, summed in blocks so that trailing masked tokens change nothing."""
+    result = torch.bmm(probs[..., :SUM_BLOCK], values[:, :SUM_BLOCK])
+    for start in range(SUM_BLOCK, values.shape[1], SUM_BLOCK):
+        end = start + SUM_BLOCK
+        result = result + torch.bmm(probs[..., start:end], values[:, start:end])
+    return result

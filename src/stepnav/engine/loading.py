@@ -1,0 +1,124 @@
+"""Loads models and tokenizers; whatever is wrong with a folder becomes one clear line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from stepnav.core.errors import ConfigError
+
+Kind = Literal["causal", "labels"]
+
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+
+
+def require_torch() -> None:
+    """Raise a `ConfigError` unless torch and transformers can be imported."""
+    try:
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(f"This needs {error.name}: pip install 'stepnav[local]'.") from None
+
+
+def load_model(path: str | Path, kind: Kind, *, device: str, dtype: str) -> Any:
+    """Return a model in evaluation mode.
+
+    Args:
+      path: a `save_pretrained` folder or a hub name.
+      kind: "causal" for `AutoModelForCausalLM`, "labels" for `AutoModelForTokenClassification`.
+      device: "cpu", "cuda" or "auto" (a CUDA device if there is one).
+      dtype: "float32", "bfloat16" or "float16".
+    Raises:
+      ConfigError: torch is missing, or the folder is missing, incomplete, broken or no such model.
+    """
+    require_torch()
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
+
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise ConfigError(f"dtype must be float32, bfloat16 or float16 (got {dtype!r})")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    _check_folder(path)
+    loader = AutoModelForCausalLM if kind == "causal" else AutoModelForTokenClassification
+    try:
+        model = loader.from_pretrained(path, dtype=getattr(torch, dtype))
+        return model.to(device).eval()
+    except Exception as error:  # transformers and safetensors raise many kinds
+        raise ConfigError(
+            f"{path} cannot be loaded as a {_KIND_NAMES[kind]} ({_one_line(error)}); "
+            "save or download the model again"
+        ) from None
+
+
+_KIND_NAMES = {"causal": "causal language model", "labels": "token classification model"}
+
+
+def load_tokenizer(path: str | Path) -> Any:
+    """Return a model folder's tokenizer.
+
+    Raises:
+      ConfigError: there is none, or it cannot be read.
+    """
+    require_torch()
+    from transformers import AutoTokenizer
+
+    folder = Path(path)
+    names = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt")
+    if folder.is_dir() and not any((folder / name).exists() for name in names):
+        raise ConfigError(
+            f"{path} has no tokenizer (tokenizer.json); save it beside the model's weights"
+        )
+    try:
+        return AutoTokenizer.from_pretrained(path)
+    except Exception as error:
+        raise ConfigError(
+            f"the tokenizer in {path} cannot be loaded ({_one_line(error)}); save it again"
+        ) from None
+
+
+def num_parameters(model: Any) -> int:
+    """Return the parameters that work on every token: all but a look-up table of input embeddings.
+
+    A table that is also the output layer (tied) counts once.
+    """
+    total = sum(parameter.numel() for parameter in model.parameters())
+    table = model.get_input_embeddings().weight
+    head = model.get_output_embeddings()
+    is_tied = head is not None and head.weight is table
+    return int(total if is_tied else total - table.numel())
+
+
+def context_length(model: Any) -> int | None:
+    """Return the most tokens that the model has positions for, None if it does not say."""
+    config = model.config.get_text_config()
+    length = getattr(config, "max_position_embeddings", None)
+    return int(length) if isinstance(length, int) and length > 0 else None
+
+
+def _check_folder(path: str | Path) -> None:
+    """Say what a local folder lacks; names that are no local path are left to the hub."""
+    folder = Path(path)
+    looks_local = isinstance(path, Path) or folder.is_absolute() or str(path).startswith(".")
+    if not folder.exists():
+        if looks_local or str(path).count("/") != 1:
+            raise ConfigError(f"there is no model folder {path}; give a folder or a hub name")
+        return
+    if not folder.is_dir():
+        raise ConfigError(f"{path} is a file, not a model folder; give the folder that holds it")
+    config = folder / "config.json"
+    if not config.exists():
+        raise ConfigError(f"{path} is not a model folder: it has no config.json")
+    try:
+        json.loads(config.read_text())
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"{config} cannot be read ({_one_line(error)})") from None
+    if not any((folder / name).exists() for name in _WEIGHTS):
+        raise ConfigError(f"{path} has no weights (model.safetensors); copy or download them")
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:200] + "..."

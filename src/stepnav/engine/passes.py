@@ -1,0 +1,206 @@
+"""Lays out one packed forward pass: which tokens it reads, where they stand, what is asked of it.
+
+Rows that bring one token come first, in slot order, so that the common pass (every row writes)
+needs no gathering. Rows that bring more are grouped by size, so that short ones are not padded to
+the length of a long prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from stepnav.engine.attention import LENGTH_STEP, Group, Plan
+from stepnav.engine.row import Row
+from stepnav.engine.slots import SlotCache
+
+
+@dataclass(slots=True)
+class Pass:
+    """One forward pass over N packed tokens.
+
+    Attributes:
+      ids, positions: [1, N].
+      keep: packed indices whose output is computed, padded by repeats of the last.
+      asked: (row, position) of each output that is wanted, in the order of `keep`.
+      fed: rows and how many of their tokens are read.
+      num_tokens: tokens read, padding left out.
+      attention: what they attend to.
+    """
+
+    ids: Any
+    positions: Any
+    keep: Any
+    asked: list[tuple[Row, int]]
+    fed: list[tuple[Row, int]]
+    num_tokens: int
+    attention: Plan
+
+
+class _Layout:
+    """Packed tokens while they are being laid out."""
+
+    def __init__(self, scratch: int) -> None:
+        self.scratch = scratch
+        self.ids: list[int] = []
+        self.positions: list[int] = []
+        self.slots: list[int] = []
+        self.keep: list[int] = []
+        self.asked: list[tuple[Row, int]] = []
+
+    def add(self, row: Row, count: int) -> None:
+        """Add a row's next tokens and ask for the outputs that it wants of them."""
+        start = row.num_filled
+        first = len(self.ids)
+        self.ids += row.tokens[start : start + count]
+        self.positions += range(start, start + count)
+        self.slots += [row.slot] * count
+        if row.is_settled or row.reads_all:
+            asked: Sequence[int] = range(start, start + count)
+        else:
+            asked = [at for at in row.wanted if start <= at < start + count]
+        for at in asked:
+            self.keep.append(first + at - start)
+            self.asked.append((row, at))
+
+    def add_padding(self, count: int) -> None:
+        """Add tokens that are written to the scratch slot and never looked at."""
+        self.ids += [0] * count
+        self.positions += [0] * count
+        self.slots += [self.scratch] * count
+
+
+def plan_pass(rows: Sequence[Row], cache: SlotCache, pass_tokens: int, step: int) -> Pass:
+    """Return the next pass.
+
+    Args:
+      rows: running rows by slot, standing side by side; each has unread tokens.
+      cache: where their slots are.
+      pass_tokens: most tokens to read.
+      step: N and the number of outputs are padded to a multiple of it.
+    """
+    fed = _share(rows, pass_tokens)
+    layout = _Layout(cache.scratch)
+    singles = {row.slot: row for row, count in fed if count == 1}
+    longer = sorted(((row, count) for row, count in fed if count > 1), key=lambda pair: pair[1])
+    num_singles = max(singles, default=-1) + 1
+    if not longer:
+        num_singles += -num_singles % step
+    for slot in range(num_singles):
+        if slot in singles:
+            layout.add(singles[slot], 1)
+        else:
+            layout.add_padding(1)
+    firsts = {}
+    for row, count in longer:
+        firsts[row.slot] = len(layout.ids)
+        layout.add(row, count)
+    num_tokens = sum(count for _, count in fed)
+    layout.add_padding(-len(layout.ids) % step)
+    cache.reserve(max(layout.positions) + 1)
+    groups, put = _groups(layout, num_singles, longer, firsts, cache.shape.device)
+    return _tensors(layout, fed, num_tokens, groups, put, cache, step)
+
+
+def _share(rows: Sequence[Row], pass_tokens: int) -> list[tuple[Row, int]]:
+    """Return how many tokens each row reads: writing rows first, the rest to the longest waiting."""
+    unread = [(row, len(row.tokens) - row.num_filled) for row in rows]
+    left = pass_tokens - sum(count == 1 for _, count in unread)
+    fed = []
+    for row, count in unread:
+        if count > 1:
+            count = min(count, left)
+            left -= count
+        if count > 0:
+            fed.append((row, count))
+    return fed
+
+
+def _groups(
+    layout: _Layout,
+    num_singles: int,
+    longer: Sequence[tuple[Row, int]],
+    firsts: dict[int, int],
+    device: Any,
+) -> tuple[list[Group], Any]:
+    """Return the attention groups and, unless they are in packed order, where results stand."""
+    groups: list[Group] = []
+    put = list(range(num_singles))
+    if num_singles:
+        positions = torch.tensor(layout.positions[:num_singles], device=device)[:, None]
+        length = _round_up(max(layout.positions[:num_singles]) + 1)
+        groups.append(Group(slice(0, num_singles), None, positions, length))
+    num_results = num_singles
+    for part in _by_size(longer):
+        width = max(count for _, count in part)
+        take, positions = [], []
+        for row, count in part:
+            first = firsts[row.slot]
+            put += range(num_results, num_results + count)
+            num_results += width
+            take += [*range(first, first + count), *[first] * (width - count)]
+            start = row.num_filled
+            positions.append([*range(start, start + count), *[start] * (width - count)])
+        length = _round_up(max(map(max, positions)) + 1)
+        slots = torch.tensor([row.slot for row, _ in part], device=device)
+        groups.append(
+            Group(
+                slots,
+                torch.tensor(take, device=device),
+                torch.tensor(positions, device=device),
+                length,
+            )
+        )
+    if not longer:
+        return groups, None
+    put += [0] * (len(layout.ids) - len(put))
+    return groups, torch.tensor(put, device=device)
+
+
+def _by_size(rows: Sequence[tuple[Row, int]]) -> list[list[tuple[Row, int]]]:
+    """Split rows, sorted by their number of tokens, where it passes 4, 16, 64, 256, ..."""
+    parts: list[list[tuple[Row, int]]] = []
+    limit = 0
+    for row, count in rows:
+        if count > limit:
+            parts.append([])
+            limit = max(4, limit)
+            while count > limit:
+                limit *= 4
+        parts[-1].append((row, count))
+    return parts
+
+
+def _round_up(length: int) -> int:
+    return length + (-length) % LENGTH_STEP
+
+
+def _tensors(
+    layout: _Layout,
+    fed: list[tuple[Row, int]],
+    num_tokens: int,
+    groups: list[Group],
+    put: Any,
+    cache: SlotCache,
+    step: int,
+) -> Pass:
+    shape = cache.shape
+    kv_groups, length = shape.groups, cache.length
+    ids = torch.tensor(layout.ids, device=shape.device)
+    positions = torch.tensor(layout.positions, device=shape.device)
+    slots = torch.tensor(layout.slots, device=shape.device)
+    heads = torch.arange(kv_groups, device=shape.device) * length
+    write = ((slots * (kv_groups * length) + positions)[:, None] + heads).flatten()
+    keep = layout.keep + [layout.keep[-1] if layout.keep else 0] * (-len(layout.keep) % step)
+    return Pass(
+        ids[None],
+        positions[None],
+        torch.tensor(keep or [0] * step, device=shape.device),
+        layout.asked,
+        fed,
+        num_tokens,
+        Plan(groups, put, write, shape.joined),
+    )

@@ -1,0 +1,242 @@
+"""Continuous batching: which rows run, what each forward pass reads, and what is kept of it.
+
+A row is a token sequence that wants the model's output at some of its positions. Rows wait, are
+admitted to a slot with everything the prefix tree knows of them, read the rest in packed passes,
+and may then be pushed further token by token. Rows that would read the same new tokens wait for the
+first of them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import torch
+
+from stepnav.engine import attention
+from stepnav.engine.passes import Pass, plan_pass
+from stepnav.engine.prefix_tree import Match, PrefixTree
+from stepnav.engine.row import Row
+from stepnav.engine.slots import SlotCache, probe_shape
+
+SHARED_START = 8
+"""A row waits for a running one if their next so many unread tokens are equal."""
+
+
+class Runner:
+    """Runs rows through a model.
+
+    Args:
+      model: a `transformers` model in evaluation mode; its attention is set to ours.
+      max_batch: most rows that run at once.
+      max_batch_tokens: bound of rows x longest row (prompt and room), the slots' memory; None is
+        what 2 GiB hold.
+      cache_tokens: most tokens kept in the prefix tree; None is what 1 GiB holds.
+      pass_tokens: most tokens of one forward pass.
+      row_step: passes are padded to a multiple of so many tokens; see `attention`.
+      output_floats: size of one output kept in the tree.
+      has_logits: whether the model can be asked for single positions (`logits_to_keep`).
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        max_batch: int = 64,
+        max_batch_tokens: int | None = None,
+        cache_tokens: int | None = None,
+        pass_tokens: int = 512,
+        row_step: int = 16,
+        output_floats: int = 0,
+        has_logits: bool = True,
+    ) -> None:
+        attention.register()
+        self._model = model
+        shape = probe_shape(model)
+        model.set_attn_implementation(attention.ATTENTION_NAME)
+        gib = 2**30 // shape.token_bytes
+        self.max_batch = max_batch
+        self._max_batch_tokens = 2 * gib if max_batch_tokens is None else max_batch_tokens
+        self._pass_tokens = max(pass_tokens, max_batch)
+        self._row_step = row_step
+        self._has_logits = has_logits
+        num_slots = max_batch + (-max_batch) % row_step
+        self._cache = SlotCache(shape, num_slots)
+        self.tree = PrefixTree(
+            gib if cache_tokens is None else cache_tokens,
+            output_tokens=-(-4 * output_floats // shape.token_bytes),
+        )
+        self._rows: list[Row] = []
+        self._waiting: deque[Row] = deque()
+        self._leaders: dict[tuple[int, ...], list[Row]] = {}
+        self.num_passes = 0
+        self.num_read_tokens = 0
+
+    @property
+    def num_running(self) -> int:
+        """Rows in slots."""
+        return len(self._rows)
+
+    @property
+    def num_waiting(self) -> int:
+        """Rows without a slot."""
+        return len(self._waiting) + sum(map(len, self._leaders.values()))
+
+    def submit(self, row: Row) -> None:
+        """Queue a row."""
+        self._waiting.append(row)
+
+    def cancel(self, row: Row) -> None:
+        """Drop a row, wherever it is."""
+        if row.slot >= 0:
+            self.release(row, keep=False)
+        elif row in self._waiting:
+            self._waiting.remove(row)
+        else:
+            for followers in self._leaders.values():
+                if row in followers:
+                    followers.remove(row)
+
+    def admit(self) -> list[Row]:
+        """Give slots to waiting rows; return those whose wanted outputs are all known already."""
+        complete: list[Row] = []
+        while self._waiting:
+            row = self._waiting[0]
+            match = self.tree.match(row.tokens)
+            outputs = {at: match.outputs[at] for at in row.wanted if at in match.outputs}
+            is_complete = len(outputs) == len(row.wanted)
+            if not (is_complete and row.room == 0) and not self._can_run(row):
+                break
+            self._waiting.popleft()
+            row.outputs = outputs
+            row.num_cached = self._num_usable(row, match, is_complete)
+            if not is_complete and self._follows(row):
+                continue
+            if is_complete:
+                row.is_settled = True
+                complete.append(row)
+            if not is_complete or row.room:
+                self._start(row, match)
+        return complete
+
+    def forward(self) -> tuple[list[tuple[Row, int]], Any]:
+        """Run one pass; return (row, position) pairs and their outputs in the same order."""
+        if not self._rows:
+            return [], None
+        self._close_gaps()
+        plan = plan_pass(self._rows, self._cache, self._pass_tokens, self._row_step)
+        outputs = self._run(plan)
+        self.num_passes += 1
+        self.num_read_tokens += plan.num_tokens
+        for row, count in plan.fed:
+            row.num_filled += count
+        return plan.asked, outputs
+
+    def settle(self, row: Row) -> None:
+        """Keep a row whose wanted outputs are complete, and wake the rows that waited for it."""
+        row.is_settled = True
+        self._keep(row)
+        self._wake(row)
+
+    def push(self, row: Row, token: int) -> None:
+        """Add a token; the next pass reads it and returns its output."""
+        row.tokens.append(token)
+        row.room -= 1
+
+    def release(self, row: Row, *, keep: bool) -> None:
+        """Free a row's slot, keeping what it has read if asked to."""
+        if row.slot < 0:
+            return
+        if keep:
+            self._keep(row)
+        self._rows.remove(row)
+        row.slot = -1
+        if not row.is_settled:
+            self._wake(row)
+
+    def clear(self) -> None:
+        """Forget all rows and everything kept."""
+        for row in self._rows:
+            row.slot = -1
+        self._rows.clear()
+        self._waiting.clear()
+        self._leaders.clear()
+        self.tree.clear()
+
+    def _can_run(self, row: Row) -> bool:
+        if not self._rows:
+            return True
+        longest = max(len(other.tokens) + other.room for other in (row, *self._rows))
+        count = len(self._rows) + 1
+        return count <= self.max_batch and count * longest <= self._max_batch_tokens
+
+    def _num_usable(self, row: Row, match: Match, is_complete: bool) -> int:
+        """Return how many known tokens need not be read again for the outputs still wanted."""
+        if is_complete:
+            return match.length
+        missing = next(at for at in row.wanted if at not in row.outputs)
+        if row.reads_all:  # each output needs the one before it, kept at the last wanted position
+            return max((at + 1 for at in row.outputs if at < missing), default=0)
+        return min(match.length, missing)
+
+    def _follows(self, row: Row) -> bool:
+        """Return whether the row waits for one that reads the same; else it leads from now on."""
+        key = tuple(row.tokens[: row.num_cached + SHARED_START])
+        if key in self._leaders:
+            self._leaders[key].append(row)
+            return True
+        row.key = key
+        self._leaders[key] = []
+        return False
+
+    def _wake(self, row: Row) -> None:
+        self._waiting.extendleft(reversed(self._leaders.pop(row.key, [])))
+
+    def _start(self, row: Row, match: Match) -> None:
+        """Give the row the lowest free slot and copy what is known into it."""
+        used = {other.slot for other in self._rows}
+        row.slot = next(slot for slot in range(self._cache.num_slots) if slot not in used)
+        self._cache.reserve(len(row.tokens) + min(row.room, 64))
+        position = 0
+        for key_values, count in match.segments:
+            count = min(count, row.num_cached - position)
+            if count <= 0:
+                break
+            self._cache.write(row.slot, position, key_values[..., :count, :])
+            position += count
+        row.num_filled = row.num_cached
+        self._rows.append(row)
+
+    def _keep(self, row: Row) -> None:
+        slot = row.slot
+        self.tree.insert(
+            row.tokens[: row.num_filled],
+            lambda start, end: self._cache.read(slot, start, end),
+            {at: row.outputs[at] for at in row.wanted if at in row.outputs},
+        )
+
+    def _close_gaps(self) -> None:
+        """Move the last rows to free slots below, so that running rows stand side by side."""
+        self._rows.sort(key=lambda row: row.slot)
+        free = sorted(set(range(len(self._rows))) - {row.slot for row in self._rows})
+        for slot in free:
+            row = self._rows.pop()
+            self._cache.move(row.slot, slot, row.num_filled)
+            row.slot = slot
+            self._rows.append(row)
+            self._rows.sort(key=lambda row: row.slot)
+
+    def _run(self, plan: Pass) -> Any:
+        self._cache.plan = plan.attention
+        extra = {"logits_to_keep": plan.keep} if self._has_logits else {}
+        with torch.inference_mode(), attention.active(plan.attention):
+            logits = self._model(
+                input_ids=plan.ids,
+                position_ids=plan.positions,
+                past_key_values=self._cache,
+                use_cache=True,
+                **extra,
+            ).logits[0]
+            if not self._has_logits:
+                logits = logits[plan.keep]
+            return logits[: len(plan.asked)].float()

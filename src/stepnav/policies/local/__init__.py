@@ -1,0 +1,6 @@
+"""The policy that runs a `transformers` decoder in this process; torch is imported when it is made."""
+
+from stepnav.policies.local.backend import LocalPolicy
+from stepnav.policies.local.prompt import PolicyFormat
+
+__all__ = ["LocalPolicy", "PolicyFormat"]

@@ -1,0 +1,221 @@
+"""A policy over any `transformers` decoder, with continuous batching and prefix reuse.
+
+Steps leave the batch when they are finished and waiting requests join at once, so that no row waits
+for the longest. A draw depends on the request's seed, the sample's number and the token's position
+alone, and in float32 on the CPU the model's outputs do not depend on what shares the batch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.backend import Answer
+from stepnav.core.errors import BackendDown, BackendError, ConfigError
+from stepnav.core.requests import Complete, PolicyRequest, Propose, Request
+from stepnav.core.seeds import derive_seed
+from stepnav.engine.loading import (
+    context_length,
+    load_model,
+    load_tokenizer,
+    num_parameters,
+    require_torch,
+)
+from stepnav.engine.row import Row
+from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
+from stepnav.policies.local.samples import Job, Sample, StepWriter
+
+
+class LocalPolicy:
+    """Proposes steps and completes solutions with a model in this process.
+
+    Args:
+      model: a `save_pretrained` folder, a hub name, or a loaded causal language model.
+      tokenizer: a loaded tokenizer; None takes the one beside the model.
+      format: prompt and step settings; None takes those saved beside the model, else the defaults.
+      device: "cpu", "cuda" or "auto"; a loaded model stays where it is.
+      dtype: "float32", "bfloat16" or "float16"; a loaded model keeps its own.
+      max_step_tokens: limit of a proposed step whose request sets none.
+      max_tokens: limit of a completion whose request sets none.
+      max_batch: most samples that run at once.
+      max_batch_tokens: bound of samples x longest sample in tokens; None is what 2 GiB hold.
+      cache_tokens: tokens of finished prefixes kept for reuse; None is what 1 GiB holds.
+      pass_tokens: most tokens of one forward pass.
+      batch_invariant: pads passes so that float32 results on the CPU do not depend on the batch;
+        off, a lone request on a large model is somewhat faster.
+
+    Raises:
+      ConfigError: torch is missing, or the model or tokenizer cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any = None,
+        *,
+        format: PolicyFormat | None = None,  # noqa: A002
+        device: str = "auto",
+        dtype: str = "float32",
+        max_step_tokens: int = 128,
+        max_tokens: int = 1024,
+        max_batch: int = 64,
+        max_batch_tokens: int | None = None,
+        cache_tokens: int | None = None,
+        pass_tokens: int = 512,
+        batch_invariant: bool = True,
+    ) -> None:
+        require_torch()
+        from stepnav.engine.runner import Runner
+        from stepnav.policies.local import sampling
+
+        if max_batch < 1:
+            raise ConfigError(f"max_batch must be at least 1 (got {max_batch})")
+        if isinstance(model, (str, Path)):
+            format = format or PolicyFormat.load(Path(model))  # noqa: A001
+            tokenizer = tokenizer or load_tokenizer(model)
+            model = load_model(model, "causal", device=device, dtype=dtype)
+        elif tokenizer is None:
+            raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
+        self.format = format or PolicyFormat()
+        self._sample = sampling.sample
+        self._max_step_tokens, self._max_tokens = max_step_tokens, max_tokens
+        self._context = context_length(model)
+        self.num_parameters = num_parameters(model)
+        self._encoder = PromptEncoder(tokenizer, self.format)
+        cutter = StepCutter(tokenizer, self.format.separator)
+        self._writer = StepWriter(cutter, _end_tokens(model, tokenizer), self.format.answer_pattern)
+        self.runner = Runner(
+            model,
+            max_batch=max_batch,
+            max_batch_tokens=max_batch_tokens,
+            cache_tokens=cache_tokens,
+            pass_tokens=pass_tokens,
+            row_step=16 if batch_invariant else 1,
+            output_floats=model.config.get_text_config().vocab_size,
+        )
+        self._jobs: dict[int, Job] = {}
+        self._sample_of: dict[Row, Sample] = {}
+        self._answers: deque[tuple[int, Answer | BackendError]] = deque()
+
+    def submit(self, ticket: int, request: Request) -> None:
+        """Take a `Propose` or a `Complete`."""
+        if not isinstance(request, (Propose, Complete)):
+            raise TypeError(f"a policy cannot answer {type(request).__name__}")
+        tokens, totals = self._encoder.encode(request.prefix)
+        context = self._context
+        if not tokens or (context is not None and len(tokens) >= context):
+            message = (
+                f"the prompt has {len(tokens)} tokens, the model's context is {context}; "
+                "it must leave room for at least one token"
+            )
+            self._answers.append((ticket, BackendError(message, provider="local")))
+            return
+        limit = self._limit(request)
+        if context is not None:
+            limit = min(limit, context - len(tokens))
+        job = Job(ticket, request, totals, num_open=request.n)
+        self._jobs[ticket] = job
+        for index in range(request.n):
+            row = Row(list(tokens), (len(tokens) - 1,), room=limit)
+            seed = derive_seed(request.seed or 0, index)
+            sample = Sample(job, row, seed, limit, len(tokens))
+            job.samples.append(sample)
+            self._sample_of[row] = sample
+            self.runner.submit(row)
+
+    def poll(self, timeout_s: float) -> list[tuple[int, Answer | BackendError]]:
+        """Run forward passes until something is answered, one only if `timeout_s` is 0.
+
+        Raises:
+          BackendDown: the model failed, for instance out of memory.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self._jobs:
+            self._advance()
+            if self._answers or time.monotonic() >= deadline:
+                break
+        answers = list(self._answers)
+        self._answers.clear()
+        return answers
+
+    def cancel(self, ticket: int) -> None:
+        """Forget a request and free its slots."""
+        job = self._jobs.pop(ticket, None)
+        if job is not None:
+            for sample in job.samples:
+                if self._sample_of.pop(sample.row, None) is not None:
+                    self.runner.cancel(sample.row)
+        self._answers = deque(item for item in self._answers if item[0] != ticket)
+
+    def token_bound(self, request: Request) -> int:
+        """Return the most tokens that the request may generate."""
+        assert isinstance(request, (Propose, Complete)), "a policy bounds policy requests only"
+        return request.n * self._limit(request)
+
+    def close(self) -> None:
+        """Forget all requests and everything cached."""
+        self._jobs.clear()
+        self._sample_of.clear()
+        self._answers.clear()
+        self.runner.clear()
+
+    def _limit(self, request: PolicyRequest) -> int:
+        default = self._max_step_tokens if isinstance(request, Propose) else self._max_tokens
+        return default if request.max_tokens is None else max(1, request.max_tokens)
+
+    def _advance(self) -> None:
+        """Admit what waits, draw for rows that are fully known, run one pass, draw for the rest."""
+        import torch
+
+        try:
+            known = self.runner.admit()
+            if known:
+                self._draw(known, torch.stack([row.outputs[row.wanted[-1]] for row in known]))
+            asked, logits = self.runner.forward()
+        except (RuntimeError, MemoryError) as error:
+            raise BackendDown(f"the local model failed: {error}", provider="local") from error
+        if not asked:
+            return
+        for index, (row, position) in enumerate(asked):
+            if not row.is_settled:
+                row.outputs[position] = logits[index].clone()
+                self.runner.settle(row)
+        self._draw([row for row, _ in asked], logits)
+
+    def _draw(self, rows: list[Row], logits: Any) -> None:
+        samples = [self._sample_of[row] for row in rows]
+        requests = [sample.job.request for sample in samples]
+        tokens, logprobs = self._sample(
+            logits,
+            [request.temperature for request in requests],
+            [request.top_p for request in requests],
+            [sample.seed for sample in samples],
+            [sample.num_tokens for sample in samples],
+        )
+        for sample, token, logprob in zip(samples, tokens, logprobs):
+            if self._writer.add(sample, token, logprob):
+                self._finish(sample)
+
+    def _finish(self, sample: Sample) -> None:
+        self.runner.release(sample.row, keep=True)
+        del self._sample_of[sample.row]
+        job = sample.job
+        job.num_open -= 1
+        if job.num_open == 0:
+            del self._jobs[job.ticket]
+            self._answers.append((job.ticket, job.answer(2 * self.num_parameters)))
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Return all tokens that end a sequence, by the model's and the tokenizer's settings."""
+    found: set[int] = set()
+    generation = getattr(model, "generation_config", None)
+    for value in (
+        getattr(generation, "eos_token_id", None),
+        getattr(model.config.get_text_config(), "eos_token_id", None),
+        tokenizer.eos_token_id,
+    ):
+        found.update(value if isinstance(value, (list, tuple)) else [] if value is None else [value])
+    return frozenset(found)

@@ -1,0 +1,172 @@
+"""How a question and its steps become a policy's tokens, and where its steps end.
+
+The settings may be saved beside a model's weights (`stepnav_policy.json`), so that it is asked in
+the format it was trained in.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.errors import ConfigError
+from stepnav.core.records import Step, Trajectory
+
+FILE_NAME = "stepnav_policy.json"
+MAX_KEPT_PROMPTS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFormat:
+    """The token format of a policy.
+
+    Attributes:
+      prompt_template: how the question is shown; holds "{question}".
+      separator: text that ends a step.
+      answer_pattern: regular expression; a step in which it is found ends the solution. None leaves
+        the end to the model's end-of-sequence token.
+      add_bos: whether the tokeniser's BOS token comes first, if it has one; chat templates bring
+        their own.
+      is_chat: whether the question goes through the tokeniser's chat template as the user's turn;
+        steps continue the assistant's.
+      system_prompt: the system turn of the chat, if any.
+    """
+
+    prompt_template: str = "{question}\n"
+    separator: str = "\n"
+    answer_pattern: str | None = None
+    add_bos: bool = True
+    is_chat: bool = False
+    system_prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        if "{question}" not in self.prompt_template:
+            raise ConfigError(
+                f"prompt_template must hold {{question}} (got {self.prompt_template!r})"
+            )
+        if not self.separator:
+            raise ConfigError("separator must not be empty; it is the text that ends a step")
+        try:
+            re.compile(self.answer_pattern or "")
+        except re.error as error:
+            raise ConfigError(
+                f"answer_pattern is no regular expression ({error}; got {self.answer_pattern!r})"
+            ) from None
+
+    def save(self, folder: Path) -> None:
+        """Write the settings beside a model's weights."""
+        (folder / FILE_NAME).write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> PolicyFormat:
+        """Return the settings saved beside a model's weights, the defaults if there are none.
+
+        Raises:
+          ConfigError: the file is there and is not such a file.
+        """
+        path = folder / FILE_NAME
+        if not path.exists():
+            return cls()
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"{path} is not a valid policy format ({error})") from None
+
+
+class PromptEncoder:
+    """Turns trajectories into tokens.
+
+    Args:
+      tokenizer: the policy's.
+      format: its settings.
+    """
+
+    def __init__(self, tokenizer: Any, format: PolicyFormat) -> None:  # noqa: A002
+        if format.is_chat and not getattr(tokenizer, "chat_template", None):
+            raise ConfigError(
+                "the tokenizer has no chat template; use a chat model, or switch is_chat off"
+            )
+        self._tokenizer = tokenizer
+        self._format = format
+        self._prompts: dict[str, list[int]] = {}
+
+    def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
+        """Return the tokens of the prompt and all steps, and how many there are after each."""
+        ids = list(self._prompt(trajectory.problem.question))
+        totals = [len(ids)]
+        for step in trajectory.steps:
+            ids += self._step(step)
+            totals.append(len(ids))
+        return ids, tuple(totals)
+
+    def _step(self, step: Step) -> Sequence[int]:
+        if step.token_ids is not None:
+            return step.token_ids
+        return self._tokenizer.encode(step.text, add_special_tokens=False)  # type: ignore[no-any-return]
+
+    def _prompt(self, question: str) -> list[int]:
+        known = self._prompts.get(question)
+        if known is None:
+            if len(self._prompts) >= MAX_KEPT_PROMPTS:
+                self._prompts.clear()
+            known = self._prompts[question] = self._encode_prompt(question)
+        return known
+
+    def _encode_prompt(self, question: str) -> list[int]:
+        text = self._format.prompt_template.replace("{question}", question)
+        bos = self._tokenizer.bos_token_id
+        if self._format.is_chat:
+            turns = [{"role": "user", "content": text.strip()}]
+            if self._format.system_prompt is not None:
+                turns.insert(0, {"role": "system", "content": self._format.system_prompt})
+            text = self._tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=True
+            )
+            return list(self._tokenizer.encode(text, add_special_tokens=False))
+        ids = list(self._tokenizer.encode(text, add_special_tokens=False))
+        return [bos, *ids] if self._format.add_bos and bos is not None else ids
+
+
+class StepCutter:
+    """Finds step ends in sampled tokens.
+
+    A step ends with the token that completes the separator, wherever in that token it stands, and
+    not before it has any visible text: leading separators belong to the step that follows.
+
+    Args:
+      tokenizer: the policy's.
+      separator: text that ends a step.
+    """
+
+    def __init__(self, tokenizer: Any, separator: str) -> None:
+        self._tokenizer = tokenizer
+        self._separator = separator
+        self._may_end: dict[int, bool] = {}
+
+    def may_end(self, token: int) -> bool:
+        """Return whether a step can end at this token at all."""
+        known = self._may_end.get(token)
+        if known is None:
+            known = self._separator[-1] in self._decode([token])
+            self._may_end[token] = known
+        return known
+
+    def is_end(self, text: str) -> bool:
+        """Return whether the text holds a separator after its first visible character."""
+        visible = text.lstrip()
+        return self._separator in visible if visible else False
+
+    def text(self, before: Sequence[int], tokens: Sequence[int]) -> str:
+        """Return the text that `tokens` add after `before`; some tokenizers decode by context."""
+        anchor = before[-1:]
+        start, whole = self._decode(anchor), self._decode([*anchor, *tokens])
+        return whole[len(start) :] if whole.startswith(start) else self._decode(tokens)
+
+    def _decode(self, tokens: Sequence[int]) -> str:
+        return self._tokenizer.decode(  # type: ignore[no-any-return]
+            tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )

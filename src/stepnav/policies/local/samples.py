@@ -1,0 +1,144 @@
+"""One sampled sequence on its way, and the request that it belongs to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from stepnav.core.backend import Answer
+from stepnav.core.budget import Usage
+from stepnav.core.records import Finish, Step, Trajectory
+from stepnav.core.requests import PolicyRequest, Propose
+from stepnav.engine.row import Row
+from stepnav.policies.local.prompt import StepCutter
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """A request under way.
+
+    Attributes:
+      ticket, request: as submitted.
+      prefix_tokens: tokens of the prompt and after each step of the prefix.
+      samples: one per item, order as asked.
+      num_open: samples that are not finished.
+    """
+
+    ticket: int
+    request: PolicyRequest
+    prefix_tokens: tuple[int, ...]
+    samples: list[Sample] = field(default_factory=list)
+    num_open: int = 0
+
+    def answer(self, flops_per_token: int) -> Answer:
+        """Return the finished samples with what they cost."""
+        prefix = self.request.prefix
+        items: tuple[Any, ...]
+        if isinstance(self.request, Propose):
+            items = tuple(sample.steps[0] for sample in self.samples)
+        else:
+            items = tuple(prefix.extend(*sample.steps) for sample in self.samples)
+        prompt = self.prefix_tokens[-1] * len(self.samples)
+        cached = sum(sample.row.num_cached for sample in self.samples)
+        generated = sum(sample.num_tokens for sample in self.samples)
+        usage = Usage(
+            policy_calls=len(self.samples),
+            policy_prompt_tokens=prompt,
+            policy_cached_tokens=cached,
+            policy_tokens=generated,
+            flops=flops_per_token * (prompt - cached + generated),
+        )
+        return Answer(items, usage, self.prefix_tokens, flops_per_token)
+
+
+@dataclass(eq=False, slots=True)
+class Sample:
+    """One sequence that is being sampled.
+
+    Attributes:
+      job: its request.
+      row: its tokens in the engine.
+      seed: what its draws depend on, with `num_tokens`.
+      limit: most tokens.
+      start: where in `row.tokens` the current step begins.
+      num_tokens: tokens sampled so far, the end-of-sequence token included.
+      num_step_tokens, logprob: the part of it in the current step, and their log-probability.
+      steps: finished steps.
+    """
+
+    job: Job
+    row: Row
+    seed: int
+    limit: int
+    start: int
+    num_tokens: int = 0
+    num_step_tokens: int = 0
+    logprob: float = 0.0
+    steps: list[Step] = field(default_factory=list)
+
+
+class StepWriter:
+    """Decides after each token whether a sample's step or solution is finished.
+
+    Args:
+      cutter: finds step ends.
+      end_tokens: end-of-sequence tokens.
+      answer_pattern: a step in which it is found ends the solution.
+    """
+
+    def __init__(
+        self, cutter: StepCutter, end_tokens: frozenset[int], answer_pattern: str | None
+    ) -> None:
+        self._cutter = cutter
+        self._end_tokens = end_tokens
+        self._answer = re.compile(answer_pattern) if answer_pattern else None
+
+    def add(self, sample: Sample, token: int, logprob: float) -> bool:
+        """Add a token; return whether the sample is finished."""
+        sample.num_tokens += 1
+        sample.num_step_tokens += 1
+        sample.logprob += logprob
+        if token in self._end_tokens:
+            self._finish(sample, "end")
+            return True
+        sample.row.tokens.append(token)
+        sample.row.room -= 1
+        is_full = sample.num_tokens >= sample.limit
+        text = self._text(sample) if is_full or self._cutter.may_end(token) else ""
+        if not self._cutter.is_end(text):
+            if is_full:
+                self._finish(sample, "length")
+            return is_full
+        if self._answer is not None and self._answer.search(text):
+            self._finish(sample, "end")
+            return True
+        is_step = isinstance(sample.job.request, Propose)
+        self._finish(sample, "length" if is_full and not is_step else "step")
+        return is_step or is_full
+
+    def _text(self, sample: Sample) -> str:
+        tokens = sample.row.tokens
+        return self._cutter.text(tokens[: sample.start], tokens[sample.start :])
+
+    def _finish(self, sample: Sample, finish: Finish) -> None:
+        """Close the current step.
+
+        An end-of-sequence token with nothing before it ends the step before, if the sample has one.
+        """
+        tokens = sample.row.tokens
+        text = self._text(sample)
+        ids = tuple(tokens[sample.start :])
+        num_tokens, logprob = sample.num_step_tokens, sample.logprob
+        if finish == "end" and not text.strip() and sample.steps:
+            last = sample.steps.pop()
+            text, ids = last.text + text, (last.token_ids or ()) + ids
+            num_tokens, logprob = last.num_tokens + num_tokens, (last.logprob or 0.0) + logprob
+        sample.steps.append(Step(text, finish, num_tokens, ids, logprob))
+        sample.start = len(tokens)
+        sample.num_step_tokens, sample.logprob = 0, 0.0
+
+
+def trajectory_of(sample: Sample) -> Trajectory:
+    """Return the prefix with what was sampled."""
+    return sample.job.request.prefix.extend(*sample.steps)

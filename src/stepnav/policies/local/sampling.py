@@ -1,0 +1,84 @@
+"""Draws tokens for all rows of a batch at once, each from its own seed and position alone.
+
+One uniform number per row and token comes from a counter-based hash (SplitMix64's finaliser, Steele
+et al. 2014, https://doi.org/10.1145/2714064.2660195), and picks by inverting the cumulative
+distribution. Nothing depends on the other rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_LARGEST = np.float32(1 - 2**-22)
+
+
+def uniforms(seeds: Sequence[int], counters: Sequence[int]) -> Any:
+    """Return one float32 in [0, 1) per (seed, counter)."""
+    with np.errstate(over="ignore"):
+        bits = _mix(np.array(seeds, dtype=np.uint64)) + np.array(counters, dtype=np.uint64) * _GOLDEN
+        bits = _mix(bits + _GOLDEN)
+    return np.minimum((bits >> np.uint64(40)).astype(np.float32) * np.float32(2**-24), _LARGEST)
+
+
+def _mix(bits: Any) -> Any:
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+def sample(
+    logits: Any,
+    temperatures: Sequence[float],
+    top_ps: Sequence[float],
+    seeds: Sequence[int],
+    counters: Sequence[int],
+) -> tuple[list[int], list[float]]:
+    """Return one token per row and its log-probability at temperature 1.
+
+    Shapes: B rows, V tokens of the vocabulary.
+
+    Args:
+      logits: [B, V], float32.
+      temperatures: 0 takes the likeliest token.
+      top_ps: smallest set of likeliest tokens that has at least this probability; 1 is all.
+      seeds, counters: what the draw depends on.
+    """
+    log_probs = torch.log_softmax(logits, dim=-1)
+    if not any(temperatures):
+        tokens = logits.argmax(dim=-1)
+    else:
+        tokens = _draw(logits, log_probs, temperatures, top_ps, uniforms(seeds, counters))
+        if not all(temperatures):
+            is_greedy = torch.tensor([not t for t in temperatures], device=logits.device)
+            tokens = torch.where(is_greedy, logits.argmax(dim=-1), tokens)
+    chosen = log_probs.gather(1, tokens[:, None])[:, 0]
+    return tokens.tolist(), chosen.tolist()
+
+
+def _draw(
+    logits: Any, log_probs: Any, temperatures: Sequence[float], top_ps: Sequence[float], draws: Any
+) -> Any:
+    if all(temperature == 1 for temperature in temperatures):
+        probs = log_probs.exp()
+    else:
+        scale = torch.tensor([t or 1.0 for t in temperatures], device=logits.device)
+        probs = torch.softmax(logits / scale[:, None], dim=-1)
+    if any(top_p < 1 for top_p in top_ps):
+        probs = _nucleus(probs, torch.tensor(top_ps, device=logits.device))
+    cumulative = probs.cumsum(dim=-1)
+    thresholds = torch.from_numpy(draws).to(logits.device)[:, None] * cumulative[:, -1:]
+    tokens = torch.searchsorted(cumulative, thresholds, right=True)[:, 0]
+    return tokens.clamp_(max=logits.shape[-1] - 1)
+
+
+def _nucleus(probs: Any, top_ps: Any) -> Any:
+    """Zero all but the likeliest tokens that reach `top_ps` (Holtzman et al. 2020, section 3.1)."""
+    ordered, order = probs.sort(dim=-1, descending=True, stable=True)
+    before = ordered.cumsum(dim=-1) - ordered
+    ordered = ordered.masked_fill(before >= top_ps[:, None], 0.0)
+    return torch.zeros_like(probs).scatter_(1, order, ordered)
