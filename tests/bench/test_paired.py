@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepnav.bench.paired import compare, holm, mcnemar_p, sign_flip_p
+from stepnav.bench.paired import _sparse_interval, compare, holm, mcnemar_p, sign_flip_p
 
 
 def table(both: int, won: int, lost: int, neither: int) -> tuple[dict[str, list[bool | None]], ...]:
@@ -91,6 +91,16 @@ def test_few_differences_get_the_exact_interval() -> None:
     assert found.interval is not None
     assert found.interval.method == "exact"
     assert found.interval.low < 0, "five wins of a hundred do not prove a difference"
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 60))
+@settings(deadline=None)
+def test_the_sparse_interval_agrees_with_the_test(won: int, lost: int, same: int) -> None:
+    problems = max(won + lost + same, 1)
+    interval = _sparse_interval(won, lost, problems)
+    assert -1 <= interval.low <= (won - lost) / problems <= interval.high <= 1
+    assert interval.low < interval.high
+    assert (interval.low > 0 or interval.high < 0) == (mcnemar_p(won, lost) < 0.05)
 
 
 def test_ungraded_and_missing_pairs_are_left_out_and_counted() -> None:
@@ -178,3 +188,25 @@ def test_no_difference_is_rarely_called_one(repeats: int) -> None:
         covered += found.interval.low <= 0 <= found.interval.high
     assert rejected / 1000 <= 0.06
     assert covered / 1000 >= 0.925
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("gain", "loss", "problems"),
+    [(0.02, 0.02, 100), (0.08, 0.01, 60), (0.1, 0.0, 40), (0.2, 0.1, 30)],
+)
+def test_the_interval_of_few_differences_covers_the_truth(
+    gain: float, loss: float, problems: int
+) -> None:
+    rng = random.Random(f"{gain} {loss}")
+    covered = 0
+    for _ in range(1000):
+        pairs = rng.choices(
+            [(True, False), (False, True), (True, True)], [gain, loss, 1 - gain - loss], k=problems
+        )
+        ours: dict[str, list[bool | None]] = {str(i): [a] for i, (a, _) in enumerate(pairs)}
+        theirs: dict[str, list[bool | None]] = {str(i): [b] for i, (_, b) in enumerate(pairs)}
+        interval = compare(ours, theirs).interval
+        assert interval is not None
+        covered += interval.low <= gain - loss <= interval.high
+    assert covered / 1000 >= 0.93

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from stepnav.bench.extras import load
-from stepnav.bench.stats import LEVEL, Grades, Interval, exact_interval, ratio_interval
+from stepnav.bench.stats import Grades, Interval, exact_interval, ratio_interval
 
 MIN_DISCORDANT = 10
-"""With fewer problems' worth of differences than this, the exact interval is taken."""
+"""With fewer problems that differ than this, the exact interval is taken."""
 
 TestName = Literal["mcnemar", "sign-flip"]
 
@@ -174,17 +174,31 @@ def _fair_coin(count: int) -> list[float]:
 def _difference_interval(units: Sequence[tuple[int, int]]) -> Interval:
     """Return the 95% interval of the mean difference over problems.
 
-    BCa bootstrap; with few differences the two exact intervals of the share won and the share
-    lost, each at 97.5%, subtracted from each other (Bonferroni: covers at least 95%). An interval
-    of no width, as the bootstrap would give where the two never differ, would be a lie.
-
     Args:
       units: per problem, wins minus losses and the number of pairs.
     """
-    won = sum(max(gain, 0) / count for gain, count in units)
-    lost = sum(max(-gain, 0) / count for gain, count in units)
-    if won + lost >= MIN_DISCORDANT:
+    if sum(gain != 0 for gain, _ in units) >= MIN_DISCORDANT:
         return ratio_interval(units)
-    level = 1 - (1 - LEVEL) / 2
-    up, down = exact_interval(won, len(units), level), exact_interval(lost, len(units), level)
-    return Interval(up.low - down.high, up.high - down.low, "exact")
+    won = math.fsum(max(gain, 0) / count for gain, count in units)
+    lost = math.fsum(max(-gain, 0) / count for gain, count in units)
+    return _sparse_interval(won, lost, len(units))
+
+
+def _sparse_interval(won: float, lost: float, problems: int) -> Interval:
+    """Return an interval for few differences, where the bootstrap would be too narrow.
+
+    The difference is the share of problems that differ, times how one-sided they are (2 x share won
+    - 1). Each has its exact interval; the least and the greatest product are taken. So it has a
+    width even if nothing differs, and leaves 0 out only where McNemar's exact test does too.
+    """
+    differing = won + lost
+    if differing == 0:
+        reach = exact_interval(0, problems).high
+        return Interval(-reach, reach, "exact")
+    rate, share = exact_interval(differing, problems), exact_interval(won, differing)
+    low, high = 2 * share.low - 1, 2 * share.high - 1
+    return Interval(
+        low * (rate.low if low > 0 else rate.high),
+        high * (rate.high if high > 0 else rate.low),
+        "exact",
+    )

@@ -121,17 +121,17 @@ def count_grades(repeats: Iterable[Grade]) -> tuple[int, int]:
     return sum(graded), len(graded)
 
 
-def exact_interval(right: float, trials: int, level: float = LEVEL) -> Interval:
+def exact_interval(right: float, trials: float, level: float = LEVEL) -> Interval:
     """Return the Clopper-Pearson interval of a share.
 
     Args:
       right: successes, 0 to `trials`; may lie between whole numbers (a problem right in half of
         its repeats counts half), as the interval's beta quantiles are defined there too.
-      trials: at least 1.
+      trials: more than 0.
       level: its coverage is at least this.
     """
-    if trials < 1 or not 0 <= right <= trials:
-        raise ValueError(f"need 0 <= right <= trials and trials >= 1 (got {right} of {trials})")
+    if not 0 <= right <= trials or trials == 0:
+        raise ValueError(f"need 0 <= right <= trials and trials > 0 (got {right} of {trials})")
     quantile = load("scipy.special").betaincinv
     tail = (1 - level) / 2
     low = 0.0 if right == 0 else float(quantile(right, trials - right + 1, tail))
