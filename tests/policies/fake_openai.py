@@ -1,0 +1,274 @@
+"""An OpenAI-compatible server whose every deviation is a switch, on a real socket.
+
+Its model knows one solution per question and seed, made of short words; a token is a word with the
+white space after it. Going on from a prefix continues that solution, so that continuation, stop
+strings, seeds and token counts are all exact and can be checked by hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import re
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+ASKED_AGAIN = "This is the solution so far:"
+
+
+@dataclass
+class Behaviour:
+    """What the server does; the defaults honour everything."""
+
+    apis: tuple[str, ...] = ("completions", "chat")
+    model: str = "fake"
+    n: str = "honoured"  # copies, ignored
+    stop: str = "removed"  # kept, ignored
+    keep_stop_field: str | None = None
+    names_stop: bool = False
+    seed: str = "honoured"  # alone, ignored
+    temperature: str = "honoured"  # generation_config, ignored
+    logprobs: bool = True
+    continues: str = "continue_final_message"  # prefix, plain, no
+    trims_prefix: bool = False
+    repeats_when_asked: bool = False
+    usage: bool = True
+    keeps_max_tokens: bool = True
+    max_tokens_field: str = "max_tokens"
+    max_tokens_limit: int | None = None
+    refused: tuple[str, ...] = ()
+    refusal: str = "detail"  # pydantic, param
+    blank_lines: int = 0
+    cached: int = 0
+    api_key: str | None = None
+    solution: str | None = None
+    delay_s: float = 0.0
+
+
+ALL_HONOURED = Behaviour()
+
+KNOWN = {
+    *("model", "prompt", "messages", "temperature", "top_p", "n", "seed", "stop", "logprobs"),
+    *("max_tokens", "max_completion_tokens", "continue_final_message", "add_generation_prompt"),
+    *("include_stop_str_in_output", "no_stop_trim", "generation_config"),
+}
+
+
+@dataclass
+class FakeOpenAI:
+    """Runs the server; a context manager. `bodies` holds every generation request it was sent."""
+
+    behaviour: Behaviour
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[tuple[int, dict[str, str], str]] = field(default_factory=list)
+    in_flight: int = 0
+    most_in_flight: int = 0
+    _drawn: int = 0
+    _sockets: list[socket.socket] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __enter__(self) -> FakeOpenAI:
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1  # headers and body in one packet
+
+            def setup(self) -> None:
+                super().setup()
+                fake._sockets.append(self.connection)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                self._send(200, {"data": [{"id": fake.behaviour.model}]}, {})
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with fake._lock:
+                    fake.in_flight += 1
+                    fake.most_in_flight = max(fake.most_in_flight, fake.in_flight)
+                try:
+                    key = self.headers.get("Authorization")
+                    self._send(*fake.respond(self.path, body, key))
+                finally:
+                    with fake._lock:
+                        fake.in_flight -= 1
+
+            def _send(self, status: int, payload: Any, headers: dict[str, str]) -> None:
+                data = payload if isinstance(payload, str) else json.dumps(payload)
+                encoded = data.encode()
+                try:
+                    self.send_response(status)
+                    for name, value in headers.items():
+                        self.send_header(name, value)
+                    self.send_header("Content-Length", str(len(encoded)))
+                    self.end_headers()
+                    self.wfile.write(encoded)
+                    self.wfile.flush()
+                except OSError:
+                    self.close_connection = True  # the client hung up
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        for connection in self._sockets:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def respond(
+        self, path: str, body: dict[str, Any], key: str | None
+    ) -> tuple[int, Any, dict[str, str]]:
+        does = self.behaviour
+        with self._lock:
+            self.bodies.append(body)
+            if self.failures:
+                status, headers, text = self.failures.pop(0)
+                return status, text, headers
+        if does.api_key is not None and key != f"Bearer {does.api_key}":
+            return 401, {"error": {"message": "Incorrect API key provided"}}, {}
+        api = "chat" if path.endswith("/chat/completions") else "completions"
+        if api not in does.apis or body["model"] != does.model:
+            return 404, {"error": {"message": "The model or endpoint does not exist"}}, {}
+        refusal = self._refusal(body)
+        if refusal is not None:
+            return *refusal, {}
+        time.sleep(does.delay_s)
+        return 200, self._generate(api, body), {}
+
+    def _refusal(self, body: dict[str, Any]) -> tuple[int, Any] | None:
+        does = self.behaviour
+        other = {"max_tokens", "max_completion_tokens"} - {does.max_tokens_field}
+        if other & set(body):
+            message = f"Unsupported parameter: use '{does.max_tokens_field}' instead."
+            return 400, {"error": {"message": message, "param": "max_tokens"}}
+        limit = body.get(does.max_tokens_field, 0)
+        if does.max_tokens_limit is not None and limit > does.max_tokens_limit:
+            message = f"max_tokens must be less than or equal to {does.max_tokens_limit}"
+            return 400, {"error": {"message": message}}
+        refused = [name for name in body if name in does.refused or name not in KNOWN]
+        if not refused:
+            return None
+        if does.refusal == "pydantic":
+            return 422, {"detail": [{"loc": ["body", refused[0]], "type": "extra_forbidden"}]}
+        if does.refusal == "param":
+            return 400, {"error": {"message": "Not supported", "param": refused[0]}}
+        return 422, {"detail": f"Unexpected fields in the request: {set(refused)}"}
+
+    def _generate(self, api: str, body: dict[str, Any]) -> dict[str, Any]:
+        does = self.behaviour
+        question, written = self._read_prompt(api, body)
+        count = body.get("n", 1) if does.n != "ignored" else 1
+        choices, generated = [], 0
+        for index in range(count):
+            draw = 0 if does.n == "copies" else index
+            solution = self._solution(question, body, draw)
+            text, finish, stopped_at, tokens = self._cut(solution[len(written) :], body)
+            generated += len(tokens)
+            choice: dict[str, Any] = {"index": index, "finish_reason": finish}
+            choice |= {"text": text} if api == "completions" else {"message": {"content": text}}
+            if does.names_stop:
+                choice["stop_reason"] = stopped_at
+            if does.logprobs and body.get("logprobs"):
+                pairs = [{"token": token, "logprob": -0.5} for token in tokens]
+                flat = {"tokens": tokens, "token_logprobs": [-0.5] * len(tokens)}
+                choice["logprobs"] = flat if api == "completions" else {"content": pairs}
+            choices.append(choice)
+        payload: dict[str, Any] = {"choices": choices}
+        if does.usage:
+            prompt = len(words(question + written))
+            payload["usage"] = {"prompt_tokens": prompt, "completion_tokens": generated}
+            payload["usage"]["prompt_tokens_details"] = {"cached_tokens": does.cached}
+        return payload
+
+    def _read_prompt(self, api: str, body: dict[str, Any]) -> tuple[str, str]:
+        """Return the question and what of its solution is already written."""
+        does = self.behaviour
+        if api == "completions":
+            question, _, written = body["prompt"].partition("\n")
+            return question, written
+        last = body["messages"][-1]
+        question = [message for message in body["messages"] if message["role"] == "user"][-1]
+        asked, _, shown = question["content"].partition(f"\n\n{ASKED_AGAIN}\n\n")
+        if shown:
+            written = shown.partition("\n\nGo on")[0] + "\n"
+            return asked, "" if does.repeats_when_asked else written
+        if last["role"] != "assistant":
+            return asked, ""
+        way = "plain"
+        if body.get("continue_final_message"):
+            way = "continue_final_message"
+        elif last.get("prefix"):
+            way = "prefix"
+        written = last["content"] if way == does.continues else ""
+        return asked, written.rstrip() if does.trims_prefix else written
+
+    def _solution(self, question: str, body: dict[str, Any], draw: int) -> str:
+        """Return the whole solution that these settings lead to."""
+        does = self.behaviour
+        if does.solution is not None:
+            return does.solution
+        temperature = body.get("temperature", 1.0)
+        if does.temperature == "ignored":
+            temperature = 0
+        if does.temperature == "generation_config" and "generation_config" not in body:
+            temperature = 0
+        with self._lock:
+            self._drawn += 1
+            drawn = self._drawn
+        key: list[Any] = [question]
+        if temperature > 0:
+            is_obeyed = does.seed == "honoured" and "seed" in body
+            if does.seed == "alone":
+                time.sleep(0.03)
+                is_obeyed = self.most_in_flight == 1
+            key += [body["seed"], draw] if is_obeyed else [drawn, draw]
+        chance = random.Random(json.dumps(key))
+        lines = [f"Step {i}: " + " ".join(_word(chance) for _ in range(4)) for i in range(1, 5)]
+        return ("\n" * (1 + does.blank_lines)).join([*lines, f"#### {chance.randrange(100)}"])
+
+    def _cut(self, text: str, body: dict[str, Any]) -> tuple[str, str, str | None, list[str]]:
+        """Return the generated text, why it ended, at which stop string, and its tokens."""
+        does = self.behaviour
+        limit = body.get(does.max_tokens_field, 10_000) if does.keeps_max_tokens else 10_000
+        tokens: list[str] = []
+        stops = [] if does.stop == "ignored" else body.get("stop", [])
+        for token in words(text):
+            if len(tokens) == limit:
+                return "".join(tokens), "length", None, tokens
+            tokens.append(token)
+            written = "".join(tokens)
+            hit = next((stop for stop in stops if stop in written), None)
+            if hit is not None:
+                is_kept = does.stop == "kept" or body.get(does.keep_stop_field or "-")
+                end = written.index(hit) + (len(hit) if is_kept else 0)
+                if does.stop == "kept":
+                    end = len(written)  # as transformers: to the end of the token
+                return written[:end], "stop", hit, tokens
+        return "".join(tokens), "stop", None, tokens
+
+
+def words(text: str) -> list[str]:
+    """Return the tokens of a text."""
+    return re.findall(r"\S+ ?|\s", text)
+
+
+def _word(chance: random.Random) -> str:
+    return "".join(chance.choice("abcdefghijklmnoprstuvw") for _ in range(5))
