@@ -83,6 +83,10 @@ class FakeOpenAI:
                 super().setup()
                 fake._sockets.append(self.connection)
 
+            def finish(self) -> None:
+                with contextlib.suppress(OSError):
+                    super().finish()
+
             def log_message(self, *args: Any) -> None:
                 pass
 

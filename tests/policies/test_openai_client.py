@@ -447,6 +447,30 @@ def test_token_limits_are_read(message: str, limit: int | None) -> None:
     assert token_limit(json.dumps({"error": {"message": message}})) == limit
 
 
+VLLM_OVERFLOW = (
+    "'max_tokens' or 'max_completion_tokens' is too large: 256. This model's maximum context length "
+    "is 512 tokens and your request has 500 input tokens (256 > 512 - 500)."
+)
+
+
+def test_a_request_is_shortened_to_the_room_that_its_prompt_leaves() -> None:
+    refusal = httpx.Response(400, json={"error": {"message": VLLM_OVERFLOW}})
+    handler, seen = script(refusal, ok())
+    with policy(handler) as backend:
+        assert isinstance(result(backend), Answer)
+        assert isinstance(result(backend), Answer)
+    limits = [json.loads(request.content)["max_tokens"] for request in seen]
+    assert limits == [256, 12, 256]
+
+
+def test_a_prompt_that_fills_the_context_fails_at_once() -> None:
+    message = VLLM_OVERFLOW.replace("500", "600")
+    handler, seen = script(httpx.Response(400, json={"error": {"message": message}}))
+    with policy(handler) as backend:
+        assert type(result(backend)) is BadResponse
+    assert len(seen) == 1
+
+
 def test_error_messages_are_found() -> None:
     assert error_message('{"error": {"message": "a"}}') == "a"
     assert error_message('{"error": "b"}') == "b"

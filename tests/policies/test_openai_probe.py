@@ -95,6 +95,12 @@ def test_refused_fields_are_left_out(refusal: str) -> None:
     assert sum("seed" in body for body in server.bodies) == 1
 
 
+def test_a_refused_temperature_is_an_ignored_one() -> None:
+    found, lines, _ = probe(replace(ALL, refused=("temperature",)), api="completions")
+    assert (found.temperature, found.seed) == ("ignored", "honoured")
+    assert any("temperature has no effect" in line for line in lines)
+
+
 def test_a_refused_stop_is_an_ignored_one() -> None:
     found, _, _ = probe(replace(ALL, refused=("stop",)), api="completions")
     assert (found.stop, found.refused) == ("ignored", ("stop",))

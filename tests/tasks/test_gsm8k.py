@@ -10,6 +10,7 @@ from stepnav.core.records import Problem
 from stepnav.tasks import gsm8k
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "gsm8k"
+PROCESSBENCH = DATA.parent / "processbench" / "gsm8k.jsonl.gz"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the GSM8K files are not at {DATA}")
 
 PROBLEM = Problem("gsm8k-test-0", "How many?", "1400")
@@ -66,3 +67,27 @@ def test_the_published_marks_of_model_solutions_are_ours() -> None:
                 total += 1
                 disagreements += is_equal != model["is_correct"]
     assert (total, disagreements) == (5276, 0)
+
+
+KNOWN_DISAGREEMENTS = (400, 4)
+"""Two state the reference number and are marked wrong there (gsm8k-70, gsm8k-74); one never marks
+its answer and ends in another number (gsm8k-238); one boxes two addends in words (gsm8k-319)."""
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not PROCESSBENCH.is_file(), reason=f"ProcessBench is not at {PROCESSBENCH}")
+def test_processbench_marks_of_final_answers_are_ours() -> None:
+    by_question = {plain(problem.question): problem for problem in gsm8k.load("test", path=DATA)}
+    total = disagreements = 0
+    with gzip.open(PROCESSBENCH, "rt", encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            problem = by_question.get(plain(row["problem"]))
+            if problem is not None:
+                verdict = gsm8k.grade(problem, "\n\n".join(row["steps"]))
+                total += 1
+                disagreements += (verdict == "equal") != row["final_answer_correct"]
+    assert (total, disagreements) == KNOWN_DISAGREEMENTS
+
+
+def plain(question: str) -> str:
+    return " ".join(question.split())

@@ -108,7 +108,7 @@ def _seed_line(found: Capabilities) -> str | None:
 
 def _temperature_line(found: Capabilities) -> str | None:
     if found.temperature == "ignored":
-        return "temperature has no effect: all samples of a prompt may be equal"
+        return "temperature has no effect: samples are drawn, or not, as the server likes"
     if found.temperature == "generation_config":
         return "temperature alone has no effect: generation_config is sent with it"
     return None

@@ -3,7 +3,8 @@
 Retried, with exponential backoff and the server's own Retry-After: what cannot be reached, what
 takes too long, 408, 409, 425, 429 and 5xx. All else fails at once, for it would fail again. A field
 that the server refuses by name is left out from then on (`refused`), as is a larger `max_tokens`
-than it allows (`max_tokens_limit`).
+than it allows (`max_tokens_limit`); where a prompt leaves less room in the context, one request's
+limit is lowered to that.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ from stepnav.policies.openai_protocol import (
     PROVIDER,
     Api,
     Reply,
-    error_message,
     error_of,
+    is_renamed_limit,
     parse_reply,
     refused_field,
     retry_after_s,
+    room_left,
     token_limit,
 )
 
@@ -154,6 +156,10 @@ class Client:
             try:
                 return parse_reply(api, await self._post(PATHS[api], sent))
             except _HttpFailure as failure:
+                room = room_left(failure.body)
+                if room is not None and room < body.get("max_tokens", 0):
+                    body = {**body, "max_tokens": room}
+                    continue
                 if self._learn(failure, sent):
                     continue
                 error = error_of(failure.status, failure.body, self.connection.model)
@@ -228,8 +234,7 @@ class Client:
         """Remember what a refusal teaches; True if the request is worth sending again at once."""
         if failure.status not in (400, 422):
             return False
-        message = error_message(failure.body)
-        if self.max_tokens_field == "max_tokens" and "max_completion_tokens" in message:
+        if self.max_tokens_field == "max_tokens" and is_renamed_limit(failure.body):
             self.max_tokens_field = "max_completion_tokens"
             return True
         limit = token_limit(failure.body)

@@ -139,7 +139,7 @@ class _Probe:
         else:
             self.found.update(temperature="ignored", seed="ignored")
             return
-        self.found["temperature"] = kind
+        self.found["temperature"] = "ignored" if "temperature" in self.client.refused else kind
         if texts[0] != texts[1] or "seed" in self.client.refused:
             self.found["seed"] = "ignored"
             return

@@ -219,16 +219,32 @@ def _named_fields(payload: Any) -> list[str]:
     return names
 
 
+def is_renamed_limit(body: str) -> bool:
+    """Return whether an error says to send `max_completion_tokens` instead of `max_tokens`."""
+    return bool(re.search(r"\buse\s+\W?max_completion_tokens", error_message(body), re.IGNORECASE))
+
+
 def token_limit(body: str) -> int | None:
     """Return the largest `max_tokens` that an error message says is allowed, if it says so."""
     message = error_message(body)
-    if not re.search(r"max_(?:completion_|new_)?tokens", message):
+    if not re.search(r"max_(?:completion_|new_)?tokens", message) or "context" in message:
         return None
     match = re.search(
         r"(?:at most|less than or equal to|maximum(?: allowed)?(?: value)?[^0-9]{0,40}?|<=|up to)\s*`?(\d+)",
         message,
     )
     return int(match[1]) if match and int(match[1]) > 0 else None
+
+
+def room_left(body: str) -> int | None:
+    """Return the tokens that fit between prompt and context length, if an error tells both."""
+    message = error_message(body)
+    context = re.search(r"maximum context length is (\d+)", message)
+    prompt = re.search(r"(\d+) input tokens|(\d+) in the (?:messages|prompt)", message)
+    if context is None or prompt is None:
+        return None
+    room = int(context[1]) - int(prompt[1] or prompt[2])
+    return room if room > 0 else None
 
 
 def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
