@@ -66,7 +66,13 @@ def load_tokenizer(path: str | Path) -> Any:
     from transformers import AutoTokenizer
 
     folder = Path(path)
-    names = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt")
+    names = (
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "tokenizer.model",
+        "vocab.json",
+        "vocab.txt",
+    )
     if folder.is_dir() and not any((folder / name).exists() for name in names):
         raise ConfigError(
             f"{path} has no tokenizer (tokenizer.json); save it beside the model's weights"

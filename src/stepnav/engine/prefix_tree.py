@@ -167,7 +167,9 @@ def _num_shared(
     known: tuple[int, ...], tokens: Sequence[int], start: int, end: int | None = None
 ) -> int:
     """Return how many tokens of `known` equal those of `tokens` from `start` on."""
-    piece = tuple(tokens[start : start + len(known) if end is None else min(end, start + len(known))])
+    piece = tuple(
+        tokens[start : start + len(known) if end is None else min(end, start + len(known))]
+    )
     if piece == known[: len(piece)]:
         return len(piece)
     return next(index for index, pair in enumerate(zip(known, piece)) if pair[0] != pair[1])

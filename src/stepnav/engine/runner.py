@@ -138,11 +138,6 @@ class Runner:
         self._keep(row)
         self._wake(row)
 
-    def push(self, row: Row, token: int) -> None:
-        """Add a token; the next pass reads it and returns its output."""
-        row.tokens.append(token)
-        row.room -= 1
-
     def release(self, row: Row, *, keep: bool) -> None:
         """Free a row's slot, keeping what it has read if asked to."""
         if row.slot < 0:

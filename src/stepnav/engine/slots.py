@@ -48,9 +48,10 @@ def probe_shape(model: Any) -> CacheShape:
       ConfigError: the model keeps no plain keys and values, or not the same in every layer.
     """
     ids = torch.zeros((1, 1), dtype=torch.long, device=model.device)
+    cache = DynamicCache()
     try:
         with torch.inference_mode():
-            cache = model(input_ids=ids, use_cache=True, past_key_values=DynamicCache()).past_key_values
+            model(input_ids=ids, use_cache=True, past_key_values=cache)
         shapes = {(tuple(layer.keys.shape), tuple(layer.values.shape)) for layer in cache.layers}
         first = cache.layers[0].keys
     except (AttributeError, TypeError, IndexError, RuntimeError, ValueError) as error:

@@ -217,5 +217,7 @@ def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
         getattr(model.config.get_text_config(), "eos_token_id", None),
         tokenizer.eos_token_id,
     ):
-        found.update(value if isinstance(value, (list, tuple)) else [] if value is None else [value])
+        found.update(
+            value if isinstance(value, (list, tuple)) else [] if value is None else [value]
+        )
     return frozenset(found)

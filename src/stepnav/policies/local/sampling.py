@@ -20,7 +20,9 @@ _LARGEST = np.float32(1 - 2**-22)
 def uniforms(seeds: Sequence[int], counters: Sequence[int]) -> Any:
     """Return one float32 in [0, 1) per (seed, counter)."""
     with np.errstate(over="ignore"):
-        bits = _mix(np.array(seeds, dtype=np.uint64)) + np.array(counters, dtype=np.uint64) * _GOLDEN
+        bits = (
+            _mix(np.array(seeds, dtype=np.uint64)) + np.array(counters, dtype=np.uint64) * _GOLDEN
+        )
         bits = _mix(bits + _GOLDEN)
     return np.minimum((bits >> np.uint64(40)).astype(np.float32) * np.float32(2**-24), _LARGEST)
 
@@ -69,7 +71,9 @@ def _draw(
         scale = torch.tensor([t or 1.0 for t in temperatures], device=logits.device)
         probs = torch.softmax(logits / scale[:, None], dim=-1)
     if any(top_p < 1 for top_p in top_ps):
-        probs = _nucleus(probs, torch.tensor(top_ps, device=logits.device))
+        cut = [row for row, top_p in enumerate(top_ps) if top_p < 1]
+        limits = torch.tensor([top_ps[row] for row in cut], device=logits.device)
+        probs[cut] = _nucleus(probs[cut], limits)
     cumulative = probs.cumsum(dim=-1)
     thresholds = torch.from_numpy(draws).to(logits.device)[:, None] * cumulative[:, -1:]
     tokens = torch.searchsorted(cumulative, thresholds, right=True)[:, 0]

@@ -1,0 +1,132 @@
+"""A reward without training: how likely a second language model finds a step's least likely token.
+
+The score is P(right) = exp(lowest token log-probability of the step), so that one token that the
+model does not believe is enough to doubt a step. Every trained reward model should beat it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.errors import ConfigError
+from stepnav.core.records import StepScore, Trajectory
+from stepnav.engine.loading import (
+    context_length,
+    load_model,
+    load_tokenizer,
+    num_parameters,
+    require_torch,
+)
+from stepnav.engine.row import Row
+from stepnav.rewards.prm_queue import ScoreQueue
+from stepnav.rewards.prm_tokens import TrajectoryEncoder
+from stepnav.rewards.step_format import StepFormat
+
+
+class LikelihoodReward(ScoreQueue):
+    r"""Scores steps by their least likely token under a causal language model in this process.
+
+    `positive_prob` is exp(lowest log-probability), `negative_prob` the rest, `neutral_prob` 0; both
+    are monotone in the lowest log-probability, and a step is rated +1 if its least likely token has
+    a probability above 1/2.
+
+    Args:
+      model: a `save_pretrained` folder, a hub name, or a loaded causal language model.
+      tokenizer: a loaded tokenizer; None takes the one beside the model.
+      prompt_template: how the question is shown; holds "{question}".
+      separator: text after each step.
+      device, dtype, max_batch, max_batch_tokens, cache_tokens, pass_tokens: as in `PRMReward`.
+
+    Raises:
+      ConfigError: torch is missing, or the model or tokenizer cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any = None,
+        *,
+        prompt_template: str = "{question}\n",
+        separator: str = "\n",
+        device: str = "auto",
+        dtype: str = "float32",
+        max_batch: int = 64,
+        max_batch_tokens: int | None = None,
+        cache_tokens: int | None = None,
+        pass_tokens: int = 512,
+    ) -> None:
+        require_torch()
+        from stepnav.engine.runner import Runner
+
+        if isinstance(model, (str, Path)):
+            tokenizer = tokenizer or load_tokenizer(model)
+            model = load_model(model, "causal", device=device, dtype=dtype)
+        elif tokenizer is None:
+            raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
+        self.num_parameters = num_parameters(model)
+        runner = Runner(
+            model,
+            max_batch=max_batch,
+            max_batch_tokens=max_batch_tokens,
+            cache_tokens=cache_tokens,
+            pass_tokens=pass_tokens,
+            output_floats=model.config.get_text_config().vocab_size,
+        )
+        encoder = TrajectoryEncoder(
+            tokenizer, StepFormat(separator=separator, prompt_template=prompt_template)
+        )
+        super().__init__(
+            _TokenReader(encoder),
+            runner,
+            flops_per_token=2 * self.num_parameters,
+            context=context_length(model),
+        )
+
+
+class _TokenReader:
+    """Reads the log-probability of every token of every step.
+
+    A row's output is, at the prompt's end and at each step's, the pair of the step's lowest
+    log-probability and all log-probabilities of the token that follows; anywhere else, the
+    log-probability of the next token of the row.
+    """
+
+    def __init__(self, encoder: TrajectoryEncoder) -> None:
+        self._encoder = encoder
+
+    def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
+        return self._encoder.encode(trajectory)
+
+    def row(self, tokens: list[int], totals: Sequence[int]) -> Row:
+        return Row(tokens, tuple(total - 1 for total in totals), reads_all=True)
+
+    def take(self, asked: Sequence[tuple[Row, int]], logits: Any) -> None:
+        log_probs = logits.log_softmax(dim=-1)
+        following = [
+            row.tokens[position + 1] if position + 1 < len(row.tokens) else 0
+            for row, position in asked
+        ]
+        targets = log_probs.new_tensor(following).long()
+        nexts = log_probs.gather(1, targets[:, None])[:, 0].tolist()
+        for index, (row, position) in enumerate(asked):
+            if position in row.wanted:
+                lowest = self._lowest(row, position)
+                row.outputs[position] = (lowest, log_probs[index].clone())
+            else:
+                row.outputs[position] = nexts[index]
+
+    def scores(self, row: Row) -> tuple[StepScore, ...]:
+        probs = [min(1.0, math.exp(row.outputs[position][0])) for position in row.wanted[1:]]
+        return tuple(StepScore(1 - prob, 0.0, prob) for prob in probs)
+
+    def _lowest(self, row: Row, end: int) -> float:
+        """Return the lowest log-probability of the step that ends at `end`."""
+        step = row.wanted.index(end)
+        if step == 0:
+            return 0.0
+        before = row.wanted[step - 1]
+        first = float(row.outputs[before][1][row.tokens[before + 1]])
+        return min([first, *(row.outputs[position] for position in range(before + 1, end))])
