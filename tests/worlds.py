@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stepnav.build import resolve_options, start_strategy
-from stepnav.build import StrategyChoice
+from stepnav.build import StrategyChoice, resolve_options, start_strategy
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
 from stepnav.core.outcome import SearchResult

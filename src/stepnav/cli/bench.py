@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stepnav import build
+from stepnav.bench.extras import check_installed
 from stepnav.bench.plan import BenchPlan, Cell, StrategySpec, cells
 from stepnav.bench.plan_file import FILE_NAME, check_same, plan_digest, read_plan, write_plan
 from stepnav.bench.runner import run_plan
@@ -48,6 +49,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Run, resume and report a comparison; arguments as in `stepnav bench --help`."""
+    check_installed()
     benchmark = build.load_task(task)
     choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
     limits = _budgets(budgets, max_policy_tokens)

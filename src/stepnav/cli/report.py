@@ -9,7 +9,7 @@ from stepnav import build
 from stepnav.bench.plan import BenchPlan
 from stepnav.bench.plan_file import read_plan
 from stepnav.bench.report import write_report
-from stepnav.bench.report_tables import brief_table, rich_table
+from stepnav.bench.report_tables import print_summary
 from stepnav.bench.rows import ResultRow
 from stepnav.bench.runner import read_rows, wall_seconds
 from stepnav.bench.summary import summarise
@@ -57,5 +57,5 @@ def _print(
     run: Path, rows: list[ResultRow], plan: BenchPlan, wall_s: Any, baseline: str | None
 ) -> None:
     summary = summarise(rows, baseline=baseline or plan.baseline_label, wall_s=wall_s)
-    stdout().print(rich_table(brief_table(summary)))
+    print_summary(stdout(), summary)
     stderr().print(f"report: {run / 'report.md'}, {run / 'report.html'}", soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stepnav import build
+from stepnav.bench.atomic import write_text
 from stepnav.bench.plan import BenchPlan, Cell, cells
 from stepnav.cli.console import print_json, stdout
 from stepnav.cli.report import open_run
@@ -51,7 +52,7 @@ def run(
             print_verdict(console, result, is_correct=correct, reference=reference)
             console.print()
         if page is not None:
-            page.write_text(render_page(result.tree, result=result, is_correct=correct))
+            write_text(page, render_page(result.tree, result=result, is_correct=correct))
 
 
 def _choose(

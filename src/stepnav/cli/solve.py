@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from stepnav import build
+from stepnav.bench.atomic import write_text
 from stepnav.cli.console import Progress, print_json, stderr, stdout
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
@@ -120,7 +121,7 @@ def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: 
         print_verdict(console, result, is_correct=correct, reference=problem.answer)
         console.print()
     if page is not None:
-        page.write_text(render_page(result.tree, result=result, is_correct=correct))
+        write_text(page, render_page(result.tree, result=result, is_correct=correct))
 
 
 def _follow(console: Console, problem: Problem) -> TreeFollower:

@@ -10,7 +10,6 @@ Where the backend does not tell, its own figures stand.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
@@ -79,8 +78,12 @@ def _charge_score(trajectory: Trajectory, answer: Answer, known: KnownPrefixes) 
         return answer.usage
     cached = _known_tokens(trajectory.steps, answer.prefix_tokens, known)
     new = answer.prefix_tokens[-1] - cached
-    flops = _flops(answer.flops_per_token, new)
-    return replace(answer.usage, reward_tokens=new, reward_cached_tokens=cached, flops=flops)
+    return Usage(
+        reward_calls=answer.usage.reward_calls,
+        reward_tokens=new,
+        reward_cached_tokens=cached,
+        flops=_flops(answer.flops_per_token, new),
+    )
 
 
 def _charge_prompt(prefix: Trajectory, n: int, answer: Answer, known: KnownPrefixes) -> Usage:
@@ -89,12 +92,14 @@ def _charge_prompt(prefix: Trajectory, n: int, answer: Answer, known: KnownPrefi
     total = n * answer.prefix_tokens[-1]
     cached = total - answer.prefix_tokens[-1]
     cached += _known_tokens(prefix.steps, answer.prefix_tokens, known)
-    processed = total - cached + answer.usage.policy_tokens
-    return replace(
-        answer.usage,
+    generated = answer.usage.policy_tokens
+    return Usage(
+        policy_calls=answer.usage.policy_calls,
         policy_prompt_tokens=total,
         policy_cached_tokens=cached,
-        flops=_flops(answer.flops_per_token, processed),
+        policy_tokens=generated,
+        failed_tokens=answer.usage.failed_tokens,
+        flops=_flops(answer.flops_per_token, total - cached + generated),
     )
 
 

@@ -1,0 +1,221 @@
+"""The command as users call it: a process of its own, over the shipped models."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stepnav.zoo import MODELS_FOLDER
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = "from stepnav.cli.main import main; main()"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+
+
+def start(*arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env=ENVIRONMENT,
+    )
+
+
+def call(*arguments: str, cwd: Path | None = None) -> tuple[int, str, str]:
+    process = start(*arguments, cwd=cwd)
+    out, err = process.communicate(timeout=240)
+    return process.returncode, out, err
+
+
+def fails_with_one_line(*arguments: str, cwd: Path | None = None) -> str:
+    """Return the message of a command that must fail on bad input."""
+    code, out, err = call(*arguments, cwd=cwd)
+    assert code == 2, err
+    assert out == ""
+    lines = err.strip().splitlines()
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+BENCH = ("bench", "--problems", "3", "--strategies", "cot,hgs", "--seed", "5")
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """Return a finished run, and what its command printed."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    code, out, err = call(*BENCH, "--out", str(folder), "--json")
+    assert code == 0, err
+    return folder, json.loads(out)
+
+
+def test_help_names_every_command():
+    code, out, _ = call("--help")
+    assert code == 0
+    for command in ("solve", "bench", "report", "show", "zoo"):
+        assert command in out
+        assert "Example" in call(command, "--help")[1] or command == "zoo"
+
+
+def test_solve_prints_the_tree_the_answer_and_the_cost():
+    code, out, err = call("solve", "--index", "1")
+    assert code == 0, err
+    for part in ("Problem", "Answer", "Stopped", "Cost", "policy tokens"):
+        assert part in out
+    assert "\x1b" not in out
+
+
+def test_solve_a_given_problem_as_json():
+    question = (
+        "Mia has 12 coins. She finds 30 coins. She loses 2 coins. How many coins does Mia have now?"
+    )
+    code, out, err = call("solve", question, "--json", "--strategy", "cot")
+    assert code == 0, err
+    value = json.loads(out)
+    assert value["tree"]["problem"]["question"] == question
+    assert value["correct"] is None
+    assert value["usage"]["policy_tokens"] > 0
+
+
+def test_solve_hard_problems():
+    code, out, err = call("solve", "--hard", "1")
+    assert code == 0, err
+    assert "Chain of thought answers" in err
+    assert out.count("Answer") == 1
+
+
+def test_bench_json_has_the_promised_keys(run_folder):
+    _, report = run_folder
+    assert {"task", "split", "problems", "seeds", "rows"} <= set(report)
+    assert report["problems"] == 3
+    for row in report["rows"]:
+        assert {
+            "strategy",
+            "budget",
+            "accuracy",
+            "ci95",
+            "correct",
+            "total",
+            "policy_tokens_per_problem",
+            "reward_tokens_per_problem",
+            "wall_s",
+            "p_vs_baseline",
+        } <= set(row)
+    assert [row["strategy"] for row in report["rows"]] == ["cot", "hgs"]
+    assert report["rows"][0]["p_vs_baseline"] is None
+
+
+def test_report_again_is_the_same(run_folder):
+    folder, report = run_folder
+    code, out, err = call("report", str(folder), "--json")
+    assert code == 0, err
+    assert json.loads(out) == report
+    for name in ("report.md", "report.html", "report.json", "results.parquet", "run.toml"):
+        assert (folder / name).stat().st_size > 0
+
+
+def test_show_prints_the_tree_again(run_folder, tmp_path):
+    folder, _ = run_folder
+    code, out, err = call("show", str(folder), "--problem", "0", "--strategy", "hgs")
+    assert code == 0, err
+    assert "policy tokens" in out
+    page = tmp_path / "tree.html"
+    arguments = ("show", str(folder), "--problem", "0", "--strategy", "hgs", "--page", str(page))
+    assert call(*arguments)[0] == 0
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_an_interrupted_bench_says_how_to_go_on_and_does(run_folder, tmp_path):
+    _, report = run_folder
+    folder = tmp_path / "run"
+    process = start(*BENCH, "--out", str(folder))
+    journal = folder / "journal.sqlite-wal"
+    deadline = time.monotonic() + 120
+    while not (journal.exists() and journal.stat().st_size > 20_000):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err.strip().splitlines()[-1].startswith("interrupted: ")
+    assert err.strip().endswith("--resume")
+    code, out, err = call(*BENCH, "--out", str(folder), "--json", "--resume")
+    assert code == 0, err
+    resumed = json.loads(out)
+    for first, second in zip(report["rows"], resumed["rows"]):
+        assert {**first, "wall_s": 0, "seconds_per_search": 0} == {
+            **second,
+            "wall_s": 0,
+            "seconds_per_search": 0,
+        }
+
+
+def test_a_run_is_never_overwritten(run_folder):
+    folder, _ = run_folder
+    message = fails_with_one_line(*BENCH, "--out", str(folder))
+    assert "holds a run already; add --resume" in message
+    other = fails_with_one_line(*BENCH, "--problems", "2", "--out", str(folder), "--resume")
+    assert "problems=3, now problems=2" in other
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("solve", "--strategy", "hgz"), "did you mean 'hgs'?"),
+        (("solve", "--strategy", "hgs:childern=3"), "did you mean 'children'?"),
+        (("solve", "--strategy", "hgs:children=0"), "must be at least 1 (got 0)"),
+        (("solve", "--strategy", "hgs:fallback=rot"), "did you mean 'root'?"),
+        (("solve", "--task", "gsm8"), "did you mean 'gsm8k'?"),
+        (("solve", "--split", "tets"), "did you mean 'test'?"),
+        (("solve", "--policy", "arithmetik"), "did you mean 'arithmetic'?"),
+        (("solve", "--reward", "/no/such/folder"), "no model folder"),
+        (("solve", "--policy-model", "x"), "must be its URL"),
+        (("solve", "--stratgy", "hgs"), "--strategy"),
+        (("solve", ""), "the problem is empty"),
+        (("solve", "x", "--hard", "1"), "leave the problem's text out"),
+        (("solve", "--task", "svamp", "--reward", "oracle"), "no exact step checker"),
+        (("bench", "--out", "run", "--budgets", "1,x"), "whole numbers between commas"),
+        (("bench", "--out", "run", "--budgets", "9", "--max-policy-tokens", "9"), "not both"),
+        (("bench", "--out", "run", "--baseline", "beem"), "did you mean 'beam'?"),
+        (("bench", "--out", "/proc/run"), "cannot make the run folder"),
+        (("report", "nowhere"), "is not a run folder"),
+        (("solv",), "solve"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, expected, tmp_path):
+    assert expected in fails_with_one_line(*arguments, cwd=tmp_path)
+
+
+def copy_model(folder: Path) -> Path:
+    import shutil
+
+    return shutil.copytree(MODELS_FOLDER / "arithmetic-policy", folder / "model")
+
+
+def test_a_model_folder_without_its_weights(tmp_path):
+    model = copy_model(tmp_path)
+    (model / "model.safetensors").unlink()
+    fails_with_one_line("solve", "--policy", str(model))
+
+
+def test_a_model_folder_with_truncated_weights(tmp_path):
+    model = copy_model(tmp_path)
+    with (model / "model.safetensors").open("r+b") as file:
+        file.truncate(10_000)
+    fails_with_one_line("solve", "--policy", str(model))
+
+
+def test_a_server_that_is_down():
+    message = fails_with_one_line("solve", "--policy", "http://127.0.0.1:9", "--policy-model", "m")
+    assert "127.0.0.1:9" in message
