@@ -17,6 +17,7 @@ import pytest
 
 import stepnav
 from stepnav.core.backend import Answer
+from stepnav.core.errors import BackendError
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Complete, Propose, Request
 from stepnav.policies.openai import OpenAIPolicy
@@ -181,8 +182,12 @@ def test_many_requests_at_once_are_all_answered(url: str, model_folder: Path) ->
 
 
 def test_chat_is_asked_in_new_turns(url: str, model_folder: Path) -> None:
-    if not (model_folder / "chat_template.jinja").is_file():
-        pytest.skip("the shipped model has no chat template")
+    if not has_chat_template(model_folder):
+        refused = pytest.raises(BackendError, match="HTTP 500")
+        with refused as caught:
+            connect(url, model_folder, api="chat", max_retries=0)
+        assert "\n" not in str(caught.value)
+        return
     backend = connect(url, model_folder, api="chat", max_concurrency=1)
     try:
         assert backend.capabilities.api == "chat"
@@ -192,3 +197,13 @@ def test_chat_is_asked_in_new_turns(url: str, model_folder: Path) -> None:
     finally:
         backend.close()
     assert len(second.items) == 1
+
+
+def has_chat_template(folder: Path) -> bool:
+    settings = (folder / "tokenizer_config.json").read_text()
+    return (folder / "chat_template.jinja").is_file() or '"chat_template"' in settings
+
+
+def test_another_model_is_refused_with_the_servers_words(url: str) -> None:
+    with pytest.raises(BackendError, match="pinned to"):
+        OpenAIPolicy(url, "another-model", max_retries=0)
