@@ -83,6 +83,10 @@ class FakeOpenAI:
                 super().setup()
                 fake._sockets.append(self.connection)
 
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):  # the client hung up
+                    super().handle()
+
             def finish(self) -> None:
                 with contextlib.suppress(OSError):
                     super().finish()
@@ -108,16 +112,13 @@ class FakeOpenAI:
             def _send(self, status: int, payload: Any, headers: dict[str, str]) -> None:
                 data = payload if isinstance(payload, str) else json.dumps(payload)
                 encoded = data.encode()
-                try:
-                    self.send_response(status)
-                    for name, value in headers.items():
-                        self.send_header(name, value)
-                    self.send_header("Content-Length", str(len(encoded)))
-                    self.end_headers()
-                    self.wfile.write(encoded)
-                    self.wfile.flush()
-                except OSError:
-                    self.close_connection = True  # the client hung up
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(encoded)))
+                self.end_headers()
+                self.wfile.write(encoded)
+                self.wfile.flush()
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

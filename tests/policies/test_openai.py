@@ -100,7 +100,7 @@ def test_steps_are_the_same_however_a_chat_is_continued(
 
 
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: "-".join(map(str, stop.values())))
-def test_an_end_without_a_marker_is_seen_where_the_server_tells_it(stop: dict[str, Any]) -> None:
+def test_an_end_without_an_answer_is_seen_where_the_server_tells_it(stop: dict[str, Any]) -> None:
     behaviour = replace(ALL_HONOURED, solution="One.\nTwo.\nso 5", **stop)
     with policy(behaviour) as (backend, _):
         found = solve(backend)
@@ -282,6 +282,7 @@ def test_scores_are_not_ours() -> None:
         ({"api": "responses"}, "api must be"),
         ({"max_concurrency": 0}, "max_concurrency"),
         ({"separator": ""}, "separator"),
+        ({"answer_pattern": "("}, "no regular expression"),
         ({"prompt_template": "no slot"}, "must hold {question}"),
     ],
 )
@@ -306,3 +307,14 @@ def test_base_urls() -> None:
 def test_default_capabilities_promise_nothing() -> None:
     assert Capabilities().is_stop_exact
     assert Capabilities().stop == "ignored"
+
+
+def test_without_a_pattern_the_end_is_the_servers() -> None:
+    with policy(replace(FIXED, solution="#### 5\nso\n5", stop="kept"), answer_pattern=None) as (
+        backend,
+        _,
+    ):
+        found = solve(backend)
+        (whole,) = ask(backend, Complete(QUESTION, 1, 0.0))
+    assert [step.text for step in found.steps] == ["#### 5\n", "so\n", "5"]
+    assert whole.items[0].text == found.text

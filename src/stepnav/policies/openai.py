@@ -26,7 +26,7 @@ from stepnav.core.requests import PolicyRequest, Request, Score
 from stepnav.policies.openai_capabilities import Capabilities, fallbacks
 from stepnav.policies.openai_client import Client, Connection
 from stepnav.policies.openai_probe import probe
-from stepnav.policies.openai_prompts import PromptOptions
+from stepnav.policies.openai_prompts import ANSWER_PATTERN, PromptOptions
 from stepnav.policies.openai_protocol import Api
 from stepnav.policies.openai_sampling import Sampler
 
@@ -52,7 +52,8 @@ class OpenAIPolicy:
       system_prompt: first message of a chat; None for none.
       end_strings: text after which a completion model has gone past its solution, for instance
         "\n\nQuestion:"; it is cut there.
-      end_markers: a step that holds one of them is the last.
+      answer_pattern: regular expression; a step in which it is found ends the solution, besides
+        what the server says. None leaves the end to the server.
       max_step_tokens: token limit of a proposed step where the request has none.
       max_solution_tokens: token limit of a completion where the request has none.
       max_concurrency: most HTTP requests in flight at once.
@@ -80,7 +81,7 @@ class OpenAIPolicy:
         prompt_template: str = "{question}\n",
         system_prompt: str | None = None,
         end_strings: tuple[str, ...] = (),
-        end_markers: tuple[str, ...] = ("####", "\\boxed{"),
+        answer_pattern: str | None = ANSWER_PATTERN,
         max_step_tokens: int = 256,
         max_solution_tokens: int = 1024,
         max_concurrency: int = 32,
@@ -97,7 +98,9 @@ class OpenAIPolicy:
             raise ConfigError("the openai policy needs httpx: pip install 'stepnav[openai]'")
         if api not in ("completions", "chat", "auto"):
             raise ConfigError(f"api must be completions, chat or auto (got {api!r})")
-        options = PromptOptions(separator, prompt_template, system_prompt, end_strings, end_markers)
+        options = PromptOptions(
+            separator, prompt_template, system_prompt, end_strings, answer_pattern
+        )
         connection = Connection(
             with_version(base_url),
             model,

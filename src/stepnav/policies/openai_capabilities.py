@@ -90,7 +90,7 @@ def _stop_line(found: Capabilities) -> str | None:
     if not found.is_stop_exact:
         return (
             "stop strings are removed without a trace: the end of a solution is known by its "
-            "end markers, or when the next step comes back empty"
+            "answer pattern, or when the next step comes back empty"
         )
     return None
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Trajectory
 from stepnav.policies.openai_capabilities import Capabilities, Continuation
+
+ANSWER_PATTERN = r"####|\\boxed\{"
+"""How solutions to grade-school and to competition problems usually end."""
 
 ASK_STEP = (
     "{question}\n\nThis is the solution so far:\n\n{prefix}\n\n"
@@ -26,22 +29,33 @@ class PromptOptions:
       system_prompt: first message of a chat; None for none.
       end_strings: text after which a completion model has gone past its solution (as
         "\n\nQuestion:"); it is cut there, and the strings are not part of the solution.
-      end_markers: a step that holds one of them is the last.
+      answer_pattern: regular expression; a step in which it is found is the last. None leaves the
+        end to the server.
     """
 
     separator: str = "\n"
     prompt_template: str = "{question}\n"
     system_prompt: str | None = None
     end_strings: tuple[str, ...] = ()
-    end_markers: tuple[str, ...] = ("####", "\\boxed{")
+    answer_pattern: str | None = ANSWER_PATTERN
 
     def __post_init__(self) -> None:
         if not self.separator:
             raise ConfigError("the step separator must not be empty")
+        try:
+            re.compile(self.answer_pattern or "")
+        except re.error as error:
+            raise ConfigError(
+                f"answer_pattern is no regular expression ({error}; got {self.answer_pattern!r})"
+            ) from None
         if "{question}" not in self.prompt_template:
             raise ConfigError(
                 f"prompt_template must hold {{question}} (got {self.prompt_template!r})"
             )
+
+    def holds_answer(self, text: str) -> bool:
+        """Return whether a text holds the final answer, so that its step is the last."""
+        return self.answer_pattern is not None and bool(re.search(self.answer_pattern, text))
 
     def question(self, prefix: Trajectory) -> str:
         """Return the question as the policy sees it."""
@@ -107,11 +121,6 @@ def without_repeats(
             return text
         rest = rest.lstrip()[len(step.key) :]
     return rest.removeprefix(options.separator)
-
-
-def holds_any(text: str, markers: Sequence[str]) -> bool:
-    """Return whether one of the markers is in the text."""
-    return any(marker in text for marker in markers)
 
 
 def _is_exact(found: Capabilities) -> bool:

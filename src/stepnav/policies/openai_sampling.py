@@ -22,7 +22,6 @@ from stepnav.policies.openai_capabilities import Capabilities
 from stepnav.policies.openai_client import Client
 from stepnav.policies.openai_prompts import (
     PromptOptions,
-    holds_any,
     is_stop_usable,
     prompt_fields,
     without_repeats,
@@ -125,7 +124,7 @@ class Sampler:
         text, is_past_end = cut_at_first(written + reply, options.end_strings)
         end = step_end(text, options.separator)
         if end is not None:
-            is_last = holds_any(text[:end], options.end_markers)
+            is_last = options.holds_answer(text[:end])
             return text[:end], "end" if is_last else "step"
         if is_past_end:
             return text, "end"
@@ -135,13 +134,13 @@ class Sampler:
             is_blank_line = not text.strip() and options.separator in text
             return text, "step" if is_blank_line else "end"
         if choice.stopped_at == options.separator:
-            is_last = holds_any(text, options.end_markers)
+            is_last = options.holds_answer(text)
             return text + options.separator, "end" if is_last else "step"
         if found.names_stop:
             return text, "end"
-        if holds_any(text, options.end_markers):
+        if options.holds_answer(text):
             return text, "end"
-        is_after_end = not text.strip() and holds_any(prefix.text, options.end_markers)
+        is_after_end = not text.strip() and options.holds_answer(prefix.text)
         return ("", "end") if is_after_end else (text + options.separator, "step")
 
     def _is_stop_removed(self, prefix: Trajectory) -> bool:
@@ -164,7 +163,7 @@ class Sampler:
         pieces = split_steps(text, options.separator) or [text]
         finish: Finish = "length" if choice.finish == "length" and not is_past_end else "end"
         for index, piece in enumerate(pieces):
-            if holds_any(piece, options.end_markers) and piece.endswith(options.separator):
+            if options.holds_answer(piece) and piece.endswith(options.separator):
                 pieces, finish = pieces[: index + 1], "end"
                 break
         costs = share_out(sample.num_tokens, [len(piece) for piece in pieces])
