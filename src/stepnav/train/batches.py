@@ -1,0 +1,119 @@
+"""Tokenised training examples and the deterministic, length-bucketed batches drawn from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+IGNORED = -100
+"""Target of a token that no loss is computed for, as in PyTorch's cross-entropy."""
+BUCKET_TOKENS = 32
+"""Batches are padded to a multiple of this, so that few shapes are compiled."""
+SORT_WINDOW = 64
+"""Examples are sorted by length within this many batches, so that order stays close to random."""
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenExamples:
+    """Examples of unequal length, stored end to end.
+
+    Attributes:
+      ids: all tokens, one example after the other.
+      targets: what the loss of each token needs (its own meaning per trainer), `IGNORED` where there is none.
+      starts: where each example starts; one more entry than there are examples.
+    """
+
+    ids: npt.NDArray[np.int32]
+    targets: npt.NDArray[np.int32]
+    starts: Ints
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> TokenExamples:
+        """Build from (tokens, targets) pairs of equal length."""
+        ids: list[npt.NDArray[np.int32]] = []
+        targets: list[npt.NDArray[np.int32]] = []
+        for row_ids, row_targets in rows:
+            ids.append(np.asarray(row_ids, np.int32))
+            targets.append(np.asarray(row_targets, np.int32))
+        starts = np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int64)
+        empty = np.zeros(0, np.int32)
+        return cls(np.concatenate([empty, *ids]), np.concatenate([empty, *targets]), starts)
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self.starts) - 1
+
+    @property
+    def lengths(self) -> Ints:
+        """Tokens of each example."""
+        return np.diff(self.starts)
+
+    def save(self, path: Path) -> None:
+        """Write to one `.npz` file, whole or not at all."""
+        partial = path.with_name(f"{path.name}.partial.npz")
+        np.savez(partial, ids=self.ids, targets=self.targets, starts=self.starts)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> TokenExamples:
+        """Read what `save` wrote."""
+        with np.load(path) as arrays:
+            return cls(arrays["ids"], arrays["targets"], arrays["starts"])
+
+    def padded(self, rows: Ints, *, pad_id: int, batch_tokens: int) -> tuple[Ints, Ints]:
+        """Return tokens and targets of some examples, right-padded to a common bucket.
+
+        Empty rows fill a small batch up, so that each width has one shape and is compiled once.
+        Shapes: both (B, T), T a multiple of `BUCKET_TOKENS` and B the rows of T tokens that fit `batch_tokens`.
+        """
+        lengths = self.lengths[rows]
+        width = bucket_width(int(lengths.max()))
+        height = max(len(rows), batch_tokens // width)
+        ids = np.full((height, width), pad_id, np.int64)
+        targets = np.full((height, width), IGNORED, np.int64)
+        for position, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+            start = self.starts[row]
+            ids[position, :length] = self.ids[start : start + length]
+            targets[position, :length] = self.targets[start : start + length]
+        return ids, targets
+
+
+def bucket_width(length: int) -> int:
+    """Return the padded length of a batch whose longest example has this length."""
+    return -(-length // BUCKET_TOKENS) * BUCKET_TOKENS
+
+
+def plan_batches(lengths: Ints, *, batch_tokens: int, seed: int) -> list[Ints]:
+    """Return one epoch's batches as arrays of example numbers.
+
+    Every example occurs once. Lengths in a batch are alike, and rows times padded length stays within `batch_tokens`
+    (a longer single example makes a batch of its own).
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(lengths))
+    mean_length = max(1, int(lengths.mean())) if len(lengths) else 1
+    window = max(1, SORT_WINDOW * batch_tokens // mean_length)
+    batches: list[Ints] = []
+    for start in range(0, len(order), window):
+        chunk = order[start : start + window]
+        chunk = chunk[np.argsort(lengths[chunk], kind="stable")]
+        batches += _split_sorted(chunk, lengths, batch_tokens)
+    return [batches[number] for number in rng.permutation(len(batches))]
+
+
+def _split_sorted(chunk: Ints, lengths: Ints, batch_tokens: int) -> list[Ints]:
+    """Cut examples in order of length, longest first, into batches that fit."""
+    batches: list[Ints] = []
+    end = len(chunk)
+    while end > 0:
+        width = bucket_width(int(lengths[chunk[end - 1]]))
+        rows = max(1, batch_tokens // width)
+        batches.append(chunk[max(0, end - rows) : end])
+        end -= rows
+    return batches

@@ -1,0 +1,129 @@
+"""Step-labelled records and the token targets made from them.
+
+A record has TRL's stepwise fields (`prompt`, `completions`, `labels`) with labels -1, 0, 1, or None for a step that no loss
+is computed for, and optionally `wrong_from`: per step the offset of the first wrong character, for dense labels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.errors import DataError
+from stepnav.rewards.step_format import StepFormat
+from stepnav.train.batches import IGNORED, TokenExamples
+
+STEP_END = 16
+"""Added to the class of the token at which a step's rating is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One labelled solution.
+
+    Attributes:
+      prompt: the question.
+      completions: the steps' texts.
+      labels: -1, 0 or 1 per step; None masks the step.
+      wrong_from: per step, the offset of the first wrong character in the step without outer white space, if known.
+    """
+
+    prompt: str
+    completions: tuple[str, ...]
+    labels: tuple[int | None, ...]
+    wrong_from: tuple[int | None, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        fields: dict[str, Any] = {
+            "prompt": self.prompt,
+            "completions": list(self.completions),
+            "labels": list(self.labels),
+        }
+        return fields if self.wrong_from is None else {**fields, "wrong_from": list(self.wrong_from)}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> StepRecord:
+        """Read what `to_json` wrote; unknown fields are provenance and ignored.
+
+        Raises:
+          DataError: a field is missing or the steps and labels differ in number.
+        """
+        try:
+            wrong_from = fields.get("wrong_from")
+            record = cls(
+                fields["prompt"],
+                tuple(fields["completions"]),
+                tuple(fields["labels"]),
+                None if wrong_from is None else tuple(wrong_from),
+            )
+        except (KeyError, TypeError) as error:
+            raise DataError(f"not a stepwise record: {error!r}; it needs prompt, completions and labels") from None
+        if len(record.completions) != len(record.labels):
+            raise DataError(f"a record has {len(record.completions)} completions but {len(record.labels)} labels")
+        return record
+
+
+def read_records(path: Path) -> Iterator[StepRecord]:
+    """Yield the records of a JSON Lines file.
+
+    Raises:
+      DataError: a line is not a stepwise record.
+    """
+    with path.open() as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield StepRecord.from_json(json.loads(line))
+            except ValueError as error:
+                raise DataError(f"{path}:{number} is not JSON ({error})") from None
+
+
+def write_records(path: Path, records: Iterable[StepRecord]) -> None:
+    """Write records as JSON Lines, whole or not at all."""
+    partial = path.with_suffix(path.suffix + ".partial")
+    with partial.open("w") as file:
+        file.writelines(json.dumps(record.to_json()) + "\n" for record in records)
+    partial.replace(path)
+
+
+def encode_records(
+    tokenizer: Any, records: Iterable[StepRecord], step_format: StepFormat, *, dense: bool = True
+) -> TokenExamples:
+    """Return tokens with class targets.
+
+    The rating's token gets its class plus `STEP_END`. Dense targets: all tokens of a right step have its class; those of a
+    wrong step from the first wrong character on have the negative class, those before none.
+    """
+    return TokenExamples.from_rows(_encode(tokenizer, record, step_format, dense=dense) for record in records)
+
+
+def _encode(
+    tokenizer: Any, record: StepRecord, step_format: StepFormat, *, dense: bool
+) -> tuple[Sequence[int], Sequence[int]]:
+    ids = step_format.encode_prompt(tokenizer, record.prompt)
+    targets = [IGNORED] * len(ids)
+    offsets = record.wrong_from or (None,) * len(record.completions)
+    for text, label, wrong_from in zip(record.completions, record.labels, offsets, strict=True):
+        tokens = step_format.encode_step(tokenizer, text)
+        ids += tokens
+        if label is None:
+            targets += [IGNORED] * len(tokens)
+            continue
+        output = step_format.labels.index(label)
+        body = [IGNORED] * (len(tokens) - 1)
+        if dense and label != -1:
+            body = [output] * (len(tokens) - 1)
+        elif dense and wrong_from is not None:
+            first = _token_at(tokenizer, step_format.step_text(text), wrong_from)
+            body = [output if number >= first else IGNORED for number in range(len(tokens) - 1)]
+        targets += [*body, output + STEP_END]
+    return ids, targets
+
+
+def _token_at(tokenizer: Any, text: str, offset: int) -> int:
+    """Return the number of the token that holds the character at `offset`."""
+    spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    return next((number for number, (_, end) in enumerate(spans) if end > offset), len(spans) - 1)

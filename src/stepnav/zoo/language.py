@@ -1,0 +1,118 @@
+"""Recipe stages that make the tokenizer and the language model; its early snapshots are the candidate policies."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stepnav.tasks import arithmetic
+from stepnav.train.batches import TokenExamples
+from stepnav.train.loop import Progress, TrainSettings
+from stepnav.zoo.scale import Scale
+from stepnav.zoo.tokenizer import train_tokenizer
+
+MAX_POSITIONS = 512
+
+
+def reference_pairs(count: int, *, seed: int) -> Iterator[tuple[str, str]]:
+    """Yield (prompt, solution) of training problems."""
+    for index in range(count):
+        name = f"arithmetic-train-{seed}-{index}"
+        question = arithmetic.problem(name).question
+        yield arithmetic.PROMPT_TEMPLATE.format(question=question), "".join(arithmetic.solve(name))
+
+
+def make_tokenizer(folder: Path, scale: Scale, *, seed: int) -> Any:
+    """Return the recipe's tokenizer, trained unless `folder` has it."""
+    from transformers import AutoTokenizer
+
+    if not (folder / "tokenizer.json").exists():
+        texts = (prompt + solution for prompt, solution in reference_pairs(scale.tokenizer_problems, seed=seed))
+        partial = folder.with_name(folder.name + ".partial")
+        train_tokenizer(texts, vocab_size=scale.vocab_size).save_pretrained(partial)
+        os.replace(partial, folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def model_config(scale: Scale, tokenizer: Any, *, layers: int) -> Any:
+    """Return the Llama configuration of the recipe's models."""
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=scale.width,
+        intermediate_size=3 * scale.width,
+        num_hidden_layers=layers,
+        num_attention_heads=scale.heads,
+        num_key_value_heads=scale.heads,
+        max_position_embeddings=MAX_POSITIONS,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def train_language_model(folder: Path, tokenizer: Any, scale: Scale, *, seed: int, device: str, progress: Progress | None) -> None:
+    """Train the language model into `folder / "final"`, with a snapshot every `scale.snapshot_tokens`."""
+    import torch
+    from transformers import LlamaForCausalLM
+
+    from stepnav.train.lm import encode_pairs, train_lm
+
+    if (folder / "final" / "config.json").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "data.npz"
+    if not data.exists():
+        pairs = reference_pairs(scale.lm_problems, seed=seed)
+        encode_pairs(tokenizer, pairs, learn_prompt=False).save(data)
+    torch.manual_seed(seed)
+    config = model_config(scale, tokenizer, layers=scale.layers)
+    model = LlamaForCausalLM._from_config(config, attn_implementation="eager").to(device)
+    position = train_lm(
+        model,
+        TokenExamples.load(data),
+        pad_id=tokenizer.pad_token_id,
+        folder=folder,
+        settings=TrainSettings(
+            total_tokens=scale.lm_tokens,
+            batch_tokens=scale.lm_batch_tokens,
+            warmup_tokens=scale.lm_tokens // 100,
+            decay_fraction=0.4,
+            seed=seed,
+            snapshot_tokens=tuple(range(scale.snapshot_tokens, scale.lm_tokens, scale.snapshot_tokens)),
+        ),
+        progress=progress,
+        on_snapshot=lambda tokens: save_model(model, tokenizer, snapshot_folder(folder, tokens)),
+    )
+    (folder / "compute.json").write_text(json.dumps({"tokens": position.tokens, "seconds": position.seconds}))
+    save_model(model, tokenizer, folder / "final")
+
+
+def snapshot_folder(folder: Path, tokens: int) -> Path:
+    """Return where the snapshot after so many tokens is saved."""
+    return folder / f"snapshot-{tokens}"
+
+
+def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Save weights, tokenizer and generation defaults, whole or not at all."""
+    from transformers import GenerationConfig
+
+    partial = folder.with_name(folder.name + ".partial")
+    model.generation_config = GenerationConfig(
+        do_sample=True,
+        temperature=1.0,
+        top_k=0,
+        top_p=1.0,
+        max_new_tokens=MAX_POSITIONS // 2,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    os.replace(partial, folder)

@@ -1,0 +1,48 @@
+"""How large the recipe for the shipped models is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scale:
+    """Sizes of every stage of the recipe.
+
+    Attributes:
+      vocab_size: entries of the tokenizer.
+      tokenizer_problems: training problems that the tokenizer is trained on.
+      width, layers, heads: the language model.
+      lm_problems: training problems with reference solutions.
+      lm_tokens: tokens that the language model is trained on.
+      lm_batch_tokens: tokens of one of its batches.
+      snapshot_tokens: a candidate policy is saved each time so many tokens are done.
+      policy_tokens: the snapshot that becomes the policy.
+      sample_problems: training problems that the policy is sampled on.
+      samples_per_problem: solutions sampled for each.
+      temperatures: sampling temperatures, one per sample in turn.
+      prm_extra_layers: fresh layers of the PRM on top of those of the language model.
+      prm_tokens: tokens that the PRM is trained on.
+      prm_batch_tokens: tokens of one of its batches.
+      eval_problems: test problems of the final evaluation.
+      eval_samples: sampled solutions per problem there, for pass@k and the gate.
+    """
+
+    vocab_size: int = 1024
+    tokenizer_problems: int = 4000
+    width: int = 128
+    layers: int = 3
+    heads: int = 4
+    lm_problems: int = 190_000
+    lm_tokens: int = 28_000_000
+    lm_batch_tokens: int = 6144
+    snapshot_tokens: int = 1_000_000
+    policy_tokens: int = 9_000_000
+    sample_problems: int = 40_000
+    samples_per_problem: int = 3
+    temperatures: tuple[float, ...] = (1.0, 1.0, 0.7)
+    prm_extra_layers: int = 3
+    prm_tokens: int = 20_000_000
+    prm_batch_tokens: int = 6144
+    eval_problems: int = 500
+    eval_samples: int = 16
