@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints.txt
+RESULTS := runs/results
 
-.PHONY: solve test check fix all-tests clean
+.PHONY: solve test check fix all-tests results clean
 
 solve: $(VENV)/.local  ## watch HGS solve problems that chain of thought gets wrong
 	$(BIN)/stepnav solve --hard 3
@@ -44,6 +45,15 @@ $(VENV)/.local: $(VENV)/.torch pyproject.toml
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@ $(VENV)/.local
+
+results: $(VENV)/.dev  ## make every figure of docs/results.md again (hours on two cores; resumable)
+	$(BIN)/stepnav bench --out $(RESULTS)/headline --resume --split test --problems 500 --strategies \
+	  cot,self_consistency:samples=16,best_of_n:samples=16,weighted_vote:samples=16,beam:beam_size=1:branching=8,beam,hgs,hgs:temperature=0.1,hgs:proposal=path
+	$(BIN)/stepnav bench --out $(RESULTS)/equal --resume --split test --problems 300 --budgets 250,500,1000,2000 --strategies \
+	  cot,self_consistency,best_of_n,weighted_vote,beam:beam_size=1:branching=8,beam,hgs
+	$(BIN)/stepnav bench --out $(RESULTS)/ablation --resume --split dev --problems 300 --strategies \
+	  cot,hgs,hgs:children=2,hgs:children=4,hgs:children=16,hgs:iterations=20,hgs:temperature=0.3,hgs:neutral_order=value,hgs:neutral_order=first,hgs:fallback=root,hgs:fallback=none
+	$(BIN)/python benchmarks/publish.py $(RESULTS)
 
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -120,7 +120,9 @@ def main() -> None:
         return
     for count, value in in_memory.items():
         print(f"driver and tree, in memory, {count:6d} requests: {value:6.1f} us a request")
-    print(f"with the journal, {args.requests} requests: {figures['us_per_request_journaled']:.1f} us")
+    print(
+        f"with the journal, {args.requests} requests: {figures['us_per_request_journaled']:.1f} us"
+    )
     print(f"floor: a bare asyncio task {figures['us_per_asyncio_task']:.1f} us", end=", ")
     print(f"a batched SQLite WAL row {figures['us_per_sqlite_row']:.1f} us")
 

@@ -56,7 +56,9 @@ def num_answers(out: Path) -> int:
 def num_repeated(out: Path) -> int:
     """Return how many requests were answered more than once."""
     journal = Journal(out / "journal.sqlite")
-    rows = journal._read("SELECT COUNT(*) - COUNT(DISTINCT search_id || '/' || number) FROM answers")
+    rows = journal._read(
+        "SELECT COUNT(*) - COUNT(DISTINCT search_id || '/' || number) FROM answers"
+    )
     journal.close()
     return int(rows[0][0])
 

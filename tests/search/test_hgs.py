@@ -94,3 +94,12 @@ def test_a_step_cut_by_the_budget_is_never_rated():
     )
     assert result.usage.reward_calls == 0
     assert result.outcome.stop_reason == "budget"
+
+
+def test_whole_paths_cost_more_and_use_their_first_steps_only():
+    table = {"": ["a\n"], "a\n": ["b\n"], "b\n": ["#### 1"], "a\nb\n": ["#### 1"]}
+    step = search(table, {})
+    path = search(table, {}, proposal="path")
+    assert [n.step.text for n in path.tree.nodes[1:]] == [n.step.text for n in step.tree.nodes[1:]]
+    assert path.answer == step.answer == "1"
+    assert (step.usage.policy_tokens, path.usage.policy_tokens) == (4, 9)

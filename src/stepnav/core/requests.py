@@ -98,9 +98,10 @@ def complete(
     temperature: float,
     top_p: float = 1.0,
     max_tokens: int | None = None,
+    reserve_tokens: int = 0,
 ) -> Generator[Sequence[Request], list[Any], tuple[Trajectory, ...]]:
     """Return `n` completions of the prefix; use with `yield from`."""
-    request = Complete(prefix, n, temperature, top_p, max_tokens)
+    request = Complete(prefix, n, temperature, top_p, max_tokens, reserve_tokens)
     return (yield (request,))[0]  # type: ignore[no-any-return]
 
 

@@ -1,6 +1,6 @@
 """Step-level beam search guided by a process reward model.
 
-Source: Snell et al. 2024, arXiv 2408.03314, section 5.1 ("beam search" there; "BFS-V" elsewhere).
+Source: Snell et al. 2024, arXiv 2408.03314 ("beam search" there; "BFS-V" elsewhere).
 With `beam_size` 1 it is stepwise best-of-K: the highest scored of K next steps, at every step.
 Differs in: siblings with equal text are merged and counted as duplicates instead of filling the
 beam; finished solutions keep their place in the beam.

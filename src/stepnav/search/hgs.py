@@ -1,6 +1,6 @@
 """Heuristic greedy search with backtracking (HGS-PRM).
 
-Source: Ma et al. 2023, "Let's reward step by step", arXiv 2310.10080, section 3.3. The paper gives
+Source: Ma et al. 2023, "Let's reward step by step", arXiv 2310.10080. The paper gives
 the rule in words: keep a positive step, remember a neutral one, drop a negative one, go back when
 all children are spent. It says neither how many children and iterations there are, nor how neutral
 steps rank, nor what happens when nothing is accepted; `ARCHITECTURE.md` writes out the reading that
@@ -14,12 +14,14 @@ from collections.abc import Generator, Sequence
 from typing import Any, Literal
 
 from stepnav.core.outcome import Outcome, StopReason
-from stepnav.core.requests import BudgetSpent, Program, Request, propose, score
+from stepnav.core.records import Step
+from stepnav.core.requests import BudgetSpent, Program, Request, complete, propose, score
 from stepnav.core.tree import Node, Tree
 from stepnav.search.sampling import finish_greedily
 
 NeutralOrder = Literal["positive", "value", "first"]
 Fallback = Literal["path", "root", "none"]
+Proposal = Literal["step", "path"]
 
 
 def hgs(
@@ -31,6 +33,7 @@ def hgs(
     top_p: float = 1.0,
     neutral_order: NeutralOrder = "positive",
     fallback: Fallback = "path",
+    proposal: Proposal = "step",
     max_step_tokens: int | None = None,
     reserve_tokens: int = 0,
 ) -> Program:
@@ -45,6 +48,9 @@ def hgs(
         lowest P(-1); "first", the order of drawing.
       fallback: when nothing was accepted, finish greedily and without rating: "path", from the
         deepest live node of the current path; "root", from the question; "none", not at all.
+      proposal: what is generated per draw: "step", stopped at the step boundary; "path", the whole
+        rest of the solution, of which only the first step is used. The tree is the same on a
+        backend whose draws depend on the seed alone; the difference in tokens is what stopping saves.
       max_step_tokens: limit of one step; None leaves it to the backend.
       reserve_tokens: policy tokens of the budget that are kept back for the fallback.
     """
@@ -59,8 +65,9 @@ def hgs(
                     break
                 counts["iterations"] += 1
                 drawn[node.index] = drawn.get(node.index, 0) + 1
-                (step,) = yield from propose(
-                    node.trajectory,
+                step = yield from _draw(
+                    node,
+                    proposal,
                     temperature=temperature,
                     top_p=top_p,
                     max_tokens=max_step_tokens,
@@ -98,6 +105,18 @@ def hgs(
         node = yield from finish_greedily(tree, tree.root if fallback == "root" else node, counts)
     tree.mark_path(node, "chosen")
     return Outcome(node.trajectory if node.depth else None, stop_reason, counts=counts)
+
+
+def _draw(
+    node: Node, proposal: Proposal, **sampling: Any
+) -> Generator[Sequence[Request], list[Any], Step]:
+    """Return one next step."""
+    if proposal == "step":
+        (step,) = yield from propose(node.trajectory, **sampling)
+    else:
+        (solution,) = yield from complete(node.trajectory, **{**sampling, "max_tokens": None})
+        step = solution.steps[node.depth]
+    return step
 
 
 def _rate(tree: Tree, child: Node) -> Generator[Sequence[Request], list[Any], None]:

@@ -1,7 +1,7 @@
 """Weighted vote (verifier voting): many solutions, answers voted for with their scores.
 
-Source: Li et al. 2022, arXiv 2206.02336, section 3.3 (with an outcome verifier); Wang et al. 2024
-(Math-Shepherd), arXiv 2312.08935, equation 7 (with a process model). Ties go to the answer that was
+Source: Li et al. 2022 (DIVERSE), arXiv 2206.02336 (with an outcome verifier); Wang et al. 2024
+(Math-Shepherd), arXiv 2312.08935 (with a process model). Ties go to the answer that was
 drawn first.
 """
 

@@ -1,0 +1,141 @@
+"""Turns run folders into docs/results.md and the table in the README.
+
+    python benchmarks/publish.py runs/results
+
+No figure in these documents is typed by hand: each comes from the `report.json` of a run folder that
+`make results` makes again, or from the `evaluation.json` of a shipped model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from stepnav.zoo import MODELS_FOLDER
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs" / "results"
+README_LABELS = {
+    "cot": "chain of thought (greedy)",
+    "self_consistency:samples=16": "self-consistency, 16 samples",
+    "best_of_n:samples=16": "best of 16",
+    "weighted_vote:samples=16": "weighted vote of 16",
+    "beam:beam_size=1:branching=8": "stepwise best of 8",
+    "beam": "beam search, 4 x 4",
+    "hgs": "**HGS** (K 8, N 100, T 1)",
+    "hgs:temperature=0.1": "HGS at the paper's T 0.1",
+}
+RUNS = {
+    "headline": "No budget: each strategy spends what it spends",
+    "equal": "Equal policy tokens, four budgets",
+    "ablation": "Ablations of HGS (dev split)",
+}
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f}%"
+
+
+def p_text(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1e}" if value < 1e-3 else f"{value:.3f}"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "| :-- |" + " --: |" * (len(header) - 1)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def headline_table(report: dict[str, Any]) -> str:
+    rows = [
+        [
+            README_LABELS[row["label"]],
+            f"{percent(row['accuracy'])} ({percent(row['ci95'][0])} to {percent(row['ci95'][1])})",
+            f"{row['policy_tokens_per_problem']:.0f}",
+            f"{row['reward_tokens_per_problem']:.0f}",
+            p_text(row["p_vs_baseline"]),
+        ]
+        for row in report["rows"]
+        if row["label"] in README_LABELS
+    ]
+    header = ["strategy", "right (95% interval)", "policy tokens", "reward tokens", "p against CoT"]
+    intro = (
+        f"{report['problems']} problems of the arithmetic {report['split']} split, shipped models, "
+        "tokens per problem, McNemar's exact test:\n\n"
+    )
+    return intro + table(header, rows)
+
+
+def replace_block(path: Path, name: str, text: str) -> None:
+    """Put the text between the document's markers of that name."""
+    document = path.read_text()
+    start = document.index(f"<!-- results: {name} -->") + len(f"<!-- results: {name} -->")
+    end = document.index("<!-- end -->", start)
+    path.write_text(f"{document[:start]}\n{text}\n{document[end:]}")
+
+
+def publish_run(folder: Path, name: str) -> str:
+    """Copy a run's report into the documents and return its section."""
+    target = DOCS / name
+    target.mkdir(parents=True, exist_ok=True)
+    for file in ("report.json", "report.md", "accuracy_vs_tokens.png", "run.toml"):
+        shutil.copy(folder / file, target / file)
+    report = json.loads((folder / "report.json").read_text())
+    plot = f"\n\n![accuracy against tokens](results/{name}/accuracy_vs_tokens.png)"
+    return (
+        f"## {RUNS[name]}\n\n{run_table(report)}\n\nWhole report: [{name}](results/{name}/report.md), "
+        f"configuration: [run.toml](results/{name}/run.toml).{plot}\n"
+    )
+
+
+def run_table(report: dict[str, Any]) -> str:
+    rows = []
+    for row in report["rows"]:
+        counts = [
+            f"{row[k]}" if row.get(k) is not None else "" for k in ("backtracks", "duplicates")
+        ]
+        budget = "" if row["budget"] is None else str(row["budget"])
+        rows.append(
+            [
+                row["label"],
+                budget,
+                f"{percent(row['accuracy'])} ({percent(row['ci95'][0])} to {percent(row['ci95'][1])})",
+                f"{row['policy_tokens_per_problem']:.0f}",
+                f"{row['reward_tokens_per_problem']:.0f}",
+                p_text(row["p_vs_baseline"]),
+                p_text(row["p_holm"]),
+                *counts,
+            ]
+        )
+    header = ["strategy", "budget", "right (95% interval)", "policy tokens", "reward tokens"]
+    return table([*header, "p against CoT", "Holm p", "backtracks", "duplicates"], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=Path)
+    args = parser.parse_args()
+    sections = [
+        publish_run(args.runs / n, n) for n in RUNS if (args.runs / n / "report.json").exists()
+    ]
+    notes = ROOT / "docs" / "results_notes.md"
+    models = "\n".join(
+        f"- [{card.parent.name}](../{card.relative_to(ROOT)})"
+        for card in sorted(MODELS_FOLDER.glob("*/README.md"))
+    )
+    head = (
+        "# Results\n\n`make results` makes these runs again; `benchmarks/publish.py` writes this "
+        f"page from their folders. The models and their own gates:\n\n{models}\n"
+    )
+    parts = [head, notes.read_text() if notes.exists() else "", *sections]
+    (ROOT / "docs" / "results.md").write_text("\n".join(part for part in parts if part))
+    headline = json.loads((args.runs / "headline" / "report.json").read_text())
+    replace_block(ROOT / "README.md", "headline", headline_table(headline))
+
+
+if __name__ == "__main__":
+    main()
