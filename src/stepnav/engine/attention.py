@@ -124,9 +124,10 @@ def _attend(
 ) -> tuple[Any, None]:
     """Return [1, N, H, D] for packed queries [1, H, N, D]; key and value are whole slot stores."""
     if not _active:
-        return sdpa_attention_forward(
+        output, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, softcap=softcap, **kwargs
         )
+        return output, None
     plan = _active[-1]
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     packed = query[0].transpose(0, 1)

@@ -129,4 +129,5 @@ class _TokenReader:
             return 0.0
         before = row.wanted[step - 1]
         first = float(row.outputs[before][1][row.tokens[before + 1]])
-        return min([first, *(row.outputs[position] for position in range(before + 1, end))])
+        others = (float(row.outputs[position]) for position in range(before + 1, end))
+        return min([first, *others])

@@ -1,0 +1,109 @@
+"""Packed passes against plain `transformers` forward passes, over several architectures."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+
+from stepnav.core.errors import ConfigError
+from stepnav.engine.row import Row
+from stepnav.engine.runner import Runner
+from tests.engine.small_models import ARCHITECTURES, causal_model
+
+
+def run(runner: Runner, rows: list[Row]) -> None:
+    """Run read-only rows to their end."""
+    for row in rows:
+        runner.submit(row)
+    left = len(rows)
+    while left:
+        left -= len(runner.admit())
+        asked, outputs = runner.forward()
+        for index, (row, position) in enumerate(asked):
+            row.outputs[position] = outputs[index].clone()
+            if position == row.wanted[-1]:
+                runner.settle(row)
+                runner.release(row, keep=False)
+                left -= 1
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_outputs_equal_plain_forward_passes(name: str) -> None:
+    model = causal_model(name)
+    rng = random.Random(0)
+    trunk = [rng.randrange(2, 280) for _ in range(40)]
+    sequences = [trunk[: rng.randrange(1, 40)] for _ in range(6)]
+    sequences = [
+        s + [rng.randrange(2, 280) for _ in range(rng.randrange(1, 30))] for s in sequences
+    ]
+    with torch.inference_mode():
+        expected = [model(input_ids=torch.tensor([s])).logits[0] for s in sequences]
+    runner = Runner(model, max_batch=4, pass_tokens=48)
+    rows = [Row(list(s), (len(s) // 2, len(s) - 1)) for s in sequences]
+    run(runner, rows)
+    for row, logits in zip(rows, expected):
+        for position in row.wanted:
+            torch.testing.assert_close(
+                row.outputs[position], logits[position], atol=2e-5, rtol=1e-4
+            )
+    assert runner.num_running == runner.num_waiting == 0
+
+
+def test_a_model_still_works_outside_the_engine() -> None:
+    model = causal_model()
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.inference_mode():
+        before = model(input_ids=ids).logits
+    runner = Runner(model)
+    run(runner, [Row([5, 6, 7], (2,))])
+    with torch.inference_mode():
+        torch.testing.assert_close(model(input_ids=ids).logits, before)
+
+
+def test_tokens_are_fed_to_the_model_once() -> None:
+    model = causal_model()
+    fed: list[int] = []
+    runner = Runner(model)
+    model.get_input_embeddings().register_forward_hook(
+        lambda _module, args, _out: fed.append(int((args[0] != 0).sum()))
+    )
+    tokens = list(range(10, 60))
+    for end in (20, 30, 31, 50):
+        run(runner, [Row(tokens[:end], (end - 1,))])
+    run(runner, [Row(tokens[:30], (29,))])
+    assert sum(fed) == 50
+    assert runner.num_read_tokens == 50
+
+
+def test_rows_that_read_the_same_wait_for_the_first() -> None:
+    runner = Runner(causal_model())
+    rows = [Row(list(range(10, 40)), (29,)) for _ in range(8)]
+    run(runner, rows)
+    assert runner.num_read_tokens == 30
+    assert [row.num_cached for row in rows] == [0] + [30] * 7
+
+
+def test_cancelling_the_first_wakes_the_others() -> None:
+    runner = Runner(causal_model())
+    rows = [Row(list(range(10, 40)), (29,)) for _ in range(3)]
+    for row in rows:
+        runner.submit(row)
+    runner.admit()
+    assert (runner.num_running, runner.num_waiting) == (1, 2)
+    runner.cancel(rows[0])
+    runner.cancel(rows[1])
+    assert (runner.num_running, runner.num_waiting) == (0, 1)
+    runner.admit()
+    assert (runner.num_running, runner.num_waiting) == (1, 0)
+
+
+def test_a_model_without_keys_and_values_is_refused() -> None:
+    class NoCache(torch.nn.Module):
+        device = torch.device("cpu")
+
+        def forward(self, **_: object) -> None: ...
+
+    with pytest.raises(ConfigError, match="no plain key/value cache"):
+        Runner(NoCache())
