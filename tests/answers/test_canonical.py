@@ -41,6 +41,8 @@ from stepnav.answers.canonical import canonical, format_number, parse_number
         (r"\left( 3, \frac{\pi}{2} \right)", r"(3,\frac{\pi}{2})"),
         (r"3\sqrt2", r"3\sqrt{2}"),
         ("10:30", "10:30"),
+        (r"3 \cdot x", r"3\cdot x"),
+        (r"x \in [0, 2]", "[0,2]"),
         ("1/0", "1/0"),
         ("1e999999", "1e999999"),
         ("", ""),

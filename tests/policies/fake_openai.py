@@ -27,6 +27,7 @@ class Behaviour:
 
     apis: tuple[str, ...] = ("completions", "chat")
     model: str = "fake"
+    other_models: tuple[str, ...] = ()
     n: str = "honoured"  # copies, ignored
     stop: str = "removed"  # kept, ignored
     keep_stop_field: str | None = None
@@ -95,7 +96,7 @@ class FakeOpenAI:
                 pass
 
             def do_GET(self) -> None:
-                self._send(200, {"data": [{"id": fake.behaviour.model}]}, {})
+                self._send(200, {"data": [{"id": name} for name in fake.names]}, {})
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -133,6 +134,10 @@ class FakeOpenAI:
         for connection in self._sockets:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def names(self) -> list[str]:
+        return [self.behaviour.model, *self.behaviour.other_models]
 
     @property
     def url(self) -> str:

@@ -257,6 +257,14 @@ def test_templates_and_system_prompt_are_sent() -> None:
     ]
 
 
+def test_a_chat_has_a_template_of_its_own() -> None:
+    for api, shown in (("completions", "How many?\n"), ("chat", "Think. How many?")):
+        with policy(FIXED, api=api, chat_template="Think. {question}") as (backend, server):
+            ask(backend, Propose(QUESTION, 1, 0.0))
+        body = server.bodies[0]
+        assert (body.get("prompt") or body["messages"][0]["content"]) == shown
+
+
 def test_generation_config_carries_the_temperature() -> None:
     behaviour = replace(ALL_HONOURED, temperature="generation_config")
     with policy(behaviour) as (backend, server):
@@ -283,7 +291,8 @@ def test_scores_are_not_ours() -> None:
         ({"max_concurrency": 0}, "max_concurrency"),
         ({"separator": ""}, "separator"),
         ({"answer_pattern": "("}, "no regular expression"),
-        ({"prompt_template": "no slot"}, "must hold {question}"),
+        ({"prompt_template": "no slot"}, "prompt_template must hold {question}"),
+        ({"chat_template": "no slot"}, "chat_template must hold {question}"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, Any], message: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stepnav.core.errors import BackendDown
+from stepnav.core.errors import BackendDown, ConfigError
 from stepnav.policies.openai import OpenAIPolicy
 from stepnav.policies.openai_capabilities import Capabilities, fallbacks
 from stepnav.policies.openai_probe import continuation_point, stop_kind, stop_string
@@ -17,7 +17,7 @@ ALL = Behaviour()
 GOOD = Capabilities(n=True, stop="removed", seed="honoured", logprobs=True)
 
 
-def probe(behaviour: Behaviour, **options: Any) -> tuple[Capabilities, tuple[str, ...], FakeOpenAI]:
+def probe(behaviour: Behaviour, **options: Any) -> tuple[Capabilities, list[str], FakeOpenAI]:
     with FakeOpenAI(behaviour) as server:
         policy = OpenAIPolicy(server.url, "fake", backoff_s=0.001, **options)
         policy.close()
@@ -81,7 +81,7 @@ def probe(behaviour: Behaviour, **options: Any) -> tuple[Capabilities, tuple[str
 def test_each_field(behaviour: Behaviour, expected: Capabilities, line: str | None) -> None:
     found, lines, _ = probe(behaviour, api="completions")
     assert found == expected
-    assert lines == fallbacks(found)
+    assert lines == list(fallbacks(found))
     assert line is None or any(line in text for text in lines)
 
 
@@ -160,3 +160,17 @@ def test_a_text_that_repeats_itself_cannot_show_a_continuation() -> None:
     assert continuation_point("first line\nsecond line\n") == 11
     assert continuation_point("red green blue black") == 9
     assert continuation_point("") is None
+
+
+def test_the_only_model_needs_no_name() -> None:
+    with FakeOpenAI(replace(ALL, model="the-one")) as server:
+        policy = OpenAIPolicy(server.url)
+        policy.close()
+    assert policy.model == "the-one"
+    assert all(body["model"] == "the-one" for body in server.bodies)
+
+
+def test_one_of_several_models_must_be_named() -> None:
+    several = pytest.raises(ConfigError, match="name one of big, small")
+    with FakeOpenAI(replace(ALL, model="big", other_models=("small",))) as server, several:
+        OpenAIPolicy(server.url)

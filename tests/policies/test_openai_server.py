@@ -204,6 +204,12 @@ def has_chat_template(folder: Path) -> bool:
     return (folder / "chat_template.jinja").is_file() or '"chat_template"' in settings
 
 
+def test_the_servers_only_model_needs_no_name(url: str) -> None:
+    backend = OpenAIPolicy(url, timeout_s=300)
+    backend.close()
+    assert backend.capabilities.usage
+
+
 def test_another_model_is_refused_with_the_servers_words(url: str) -> None:
     with pytest.raises(BackendError, match="pinned to"):
         OpenAIPolicy(url, "another-model", max_retries=0)

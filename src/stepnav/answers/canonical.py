@@ -30,6 +30,9 @@ _DROPPED = re.compile(
 _TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|operatorname)\s*\{([^{}]*)\}")
 _SHORT_FRAC = re.compile(r"\\frac\s*(?:(\w)\s*(\w)|\{([^{}]*)\}\s*(\w)|(\w)\s*\{([^{}]*)\})")
 _SHORT_SQRT = re.compile(r"\\sqrt\s*(\w)")
+_COMMAND_GAP = re.compile(r"(\\[A-Za-z]+) (?=[A-Za-z])")
+"""The space that ends a LaTeX command must stay."""
+
 _ASSIGNMENT = re.compile(r"[a-zA-Z]\s*(?:=|\\in)\s*(.+)", re.DOTALL)
 
 
@@ -42,7 +45,9 @@ def canonical(answer: str) -> str:
     """
     text = _normalize(answer)
     number = _parse_number(text)
-    return text.replace(" ", "") if number is None else format_number(number)
+    if number is not None:
+        return format_number(number)
+    return _COMMAND_GAP.sub("\\1\0", text).replace(" ", "").replace("\0", " ")
 
 
 def parse_number(answer: str) -> Fraction | None:

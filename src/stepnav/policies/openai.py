@@ -44,11 +44,12 @@ class OpenAIPolicy:
 
     Args:
       base_url: for instance "http://localhost:8000/v1"; without a path, "/v1" is added.
-      model: the model's name there.
+      model: the model's name there; None takes the only one that the server has.
       api: "completions", "chat", or "auto": completions where the server has them.
       api_key: sent as a bearer token; None sends none.
       separator: text that ends a step.
       prompt_template: how the question is shown; holds "{question}".
+      chat_template: how a chat model is shown it; None uses `prompt_template`.
       system_prompt: first message of a chat; None for none.
       end_strings: text after which a completion model has gone past its solution, for instance
         "\n\nQuestion:"; it is cut there.
@@ -73,12 +74,13 @@ class OpenAIPolicy:
     def __init__(
         self,
         base_url: str,
-        model: str,
+        model: str | None = None,
         *,
         api: Api | Literal["auto"] = "auto",
         api_key: str | None = None,
         separator: str = "\n",
         prompt_template: str = "{question}\n",
+        chat_template: str | None = None,
         system_prompt: str | None = None,
         end_strings: tuple[str, ...] = (),
         answer_pattern: str | None = ANSWER_PATTERN,
@@ -99,7 +101,7 @@ class OpenAIPolicy:
         if api not in ("completions", "chat", "auto"):
             raise ConfigError(f"api must be completions, chat or auto (got {api!r})")
         options = PromptOptions(
-            separator, prompt_template, system_prompt, end_strings, answer_pattern
+            separator, prompt_template, chat_template, system_prompt, end_strings, answer_pattern
         )
         connection = Connection(
             with_version(base_url),
@@ -123,9 +125,10 @@ class OpenAIPolicy:
         except BaseException:
             self.close()
             raise
-        self.fallbacks: tuple[str, ...] = fallbacks(self.capabilities)
+        self.model = self._client.model
+        self.fallbacks = list(fallbacks(self.capabilities))
         for line in self.fallbacks:
-            logger.info("%s (%s): %s", connection.base_url, model, line)
+            logger.info("%s (%s): %s", connection.base_url, self.model, line)
         self._sampler = Sampler(
             self._client,
             self.capabilities,
@@ -220,6 +223,8 @@ class OpenAIPolicy:
         self, api: Api | Literal["auto"], options: PromptOptions, known: Capabilities | None
     ) -> Capabilities:
         await self._client.open()
+        if self._client.model is None:
+            await self._client.choose_model()
         if known is None:
             return await probe(self._client, api, options)
         self._client.refused.update(known.refused)

@@ -49,7 +49,7 @@ class Connection:
 
     Attributes:
       base_url: up to and with "/v1".
-      model: the model's name there.
+      model: the model's name there; None if the server is to be asked.
       api_key: sent as a bearer token; None sends none.
       max_concurrency: most requests in flight at once.
       timeout_s: wall-clock limit of one HTTP request, from sending to the last byte.
@@ -59,7 +59,7 @@ class Connection:
     """
 
     base_url: str
-    model: str
+    model: str | None
     api_key: str | None = None
     max_concurrency: int = 32
     timeout_s: float = 120.0
@@ -96,6 +96,7 @@ class Client:
     Attributes:
       connection: where and how.
       transport: replaces the network, for tests.
+      model: the model's name; None leaves it to a server that has one and does not name it.
       refused: fields that the server refused, left out since.
       max_tokens_field: what the server calls the token limit.
       max_tokens_limit: the largest limit it allows, once it has said so.
@@ -105,6 +106,7 @@ class Client:
 
     connection: Connection
     transport: httpx.AsyncBaseTransport | None = None
+    model: str | None = None
     refused: set[str] = field(default_factory=set)
     max_tokens_field: str = "max_tokens"
     max_tokens_limit: int | None = None
@@ -112,6 +114,9 @@ class Client:
     retries: int = 0
     _http: httpx.AsyncClient | None = None
     _slots: asyncio.Semaphore | None = None
+
+    def __post_init__(self) -> None:
+        self.model = self.connection.model
 
     async def open(self) -> None:
         """Make the connection pool; nothing is sent yet."""
@@ -162,7 +167,7 @@ class Client:
                     continue
                 if self._learn(failure, sent):
                     continue
-                error = error_of(failure.status, failure.body, self.connection.model)
+                error = error_of(failure.status, failure.body, self.model)
                 wait_s = failure.wait_s
             except BackendError as failure:
                 error, wait_s = failure, None
@@ -175,6 +180,13 @@ class Client:
             await asyncio.sleep(pause_s)
             attempt += 1
             self.retries += 1
+
+    async def choose_model(self) -> None:
+        """Take the server's model if it has only one; raises ConfigError if it has several."""
+        names = await self.model_names()
+        if len(names) > 1:
+            raise ConfigError(f"the server has several models; name one of {', '.join(names[:8])}")
+        self.model = names[0] if names else None
 
     async def model_names(self) -> list[str]:
         """Return the models that the server says it has, [] if it does not say."""
@@ -222,7 +234,7 @@ class Client:
 
     def _adapted(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the body as this server takes it."""
-        sent: dict[str, Any] = {"model": self.connection.model}
+        sent: dict[str, Any] = {} if self.model is None else {"model": self.model}
         sent.update({key: value for key, value in body.items() if key not in self.refused})
         limit = sent.pop("max_tokens", None)
         if limit is not None:

@@ -56,7 +56,7 @@ async def probe(client: Client, api: Api | Literal["auto"], options: PromptOptio
 async def _with_models(client: Client, error: BackendError) -> BackendError:
     """Return the error with the models that the server has, if the model may be what is wrong."""
     names = await client.model_names() if error.status_code == 404 else []
-    if not names or client.connection.model in names:
+    if not names or client.model in names:
         return error
     return BackendDown(
         f"{error}; its models are {', '.join(names[:8])}",
@@ -100,11 +100,11 @@ class _Probe:
     async def _ask(self, **fields: Any) -> Reply:
         """Return the reply to the probe question with further fields."""
         body: dict[str, Any] = {"max_tokens": MAX_TOKENS, "temperature": 0.0}
-        shown = self.options.prompt_template.replace("{question}", self.question)
+        shown = self.options.shown(self.question, self.api)
         if self.api == "completions":
             body["prompt"] = shown
         else:
-            body["messages"] = chat(self.options.system_prompt, shown.strip())
+            body["messages"] = chat(self.options.system_prompt, shown)
         return await self.client.generate(self.api, {**body, **fields}, 0)
 
     async def _try(self, **fields: Any) -> Choice | None:
@@ -211,7 +211,7 @@ class _Probe:
         if cut is None:
             return
         prefix, rest = self.greedy[:cut], self.greedy[cut:]
-        shown = self.options.prompt_template.replace("{question}", self.question).strip()
+        shown = self.options.shown(self.question, self.api)
         messages = chat(self.options.system_prompt, shown)
         ways: tuple[Continuation, ...] = ("continue_final_message", "prefix", "plain")
         for way in ways:

@@ -9,6 +9,7 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Trajectory
 from stepnav.policies.openai_capabilities import Capabilities, Continuation
+from stepnav.policies.openai_protocol import Api
 
 ANSWER_PATTERN = r"####|\\boxed\{"
 """How solutions to grade-school and to competition problems usually end."""
@@ -26,6 +27,7 @@ class PromptOptions:
     Attributes:
       separator: text that ends a step.
       prompt_template: how the question is shown; holds "{question}".
+      chat_template: how a chat model is shown it; None uses `prompt_template`.
       system_prompt: first message of a chat; None for none.
       end_strings: text after which a completion model has gone past its solution (as
         "\n\nQuestion:"); it is cut there, and the strings are not part of the solution.
@@ -35,6 +37,7 @@ class PromptOptions:
 
     separator: str = "\n"
     prompt_template: str = "{question}\n"
+    chat_template: str | None = None
     system_prompt: str | None = None
     end_strings: tuple[str, ...] = ()
     answer_pattern: str | None = ANSWER_PATTERN
@@ -48,28 +51,33 @@ class PromptOptions:
             raise ConfigError(
                 f"answer_pattern is no regular expression ({error}; got {self.answer_pattern!r})"
             ) from None
-        if "{question}" not in self.prompt_template:
-            raise ConfigError(
-                f"prompt_template must hold {{question}} (got {self.prompt_template!r})"
-            )
+        for name, template in (
+            ("prompt_template", self.prompt_template),
+            ("chat_template", self.chat_template or "{question}"),
+        ):
+            if "{question}" not in template:
+                raise ConfigError(f"{name} must hold {{question}} (got {template!r})")
 
     def holds_answer(self, text: str) -> bool:
         """Return whether a text holds the final answer, so that its step is the last."""
         return self.answer_pattern is not None and bool(re.search(self.answer_pattern, text))
 
-    def question(self, prefix: Trajectory) -> str:
+    def shown(self, question: str, api: Api) -> str:
         """Return the question as the policy sees it."""
-        return self.prompt_template.replace("{question}", prefix.problem.question)
+        if api == "completions":
+            return self.prompt_template.replace("{question}", question)
+        template = self.chat_template or self.prompt_template
+        return template.replace("{question}", question).strip()
 
 
 def prompt_fields(
     options: PromptOptions, found: Capabilities, prefix: Trajectory, written: str
 ) -> dict[str, Any]:
     """Return the fields of a request to go on from `prefix` and the text `written` after it."""
-    question, text = options.question(prefix), prefix.text + written
+    question = options.shown(prefix.problem.question, found.api)
+    text = prefix.text + written
     if found.api == "completions":
         return {"prompt": question + text}
-    question = question.strip()
     if not text.strip():
         return {"messages": chat(options.system_prompt, question)}
     if found.continues == "no":

@@ -146,7 +146,7 @@ def _parse_usage(payload: Any) -> Tokens | None:
     return Tokens(*known) if len(known) == len(counts) else None
 
 
-def error_of(status: int, body: str, model: str) -> BackendError:
+def error_of(status: int, body: str, model: str | None) -> BackendError:
     """Return the error that an HTTP status other than 200 means."""
     said = quote(error_message(body)) if body.strip() else "(empty answer)"
     if status in (401, 403):
