@@ -46,15 +46,15 @@ def greedy_reference(model: Any, tokens: list[int], limit: int) -> tuple[list[in
 
 
 def test_greedy_steps_equal_plain_forward_passes() -> None:
-    model = causal_model()
-    backend = policy(model=model)
+    plain = causal_model()
+    backend = policy()
     for index in range(4):
         trajectory = prefix(index, "3 + 4 = 7.\n")
         prompt = f"{trajectory.problem.question}\n"
         tokens = [0, *tokenizer().encode(prompt, add_special_tokens=False)]
         tokens += tokenizer().encode("3 + 4 = 7.\n", add_special_tokens=False)
         (answer,) = ask(backend, Propose(trajectory, temperature=0, seed=1))
-        written, total = greedy_reference(causal_model(), tokens, 40)
+        written, total = greedy_reference(plain, tokens, 40)
         step = answer.items[0]
         assert [*step.token_ids, *([1] if step.finish == "end" else [])] == written
         assert step.logprob == pytest.approx(total, abs=1e-3)

@@ -75,7 +75,7 @@ def test_every_architecture_is_batch_invariant(name: str) -> None:
     assert grow(causal_model(name), max_batch=1, rounds=6, problems=20, cache_tokens=500) == whole
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,7 +46,8 @@ def load_model(path: str | Path, kind: Kind, *, device: str, dtype: str) -> Any:
     _check_folder(path)
     loader = AutoModelForCausalLM if kind == "causal" else AutoModelForTokenClassification
     try:
-        model = loader.from_pretrained(path, dtype=getattr(torch, dtype))
+        with _without_progress_bar():
+            model = loader.from_pretrained(path, dtype=getattr(torch, dtype))
         return model.to(device).eval()
     except Exception as error:  # transformers and safetensors raise many kinds
         raise ConfigError(
@@ -65,6 +68,7 @@ def load_tokenizer(path: str | Path) -> Any:
     require_torch()
     from transformers import AutoTokenizer
 
+    _check_folder(path)
     folder = Path(path)
     names = (
         "tokenizer.json",
@@ -123,6 +127,20 @@ def _check_folder(path: str | Path) -> None:
         raise ConfigError(f"{config} cannot be read ({_one_line(error)})") from None
     if not any((folder / name).exists() for name in _WEIGHTS):
         raise ConfigError(f"{path} has no weights (model.safetensors); copy or download them")
+
+
+@contextmanager
+def _without_progress_bar() -> Iterator[None]:
+    """Keep transformers' bar for loading weights off the terminal."""
+    from transformers.utils import logging
+
+    was_enabled = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            logging.enable_progress_bar()
 
 
 def _one_line(error: Exception) -> str:

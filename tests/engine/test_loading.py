@@ -1,0 +1,118 @@
+"""Broken model folders: each becomes one line that says what, and what to do."""
+
+from __future__ import annotations
+
+import builtins
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepnav.core.errors import ConfigError
+from stepnav.core.requests import Propose
+from stepnav.policies.local import LocalPolicy, PolicyFormat
+from tests.engine.small_models import causal_model, poll_all, prefix, tokenizer
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "model"
+    causal_model().save_pretrained(path)
+    tokenizer().save_pretrained(path)
+    return path
+
+
+def refusal(path: Any, **options: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        LocalPolicy(path, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_saved_model_writes_as_the_loaded_one(folder: Path) -> None:
+    PolicyFormat(prompt_template="Q: {question}\nA:", separator=".").save(folder)
+    request = Propose(prefix(1), 8, seed=3)
+    items = []
+    for backend in (
+        LocalPolicy(folder, device="cpu"),
+        LocalPolicy(causal_model(), tokenizer(), format=PolicyFormat.load(folder)),
+    ):
+        backend.submit(0, request)
+        items.append(poll_all(backend, 1)[0].items)
+    assert items[0] == items[1]
+    assert any(step.text.rstrip("\n").endswith(".") for step in items[0])
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    assert "there is no model folder" in refusal(tmp_path / "nothing")
+    assert "there is no model folder" in refusal("nothing")
+
+
+def test_a_file_instead_of_a_folder(folder: Path) -> None:
+    assert "is a file" in refusal(folder / "config.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("config.json", "no config.json"), ("model.safetensors", "no weights")]
+)
+def test_a_missing_file(folder: Path, name: str, says: str) -> None:
+    (folder / name).unlink()
+    assert says in refusal(folder)
+
+
+def test_truncated_weights(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    assert "cannot be loaded as a causal language model" in refusal(folder)
+
+
+def test_a_broken_config(folder: Path) -> None:
+    (folder / "config.json").write_text('{"model_type": ')
+    assert "cannot be read" in refusal(folder)
+    (folder / "config.json").write_text('{"model_type": "no-such-thing"}')
+    assert "cannot be loaded" in refusal(folder)
+
+
+def test_no_tokenizer(folder: Path) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    assert "no tokenizer" in refusal(folder)
+
+
+def test_a_broken_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{")
+    assert "tokenizer" in refusal(folder)
+
+
+def test_bad_options(folder: Path) -> None:
+    assert "dtype" in refusal(folder, dtype="int3")
+    assert "max_batch" in refusal(folder, max_batch=0)
+    assert "needs its tokenizer" in refusal(causal_model())
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [('{"separator": ""}', "separator"), ('{"seperator": "x"}', "format"), ("[", "format")],
+)
+def test_a_bad_saved_format(folder: Path, text: str, says: str) -> None:
+    (folder / "stepnav_policy.json").write_text(text)
+    assert says in refusal(folder)
+
+
+def test_a_template_without_the_question() -> None:
+    with pytest.raises(ConfigError, match="question"):
+        PolicyFormat(prompt_template="Solve this")
+    with pytest.raises(ConfigError, match="regular expression"):
+        PolicyFormat(answer_pattern="(")
+
+
+def test_torch_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    real = builtins.__import__
+
+    def without_torch(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "torch":
+            raise ImportError("No module named 'torch'", name="torch")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_torch)
+    assert refusal(tmp_path) == "This needs torch: pip install 'stepnav[local]'."
