@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stepnav.answers.canonical import canonical
 from stepnav.answers.equal import AnswerChecker
 from stepnav.core.records import Problem
 from stepnav.tasks import math500
@@ -44,6 +45,19 @@ def test_reference_solutions_and_answers_grade_themselves_equal() -> None:
         for problem in problems:
             for text in (problem.metadata["solution"], problem.answer):
                 assert math500.grade(problem, text, checker=checker) == "equal", problem.id
+
+
+@pytest.mark.realdata
+@needs_data
+def test_canonical_answers_are_stable_and_mean_the_same() -> None:
+    problems = math500.load("train", path=DATA / "train12k.jsonl.gz")
+    answers = {problem.answer for problem in problems + math500.load("test", path=DATA)} - {None}
+    assert len(answers) > 4000
+    assert [a for a in answers if canonical(canonical(a)) != canonical(a)] == []
+    shapes = [a for a in sorted(answers) if "matrix" in a or "cup" in a or "cdot" in a]
+    with AnswerChecker() as checker:
+        for answer in shapes[:40]:
+            assert checker.pool.compare(canonical(answer), answer) == "equal", answer
 
 
 @pytest.mark.realdata

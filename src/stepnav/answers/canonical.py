@@ -25,11 +25,16 @@ _LATEX_RATIO = re.compile(r"([-+]?)\\frac\{([-+]?\d+(?:\.\d+)?)\}\{(\d+(?:\.\d+)
 _MIXED = re.compile(r"([-+]?)(\d+)(?:\s+|(?=\\frac))(?:(\d+)/(\d+)|\\frac\{(\d+)\}\{(\d+)\})")
 _SCIENTIFIC = re.compile(r"([-+]?\d+(?:\.\d+)?)(?:\\times|\\cdot|\*|x)10\^\{?([-+]?\d{1,2})\}?")
 _DROPPED = re.compile(
-    r"\\left(?![a-z])|\\right(?![a-z])|\\[!,;:]|\\quad|\\qquad|\^\s*\{?\\circ\}?|\\circ|\\%|%|\\\$|\$|\\ |~"
+    r"\\left(?![a-z])|\\right(?![a-z])|\\q?quad|\^\s*\{?\\circ\}?|\\circ"
+    r"|(?<!\\)\\[!,;: %$]|%|\$|~"  # not the second half of a line break
 )
 _TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|operatorname)\s*\{([^{}]*)\}")
 _SHORT_FRAC = re.compile(r"\\frac\s*(?:(\w)\s*(\w)|\{([^{}]*)\}\s*(\w)|(\w)\s*\{([^{}]*)\})")
 _SHORT_SQRT = re.compile(r"\\sqrt\s*(\w)")
+_BRACKET = re.compile(r"[(\[{]")
+_LIST_GAP = re.compile(r"(?<=\d), (?=\d{3}(?!\d))")
+"""The space that keeps a list of numbers from being one number."""
+
 _COMMAND_GAP = re.compile(r"(\\[A-Za-z]+) (?=[A-Za-z])")
 """The space that ends a LaTeX command must stay."""
 
@@ -47,7 +52,10 @@ def canonical(answer: str) -> str:
     number = _parse_number(text)
     if number is not None:
         return format_number(number)
-    return _COMMAND_GAP.sub("\\1\0", text).replace(" ", "").replace("\0", " ")
+    text = _COMMAND_GAP.sub("\\1\0", text)
+    if not _BRACKET.search(text):
+        text = _LIST_GAP.sub(",\0", text)
+    return text.replace(" ", "").replace("\0", " ")
 
 
 def parse_number(answer: str) -> Fraction | None:
@@ -79,13 +87,13 @@ def _normalize(answer: str) -> str:
     text = text.replace("\u2212", "-").replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
     text = re.sub(r"\\text\s*\{\s*(?:and|or)\s*\}", ",", text)
     text = _drop_units(text)
-    text = _DROPPED.sub(" ", text).strip()
+    text = re.sub(r"\s+,", ",", _DROPPED.sub(" ", text)).strip()
     text = _SHORT_FRAC.sub(_fill_frac, text)
     text = _SHORT_SQRT.sub(r"\\sqrt{\1}", text)
     assigned = _ASSIGNMENT.fullmatch(text)
     if assigned:
         text = assigned[1].strip()
-    if not re.search(r"[(\[{]", text):  # "(1,200)" is a point
+    if not _BRACKET.search(text):  # "(1,200)" is a point
         text = _INTEGER_GROUPS.sub(lambda match: match[0].replace(",", ""), text)
     text = clean(text.rstrip("."))
     return re.sub(r"\s+", " ", re.sub(r"(?<!\d)\.(\d)", r"0.\1", text))

@@ -97,7 +97,9 @@ def clean(answer: str) -> str:
     match = _MATH.fullmatch(answer)
     if match:
         answer = next(group for group in match.groups() if group is not None).strip()
-    answer = re.sub(r"\\(?=[$\d])", "", answer)  # "\15" is a slip for "\$15" that models make
+    answer = re.sub(
+        r"(?<!\\)\\(?=[$\d])", "", answer
+    )  # "\15" is a slip for "\$15" that models make
     unit = _UNIT.fullmatch(answer)
     return unit[1].replace(" ", "") if unit else answer
 
