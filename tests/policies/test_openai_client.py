@@ -68,6 +68,13 @@ def result(backend: OpenAIPolicy) -> Answer | BackendError:
     raise AssertionError("no answer within 30 s")
 
 
+def wait_for(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not happen within 30 s"
+        time.sleep(0.005)
+
+
 def script(*responses: httpx.Response | Exception) -> tuple[Handler, list[httpx.Request]]:
     """Return a handler that gives these in order, then the last for ever, and what it was sent."""
     seen: list[httpx.Request] = []
@@ -283,7 +290,7 @@ def test_concurrency_is_bounded_and_used() -> None:
         began = time.monotonic()
         for ticket in range(60):
             backend.submit(ticket, replace(REQUEST, n=3))
-        assert time.monotonic() - began < 2  # submit does not wait for answers
+        assert time.monotonic() - began < 5  # submit does not wait for answers
         tickets: list[int] = []
         while len(tickets) < 60:
             tickets += [ticket for ticket, _ in backend.poll(10)]
@@ -299,7 +306,7 @@ def test_a_pause_between_retries_frees_its_slot() -> None:
     first = replace(REQUEST, prefix=Trajectory(Problem("p", "first")))
     with policy(handle, max_concurrency=1) as backend:
         backend.submit(1, first)
-        time.sleep(0.05)
+        wait_for(lambda: backend.http_requests == 1)
         backend.submit(2, REQUEST)
         ((ticket, answer),) = backend.poll(10)
     assert ticket == 2
@@ -307,10 +314,11 @@ def test_a_pause_between_retries_frees_its_slot() -> None:
 
 
 def test_a_cancelled_request_hangs_up_and_is_never_answered() -> None:
-    cancelled = threading.Event()
+    started, cancelled = threading.Event(), threading.Event()
 
     async def handle(request: httpx.Request) -> httpx.Response:
         if json.loads(request.content)["prompt"].startswith("slow"):
+            started.set()
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
@@ -321,11 +329,11 @@ def test_a_cancelled_request_hangs_up_and_is_never_answered() -> None:
     slow = replace(REQUEST, prefix=Trajectory(Problem("p", "slow")))
     with policy(handle) as backend:
         backend.submit(1, slow)
-        time.sleep(0.1)
+        assert started.wait(30)
         backend.cancel(1)
         backend.cancel(1)
         backend.cancel(12345)
-        assert cancelled.wait(5)
+        assert cancelled.wait(30)
         backend.submit(2, REQUEST)
         assert [ticket for ticket, _ in backend.poll(10)] == [2]
         assert backend.poll(0) == []
@@ -335,7 +343,7 @@ def test_an_answer_that_came_before_the_cancel_is_dropped() -> None:
     handler, _ = script(ok())
     with policy(handler) as backend:
         backend.submit(1, REQUEST)
-        time.sleep(0.2)
+        wait_for(lambda: backend._done.qsize() == 1)
         backend.cancel(1)
         assert backend.poll(0) == []
 
@@ -364,20 +372,20 @@ def test_answers_come_before_a_down_server() -> None:
     with policy(handle) as backend:
         backend.submit(1, replace(REQUEST, prefix=Trajectory(Problem("p", "bad"))))
         backend.submit(2, REQUEST)
-        time.sleep(0.3)
+        wait_for(lambda: backend._done.qsize() == 2)
         first, second = backend.poll(10), backend.poll(10)
     assert [(ticket, type(answer)) for ticket, answer in first] == [(2, Answer)]
     assert [(ticket, type(answer)) for ticket, answer in second] == [(1, BackendDown)]
 
 
 def test_a_slow_server_is_a_timeout() -> None:
-    with FakeOpenAI(replace(ALL_HONOURED, delay_s=3.0)) as server:
+    with FakeOpenAI(replace(ALL_HONOURED, delay_s=8.0)) as server:
         backend = OpenAIPolicy(
             server.url, "fake", capabilities=KNOWN, timeout_s=0.2, max_retries=1, backoff_s=0.001
         )
         began = time.monotonic()
         error = result(backend)
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 7
         backend.close()
     assert type(error) is BackendTimeout
     assert error.retryable
@@ -389,6 +397,7 @@ def test_nobody_listens() -> None:
         url = server.url
     with pytest.raises(BackendDown, match="is the server running there"):
         OpenAIPolicy(url, "fake", max_retries=1, backoff_s=0.001)
+    assert not any(thread.name == "openai" for thread in threading.enumerate())
 
 
 def test_a_wrong_key_is_told_on_connect() -> None:

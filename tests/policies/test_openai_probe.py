@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -174,3 +175,11 @@ def test_one_of_several_models_must_be_named() -> None:
     several = pytest.raises(ConfigError, match="name one of big, small")
     with FakeOpenAI(replace(ALL, model="big", other_models=("small",))) as server, several:
         OpenAIPolicy(server.url)
+
+
+def test_what_it_falls_back_on_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "stepnav"):
+        _, lines, _ = probe(replace(ALL, n="ignored", stop="kept"), api="completions")
+    logged = [record.getMessage() for record in caplog.records if record.name == "stepnav"]
+    assert len(lines) == len(logged) == 2
+    assert all(text.endswith(line) for text, line in zip(logged, lines))

@@ -213,3 +213,26 @@ def test_the_servers_only_model_needs_no_name(url: str) -> None:
 def test_another_model_is_refused_with_the_servers_words(url: str) -> None:
     with pytest.raises(BackendError, match="pinned to"):
         OpenAIPolicy(url, "another-model", max_retries=0)
+
+
+def test_greedy_solutions_are_those_of_the_local_engine(
+    backend: OpenAIPolicy, model_folder: Path
+) -> None:
+    if model_folder != SHIPPED:
+        pytest.skip("the shipped model is not there; another tokenizer may add other tokens")
+    from stepnav.policies.local import LocalPolicy
+    from stepnav.tasks import arithmetic
+
+    requests = [Complete(Trajectory(p), 1, 0.0) for p in arithmetic.load("dev", 3, 0)]
+    local = LocalPolicy(model_folder)
+    try:
+        for ticket, request in enumerate(requests):
+            local.submit(ticket, request)
+        own: dict[int, Any] = {}
+        while len(own) < len(requests):
+            own.update(local.poll(1))
+    finally:
+        local.close()
+    for ticket, answer in enumerate(ask(backend, *requests)):
+        assert [item.text for item in answer.items] == [item.text for item in own[ticket].items]
+        assert answer.usage.policy_tokens == own[ticket].usage.policy_tokens

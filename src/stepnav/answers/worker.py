@@ -19,6 +19,7 @@ import sys
 from typing import IO, Any
 
 MEMORY_BYTES = 4 * 2**30
+WARM_UP = {"answer": r"\frac{x}{2}+1", "reference": r"1+\frac{x}{2}", "cpu_s": 600.0}
 
 
 def main() -> None:
@@ -32,6 +33,7 @@ def main() -> None:
     except ImportError as error:
         _send(replies, {"error": str(error)})
         return
+    _judge(math_verify, WARM_UP)  # the first parse builds tables, which is no comparison's fault
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     _send(replies, {"ready": True})
     for line in sys.stdin:
