@@ -56,7 +56,7 @@ def test_canonical_answers_are_stable_and_mean_the_same() -> None:
     assert [a for a in answers if canonical(canonical(a)) != canonical(a)] == []
     shapes = [a for a in sorted(answers) if "matrix" in a or "cup" in a or "cdot" in a]
     with AnswerChecker() as checker:
-        for answer in shapes[:40]:
+        for answer in shapes[::8][:15]:
             assert checker.pool.compare(canonical(answer), answer) == "equal", answer
 
 
