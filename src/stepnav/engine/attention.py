@@ -131,52 +131,77 @@ def _attend(
     plan = _active[-1]
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     packed = query[0].transpose(0, 1)
-    repeats = query.shape[1] // key.shape[1]
+    groups, joined = key.shape[1], plan.joined
     results = []
     for group in plan.groups:
         rows, count = group.positions.shape
         chosen = packed[: rows * count] if group.take is None else packed[group.take]
-        spread = _spread(chosen.unflatten(0, (rows, count)), key.shape[1], plan.joined)
-        mask = group.mask(sliding_window, key.shape[1], repeats, query.dtype)
-        keys = key[:, :, : group.length][group.slots].flatten(0, 1)
-        values = value[:, :, : group.length][group.slots].flatten(0, 1)
-        scores = _scores(spread, keys, mask, scale, softcap)
-        probs = torch.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype)
-        result = _weighted_sum(probs, values)[:, : count * repeats]
-        results.append(_gather(result, rows, count, key.shape[1], plan.joined))
+        parts = chosen.reshape(rows, count, groups, joined, -1, chosen.shape[-1]).transpose(1, 2)
+        attend = _Attend(
+            key[:, :, : group.length][group.slots].flatten(0, 1),
+            value[:, :, : group.length][group.slots].flatten(0, 1),
+            group,
+            scale,
+            sliding_window,
+            softcap,
+        )
+        is_wide = joined == 1 or count * parts.shape[4] >= MIN_ROWS
+        result = attend.head_by_head(parts) if is_wide else attend.joined(parts)
+        results.append(result.transpose(1, 2).reshape(rows * count, *packed.shape[1:]))
     merged = results[0] if len(results) == 1 else torch.cat(results)
     return (merged if plan.put is None else merged[plan.put])[None], None
 
 
-def _scores(queries: Any, keys: Any, mask: Any, scale: float, softcap: float | None) -> Any:
-    """Return masked scores [R * G, M, length]."""
-    if softcap is None:
-        return torch.baddbmm(mask, queries, keys.transpose(1, 2), alpha=scale)
-    scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
-    return torch.tanh(scores / softcap).mul_(softcap).add_(mask)
+@dataclass(slots=True)
+class _Attend:
+    """Attention of one group; queries and results are [R, G, T, c, g, D].
 
+    Both ways give the same bits: the zeros of the joined one add nothing, and add it in order.
+    """
 
-def _spread(queries: Any, groups: int, joined: int) -> Any:
-    """Return [R * G, T * c * g, c * D] with each head's query in the columns of its own kv head."""
-    rows, count, heads, width = queries.shape
-    per_head = heads // (groups * joined)
-    parts = queries.reshape(rows, count, groups, joined, per_head, width).transpose(1, 2)
-    if joined > 1:
-        wide = parts.new_zeros(rows, groups, count, joined, per_head, joined, width)
+    keys: Any  # [R * G, length, c * D]
+    values: Any
+    group: Group
+    scale: float
+    window: int | None
+    softcap: float | None
+
+    def head_by_head(self, parts: Any) -> Any:
+        """Attend with each kv head in a product of its own, which needs enough tokens."""
+        rows, groups, count, joined, repeats, width = parts.shape
+        results = []
+        for head in range(joined):
+            columns = slice(head * width, (head + 1) * width)
+            queries = parts[:, :, :, head].reshape(rows * groups, count * repeats, width)
+            result = self._run(
+                queries, self.keys[..., columns], self.values[..., columns], groups, repeats
+            )
+            results.append(result.view(rows, groups, count, 1, repeats, width))
+        return results[0] if joined == 1 else torch.cat(results, dim=3)
+
+    def joined(self, parts: Any) -> Any:
+        """Attend with all of a group's kv heads in one product, zero where query and key differ."""
+        rows, groups, count, joined, repeats, width = parts.shape
+        wide = parts.new_zeros(rows, groups, count, joined, repeats, joined, width)
         wide.diagonal(dim1=3, dim2=5).copy_(parts.permute(0, 1, 2, 4, 5, 3))
-        parts = wide
-    spread = parts.reshape(rows * groups, count * joined * per_head, joined * width)
-    if spread.shape[1] < MIN_ROWS:
-        spread = functional.pad(spread, (0, 0, 0, MIN_ROWS - spread.shape[1]))
-    return spread
+        queries = wide.view(rows * groups, count * joined * repeats, joined * width)
+        result = self._run(queries, self.keys, self.values, groups, joined * repeats)
+        result = result.view(rows, groups, count, joined, repeats, joined, width)
+        return result.diagonal(dim1=3, dim2=5).permute(0, 1, 2, 5, 3, 4)
 
-
-def _gather(result: Any, rows: int, count: int, groups: int, joined: int) -> Any:
-    """Undo `_spread`: return [R * T, H, D] from [R * G, T * c * g, c * D]."""
-    width = result.shape[-1] // joined
-    parts = result.reshape(rows, groups, count, joined, -1, joined, width)
-    parts = parts.diagonal(dim1=3, dim2=5).permute(0, 2, 1, 5, 3, 4)
-    return parts.reshape(rows * count, -1, width)
+    def _run(self, queries: Any, keys: Any, values: Any, groups: int, repeats: int) -> Any:
+        """Return [R * G, M, ...] for as many queries, filled up to `MIN_ROWS` rows meanwhile."""
+        num_rows = queries.shape[1]
+        if num_rows < MIN_ROWS:
+            queries = functional.pad(queries, (0, 0, 0, MIN_ROWS - num_rows))
+        mask = self.group.mask(self.window, groups, repeats, queries.dtype)
+        if self.softcap is None:
+            scores = torch.baddbmm(mask, queries, keys.transpose(1, 2), alpha=self.scale)
+        else:
+            scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(self.scale)
+            scores = torch.tanh(scores / self.softcap).mul_(self.softcap).add_(mask)
+        probs = torch.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype)
+        return _weighted_sum(probs, values)[:, :num_rows]
 
 
 def _weighted_sum(probs: Any, values: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -85,7 +86,8 @@ def plan_pass(rows: Sequence[Row], cache: SlotCache, pass_tokens: int, step: int
     fed = _share(rows, pass_tokens)
     layout = _Layout(cache.scratch)
     singles = {row.slot: row for row, count in fed if count == 1}
-    longer = sorted(((row, count) for row, count in fed if count > 1), key=lambda pair: pair[1])
+    longer = [(row, count) for row, count in fed if count > 1]
+    longer.sort(key=lambda pair: (_size_class(pair[1]), pair[0].slot))
     num_singles = max(singles, default=-1) + 1
     if not longer:
         num_singles += -num_singles % step
@@ -134,7 +136,8 @@ def _groups(
         length = _round_up(max(layout.positions[:num_singles]) + 1)
         groups.append(Group(slice(0, num_singles), None, positions, length))
     num_results = num_singles
-    for part in _by_size(longer):
+    for _, members in groupby(longer, key=lambda pair: _size_class(pair[1])):
+        part = list(members)
         width = max(count for _, count in part)
         take, positions = [], []
         for row, count in part:
@@ -145,10 +148,9 @@ def _groups(
             start = row.num_filled
             positions.append([*range(start, start + count), *[start] * (width - count)])
         length = _round_up(max(map(max, positions)) + 1)
-        slots = torch.tensor([row.slot for row, _ in part], device=device)
         groups.append(
             Group(
-                slots,
+                _slots([row.slot for row, _ in part], device),
                 torch.tensor(take, device=device),
                 torch.tensor(positions, device=device),
                 length,
@@ -160,18 +162,16 @@ def _groups(
     return groups, torch.tensor(put, device=device)
 
 
-def _by_size(rows: Sequence[tuple[Row, int]]) -> list[list[tuple[Row, int]]]:
-    """Split rows, sorted by their number of tokens, where it passes 4, 16, 64, 256, ..."""
-    parts: list[list[tuple[Row, int]]] = []
-    limit = 0
-    for row, count in rows:
-        if count > limit:
-            parts.append([])
-            limit = max(4, limit)
-            while count > limit:
-                limit *= 4
-        parts[-1].append((row, count))
-    return parts
+def _slots(slots: list[int], device: Any) -> Any:
+    """Return ascending slots as a slice where they stand side by side, which needs no copy."""
+    if slots[-1] - slots[0] == len(slots) - 1:
+        return slice(slots[0], slots[-1] + 1)
+    return torch.tensor(slots, device=device)
+
+
+def _size_class(count: int) -> int:
+    """Return 0 for up to 4 tokens, 1 for up to 16, 2 for up to 64 and so on."""
+    return max(0, (count - 1).bit_length() - 1) // 2
 
 
 def _round_up(length: int) -> int:

@@ -31,7 +31,7 @@ class Runner:
       max_batch: most rows that run at once.
       max_batch_tokens: bound of rows x longest row (prompt and room), the slots' memory; None is
         what 2 GiB hold.
-      cache_tokens: most tokens kept in the prefix tree; None is what 1 GiB holds.
+      cache_tokens: most tokens kept in the prefix tree, 0 for none; None is what 1 GiB holds.
       pass_tokens: most tokens of one forward pass.
       row_step: passes are padded to a multiple of so many tokens; see `attention`.
       output_floats: size of one output kept in the tree.
@@ -110,7 +110,7 @@ class Runner:
             self._waiting.popleft()
             row.outputs = outputs
             row.num_cached = self._num_usable(row, match, is_complete)
-            if not is_complete and self._follows(row):
+            if not is_complete and self.tree.max_tokens and self._follows(row):
                 continue
             if is_complete:
                 row.is_settled = True
