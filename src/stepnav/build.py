@@ -266,6 +266,7 @@ def _open_server(
         model,
         api="chat" if chat else "auto",
         prompt_template=task.prompt_template,
+        chat_template=task.chat_template,
         answer_pattern=task.answer_pattern,
         max_concurrency=max_concurrency,
     )

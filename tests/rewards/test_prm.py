@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepnav.core.errors import BackendError, ConfigError
-from stepnav.core.records import Step, StepScore, Trajectory
+from stepnav.core.records import Problem, Step, StepScore, Trajectory
 from stepnav.core.requests import Propose, Score
 from stepnav.rewards.likelihood import LikelihoodReward
 from stepnav.rewards.prm import PRMReward
@@ -81,7 +81,8 @@ def test_likelihood_is_the_lowest_token_probability() -> None:
             log_probs = plain(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
         for end, found in zip(ends, answer.items):
             lowest = min(float(log_probs[at - 1, ids[at]]) for at in range(start, end + 1))
-            assert found.positive_prob == pytest.approx(math.exp(lowest), abs=1e-5)
+            likely = math.exp(lowest)
+            assert found.positive_prob == pytest.approx(likely / (likely + 0.02), abs=1e-5)
             assert found.neutral_prob == 0
             start = end + 1
 
@@ -208,3 +209,16 @@ def test_a_folder_without_its_format_is_refused(saved: Path, tmp_path: Path) -> 
             (tmp_path / file.name).write_bytes(file.read_bytes())
     with pytest.raises(ConfigError, match=r"stepnav_prm\.json"):
         PRMReward(tmp_path)
+
+
+def test_likelihood_does_not_judge_a_separator_that_was_never_written() -> None:
+    """The step that ends a solution has none; appending one would make it look unlikely."""
+    problem = Problem("p", "How many?")
+    ended = Trajectory(problem, (Step("one\n"), Step("#### 1", "end")))
+    going_on = Trajectory(problem, (Step("one\n"), Step("#### 1")))
+    first, second = score(likelihood(), ended, going_on)
+    assert first.prefix_tokens is not None
+    assert second.prefix_tokens is not None
+    assert first.prefix_tokens[:-1] == second.prefix_tokens[:-1]
+    assert second.prefix_tokens[-1] - first.prefix_tokens[-1] == 1
+    assert first.items[-1].positive_prob >= second.items[-1].positive_prob

@@ -1,13 +1,15 @@
 """A reward without training: how likely a second language model finds a step's least likely token.
 
-The score is P(right) = exp(lowest token log-probability of the step), so that one token that the
-model does not believe is enough to doubt a step. Every trained reward model should beat it.
+The score is P(right) = p / (p + threshold), p being the probability of the step's least likely token,
+so that one token that the model does not believe is enough to reject a step. Every trained reward
+model should beat it. The separator that ends a solution is left out: the policy wrote none there.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +31,16 @@ from stepnav.rewards.step_format import StepFormat
 class LikelihoodReward(ScoreQueue):
     r"""Scores steps by their least likely token under a causal language model in this process.
 
-    `positive_prob` is exp(lowest log-probability), `negative_prob` the rest, `neutral_prob` 0; both
-    are monotone in the lowest log-probability, and a step is rated +1 if its least likely token has
-    a probability above 1/2.
+    `positive_prob` is p / (p + threshold), `negative_prob` the rest, `neutral_prob` 0: a step is
+    rated +1 if its least likely token has a probability p above the threshold.
 
     Args:
       model: a `save_pretrained` folder, a hub name, or a loaded causal language model.
       tokenizer: a loaded tokenizer; None takes the one beside the model.
       prompt_template: how the question is shown; holds "{question}".
       separator: text after each step.
+      threshold: above 0; where several wordings are right, each has a fair share of the probability,
+        so it should stand well below 1 / wordings.
       device, dtype, max_batch, max_batch_tokens, cache_tokens, pass_tokens: as in `PRMReward`.
 
     Raises:
@@ -51,6 +54,7 @@ class LikelihoodReward(ScoreQueue):
         *,
         prompt_template: str = "{question}\n",
         separator: str = "\n",
+        threshold: float = 0.02,
         device: str = "auto",
         dtype: str = "float32",
         max_batch: int = 64,
@@ -58,6 +62,8 @@ class LikelihoodReward(ScoreQueue):
         cache_tokens: int | None = None,
         pass_tokens: int = 512,
     ) -> None:
+        if not threshold > 0:
+            raise ConfigError(f"threshold must be above 0 (got {threshold})")
         require_torch()
         from stepnav.engine.runner import Runner
 
@@ -75,15 +81,32 @@ class LikelihoodReward(ScoreQueue):
             pass_tokens=pass_tokens,
             output_floats=model.config.get_text_config().vocab_size,
         )
-        encoder = TrajectoryEncoder(
-            tokenizer, StepFormat(separator=separator, prompt_template=prompt_template)
-        )
+        encoder = _BareEnd(tokenizer, StepFormat(separator, prompt_template))
         super().__init__(
-            _TokenReader(encoder),
+            _TokenReader(encoder, threshold),
             runner,
             flops_per_token=2 * self.num_parameters,
             context=context_length(model),
         )
+
+
+class _BareEnd(TrajectoryEncoder):
+    """Leaves the separator out after the step that ends a solution."""
+
+    def __init__(self, tokenizer: Any, format: StepFormat) -> None:  # noqa: A002
+        super().__init__(tokenizer, format)
+        self._bare = TrajectoryEncoder(tokenizer, replace(format, separator=""))
+
+    def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
+        """Return the tokens, and how many there are after the prompt and after each step."""
+        if not trajectory.is_finished:
+            return super().encode(trajectory)
+        prefix = Trajectory(trajectory.problem, trajectory.steps[:-1])
+        tokens, totals = super().encode(prefix)
+        last, (start, end) = self._bare.encode(
+            Trajectory(trajectory.problem, trajectory.steps[-1:])
+        )
+        return tokens + last[start:], (*totals, totals[-1] + end - start)
 
 
 class _TokenReader:
@@ -94,8 +117,9 @@ class _TokenReader:
     log-probability of the next token of the row.
     """
 
-    def __init__(self, encoder: TrajectoryEncoder) -> None:
+    def __init__(self, encoder: TrajectoryEncoder, threshold: float) -> None:
         self._encoder = encoder
+        self._threshold = threshold
 
     def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
         return self._encoder.encode(trajectory)
@@ -119,7 +143,8 @@ class _TokenReader:
                 row.outputs[position] = nexts[index]
 
     def scores(self, row: Row) -> tuple[StepScore, ...]:
-        probs = [min(1.0, math.exp(row.outputs[position][0])) for position in row.wanted[1:]]
+        likely = [math.exp(row.outputs[position][0]) for position in row.wanted[1:]]
+        probs = [p / (p + self._threshold) for p in likely]
         return tuple(StepScore(1 - prob, 0.0, prob) for prob in probs)
 
     def _lowest(self, row: Row, end: int) -> float:

@@ -1,0 +1,83 @@
+"""The package as a whole: every module imports, and what the documents say is true."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import stepnav
+from stepnav import build
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = [m.name for m in pkgutil.walk_packages(stepnav.__path__, "stepnav.")]
+HEAVY = {"torch", "transformers", "numpy", "scipy", "matplotlib", "pyarrow", "httpx", "math_verify"}
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if not n.endswith("__main__")])
+def test_every_module_imports(name):
+    module = importlib.import_module(name)
+    assert module.__doc__, f"{name} does not say what lives in it"
+    for exported in getattr(module, "__all__", ()):
+        assert hasattr(module, exported)
+
+
+def test_the_command_line_starts_without_heavy_libraries():
+    code = "import sys, stepnav.cli.main, stepnav.build; print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )
+    assert not HEAVY & set(result.stdout.split())
+
+
+def test_the_readme_example_prints_what_it_says():
+    readme = (ROOT / "README.md").read_text()
+    code = re.search(r"```python\n(.*?)```\n\nprints `(.*?)`", readme, re.DOTALL)
+    assert code is not None
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code[1], {})
+    assert printed.getvalue().strip() == code[2]
+
+
+def test_the_commands_in_the_readme_exist():
+    readme = (ROOT / "README.md").read_text()
+    commands = re.findall(r"^    stepnav (\w+)(.*?)(?:#.*)?$", readme, re.MULTILINE)
+    assert {name for name, _ in commands} >= {"solve", "bench", "report", "show"}
+    main = (ROOT / "src/stepnav/cli/main.py").read_text()
+    options = set(re.findall(r"--[a-z-]+", " ".join(rest for _, rest in commands)))
+    for option in options:
+        assert option.removeprefix("--").replace("-", "_") in main, option
+    for text in re.findall(r"--strategies (\S+)", readme):
+        assert [build.parse_strategy(item) for item in text.split(",")]
+
+
+def test_every_strategy_and_task_is_in_papers():
+    papers = (ROOT / "docs/papers.md").read_text()
+    for name in build.STRATEGIES:
+        assert f"`search/{name}.py`" in papers
+    for name in build.TASKS:
+        assert name == "arithmetic" or f"`tasks/{name}.py`" in papers
+
+
+def test_links_in_documents_lead_somewhere():
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text()):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_the_changelog_knows_this_version():
+    assert f"## {stepnav.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f'version = "{stepnav.__version__}"' in (ROOT / "pyproject.toml").read_text()
