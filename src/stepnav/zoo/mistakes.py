@@ -12,7 +12,7 @@ from stepnav.train.loop import Progress
 from stepnav.train.records import StepRecord, read_records, write_records
 from stepnav.zoo.scale import Scale
 
-SHARD_PROBLEMS = 2000
+SHARD_PROBLEMS = 5000
 
 
 def split_solution(text: str) -> list[str]:

@@ -24,6 +24,7 @@ class Scale:
       prm_extra_layers: fresh layers of the PRM on top of those of the language model.
       prm_tokens: tokens that the PRM is trained on.
       prm_batch_tokens: tokens of one of its batches.
+      prm_slow_factor: rate of the layers that come trained, relative to the fresh ones.
       eval_problems: test problems of the final evaluation.
       eval_samples: sampled solutions per problem there, for pass@k and the gate.
     """
@@ -37,12 +38,38 @@ class Scale:
     lm_tokens: int = 28_000_000
     lm_batch_tokens: int = 6144
     snapshot_tokens: int = 1_000_000
-    policy_tokens: int = 9_000_000
+    policy_tokens: int = 17_000_000
     sample_problems: int = 40_000
     samples_per_problem: int = 3
     temperatures: tuple[float, ...] = (1.0, 1.0, 0.7)
     prm_extra_layers: int = 3
     prm_tokens: int = 20_000_000
     prm_batch_tokens: int = 6144
+    prm_slow_factor: float = 0.2
     eval_problems: int = 500
     eval_samples: int = 16
+
+
+SCALES: dict[str, Scale] = {
+    "cpu": Scale(),
+    "tiny": Scale(
+        vocab_size=400,
+        tokenizer_problems=100,
+        width=32,
+        layers=1,
+        heads=2,
+        lm_problems=60,
+        lm_tokens=20_000,
+        lm_batch_tokens=2048,
+        snapshot_tokens=5_000,
+        policy_tokens=10_000,
+        sample_problems=8,
+        samples_per_problem=2,
+        prm_extra_layers=1,
+        prm_tokens=4_000,
+        prm_batch_tokens=1024,
+        eval_problems=4,
+        eval_samples=2,
+    ),
+}
+"""Named scales: `cpu` makes the shipped models, `tiny` useless ones in seconds."""

@@ -1,0 +1,229 @@
+"""Makes the shipped models again, from nothing: tokenizer, language model, samples, reward model, evaluation, cards.
+
+Every stage leaves a file or folder behind and is skipped when it is there; training continues from its last checkpoint. The
+policy is an early snapshot of the language model, so that search has something to do; the reward model grows from the
+finished language model and learns from the policy's own mistakes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.errors import ConfigError
+from stepnav.rewards.step_format import StepFormat
+from stepnav.train.loop import Progress, TrainSettings
+from stepnav.zoo.cards import write_cards
+from stepnav.zoo.language import make_tokenizer, snapshot_folder, train_language_model
+from stepnav.zoo.mistakes import read_mistakes, sample_mistakes
+from stepnav.zoo.scale import SCALES, Scale
+
+POLICY_NAME = "arithmetic-policy"
+PRM_NAME = "arithmetic-prm"
+STAGES = ("tokenizer", "language model", "samples", "reward model", "evaluation", "cards")
+
+logger = logging.getLogger("stepnav")
+
+RecipeProgress = Callable[[str, int, int, float], None]
+"""(stage, done, in all, loss or share of right samples)."""
+
+
+def make_models(
+    out: Path,
+    *,
+    scale: str = "cpu",
+    resume: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: RecipeProgress | None = None,
+) -> dict[str, Any]:
+    """Train both shipped models into `out / "arithmetic-policy"` and `out / "arithmetic-prm"`.
+
+    Args:
+      out: folder for models and, under `work`, for everything in between.
+      scale: "cpu" (the shipped models; about two core-hours) or "tiny" (seconds, for tests; useless models).
+      resume: continue what `out` holds; without it a folder that is not empty is refused.
+      seed: seeds data, initial weights and samples.
+      device: torch device.
+      progress: called with (stage, done, in all, latest loss).
+
+    Returns:
+      The evaluation, as saved beside the weights.
+
+    Raises:
+      ConfigError: the scale is unknown, or `out` is not empty and `resume` is not set.
+    """
+    if scale not in SCALES:
+        raise ConfigError(f"unknown scale {scale!r}; use one of {', '.join(SCALES)}")
+    if out.exists() and any(out.iterdir()) and not resume:
+        raise ConfigError(f"{out} is not empty; continue with --resume or name another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    _claim(out / "recipe.json", {"scale": scale, "seed": seed})
+    return _Recipe(out, SCALES[scale], scale, seed=seed, device=device, progress=progress).run()
+
+
+def _claim(path: Path, settings: dict[str, Any]) -> None:
+    """Write down what the folder is for, or check that it is for this."""
+    if path.exists() and (found := json.loads(path.read_text())) != settings:
+        raise ConfigError(f"{path.parent} holds a run with {found}, not {settings}; name another folder")
+    path.write_text(json.dumps(settings) + "\n")
+
+
+class _Recipe:
+    """The stages, in order, and where each leaves its result."""
+
+    def __init__(
+        self, out: Path, scale: Scale, name: str, *, seed: int, device: str, progress: RecipeProgress | None
+    ) -> None:
+        self.out, self.work = out, out / "work"
+        self.scale, self.name = scale, name
+        self.seed, self.device, self.progress = seed, device, progress
+        self.work.mkdir(exist_ok=True)
+
+    def run(self) -> dict[str, Any]:
+        """Run every stage that is not done."""
+        self.tokenizer = make_tokenizer(self.work / "tokenizer", self.scale, seed=self.seed)
+        train_language_model(
+            self.work / "lm",
+            self.tokenizer,
+            self.scale,
+            seed=self.seed,
+            device=self.device,
+            progress=self.progress_of("language model"),
+        )
+        self.keep_policy()
+        sample_mistakes(
+            self.work / "mistakes",
+            self.load_lm(self.out / POLICY_NAME, sampling=True),
+            self.tokenizer,
+            self.scale,
+            seed=self.seed,
+            progress=self.progress_of("samples"),
+        )
+        self.train_prm()
+        evaluation = self.evaluate()
+        write_cards(self.out, evaluation)
+        return evaluation
+
+    def progress_of(self, stage: str) -> Progress | None:
+        """Return the progress callback of one stage."""
+        report = self.progress
+        return None if report is None else lambda done, total, value: report(stage, done, total, value)
+
+    def load_lm(self, folder: Path, *, sampling: bool = False) -> Any:
+        """Return a saved language model, in bfloat16 where only training samples are drawn from it."""
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        dtype = torch.bfloat16 if sampling else torch.float32
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(self.device).eval()
+
+    def keep_policy(self) -> None:
+        """Copy the snapshot that becomes the policy."""
+        source = snapshot_folder(self.work / "lm", self.scale.policy_tokens)
+        _copy_folder(source, self.out / POLICY_NAME)
+
+    def train_prm(self) -> None:
+        """Train the reward model on the sampled mistakes."""
+        import torch
+
+        from stepnav.train.batches import TokenExamples
+        from stepnav.train.prm import grow_classifier, train_prm
+        from stepnav.train.records import encode_records
+
+        folder, scale = self.work / "prm", self.scale
+        if (self.out / PRM_NAME / "config.json").exists():
+            return
+        folder.mkdir(exist_ok=True)
+        data = folder / "data.npz"
+        if not data.exists():
+            encode_records(self.tokenizer, read_mistakes(self.work / "mistakes"), StepFormat()).save(data)
+        backbone = self.load_lm(self.work / "lm" / "final")
+        torch.manual_seed(self.seed)
+        model = grow_classifier(backbone, extra_layers=scale.prm_extra_layers).to(self.device)
+        position = train_prm(
+            model,
+            TokenExamples.load(data),
+            pad_id=self.tokenizer.pad_token_id,
+            folder=folder,
+            settings=TrainSettings(
+                total_tokens=scale.prm_tokens,
+                batch_tokens=scale.prm_batch_tokens,
+                warmup_tokens=scale.prm_tokens // 100,
+                decay_fraction=0.5,
+                slow_factor=scale.prm_slow_factor,
+                seed=self.seed,
+            ),
+            num_slow_layers=scale.layers,
+            progress=self.progress_of("reward model"),
+        )
+        (folder / "compute.json").write_text(json.dumps({"tokens": position.tokens, "seconds": position.seconds}))
+        save_prm(model, self.tokenizer, self.out / PRM_NAME)
+
+    def evaluate(self) -> dict[str, Any]:
+        """Measure the models on the test split, once; later calls read the result."""
+        from transformers import AutoModelForTokenClassification
+
+        from stepnav.zoo.evaluation import evaluate_models
+
+        path = self.work / "evaluation.json"
+        if not path.exists():
+            prm = AutoModelForTokenClassification.from_pretrained(self.out / PRM_NAME).to(self.device).eval()
+            evaluation = evaluate_models(
+                policy=self.load_lm(self.out / POLICY_NAME),
+                backbone=self.load_lm(self.work / "lm" / "final"),
+                prm=prm,
+                tokenizer=self.tokenizer,
+                step_format=StepFormat.load(self.out / PRM_NAME),
+                split="test",
+                num_problems=self.scale.eval_problems,
+                samples=self.scale.eval_samples,
+                seed=self.seed,
+            )
+            evaluation["recipe"] = self.facts()
+            partial = path.with_suffix(".partial")
+            partial.write_text(json.dumps(evaluation, indent=2) + "\n")
+            os.replace(partial, path)
+        for name in (POLICY_NAME, PRM_NAME):
+            shutil.copyfile(path, self.out / name / "evaluation.json")
+        evaluation = json.loads(path.read_text())
+        return dict(evaluation)
+
+    def facts(self) -> dict[str, Any]:
+        """Return how the models were made, for the cards."""
+        records = read_mistakes(self.work / "mistakes")
+        compute = {part: json.loads((self.work / part / "compute.json").read_text()) for part in ("lm", "prm")}
+        return {
+            "scale": self.name,
+            "seed": self.seed,
+            "device": self.device,
+            "settings": {name: getattr(self.scale, name) for name in Scale.__dataclass_fields__},
+            "sampled_solutions": len(records),
+            "labelled_steps": sum(len(record.labels) for record in records),
+            "compute": compute,
+        }
+
+
+def save_prm(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Save a reward model with its tokenizer and step format, whole or not at all."""
+    partial = folder.with_name(folder.name + ".partial")
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    StepFormat().save(partial)
+    os.replace(partial, folder)
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy a model folder, whole or not at all; keep it if it is there."""
+    if not source.exists():
+        raise ConfigError(f"{source} is missing, so there is no policy; set policy_tokens to a multiple of snapshot_tokens")
+    if not target.exists():
+        partial = target.with_name(target.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(source, partial)
+        os.replace(partial, target)
