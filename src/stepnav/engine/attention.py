@@ -32,7 +32,7 @@ class Group:
 
     Attributes:
       slots: their slots; a slice where they stand side by side, else indices.
-      take: [R * T] packed index of each token; None if they are the first R in order.
+      take: [R * T] packed index of each token, or a slice.
       positions: [R, T] position of each token within its row.
       length: cached tokens to look at, a multiple of `LENGTH_STEP`.
       masks: additive masks by window and shape, made when first needed and shared by the layers.
@@ -135,7 +135,7 @@ def _attend(
     results = []
     for group in plan.groups:
         rows, count = group.positions.shape
-        chosen = packed[: rows * count] if group.take is None else packed[group.take]
+        chosen = packed[group.take]
         parts = chosen.reshape(rows, count, groups, joined, -1, chosen.shape[-1]).transpose(1, 2)
         attend = _Attend(
             key[:, :, : group.length][group.slots].flatten(0, 1),

@@ -18,6 +18,9 @@ from stepnav.engine.attention import LENGTH_STEP, Group, Plan
 from stepnav.engine.row import Row
 from stepnav.engine.slots import SlotCache
 
+BLOCK = 16
+"""Slots that attention looks at together, up to the longest row among them."""
+
 
 @dataclass(slots=True)
 class Pass:
@@ -131,10 +134,9 @@ def _groups(
     """Return the attention groups and, unless they are in packed order, where results stand."""
     groups: list[Group] = []
     put = list(range(num_singles))
-    if num_singles:
-        positions = torch.tensor(layout.positions[:num_singles], device=device)[:, None]
-        length = _round_up(max(layout.positions[:num_singles]) + 1)
-        groups.append(Group(slice(0, num_singles), None, positions, length))
+    for block, length in _blocks(layout.positions[:num_singles]):
+        positions = torch.tensor(layout.positions[block], device=device)[:, None]
+        groups.append(Group(block, block, positions, length))
     num_results = num_singles
     for _, members in groupby(longer, key=lambda pair: _size_class(pair[1])):
         part = list(members)
@@ -160,6 +162,19 @@ def _groups(
         return groups, None
     put += [0] * (len(layout.ids) - len(put))
     return groups, torch.tensor(put, device=device)
+
+
+def _blocks(positions: Sequence[int]) -> list[tuple[slice, int]]:
+    """Cut slots into blocks of about equal length; return each with the tokens to look at."""
+    blocks: list[tuple[slice, int]] = []
+    for start in range(0, len(positions), BLOCK):
+        end = min(start + BLOCK, len(positions))
+        length = _round_up(max(positions[start:end]) + 1)
+        if blocks and abs(blocks[-1][1] - length) <= LENGTH_STEP:
+            last, other = blocks.pop()
+            start, length = last.start, max(length, other)
+        blocks.append((slice(start, end), length))
+    return blocks
 
 
 def _slots(slots: list[int], device: Any) -> Any:

@@ -62,6 +62,7 @@ class PrefixTree:
     def match(self, tokens: Sequence[int]) -> Match:
         """Return what is known of the longest known prefix of `tokens`."""
         self._clock += 1
+        tokens = tuple(tokens)
         segments: list[tuple[Any, int]] = []
         outputs: dict[int, Any] = {}
         node, position = self._root, 0
@@ -93,8 +94,7 @@ class PrefixTree:
           read: returns a copy of the keys and values of tokens start to end.
           outputs: position -> output to keep at that token.
         """
-        if len(tokens) > self.max_tokens:
-            tokens = tokens[: self.max_tokens]
+        tokens = tuple(tokens[: self.max_tokens])
         self._clock += 1
         node, position = self._root, 0
         ends = {end + 1 for end in outputs if end < len(tokens)}
@@ -102,7 +102,7 @@ class PrefixTree:
             while position < end:
                 child = node.children.get(tokens[position])
                 if child is None:
-                    child = self._add(node, tuple(tokens[position:end]), read(position, end))
+                    child = self._add(node, tokens[position:end], read(position, end))
                 else:
                     shared = _num_shared(child.tokens, tokens, position, end)
                     if shared < len(child.tokens):
@@ -164,12 +164,11 @@ class PrefixTree:
 
 
 def _num_shared(
-    known: tuple[int, ...], tokens: Sequence[int], start: int, end: int | None = None
+    known: tuple[int, ...], tokens: tuple[int, ...], start: int, end: int | None = None
 ) -> int:
     """Return how many tokens of `known` equal those of `tokens` from `start` on."""
-    piece = tuple(
-        tokens[start : start + len(known) if end is None else min(end, start + len(known))]
-    )
+    stop = start + len(known)
+    piece = tokens[start : stop if end is None else min(end, stop)]
     if piece == known[: len(piece)]:
         return len(piece)
     return next(index for index, pair in enumerate(zip(known, piece)) if pair[0] != pair[1])

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from stepnav.engine import attention
-from stepnav.engine.passes import Pass, plan_pass
+from stepnav.engine.passes import BLOCK, Pass, plan_pass
 from stepnav.engine.prefix_tree import Match, PrefixTree
 from stepnav.engine.row import Row
 from stepnav.engine.slots import SlotCache, probe_shape
@@ -100,15 +100,16 @@ class Runner:
     def admit(self) -> list[Row]:
         """Give slots to waiting rows; return those whose wanted outputs are all known already."""
         complete: list[Row] = []
-        while self._waiting:
+        longest = max((len(row.tokens) + row.room for row in self._rows), default=0)
+        while self._waiting and len(self._rows) < self.max_batch:
             row = self._waiting[0]
-            match = self.tree.match(row.tokens)
-            outputs = {at: match.outputs[at] for at in row.wanted if at in match.outputs}
-            is_complete = len(outputs) == len(row.wanted)
-            if not (is_complete and row.room == 0) and not self._can_run(row):
+            longest = max(longest, len(row.tokens) + row.room)
+            if self._rows and longest * (len(self._rows) + 1) > self._max_batch_tokens:
                 break
             self._waiting.popleft()
-            row.outputs = outputs
+            match = self.tree.match(row.tokens)
+            row.outputs = {at: match.outputs[at] for at in row.wanted if at in match.outputs}
+            is_complete = len(row.outputs) == len(row.wanted)
             row.num_cached = self._num_usable(row, match, is_complete)
             if not is_complete and self.tree.max_tokens and self._follows(row):
                 continue
@@ -158,13 +159,6 @@ class Runner:
         self._leaders.clear()
         self.tree.clear()
 
-    def _can_run(self, row: Row) -> bool:
-        if not self._rows:
-            return True
-        longest = max(len(other.tokens) + other.room for other in (row, *self._rows))
-        count = len(self._rows) + 1
-        return count <= self.max_batch and count * longest <= self._max_batch_tokens
-
     def _num_usable(self, row: Row, match: Match, is_complete: bool) -> int:
         """Return how many known tokens need not be read again for the outputs still wanted."""
         if is_complete:
@@ -188,9 +182,8 @@ class Runner:
         self._waiting.extendleft(reversed(self._leaders.pop(row.key, [])))
 
     def _start(self, row: Row, match: Match) -> None:
-        """Give the row the lowest free slot and copy what is known into it."""
-        used = {other.slot for other in self._rows}
-        row.slot = next(slot for slot in range(self._cache.num_slots) if slot not in used)
+        """Give the row a slot and copy what is known into it."""
+        row.slot = self._choose_slot(len(row.tokens))
         self._cache.reserve(len(row.tokens) + min(row.room, 64))
         position = 0
         for key_values, count in match.segments:
@@ -201,6 +194,23 @@ class Runner:
             position += count
         row.num_filled = row.num_cached
         self._rows.append(row)
+
+    def _choose_slot(self, length: int) -> int:
+        """Return the free slot whose neighbours are nearest in length.
+
+        Attention looks at a block of slots up to its longest row.
+        """
+        slots = {row.slot: len(row.tokens) for row in self._rows}
+        best, best_gap = -1, 0
+        for slot in range(len(slots) + 1):
+            if slot in slots:
+                continue
+            start = slot - slot % BLOCK
+            block = [slots[other] for other in range(start, start + BLOCK) if other in slots]
+            gap = abs(max(block, default=length) - length)
+            if best < 0 or gap < best_gap:
+                best, best_gap = slot, gap
+        return best
 
     def _keep(self, row: Row) -> None:
         slot = row.slot
