@@ -40,14 +40,15 @@ class Progress:
       title: what is counted.
       total: how many there are.
       unit: plural noun for the rate.
+      first: how many were done before.
     """
 
-    def __init__(self, title: str, total: int, unit: str) -> None:
+    def __init__(self, title: str, total: int, unit: str, *, first: int = 0) -> None:
         self._title = title
         self._total = total
         self._unit = unit
-        self._done = 0
-        self._skipped = 0
+        self._done = first
+        self._skipped = first
         self._began = self._printed = time.monotonic()
         self._console = stderr()
         self._bar: Any = None
@@ -85,7 +86,11 @@ class Progress:
 
     def advance(self, note: str = "") -> None:
         """Count one that is done now."""
-        self._done += 1
+        self.reach(self._done + 1, note)
+
+    def reach(self, done: int, note: str = "") -> None:
+        """Set how many are done."""
+        self._done = done
         now = time.monotonic()
         rate = (self._done - self._skipped) / max(now - self._began, 1e-9)
         text = f"{rate:.1f} {self._unit}/s"
@@ -94,7 +99,7 @@ class Progress:
             self._bar.update(0, completed=self._done, description=description, rate=text)
         elif now - self._printed >= PLAIN_INTERVAL_S or self._done == self._total:
             self._printed = now
-            left_s = (self._total - self._done) / rate
+            left_s = (self._total - self._done) / max(rate, 1e-9)
             self._console.print(
                 f"{self._title} {note}".rstrip()
                 + f": {self._done}/{self._total}, {text}, {left_s:.0f} s left",

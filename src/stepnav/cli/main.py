@@ -25,7 +25,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-zoo_app = typer.Typer(help="The models that ship with the package.", rich_markup_mode=None)
+zoo_app = typer.Typer(
+    help="The models that ship with the package.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(zoo_app, name="zoo")
 
 Task = Annotated[str, typer.Option(help="Benchmark: arithmetic, gsm8k, svamp or math500.")]
@@ -198,10 +200,13 @@ def show(
 
 @zoo_app.command("train")
 def zoo_train(
-    out: Annotated[Path, typer.Option(help="Work folder; run again to go on after a stop.")],
+    out: Annotated[Path, typer.Option(help="Folder for the models and all in between.")],
     scale: Annotated[
-        str, typer.Option(help="shipped (hours on two cores) or tiny (a test of the recipe).")
-    ] = "shipped",
+        str, typer.Option(help="cpu (the shipped models, hours on two cores) or tiny (a trial).")
+    ] = "cpu",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what the folder holds.")
+    ] = False,
     seed: Seed = 0,
     device: Device = "cpu",
     as_json: AsJson = False,
@@ -210,7 +215,7 @@ def zoo_train(
 
     Example:
 
-      stepnav zoo train --out runs/zoo
+      stepnav zoo train --out runs/zoo --resume
     """
     from stepnav.cli import zoo as command
 

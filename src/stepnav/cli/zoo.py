@@ -1,0 +1,57 @@
+"""`stepnav zoo train`: the shipped models made again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from stepnav.cli.console import Progress, print_json, stdout
+from stepnav.core.errors import ConfigError
+
+
+def run(*, out: Path, scale: str, resume: bool, seed: int, device: str, as_json: bool) -> None:
+    """Train, evaluate and save both models; arguments as in `stepnav zoo train --help`."""
+    try:
+        import torch  # noqa: F401
+        from stepnav.zoo.recipe import make_models
+    except ImportError as error:
+        raise ConfigError(f"training needs {error.name}: pip install 'stepnav[train]'") from None
+    stages = _Stages()
+    try:
+        evaluation = make_models(
+            out, scale=scale, resume=resume, seed=seed, device=device, progress=stages.show
+        )
+    except KeyboardInterrupt:
+        words = [word for word in sys.argv[1:] if word != "--resume"]
+        raise KeyboardInterrupt(
+            f"interrupted: checkpoints are kept in {out}; go on with: "
+            f"stepnav {' '.join(words)} --resume"
+        ) from None
+    finally:
+        stages.close()
+    if as_json:
+        print_json(evaluation)
+    else:
+        stdout().print(f"Saved to {out}; the model cards tell what they can do.")
+
+
+class _Stages:
+    """A progress bar for each stage of the recipe."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._bar: Progress | None = None
+
+    def show(self, stage: str, done: int, total: int, value: float) -> None:
+        """Show how far a stage is; `value` is its loss or share."""
+        if stage != self._stage or self._bar is None:
+            self.close()
+            self._stage = stage
+            self._bar = Progress(stage, total, "items", first=done).__enter__()
+        self._bar.reach(done, f"({value:.3g})")
+
+    def close(self) -> None:
+        """End the bar of the current stage."""
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None
