@@ -8,7 +8,7 @@ Both sides run the same weights in the same process, in turns; the best of `--re
    stopping criterion that marks each row when its own step is done, by table look-up: it loses only
    what it must, the passes until a batch's longest step is done. Useful tokens count on both sides.
 2. A tree search: at each depth of a solution, `--branching` proposals per problem, 64 rows at a
-   time. The baselines read the whole prefix at each step: our engine with its cache off, and
+   time, with the bare question and with one worked example before it. The baselines read the whole prefix at each step: our engine with its cache off, and
    `model.generate`.
 
     python benchmarks/engine.py [--model FOLDER] [--json]
@@ -291,9 +291,27 @@ def run_rounds(plain: Generator, items: Sequence[Trajectory], branching: int) ->
     return tokens
 
 
-def compare_reuse(model: Any, tokenizer: Any, branching: int, repeats: int) -> dict[str, Any]:
+def with_example(items: Sequence[Trajectory]) -> list[Trajectory]:
+    """Return the problems with another, solved one before the question, as a one-shot prompt."""
+    shown = [
+        Trajectory(
+            Problem(
+                item.problem.id,
+                f"{other.problem.question}\n{other.text}\n\n{item.problem.question}",
+            ),
+            item.steps,
+        )
+        for item, other in zip(items, reversed(items))
+    ]
+    return shown
+
+
+def compare_reuse(
+    model: Any, tokenizer: Any, branching: int, repeats: int, *, one_shot: bool
+) -> dict[str, Any]:
     """Prefix reuse against reading each prefix again, over one fixed tree."""
     items = tokenised(solved_problems(2 * BATCH // branching, min_steps=6), tokenizer)
+    items = with_example(items) if one_shot else items
     plain = Generator(copy.deepcopy(model), tokenizer)
     ours = copy.deepcopy(model)
     read: dict[int | None, int] = {}
@@ -311,7 +329,8 @@ def compare_reuse(model: Any, tokenizer: Any, branching: int, repeats: int) -> d
         lambda: run_rounds(plain, items, branching),
     )
     return {
-        "steps": sum(len(item.steps) for item in items) * branching,
+        "problems": len(items),
+        "proposals": sum(len(item.steps) for item in items) * branching,
         "tokens": reuse[2],
         "prefix_tokens_read": read[None],
         "prefix_tokens_read_without_reuse": read[0],
@@ -351,7 +370,12 @@ def main() -> None:
         "threads": torch.get_num_threads(),
         "drawn_lengths": compare_generate(model, tokenizer, options.repeats, drawn=True),
         "own_lengths": compare_generate(model, tokenizer, options.repeats, drawn=False),
-        "reuse": compare_reuse(model, tokenizer, options.branching, options.repeats),
+        "reuse": compare_reuse(
+            model, tokenizer, options.branching, options.repeats, one_shot=False
+        ),
+        "reuse_one_shot": compare_reuse(
+            model, tokenizer, options.branching, options.repeats, one_shot=True
+        ),
     }
     if options.json:
         print(json.dumps(result))

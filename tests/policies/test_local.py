@@ -104,9 +104,9 @@ def test_a_step_with_the_answer_ends_the_solution() -> None:
 
 
 def test_a_completion_is_cut_where_proposals_are() -> None:
-    backend = policy(max_tokens=200)
-    for seed in range(6):
-        (answer,) = ask(backend, Complete(prefix(1, "3 + 4 = 7.\n"), temperature=0.9, seed=seed))
+    backend = policy(max_tokens=100)
+    start = prefix(1, "3 + 4 = 7.\n")
+    for answer in ask(backend, *(Complete(start, temperature=0.9, seed=seed) for seed in range(6))):
         trajectory = answer.items[0]
         assert trajectory.steps[0].text == "3 + 4 = 7.\n"
         new = trajectory.steps[1:]

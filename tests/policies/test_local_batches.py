@@ -15,7 +15,7 @@ from tests.engine.small_models import ARCHITECTURES, causal_model, poll_all, pre
 
 
 def grow(
-    model: Any, *, rounds: int = 3, problems: int = 8, shuffle: int = 0, **options: Any
+    model: Any, *, rounds: int = 3, problems: int = 5, shuffle: int = 0, **options: Any
 ) -> dict[Any, Any]:
     """Return everything that a little tree search is answered, by (problem, depth, request)."""
     backend = LocalPolicy(model, tokenizer(), max_step_tokens=24, max_tokens=48, **options)
