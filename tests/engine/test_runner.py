@@ -107,3 +107,23 @@ def test_a_model_without_keys_and_values_is_refused() -> None:
 
     with pytest.raises(ConfigError, match="no plain key/value cache"):
         Runner(NoCache())
+
+
+def test_more_threads_change_nothing() -> None:
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            for batch in (1, 16):
+                runner = Runner(causal_model(), max_batch=batch)
+                rows = [
+                    Row([*range(10, 20), 50 + n, *range(60, 62 + n)], (12 + n,)) for n in range(6)
+                ]
+                run(runner, rows)
+                found.append([row.outputs[row.wanted[0]] for row in rows])
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for outputs in found[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(found[0], outputs))

@@ -50,8 +50,8 @@ class Group:
         Args:
           window: tokens seen, None for all.
           groups: G.
-          repeats: query heads that each token brings into one product; M is T times as many, and at
-            least `MIN_ROWS`.
+          repeats: query heads that each token brings into one product; M is T times as many, filled up
+            to a multiple of `MIN_ROWS`.
           dtype: of the scores.
         """
         key = (window, groups, repeats)
@@ -66,7 +66,7 @@ class Group:
             mask = mask.masked_fill_(~seen, float("-inf"))[:, None, :, None]
             mask = mask.expand(rows, groups, count, repeats, self.length)
             mask = mask.reshape(rows * groups, count * repeats, self.length)
-            self.masks[key] = functional.pad(mask, (0, 0, 0, max(0, MIN_ROWS - count * repeats)))
+            self.masks[key] = functional.pad(mask, (0, 0, 0, -(count * repeats) % MIN_ROWS))
         return self.masks[key]
 
 
@@ -190,10 +190,10 @@ class _Attend:
         return result.diagonal(dim1=3, dim2=5).permute(0, 1, 2, 5, 3, 4)
 
     def _run(self, queries: Any, keys: Any, values: Any, groups: int, repeats: int) -> Any:
-        """Return [R * G, M, ...] for as many queries, filled up to `MIN_ROWS` rows meanwhile."""
+        """Return [R * G, M, ...] for as many queries, filled up to a multiple of `MIN_ROWS`."""
         num_rows = queries.shape[1]
-        if num_rows < MIN_ROWS:
-            queries = functional.pad(queries, (0, 0, 0, MIN_ROWS - num_rows))
+        if num_rows % MIN_ROWS:
+            queries = functional.pad(queries, (0, 0, 0, -num_rows % MIN_ROWS))
         mask = self.group.mask(self.window, groups, repeats, queries.dtype)
         if self.softcap is None:
             scores = torch.baddbmm(mask, queries, keys.transpose(1, 2), alpha=self.scale)

@@ -9,6 +9,8 @@ first of them.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,6 +20,9 @@ from stepnav.engine.passes import BLOCK, Pass, plan_pass
 from stepnav.engine.prefix_tree import Match, PrefixTree
 from stepnav.engine.row import Row
 from stepnav.engine.slots import SlotCache, probe_shape
+
+ONE_THREAD_PARAMETERS = 50_000_000
+"""Models up to this size run on one CPU thread: more gain them little, and share sums out by shape."""
 
 SHARED_START = 8
 """A row waits for a running one if their next so many unread tokens are equal."""
@@ -59,6 +64,9 @@ class Runner:
         self._max_batch_tokens = 2 * gib if max_batch_tokens is None else max_batch_tokens
         self._pass_tokens = max(pass_tokens, max_batch)
         self._row_step = row_step
+        size = sum(parameter.numel() for parameter in model.parameters())
+        is_small = shape.device.type == "cpu" and size <= ONE_THREAD_PARAMETERS
+        self._one_thread = is_small and row_step > 1
         self._has_logits = has_logits
         num_slots = max_batch + (-max_batch) % row_step
         self._cache = SlotCache(shape, num_slots)
@@ -234,7 +242,11 @@ class Runner:
     def _run(self, plan: Pass) -> Any:
         self._cache.plan = plan.attention
         extra = {"logits_to_keep": plan.keep} if self._has_logits else {}
-        with torch.inference_mode(), attention.active(plan.attention):
+        with (
+            torch.inference_mode(),
+            attention.active(plan.attention),
+            _threads(1 if self._one_thread else torch.get_num_threads()),
+        ):
             logits = self._model(
                 input_ids=plan.ids,
                 position_ids=plan.positions,
@@ -245,3 +257,17 @@ class Runner:
             if not self._has_logits:
                 logits = logits[plan.keep]
             return logits[: len(plan.asked)].float()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Compute with so many CPU threads."""
+    before = torch.get_num_threads()
+    if before == count:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -54,7 +54,7 @@ def sample(
     if not any(temperatures):
         tokens = logits.argmax(dim=-1)
     else:
-        tokens = _draw(logits, log_probs, temperatures, top_ps, uniforms(seeds, counters))
+        tokens = _draw(logits, temperatures, top_ps, uniforms(seeds, counters))
         if not all(temperatures):
             is_greedy = torch.tensor([not t for t in temperatures], device=logits.device)
             tokens = torch.where(is_greedy, logits.argmax(dim=-1), tokens)
@@ -62,14 +62,9 @@ def sample(
     return tokens.tolist(), chosen.tolist()
 
 
-def _draw(
-    logits: Any, log_probs: Any, temperatures: Sequence[float], top_ps: Sequence[float], draws: Any
-) -> Any:
-    if all(temperature == 1 for temperature in temperatures):
-        probs = log_probs.exp()
-    else:
-        scale = torch.tensor([t or 1.0 for t in temperatures], device=logits.device)
-        probs = torch.softmax(logits / scale[:, None], dim=-1)
+def _draw(logits: Any, temperatures: Sequence[float], top_ps: Sequence[float], draws: Any) -> Any:
+    scale = torch.tensor([t or 1.0 for t in temperatures], device=logits.device)
+    probs = torch.softmax(logits / scale[:, None], dim=-1)
     if any(top_p < 1 for top_p in top_ps):
         cut = [row for row, top_p in enumerate(top_ps) if top_p < 1]
         limits = torch.tensor([top_ps[row] for row in cut], device=logits.device)
