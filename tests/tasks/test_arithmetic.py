@@ -69,7 +69,13 @@ def test_one_problem_by_hand() -> None:
     problem = problem_with("So far", "twice as many")
     story = arithmetic.story_of(problem.id)
     first, last = story.events[0], story.events[-1]
-    texts = [story.remarks[0], *first.products[:1], first.states[0], f"#### {problem.answer}", "Bananas."]
+    texts = [
+        story.remarks[0],
+        *first.products[:1],
+        first.states[0],
+        f"#### {problem.answer}",
+        "Bananas.",
+    ]
     ratings = [verdict.rating for verdict in arithmetic.rate_steps(problem, texts)]
     assert ratings[0] == 0
     assert ratings[-2:] == [-1, -1]  # the answer before its calculations, and nonsense
@@ -81,7 +87,9 @@ def problem_with(remark: str, wording: str) -> Problem:
     """Return a problem whose reference has the remark and whose question has the wording."""
     for index in range(2000):
         name = f"arithmetic-train-0-{index}"
-        if wording in arithmetic.problem(name).question and remark in "".join(arithmetic.solve(name)):
+        if wording in arithmetic.problem(name).question and remark in "".join(
+            arithmetic.solve(name)
+        ):
             return arithmetic.problem(name)
     raise AssertionError("no such problem")
 
@@ -127,7 +135,9 @@ def test_problems_depend_on_split_seed_and_index_alone() -> None:
 
 
 def test_splits_share_no_question() -> None:
-    questions = {split: {p.question for p in arithmetic.load(split, 200)} for split in arithmetic.SPLITS}
+    questions = {
+        split: {p.question for p in arithmetic.load(split, 200)} for split in arithmetic.SPLITS
+    }
     assert not questions["train"] & questions["dev"]
     assert not questions["train"] & questions["test"]
     assert not questions["dev"] & questions["test"]
@@ -144,7 +154,13 @@ def test_about_one_step_in_seven_is_a_remark() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("a\n#### 39", "39"), ("#### 1,305\n", "1305"), ("#### 3\n#### 4", "4"), ("39", None), ("", None)],
+    [
+        ("a\n#### 39", "39"),
+        ("#### 1,305\n", "1305"),
+        ("#### 3\n#### 4", "4"),
+        ("39", None),
+        ("", None),
+    ],
 )
 def test_extract(text: str, value: str | None) -> None:
     assert arithmetic.extract(text) == value

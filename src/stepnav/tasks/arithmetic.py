@@ -59,7 +59,9 @@ def load(split: str, count: int, seed: int = 0) -> list[Problem]:
       ValueError: the split is unknown or the count is negative.
     """
     if split not in SPLITS or count < 0:
-        raise ValueError(f"split must be one of {SPLITS} and count >= 0 (got split={split!r}, count={count})")
+        raise ValueError(
+            f"split must be one of {SPLITS} and count >= 0 (got split={split!r}, count={count})"
+        )
     return [problem(f"arithmetic-{split}-{seed}-{index}") for index in range(count)]
 
 
@@ -82,7 +84,9 @@ def story_of(problem_id: str) -> Story:
     """
     match = _ID.fullmatch(problem_id)
     if match is None:
-        raise DataError(f"{problem_id!r} is not the id of an arithmetic problem such as 'arithmetic-test-0-17'")
+        raise DataError(
+            f"{problem_id!r} is not the id of an arithmetic problem such as 'arithmetic-test-0-17'"
+        )
     rng = random.Random(problem_id)
     while True:
         story = tell_story(rng)
@@ -115,7 +119,9 @@ def solve(problem_id: str) -> list[str]:
         if event.products:
             say(event.products[0])
         say(event.states[0] if rng.random() < 0.7 else event.states[1 % event.num_wordings])
-        remarks = [*story.remarks, event.remark, event.remark] if event.remark else list(story.remarks)
+        remarks = (
+            [*story.remarks, event.remark, event.remark] if event.remark else list(story.remarks)
+        )
     say(ANSWER_MARK + str(story.answer))
     return [step + SEPARATOR for step in steps[:-1]] + steps[-1:]
 
@@ -189,7 +195,10 @@ class _Progress:
     def _advance(self, step: str) -> None:
         if step.startswith(ANSWER_MARK):
             self.is_answered = True
-        elif self.num_told < len(self.story.events) and step in self.story.events[self.num_told].states:
+        elif (
+            self.num_told < len(self.story.events)
+            and step in self.story.events[self.num_told].states
+        ):
             self.num_told += 1
         else:
             self.multiplied.add(self._first_open_product(step))

@@ -9,8 +9,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SHE_NAMES = ("Mia", "Anna", "Lily", "Emma", "Sara", "Nina", "Zoe", "Ruth", "Clara", "Maya", "Ella", "Rosa")
-HE_NAMES = ("Tom", "Ben", "Leo", "Sam", "Max", "Noah", "Omar", "Paul", "Ivan", "Hugo", "Adam", "Finn")
+SHE_NAMES = (
+    "Mia",
+    "Anna",
+    "Lily",
+    "Emma",
+    "Sara",
+    "Nina",
+    "Zoe",
+    "Ruth",
+    "Clara",
+    "Maya",
+    "Ella",
+    "Rosa",
+)
+HE_NAMES = (
+    "Tom",
+    "Ben",
+    "Leo",
+    "Sam",
+    "Max",
+    "Noah",
+    "Omar",
+    "Paul",
+    "Ivan",
+    "Hugo",
+    "Adam",
+    "Finn",
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +77,11 @@ class Domain:
     sale: bool = False
 
 
-PERSON_FACTS = ("{N} is {d} years old.", "{o} brother is {d} years old.", "{o} house has {d} windows.")
+PERSON_FACTS = (
+    "{N} is {d} years old.",
+    "{o} brother is {d} years old.",
+    "{o} house has {d} windows.",
+)
 PLACE_FACTS = ("It is {d} years old.", "It is painted in {d} colors.")
 PERSON_STATES = ("Now {p} has {e} {u}.", "That makes {e} {u}.")
 PLACE_STATES = ("Now it has {e} {u}.", "That makes {e} {u}.")
@@ -81,7 +111,10 @@ DOMAINS: tuple[Domain, ...] = (
             ("{P} gives {m} {u} to each of {n} friends.", "{P} gives away {e} {u}."),
             ("{P} sells {n} packs of {m} {u} each.", "{P} sells {e} {u}."),
         ),
-        growths=((2, "Then {p} doubles {o} collection."), (3, "Over a year {o} collection triples.")),
+        growths=(
+            (2, "Then {p} doubles {o} collection."),
+            (3, "Over a year {o} collection triples."),
+        ),
         splits=(
             (2, "{P} gives half of {o} {u} away."),
             (0, "{P} sorts them into {k} equal boxes and keeps one box."),
@@ -97,7 +130,11 @@ DOMAINS: tuple[Domain, ...] = (
         name="savings",
         nouns=("dollars",),
         subject="person",
-        openings=("{N} has {a} dollars.", "{N} has saved {a} dollars.", "There are {a} dollars in {N}'s piggy bank."),
+        openings=(
+            "{N} has {a} dollars.",
+            "{N} has saved {a} dollars.",
+            "There are {a} dollars in {N}'s piggy bank.",
+        ),
         gains=(
             "{P} earns {a} dollars.",
             "{P} gets {a} dollars from {o} aunt.",
@@ -142,7 +179,10 @@ DOMAINS: tuple[Domain, ...] = (
             ("It sells {n} boxes of {m} {u} each.", "It sells {e} {u}."),
             ("Each of {n} guests eats {m} {u}.", "The guests eat {e} {u}."),
         ),
-        growths=((2, "Then the baker doubles the number of {u}."), (3, "Then the baker triples the number of {u}.")),
+        growths=(
+            (2, "Then the baker doubles the number of {u}."),
+            (3, "Then the baker triples the number of {u}."),
+        ),
         splits=(
             (2, "By noon half of the {u} are sold."),
             (0, "The {u} are split evenly over {k} shops and it keeps one part."),
@@ -158,7 +198,11 @@ DOMAINS: tuple[Domain, ...] = (
         name="bus",
         nouns=("passengers", "people"),
         subject="The bus",
-        openings=("A bus starts with {a} {u}.", "There are {a} {u} on a train.", "A ship leaves with {a} {u}."),
+        openings=(
+            "A bus starts with {a} {u}.",
+            "There are {a} {u} on a train.",
+            "A ship leaves with {a} {u}.",
+        ),
         gains=("At the next stop {a} {u} get on.", "Then {a} more get on."),
         losses=("At the next stop {a} {u} get off.", "Then {a} of them get off."),
         group_gains=(
@@ -169,7 +213,10 @@ DOMAINS: tuple[Domain, ...] = (
             ("At each of {n} stops {m} {u} get off.", "At the stops {e} {u} get off."),
             ("Then {n} families of {m} {u} get off.", "The families take {e} {u}."),
         ),
-        growths=((2, "In the city the number of {u} doubles."), (3, "In the city the number of {u} triples.")),
+        growths=(
+            (2, "In the city the number of {u} doubles."),
+            (3, "In the city the number of {u} triples."),
+        ),
         splits=(
             (2, "At the station half of the {u} get off."),
             (0, "The {u} are split evenly over {k} cars and one car goes on."),
@@ -221,7 +268,10 @@ DOMAINS: tuple[Domain, ...] = (
             ("Each of {n} classes borrows {m} {u}.", "The classes borrow {e} {u}."),
             ("It lends {m} {u} a day for {n} days.", "It lends {e} {u}."),
         ),
-        growths=((2, "A gift doubles the number of {u}."), (3, "A gift triples the number of {u}.")),
+        growths=(
+            (2, "A gift doubles the number of {u}."),
+            (3, "A gift triples the number of {u}."),
+        ),
         splits=(
             (2, "Then half of the {u} are moved away."),
             (0, "The {u} are divided evenly over {k} rooms and one room stays open."),
@@ -326,7 +376,10 @@ DOMAINS: tuple[Domain, ...] = (
             ("Each hour {m} {u} leave for {n} hours.", "In that time {e} {u} leave."),
             ("Then {n} rows of {m} {u} each are cleared.", "The rows held {e} {u}."),
         ),
-        growths=((2, "For a show the number of {u} doubles."), (3, "For a show the number of {u} triples.")),
+        growths=(
+            (2, "For a show the number of {u} doubles."),
+            (3, "For a show the number of {u} triples."),
+        ),
         splits=(
             (2, "In the evening half of the {u} leave."),
             (0, "The {u} are spread evenly over {k} floors and one floor is counted."),

@@ -132,7 +132,12 @@ class _Teller:
         """Return the event with the plain closing question after it."""
         question = self.fill(self.domain.question)
         return Event(
-            f"{event.sentence} {question}", event.products, event.states, event.num_wordings, event.remark, event.total
+            f"{event.sentence} {question}",
+            event.products,
+            event.states,
+            event.num_wordings,
+            event.remark,
+            event.total,
         )
 
     def draw_ending(self) -> str:
@@ -207,22 +212,33 @@ class _Teller:
         seller = "it" if self.domain.subject != "person" else str(self.words["p"])
         self.words["u"] = "dollars"
         sentence = f"{capitalize(seller)} sells all of them for {price} dollars each. How many dollars does {seller} get?"
-        return self.change(sentence, "*", price, states=(f"{capitalize(seller)} gets {{e}} dollars.",), remark="")
+        return self.change(
+            sentence, "*", price, states=(f"{capitalize(seller)} gets {{e}} dollars.",), remark=""
+        )
 
     def pair(self) -> Event:
         """End the story: a friend has a multiple, and the question asks for both together."""
         factor, word = self.rng.choice(((2, "twice"), (3, "three times"), (4, "four times")))
-        sentence = self.fill("{F} has {w} as many {u} as {N}. How many {u} do they have together?", w=word)
+        sentence = self.fill(
+            "{F} has {w} as many {u} as {N}. How many {u} do they have together?", w=word
+        )
         share = self.total * factor
         products = self.calculations("{F} has {e} {u}.", self.total, "*", factor)
         return self.change(
-            sentence, "+", share, products=products, states=("Together they have {e} {u}.",), remark=""
+            sentence,
+            "+",
+            share,
+            products=products,
+            states=("Together they have {e} {u}.",),
+            remark="",
         )
 
     def grouped(self, sentence: str, step: str, sign: str, groups: int, size: int) -> Event:
         """Return an event of `groups` times `size`, which is multiplied first."""
         products = self.calculations(step, groups, "*", size)
-        return self.change(self.fill(sentence, n=groups, m=size), sign, groups * size, products=products)
+        return self.change(
+            self.fill(sentence, n=groups, m=size), sign, groups * size, products=products
+        )
 
     def calculations(self, template: str, left: int, sign: str, right: int) -> tuple[str, ...]:
         """Return every right text of one calculation in one wording, the reference first."""

@@ -14,7 +14,11 @@ from stepnav.train.loop import Loss, Position, Progress, Trainer, TrainSettings
 
 
 def encode_pairs(
-    tokenizer: Any, pairs: Iterable[tuple[str, str]], *, learn_prompt: bool = True, chunk: int = 2048
+    tokenizer: Any,
+    pairs: Iterable[tuple[str, str]],
+    *,
+    learn_prompt: bool = True,
+    chunk: int = 2048,
 ) -> TokenExamples:
     """Tokenise (prompt, completion) pairs: BOS, prompt, completion, EOS.
 
@@ -24,7 +28,9 @@ def encode_pairs(
       learn_prompt: whether prompt tokens are learned too, or only read.
       chunk: pairs tokenised at once.
     """
-    return TokenExamples.from_rows(_encoded(tokenizer, pairs, learn_prompt=learn_prompt, chunk=chunk))
+    return TokenExamples.from_rows(
+        _encoded(tokenizer, pairs, learn_prompt=learn_prompt, chunk=chunk)
+    )
 
 
 def _encoded(
@@ -32,7 +38,8 @@ def _encoded(
 ) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
     for group in _chunks(pairs, chunk):
         prompts, completions = (
-            tokenizer(list(texts), add_special_tokens=False)["input_ids"] for texts in zip(*group, strict=True)
+            tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+            for texts in zip(*group, strict=True)
         )
         for prompt, completion in zip(prompts, completions, strict=True):
             head = [tokenizer.bos_token_id, *prompt]
@@ -87,5 +94,12 @@ def train_lm(
     Returns:
       Where the run ended.
     """
-    trainer = Trainer(model, lm_loss(model), examples, pad_id=pad_id, folder=folder, settings=settings)
+    trainer = Trainer(
+        model,
+        lm_loss(model),
+        lambda epoch: examples,
+        pad_id=pad_id,
+        folder=folder,
+        settings=settings,
+    )
     return trainer.run(progress=progress, on_snapshot=on_snapshot)

@@ -10,18 +10,16 @@ from __future__ import annotations
 import json
 import logging
 import os
-import random
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from stepnav.train.batches import TokenExamples, plan_batches
+from stepnav.train.batches import Ints, TokenExamples, plan_batches
 
 LOG_NAME = "log.jsonl"
 CHECKPOINT_NAME = "checkpoint.pt"
@@ -32,6 +30,8 @@ logger = logging.getLogger("stepnav")
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(tokens (B, T), targets (B, T)) -> scalar loss."""
+Source = Callable[[int], TokenExamples]
+"""Epoch number -> the examples of that epoch."""
 Progress = Callable[[int, int, float], None]
 """(tokens done, tokens in all, latest loss)."""
 
@@ -43,6 +43,8 @@ class TrainSettings:
     Attributes:
       total_tokens: train on this many tokens, padding not counted, going over the data as often as that takes.
       batch_tokens: tokens of one batch, padding counted.
+      accumulate: batches per step of the optimisers. Batches hold examples of one length, and where length tells the label,
+        one batch is a skewed sample.
       muon_rate, adamw_rate: peak learning rates of the two optimisers.
       slow_factor: rate of the parameters that are trained slowly, relative to the others.
       weight_decay: decoupled decay of the hidden matrices.
@@ -59,6 +61,7 @@ class TrainSettings:
 
     total_tokens: int
     batch_tokens: int = 8192
+    accumulate: int = 1
     muon_rate: float = 0.02
     adamw_rate: float = 3e-3
     slow_factor: float = 1.0
@@ -92,7 +95,10 @@ class Position:
 
 
 def make_optimizers(
-    model: torch.nn.Module, settings: TrainSettings, *, slow: Callable[[str], bool] = lambda name: False
+    model: torch.nn.Module,
+    settings: TrainSettings,
+    *,
+    slow: Callable[[str], bool] = lambda name: False,
 ) -> list[torch.optim.Optimizer]:
     """Return Muon for hidden matrices and AdamW for embeddings, heads, norms and biases.
 
@@ -128,7 +134,9 @@ def make_optimizers(
 
 def compiled(loss: Loss, *, enabled: bool, device: torch.device) -> Loss:
     """Return the loss compiled, or as it is where no compiler works."""
-    if not enabled or (device.type == "cpu" and not any(shutil.which(name) for name in ("c++", "g++", "clang++"))):
+    if not enabled or (
+        device.type == "cpu" and not any(shutil.which(name) for name in ("c++", "g++", "clang++"))
+    ):
         logger.info("training runs uncompiled")
         return loss
     torch._dynamo.config.recompile_limit = MAX_SHAPES
@@ -142,7 +150,7 @@ class Trainer:
     Args:
       model: the model; trained in place.
       loss: loss of a batch under `model`.
-      examples: what to train on.
+      source: gives the examples of each epoch; called once per epoch and process.
       pad_id: token that fills rows up.
       folder: checkpoint and log go here; a checkpoint found there is continued.
       settings: how to train.
@@ -153,7 +161,7 @@ class Trainer:
         self,
         model: torch.nn.Module,
         loss: Loss,
-        examples: TokenExamples,
+        source: Source,
         *,
         pad_id: int,
         folder: Path,
@@ -161,7 +169,7 @@ class Trainer:
         slow: Callable[[str], bool] = lambda name: False,
     ) -> None:
         self.model = model
-        self.examples = examples
+        self.source = source
         self.pad_id = pad_id
         self.folder = folder
         self.settings = settings
@@ -170,6 +178,7 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.optimizers = make_optimizers(model, settings, slow=slow)
         self.position = Position()
+        self._logged = (0.0, 0)
         folder.mkdir(parents=True, exist_ok=True)
         self._restore()
 
@@ -191,59 +200,71 @@ class Trainer:
           on_snapshot: called with the planned token count once each of `settings.snapshot_tokens` is passed.
         """
         self.model.train()
-        saved_at = logged_at = time.monotonic()
-        logged_tokens = self.position.tokens
-        while not self.is_finished:
-            for batch in self._epoch():
-                started, before = time.monotonic(), self.position.tokens
-                loss = self._step(batch)
-                self.position.seconds += time.monotonic() - started
-                if self.position.step % self.settings.log_steps == 0:
-                    now = time.monotonic()
-                    self._log(float(loss), (self.position.tokens - logged_tokens) / max(1e-9, now - logged_at))
-                    logged_at, logged_tokens = now, self.position.tokens
-                    if progress is not None:
-                        progress(self.position.tokens, self.settings.total_tokens, float(loss))
-                self._snapshot(before, on_snapshot)
-                if time.monotonic() - saved_at >= self.settings.checkpoint_s:
-                    self.save()
-                    saved_at = time.monotonic()
-                if self.is_finished:
-                    break
+        saved_at = time.monotonic()
+        self._logged = (saved_at, self.position.tokens)
+        for batch in self._batches():
+            started, before = time.monotonic(), self.position.tokens
+            loss = self._step(batch)
+            self.position.seconds += time.monotonic() - started
+            if self.position.step % self.settings.log_steps == 0:
+                self._log(float(loss), progress)
+            self._snapshot(before, on_snapshot)
+            is_updated = self.position.step % self.settings.accumulate == 0
+            if is_updated and time.monotonic() - saved_at >= self.settings.checkpoint_s:
+                self.save()
+                saved_at = time.monotonic()
         self.save()
         self.model.eval()
         return self.position
 
-    def _epoch(self) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    def _batches(self) -> Iterator[Ints]:
+        """Yield batches, epoch after epoch, until all tokens were trained on."""
+        while not self.is_finished:
+            for batch in self._epoch():
+                if self.position.tokens >= self.settings.total_tokens:
+                    return
+                yield batch
+
+    def _epoch(self) -> list[Ints]:
         """Return the batches of this epoch that are still to do; start the next one when none is left."""
-        plan = self._plan(self.position.epoch)
+        plan = self._plan()
         if self.position.batch >= len(plan):
             self.position.epoch, self.position.batch = self.position.epoch + 1, 0
-            plan = self._plan(self.position.epoch)
+            plan = self._plan()
         return plan[self.position.batch :]
 
-    def _plan(self, epoch: int) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
-        seed = self.settings.seed * 1_000_003 + epoch
-        return plan_batches(self.examples.lengths, batch_tokens=self.settings.batch_tokens, seed=seed)
+    def _plan(self) -> list[Ints]:
+        self.examples = self.source(self.position.epoch)
+        seed = self.settings.seed * 1_000_003 + self.position.epoch
+        return plan_batches(
+            self.examples.lengths, batch_tokens=self.settings.batch_tokens, seed=seed
+        )
 
-    def _step(self, batch: np.ndarray[Any, np.dtype[np.int64]]) -> torch.Tensor:
+    def _step(self, batch: Ints) -> torch.Tensor:
         """Train on one batch and advance the position."""
-        arrays = self.examples.padded(batch, pad_id=self.pad_id, batch_tokens=self.settings.batch_tokens)
+        arrays = self.examples.padded(
+            batch, pad_id=self.pad_id, batch_tokens=self.settings.batch_tokens
+        )
         ids, targets = (torch.from_numpy(array).to(self.device) for array in arrays)
         factor = self.settings.rate_factor(self.position.tokens)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16):
             loss = self.loss(ids, targets)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss / self.settings.accumulate).backward()
+        self.position.step += 1
+        self.position.batch += 1
+        self.position.tokens += int(self.examples.lengths[batch].sum())
+        if self.position.step % self.settings.accumulate == 0:
+            self._update(factor)
+        return loss.detach()
+
+    def _update(self, factor: float) -> None:
+        """Let the optimisers take one step at this share of their peak rates."""
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        self.position.step += 1
-        self.position.batch += 1
-        self.position.tokens += int(self.examples.lengths[batch].sum())
-        return loss.detach()
 
     def _snapshot(self, before: int, on_snapshot: Callable[[int], None] | None) -> None:
         for tokens in self.settings.snapshot_tokens:
@@ -252,25 +273,31 @@ class Trainer:
                 on_snapshot(tokens)
                 self.model.train()
 
-    def _log(self, loss: float, tokens_per_s: float) -> None:
+    def _log(self, loss: float, progress: Progress | None) -> None:
+        """Append a line to the log and report progress."""
+        now = time.monotonic()
+        logged_at, logged_tokens = self._logged
+        rate = (self.position.tokens - logged_tokens) / max(1e-9, now - logged_at)
+        self._logged = (now, self.position.tokens)
         line = {
             "step": self.position.step,
             "tokens": self.position.tokens,
             "loss": round(loss, 5),
-            "tokens_per_s": round(tokens_per_s, 1),
+            "tokens_per_s": round(rate, 1),
             "seconds": round(self.position.seconds, 1),
         }
         with (self.folder / LOG_NAME).open("a") as file:
             file.write(json.dumps(line) + "\n")
+        if progress is not None:
+            progress(self.position.tokens, self.settings.total_tokens, loss)
 
     def save(self) -> None:
         """Write a checkpoint, whole or not at all."""
         state = {
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "position": vars_of(self.position),
+            "position": asdict(self.position),
             "torch_rng": torch.get_rng_state(),
-            "python_rng": random.getstate(),
         }
         path = self.folder / CHECKPOINT_NAME
         partial = path.with_suffix(".partial")
@@ -287,8 +314,3 @@ class Trainer:
             optimizer.load_state_dict(saved)
         self.position = Position(**state["position"])
         torch.set_rng_state(state["torch_rng"].cpu())
-
-
-def vars_of(position: Position) -> dict[str, float]:
-    """Return a position's fields as a dict."""
-    return {name: getattr(position, name) for name in Position.__dataclass_fields__}

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from stepnav.train.batches import IGNORED, TokenExamples
-from stepnav.train.loop import Loss, Position, Progress, Trainer, TrainSettings
+from stepnav.train.batches import IGNORED
+from stepnav.train.loop import Loss, Position, Progress, Source, Trainer, TrainSettings
 from stepnav.train.records import STEP_END
 
 
@@ -27,7 +27,11 @@ def grow_classifier(language_model: Any, *, extra_layers: int, num_labels: int =
     """
     from transformers import LlamaConfig, LlamaForTokenClassification
 
-    names = ("negative", "neutral", "positive") if num_labels == 3 else tuple(map(str, range(num_labels)))
+    names = (
+        ("negative", "neutral", "positive")
+        if num_labels == 3
+        else tuple(map(str, range(num_labels)))
+    )
     fields = language_model.config.to_dict()
     fields.pop("architectures", None)
     fields["num_hidden_layers"] += extra_layers
@@ -36,7 +40,11 @@ def grow_classifier(language_model: Any, *, extra_layers: int, num_labels: int =
     fields["label2id"] = {name: number for number, name in enumerate(names)}
     config = LlamaConfig(**fields)
     model = LlamaForTokenClassification._from_config(config, attn_implementation="eager")
-    source = {name: value for name, value in language_model.model.state_dict().items() if name != "norm.weight"}
+    source = {
+        name: value
+        for name, value in language_model.model.state_dict().items()
+        if name != "norm.weight"
+    }
     model.model.load_state_dict(source, strict=False)
     for layer in model.model.layers[language_model.config.num_hidden_layers :]:
         torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
@@ -45,7 +53,10 @@ def grow_classifier(language_model: Any, *, extra_layers: int, num_labels: int =
 
 
 def classifier_loss(
-    model: torch.nn.Module, *, dense_weight: float = 0.5, class_weights: tuple[float, ...] | None = None
+    model: torch.nn.Module,
+    *,
+    dense_weight: float = 0.5,
+    class_weights: tuple[float, ...] | None = None,
 ) -> Loss:
     """Return the loss of a token classifier on the targets of `encode_records`.
 
@@ -60,9 +71,15 @@ def classifier_loss(
         is_end = (targets >= STEP_END).flatten()
         is_dense = (targets >= 0).flatten() & ~is_end
         classes = torch.where(targets >= STEP_END, targets - STEP_END, targets).flatten()
-        weight = None if class_weights is None else torch.tensor(class_weights, device=logits.device)
+        weight = (
+            None if class_weights is None else torch.tensor(class_weights, device=logits.device)
+        )
         losses = F.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]), classes, weight=weight, ignore_index=IGNORED, reduction="none"
+            logits.reshape(-1, logits.shape[-1]),
+            classes,
+            weight=weight,
+            ignore_index=IGNORED,
+            reduction="none",
         )
         at_ends = (losses * is_end).sum() / is_end.sum().clamp_min(1)
         at_tokens = (losses * is_dense).sum() / is_dense.sum().clamp_min(1)
@@ -73,7 +90,7 @@ def classifier_loss(
 
 def train_prm(
     model: Any,
-    examples: TokenExamples,
+    source: Source,
     *,
     pad_id: int,
     folder: Path,
@@ -87,7 +104,7 @@ def train_prm(
 
     Args:
       model: a `transformers` token classifier.
-      examples: what `encode_records` made.
+      source: gives what `encode_records` made, per epoch.
       pad_id: token that fills rows up.
       folder: for the checkpoint and `log.jsonl`.
       settings: how to train; `slow_factor` applies to the embeddings and the first `num_slow_layers` layers.
@@ -101,11 +118,19 @@ def train_prm(
 
     def is_slow(name: str) -> bool:
         parts = name.split(".")
-        return "embed_tokens" in parts or ("layers" in parts and int(parts[parts.index("layers") + 1]) < num_slow_layers)
+        return "embed_tokens" in parts or (
+            "layers" in parts and int(parts[parts.index("layers") + 1]) < num_slow_layers
+        )
 
     loss = classifier_loss(model, dense_weight=dense_weight, class_weights=class_weights)
     trainer = Trainer(
-        model, loss, examples, pad_id=pad_id, folder=folder, settings=settings, slow=is_slow if num_slow_layers else _never
+        model,
+        loss,
+        source,
+        pad_id=pad_id,
+        folder=folder,
+        settings=settings,
+        slow=is_slow if num_slow_layers else _never,
     )
     return trainer.run(progress=progress)
 

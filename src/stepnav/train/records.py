@@ -43,7 +43,9 @@ class StepRecord:
             "completions": list(self.completions),
             "labels": list(self.labels),
         }
-        return fields if self.wrong_from is None else {**fields, "wrong_from": list(self.wrong_from)}
+        return (
+            fields if self.wrong_from is None else {**fields, "wrong_from": list(self.wrong_from)}
+        )
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> StepRecord:
@@ -61,9 +63,13 @@ class StepRecord:
                 None if wrong_from is None else tuple(wrong_from),
             )
         except (KeyError, TypeError) as error:
-            raise DataError(f"not a stepwise record: {error!r}; it needs prompt, completions and labels") from None
+            raise DataError(
+                f"not a stepwise record: {error!r}; it needs prompt, completions and labels"
+            ) from None
         if len(record.completions) != len(record.labels):
-            raise DataError(f"a record has {len(record.completions)} completions but {len(record.labels)} labels")
+            raise DataError(
+                f"a record has {len(record.completions)} completions but {len(record.labels)} labels"
+            )
         return record
 
 
@@ -97,7 +103,9 @@ def encode_records(
     The rating's token gets its class plus `STEP_END`. Dense targets: all tokens of a right step have its class; those of a
     wrong step from the first wrong character on have the negative class, those before none.
     """
-    return TokenExamples.from_rows(_encode(tokenizer, record, step_format, dense=dense) for record in records)
+    return TokenExamples.from_rows(
+        _encode(tokenizer, record, step_format, dense=dense) for record in records
+    )
 
 
 def _encode(

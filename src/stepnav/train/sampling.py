@@ -35,6 +35,7 @@ class _PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
 
     def __init__(self, capacity: int) -> None:
         super().__init__()
+        self.is_initialized: bool = False
         self.capacity = capacity
         self.used = 0
 
@@ -81,13 +82,24 @@ def sample_solutions(
       batch_rows: solutions sampled at once.
     """
     solutions = [""] * len(requests)
-    prompts = tokenizer([request.prompt for request in requests], add_special_tokens=False)["input_ids"]
+    prompts = tokenizer([request.prompt for request in requests], add_special_tokens=False)[
+        "input_ids"
+    ]
     for number, rows in enumerate(_equal_length_batches([len(ids) for ids in prompts], batch_rows)):
         generator = torch.Generator(device=model.device).manual_seed(seed * 1_000_003 + number)
-        ids = torch.tensor([[tokenizer.bos_token_id, *prompts[row]] for row in rows], device=model.device)
-        temperatures = torch.tensor([requests[row].temperature for row in rows], device=model.device)
+        ids = torch.tensor(
+            [[tokenizer.bos_token_id, *prompts[row]] for row in rows], device=model.device
+        )
+        temperatures = torch.tensor(
+            [requests[row].temperature for row in rows], device=model.device
+        )
         tokens = _sample_batch(
-            model, ids, temperatures, eos_id=tokenizer.eos_token_id, generator=generator, max_new_tokens=max_new_tokens
+            model,
+            ids,
+            temperatures,
+            eos_id=tokenizer.eos_token_id,
+            generator=generator,
+            max_new_tokens=max_new_tokens,
         )
         texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
         for row, text in zip(rows, texts, strict=True):
@@ -105,7 +117,7 @@ def _equal_length_batches(lengths: Sequence[int], batch_rows: int) -> Iterator[l
             yield rows[start : start + batch_rows]
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator]
 def _sample_batch(
     model: Any,
     ids: torch.Tensor,
@@ -116,14 +128,21 @@ def _sample_batch(
     max_new_tokens: int,
 ) -> list[list[int]]:
     """Return the new tokens of each row, EOS excluded."""
-    layers = [_PreallocatedLayer(ids.shape[1] + max_new_tokens) for _ in range(model.config.num_hidden_layers)]
+    layers = [
+        _PreallocatedLayer(ids.shape[1] + max_new_tokens)
+        for _ in range(model.config.num_hidden_layers)
+    ]
     cache = Cache(layers=layers)
     written: list[list[int]] = [[] for _ in range(len(ids))]
     open_rows = torch.arange(len(ids))
     is_open = torch.ones(len(ids), dtype=torch.bool)
     tokens = ids
     for _ in range(max_new_tokens):
-        logits = model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1].float()
+        logits = (
+            model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            .logits[:, -1]
+            .float()
+        )
         next_tokens = _draw(logits, temperatures, generator)
         drawn = next_tokens.tolist()
         for position, row in enumerate(open_rows.tolist()):
@@ -140,12 +159,17 @@ def _sample_batch(
             kept = is_open.nonzero()[:, 0]
             for layer in layers:
                 layer.keep(kept.to(model.device))
-            tokens, temperatures = tokens[kept.to(model.device)], temperatures[kept.to(model.device)]
+            tokens, temperatures = (
+                tokens[kept.to(model.device)],
+                temperatures[kept.to(model.device)],
+            )
             open_rows, is_open = open_rows[kept], is_open[kept]
     return written
 
 
-def _draw(logits: torch.Tensor, temperatures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _draw(
+    logits: torch.Tensor, temperatures: torch.Tensor, generator: torch.Generator
+) -> torch.Tensor:
     """Return one token per row: Gumbel-max at the row's temperature, the likeliest token at temperature 0."""
     gumbel = -torch.empty_like(logits).exponential_(generator=generator).clamp_min(1e-20).log()
     return torch.argmax(logits + temperatures[:, None] * gumbel, dim=-1)

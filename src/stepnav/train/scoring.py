@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,9 +14,14 @@ StepTexts = tuple[str, Sequence[str]]
 """(question, steps) of one solution."""
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator]
 def class_probs(
-    model: Any, tokenizer: Any, solutions: Sequence[StepTexts], step_format: StepFormat, *, batch_rows: int = 64
+    model: Any,
+    tokenizer: Any,
+    solutions: Sequence[StepTexts],
+    step_format: StepFormat,
+    *,
+    batch_rows: int = 64,
 ) -> list[list[list[float]]]:
     """Return the class probabilities of every step of every solution, in the model's class order.
 
@@ -35,9 +41,14 @@ def class_probs(
     return result
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator]
 def lowest_logprobs(
-    model: Any, tokenizer: Any, solutions: Sequence[StepTexts], step_format: StepFormat, *, batch_rows: int = 64
+    model: Any,
+    tokenizer: Any,
+    solutions: Sequence[StepTexts],
+    step_format: StepFormat,
+    *,
+    batch_rows: int = 64,
 ) -> list[list[float]]:
     """Return the lowest token log-probability of every step under a causal LM: the training-free baseline.
 
@@ -53,7 +64,7 @@ def lowest_logprobs(
         for position, number in enumerate(numbers):
             bounds = rows[number][1]
             result[number] = [
-                float(taken[position, start:end].min()) for start, end in zip(bounds, bounds[1:], strict=False)
+                float(taken[position, start:end].min()) for start, end in pairwise(bounds)
             ]
     return result
 
@@ -68,10 +79,17 @@ def _with_eos(
     return ids, [len(step_format.encode_prompt(tokenizer, question)) - 1, *ends]
 
 
-def _batches(rows: Sequence[list[int]], pad_id: int, size: int) -> Iterator[tuple[list[int], torch.Tensor]]:
+def _batches(
+    rows: Sequence[list[int]], pad_id: int, size: int
+) -> Iterator[tuple[list[int], torch.Tensor]]:
     """Yield row numbers and right-padded tokens, rows of like length together."""
     order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
     for start in range(0, len(order), size):
         numbers = order[start : start + size]
         width = max(len(rows[number]) for number in numbers)
-        yield numbers, torch.tensor([rows[number] + [pad_id] * (width - len(rows[number])) for number in numbers])
+        yield (
+            numbers,
+            torch.tensor(
+                [rows[number] + [pad_id] * (width - len(rows[number])) for number in numbers]
+            ),
+        )

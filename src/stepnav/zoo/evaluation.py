@@ -42,10 +42,13 @@ def solve_rates(
     rates: dict[str, Any] = {"problems": len(problems), "greedy_accuracy": share(right)}
     if samples:
         hits = np.array(
-            [[arithmetic.grade(problem, text) for text in group] for problem, group in zip(problems, groups, strict=True)]
+            [
+                [arithmetic.grade(problem, text) for text in group]
+                for problem, group in zip(problems, groups, strict=True)
+            ]
         )
         rates["sampled_accuracy"] = share(hits.flatten())
-        rates[f"pass_at_{samples}"] = share(hits.any(axis=1))
+        rates[f"pass_at_{samples}"] = share(np.asarray(hits.any(axis=1)))
     return rates, groups
 
 
@@ -78,13 +81,20 @@ def gate_on_samples(
     ]
     solutions = [(record.prompt, record.completions) for record in records]
     labels = [int(label) for record in records for label in record.labels if label is not None]
-    probs = [step for steps in class_probs(prm, tokenizer, solutions, step_format) for step in steps]
+    probs = [
+        step for steps in class_probs(prm, tokenizer, solutions, step_format) for step in steps
+    ]
     negative = step_format.labels.index(-1)
     ratings = [step_format.labels[max(range(len(step)), key=step.__getitem__)] for step in probs]
     report = gate_report(labels, ratings, [step[negative] for step in probs])
     report["likelihood_baselines"] = {
         name: threshold_report(
-            labels, [-low for row in lowest_logprobs(model, tokenizer, solutions, step_format) for low in row]
+            labels,
+            [
+                -low
+                for row in lowest_logprobs(model, tokenizer, solutions, step_format)
+                for low in row
+            ],
         )
         for name, model in baselines.items()
     }

@@ -19,7 +19,9 @@ CLASSES = (-1, 0, 1)
 Floats = npt.NDArray[np.float64]
 
 
-def gate_report(labels: Sequence[int], ratings: Sequence[int], negative_probs: Sequence[float]) -> dict[str, Any]:
+def gate_report(
+    labels: Sequence[int], ratings: Sequence[int], negative_probs: Sequence[float]
+) -> dict[str, Any]:
     """Return the gate's figures for a three-class rater.
 
     Args:

@@ -30,7 +30,10 @@ def make_tokenizer(folder: Path, scale: Scale, *, seed: int) -> Any:
     from transformers import AutoTokenizer
 
     if not (folder / "tokenizer.json").exists():
-        texts = (prompt + solution for prompt, solution in reference_pairs(scale.tokenizer_problems, seed=seed))
+        texts = (
+            prompt + solution
+            for prompt, solution in reference_pairs(scale.tokenizer_problems, seed=seed)
+        )
         partial = folder.with_name(folder.name + ".partial")
         train_tokenizer(texts, vocab_size=scale.vocab_size).save_pretrained(partial)
         os.replace(partial, folder)
@@ -56,7 +59,9 @@ def model_config(scale: Scale, tokenizer: Any, *, layers: int) -> Any:
     )
 
 
-def train_language_model(folder: Path, tokenizer: Any, scale: Scale, *, seed: int, device: str, progress: Progress | None) -> None:
+def train_language_model(
+    folder: Path, tokenizer: Any, scale: Scale, *, seed: int, device: str, progress: Progress | None
+) -> None:
     """Train the language model into `folder / "final"`, with a snapshot every `scale.snapshot_tokens`."""
     import torch
     from transformers import LlamaForCausalLM
@@ -84,12 +89,16 @@ def train_language_model(folder: Path, tokenizer: Any, scale: Scale, *, seed: in
             warmup_tokens=scale.lm_tokens // 100,
             decay_fraction=0.4,
             seed=seed,
-            snapshot_tokens=tuple(range(scale.snapshot_tokens, scale.lm_tokens, scale.snapshot_tokens)),
+            snapshot_tokens=tuple(
+                range(scale.snapshot_tokens, scale.lm_tokens, scale.snapshot_tokens)
+            ),
         ),
         progress=progress,
         on_snapshot=lambda tokens: save_model(model, tokenizer, snapshot_folder(folder, tokens)),
     )
-    (folder / "compute.json").write_text(json.dumps({"tokens": position.tokens, "seconds": position.seconds}))
+    (folder / "compute.json").write_text(
+        json.dumps({"tokens": position.tokens, "seconds": position.seconds})
+    )
     save_model(model, tokenizer, folder / "final")
 
 

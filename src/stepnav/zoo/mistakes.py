@@ -38,7 +38,12 @@ def labelled(problem: Problem, solution: str) -> StepRecord:
 
 
 def sample_records(
-    model: Any, tokenizer: Any, problems: Sequence[Problem], temperatures: Sequence[float], *, seed: int
+    model: Any,
+    tokenizer: Any,
+    problems: Sequence[Problem],
+    temperatures: Sequence[float],
+    *,
+    seed: int,
 ) -> list[StepRecord]:
     """Return one labelled solution per problem and temperature."""
     from stepnav.train.sampling import SampleRequest, sample_solutions
@@ -49,7 +54,9 @@ def sample_records(
         for problem, temperature in pairs
     ]
     solutions = sample_solutions(model, tokenizer, requests, seed=seed)
-    return [labelled(problem, solution) for (problem, _), solution in zip(pairs, solutions, strict=True)]
+    return [
+        labelled(problem, solution) for (problem, _), solution in zip(pairs, solutions, strict=True)
+    ]
 
 
 def sample_mistakes(
@@ -74,17 +81,22 @@ def sample_mistakes(
       shards: (number, of how many): several processes may share the work.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    starts = range(0, scale.sample_problems, SHARD_PROBLEMS)
-    for number, start in enumerate(starts):
-        path = folder / f"records-{number:04d}.jsonl"
+    for number, path in enumerate(shard_paths(folder, scale)):
+        start = number * SHARD_PROBLEMS
         if path.exists() or number % shards[1] != shards[0]:
             continue
         end = min(start + SHARD_PROBLEMS, scale.sample_problems)
-        problems = [arithmetic.problem(f"arithmetic-train-{seed + 1}-{index}") for index in range(start, end)]
-        temperatures = [
-            scale.temperatures[sample % len(scale.temperatures)] for sample in range(scale.samples_per_problem)
+        problems = [
+            arithmetic.problem(f"arithmetic-train-{seed + 1}-{index}")
+            for index in range(start, end)
         ]
-        records = sample_records(model, tokenizer, problems, temperatures, seed=seed * 10_007 + number)
+        temperatures = [
+            scale.temperatures[sample % len(scale.temperatures)]
+            for sample in range(scale.samples_per_problem)
+        ]
+        records = sample_records(
+            model, tokenizer, problems, temperatures, seed=seed * 10_007 + number
+        )
         write_records(path, records)
         if progress is not None:
             right = sum(-1 not in record.labels for record in records) / len(records)
@@ -92,6 +104,14 @@ def sample_mistakes(
             progress(done, scale.sample_problems * scale.samples_per_problem, right)
 
 
+def shard_paths(folder: Path, scale: Scale) -> list[Path]:
+    """Return the file of every shard, sampled yet or not."""
+    num_shards = -(-scale.sample_problems // SHARD_PROBLEMS)
+    return [folder / f"records-{number:04d}.jsonl" for number in range(num_shards)]
+
+
 def read_mistakes(folder: Path) -> list[StepRecord]:
     """Return all sampled records, in order."""
-    return [record for path in sorted(folder.glob("records-*.jsonl")) for record in read_records(path)]
+    return [
+        record for path in sorted(folder.glob("records-*.jsonl")) for record in read_records(path)
+    ]

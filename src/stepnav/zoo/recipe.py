@@ -13,15 +13,18 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.rewards.step_format import StepFormat
 from stepnav.train.loop import Progress, TrainSettings
 from stepnav.zoo.cards import write_cards
 from stepnav.zoo.language import make_tokenizer, snapshot_folder, train_language_model
-from stepnav.zoo.mistakes import read_mistakes, sample_mistakes
+from stepnav.zoo.mistakes import read_mistakes, sample_mistakes, shard_paths
 from stepnav.zoo.scale import SCALES, Scale
+
+if TYPE_CHECKING:
+    from stepnav.train.batches import TokenExamples
 
 POLICY_NAME = "arithmetic-policy"
 PRM_NAME = "arithmetic-prm"
@@ -70,7 +73,9 @@ def make_models(
 def _claim(path: Path, settings: dict[str, Any]) -> None:
     """Write down what the folder is for, or check that it is for this."""
     if path.exists() and (found := json.loads(path.read_text())) != settings:
-        raise ConfigError(f"{path.parent} holds a run with {found}, not {settings}; name another folder")
+        raise ConfigError(
+            f"{path.parent} holds a run with {found}, not {settings}; name another folder"
+        )
     path.write_text(json.dumps(settings) + "\n")
 
 
@@ -78,7 +83,14 @@ class _Recipe:
     """The stages, in order, and where each leaves its result."""
 
     def __init__(
-        self, out: Path, scale: Scale, name: str, *, seed: int, device: str, progress: RecipeProgress | None
+        self,
+        out: Path,
+        scale: Scale,
+        name: str,
+        *,
+        seed: int,
+        device: str,
+        progress: RecipeProgress | None,
     ) -> None:
         self.out, self.work = out, out / "work"
         self.scale, self.name = scale, name
@@ -113,7 +125,9 @@ class _Recipe:
     def progress_of(self, stage: str) -> Progress | None:
         """Return the progress callback of one stage."""
         report = self.progress
-        return None if report is None else lambda done, total, value: report(stage, done, total, value)
+        return (
+            None if report is None else lambda done, total, value: report(stage, done, total, value)
+        )
 
     def load_lm(self, folder: Path, *, sampling: bool = False) -> Any:
         """Return a saved language model, in bfloat16 where only training samples are drawn from it."""
@@ -132,23 +146,18 @@ class _Recipe:
         """Train the reward model on the sampled mistakes."""
         import torch
 
-        from stepnav.train.batches import TokenExamples
         from stepnav.train.prm import grow_classifier, train_prm
-        from stepnav.train.records import encode_records
 
         folder, scale = self.work / "prm", self.scale
         if (self.out / PRM_NAME / "config.json").exists():
             return
         folder.mkdir(exist_ok=True)
-        data = folder / "data.npz"
-        if not data.exists():
-            encode_records(self.tokenizer, read_mistakes(self.work / "mistakes"), StepFormat()).save(data)
         backbone = self.load_lm(self.work / "lm" / "final")
         torch.manual_seed(self.seed)
         model = grow_classifier(backbone, extra_layers=scale.prm_extra_layers).to(self.device)
         position = train_prm(
             model,
-            TokenExamples.load(data),
+            self.mistakes,
             pad_id=self.tokenizer.pad_token_id,
             folder=folder,
             settings=TrainSettings(
@@ -162,8 +171,19 @@ class _Recipe:
             num_slow_layers=scale.layers,
             progress=self.progress_of("reward model"),
         )
-        (folder / "compute.json").write_text(json.dumps({"tokens": position.tokens, "seconds": position.seconds}))
+        (folder / "compute.json").write_text(
+            json.dumps({"tokens": position.tokens, "seconds": position.seconds})
+        )
         save_prm(model, self.tokenizer, self.out / PRM_NAME)
+
+    def mistakes(self, epoch: int) -> TokenExamples:
+        """Return the tokens of one shard of samples: the reward model goes through them in turn."""
+        from stepnav.train.records import encode_records, read_records
+
+        shards = shard_paths(self.work / "mistakes", self.scale)
+        return encode_records(
+            self.tokenizer, read_records(shards[epoch % len(shards)]), StepFormat()
+        )
 
     def evaluate(self) -> dict[str, Any]:
         """Measure the models on the test split, once; later calls read the result."""
@@ -173,7 +193,11 @@ class _Recipe:
 
         path = self.work / "evaluation.json"
         if not path.exists():
-            prm = AutoModelForTokenClassification.from_pretrained(self.out / PRM_NAME).to(self.device).eval()
+            prm = (
+                AutoModelForTokenClassification.from_pretrained(self.out / PRM_NAME)
+                .to(self.device)
+                .eval()
+            )
             evaluation = evaluate_models(
                 policy=self.load_lm(self.out / POLICY_NAME),
                 backbone=self.load_lm(self.work / "lm" / "final"),
@@ -197,7 +221,10 @@ class _Recipe:
     def facts(self) -> dict[str, Any]:
         """Return how the models were made, for the cards."""
         records = read_mistakes(self.work / "mistakes")
-        compute = {part: json.loads((self.work / part / "compute.json").read_text()) for part in ("lm", "prm")}
+        compute = {
+            part: json.loads((self.work / part / "compute.json").read_text())
+            for part in ("lm", "prm")
+        }
         return {
             "scale": self.name,
             "seed": self.seed,
@@ -221,7 +248,9 @@ def save_prm(model: Any, tokenizer: Any, folder: Path) -> None:
 def _copy_folder(source: Path, target: Path) -> None:
     """Copy a model folder, whole or not at all; keep it if it is there."""
     if not source.exists():
-        raise ConfigError(f"{source} is missing, so there is no policy; set policy_tokens to a multiple of snapshot_tokens")
+        raise ConfigError(
+            f"{source} is missing, so there is no policy; set policy_tokens to a multiple of snapshot_tokens"
+        )
     if not target.exists():
         partial = target.with_name(target.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
