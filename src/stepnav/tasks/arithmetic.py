@@ -16,7 +16,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from os.path import commonprefix
 
 from stepnav.core.errors import DataError
 from stepnav.core.records import Problem, Rating
@@ -168,7 +167,7 @@ class _Progress:
         allowed = self.allowed()
         rating = allowed.get(step)
         if rating is None:
-            offset = max(len(commonprefix((step, text))) for text in allowed)
+            offset = max(_num_common(step, text) for text in allowed)
             return StepVerdict(-1, offset)
         if rating == 1:
             self._advance(step)
@@ -210,3 +209,11 @@ class _Progress:
             for number, event in enumerate(events)
             if step in event.products and number >= self.num_told and number not in self.multiplied
         )
+
+
+def _num_common(one: str, other: str) -> int:
+    """Return how many characters two texts share at their start."""
+    for number, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
+            return number
+    return min(len(one), len(other))

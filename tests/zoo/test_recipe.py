@@ -1,0 +1,89 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from stepnav.core.errors import ConfigError
+from stepnav.rewards.step_format import StepFormat
+from stepnav.tasks import arithmetic
+from stepnav.zoo import MODELS_FOLDER
+from stepnav.zoo.recipe import POLICY_NAME, PRM_NAME, make_models
+
+MAX_BYTES = 16_000_000
+
+
+@pytest.mark.slow
+def test_the_recipe_runs_end_to_end_and_is_not_run_twice(tmp_path: Path) -> None:
+    stages: list[str] = []
+
+    def note(stage: str, done: int, total: int, value: float) -> None:
+        if stage not in stages:
+            stages.append(stage)
+
+    out = tmp_path / "out"
+    evaluation = make_models(out, scale="tiny", progress=note)
+    assert stages == ["language model", "samples", "reward model"]
+    assert evaluation["split"] == "test"
+    for name in (POLICY_NAME, PRM_NAME):
+        assert json.loads((out / name / "evaluation.json").read_text()) == evaluation
+        assert (out / name / "README.md").read_text().startswith("---\nlicense")
+    weights = (out / PRM_NAME / "model.safetensors").read_bytes()
+    stages.clear()
+    assert make_models(out, scale="tiny", resume=True, progress=note) == evaluation
+    assert stages == []
+    assert (out / PRM_NAME / "model.safetensors").read_bytes() == weights
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="not empty"):
+        make_models(tmp_path, scale="tiny")
+
+
+def test_another_run_is_not_continued(tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text('{"scale": "tiny", "seed": 1}')
+    with pytest.raises(ConfigError, match="name another folder"):
+        make_models(tmp_path, scale="tiny", seed=2, resume=True)
+
+
+def test_an_unknown_scale_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="huge"):
+        make_models(tmp_path, scale="huge")
+
+
+def test_shipped_models_are_small() -> None:
+    files = [path for path in MODELS_FOLDER.rglob("*") if path.is_file()]
+    assert files
+    assert sum(path.stat().st_size for path in files) <= MAX_BYTES
+
+
+def test_the_shipped_policy_is_an_ordinary_model_that_samples_by_default() -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from stepnav.train.sampling import SampleRequest, sample_solutions
+
+    folder = MODELS_FOLDER / POLICY_NAME
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert model.generation_config.do_sample
+    assert model.generation_config.eos_token_id == tokenizer.eos_token_id
+    problem = arithmetic.load("dev", 1)[0]
+    prompt = arithmetic.PROMPT_TEMPLATE.format(question=problem.question)
+    [solution] = sample_solutions(model, tokenizer, [SampleRequest(prompt, 0.0)], seed=0)
+    assert arithmetic.extract(solution) is not None
+
+
+@pytest.mark.skipif(not (MODELS_FOLDER / PRM_NAME).exists(), reason="no reward model is shipped")
+def test_the_shipped_reward_model_is_an_ordinary_model_that_rates_steps() -> None:
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    from stepnav.train.scoring import class_probs
+
+    folder = MODELS_FOLDER / PRM_NAME
+    model = AutoModelForTokenClassification.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert model.config.id2label == {0: "negative", 1: "neutral", 2: "positive"}
+    problem = arithmetic.load("dev", 1)[0]
+    steps = arithmetic.solve(problem.id)
+    [probs] = class_probs(model, tokenizer, [(problem.question, steps)], StepFormat.load(folder))
+    assert [sum(step) for step in probs] == pytest.approx([1.0] * len(steps))

@@ -1,0 +1,47 @@
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepnav.tasks import arithmetic
+from stepnav.zoo.language import reference_pairs
+from stepnav.zoo.tokenizer import train_tokenizer
+
+TOKENIZER = train_tokenizer((a + b for a, b in reference_pairs(500, seed=0)), vocab_size=1024)
+
+
+def ids(text: str) -> list[int]:
+    return TOKENIZER(text, add_special_tokens=False)["input_ids"]  # type: ignore[no-any-return]
+
+
+@given(st.text())
+@settings(deadline=None)
+def test_any_text_survives(text: str) -> None:
+    assert TOKENIZER.decode(ids(text)) == text
+
+
+@pytest.mark.parametrize("text", ["123", "24 + 15 = 39 marbles", "#### 1305", "7\n8"])
+def test_every_digit_is_a_token_of_its_own(text: str) -> None:
+    tokens: list[Any] = [TOKENIZER.decode([number]) for number in ids(text)]
+    assert [token for token in tokens if any(c.isdigit() for c in token)] == [
+        c for c in text if c.isdigit()
+    ]
+
+
+def test_a_newline_is_a_token_of_its_own_so_steps_can_be_tokenised_one_by_one() -> None:
+    problem = arithmetic.load("dev", 1)[0]
+    steps = arithmetic.solve(problem.id)
+    assert len(ids("\n")) == 1
+    assert ids(problem.question + "\n" + "".join(steps)) == ids(problem.question + "\n") + [
+        token for step in steps for token in ids(step)
+    ]
+
+
+def test_bos_comes_first_by_default() -> None:
+    assert TOKENIZER("a")["input_ids"][0] == TOKENIZER.bos_token_id
+    assert {TOKENIZER.bos_token, TOKENIZER.eos_token, TOKENIZER.pad_token} == {
+        "<s>",
+        "</s>",
+        "<pad>",
+    }
