@@ -27,6 +27,11 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}%"
 
 
+def decimal(value: float | None) -> str:
+    """Return a figure with four decimals, a dash for None."""
+    return "-" if value is None else f"{value:.4f}"
+
+
 def policy_card(evaluation: dict[str, Any]) -> str:
     """Return the policy's model card."""
     rates, settings = evaluation["policy"], evaluation["recipe"]["settings"]
@@ -91,7 +96,7 @@ problems of the {evaluation["split"]} split: {gate["num_steps"]:,} steps, {gate[
 |---|---|---|
 | first errors missed (not rated negative) | {percent(gate["misses"])} | at most 10% |
 | right steps rejected (rated negative) | {percent(gate["false_rejections"])} | at most 5% |
-| AUROC of P(negative) | {gate["auroc"]:.4f} | |
+| AUROC of P(negative) | {decimal(gate["auroc"])} | |
 
 {class_table(gate)}
 
@@ -162,5 +167,5 @@ def baseline_table(gate: dict[str, Any]) -> str:
     ]
     for name, row in gate["likelihood_baselines"].items():
         at_1, at_5 = (percent(row[f"misses_at_{rate}_percent_rejections"]) for rate in (1, 5))
-        lines.append(f"| the {name} | {row['auroc']:.4f} | {at_1} | {at_5} |")
+        lines.append(f"| the {name} | {decimal(row['auroc'])} | {at_1} | {at_5} |")
     return "\n".join(lines)

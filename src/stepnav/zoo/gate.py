@@ -64,12 +64,11 @@ def threshold_report(labels: Sequence[int], badness: Sequence[float]) -> dict[st
     """
     wrong = np.asarray(labels) == -1
     scores = np.asarray(badness, dtype=np.float64)
-    misses = {
-        f"misses_at_{percent}_percent_rejections": share(
-            scores[wrong] <= np.quantile(scores[~wrong], 1 - percent / 100)
-        )
-        for percent in (1, 5)
-    }
+    misses: dict[str, float | None] = {}
+    for percent in (1, 5):
+        limit = np.quantile(scores[~wrong], 1 - percent / 100) if (~wrong).any() else np.inf
+        missed = share(scores[wrong] <= limit) if (~wrong).any() else None
+        misses[f"misses_at_{percent}_percent_rejections"] = missed
     return {"auroc": auroc(scores, wrong), **misses}
 
 

@@ -89,6 +89,7 @@ def train_language_model(
             warmup_tokens=scale.lm_tokens // 100,
             decay_fraction=0.4,
             seed=seed,
+            compile=scale.compile,
             snapshot_tokens=tuple(
                 range(scale.snapshot_tokens, scale.lm_tokens, scale.snapshot_tokens)
             ),

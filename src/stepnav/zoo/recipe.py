@@ -167,6 +167,7 @@ class _Recipe:
                 decay_fraction=0.5,
                 slow_factor=scale.prm_slow_factor,
                 seed=self.seed,
+                compile=scale.compile,
             ),
             num_slow_layers=scale.layers,
             progress=self.progress_of("reward model"),

@@ -27,6 +27,7 @@ class Scale:
       prm_slow_factor: rate of the layers that come trained, relative to the fresh ones.
       eval_problems: test problems of the final evaluation.
       eval_samples: sampled solutions per problem there, for pass@k and the gate.
+      compile: whether training is compiled where a compiler is.
     """
 
     vocab_size: int = 1024
@@ -48,6 +49,7 @@ class Scale:
     prm_slow_factor: float = 0.2
     eval_problems: int = 500
     eval_samples: int = 16
+    compile: bool = True
 
 
 SCALES: dict[str, Scale] = {
@@ -70,6 +72,7 @@ SCALES: dict[str, Scale] = {
         prm_batch_tokens=1024,
         eval_problems=4,
         eval_samples=2,
+        compile=False,
     ),
 }
 """Named scales: `cpu` makes the shipped models, `tiny` useless ones in seconds."""
