@@ -311,7 +311,7 @@ def compare_reuse(
 ) -> dict[str, Any]:
     """Prefix reuse against reading each prefix again, over one fixed tree."""
     items = tokenised(solved_problems(2 * BATCH // branching, min_steps=6), tokenizer)
-    items = with_example(items) if one_shot else items
+    items = with_example(items)[: BATCH // branching] if one_shot else items
     plain = Generator(copy.deepcopy(model), tokenizer)
     ours = copy.deepcopy(model)
     read: dict[int | None, int] = {}
