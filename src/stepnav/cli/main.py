@@ -136,7 +136,7 @@ def bench(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run, or start it if it is not there.")
     ] = False,
-    active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = 64,
+    active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = 192,
     device: Device = "cpu",
     dtype: Dtype = "float32",
     chat: Chat = False,
@@ -232,6 +232,9 @@ def main() -> None:
     except Exception as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # the parser's own wrapping of it
             _end(_interruption(error.__cause__), EXIT_INTERRUPTED)
+        if type(error).__name__ == "NoArgsIsHelpError":  # the parser shows its help this way
+            typer.echo(str(error))
+            return
         message = _explain(error)
         if message is None:
             raise

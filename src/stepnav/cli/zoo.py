@@ -13,6 +13,7 @@ def run(*, out: Path, scale: str, resume: bool, seed: int, device: str, as_json:
     """Train, evaluate and save both models; arguments as in `stepnav zoo train --help`."""
     try:
         import torch  # noqa: F401
+
         from stepnav.zoo.recipe import make_models
     except ImportError as error:
         raise ConfigError(f"training needs {error.name}: pip install 'stepnav[train]'") from None

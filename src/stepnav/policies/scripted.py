@@ -16,7 +16,7 @@ MAX_STEPS = 64
 
 
 class ScriptedPolicy:
-    """Answers requests from a function or a table; one token per word.
+    r"""Answers requests from a function or a table; one token per word.
 
     Args:
       next_step: returns the text of the next step, given the prefix, a seed and a temperature. A
@@ -24,7 +24,7 @@ class ScriptedPolicy:
       max_tokens: limit of a request that sets none.
 
     Example:
-      >>> policy = ScriptedPolicy.from_table({"": ["1 + 1 = 2\\n"], "1 + 1 = 2\\n": ["#### 2"]})
+      >>> policy = ScriptedPolicy.from_table({"": ["1 + 1 = 2\n"], "1 + 1 = 2\n": ["#### 2"]})
     """
 
     def __init__(

@@ -49,6 +49,11 @@ class TokenExamples:
         """Return the number of examples."""
         return len(self.starts) - 1
 
+    def row(self, index: int) -> tuple[list[int], list[int]]:
+        """Return the tokens and the targets of one example."""
+        place = slice(int(self.starts[index]), int(self.starts[index + 1]))
+        return self.ids[place].tolist(), self.targets[place].tolist()
+
     @property
     def lengths(self) -> Ints:
         """Tokens of each example."""

@@ -59,15 +59,37 @@ def _chunks(pairs: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[
         yield group
 
 
-def lm_loss(model: torch.nn.Module) -> Loss:
-    """Return the next-token loss under `model`. Rows are padded on the right, so causal attention needs no mask."""
+def lm_loss(
+    model: torch.nn.Module, *, normaliser: float = 0.0, normaliser_weight: float = 0.0
+) -> Loss:
+    """Return the next-token loss under `model`. Rows are padded on the right, so causal attention needs no mask.
+
+    With a weight, the squared distance of the log-normaliser of the logits from `normaliser` is added (z-loss, Chowdhery
+    et al. 2022, arXiv 2204.02311, section 5): a raw logit then tells the log-probability but for that constant.
+    """
 
     def loss(ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         logits = model(input_ids=ids, use_cache=False).logits
         flat = logits[:, :-1].reshape(-1, logits.shape[-1]).float()
-        return F.cross_entropy(flat, targets[:, 1:].reshape(-1), ignore_index=IGNORED)
+        wanted = targets[:, 1:].reshape(-1)
+        value = F.cross_entropy(flat, wanted, ignore_index=IGNORED)
+        if normaliser_weight:
+            is_learned = wanted != IGNORED
+            distance = (flat.logsumexp(-1) - normaliser) * is_learned
+            value = value + normaliser_weight * distance.square().sum() / is_learned.sum()
+        return value
 
     return loss
+
+
+def mean_normaliser(model: Any, rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> float:
+    """Return the mean log-normaliser where the targets of (tokens, targets) rows are not ignored."""
+    found: list[torch.Tensor] = []
+    with torch.inference_mode():
+        for tokens, targets in rows:
+            logits = model(input_ids=torch.tensor([list(tokens)], device=model.device)).logits[0, :-1]
+            found.append(logits.float().logsumexp(-1)[torch.tensor(list(targets))[1:] != IGNORED])
+    return float(torch.cat(found).mean())
 
 
 def train_lm(
@@ -77,6 +99,8 @@ def train_lm(
     pad_id: int,
     folder: Path,
     settings: TrainSettings,
+    normaliser: float = 0.0,
+    normaliser_weight: float = 0.0,
     progress: Progress | None = None,
     on_snapshot: Callable[[int], None] | None = None,
 ) -> Position:
@@ -88,6 +112,7 @@ def train_lm(
       pad_id: token that fills rows up.
       folder: for the checkpoint and `log.jsonl`.
       settings: how to train.
+      normaliser, normaliser_weight: see `lm_loss`.
       progress: called with (tokens done, tokens in all, latest loss).
       on_snapshot: called at each of `settings.snapshot_tokens`.
 

@@ -45,7 +45,7 @@ class TrainSettings:
       batch_tokens: tokens of one batch, padding counted.
       accumulate: batches per step of the optimisers. Batches hold examples of one length, and where length tells the label,
         one batch is a skewed sample.
-      muon_rate, adamw_rate: peak learning rates of the two optimisers.
+      muon_rate, adamw_rate: peak learning rates of the two optimisers; without the first, AdamW trains all.
       slow_factor: rate of the parameters that are trained slowly, relative to the others.
       weight_decay: decoupled decay of the hidden matrices.
       warmup_tokens: linear warmup.
@@ -62,7 +62,7 @@ class TrainSettings:
     total_tokens: int
     batch_tokens: int = 8192
     accumulate: int = 1
-    muon_rate: float = 0.02
+    muon_rate: float | None = 0.02
     adamw_rate: float = 3e-3
     slow_factor: float = 1.0
     weight_decay: float = 0.01
@@ -110,7 +110,7 @@ def make_optimizers(
     groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            is_hidden = parameter.ndim == 2 and ".layers." in f".{name}"
+            is_hidden = parameter.ndim == 2 and ".layers." in f".{name}" and settings.muon_rate is not None
             groups.setdefault((is_hidden, slow(name)), []).append(parameter)
 
     def rated(is_hidden: bool, rate: float) -> list[dict[str, Any]]:
@@ -124,7 +124,7 @@ def make_optimizers(
     optimizers: list[torch.optim.Optimizer] = []
     if others := rated(False, settings.adamw_rate):
         optimizers.append(torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.0))
-    if matrices := rated(True, settings.muon_rate):
+    if matrices := rated(True, settings.muon_rate or 0.0):
         optimizers.append(torch.optim.Muon(matrices, weight_decay=settings.weight_decay))
     for optimizer in optimizers:
         for group in optimizer.param_groups:

@@ -76,7 +76,7 @@ constant rate up to here, loss on solutions only, a batch of {settings["lm_batch
 def prm_card(evaluation: dict[str, Any]) -> str:
     """Return the reward model's model card."""
     settings, gate = evaluation["recipe"]["settings"], evaluation["gate"]
-    layers = settings["layers"] + settings["prm_extra_layers"]
+    layers = settings["layers"] + 3
     return f"""{front_matter("token-classification")}
 # arithmetic-prm
 
@@ -85,7 +85,7 @@ unneeded) or positive (right and needed).
 
 - Input: question, `\\n`, then the steps, each ended by `\\n` (`stepnav_prm.json`). The rating is read at each step's `\\n`.
 - {shape(settings, layers)}: the {settings["layers"]} layers of the finished language model and
-  {settings["prm_extra_layers"]} fresh ones above them, which compare each token with the prediction made for it.
+  three above them, which compare each token with the prediction made for it (`train/graft.py`).
 
 ## Held-out results
 

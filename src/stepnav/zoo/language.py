@@ -103,6 +103,57 @@ def train_language_model(
     save_model(model, tokenizer, folder / "final")
 
 
+def normalise_language_model(
+    folder: Path,
+    source: Path,
+    tokenizer: Any,
+    scale: Scale,
+    *,
+    seed: int,
+    device: str,
+    progress: Progress | None,
+) -> None:
+    """Train the finished language model on into `folder / "final"` until its normaliser is constant.
+
+    Solutions end with a separator here, as the reward model will read them. Problems are new ones.
+    """
+    import torch
+    from transformers import LlamaForCausalLM
+
+    from stepnav.train.lm import encode_pairs, mean_normaliser, train_lm
+
+    if (folder / "final" / "config.json").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs = reference_pairs(max(8, scale.normalise_tokens // 150), seed=seed + 77)
+    ended = ((prompt, solution + arithmetic.SEPARATOR) for prompt, solution in pairs)
+    examples = encode_pairs(tokenizer, ended, learn_prompt=False)
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM.from_pretrained(source, attn_implementation="eager").to(device)
+    position = train_lm(
+        model,
+        examples,
+        pad_id=tokenizer.pad_token_id,
+        folder=folder,
+        settings=TrainSettings(
+            total_tokens=scale.normalise_tokens,
+            batch_tokens=scale.lm_batch_tokens,
+            muon_rate=None,
+            adamw_rate=1e-3,
+            warmup_tokens=scale.normalise_tokens // 13,
+            decay_fraction=0.6,
+            bfloat16=False,
+            seed=seed,
+        ),
+        normaliser=mean_normaliser(model, [examples.row(i) for i in range(min(64, len(examples)))]),
+        normaliser_weight=scale.normalise_weight,
+        progress=progress,
+    )
+    compute = {"tokens": position.tokens, "seconds": position.seconds}
+    (folder / "compute.json").write_text(json.dumps(compute))
+    save_model(model, tokenizer, folder / "final")
+
+
 def snapshot_folder(folder: Path, tokens: int) -> Path:
     """Return where the snapshot after so many tokens is saved."""
     return folder / f"snapshot-{tokens}"

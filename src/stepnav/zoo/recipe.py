@@ -19,7 +19,12 @@ from stepnav.core.errors import ConfigError
 from stepnav.rewards.step_format import StepFormat
 from stepnav.train.loop import Progress, TrainSettings
 from stepnav.zoo.cards import write_cards
-from stepnav.zoo.language import make_tokenizer, snapshot_folder, train_language_model
+from stepnav.zoo.language import (
+    make_tokenizer,
+    normalise_language_model,
+    snapshot_folder,
+    train_language_model,
+)
 from stepnav.zoo.mistakes import read_mistakes, sample_mistakes, shard_paths
 from stepnav.zoo.scale import SCALES, Scale
 
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
 
 POLICY_NAME = "arithmetic-policy"
 PRM_NAME = "arithmetic-prm"
-STAGES = ("tokenizer", "language model", "samples", "reward model", "evaluation", "cards")
+STAGES = ("tokenizer", "language model", "normaliser", "samples", "reward model", "evaluation", "cards")
 
 logger = logging.getLogger("stepnav")
 
@@ -108,6 +113,15 @@ class _Recipe:
             device=self.device,
             progress=self.progress_of("language model"),
         )
+        normalise_language_model(
+            self.work / "normalised",
+            self.work / "lm" / "final",
+            self.tokenizer,
+            self.scale,
+            seed=self.seed,
+            device=self.device,
+            progress=self.progress_of("normaliser"),
+        )
         self.keep_policy()
         sample_mistakes(
             self.work / "mistakes",
@@ -143,18 +157,26 @@ class _Recipe:
         _copy_folder(source, self.out / POLICY_NAME)
 
     def train_prm(self) -> None:
-        """Train the reward model on the sampled mistakes."""
+        """Graft the reward model on the normalised backbone and train its top on sampled mistakes."""
         import torch
 
-        from stepnav.train.prm import grow_classifier, train_prm
+        from stepnav.train.graft import graft_classifier, train_top_only
+        from stepnav.train.prm import train_prm
 
         folder, scale = self.work / "prm", self.scale
         if (self.out / PRM_NAME / "config.json").exists():
             return
         folder.mkdir(exist_ok=True)
-        backbone = self.load_lm(self.work / "lm" / "final")
+        backbone = self.load_lm(self.work / "normalised" / "final")
+        examples = self.mistakes(0)
+        (separator_id,) = self.tokenizer.encode(StepFormat().separator, add_special_tokens=False)
         torch.manual_seed(self.seed)
-        model = grow_classifier(backbone, extra_layers=scale.prm_extra_layers).to(self.device)
+        model = graft_classifier(
+            backbone.cpu(),
+            [examples.row(number)[0] for number in range(min(200, len(examples)))],
+            separator_id=separator_id,
+        ).to(self.device)
+        train_top_only(model)
         position = train_prm(
             model,
             self.mistakes,
@@ -163,19 +185,18 @@ class _Recipe:
             settings=TrainSettings(
                 total_tokens=scale.prm_tokens,
                 batch_tokens=scale.prm_batch_tokens,
-                warmup_tokens=scale.prm_tokens // 100,
-                decay_fraction=0.5,
-                slow_factor=scale.prm_slow_factor,
+                accumulate=2,
+                warmup_tokens=scale.prm_tokens // 40,
+                decay_fraction=0.7,
+                bfloat16=False,
+                compile=False,
                 seed=self.seed,
-                compile=scale.compile,
             ),
-            num_slow_layers=scale.layers,
             progress=self.progress_of("reward model"),
         )
-        (folder / "compute.json").write_text(
-            json.dumps({"tokens": position.tokens, "seconds": position.seconds})
-        )
-        save_prm(model, self.tokenizer, self.out / PRM_NAME)
+        compute = {"tokens": position.tokens, "seconds": position.seconds}
+        (folder / "compute.json").write_text(json.dumps(compute))
+        save_prm(model.to(torch.bfloat16), self.tokenizer, self.out / PRM_NAME)
 
     def mistakes(self, epoch: int) -> TokenExamples:
         """Return the tokens of one shard of samples: the reward model goes through them in turn."""
@@ -201,7 +222,7 @@ class _Recipe:
             )
             evaluation = evaluate_models(
                 policy=self.load_lm(self.out / POLICY_NAME),
-                backbone=self.load_lm(self.work / "lm" / "final"),
+                backbone=self.load_lm(self.work / "normalised" / "final"),
                 prm=prm,
                 tokenizer=self.tokenizer,
                 step_format=StepFormat.load(self.out / PRM_NAME),
@@ -224,7 +245,7 @@ class _Recipe:
         records = read_mistakes(self.work / "mistakes")
         compute = {
             part: json.loads((self.work / part / "compute.json").read_text())
-            for part in ("lm", "prm")
+            for part in ("lm", "normalised", "prm")
         }
         return {
             "scale": self.name,

@@ -21,10 +21,10 @@ class Scale:
       sample_problems: training problems that the policy is sampled on.
       samples_per_problem: solutions sampled for each.
       temperatures: sampling temperatures, one per sample in turn.
-      prm_extra_layers: fresh layers of the PRM on top of those of the language model.
+      normalise_tokens: tokens on which the language model's normaliser is made constant.
+      normalise_weight: weight of that loss.
       prm_tokens: tokens that the PRM is trained on.
       prm_batch_tokens: tokens of one of its batches.
-      prm_slow_factor: rate of the layers that come trained, relative to the fresh ones.
       eval_problems: test problems of the final evaluation.
       eval_samples: sampled solutions per problem there, for pass@k and the gate.
       compile: whether training is compiled where a compiler is.
@@ -40,13 +40,13 @@ class Scale:
     lm_batch_tokens: int = 6144
     snapshot_tokens: int = 1_000_000
     policy_tokens: int = 17_000_000
-    sample_problems: int = 40_000
+    sample_problems: int = 20_000
     samples_per_problem: int = 3
     temperatures: tuple[float, ...] = (1.0, 1.0, 0.7)
-    prm_extra_layers: int = 3
-    prm_tokens: int = 20_000_000
-    prm_batch_tokens: int = 6144
-    prm_slow_factor: float = 0.2
+    normalise_tokens: int = 1_570_000
+    normalise_weight: float = 0.05
+    prm_tokens: int = 2_000_000
+    prm_batch_tokens: int = 4096
     eval_problems: int = 500
     eval_samples: int = 16
     compile: bool = True
@@ -67,7 +67,7 @@ SCALES: dict[str, Scale] = {
         policy_tokens=10_000,
         sample_problems=8,
         samples_per_problem=2,
-        prm_extra_layers=1,
+        normalise_tokens=4_000,
         prm_tokens=4_000,
         prm_batch_tokens=1024,
         eval_problems=4,
