@@ -87,7 +87,9 @@ def mean_normaliser(model: Any, rows: Iterable[tuple[Sequence[int], Sequence[int
     found: list[torch.Tensor] = []
     with torch.inference_mode():
         for tokens, targets in rows:
-            logits = model(input_ids=torch.tensor([list(tokens)], device=model.device)).logits[0, :-1]
+            logits = model(input_ids=torch.tensor([list(tokens)], device=model.device)).logits[
+                0, :-1
+            ]
             found.append(logits.float().logsumexp(-1)[torch.tensor(list(targets))[1:] != IGNORED])
     return float(torch.cat(found).mean())
 

@@ -110,7 +110,9 @@ def make_optimizers(
     groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            is_hidden = parameter.ndim == 2 and ".layers." in f".{name}" and settings.muon_rate is not None
+            is_hidden = (
+                parameter.ndim == 2 and ".layers." in f".{name}" and settings.muon_rate is not None
+            )
             groups.setdefault((is_hidden, slow(name)), []).append(parameter)
 
     def rated(is_hidden: bool, rate: float) -> list[dict[str, Any]]:

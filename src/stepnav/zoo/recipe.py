@@ -33,7 +33,15 @@ if TYPE_CHECKING:
 
 POLICY_NAME = "arithmetic-policy"
 PRM_NAME = "arithmetic-prm"
-STAGES = ("tokenizer", "language model", "normaliser", "samples", "reward model", "evaluation", "cards")
+STAGES = (
+    "tokenizer",
+    "language model",
+    "normaliser",
+    "samples",
+    "reward model",
+    "evaluation",
+    "cards",
+)
 
 logger = logging.getLogger("stepnav")
 
@@ -194,6 +202,8 @@ class _Recipe:
             ),
             progress=self.progress_of("reward model"),
         )
+        with torch.no_grad():
+            model.score.bias[StepFormat().labels.index(-1)] += scale.prm_negative_bias
         compute = {"tokens": position.tokens, "seconds": position.seconds}
         (folder / "compute.json").write_text(json.dumps(compute))
         save_prm(model.to(torch.bfloat16), self.tokenizer, self.out / PRM_NAME)
