@@ -219,20 +219,20 @@ class _Recipe:
 
     def evaluate(self) -> dict[str, Any]:
         """Measure the models on the test split, once; later calls read the result."""
+        import torch
         from transformers import AutoModelForTokenClassification
 
         from stepnav.zoo.evaluation import evaluate_models
 
         path = self.work / "evaluation.json"
         if not path.exists():
-            prm = (
-                AutoModelForTokenClassification.from_pretrained(self.out / PRM_NAME)
-                .to(self.device)
-                .eval()
+            prm = AutoModelForTokenClassification.from_pretrained(
+                self.out / PRM_NAME, dtype=torch.float32
             )
+            prm.to(self.device).eval()
             evaluation = evaluate_models(
                 policy=self.load_lm(self.out / POLICY_NAME),
-                backbone=self.load_lm(self.work / "normalised" / "final"),
+                backbone=self.load_lm(self.work / "lm" / "final"),
                 prm=prm,
                 tokenizer=self.tokenizer,
                 step_format=StepFormat.load(self.out / PRM_NAME),
