@@ -154,10 +154,10 @@ def test_an_interrupted_bench_says_how_to_go_on_and_does(run_folder, tmp_path):
     assert code == 0, err
     resumed = json.loads(out)
     for first, second in zip(report["rows"], resumed["rows"]):
-        assert {**first, "wall_s": 0, "seconds_per_search": 0} == {
+        assert {**first, "wall_s": 0, "seconds_per_problem": 0} == {
             **second,
             "wall_s": 0,
-            "seconds_per_search": 0,
+            "seconds_per_problem": 0,
         }
 
 

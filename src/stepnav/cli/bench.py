@@ -13,7 +13,7 @@ from stepnav.bench.plan import BenchPlan, Cell, StrategySpec, cells
 from stepnav.bench.plan_file import FILE_NAME, check_same, plan_digest, read_plan, write_plan
 from stepnav.bench.runner import run_plan
 from stepnav.cli import report as report_command
-from stepnav.cli.console import Progress, stderr
+from stepnav.cli.console import Interrupted, Progress, stderr
 from stepnav.core.errors import ConfigError, DataError, JournalError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
@@ -93,7 +93,7 @@ def run(
     except KeyboardInterrupt:
         done = len(journal.finished_ids())
         total = len(cells(plan, [problem.id for problem in drawn]))
-        raise KeyboardInterrupt(
+        raise Interrupted(
             f"interrupted: {done} of {total} searches are done and kept; go on with: {_again()}"
         ) from None
     except JournalError as error:

@@ -10,6 +10,11 @@ from typing import Any
 
 from rich.console import Console
 
+
+class Interrupted(Exception):
+    """The user stopped a command; its text says how to go on."""
+
+
 PLAIN_INTERVAL_S = 5.0
 """Where there is no terminal, a progress line is printed this often."""
 

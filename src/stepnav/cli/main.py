@@ -226,23 +226,23 @@ def main() -> None:
     """Run the command; every expected error is one line on standard error and exit code 2."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=False)
-    except KeyboardInterrupt as stop:
-        _end(_interruption(stop), EXIT_INTERRUPTED)
+        if app(standalone_mode=False) == EXIT_INTERRUPTED:  # how newer parsers report Ctrl-C
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        _end("interrupted", EXIT_INTERRUPTED)
     except Exception as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # the parser's own wrapping of it
-            _end(_interruption(error.__cause__), EXIT_INTERRUPTED)
-        if type(error).__name__ == "NoArgsIsHelpError":  # the parser shows its help this way
+        name = type(error).__name__
+        if name == "Interrupted":
+            _end(str(error), EXIT_INTERRUPTED)
+        if name == "Abort":  # how older ones do
+            _end("interrupted", EXIT_INTERRUPTED)
+        if name == "NoArgsIsHelpError":  # the parser shows its help this way
             typer.echo(str(error))
             return
         message = _explain(error)
         if message is None:
             raise
         _end(f"error: {message}", EXIT_BAD_INPUT)
-
-
-def _interruption(stop: BaseException) -> str:
-    return str(stop) or "interrupted"
 
 
 def _explain(error: Exception) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from stepnav.cli.console import Progress, print_json, stdout
+from stepnav.cli.console import Interrupted, Progress, print_json, stdout
 from stepnav.core.errors import ConfigError
 
 
@@ -24,7 +24,7 @@ def run(*, out: Path, scale: str, resume: bool, seed: int, device: str, as_json:
         )
     except KeyboardInterrupt:
         words = [word for word in sys.argv[1:] if word != "--resume"]
-        raise KeyboardInterrupt(
+        raise Interrupted(
             f"interrupted: checkpoints are kept in {out}; go on with: "
             f"stepnav {' '.join(words)} --resume"
         ) from None

@@ -16,7 +16,7 @@ from typing import Any
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.budget import Budget, Ledger, Usage
 from stepnav.core.codec import decode_answer, encode_answer, encode_usage
-from stepnav.core.errors import BackendDown, BackendError, JournalError
+from stepnav.core.errors import BackendDown, BackendError, JournalError, StepnavError
 from stepnav.core.outcome import Outcome, SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.requests import BudgetSpent, Program, Request, Score
@@ -147,10 +147,12 @@ class Driver:
                 if self._num_active:
                     self._serve(self._poll())
                 yield from self._take_finished()
-        finally:
+        except (GeneratorExit, StepnavError):
+            # Not after Ctrl-C: it may have stopped a backend at any line, which then is only closed.
             for ticket, waiter in self._tickets.items():
                 waiter.backend.cancel(ticket)
             self._tickets.clear()
+            raise
 
     def _start(self, search: Search, entries: Sequence[Entry]) -> None:
         tree = Tree(search.problem, search.on_change)
