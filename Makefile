@@ -46,13 +46,16 @@ $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@ $(VENV)/.local
 
-results: $(VENV)/.dev  ## make every figure of docs/results.md again (hours on two cores; resumable)
+results: $(VENV)/.dev  ## make the figures of docs/results.md again (about an hour on two cores; resumable)
 	$(BIN)/stepnav bench --out $(RESULTS)/headline --resume --split test --problems 500 --strategies \
-	  cot,self_consistency:samples=16,best_of_n:samples=16,weighted_vote:samples=16,beam:beam_size=1:branching=8,beam,hgs,hgs:temperature=0.1,hgs:proposal=path
-	$(BIN)/stepnav bench --out $(RESULTS)/equal --resume --split test --problems 300 --budgets 250,500,1000,2000 --strategies \
+	  cot,hgs,hgs:temperature=0.1,best_of_n:samples=16,weighted_vote:samples=16,self_consistency:samples=16,beam:beam_size=1:branching=8,hgs:proposal=path
+	$(BIN)/stepnav bench --out $(RESULTS)/equal --resume --split test --problems 50 --budgets 250,500,1000,2000 --strategies \
 	  cot,self_consistency,best_of_n,weighted_vote,beam:beam_size=1:branching=8,beam,hgs
-	$(BIN)/stepnav bench --out $(RESULTS)/ablation --resume --split dev --problems 300 --strategies \
-	  cot,hgs,hgs:children=2,hgs:children=4,hgs:children=16,hgs:iterations=20,hgs:temperature=0.3,hgs:neutral_order=value,hgs:neutral_order=first,hgs:fallback=root,hgs:fallback=none
+	$(BIN)/stepnav bench --out $(RESULTS)/path --resume --split dev --seed 1 --problems 100 --strategies cot,hgs,hgs:proposal=path
+	$(BIN)/stepnav bench --out $(RESULTS)/temperature --resume --split dev --seed 1 --problems 150 --strategies \
+	  cot,hgs:temperature=0.3,hgs:temperature=0.5,hgs:temperature=0.7,hgs
+	$(BIN)/stepnav bench --out $(RESULTS)/iterations --resume --split dev --seed 1 --problems 150 --strategies \
+	  cot,hgs:iterations=30,hgs:iterations=50
 	$(BIN)/python benchmarks/publish.py $(RESULTS)
 
 clean:  ## remove the environment and all caches

@@ -31,8 +31,16 @@ README_LABELS = {
 RUNS = {
     "headline": "No budget: each strategy spends what it spends",
     "equal": "Equal policy tokens, four budgets",
-    "ablation": "Ablations of HGS (dev split)",
+    "path": "Stopping at the step against generating the whole path (dev split)",
+    "temperature": "HGS by temperature (dev split)",
+    "iterations": "HGS by number of draws (dev split)",
 }
+
+
+def whole_rows(report: dict[str, Any]) -> dict[str, Any]:
+    """Return the report without the rows of strategies that have not run on all problems."""
+    rows = [r for r in report["rows"] if r["total"] == report["problems"] * report["seeds"]]
+    return {**report, "rows": rows}
 
 
 def percent(value: float) -> str:
@@ -84,7 +92,7 @@ def publish_run(folder: Path, name: str) -> str:
     target.mkdir(parents=True, exist_ok=True)
     for file in ("report.json", "report.md", "accuracy_vs_tokens.png", "run.toml"):
         shutil.copy(folder / file, target / file)
-    report = json.loads((folder / "report.json").read_text())
+    report = whole_rows(json.loads((folder / "report.json").read_text()))
     plot = f"\n\n![accuracy against tokens](results/{name}/accuracy_vs_tokens.png)"
     return (
         f"## {RUNS[name]}\n\n{run_table(report)}\n\nWhole report: [{name}](results/{name}/report.md), "
@@ -134,7 +142,7 @@ def main() -> None:
     parts = [head, notes.read_text() if notes.exists() else "", *sections]
     (ROOT / "docs" / "results.md").write_text("\n".join(part for part in parts if part))
     headline = json.loads((args.runs / "headline" / "report.json").read_text())
-    replace_block(ROOT / "README.md", "headline", headline_table(headline))
+    replace_block(ROOT / "README.md", "headline", headline_table(whole_rows(headline)))
 
 
 if __name__ == "__main__":
