@@ -33,15 +33,6 @@ if TYPE_CHECKING:
 
 POLICY_NAME = "arithmetic-policy"
 PRM_NAME = "arithmetic-prm"
-STAGES = (
-    "tokenizer",
-    "language model",
-    "normaliser",
-    "samples",
-    "reward model",
-    "evaluation",
-    "cards",
-)
 
 logger = logging.getLogger("stepnav")
 

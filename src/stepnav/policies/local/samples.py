@@ -8,7 +8,7 @@ from typing import Any
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
-from stepnav.core.records import Finish, Step, Trajectory
+from stepnav.core.records import Finish, Step
 from stepnav.core.requests import PolicyRequest, Propose
 from stepnav.engine.row import Row
 from stepnav.policies.local.prompt import StepCutter
@@ -137,8 +137,3 @@ class StepWriter:
         sample.steps.append(Step(text, finish, num_tokens, ids, logprob))
         sample.start = len(tokens)
         sample.num_step_tokens, sample.logprob = 0, 0.0
-
-
-def trajectory_of(sample: Sample) -> Trajectory:
-    """Return the prefix with what was sampled."""
-    return sample.job.request.prefix.extend(*sample.steps)
