@@ -123,7 +123,7 @@ def train_lm(
     """
     trainer = Trainer(
         model,
-        lm_loss(model),
+        lm_loss(model, normaliser=normaliser, normaliser_weight=normaliser_weight),
         lambda epoch: examples,
         pad_id=pad_id,
         folder=folder,
