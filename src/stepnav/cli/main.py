@@ -204,6 +204,7 @@ def show(
 @zoo_app.command("train")
 def zoo_train(
     out: Annotated[Path, typer.Option(help="Folder for the models and all in between.")],
+    task: Annotated[str, typer.Option(help="Whose models.")] = "arithmetic",
     scale: Annotated[
         str, typer.Option(help="cpu (the shipped models, hours on two cores) or tiny (a trial).")
     ] = "cpu",
@@ -214,7 +215,7 @@ def zoo_train(
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Make the shipped models again: tokenizer, policy, samples, reward model, evaluation, cards.
+    """Make the shipped models again: tokenizer, policy, labels, reward model, evaluation, cards.
 
     Example:
 
