@@ -1,0 +1,110 @@
+'''Small Python functions asked for in plain words: the code task that ships with the package.
+
+A function loops over numbers, digits, characters or words, does 1 to 4 things to each in the order told, and returns what
+they come to. Problems are drawn from (split, seed, index) alone and are re-created from their id, tests included. The
+hash of the program decides its split: no function of the test split is ever drawn in training, in whatever words.
+
+The question ends with the function's header; a solution is the body, one line per step. Programs are graded by running
+them in the sandbox on calls whose results are known. Deliberately absent: an exact step checker. Whether a program can
+still become right is undecidable, so step labels come from mutants of the references.
+'''
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from functools import lru_cache
+from typing import Any
+
+from stepnav.core.errors import DataError
+from stepnav.core.records import Problem
+from stepnav.tasks.micro_python_calls import is_meaningful, make_calls
+from stepnav.tasks.micro_python_specs import Spec, draw_spec, tell
+
+SPLITS = ("train", "dev", "test")
+SEPARATOR = "\n"
+PROMPT_TEMPLATE = "{question}\n"
+ENTRY_POINT = "solve"
+
+_ID = re.compile(r"micro-python-(train|dev|test)-(\d+)-(\d+)")
+
+
+def load(split: str, count: int, seed: int = 0) -> list[Problem]:
+    """Return the first `count` different problems of a split.
+
+    Args:
+      split: "train", "dev" or "test".
+      count: number of problems.
+      seed: another seed draws other problems of the same split.
+
+    Raises:
+      ValueError: the split is unknown or the count is negative.
+    """
+    if split not in SPLITS or count < 0:
+        raise ValueError(
+            f"split must be one of {SPLITS} and count >= 0 (got split={split!r}, count={count})"
+        )
+    seen: set[str] = set()
+    problems: list[Problem] = []
+    index = 0
+    while len(problems) < count:
+        problem_id = f"micro-python-{split}-{seed}-{index}"
+        program = spec_of(problem_id).program
+        if program not in seen:
+            seen.add(program)
+            problems.append(problem(problem_id))
+        index += 1
+    return problems
+
+
+def problem(problem_id: str) -> Problem:
+    """Return the problem with this id, with its tests.
+
+    Raises:
+      DataError: the id does not belong to this task.
+    """
+    spec = spec_of(problem_id)
+    metadata = {"entry_point": ENTRY_POINT, "header": spec.header, **tests_of(problem_id)}
+    return Problem(problem_id, question_of(problem_id), "".join(spec.body), metadata)
+
+
+@lru_cache(maxsize=4096)
+def spec_of(problem_id: str) -> Spec:
+    """Return the structure behind a problem, re-created from its id.
+
+    Raises:
+      DataError: the id does not belong to this task.
+    """
+    match = _ID.fullmatch(problem_id)
+    if match is None:
+        raise DataError(
+            f"{problem_id!r} is not the id of a micro-python problem such as 'micro-python-test-0-17'"
+        )
+    rng = random.Random(problem_id)
+    while True:
+        spec = draw_spec(rng)
+        if split_of(spec.program) == match[1] and is_meaningful(spec, rng):
+            return spec
+
+
+def split_of(program: str) -> str:
+    """Return the only split in which this program may be drawn: 90% train, 5% dev, 5% test."""
+    bucket = int.from_bytes(hashlib.sha256(program.encode()).digest()[:4], "big") % 100
+    return "train" if bucket < 90 else "dev" if bucket < 95 else "test"
+
+
+def question_of(problem_id: str) -> str:
+    """Return the question: a sentence in wordings drawn from the id, and the header."""
+    spec = spec_of(problem_id)
+    return tell(spec, random.Random(f"question of {problem_id}")) + "\n" + spec.header
+
+
+def tests_of(problem_id: str) -> dict[str, list[dict[str, Any]]]:
+    """Return "public" and "hidden" calls, each `{"args": [...], "expected": ...}`."""
+    return make_calls(spec_of(problem_id), random.Random(f"tests of {problem_id}"))
+
+
+def solve(problem_id: str) -> list[str]:
+    """Return the reference body's lines, each a step with its indentation and newline."""
+    return spec_of(problem_id).body
