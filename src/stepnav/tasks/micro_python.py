@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,8 @@ from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
 from stepnav.tasks.micro_python_calls import is_meaningful, make_calls
 from stepnav.tasks.micro_python_specs import Spec, draw_spec, tell
+from stepnav.tasks.program_checker import ProgramChecker, shared_checker
+from stepnav.tasks.program_text import canonical_body, canonical_program, is_whole_program, unfenced
 
 SPLITS = ("train", "dev", "test")
 SEPARATOR = "\n"
@@ -108,3 +111,55 @@ def tests_of(problem_id: str) -> dict[str, list[dict[str, Any]]]:
 def solve(problem_id: str) -> list[str]:
     """Return the reference body's lines, each a step with its indentation and newline."""
     return spec_of(problem_id).body
+
+
+def extract(text: str) -> str | None:
+    r"""Return a solution in canonical layout: its body, or the program if it is a whole one.
+
+    None if it does not parse or returns nothing.
+
+    Example:
+      >>> extract("    return(n+1)")
+      '    return n + 1\n'
+    """
+    text = unfenced(text)
+    if is_whole_program(text):
+        return canonical_program(text, ENTRY_POINT)
+    return canonical_body(text, f"def {ENTRY_POINT}():")
+
+
+def program_of(problem: Problem, answer: str) -> str:
+    """Return the program that an answer makes of a problem."""
+    return answer if is_whole_program(answer) else f"{problem.metadata['header']}\n{answer}"
+
+
+def grade(problem: Problem, answer: str | None, *, checker: ProgramChecker | None = None) -> bool:
+    """Return whether a program passes all tests, the hidden ones too.
+
+    Args:
+      problem: its metadata hold the tests; those of a problem of this task are made again from its id.
+      answer: what `extract` returns.
+      checker: runs the program; None takes the one that all callers share.
+    """
+    calls = [*problem.metadata["public"], *problem.metadata["hidden"]]
+    return _passes(problem, answer, calls, checker)
+
+
+def passes_public(
+    problem: Problem, text: str, *, checker: ProgramChecker | None = None
+) -> bool | None:
+    """Return whether a finished solution passes the public tests, None if there are none."""
+    calls = problem.metadata.get("public")
+    return _passes(problem, extract(text), calls, checker) if calls else None
+
+
+def _passes(
+    problem: Problem,
+    answer: str | None,
+    calls: Sequence[Mapping[str, Any]],
+    checker: ProgramChecker | None,
+) -> bool:
+    if answer is None:
+        return False
+    checker = checker or shared_checker()
+    return checker.passes_calls(program_of(problem, answer), ENTRY_POINT, calls)
