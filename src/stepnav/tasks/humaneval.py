@@ -16,6 +16,7 @@ import re
 from pathlib import Path
 
 from stepnav.core.records import Problem
+from stepnav.sandbox.records import Problem as Test
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
 from stepnav.tasks.program_text import cut_body, is_whole_program, parse, unfenced
 
@@ -46,6 +47,11 @@ def load(
     return BENCHMARK.load(split, path=path, count=count, seed=seed)
 
 
+def ask(text: str) -> Problem:
+    """Return the user's own prompt, everything up to the function's body, as a problem without tests."""
+    return Problem("given", text.rstrip() + "\n")
+
+
 def extract(text: str) -> str | None:
     """Return a solution's body up to its end, or its whole program; None if it is no Python or returns nothing."""
     text = unfenced(text)
@@ -62,6 +68,28 @@ def extract(text: str) -> str | None:
 def program_of(problem: Problem, answer: str) -> str:
     """Return the program that an answer makes of a problem."""
     return answer if is_whole_program(answer) else problem.question + answer
+
+
+def after_prompt(problem: Problem, completion: str) -> str:
+    """Return the program that a sample makes: the prompt and what follows it, whatever that is."""
+    return problem.question + completion
+
+
+def test_of(problem: Problem, *, public: bool = False) -> Test | None:
+    """Return the problem's test, or the docstring's examples; None where there are none."""
+    if not problem.metadata:
+        return None
+    entry_point = problem.metadata["entry_point"]
+    reference = None if problem.answer is None else program_of(problem, problem.answer)
+    if not public:
+        return Test(problem.metadata["test"], entry_point, "humaneval", reference)
+    examples = problem.metadata["public"]
+    return Test("\n".join(examples), entry_point, "mbpp", reference) if examples else None
+
+
+def names_of(problem: Problem) -> tuple[str, ...]:
+    """Return the task ids by which samples files name a problem."""
+    return (problem.metadata["task_id"], problem.id)
 
 
 def doctest_examples(prompt: str, entry_point: str) -> list[str]:

@@ -11,11 +11,13 @@ The public test, for rewards, is the first of `test_list` alone: with all of the
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from stepnav.core.records import Problem
 from stepnav.core.seeds import derive_seed
+from stepnav.sandbox.records import Problem as Test
 from stepnav.tasks.benchmark_file import Benchmark, Row, draw, text_field
 from stepnav.tasks.program_text import cut_program, parse, unfenced
 
@@ -64,6 +66,11 @@ def load(
     return draw(kept, count, derive_seed(seed, "mbpp", split))
 
 
+def ask(text: str) -> Problem:
+    """Return the user's own task, in words, as a problem without tests."""
+    return Problem("given", text.strip())
+
+
 def extract(text: str) -> str | None:
     """Return a solution's program up to its end; None if it is no Python or defines no function."""
     program = cut_program(unfenced(text))
@@ -73,6 +80,52 @@ def extract(text: str) -> str | None:
     return program.rstrip() + "\n"
 
 
+def program_of(problem: Problem, answer: str) -> str:
+    """Return the program that an answer makes of a problem: itself."""
+    return answer
+
+
+def after_prompt(problem: Problem, completion: str) -> str:
+    """Return the program that a sample makes: the completion alone, as the prompt is prose."""
+    return completion
+
+
+def test_of(problem: Problem, *, public: bool = False) -> Test | None:
+    """Return the problem's tests, or the public one; None where there are none."""
+    if not problem.metadata:
+        return None
+    tests = problem.metadata["public" if public else "tests"]
+    return Test(
+        "\n".join(tests),
+        problem.metadata["entry_point"],
+        "mbpp",
+        problem.answer,
+        problem.metadata["setup"],
+    )
+
+
+def names_of(problem: Problem) -> tuple[str, ...]:
+    """Return the task ids by which samples files name a problem: evalplus', the plain number, and ours."""
+    number = problem.metadata["task_id"]
+    return (f"Mbpp/{number}", f"MBPP/{number}", str(number), problem.id)
+
+
+def entry_point_of(code: str, tests: Sequence[str]) -> str | None:
+    """Return the function of a program that its tests call, None if they call none."""
+    tree, called = parse(code), parse("\n".join(tests))
+    if tree is None or called is None:
+        return None
+    defined = {
+        node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }
+    names = [
+        node.func.id
+        for node in ast.walk(called)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+    return next((name for name in names if name in defined), None)
+
+
 def _make(problem_id: str, row: Row) -> Problem:
     task_id = row["task_id"]
     if not isinstance(task_id, int):
@@ -80,14 +133,18 @@ def _make(problem_id: str, row: Row) -> Problem:
     tests = _texts(row, "test_list")
     if not tests:
         raise ValueError("field 'test_list' holds no test")
+    code = text_field(row, "code").replace("\r\n", "\n")
+    entry_point = entry_point_of(code, tests)
+    if entry_point is None:
+        raise ValueError("field 'test_list' calls nothing that field 'code' defines")
     metadata = {
         "task_id": task_id,
+        "entry_point": entry_point,
         "setup": str(row.get("test_setup_code") or "").replace("\r\n", "\n"),
         "tests": tests,
         "public": tests[:1],
     }
     question = "\n".join([text_field(row, "text").strip(), *tests])
-    code = text_field(row, "code").replace("\r\n", "\n")
     return Problem(f"mbpp-{task_id}", question, code, metadata)
 
 

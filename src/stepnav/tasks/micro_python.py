@@ -5,7 +5,7 @@ they come to. Problems are drawn from (split, seed, index) alone and are re-crea
 hash of the program decides its split: no function of the test split is ever drawn in training, in whatever words.
 
 The question ends with the function's header; a solution is the body, one line per step. Programs are graded by running
-them in the sandbox on calls whose results are known. Deliberately absent: an exact step checker. Whether a program can
+them in the sandbox on calls whose results are known, three of them public. Deliberately absent: an exact step checker. Whether a program can
 still become right is undecidable, so step labels come from mutants of the references.
 '''
 
@@ -14,22 +14,31 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from stepnav.core.errors import DataError
+from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem
 from stepnav.tasks.micro_python_calls import is_meaningful, make_calls
 from stepnav.tasks.micro_python_specs import Spec, draw_spec, tell
-from stepnav.tasks.program_checker import ProgramChecker, shared_checker
+from stepnav.sandbox.records import Problem as Test
 from stepnav.tasks.program_text import canonical_body, canonical_program, is_whole_program, unfenced
 
 SPLITS = ("train", "dev", "test")
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = "{question}\n"
+CHAT_TEMPLATE = (
+    "Complete the Python function. Answer with the whole function in one ```python block and "
+    "nothing else.\n\n{question}"
+)
+TEMPERATURE = None
+"""Each strategy's own."""
+ANSWER_PATTERN = r"^\n*(?: {4}|\t)return\b|^\n*\S"
+"""A step that ends a body: a return at its own depth, after which nothing runs, or text in the first column."""
+CHAT_ANSWER_PATTERN = r"^\s*```\s*$"
 ENTRY_POINT = "solve"
 
+_NAMED = re.compile(r"\bsolve\((\w+)\)")
 _ID = re.compile(r"micro-python-(train|dev|test)-(\d+)-(\d+)")
 
 
@@ -70,6 +79,23 @@ def problem(problem_id: str) -> Problem:
     spec = spec_of(problem_id)
     metadata = {"entry_point": ENTRY_POINT, "header": spec.header, **tests_of(problem_id)}
     return Problem(problem_id, question_of(problem_id), "".join(spec.body), metadata)
+
+
+def ask(text: str) -> Problem:
+    """Return the user's own question as a problem without tests.
+
+    Raises:
+      ConfigError: it does not name the function and its argument.
+    """
+    named = _NAMED.search(text)
+    if named is None:
+        raise ConfigError(
+            "a micro-python question must name the function and its argument, as in "
+            "'Write a function solve(xs) that goes through the numbers in xs and returns their sum.'"
+        )
+    sentence = " ".join(text.partition("\ndef ")[0].split())
+    header = f"def {ENTRY_POINT}({named[1]}):"
+    return Problem("given", f"{sentence}\n{header}", None, {"header": header})
 
 
 @lru_cache(maxsize=4096)
@@ -133,33 +159,25 @@ def program_of(problem: Problem, answer: str) -> str:
     return answer if is_whole_program(answer) else f"{problem.metadata['header']}\n{answer}"
 
 
-def grade(problem: Problem, answer: str | None, *, checker: ProgramChecker | None = None) -> bool:
-    """Return whether a program passes all tests, the hidden ones too.
-
-    Args:
-      problem: its metadata hold the tests; those of a problem of this task are made again from its id.
-      answer: what `extract` returns.
-      checker: runs the program; None takes the one that all callers share.
-    """
-    calls = [*problem.metadata["public"], *problem.metadata["hidden"]]
-    return _passes(problem, answer, calls, checker)
+def find(problem_id: str) -> Problem | None:
+    """Return the problem with this id, None if it does not belong to this task."""
+    return problem(problem_id) if _ID.fullmatch(problem_id) else None
 
 
-def passes_public(
-    problem: Problem, text: str, *, checker: ProgramChecker | None = None
-) -> bool | None:
-    """Return whether a finished solution passes the public tests, None if there are none."""
-    calls = problem.metadata.get("public")
-    return _passes(problem, extract(text), calls, checker) if calls else None
+def after_prompt(problem: Problem, completion: str) -> str:
+    """Return the program that a sample makes: the header and what follows it, whatever that is."""
+    return f"{problem.metadata['header']}\n{completion}"
 
 
-def _passes(
-    problem: Problem,
-    answer: str | None,
-    calls: Sequence[Mapping[str, Any]],
-    checker: ProgramChecker | None,
-) -> bool:
-    if answer is None:
-        return False
-    checker = checker or shared_checker()
-    return checker.passes_calls(program_of(problem, answer), ENTRY_POINT, calls)
+def test_of(problem: Problem, *, public: bool = False) -> Test | None:
+    """Return the test of a problem: all calls, or only the public ones; None where there are none."""
+    names = ("public",) if public else ("public", "hidden")
+    calls = [call for name in names for call in problem.metadata.get(name, ())]
+    if not calls:
+        return None
+    lines = [
+        f"assert {ENTRY_POINT}({', '.join(map(repr, call['args']))}) == {call['expected']!r}"
+        for call in calls
+    ]
+    reference = None if problem.answer is None else program_of(problem, problem.answer)
+    return Test("\n".join(lines), ENTRY_POINT, "mbpp", reference)

@@ -43,6 +43,7 @@ class Task:
       rate_steps: (problem, step texts) to exact ratings, for the oracle reward; None where no
         exact checker exists.
       chat_answer_pattern: the same as `answer_pattern` for chat models; None takes that one.
+      ask: the user's own question to a problem without an answer; None takes it as one line of text.
       temperature: of all draws where the user sets none; None leaves each strategy its own.
       code: what a code task knows besides; None for other tasks.
     """
@@ -58,5 +59,6 @@ class Task:
     grade: Callable[[Problem, str | None], bool | None]
     rate_steps: Callable[[Problem, Sequence[str]], list[Rating]] | None = None
     chat_answer_pattern: str | None = None
+    ask: Callable[[str], Problem] | None = None
     temperature: float | None = None
     code: CodeChecks | None = None
