@@ -1,6 +1,6 @@
 '''Small Python functions asked for in plain words: the code task that ships with the package.
 
-A function loops over numbers, digits, characters or words, does 1 to 4 things to each in the order told, and returns what
+A function loops over numbers, digits, characters or words, does 1 to 3 things to each in the order told, and returns what
 they come to. Problems are drawn from (split, seed, index) alone and are re-created from their id, tests included. The
 hash of the program decides its split: no function of the test split is ever drawn in training, in whatever words.
 

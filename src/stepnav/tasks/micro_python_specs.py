@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from stepnav.tasks.micro_python_parts import KINDS, Change, Condition, Fold, Kind
 
-MAX_STAGES = 4
+NUM_STAGES = (1, 2, 2, 3, 3)
+"""How many things a loop does, each as likely as the others."""
 MAX_DEPTH = 2
 """Conditions that the rest of the loop is nested in."""
 ENDING_PROB = 0.35
@@ -114,12 +115,12 @@ class _Composer:
         self.kind = rng.choice(KINDS)
         self.constants: list[object] = []
         self.depth = 0
-        self.has_stop = False
+        self.has_stop = self.has_choice = False
 
     def compose(self) -> Spec:
         fold = self.rng.choice(self.kind.folds)
         head = self.head()
-        stages = [self.stage() for _ in range(self.rng.randint(1, MAX_STAGES))]
+        stages = [self.stage() for _ in range(self.rng.choice(NUM_STAGES))]
         step, ending = self.ending(fold)
         pieces = (head, *stages, step, ending)
         return Spec(self.kind, self.format(fold.start), pieces, tuple(self.constants))
@@ -144,9 +145,11 @@ class _Composer:
         return Piece(lines, says, opens=True, slips=slips)
 
     def stage(self) -> Piece:
-        draws: list[Callable[[], Piece]] = [self.change] * 7 + [self.choose] * 3 + [self.some] * 3
+        draws: list[Callable[[], Piece]] = [self.change] * 7 + [self.some] * 3
         if self.depth < MAX_DEPTH:
             draws += [self.keep] * 8
+        if not self.has_choice:
+            draws += [self.choose] * 2
         if not self.has_stop:
             draws += [self.stop] * 2
         return self.rng.choice(draws)()
@@ -185,6 +188,7 @@ class _Composer:
 
     def choose(self) -> Piece:
         """Change those that pass a condition in one way and the others in another."""
+        self.has_choice = True
         condition, k = self.condition()
         (one, a), (other, b) = self.draw_change(inline=True), self.draw_change(inline=True)
         test = self.format(condition.code, k=k)
