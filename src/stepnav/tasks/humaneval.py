@@ -80,11 +80,11 @@ def test_of(problem: Problem, *, public: bool = False) -> Test | None:
     if not problem.metadata:
         return None
     entry_point = problem.metadata["entry_point"]
-    reference = None if problem.answer is None else program_of(problem, problem.answer)
     if not public:
+        reference = None if problem.answer is None else program_of(problem, problem.answer)
         return Test(problem.metadata["test"], entry_point, "humaneval", reference)
     examples = problem.metadata["public"]
-    return Test("\n".join(examples), entry_point, "mbpp", reference) if examples else None
+    return Test("\n".join(examples), entry_point, "mbpp") if examples else None
 
 
 def names_of(problem: Problem) -> tuple[str, ...]:
