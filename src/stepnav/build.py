@@ -208,14 +208,14 @@ class Programs:
       task: the task's name.
       find: a task id to the problem, None if there is none.
       after_prompt: (problem, completion) to the program that they are together.
-      test_of: a problem to its test.
+      suite_of: a problem to its test.
       count: how many problems there are; None if they are made as they are asked for.
     """
 
     task: str
     find: Callable[[str], Problem | None]
     after_prompt: Callable[[Problem, str], str]
-    test_of: Callable[[Problem], Any]
+    suite_of: Callable[[Problem], Any]
     count: int | None
 
 
@@ -235,12 +235,12 @@ def load_programs(name: str, data: Path | None) -> Programs:
     if name in EMBEDDED_TASKS:
         if data is not None:
             raise ConfigError(f"the {name} task makes its own problems; leave --data out")
-        return Programs(name, module.find, module.after_prompt, module.test_of, None)
+        return Programs(name, module.find, module.after_prompt, module.suite_of, None)
     problems = [
         problem for split in module.BENCHMARK.splits for problem in module.load(split, path=data)
     ]
     by_name = {known: problem for problem in problems for known in module.names_of(problem)}
-    return Programs(name, by_name.get, module.after_prompt, module.test_of, len(problems))
+    return Programs(name, by_name.get, module.after_prompt, module.suite_of, len(problems))
 
 
 @dataclass(slots=True)

@@ -59,11 +59,12 @@ def run(
     from stepnav.tasks.program_checker import ProgramChecker
 
     programs = build.load_programs(task, data)
+    lines = list(read_samples(samples))
     with (
         ResultsFile(results_path(samples)) as results,
         ProgramChecker(sandbox, workers=workers, cpu_s=cpu_seconds) as checker,
     ):
-        grading = _sort(samples, programs, results)
+        grading = _sort(lines, programs, results)
         total = len(grading.graded) + len(grading.waiting)
         try:
             _grade(grading, checker, results)
@@ -82,10 +83,12 @@ def run(
         _print(report)
 
 
-def _sort(samples: Path, programs: build.Programs, results: ResultsFile) -> _Grading:
-    """Read the samples and find what is to be done."""
+def _sort(
+    lines: list[Sample | BadLine], programs: build.Programs, results: ResultsFile
+) -> _Grading:
+    """Find what is to be done."""
     grading = _Grading()
-    for sample in read_samples(samples):
+    for sample in lines:
         if isinstance(sample, BadLine):
             grading.bad.append(sample)
             continue
@@ -95,7 +98,7 @@ def _sort(samples: Path, programs: build.Programs, results: ResultsFile) -> _Gra
             grading.bad.append(BadLine(sample.line, reason))
             continue
         program = sample.text if sample.is_whole else programs.after_prompt(problem, sample.text)
-        test = programs.test_of(problem)
+        test = programs.suite_of(problem)
         fingerprint = digest(program, repr(test))
         if results.check_same(sample.line, fingerprint):
             grading.graded.append((sample.line, problem.id))
@@ -149,7 +152,9 @@ def _report(
     found = {k: mean_pass_at_k(grades, k) for k in KS}
     return {
         "task": task,
-        "pass_at_k": {str(k): p.value for k, p in found.items() if p.value is not None and not p.short},
+        "pass_at_k": {
+            str(k): p.value for k, p in found.items() if p.value is not None and not p.short
+        },
         "samples": len(grading.graded),
         "passed": statuses["passed"],
         "statuses": dict(sorted(statuses.items())),

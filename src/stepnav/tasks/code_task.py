@@ -1,6 +1,6 @@
 """Makes a `Task` of a module that asks for programs: HumanEval, MBPP, micro-python.
 
-Such a module offers `load`, `extract`, `program_of(problem, answer)`, `test_of(problem, public=...)`, and its templates.
+Such a module offers `load`, `extract`, `program_of(problem, answer)`, `suite_of(problem, public=...)`, and its templates.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def make_code_task(
     def grade(problem: Problem, answer: str | None) -> bool | None:
         if answer is None:
             return False
-        return checker().passes(module.program_of(problem, answer), module.test_of(problem))
+        return checker().passes(module.program_of(problem, answer), module.suite_of(problem))
 
     def passes_public(problem: Problem, text: str) -> bool | None:
-        test = module.test_of(problem, public=True)
+        test = module.suite_of(problem, public=True)
         if test is None:
             return None
         answer = module.extract(text)

@@ -75,7 +75,7 @@ def after_prompt(problem: Problem, completion: str) -> str:
     return problem.question + completion
 
 
-def test_of(problem: Problem, *, public: bool = False) -> Test | None:
+def suite_of(problem: Problem, *, public: bool = False) -> Test | None:
     """Return the problem's test, or the docstring's examples; None where there are none."""
     if not problem.metadata:
         return None

@@ -90,7 +90,7 @@ def after_prompt(problem: Problem, completion: str) -> str:
     return completion
 
 
-def test_of(problem: Problem, *, public: bool = False) -> Test | None:
+def suite_of(problem: Problem, *, public: bool = False) -> Test | None:
     """Return the problem's tests, or the public one; None where there are none."""
     if not problem.metadata:
         return None
@@ -115,9 +115,7 @@ def entry_point_of(code: str, tests: Sequence[str]) -> str | None:
     tree, called = parse(code), parse("\n".join(tests))
     if tree is None or called is None:
         return None
-    defined = {
-        node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
-    }
+    defined = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     names = [
         node.func.id
         for node in ast.walk(called)

@@ -30,7 +30,9 @@ class ProgramChecker:
       ConfigError: there is no such level.
     """
 
-    def __init__(self, level: str = "process", *, workers: int = 1, cpu_s: float | None = None) -> None:
+    def __init__(
+        self, level: str = "process", *, workers: int = 1, cpu_s: float | None = None
+    ) -> None:
         if level not in LEVELS:
             raise ConfigError(
                 f"no sandbox level is called {level!r}{nearest(level, list(LEVELS))}; "

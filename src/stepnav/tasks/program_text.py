@@ -145,7 +145,9 @@ def _cut(text: str, stops: Sequence[str]) -> str:
 
 def _belongs_to_next(step: str) -> bool:
     """Return whether nothing but blank lines, comments and bare clauses stands there."""
-    lines = [line for line in step.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = [
+        line for line in step.splitlines() if line.strip() and not line.lstrip().startswith("#")
+    ]
     return all(_CLAUSE.match(line) for line in lines)
 
 
