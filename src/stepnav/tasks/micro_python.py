@@ -5,8 +5,8 @@ they come to. Problems are drawn from (split, seed, index) alone and are re-crea
 hash of the program decides its split: no function of the test split is ever drawn in training, in whatever words.
 
 The question ends with the function's header; a solution is the body, one line per step. Programs are graded by running
-them in the sandbox on calls whose results are known, three of them public. Deliberately absent: an exact step checker. Whether a program can
-still become right is undecidable, so step labels come from mutants of the references.
+them in the sandbox on calls whose results are known, three of them public. Deliberately absent: an exact step checker.
+Whether a program can still become right is undecidable, so step labels come from mutants of the references.
 """
 
 from __future__ import annotations
