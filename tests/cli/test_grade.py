@@ -57,7 +57,9 @@ def test_pass_at_k_and_a_verdict_per_sample(tmp_path: Path) -> None:
     found = results(path)
     assert [line["line"] for line in found] == [1, 2, 3, 4, 5, 6]
     assert [line["passed"] for line in found] == [True, False, True, True, True, False]
-    assert [{name: line[name] for name in sample} for line, sample in zip(found, samples)] == samples
+    assert [
+        {name: line[name] for name in sample} for line, sample in zip(found, samples)
+    ] == samples
     assert found[0]["result"] == "passed"
     assert found[1]["result"].startswith("failed: assert solve(")
 

@@ -182,10 +182,10 @@ def _print(report: Mapping[str, Any]) -> None:
     console.print(
         f"{report['passed']} of {report['samples']} samples passed"
         + (f" ({others})" if others else "")
-        + f", {report['problems']} problems, sandbox {', '.join(report['sandbox'])}"
+        + f", problems: {report['problems']}, sandbox {', '.join(report['sandbox'])}"
     )
     if report["problems_without_samples"]:
-        console.print(f"{report['problems_without_samples']} problems have no sample")
+        console.print(f"problems without a sample: {report['problems_without_samples']}")
     if report["bad_lines"]:
-        console.print(f"{len(report['bad_lines'])} lines could not be graded")
+        console.print(f"lines that could not be graded: {len(report['bad_lines'])}")
     stderr().print(f"verdicts: {report['results']}", soft_wrap=True)

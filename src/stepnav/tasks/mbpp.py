@@ -17,7 +17,7 @@ from typing import Any
 
 from stepnav.core.records import Problem
 from stepnav.core.seeds import derive_seed
-from stepnav.sandbox.records import Problem as Test
+from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.benchmark_file import Benchmark, Row, draw, text_field
 from stepnav.tasks.program_text import cut_program, parse, unfenced
 
@@ -90,12 +90,12 @@ def after_prompt(problem: Problem, completion: str) -> str:
     return completion
 
 
-def suite_of(problem: Problem, *, public: bool = False) -> Test | None:
+def suite_of(problem: Problem, *, public: bool = False) -> Suite | None:
     """Return the problem's tests, or the public one; None where there are none."""
     if not problem.metadata:
         return None
     tests = problem.metadata["public" if public else "tests"]
-    return Test(
+    return Suite(
         "\n".join(tests),
         problem.metadata["entry_point"],
         "mbpp",

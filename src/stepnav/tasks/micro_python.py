@@ -19,7 +19,7 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem
-from stepnav.sandbox.records import Problem as Test
+from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.micro_python_calls import is_meaningful, make_calls
 from stepnav.tasks.micro_python_specs import Spec, draw_spec, tell
 from stepnav.tasks.program_text import canonical_body, canonical_program, is_whole_program, unfenced
@@ -174,7 +174,7 @@ def after_prompt(problem: Problem, completion: str) -> str:
     return f"{problem.metadata['header']}\n{completion}"
 
 
-def suite_of(problem: Problem, *, public: bool = False) -> Test | None:
+def suite_of(problem: Problem, *, public: bool = False) -> Suite | None:
     """Return the test of a problem: all calls, or only the public ones; None where there are none."""
     names = ("public",) if public else ("public", "hidden")
     calls = [call for name in names for call in problem.metadata.get(name, ())]
@@ -185,4 +185,4 @@ def suite_of(problem: Problem, *, public: bool = False) -> Test | None:
         for call in calls
     ]
     reference = None if problem.answer is None else program_of(problem, problem.answer)
-    return Test("\n".join(lines), ENTRY_POINT, "mbpp", reference)
+    return Suite("\n".join(lines), ENTRY_POINT, "mbpp", reference)

@@ -13,7 +13,7 @@ from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.sandbox.judge import judge_problem
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Level, Verdict
-from stepnav.sandbox.records import Problem as Test
+from stepnav.sandbox.records import Problem as Suite
 
 LEVELS: tuple[str, ...] = get_args(Level)
 
@@ -41,7 +41,7 @@ class ProgramChecker:
         self.workers, self.cpu_s = workers, cpu_s
         self.sandbox = Sandbox(level, workers=workers)  # type: ignore[arg-type]
 
-    def check(self, program: str, test: Test) -> Verdict:
+    def check(self, program: str, test: Suite) -> Verdict:
         """Return the verdict on one program.
 
         Raises:
@@ -50,7 +50,7 @@ class ProgramChecker:
         """
         return judge_problem(self.sandbox, test, program, cpu_s=self.cpu_s)
 
-    def check_many(self, jobs: Iterable[tuple[str, Test]]) -> Iterator[Verdict | DataError]:
+    def check_many(self, jobs: Iterable[tuple[str, Suite]]) -> Iterator[Verdict | DataError]:
         """Yield the verdicts on (program, test) pairs in order; for a test that cannot be used, why not.
 
         Raises:
@@ -72,7 +72,7 @@ class ProgramChecker:
                 for future in waiting:
                     future.cancel()
 
-    def passes(self, program: str, test: Test | None) -> bool | None:
+    def passes(self, program: str, test: Suite | None) -> bool | None:
         """Return whether a program passes, None where there is no test."""
         return None if test is None else self.check(program, test).status == "passed"
 
@@ -86,7 +86,7 @@ class ProgramChecker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _attempt(self, program: str, test: Test) -> Verdict | DataError:
+    def _attempt(self, program: str, test: Suite) -> Verdict | DataError:
         try:
             return self.check(program, test)
         except DataError as error:
