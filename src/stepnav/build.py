@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
@@ -22,6 +22,9 @@ from stepnav.core.records import Problem
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
 from stepnav.tasks.task import Loader, Task
+
+if TYPE_CHECKING:
+    from stepnav.tasks.code_task import Programs
 
 STRATEGIES: Mapping[str, str] = {
     "cot": "stepnav.search.cot",
@@ -200,25 +203,6 @@ def load_task(name: str, *, sandbox: str = "process") -> Task:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Programs:
-    """The problems of a code task, as files of samples name them.
-
-    Attributes:
-      task: the task's name.
-      find: a task id to the problem, None if there is none.
-      after_prompt: (problem, completion) to the program that they are together.
-      suite_of: a problem to its test.
-      count: how many problems there are; None if they are made as they are asked for.
-    """
-
-    task: str
-    find: Callable[[str], Problem | None]
-    after_prompt: Callable[[Problem, str], str]
-    suite_of: Callable[[Problem], Any]
-    count: int | None
-
-
 def load_programs(name: str, data: Path | None) -> Programs:
     """Return the problems of a code task for grading samples, those of all splits.
 
@@ -231,6 +215,8 @@ def load_programs(name: str, data: Path | None) -> Programs:
             f"{name!r} is no code task{nearest(name, sorted(CODE_TASKS))}; "
             f"samples can be graded for {', '.join(sorted(CODE_TASKS))}"
         )
+    from stepnav.tasks.code_task import Programs, named_programs
+
     module = import_module(TASKS[name])
     if name in EMBEDDED_TASKS:
         if data is not None:
@@ -239,8 +225,7 @@ def load_programs(name: str, data: Path | None) -> Programs:
     problems = [
         problem for split in module.BENCHMARK.splits for problem in module.load(split, path=data)
     ]
-    by_name = {known: problem for problem in problems for known in module.names_of(problem)}
-    return Programs(name, by_name.get, module.after_prompt, module.suite_of, len(problems))
+    return named_programs(name, module, problems)
 
 
 @dataclass(slots=True)

@@ -91,6 +91,10 @@ def test_extract(text: str, answer: str | None) -> None:
     assert humaneval.extract(text) == answer
 
 
+def test_split_stops_at_the_end_of_the_function() -> None:
+    assert humaneval.split(BODY + "\nprint(area(2))\n") == ["    x = r * r\n", "    return x\n\n"]
+
+
 def test_programs_of_answers() -> None:
     problem = Problem("p", PROMPT)
     assert humaneval.program_of(problem, BODY) == PROMPT + BODY

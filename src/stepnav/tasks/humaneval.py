@@ -18,7 +18,7 @@ from pathlib import Path
 from stepnav.core.records import Problem
 from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
-from stepnav.tasks.program_text import cut_body, is_whole_program, parse, unfenced
+from stepnav.tasks.program_text import cut_body, is_whole_program, parse, split_statements, unfenced
 
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = "{question}"
@@ -63,6 +63,11 @@ def extract(text: str) -> str | None:
     if tree is None or not any(isinstance(node, ast.Return) for node in ast.walk(tree)):
         return None
     return kept.rstrip() + "\n"
+
+
+def split(text: str) -> list[str]:
+    """Return the steps of a completion up to its end: one statement each, see `split_statements`."""
+    return split_statements(cut_body(text))
 
 
 def program_of(problem: Problem, answer: str) -> str:

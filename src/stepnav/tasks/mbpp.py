@@ -19,7 +19,7 @@ from stepnav.core.records import Problem
 from stepnav.core.seeds import derive_seed
 from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.benchmark_file import Benchmark, Row, draw, text_field
-from stepnav.tasks.program_text import cut_program, parse, unfenced
+from stepnav.tasks.program_text import cut_program, parse, split_statements, unfenced
 
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = '"""\n{question}\n"""\n'
@@ -78,6 +78,11 @@ def extract(text: str) -> str | None:
     if tree is None or not any(isinstance(node, ast.FunctionDef) for node in ast.walk(tree)):
         return None
     return program.rstrip() + "\n"
+
+
+def split(text: str) -> list[str]:
+    """Return the steps of a completion up to its end: one statement each, see `split_statements`."""
+    return split_statements(cut_program(text))
 
 
 def program_of(problem: Problem, answer: str) -> str:

@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from stepnav.tasks.micro_python_parts import KINDS, Change, Condition, Fold, Kind
+from stepnav.tasks.micro_python_kinds import KINDS, Kind
+from stepnav.tasks.micro_python_parts import Change, Condition, Fold
 
 NUM_STAGES = (1, 2, 2, 3, 3)
 """How many things a loop does, each as likely as the others."""
