@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -277,6 +279,7 @@ def open_models(
       ConfigError: a name, folder or combination that cannot be used.
       BackendError: the server does not answer.
     """
+    check_device(device)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
     scorer = None if reward is None else _open_reward(reward, task, local)
     notes: list[str] = []
@@ -287,6 +290,21 @@ def open_models(
     else:
         proposer = _open_local(policy, task, chat, local)
     return Models(proposer, scorer, notes)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that no model could be put on.
+
+    Raises:
+      ConfigError: it has another name, or there is no CUDA device here.
+    """
+    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", device) is None:
+        raise ConfigError(f"the device must be cpu, cuda, cuda:NUMBER or auto (got {device!r})")
+    if device.startswith("cuda") and find_spec("torch") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ConfigError("there is no CUDA device that torch can use; leave --device out")
 
 
 def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> Backend:

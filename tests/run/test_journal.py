@@ -108,6 +108,27 @@ def test_a_torn_file_is_reported(tmp_path):
         list(Journal(path).results())
 
 
+@pytest.mark.parametrize("payload", ["{", "[]", '{"tree": 5}', "null"])
+def test_a_damaged_result_is_one_line(tmp_path, payload):
+    journal = Journal(tmp_path / "j.sqlite")
+    policy, reward = random_world(5)
+    list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+    journal._db.execute("UPDATE results SET payload = ?", [payload])
+    with pytest.raises(JournalError, match=r"is damaged at search .*take it from a backup"):
+        list(journal.results())
+
+
+@pytest.mark.parametrize("payload", ["{", "[]", "[[[1]], 2, 3, 4]", "null"])
+def test_a_damaged_answer_is_one_line(tmp_path, payload):
+    journal = Journal(tmp_path / "j.sqlite")
+    policy, reward = random_world(5)
+    list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+    journal._db.execute("DELETE FROM results")
+    journal._db.execute("UPDATE answers SET payload = ?", [payload])
+    with pytest.raises(JournalError, match=r"damaged .*take (it|the journal) from a backup"):
+        list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+
+
 def test_spans_add_up(tmp_path):
     journal = Journal(tmp_path / "j.sqlite")
     journal.add_span("hgs/", 1.5)

@@ -5,6 +5,7 @@ Nothing heavy is imported here: each subcommand imports what it needs when it is
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -53,7 +54,9 @@ Reward = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tree.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON; solve and show: one line per search.")
+]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Dtype = Annotated[str, typer.Option(help="float32 (same tree in any batch) or bfloat16.")]
 Sandbox = Annotated[
@@ -83,7 +86,7 @@ def solve(
     task: Task = "arithmetic",
     split: Split = None,
     data: Data = None,
-    index: Annotated[int, typer.Option(min=0, help="Which problem of the split.")] = 0,
+    index: Annotated[int, typer.Option(min=0, max=99_999, help="Which problem of the split.")] = 0,
     hard: Annotated[
         int, typer.Option(min=0, help="Take the first so many problems that cot gets wrong.")
     ] = 0,
@@ -266,12 +269,17 @@ def zoo_train(
 
 def main() -> None:
     """Run the command; every expected error is one line on standard error and exit code 2."""
+    _open_missing_streams()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         if app(standalone_mode=False) == EXIT_INTERRUPTED:  # how newer parsers report Ctrl-C
             raise KeyboardInterrupt
+        sys.stdout.flush()
     except KeyboardInterrupt:
         _end("interrupted", EXIT_INTERRUPTED)
+    except (BrokenPipeError, SystemExit):  # parser and printer turn the first into the second
+        _drop_output()
+        _end("error: standard output was closed before all was printed", EXIT_BAD_INPUT)
     except Exception as error:
         name = type(error).__name__
         if name == "Interrupted":
@@ -305,6 +313,21 @@ def _arguments(values: dict[str, Any]) -> dict[str, Any]:
 
 def _interrupt(signum: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
+
+
+def _open_missing_streams() -> None:
+    """Put something in the place of output streams that were closed before the start.
+
+    Else the next file that is opened would get their number.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+
+
+def _drop_output() -> None:
+    """Send what was not printed nowhere, so that the interpreter's end does not stumble over it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _end(message: str, code: int) -> NoReturn:

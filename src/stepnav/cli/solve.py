@@ -14,7 +14,7 @@ from stepnav.bench.atomic import write_text
 from stepnav.cli.console import Progress, print_json, stderr, stdout
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.run.driver import Driver, Search
@@ -126,6 +126,8 @@ def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: 
         console.print()
     if page is not None:
         write_text(page, render_page(result.tree, result=result, is_correct=correct))
+    if result.error is not None:
+        raise BackendError(result.error)
 
 
 def _follow(console: Console, problem: Problem) -> TreeFollower:

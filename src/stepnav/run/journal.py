@@ -130,7 +130,7 @@ class Journal:
             "ORDER BY rowid"
         )
         for search_id, number, digest, elapsed_s, payload in self._read(query):
-            entry = Entry(search_id, number, digest, elapsed_s, json.loads(payload))
+            entry = Entry(search_id, number, digest, elapsed_s, self._loads(payload, search_id))
             found.setdefault(search_id, []).append(entry)
         return found
 
@@ -141,8 +141,15 @@ class Journal:
 
     def results(self) -> Iterator[SearchResult]:
         """Return all finished searches, ordered by id, failed ones included."""
-        for (payload,) in self._read("SELECT payload FROM results ORDER BY search_id"):
-            yield decode_result(json.loads(payload))
+        for search_id, payload in self._read(
+            "SELECT search_id, payload FROM results ORDER BY search_id"
+        ):
+            value = self._loads(payload, search_id)
+            try:
+                result = decode_result(value)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                raise self._damaged(search_id, error) from None
+            yield result
 
     def num_answers(self) -> int:
         """Return how many answered requests are stored."""
@@ -151,6 +158,18 @@ class Journal:
     def close(self) -> None:
         """Close the file; may be called twice."""
         self._db.close()
+
+    def _loads(self, payload: str, search_id: str) -> Any:
+        try:
+            return json.loads(payload)
+        except (TypeError, ValueError) as error:
+            raise self._damaged(search_id, error) from None
+
+    def _damaged(self, search_id: str, error: Exception) -> JournalError:
+        return JournalError(
+            f"the journal {self.path} is damaged at search {search_id} ({error!r}); "
+            "take it from a backup, or start again in another folder"
+        )
 
     def _check_meta(self, key: str, value: str, otherwise: str) -> None:
         self._write("INSERT OR IGNORE INTO meta VALUES (?, ?)", [(key, value)])

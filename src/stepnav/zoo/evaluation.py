@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from stepnav.core.records import Problem
@@ -17,7 +17,13 @@ GATE_SAMPLES = 2
 
 
 def solve_rates(
-    model: Any, tokenizer: Any, problems: Sequence[Problem], *, samples: int, seed: int
+    model: Any,
+    tokenizer: Any,
+    problems: Sequence[Problem],
+    *,
+    samples: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, Any], list[list[str]]]:
     """Return greedy accuracy, mean accuracy and pass@k at temperature 1, and the sampled solutions per problem.
 
@@ -27,6 +33,7 @@ def solve_rates(
       problems: held-out problems.
       samples: solutions per problem; 0 measures greedy accuracy only.
       seed: seeds the samples.
+      progress: called with (solutions done, solutions in all).
     """
     import numpy as np
 
@@ -35,7 +42,7 @@ def solve_rates(
     prompts = [arithmetic.PROMPT_TEMPLATE.format(question=problem.question) for problem in problems]
     requests = [SampleRequest(prompt, 0.0) for prompt in prompts]
     requests += [SampleRequest(prompt, 1.0) for prompt in prompts for _ in range(samples)]
-    texts = sample_solutions(model, tokenizer, requests, seed=seed)
+    texts = sample_solutions(model, tokenizer, requests, seed=seed, progress=progress)
     greedy, rest = texts[: len(problems)], texts[len(problems) :]
     groups = [rest[number * samples : (number + 1) * samples] for number in range(len(problems))]
     right = np.array([arithmetic.grade(*pair) for pair in zip(problems, greedy, strict=True)])
@@ -112,6 +119,7 @@ def evaluate_models(
     num_problems: int,
     samples: int,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Return everything that is claimed of the shipped models, measured on one split.
 
@@ -123,9 +131,12 @@ def evaluate_models(
       num_problems: problems of that split.
       samples: solutions per problem for pass@k.
       seed: seeds the problems and the samples.
+      progress: called with (the policy's solutions done, solutions in all).
     """
     problems = arithmetic.load(split, num_problems, seed)
-    rates, groups = solve_rates(policy, tokenizer, problems, samples=samples, seed=seed)
+    rates, groups = solve_rates(
+        policy, tokenizer, problems, samples=samples, seed=seed, progress=progress
+    )
     backbone_rates, _ = solve_rates(backbone, tokenizer, problems, samples=0, seed=seed)
     baselines = {"backbone": backbone, "policy": policy}
     gate = gate_on_samples(prm, tokenizer, problems, groups, step_format, baselines=baselines)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from stepnav.core.records import Problem
 from stepnav.tasks import arithmetic
-from stepnav.train.loop import Progress
 from stepnav.train.records import StepRecord, read_records, write_records
 from stepnav.zoo.scale import Scale
 
@@ -44,8 +43,9 @@ def sample_records(
     temperatures: Sequence[float],
     *,
     seed: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[StepRecord]:
-    """Return one labelled solution per problem and temperature."""
+    """Return one labelled solution per problem and temperature; `progress` counts solutions."""
     from stepnav.train.sampling import SampleRequest, sample_solutions
 
     pairs = [(problem, temperature) for problem in problems for temperature in temperatures]
@@ -53,7 +53,7 @@ def sample_records(
         SampleRequest(arithmetic.PROMPT_TEMPLATE.format(question=problem.question), temperature)
         for problem, temperature in pairs
     ]
-    solutions = sample_solutions(model, tokenizer, requests, seed=seed)
+    solutions = sample_solutions(model, tokenizer, requests, seed=seed, progress=progress)
     return [
         labelled(problem, solution) for (problem, _), solution in zip(pairs, solutions, strict=True)
     ]
@@ -66,7 +66,7 @@ def sample_mistakes(
     scale: Scale,
     *,
     seed: int,
-    progress: Progress | None = None,
+    progress: Callable[[int, int, float | None], None] | None = None,
     shards: tuple[int, int] = (0, 1),
 ) -> None:
     """Sample training problems that the language model has not seen, shard by shard.
@@ -77,10 +77,11 @@ def sample_mistakes(
       tokenizer: its tokenizer.
       scale: numbers of problems and samples.
       seed: seeds problems and samples.
-      progress: called with (solutions done, solutions in all, share of right solutions in the last shard).
+      progress: called with (solutions done, solutions in all, share of right ones in the last shard, None before its end).
       shards: (number, of how many): several processes may share the work.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    total = scale.sample_problems * scale.samples_per_problem
     for number, path in enumerate(shard_paths(folder, scale)):
         start = number * SHARD_PROBLEMS
         if path.exists() or number % shards[1] != shards[0]:
@@ -94,14 +95,21 @@ def sample_mistakes(
             scale.temperatures[sample % len(scale.temperatures)]
             for sample in range(scale.samples_per_problem)
         ]
+        earlier = start * scale.samples_per_problem
+
+        def count(done: int, _: int, *, before: int = earlier, share: float | None = None) -> None:
+            if progress is not None:
+                progress(before + done, total, share)
+
         records = sample_records(
-            model, tokenizer, problems, temperatures, seed=seed * 10_007 + number
+            model, tokenizer, problems, temperatures, seed=seed * 10_007 + number, progress=count
         )
         write_records(path, records)
-        if progress is not None:
-            right = sum(-1 not in record.labels for record in records) / len(records)
-            done = end * scale.samples_per_problem
-            progress(done, scale.sample_problems * scale.samples_per_problem, right)
+        count(len(records), len(records), share=_share_right(records))
+
+
+def _share_right(records: Sequence[StepRecord]) -> float:
+    return sum(-1 not in record.labels for record in records) / len(records)
 
 
 def shard_paths(folder: Path, scale: Scale) -> list[Path]:

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.rewards.step_format import StepFormat
-from stepnav.train.loop import Progress, TrainSettings
+from stepnav.train.loop import TrainSettings
 from stepnav.zoo.cards import write_cards
+from stepnav.zoo.folders import reading, whole_folder
 from stepnav.zoo.language import (
+    Count,
     make_tokenizer,
     normalise_language_model,
     snapshot_folder,
@@ -36,8 +38,8 @@ PRM_NAME = "arithmetic-prm"
 
 logger = logging.getLogger("stepnav")
 
-RecipeProgress = Callable[[str, int, int, float], None]
-"""(stage, done, in all, loss or share of right samples)."""
+RecipeProgress = Callable[[str, int, int, "float | None"], None]
+"""(stage, done, in all, loss or share of right samples; None where there is no such value)."""
 
 
 def make_models(
@@ -57,16 +59,19 @@ def make_models(
       resume: continue what `out` holds; without it a folder that is not empty is refused.
       seed: seeds data, initial weights and samples.
       device: torch device.
-      progress: called with (stage, done, in all, latest loss).
+      progress: see `RecipeProgress`.
 
     Returns:
       The evaluation, as saved beside the weights.
 
     Raises:
       ConfigError: the scale is unknown, or `out` is not empty and `resume` is not set.
+      DataError: a file of an earlier run is broken, or nothing can be written.
     """
     if scale not in SCALES:
         raise ConfigError(f"unknown scale {scale!r}; use one of {', '.join(SCALES)}")
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file; name a folder")
     if out.exists() and any(out.iterdir()) and not resume:
         raise ConfigError(f"{out} is not empty; continue with --resume or name another folder")
     out.mkdir(parents=True, exist_ok=True)
@@ -76,11 +81,17 @@ def make_models(
 
 def _claim(path: Path, settings: dict[str, Any]) -> None:
     """Write down what the folder is for, or check that it is for this."""
-    if path.exists() and (found := json.loads(path.read_text())) != settings:
-        raise ConfigError(
-            f"{path.parent} holds a run with {found}, not {settings}; name another folder"
-        )
-    path.write_text(json.dumps(settings) + "\n")
+    if path.exists():
+        with reading(path):
+            found = json.loads(path.read_text())
+        if found != settings:
+            raise ConfigError(
+                f"{path.parent} holds a run with {found}, not {settings}; name another folder"
+            )
+        return
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(settings) + "\n")
+    os.replace(partial, path)
 
 
 class _Recipe:
@@ -103,14 +114,20 @@ class _Recipe:
 
     def run(self) -> dict[str, Any]:
         """Run every stage that is not done."""
-        self.tokenizer = make_tokenizer(self.work / "tokenizer", self.scale, seed=self.seed)
+        self.tokenizer = make_tokenizer(
+            self.work / "tokenizer",
+            self.scale,
+            seed=self.seed,
+            progress=self.count_of("tokenizer's problems"),
+        )
         train_language_model(
             self.work / "lm",
             self.tokenizer,
             self.scale,
             seed=self.seed,
             device=self.device,
-            progress=self.progress_of("language model"),
+            progress=self.stage("language model"),
+            data_progress=self.count_of("language model's problems"),
         )
         normalise_language_model(
             self.work / "normalised",
@@ -119,7 +136,7 @@ class _Recipe:
             self.scale,
             seed=self.seed,
             device=self.device,
-            progress=self.progress_of("normaliser"),
+            progress=self.stage("normaliser"),
         )
         self.keep_policy()
         sample_mistakes(
@@ -128,19 +145,25 @@ class _Recipe:
             self.tokenizer,
             self.scale,
             seed=self.seed,
-            progress=self.progress_of("samples"),
+            progress=self.stage("samples"),
         )
         self.train_prm()
         evaluation = self.evaluate()
         write_cards(self.out, evaluation)
         return evaluation
 
-    def progress_of(self, stage: str) -> Progress | None:
+    def stage(self, name: str) -> Callable[[int, int, float | None], None]:
         """Return the progress callback of one stage."""
-        report = self.progress
-        return (
-            None if report is None else lambda done, total, value: report(stage, done, total, value)
-        )
+
+        def show(done: int, total: int, value: float | None) -> None:
+            if self.progress is not None:
+                self.progress(name, done, total, value)
+
+        return show
+
+    def count_of(self, name: str) -> Count:
+        """Return the progress callback of a stage that has no value to show."""
+        return lambda done, total: self.stage(name)(done, total, None)
 
     def load_lm(self, folder: Path, *, sampling: bool = False) -> Any:
         """Return a saved language model, in bfloat16 where only training samples are drawn from it."""
@@ -148,7 +171,9 @@ class _Recipe:
         from transformers import AutoModelForCausalLM
 
         dtype = torch.bfloat16 if sampling else torch.float32
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(self.device).eval()
+        with reading(folder):
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        return model.to(self.device).eval()
 
     def keep_policy(self) -> None:
         """Copy the snapshot that becomes the policy."""
@@ -191,7 +216,7 @@ class _Recipe:
                 compile=False,
                 seed=self.seed,
             ),
-            progress=self.progress_of("reward model"),
+            progress=self.stage("reward model"),
         )
         with torch.no_grad():
             model.score.bias[StepFormat().labels.index(-1)] += scale.prm_negative_bias
@@ -204,9 +229,9 @@ class _Recipe:
         from stepnav.train.records import encode_records, read_records
 
         shards = shard_paths(self.work / "mistakes", self.scale)
-        return encode_records(
-            self.tokenizer, read_records(shards[epoch % len(shards)]), StepFormat()
-        )
+        shard = shards[epoch % len(shards)]
+        with reading(shard):
+            return encode_records(self.tokenizer, read_records(shard), StepFormat())
 
     def evaluate(self) -> dict[str, Any]:
         """Measure the models on the test split, once; later calls read the result."""
@@ -217,9 +242,10 @@ class _Recipe:
 
         path = self.work / "evaluation.json"
         if not path.exists():
-            prm = AutoModelForTokenClassification.from_pretrained(
-                self.out / PRM_NAME, dtype=torch.float32
-            )
+            with reading(self.out / PRM_NAME):
+                prm = AutoModelForTokenClassification.from_pretrained(
+                    self.out / PRM_NAME, dtype=torch.float32
+                )
             prm.to(self.device).eval()
             evaluation = evaluate_models(
                 policy=self.load_lm(self.out / POLICY_NAME),
@@ -231,6 +257,7 @@ class _Recipe:
                 num_problems=self.scale.eval_problems,
                 samples=self.scale.eval_samples,
                 seed=self.seed,
+                progress=self.count_of("evaluation"),
             )
             evaluation["recipe"] = self.facts()
             partial = path.with_suffix(".partial")
@@ -238,8 +265,8 @@ class _Recipe:
             os.replace(partial, path)
         for name in (POLICY_NAME, PRM_NAME):
             shutil.copyfile(path, self.out / name / "evaluation.json")
-        evaluation = json.loads(path.read_text())
-        return dict(evaluation)
+        with reading(path):
+            return dict(json.loads(path.read_text()))
 
     def facts(self) -> dict[str, Any]:
         """Return how the models were made, for the cards."""
@@ -261,11 +288,10 @@ class _Recipe:
 
 def save_prm(model: Any, tokenizer: Any, folder: Path) -> None:
     """Save a reward model with its tokenizer and step format, whole or not at all."""
-    partial = folder.with_name(folder.name + ".partial")
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    StepFormat().save(partial)
-    os.replace(partial, folder)
+    with whole_folder(folder) as place:
+        model.save_pretrained(place)
+        tokenizer.save_pretrained(place)
+        StepFormat().save(place)
 
 
 def _copy_folder(source: Path, target: Path) -> None:
@@ -275,7 +301,5 @@ def _copy_folder(source: Path, target: Path) -> None:
             f"{source} is missing, so there is no policy; set policy_tokens to a multiple of snapshot_tokens"
         )
     if not target.exists():
-        partial = target.with_name(target.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial)
-        os.replace(partial, target)
+        with whole_folder(target) as place:
+            shutil.copytree(source, place, dirs_exist_ok=True)
