@@ -1,0 +1,171 @@
+"""What runs inside the box: load the program, make the calls, send what came of each.
+
+This code shares its interpreter with the untrusted program, which may therefore make it send
+anything. That is no loss: everything it sends is a value, compared outside. Nothing that would be
+worth stealing is here; the box is never told an expected value.
+
+Messages are one encoded tuple each, with a length before it. A job is
+`("job", source, operations, is_live, max_depth, output_bytes)`, operations being encoded tuples
+themselves: `("c", name or Ref, encoded arguments)`, `("g", Ref, attribute)`,
+`("s", Ref, attribute, value)`. Answers are `("v", value, changed arguments or None)`,
+`("o", type name)`, `("e", type name, message, changed)` and `("u", why it could not be sent)`.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+import struct
+import sys
+import types
+from collections.abc import Iterable
+from typing import Any
+
+from stepnav.sandbox.codec import TooLargeError, UnencodableError, decode, encode
+from stepnav.sandbox.records import Ref
+
+MODULE = "candidate"
+MESSAGE_CHARACTERS = 200
+HEADER = struct.Struct("<I")
+_MUTABLE = (list, dict, set, collections.deque, collections.Counter, collections.defaultdict)
+
+
+class Program:
+    """A loaded program, with the objects that its calls left behind.
+
+    Args:
+      max_depth: deepest nesting of an answer.
+      max_bytes: longest answer.
+    """
+
+    def __init__(self, *, max_depth: int, max_bytes: int) -> None:
+        self.module = types.ModuleType(MODULE)
+        self.kept: dict[int, Any] = {}
+        self._caps = {"max_depth": max_depth, "max_bytes": max_bytes}
+        self._count = 0
+
+    def load(self, source: str) -> bytes:
+        """Return the answer to running the source as a fresh module."""
+        sys.modules[MODULE] = self.module
+        try:
+            code = compile(source, f"<{MODULE}>", "exec", dont_inherit=True)
+            exec(code, self.module.__dict__)
+        except BaseException as error:
+            return self._raised(error, None)
+        return encode(("v", None, None))
+
+    def answer(self, operation: bytes) -> bytes:
+        """Return the answer to one operation."""
+        index, self._count = self._count, self._count + 1
+        fields = decode(operation, max_depth=200)
+        args: tuple[Any, ...] = ()
+        kwargs: dict[str, Any] = {}
+        sent = None
+        try:
+            if fields[0] == "c":
+                args, kwargs = decode(fields[2], max_depth=200)
+                if any(type(item) in _MUTABLE for item in (*args, *kwargs.values())):
+                    sent = fields[2]
+                value = self._call(fields[1], args, kwargs)
+            else:
+                value = self._attribute(fields)
+        except BaseException as error:
+            return self._raised(error, self._changed(sent, args, kwargs))
+        return self._returned(index, value, self._changed(sent, args, kwargs))
+
+    def _call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if type(target) is Ref:
+            function = self.kept[target.index]
+        else:
+            try:
+                function = self.module.__dict__[target]
+            except KeyError:
+                raise NameError(f"name {target!r} is not defined") from None
+        return function(*map(self._resolve, args), **kwargs)
+
+    def _attribute(self, fields: tuple[Any, ...]) -> Any:
+        target = self.kept[fields[1].index]
+        if fields[0] == "g":
+            return getattr(target, fields[2])
+        return setattr(target, fields[2], self._resolve(fields[3]))
+
+    def _resolve(self, value: Any) -> Any:
+        if type(value) is Ref:
+            return self.kept[value.index]
+        if type(value) in (list, tuple) and any(type(item) is Ref for item in value):
+            return type(value)(map(self._resolve, value))
+        return value
+
+    def _changed(self, sent: bytes | None, args: Any, kwargs: Any) -> Any:
+        """Return the arguments after the call if it changed one in place, else None."""
+        if sent is None:
+            return None
+        try:
+            return None if encode((args, kwargs), **self._caps) == sent else (args, kwargs)
+        except (UnencodableError, TooLargeError):
+            return None
+
+    def _returned(self, index: int, value: Any, changed: Any) -> bytes:
+        try:
+            return encode(("v", value, changed), **self._caps)
+        except UnencodableError:
+            self.kept[index] = value
+            return encode(("o", str(type(value).__name__)[:MESSAGE_CHARACTERS]))
+        except TooLargeError as error:
+            return encode(("u", str(error)))
+        except BaseException as error:  # an iterator that raises, or a program that broke its types
+            return self._raised(error, None)
+
+    def _raised(self, error: BaseException, changed: Any) -> bytes:
+        name = str(type(error).__name__)[:MESSAGE_CHARACTERS]
+        try:
+            message = str(error)[:MESSAGE_CHARACTERS]
+        except BaseException:
+            message = "(the exception's text raised an exception)"
+        try:
+            return encode(("e", name, message, changed), **self._caps)
+        except (UnencodableError, TooLargeError):
+            return encode(("e", name, message[:1] and "(text cut)", None))
+
+
+def run(channel: int, message: tuple[Any, ...]) -> None:
+    """Serve one job over a descriptor: answers out, and further operations in if it is live."""
+    _, source, operations, is_live, max_depth, max_bytes = message
+    program = Program(max_depth=max_depth, max_bytes=max_bytes)
+    send(channel, program.load(source))
+    for operation in operations:
+        send(channel, program.answer(operation))
+    while is_live:
+        operation = receive(channel)
+        if operation is None:
+            return
+        send(channel, program.answer(operation))
+
+
+def send(channel: int, *answers: bytes) -> None:
+    """Write answers, each with its length before it."""
+    data = b"".join(part for item in answers for part in (HEADER.pack(len(item)), item))
+    while data:
+        data = data[os.write(channel, data) :]
+
+
+def receive(channel: int) -> bytes | None:
+    """Return the next message; None at the end of the channel."""
+    header = _exactly(channel, HEADER.size)
+    return None if header is None else _exactly(channel, HEADER.unpack(header)[0])
+
+
+def _exactly(channel: int, size: int) -> bytes | None:
+    parts: list[bytes] = []
+    while size:
+        part = os.read(channel, min(size, 2**20))
+        if not part:
+            return None
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def frames(answers: Iterable[bytes]) -> bytes:
+    """Return answers as one run of bytes with lengths."""
+    return b"".join(HEADER.pack(len(item)) + item for item in answers)

@@ -1,0 +1,201 @@
+"""`Sandbox`: a few warm parents, and jobs, batches and live sessions run in them."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import queue
+from collections import deque
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any
+
+from stepnav.core.errors import SandboxError
+from stepnav.sandbox import box
+from stepnav.sandbox.answers import from_answer, lost
+from stepnav.sandbox.codec import encode
+from stepnav.sandbox.records import (
+    Call,
+    CallResult,
+    GetAttribute,
+    Job,
+    JobResult,
+    Level,
+    Limits,
+    Operation,
+)
+from stepnav.sandbox.worker import End, WarmParentDiedError, Worker
+
+
+class Sandbox:
+    """Runs untrusted programs; use it as a context manager.
+
+    Nothing is started before the first job, or `start`. Several threads may use one sandbox; each
+    job has a warm parent to itself.
+
+    Args:
+      level: how strongly it is closed; "unsafe" is no sandbox at all.
+      limits: what each program may use.
+      workers: warm parents, that is, jobs that run at once.
+      image: container image for level "docker"; empty for the official Python image.
+    """
+
+    def __init__(
+        self,
+        level: Level = "process",
+        *,
+        limits: Limits | None = None,
+        workers: int = 1,
+        image: str = "",
+    ) -> None:
+        if workers < 1:
+            raise ValueError(f"workers must be at least 1 (got {workers})")
+        self.level: Level = level
+        self.limits = limits or Limits()
+        self.workers = [Worker(level, self.limits, image=image) for _ in range(workers)]
+        self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
+        for worker in reversed(self.workers):
+            self._idle.put(worker)
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start all warm parents now.
+
+        Raises:
+          SandboxError: a layer of the level is missing.
+        """
+        for worker in self.workers:
+            worker.start()
+
+    def close(self) -> None:
+        """End all warm parents; may be called twice, and a later job starts them again."""
+        for worker in self.workers:
+            worker.close()
+
+    def run(self, job: Job) -> JobResult:
+        """Return what came of a job.
+
+        Raises:
+          SandboxError: the program could not be run safely.
+        """
+        operations = [encode_operation(call) for call in job.calls]
+        answers, end = self.run_encoded(
+            job.source, operations, cpu_s=job.cpu_s, wall_s=job.wall_s
+        )
+        return self._result(answers, end, len(operations))
+
+    def map(self, jobs: Iterable[Job]) -> Iterator[JobResult]:
+        """Yield the results of jobs, in order, as many at once as there are workers."""
+        if len(self.workers) == 1:
+            yield from map(self.run, jobs)
+            return
+        with concurrent.futures.ThreadPoolExecutor(len(self.workers)) as threads:
+            pending: deque[concurrent.futures.Future[JobResult]] = deque()
+            for job in jobs:
+                pending.append(threads.submit(self.run, job))
+                if len(pending) > 2 * len(self.workers):
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+
+    def run_encoded(
+        self,
+        source: str,
+        operations: list[bytes],
+        *,
+        cpu_s: float | None = None,
+        wall_s: float | None = None,
+    ) -> tuple[list[bytes], End]:
+        """Return the raw answers, the one to loading first, and the end. For `judge`."""
+        job = self.job_message(source, operations, is_live=False)
+        for attempt in (0, 1):
+            with self.worker() as worker:
+                try:
+                    worker.submit(
+                        job,
+                        cpu_s=cpu_s or self.limits.cpu_s,
+                        wall_s=wall_s or self.limits.wall_s,
+                        output_bytes=self.limits.output_bytes,
+                    )
+                    return _answers(worker)
+                except WarmParentDiedError:
+                    worker.close()
+        raise SandboxError(
+            "the sandbox's warm parent died twice in the same job; is the machine out of memory?"
+        )
+
+    def job_message(self, source: str, operations: list[bytes], *, is_live: bool) -> bytes:
+        """Return the message that starts a job in the box."""
+        limits = self.limits
+        text = source.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass")
+        return encode(("job", text, operations, is_live, limits.max_depth, limits.output_bytes))
+
+    @contextlib.contextmanager
+    def worker(self) -> Iterator[Worker]:
+        """Hold a warm parent; waits for an idle one."""
+        worker = self._idle.get()
+        try:
+            yield worker
+        except BaseException:
+            worker.close()  # an interrupt leaves half an answer in the pipe
+            raise
+        finally:
+            self._idle.put(worker)
+
+    def _result(self, answers: list[bytes], end: End, num_calls: int) -> JobResult:
+        results = [from_answer(item, max_depth=self.limits.max_depth) for item in answers]
+        results = results[: num_calls + 1]
+        if len(results) <= num_calls:
+            results.append(lost(end))
+        missing = CallResult("missing", message="the program ended before this call")
+        results += [missing] * (num_calls + 1 - len(results))
+        return JobResult(results[0], tuple(results[1:]), end.cpu_s, self.level)
+
+
+def encode_operation(operation: Operation) -> bytes:
+    """Return the encoding of an operation.
+
+    Raises:
+      UnencodableError: an argument is of a type that cannot enter the box.
+      TooLargeError: an argument is nested too deeply or too large.
+    """
+    if isinstance(operation, Call):
+        return encode(("c", operation.name, encode((operation.args, dict(operation.kwargs)))))
+    if isinstance(operation, GetAttribute):
+        return encode(("g", operation.target, operation.name))
+    return encode(("s", operation.target, operation.name, operation.value))
+
+
+def _answers(worker: Worker) -> tuple[list[bytes], End]:
+    data = bytearray()
+    while True:
+        part = worker.receive()
+        if isinstance(part, End):
+            return split_frames(data), part
+        data += part
+
+
+def split_frames(data: bytearray) -> list[bytes]:
+    """Return the complete frames at the start of `data`, and remove them from it."""
+    frames: list[bytes] = []
+    at = 0
+    while at + box.HEADER.size <= len(data):
+        end = at + box.HEADER.size + box.HEADER.unpack_from(data, at)[0]
+        if end > len(data):
+            break
+        frames.append(bytes(data[at + box.HEADER.size : end]))
+        at = end
+    del data[:at]
+    return frames
+
+
