@@ -1,0 +1,125 @@
+"""Where programs are run: the tests of one reference, and its further inputs, in the sandbox.
+
+CPU limits follow the reference's own CPU time, rounded up to a power of two above a floor, so that
+the noise of one measurement does not change them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from stepnav.mutate.calls import KnownCall
+from stepnav.mutate.reference import Reference
+from stepnav.mutate.values import outcome_of
+from stepnav.sandbox.judge import judge, judge_batch
+from stepnav.sandbox.pool import Sandbox
+from stepnav.sandbox.records import Call, CallResult, Job, Problem, Verdict
+
+CPU_FLOOR_S = 0.02
+"""Least CPU limit of one program on the tests."""
+
+CPU_FACTOR = 10
+"""A program may take so many times the reference's CPU time."""
+
+CONFIRM_FACTOR = 10
+"""A timeout counts if the program also runs out of so many times its limit."""
+
+REFERENCE_CPU_S = 20.0
+"""CPU limit of a reference on its tests."""
+
+FUZZ_CPU_S = 1.0
+"""CPU limit of a reference on all further inputs; those that it cannot do in it are left out."""
+
+MAX_SLOW_INPUTS = 10
+"""After so many inputs at which the reference runs out of time, there are none."""
+
+
+class Laboratory(Protocol):
+    """What a campaign needs of the sandbox."""
+
+    def try_reference(self) -> Verdict:
+        """Return the reference's verdict on its own tests, with its CPU time."""
+
+    def test(self, sources: Sequence[str], cpu_s: float) -> list[Verdict]:
+        """Return each program's verdict on the tests."""
+
+    def values(self, source: str, inputs: Sequence[KnownCall], cpu_s: float) -> list[Any]:
+        """Return what each input gives, None where it gives no value."""
+
+    def domain(self, inputs: Sequence[KnownCall]) -> list[tuple[KnownCall, Any]]:
+        """Return the inputs in the reference's domain, with what they give."""
+
+
+class SandboxLaboratory:
+    """A laboratory in a sandbox.
+
+    Args:
+      sandbox: where everything is run.
+      reference: the trusted program and its tests.
+    """
+
+    def __init__(self, sandbox: Sandbox, reference: Reference) -> None:
+        self._sandbox = sandbox
+        self._reference = reference
+        self._problem = Problem(
+            test=reference.test,
+            entry_point=reference.entry_point,
+            style=reference.style,
+            reference=reference.source,
+            setup=reference.setup,
+        )
+
+    def try_reference(self) -> Verdict:
+        """Return the reference's verdict on its own tests, with its CPU time."""
+        return judge(self._sandbox, self._problem, self._reference.source, cpu_s=REFERENCE_CPU_S)
+
+    def test(self, sources: Sequence[str], cpu_s: float) -> list[Verdict]:
+        """Return each program's verdict on the tests, each within `cpu_s`."""
+        return judge_batch(self._sandbox, self._problem, sources, cpu_s=cpu_s)
+
+    def values(self, source: str, inputs: Sequence[KnownCall], cpu_s: float) -> list[Any]:
+        """Return what each input gives, in one process; None where it gives no value."""
+        return [outcome_of(result) for result in self._run(source, inputs, cpu_s)]
+
+    def domain(self, inputs: Sequence[KnownCall]) -> list[tuple[KnownCall, Any]]:
+        """Return the inputs in the reference's domain, with what they give.
+
+        An input is in it if the reference gives a value, in time, and the same value again when the
+        inputs outside it are left out.
+        """
+        source = self._reference.source
+        inside = list(inputs)
+        for _ in range(MAX_SLOW_INPUTS):
+            results = self._run(source, inside, FUZZ_CPU_S)
+            bad = {n for n, result in enumerate(results) if outcome_of(result) is None}
+            stopped = next((n for n, r in enumerate(results) if r.status == "missing"), None)
+            if stopped is None:
+                inside = [item for n, item in enumerate(inside) if n not in bad]
+                break
+            inside = [item for n, item in enumerate(inside) if n >= stopped or n not in bad]
+        else:
+            return []
+        first = self.values(source, inside, FUZZ_CPU_S)
+        second = self.values(source, inside[::-1], FUZZ_CPU_S)[::-1]
+        triples = zip(inside, first, second)
+        return [
+            (item, value) for item, value, again in triples if value is not None and value == again
+        ]
+
+    def _run(self, source: str, inputs: Sequence[KnownCall], cpu_s: float) -> list[CallResult]:
+        name = self._reference.entry_point
+        calls = tuple(Call(name, item.args, item.kwargs) for item in inputs)
+        return list(self._sandbox.run(Job(source, calls, cpu_s=cpu_s)).calls)
+
+
+def cpu_limit_s(reference_cpu_s: float | None) -> float:
+    """Return the CPU limit of a mutant on the tests.
+
+    Example:
+      >>> cpu_limit_s(0.0001), cpu_limit_s(0.003), cpu_limit_s(0.005)
+      (0.02, 0.04, 0.08)
+    """
+    wanted = CPU_FACTOR * (reference_cpu_s or 0.0)
+    return CPU_FLOOR_S * 2.0 ** math.ceil(math.log2(max(1.0, wanted / CPU_FLOOR_S)))
