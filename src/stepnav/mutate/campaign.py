@@ -8,6 +8,7 @@ are made of the journals alone, so they do not depend on kills, processes or sha
 from __future__ import annotations
 
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -191,6 +192,7 @@ def _start(settings: Settings, level: str) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         encoding="utf-8",
+        env={**os.environ, "PYTHONHASHSEED": "0"},  # inputs that are sets keep their order
     )
     assert process.stdin is not None, "a pipe"
     process.stdin.write(json.dumps({"settings": asdict(settings), "level": level}) + "\n")

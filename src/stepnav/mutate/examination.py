@@ -10,17 +10,16 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from stepnav.core.errors import DataError
 from stepnav.core.seeds import derive_seed
 from stepnav.mutate.bytecode import fingerprint
-from stepnav.mutate.calls import KnownCall, known_calls
+from stepnav.mutate.calls import known_calls
 from stepnav.mutate.edit import Edit, apply_edits
 from stepnav.mutate.findings import Finding, Outcome
 from stepnav.mutate.fuzz import fuzz_inputs
 from stepnav.mutate.labels import DROPS, MIN_FUZZ_INPUTS, Drop, Observation, Repair, Verdict, decide
-from stepnav.mutate.laboratory import CONFIRM_FACTOR, FUZZ_CPU_S, Laboratory, cpu_limit_s
+from stepnav.mutate.laboratory import CONFIRM_FACTOR, Domain, Laboratory, cpu_limit_s
 from stepnav.mutate.operators import Mutant, mutants
 from stepnav.mutate.reference import Reference
 from stepnav.mutate.rewrites import decoys
@@ -30,8 +29,8 @@ from stepnav.mutate.steps import Split, split_steps
 NUM_FUZZ_INPUTS = 300
 """Inputs drawn; at least `MIN_FUZZ_INPUTS` of them must lie in the reference's domain."""
 
-MAX_FUZZ_INPUTS = 240
-"""Inputs used, of those in the domain."""
+FUZZ_FACTOR = 10
+"""Limits for further inputs are so much wider than for the tests; running out is a difference."""
 
 NO_REPAIRS = frozenset({"statement_deletion", "string", "call_deletion"})
 """Operators whose edits are not tried as repairs: they take away what a program needs."""
@@ -67,7 +66,7 @@ class Examination:
       settings: the campaign's.
       source, split: the reference parsed and cut.
       cpu_s: CPU limit of one program on the tests.
-      inputs: further inputs with the reference's values; None if there are too few.
+      domain: further inputs with the reference's values; None if there are too few.
       findings: the programs that become records.
       dropped: "operator/reason" -> count.
       num_judged: programs run so far.
@@ -79,7 +78,7 @@ class Examination:
     source: Source
     split: Split
     cpu_s: float
-    inputs: list[tuple[KnownCall, Any]] | None = None
+    domain: Domain | None = None
     findings: list[Finding] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     num_judged: int = 0
@@ -149,8 +148,8 @@ def _find_inputs(work: Examination) -> None:
     names = (work.reference.entry_point, "candidate")
     known = known_calls([work.reference.setup, work.reference.test], names)
     seed = derive_seed(work.settings.seed, work.reference.task_id)
-    inside = work.laboratory.domain(fuzz_inputs(known, NUM_FUZZ_INPUTS, seed=seed))
-    work.inputs = inside[:MAX_FUZZ_INPUTS] if len(inside) >= MIN_FUZZ_INPUTS else None
+    domain = work.laboratory.domain(fuzz_inputs(known, NUM_FUZZ_INPUTS, seed=seed))
+    work.domain = domain if len(domain.inputs) >= MIN_FUZZ_INPUTS else None
 
 
 def _examine_mutants(work: Examination) -> None:
@@ -194,12 +193,12 @@ def _is_endless(work: Examination, text: str) -> bool:
 
 def _gives_same_values(work: Examination, text: str) -> bool | None:
     """Return whether a program gives the reference's values; None if there are too few inputs."""
-    if work.inputs is None:
+    domain = work.domain
+    if domain is None:
         return None
     work.num_judged += 1
-    inputs = [item for item, _ in work.inputs]
-    values = work.laboratory.values(text, inputs, CONFIRM_FACTOR * FUZZ_CPU_S)
-    return values == [value for _, value in work.inputs]
+    limit = FUZZ_FACTOR * cpu_limit_s(domain.cpu_s)
+    return tuple(work.laboratory.values(text, domain.inputs, limit)) == domain.values
 
 
 def _find_repairs(

@@ -24,6 +24,9 @@ from stepnav.mutate.calls import KnownCall
 MAX_EXTRA = 3
 """A container or text may be this much longer than the longest known one."""
 
+MAX_WIDENINGS = 6
+"""How often a pattern that is used up is widened."""
+
 LOOSE_SHARE = 0.2
 """Share of inputs that need not keep an order or an index seen in the known calls."""
 
@@ -46,8 +49,9 @@ class Relations:
 
 
 def fuzz_inputs(calls: Sequence[KnownCall], count: int, *, seed: int) -> list[KnownCall]:
-    """Return up to `count` inputs, no two alike and none of them known; fewer where the pattern
-    has no more.
+    """Return up to `count` inputs, no two alike and none of them known.
+
+    There are fewer where the pattern has no more.
 
     Args:
       calls: the known calls; those with another number of arguments than the first are left out.
@@ -56,21 +60,29 @@ def fuzz_inputs(calls: Sequence[KnownCall], count: int, *, seed: int) -> list[Kn
     """
     if not calls:
         return []
-    shape = (len(calls[0].args), tuple(sorted(calls[0].kwargs)))
+    names = tuple(sorted(calls[0].kwargs))
+    shape = (len(calls[0].args), names)
     alike = [call for call in calls if (len(call.args), tuple(sorted(call.kwargs))) == shape]
-    rows = [[*call.args, *(call.kwargs[name] for name in shape[1])] for call in alike]
+    rows = [[*call.args, *(call.kwargs[name] for name in names)] for call in alike]
+    found = _draw_rows(random.Random(derive_seed(seed, "fuzz")), rows, count)
+    cut = shape[0]
+    return [KnownCall(tuple(row[:cut]), dict(zip(names, row[cut:]))) for row in found]
+
+
+def _draw_rows(rng: random.Random, rows: list[list[Any]], count: int) -> list[list[Any]]:
+    """Return new rows; where the pattern is used up, it is widened by the rows found so far."""
     relations = find_relations(rows)
-    rng = random.Random(derive_seed(seed, "fuzz"))
-    seen = {repr(row) for row in rows}
-    found: list[KnownCall] = []
-    for _ in range(20 * count):
-        if len(found) == count:
-            break
-        row = _draw_row(rng, rows, relations)
-        if repr(row) not in seen:
-            seen.add(repr(row))
-            positional, named = row[: shape[0]], dict(zip(shape[1], row[shape[0] :]))
-            found.append(KnownCall(tuple(positional), named))
+    seen = {_key(row) for row in rows}
+    found: list[list[Any]] = []
+    for _ in range(MAX_WIDENINGS):
+        pattern = [*rows, *found]
+        for _ in range(3 * count):
+            row = _draw_row(rng, pattern, relations)
+            if _key(row) not in seen:
+                seen.add(_key(row))
+                found.append(row)
+            if len(found) == count:
+                return found
     return found
 
 
@@ -205,6 +217,17 @@ _DRAWS: Mapping[type, Draw] = {
     set: _draw_set,
 }
 """Type -> how a value of it is drawn; of other types a known value is taken."""
+
+
+def _key(value: Any) -> str:
+    """Return a text that is equal for equal values, whatever the order of their sets."""
+    if isinstance(value, (set, frozenset)):
+        return f"{type(value).__name__}{sorted(map(_key, value))}"
+    if isinstance(value, (list, tuple)):
+        return f"{type(value).__name__}({', '.join(map(_key, value))})"
+    if isinstance(value, dict):
+        return f"dict({', '.join(f'{_key(k)}: {_key(v)}' for k, v in value.items())})"
+    return repr(value)
 
 
 def _is_sorted(value: Any) -> bool:

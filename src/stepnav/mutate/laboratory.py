@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from stepnav.mutate.calls import KnownCall
@@ -15,7 +16,7 @@ from stepnav.mutate.reference import Reference
 from stepnav.mutate.values import outcome_of
 from stepnav.sandbox.judge import judge, judge_batch
 from stepnav.sandbox.pool import Sandbox
-from stepnav.sandbox.records import Call, CallResult, Job, Problem, Verdict
+from stepnav.sandbox.records import Call, Job, JobResult, Problem, Verdict
 
 CPU_FLOOR_S = 0.02
 """Least CPU limit of one program on the tests."""
@@ -36,6 +37,21 @@ MAX_SLOW_INPUTS = 10
 """After so many inputs at which the reference runs out of time, there are none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Inputs that the reference is made for.
+
+    Attributes:
+      inputs: the inputs.
+      values: what the reference gives for each.
+      cpu_s: its CPU seconds for all of them.
+    """
+
+    inputs: tuple[KnownCall, ...] = ()
+    values: tuple[Any, ...] = ()
+    cpu_s: float = 0.0
+
+
 class Laboratory(Protocol):
     """What a campaign needs of the sandbox."""
 
@@ -48,7 +64,7 @@ class Laboratory(Protocol):
     def values(self, source: str, inputs: Sequence[KnownCall], cpu_s: float) -> list[Any]:
         """Return what each input gives, None where it gives no value."""
 
-    def domain(self, inputs: Sequence[KnownCall]) -> list[tuple[KnownCall, Any]]:
+    def domain(self, inputs: Sequence[KnownCall]) -> Domain:
         """Return the inputs in the reference's domain, with what they give."""
 
 
@@ -81,41 +97,47 @@ class SandboxLaboratory:
 
     def values(self, source: str, inputs: Sequence[KnownCall], cpu_s: float) -> list[Any]:
         """Return what each input gives, in one process; None where it gives no value."""
-        return [outcome_of(result) for result in self._run(source, inputs, cpu_s)]
+        return [outcome_of(result) for result in self._run(source, inputs, cpu_s).calls]
 
-    def domain(self, inputs: Sequence[KnownCall]) -> list[tuple[KnownCall, Any]]:
+    def domain(self, inputs: Sequence[KnownCall]) -> Domain:
         """Return the inputs in the reference's domain, with what they give.
 
         An input is in it if the reference gives a value, in time, and the same value again when the
-        inputs outside it are left out.
+        inputs outside it are left out and the others come in another order.
         """
-        source = self._reference.source
+        inside = self._in_time(inputs)
+        first = self._run(self._reference.source, inside, FUZZ_CPU_S)
+        second = self._run(self._reference.source, inside[::-1], FUZZ_CPU_S)
+        pairs = zip(map(outcome_of, first.calls), map(outcome_of, second.calls[::-1]))
+        values = [one if one == other else None for one, other in pairs]
+        kept = [n for n, value in enumerate(values) if value is not None]
+        cpu_s = first.cpu_s or 0.0
+        return Domain(tuple(inside[n] for n in kept), tuple(values[n] for n in kept), cpu_s)
+
+    def _in_time(self, inputs: Sequence[KnownCall]) -> list[KnownCall]:
+        """Return the inputs for which the reference gives a value before its time is over."""
         inside = list(inputs)
         for _ in range(MAX_SLOW_INPUTS):
-            results = self._run(source, inside, FUZZ_CPU_S)
+            results = self._run(self._reference.source, inside, FUZZ_CPU_S).calls
             bad = {n for n, result in enumerate(results) if outcome_of(result) is None}
-            stopped = next((n for n, r in enumerate(results) if r.status == "missing"), None)
-            if stopped is None:
-                inside = [item for n, item in enumerate(inside) if n not in bad]
-                break
+            missing = (n for n, result in enumerate(results) if result.status == "missing")
+            stopped = next(missing, len(inside))
+            if stopped == 0 and inside:
+                return []
+            done = stopped == len(inside)
             inside = [item for n, item in enumerate(inside) if n >= stopped or n not in bad]
-        else:
-            return []
-        first = self.values(source, inside, FUZZ_CPU_S)
-        second = self.values(source, inside[::-1], FUZZ_CPU_S)[::-1]
-        triples = zip(inside, first, second)
-        return [
-            (item, value) for item, value, again in triples if value is not None and value == again
-        ]
+            if done:
+                return inside
+        return []
 
-    def _run(self, source: str, inputs: Sequence[KnownCall], cpu_s: float) -> list[CallResult]:
+    def _run(self, source: str, inputs: Sequence[KnownCall], cpu_s: float) -> JobResult:
         name = self._reference.entry_point
         calls = tuple(Call(name, item.args, item.kwargs) for item in inputs)
-        return list(self._sandbox.run(Job(source, calls, cpu_s=cpu_s)).calls)
+        return self._sandbox.run(Job(source, calls, cpu_s=cpu_s))
 
 
 def cpu_limit_s(reference_cpu_s: float | None) -> float:
-    """Return the CPU limit of a mutant on the tests.
+    """Return the CPU limit of a mutant whose reference takes so many CPU seconds.
 
     Example:
       >>> cpu_limit_s(0.0001), cpu_limit_s(0.003), cpu_limit_s(0.005)

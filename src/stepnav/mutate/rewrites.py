@@ -11,7 +11,16 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from stepnav.mutate.edit import BINARY, COMPARE, COMPARISONS, Edit, Place, operand, replace
+from stepnav.mutate.edit import (
+    BINARY,
+    COMPARE,
+    COMPARISONS,
+    Edit,
+    Place,
+    apply_edits,
+    operand,
+    replace,
+)
 from stepnav.mutate.source import Source, parses
 from stepnav.mutate.steps import Split
 from stepnav.mutate.walk import places
@@ -69,12 +78,13 @@ def mirror_comparison(source: Source, place: Place) -> Iterator[tuple[Edit, ...]
 def commute(source: Source, place: Place) -> Iterator[tuple[Edit, ...]]:
     """`x + 1` -> `1 + x`, `x * 2` -> `2 * x`: one side is a number, so the sum is of numbers."""
     node = place.node
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Mult)):
-        if _is_number(node.left) != _is_number(node.right):
-            sign, level = BINARY[type(node.op)]
-            left = operand(source, node.right, level)
-            right = operand(source, node.left, level + 1)
-            yield (replace(source, place, f"{left} {sign} {right}"),)
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, (ast.Add, ast.Mult)):
+        return
+    if _is_number(node.left) != _is_number(node.right):
+        sign, level = BINARY[type(node.op)]
+        left = operand(source, node.right, level)
+        right = operand(source, node.left, level + 1)
+        yield (replace(source, place, f"{left} {sign} {right}"),)
 
 
 def double_negation(source: Source, place: Place) -> Iterator[tuple[Edit, ...]]:
@@ -100,13 +110,12 @@ def parenthesise(source: Source, place: Place) -> Iterator[tuple[Edit, ...]]:
 def spell_out(source: Source, place: Place) -> Iterator[tuple[Edit, ...]]:
     """`x += 1` -> `x = x + 1` for a number, which no other name can share."""
     node = place.node
-    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-        if _is_number(node.value):
-            sign = BINARY[type(node.op)][0]
-            name = node.target.id
-            yield (
-                Edit(*source.span(node), f"{name} = {name} {sign} {source.segment(node.value)}"),
-            )
+    if not isinstance(node, ast.AugAssign) or not isinstance(node.target, ast.Name):
+        return
+    if _is_number(node.value):
+        name, sign = node.target.id, BINARY[type(node.op)][0]
+        text = f"{name} = {name} {sign} {source.segment(node.value)}"
+        yield (Edit(*source.span(node), text),)
 
 
 def contract(source: Source, place: Place) -> Iterator[tuple[Edit, ...]]:
@@ -183,19 +192,17 @@ def decoys(source: Source, split: Split) -> list[Decoy]:
 
 def decoyed(source: Source, decoy: Decoy) -> str:
     """Return the text of a rewritten program."""
-    from stepnav.mutate.edit import apply_edits
-
     return apply_edits(source.text, decoy.edits)
 
 
 def _is_quiet(node: ast.expr) -> bool:
     """Return whether an expression has no effect but its value."""
+    loud = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr, ast.Lambda)
     for part in ast.walk(node):
-        if isinstance(part, (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr, ast.Lambda)):
+        if isinstance(part, loud):
             return False
-        if isinstance(part, ast.Call):
-            if not isinstance(part.func, ast.Name) or part.func.id not in _QUIET_CALLS:
-                return False
+        if isinstance(part, ast.Call) and getattr(part.func, "id", None) not in _QUIET_CALLS:
+            return False
     return True
 
 
