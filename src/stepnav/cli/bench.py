@@ -46,11 +46,12 @@ def run(
     device: str,
     dtype: str,
     chat: bool,
+    sandbox: str,
     as_json: bool,
 ) -> None:
     """Run, resume and report a comparison; arguments as in `stepnav bench --help`."""
     check_installed()
-    benchmark = build.load_task(task)
+    benchmark = build.load_task(task, sandbox=sandbox)
     choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
     limits = _budgets(budgets, max_policy_tokens)
     needs_reward = any(choice.name in build.NEEDS_REWARD for choice in choices)
@@ -58,7 +59,7 @@ def run(
     plan = BenchPlan(
         task=task,
         split=split or benchmark.default_split,
-        strategies=tuple(_spec(choice, limits) for choice in choices),
+        strategies=tuple(_spec(choice, limits, benchmark.temperature) for choice in choices),
         problems=len(drawn),
         seeds=seeds,
         seed=seed,
@@ -71,6 +72,7 @@ def run(
             "dtype": dtype,
             "chat": chat,
             "data": None if data is None else str(data),
+            **({"sandbox": sandbox} if task in build.CODE_TASKS else {}),
         },
     )
     _prepare(out, plan, resume)
@@ -142,9 +144,11 @@ def _run(
         )
 
 
-def _spec(choice: build.StrategyChoice, limits: tuple[int | None, ...]) -> StrategySpec:
+def _spec(
+    choice: build.StrategyChoice, limits: tuple[int | None, ...], temperature: float | None
+) -> StrategySpec:
     """Return the strategy with every option that does not depend on the budget."""
-    options = build.resolve_options(choice, limits[0])
+    options = build.resolve_options(choice, limits[0], temperature=temperature)
     if "reserve_tokens" not in choice.options:
         options.pop("reserve_tokens", None)
     return StrategySpec(choice.name, options, choice.label)

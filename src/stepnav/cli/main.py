@@ -30,7 +30,12 @@ zoo_app = typer.Typer(
 )
 app.add_typer(zoo_app, name="zoo")
 
-Task = Annotated[str, typer.Option(help="Benchmark: arithmetic, gsm8k, svamp or math500.")]
+Task = Annotated[
+    str,
+    typer.Option(
+        help="Benchmark: arithmetic, gsm8k, svamp, math500, micro-python, humaneval or mbpp."
+    ),
+]
 Split = Annotated[str | None, typer.Option(help="Its split. [default: the task's own]")]
 Data = Annotated[
     Path | None, typer.Option(help="Benchmark file or folder. [default: the hub, by name]")
@@ -43,13 +48,18 @@ PolicyModel = Annotated[str | None, typer.Option(help="Name of the model on that
 Reward = Annotated[
     str,
     typer.Option(
-        help="Who scores: arithmetic (shipped), a model folder, likelihood:FOLDER, or oracle."
+        help="Who scores: arithmetic (shipped), a model folder, likelihood:FOLDER, oracle, or "
+        "execution (code: the public tests)."
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tree.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Dtype = Annotated[str, typer.Option(help="float32 (same tree in any batch) or bfloat16.")]
+Sandbox = Annotated[
+    str,
+    typer.Option(help="How programs are run: process, namespace, docker, or unsafe (not at all)."),
+]
 Chat = Annotated[bool, typer.Option("--chat", help="Prompt with the model's chat template.")]
 
 
@@ -89,6 +99,7 @@ def solve(
     device: Device = "cpu",
     dtype: Dtype = "float32",
     chat: Chat = False,
+    sandbox: Sandbox = "process",
     page: Annotated[Path | None, typer.Option(help="Also write the tree as an HTML page.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -140,6 +151,7 @@ def bench(
     device: Device = "cpu",
     dtype: Dtype = "float32",
     chat: Chat = False,
+    sandbox: Sandbox = "process",
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies on the same problems, at the same budgets.
@@ -194,6 +206,36 @@ def show(
       stepnav show runs/first --problem 0 --strategy hgs
     """
     from stepnav.cli import show as command
+
+    command.run(**_arguments(locals()))
+
+
+@app.command()
+def grade(
+    samples: Annotated[
+        Path, typer.Option(help="JSON lines with task_id and completion or solution.")
+    ],
+    task: Annotated[str, typer.Option(help="humaneval, mbpp or micro-python.")] = "humaneval",
+    data: Data = None,
+    workers: Annotated[int, typer.Option(min=1, help="Programs that run at once.")] = 2,
+    sandbox: Sandbox = "process",
+    cpu_seconds: Annotated[
+        float | None, typer.Option(help="Limit of one program. [default: the sandbox's, 5]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Grade model-written programs in the sandbox and report pass@k.
+
+    Verdicts go to SAMPLES_results.jsonl, one a line; started again, it goes on where it was. Lines that
+    cannot be graded are named and counted; the exit code is 2 only if nothing could be graded.
+
+    Examples:
+
+      stepnav grade --task humaneval --samples samples.jsonl --data HumanEval.jsonl.gz
+
+      stepnav grade --task mbpp --samples samples.jsonl --workers 8 --json
+    """
+    from stepnav.cli import grade as command
 
     command.run(**_arguments(locals()))
 

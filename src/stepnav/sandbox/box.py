@@ -7,7 +7,7 @@ worth stealing is here; the box is never told an expected value.
 Messages are one encoded tuple each, with a length before it. A job is
 `("job", source, operations, is_live, max_depth, output_bytes)`, operations being encoded tuples
 themselves: `("c", name or Ref, encoded arguments)`, `("g", Ref, attribute)`,
-`("s", Ref, attribute, value)`. Answers are `("v", value, changed arguments or None)`,
+`("s", Ref, attribute, value)`, `("n", name)`. Answers are `("v", value, changed arguments or None)`,
 `("o", type name)`, `("e", type name, message, changed)` and `("u", why it could not be sent)`.
 """
 
@@ -18,7 +18,6 @@ import os
 import struct
 import sys
 import types
-from collections.abc import Iterable
 from typing import Any
 
 from stepnav.sandbox.codec import TooLargeError, UnencodableError, decode, encode
@@ -66,34 +65,42 @@ class Program:
                 args, kwargs = decode(fields[2], max_depth=200)
                 if any(type(item) in _MUTABLE for item in (*args, *kwargs.values())):
                     sent = fields[2]
-                value = self._call(fields[1], args, kwargs)
+                has_refs = b"R" in fields[2]  # or that byte in a text, which does no harm
+                value = self._call(fields[1], args, kwargs, has_refs)
             else:
                 value = self._attribute(fields)
         except BaseException as error:
             return self._raised(error, self._changed(sent, args, kwargs))
         return self._returned(index, value, self._changed(sent, args, kwargs))
 
-    def _call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if type(target) is Ref:
-            function = self.kept[target.index]
-        else:
-            try:
-                function = self.module.__dict__[target]
-            except KeyError:
-                raise NameError(f"name {target!r} is not defined") from None
-        return function(*map(self._resolve, args), **kwargs)
+    def _call(self, target: Any, args: Any, kwargs: Any, has_refs: bool) -> Any:
+        function = self.kept[target.index] if type(target) is Ref else self._global(target)
+        if has_refs:
+            return function(*self._resolve(args), **self._resolve(kwargs))
+        return function(*args, **kwargs)
+
+    def _global(self, name: str) -> Any:
+        try:
+            return self.module.__dict__[name]
+        except KeyError:
+            raise NameError(f"name {name!r} is not defined") from None
 
     def _attribute(self, fields: tuple[Any, ...]) -> Any:
+        if fields[0] == "n":
+            return self._global(fields[1])
         target = self.kept[fields[1].index]
         if fields[0] == "g":
             return getattr(target, fields[2])
         return setattr(target, fields[2], self._resolve(fields[3]))
 
     def _resolve(self, value: Any) -> Any:
+        """Return a value with every `Ref` in it replaced by the object that it names."""
         if type(value) is Ref:
             return self.kept[value.index]
-        if type(value) in (list, tuple) and any(type(item) is Ref for item in value):
+        if type(value) in (list, tuple):
             return type(value)(map(self._resolve, value))
+        if type(value) is dict:
+            return {key: self._resolve(item) for key, item in value.items()}
         return value
 
     def _changed(self, sent: bytes | None, args: Any, kwargs: Any) -> Any:
@@ -164,8 +171,3 @@ def _exactly(channel: int, size: int) -> bytes | None:
         parts.append(part)
         size -= len(part)
     return b"".join(parts)
-
-
-def frames(answers: Iterable[bytes]) -> bytes:
-    """Return answers as one run of bytes with lengths."""
-    return b"".join(HEADER.pack(len(item)) + item for item in answers)

@@ -6,7 +6,7 @@ import concurrent.futures
 import contextlib
 import queue
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -14,17 +14,16 @@ from stepnav.core.errors import SandboxError
 from stepnav.sandbox import box
 from stepnav.sandbox.answers import from_answer, lost
 from stepnav.sandbox.codec import encode
-from stepnav.sandbox.records import (
-    Call,
-    CallResult,
-    GetAttribute,
-    Job,
-    JobResult,
-    Level,
-    Limits,
-    Operation,
-)
+from stepnav.sandbox.operations import encode_operation
+from stepnav.sandbox.records import CallResult, Job, JobResult, Level, Limits
 from stepnav.sandbox.worker import End, WarmParentDiedError, Worker
+
+FIRST_LOOK_S = 0.05
+"""A job that is silent for so long is judged by the answers so far, in case they settle it."""
+
+PATIENCE_S = 3600.0
+
+DIED_TWICE = "the sandbox's warm parent died twice in the same job; is the machine out of memory?"
 
 
 class Sandbox:
@@ -52,6 +51,7 @@ class Sandbox:
             raise ValueError(f"workers must be at least 1 (got {workers})")
         self.level: Level = level
         self.limits = limits or Limits()
+        self.prepared: dict[Hashable, object] = {}
         self.workers = [Worker(level, self.limits, image=image) for _ in range(workers)]
         self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
         for worker in reversed(self.workers):
@@ -116,23 +116,35 @@ class Sandbox:
         cpu_s: float | None = None,
         wall_s: float | None = None,
     ) -> tuple[list[bytes], End]:
-        """Return the raw answers, the one to loading first, and the end. For `judge`."""
+        """Return the raw answers, the one to loading first, and the end."""
+        with self.answering(source, operations, cpu_s=cpu_s, wall_s=wall_s) as answering:
+            while answering.end is None:
+                answering.wait(PATIENCE_S)
+            return answering.answers, answering.end
+
+    @contextlib.contextmanager
+    def answering(
+        self,
+        source: str,
+        operations: list[bytes],
+        *,
+        cpu_s: float | None = None,
+        wall_s: float | None = None,
+    ) -> Iterator[Answering]:
+        """Start a program on encoded operations; its answers arrive in what this gives.
+
+        Raises:
+          SandboxError: a layer is missing, or the warm parent died twice.
+        """
         job = self.job_message(source, operations, is_live=False)
-        for attempt in (0, 1):
-            with self.worker() as worker:
-                try:
-                    worker.submit(
-                        job,
-                        cpu_s=cpu_s or self.limits.cpu_s,
-                        wall_s=wall_s or self.limits.wall_s,
-                        output_bytes=self.limits.output_bytes,
-                    )
-                    return _answers(worker)
-                except WarmParentDiedError:
-                    worker.close()
-        raise SandboxError(
-            "the sandbox's warm parent died twice in the same job; is the machine out of memory?"
-        )
+        with self.worker() as worker:
+            yield Answering(
+                worker,
+                job,
+                cpu_s=cpu_s or self.limits.cpu_s,
+                wall_s=wall_s or self.limits.wall_s,
+                output_bytes=self.limits.output_bytes,
+            )
 
     def job_message(self, source: str, operations: list[bytes], *, is_live: bool) -> bytes:
         """Return the message that starts a job in the box."""
@@ -162,27 +174,68 @@ class Sandbox:
         return JobResult(results[0], tuple(results[1:]), end.cpu_s, self.level)
 
 
-def encode_operation(operation: Operation) -> bytes:
-    """Return the encoding of an operation.
+class Answering:
+    """A running job: its answers so far, and its end once it has come.
 
-    Raises:
-      UnencodableError: an argument is of a type that cannot enter the box.
-      TooLargeError: an argument is nested too deeply or too large.
+    Args:
+      worker: an idle warm parent.
+      job: the message that starts the job.
+      cpu_s, wall_s, output_bytes: its limits.
     """
-    if isinstance(operation, Call):
-        return encode(("c", operation.name, encode((operation.args, dict(operation.kwargs)))))
-    if isinstance(operation, GetAttribute):
-        return encode(("g", operation.target, operation.name))
-    return encode(("s", operation.target, operation.name, operation.value))
 
+    def __init__(
+        self, worker: Worker, job: bytes, *, cpu_s: float, wall_s: float, output_bytes: int
+    ) -> None:
+        self.answers: list[bytes] = []
+        self.end: End | None = None
+        self._worker = worker
+        self._job = job
+        self._limits = (cpu_s, wall_s, output_bytes)
+        self._data = bytearray()
+        self._is_second = False
+        self._submit()
 
-def _answers(worker: Worker) -> tuple[list[bytes], End]:
-    data = bytearray()
-    while True:
-        part = worker.receive()
+    def wait(self, patience_s: float = FIRST_LOOK_S) -> bool:
+        """Take in what has arrived; return whether anything did before the patience was over.
+
+        A warm parent that dies is replaced once, and the job begins again.
+        """
+        try:
+            part = self._worker.receive(patience_s)
+        except WarmParentDiedError:
+            self._again()
+            return True
+        if part is None:
+            return False
         if isinstance(part, End):
-            return split_frames(data), part
-        data += part
+            self.end = part
+        else:
+            self._data += part
+            self.answers += split_frames(self._data)
+        return True
+
+    def finish(self) -> End:
+        """End the program; return how it ended."""
+        self._worker.kill()
+        while self.end is None:
+            self.wait(PATIENCE_S)
+        return self.end
+
+    def _again(self) -> None:
+        self._worker.close()
+        if self._is_second:
+            raise SandboxError(DIED_TWICE)
+        self._is_second = True
+        self.answers.clear()
+        self._data.clear()
+        self._submit()
+
+    def _submit(self) -> None:
+        cpu_s, wall_s, output_bytes = self._limits
+        try:
+            self._worker.submit(self._job, cpu_s=cpu_s, wall_s=wall_s, output_bytes=output_bytes)
+        except WarmParentDiedError:
+            self._again()
 
 
 def split_frames(data: bytearray) -> list[bytes]:

@@ -107,7 +107,14 @@ class SetAttribute:
     value: Any
 
 
-Operation = Call | GetAttribute | SetAttribute
+@dataclass(frozen=True, slots=True)
+class GetName:
+    """Reading a global name of the program."""
+
+    name: str
+
+
+Operation = Call | GetAttribute | SetAttribute | GetName
 
 
 @dataclass(frozen=True, slots=True)

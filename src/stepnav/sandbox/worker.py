@@ -7,7 +7,6 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -89,7 +88,8 @@ class Worker:
         )  # fmt: skip
         try:
             self._send(b"S", encode({"level": self.level, "limits": asdict(self.limits)}))
-            kind, payload = self._receive(time.monotonic() + START_S)
+            message = self._receive(time.monotonic() + START_S)
+            assert message is not None, "without patience there is a message or a death"
         except WarmParentDiedError:
             code = self._process.wait() if self._process.poll() is not None else None
             self.close()
@@ -97,9 +97,9 @@ class Worker:
                 f"the sandbox's warm parent did not start at level {self.level!r} (exit code "
                 f"{code}); see docs/sandbox.md"
             ) from None
-        if kind == b"X":
+        if message[0] == b"X":
             self.close()
-            raise SandboxError(layer_message(self.level, *decode(payload)))
+            raise SandboxError(layer_message(self.level, *decode(message[1])))
 
     def command(self) -> list[str]:
         """Return the command line of the warm parent."""
@@ -126,13 +126,16 @@ class Worker:
         if self._is_busy:
             self._send(b"K", b"")
 
-    def receive(self) -> bytes | End:
-        """Return the next bytes from the child, or its end.
+    def receive(self, patience_s: float | None = None) -> bytes | End | None:
+        """Return the next bytes from the child, or its end; None if the patience was over first.
 
         Raises:
           WarmParentDiedError: the warm parent is gone; the job's fate is unknown.
         """
-        kind, payload = self._receive(self._deadline)
+        message = self._receive(self._deadline, patience_s)
+        if message is None:
+            return None
+        kind, payload = message
         if kind == b"D":
             return payload
         self._is_busy = False
@@ -166,12 +169,18 @@ class Worker:
         except OSError:
             raise WarmParentDiedError from None
 
-    def _receive(self, deadline: float) -> tuple[bytes, bytes]:
+    def _receive(
+        self, deadline: float, patience_s: float | None = None
+    ) -> tuple[bytes, bytes] | None:
+        until = deadline if patience_s is None else min(deadline, time.monotonic() + patience_s)
         while True:
             message = self._take()
             if message is not None:
                 return message
-            self._fill(deadline)
+            if not self._fill(until):
+                if time.monotonic() >= deadline:
+                    raise WarmParentDiedError
+                return None
 
     def _take(self) -> tuple[bytes, bytes] | None:
         if len(self._buffer) < HEADER.size:
@@ -184,17 +193,19 @@ class Worker:
         del self._buffer[:end]
         return kind, payload
 
-    def _fill(self, deadline: float) -> None:
+    def _fill(self, until: float) -> bool:
+        """Read what has arrived; False if nothing has by then."""
         assert self._process is not None and self._process.stdout is not None, "not started"
         descriptor = self._process.stdout.fileno()
         poller = select.poll()
         poller.register(descriptor, select.POLLIN)
-        if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise WarmParentDiedError
+        if not poller.poll(max(0.0, until - time.monotonic()) * 1000):
+            return False
         data = os.read(descriptor, 2**16)
         if not data:
             raise WarmParentDiedError
         self._buffer += data
+        return True
 
 
 def _environment(level: Level) -> dict[str, str]:
@@ -203,12 +214,3 @@ def _environment(level: Level) -> dict[str, str]:
     if level == "docker":
         clean.update({name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ})
     return clean
-
-
-def chunks(worker: Worker) -> Iterator[bytes | End]:
-    """Yield what comes back from a job, its end last."""
-    while True:
-        part = worker.receive()
-        yield part
-        if isinstance(part, End):
-            return
