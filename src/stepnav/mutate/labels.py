@@ -45,7 +45,7 @@ DROPS: Mapping[Drop, str] = {
     "no_fuzz_inputs": f"passes the tests, and there are fewer than {MIN_FUZZ_INPUTS} further inputs",
     "unconfirmed_timeout": "runs out of time, but not at ten times the limit",
     "flaky": "does not fail the same way twice",
-    "repair_unconfirmed": "a later edit makes it pass the tests, but not the further inputs",
+    "repair_unconfirmed": "a later edit makes it pass the tests, and no further inputs tell more",
     "decoy_not_confirmed": "a rewrite that the tests or further inputs tell apart",
     "second_order_not_killed": "two edits of which the second fails alone but not after the first",
 }

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from stepnav.mutate.calls import KnownCall
 from stepnav.mutate.reference import Reference
 from stepnav.mutate.values import outcome_of
-from stepnav.sandbox.judge import judge, judge_batch
+from stepnav.sandbox.judge import judge_problem, prepare
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Call, Job, JobResult, Problem, Verdict
 
@@ -53,10 +53,20 @@ class Domain:
 
 
 class Laboratory(Protocol):
-    """What a campaign needs of the sandbox."""
+    """What a campaign needs of the sandbox.
 
-    def try_reference(self) -> Verdict:
-        """Return the reference's verdict on its own tests, with its CPU time."""
+    Attributes:
+      level: the sandbox level.
+    """
+
+    level: str
+
+    def try_reference(self) -> float | None:
+        """Return the CPU seconds that the reference takes for its own tests.
+
+        Raises:
+          DataError: it fails them, or they cannot be run.
+        """
 
     def test(self, sources: Sequence[str], cpu_s: float) -> list[Verdict]:
         """Return each program's verdict on the tests."""
@@ -77,6 +87,7 @@ class SandboxLaboratory:
     """
 
     def __init__(self, sandbox: Sandbox, reference: Reference) -> None:
+        self.level: str = sandbox.level
         self._sandbox = sandbox
         self._reference = reference
         self._problem = Problem(
@@ -87,13 +98,15 @@ class SandboxLaboratory:
             setup=reference.setup,
         )
 
-    def try_reference(self) -> Verdict:
-        """Return the reference's verdict on its own tests, with its CPU time."""
-        return judge(self._sandbox, self._problem, self._reference.source, cpu_s=REFERENCE_CPU_S)
+    def try_reference(self) -> float | None:
+        """Return the CPU seconds that the reference takes for its own tests; see `Laboratory`."""
+        return prepare(self._sandbox, self._problem, cpu_s=REFERENCE_CPU_S).cpu_s
 
     def test(self, sources: Sequence[str], cpu_s: float) -> list[Verdict]:
         """Return each program's verdict on the tests, each within `cpu_s`."""
-        return judge_batch(self._sandbox, self._problem, sources, cpu_s=cpu_s)
+        return [
+            judge_problem(self._sandbox, self._problem, source, cpu_s=cpu_s) for source in sources
+        ]
 
     def values(self, source: str, inputs: Sequence[KnownCall], cpu_s: float) -> list[Any]:
         """Return what each input gives, in one process; None where it gives no value."""
