@@ -10,6 +10,7 @@
 `docs/sandbox.md` says what is covered and what is not.
 """
 
+from stepnav.sandbox.batch import judge_batch
 from stepnav.sandbox.judge import judge, judge_problem, prepare
 from stepnav.sandbox.live import LiveSession, open_session
 from stepnav.sandbox.pool import Sandbox
@@ -44,6 +45,7 @@ __all__ = [
     "SetAttribute",
     "Verdict",
     "judge",
+    "judge_batch",
     "judge_problem",
     "open_session",
     "prepare",

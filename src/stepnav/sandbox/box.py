@@ -28,6 +28,8 @@ MESSAGE_CHARACTERS = 200
 HEADER = struct.Struct("<I")
 _MUTABLE = (list, dict, set, collections.deque, collections.Counter, collections.defaultdict)
 
+_STRANGE = (MemoryError, RecursionError)
+
 
 class Program:
     """A loaded program, with the objects that its calls left behind.
@@ -35,11 +37,21 @@ class Program:
     Args:
       max_depth: deepest nesting of an answer.
       max_bytes: longest answer.
+
+    Attributes:
+      module: its namespace.
+      kept: objects that stay in the box, by the operation that made them.
+      code: the compiled source; None if it does not compile.
+      is_loaded: whether running the source ended without an exception.
+      is_strange: whether it ended in a way that may depend on what the process did before.
     """
 
     def __init__(self, *, max_depth: int, max_bytes: int) -> None:
         self.module = types.ModuleType(MODULE)
         self.kept: dict[int, Any] = {}
+        self.code: types.CodeType | None = None
+        self.is_loaded = False
+        self.is_strange = False
         self._caps = {"max_depth": max_depth, "max_bytes": max_bytes}
         self._count = 0
 
@@ -47,10 +59,11 @@ class Program:
         """Return the answer to running the source as a fresh module."""
         sys.modules[MODULE] = self.module
         try:
-            code = compile(source, f"<{MODULE}>", "exec", dont_inherit=True)
-            exec(code, self.module.__dict__)
+            self.code = compile(source, f"<{MODULE}>", "exec", dont_inherit=True)
+            exec(self.code, self.module.__dict__)
         except BaseException as error:
             return self._raised(error, None)
+        self.is_loaded = True
         return encode(("v", None, None))
 
     def answer(self, operation: bytes) -> bytes:
@@ -119,11 +132,14 @@ class Program:
             self.kept[index] = value
             return encode(("o", str(type(value).__name__)[:MESSAGE_CHARACTERS]))
         except TooLargeError as error:
+            self.is_strange = True
             return encode(("u", str(error)))
         except BaseException as error:  # an iterator that raises, or a program that broke its types
             return self._raised(error, None)
 
     def _raised(self, error: BaseException, changed: Any) -> bytes:
+        if isinstance(error, _STRANGE) or not isinstance(error, Exception):
+            self.is_strange = True
         name = str(type(error).__name__)[:MESSAGE_CHARACTERS]
         try:
             message = str(error)[:MESSAGE_CHARACTERS]
@@ -138,15 +154,23 @@ class Program:
 def run(channel: int, message: tuple[Any, ...]) -> None:
     """Serve one job over a descriptor: answers out, and further operations in if it is live."""
     _, source, operations, is_live, max_depth, max_bytes = message
-    program = Program(max_depth=max_depth, max_bytes=max_bytes)
+    _serve(channel, Program(max_depth=max_depth, max_bytes=max_bytes), source, operations, is_live)
+
+
+def _serve(
+    channel: int, program: Program, source: str, operations: list[bytes], is_live: bool
+) -> None:
+    # as deep in the stack as `batch_box._judge_one`, so that recursion ends at the same depth
     send(channel, program.load(source))
+    if not program.is_loaded:
+        return
     for operation in operations:
         send(channel, program.answer(operation))
     while is_live:
-        operation = receive(channel)
-        if operation is None:
+        asked = receive(channel)
+        if asked is None:
             return
-        send(channel, program.answer(operation))
+        send(channel, program.answer(asked))
 
 
 def send(channel: int, *answers: bytes) -> None:

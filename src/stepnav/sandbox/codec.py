@@ -37,17 +37,15 @@ TYPES: dict[str, type] = {
 """Type objects that may stand in arguments, as in `remove_datatype(items, int)`."""
 
 _TYPE_NAMES = {kind: name for name, kind in TYPES.items()}
-_ITERATORS = tuple(
-    type(item)
-    for item in (
-        (x for x in ()), map(abs, ()), filter(None, ()), zip(), enumerate(()), iter([]), iter(()),
-        iter({}), iter({}.values()), iter({}.items()), iter(set()), iter(""), iter(range(0)),
-        reversed([]), itertools.chain(), itertools.islice((), 0), itertools.accumulate(()),
-        itertools.permutations(()), itertools.combinations((), 0), itertools.product(),
-        itertools.starmap(abs, ()), itertools.takewhile(bool, ()), itertools.zip_longest(),
-    )
+_EXAMPLES: tuple[Any, ...] = (
+    (item for item in ""), map(abs, ()), filter(None, ()), zip(), enumerate(()), iter([]),
+    iter(()), iter({}), iter({}.values()), iter({}.items()), iter(set()), iter(""), iter(range(0)),
+    reversed([]), itertools.chain(), itertools.islice((), 0), itertools.accumulate(()),
+    itertools.permutations(()), itertools.combinations((), 0), itertools.product(),
+    itertools.starmap(abs, ()), itertools.takewhile(bool, ()), itertools.zip_longest((), ()),
 )  # fmt: skip
-_KEYS, _VALUES, _DICT_ITEMS = type({}.keys()), type({}.values()), type({}.items())
+_ITERATORS = frozenset(map(type, _EXAMPLES))
+_EMPTY: dict[int, int] = {}
 _DOUBLE = struct.Struct("<d")
 _PAIR = struct.Struct("<dd")
 _LENGTH = struct.Struct("<I")
@@ -168,7 +166,9 @@ _MAPPINGS: dict[type, bytes] = {
     dict: b"d", collections.Counter: b"C", collections.OrderedDict: b"O",
     collections.defaultdict: b"D",
 }  # fmt: skip
-_VIEWS: dict[type, bytes] = {_KEYS: b"k", _VALUES: b"v", _DICT_ITEMS: b"m"}
+_VIEWS: dict[type, bytes] = {
+    type(_EMPTY.keys()): b"k", type(_EMPTY.values()): b"v", type(_EMPTY.items()): b"m",
+}  # fmt: skip
 
 
 def decode(data: bytes, *, max_depth: int = 50) -> Any:

@@ -11,8 +11,6 @@ import contextlib
 import ctypes
 import os
 import resource
-import site
-import sys
 import sysconfig
 from collections.abc import Callable
 

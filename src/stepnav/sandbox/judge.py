@@ -172,9 +172,7 @@ def _replay(
         return None
 
 
-def _judge_live(
-    sandbox: Sandbox, prepared: Prepared, source: str, cpu_s: float | None
-) -> Verdict:
+def _judge_live(sandbox: Sandbox, prepared: Prepared, source: str, cpu_s: float | None) -> Verdict:
     for attempt in (0, 1):
         try:
             with open_session(sandbox, source, cpu_s=cpu_s) as session:
@@ -186,9 +184,7 @@ def _judge_live(
     raise AssertionError("unreachable: the second attempt returns or raises")
 
 
-def _settled(
-    test: TrustedTest, session: Session, loaded: CallResult, sandbox: Sandbox
-) -> Verdict:
+def _settled(test: TrustedTest, session: Session, loaded: CallResult, sandbox: Sandbox) -> Verdict:
     """Run the test; return its verdict, without the CPU time."""
     level = sandbox.level
     if loaded.status == "error":
@@ -214,7 +210,9 @@ def _settled(
 
 def _where(test: TrustedTest, error: Exception) -> str:
     """Return the line of the test that failed, with the error unless it is a plain assertion."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<test>"]
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<test>"
+    ]
     number = frames[-1].lineno if frames else None
     text = test.lines[number - 1].strip() if number else ""
     if type(error) is AssertionError and not str(error):

@@ -76,9 +76,7 @@ def _create(version: int, rights: int) -> int:
         _SCOPES if version >= _SCOPE_FROM_ABI else 0,
     )
     size = 24 if version >= _SCOPE_FROM_ABI else 16 if version >= _NET_FROM_ABI else 8
-    return syscalls.call(
-        syscalls.LANDLOCK_CREATE_RULESET, ctypes.byref(attributes), size, 0
-    )
+    return syscalls.call(syscalls.LANDLOCK_CREATE_RULESET, ctypes.byref(attributes), size, 0)
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:

@@ -8,7 +8,6 @@ import queue
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
 from types import TracebackType
-from typing import Any
 
 from stepnav.core.errors import SandboxError
 from stepnav.sandbox import box
@@ -89,8 +88,12 @@ class Sandbox:
           SandboxError: the program could not be run safely.
         """
         operations = [encode_operation(call) for call in job.calls]
-        answers, end = self.run_encoded(
-            job.source, operations, cpu_s=job.cpu_s, wall_s=job.wall_s
+        answers, end = self.run_message(
+            self.job_message(job.source, operations, is_live=False),
+            cpu_s=job.cpu_s or self.limits.cpu_s,
+            wall_s=job.wall_s or self.limits.wall_s,
+            output_bytes=self.limits.output_bytes,
+            is_renewed=False,
         )
         return self._result(answers, end, len(operations))
 
@@ -108,28 +111,29 @@ class Sandbox:
             while pending:
                 yield pending.popleft().result()
 
-    def run_encoded(
-        self,
-        source: str,
-        operations: list[bytes],
-        *,
-        cpu_s: float | None = None,
-        wall_s: float | None = None,
+    def run_message(
+        self, job: bytes, *, cpu_s: float, wall_s: float, output_bytes: int, is_renewed: bool
     ) -> tuple[list[bytes], End]:
-        """Return the raw answers, the one to loading first, and the end."""
-        with self.answering(source, operations, cpu_s=cpu_s, wall_s=wall_s) as answering:
+        """Return all answers to an encoded job and its end; for `run` and `judge_batch`.
+
+        Args:
+          job: the message that starts it, see `box` and `batch_box`.
+          cpu_s: CPU seconds in all, or since the last output if `is_renewed`.
+          wall_s, output_bytes: its other limits.
+          is_renewed: whether the CPU clock starts anew at each output.
+        """
+        with self.worker() as worker:
+            answering = Answering(
+                worker, job, cpu_s=cpu_s, wall_s=wall_s, output_bytes=output_bytes,
+                is_renewed=is_renewed,
+            )  # fmt: skip
             while answering.end is None:
                 answering.wait(PATIENCE_S)
             return answering.answers, answering.end
 
     @contextlib.contextmanager
     def answering(
-        self,
-        source: str,
-        operations: list[bytes],
-        *,
-        cpu_s: float | None = None,
-        wall_s: float | None = None,
+        self, source: str, operations: list[bytes], *, cpu_s: float | None = None
     ) -> Iterator[Answering]:
         """Start a program on encoded operations; its answers arrive in what this gives.
 
@@ -139,12 +143,9 @@ class Sandbox:
         job = self.job_message(source, operations, is_live=False)
         with self.worker() as worker:
             yield Answering(
-                worker,
-                job,
-                cpu_s=cpu_s or self.limits.cpu_s,
-                wall_s=wall_s or self.limits.wall_s,
+                worker, job, cpu_s=cpu_s or self.limits.cpu_s, wall_s=self.limits.wall_s,
                 output_bytes=self.limits.output_bytes,
-            )
+            )  # fmt: skip
 
     def job_message(self, source: str, operations: list[bytes], *, is_live: bool) -> bytes:
         """Return the message that starts a job in the box."""
@@ -180,17 +181,24 @@ class Answering:
     Args:
       worker: an idle warm parent.
       job: the message that starts the job.
-      cpu_s, wall_s, output_bytes: its limits.
+      cpu_s, wall_s, output_bytes, is_renewed: its limits, see `Sandbox.run_message`.
     """
 
     def __init__(
-        self, worker: Worker, job: bytes, *, cpu_s: float, wall_s: float, output_bytes: int
+        self,
+        worker: Worker,
+        job: bytes,
+        *,
+        cpu_s: float,
+        wall_s: float,
+        output_bytes: int,
+        is_renewed: bool = False,
     ) -> None:
         self.answers: list[bytes] = []
         self.end: End | None = None
         self._worker = worker
         self._job = job
-        self._limits = (cpu_s, wall_s, output_bytes)
+        self._limits = (cpu_s, wall_s, output_bytes, is_renewed)
         self._data = bytearray()
         self._is_second = False
         self._submit()
@@ -231,9 +239,12 @@ class Answering:
         self._submit()
 
     def _submit(self) -> None:
-        cpu_s, wall_s, output_bytes = self._limits
+        cpu_s, wall_s, output_bytes, is_renewed = self._limits
         try:
-            self._worker.submit(self._job, cpu_s=cpu_s, wall_s=wall_s, output_bytes=output_bytes)
+            self._worker.submit(
+                self._job, cpu_s=cpu_s, wall_s=wall_s, output_bytes=output_bytes,
+                is_renewed=is_renewed,
+            )  # fmt: skip
         except WarmParentDiedError:
             self._again()
 
@@ -250,5 +261,3 @@ def split_frames(data: bytearray) -> list[bytes]:
         at = end
     del data[:at]
     return frames
-
-

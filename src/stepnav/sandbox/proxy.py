@@ -30,10 +30,13 @@ from stepnav.sandbox.records import (
 )
 from stepnav.sandbox.worker import End
 
+_NEED_MORE_THAN_TEXT = ("ExceptionGroup", "UnicodeDecodeError", "UnicodeEncodeError",
+                        "UnicodeTranslateError")  # fmt: skip
+
 EXCEPTIONS: dict[str, type[Exception]] = {
     name: kind
     for name, kind in vars(builtins).items()
-    if isinstance(kind, type) and issubclass(kind, Exception) and not name.startswith("Unicode")
+    if isinstance(kind, type) and issubclass(kind, Exception) and name not in _NEED_MORE_THAN_TEXT
 }
 """Exceptions of the candidate that a test sees as themselves; it sees others as `CandidateError`."""
 
@@ -124,6 +127,7 @@ class Candidate:
         self._stepnav = (session, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the candidate's function returns, or raise what it raises."""
         session, name = self._stepnav
         return _call(session, name, args, kwargs)
 
@@ -164,12 +168,13 @@ class RemoteObject:
         _ask(session, SetAttribute(Ref(index), name, _outgoing(value)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what calling the object in the box returns."""
         session, index, _ = self._stepnav
         return _call(session, Ref(index), args, kwargs)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, (RemoteObject, Candidate)):
-            _refuse("compares two objects that both live in the candidate")
+            raise StoppedError("failed", "the test compares two objects that live in the candidate")
         return False
 
     def __bool__(self) -> bool:
@@ -198,7 +203,9 @@ def _ask(
     except UnencodableError as error:
         _refuse(f"passes a value of type {str(error)!r} to the candidate")
     except TooLargeError as error:
-        _refuse(f"passes a value to the candidate that is too large ({error})")
+        raise StoppedError(
+            "failed", f"the test passes a value that is too large ({error})"
+        ) from None
     index, result = session.ask(encoded)
     if result.changed is not None:
         _write_back(given, result.changed)

@@ -13,6 +13,7 @@ seconds).
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -140,10 +141,8 @@ class Server:
     def _end(self, child: Child, why: bytes) -> None:
         child.channel.close()
         for kill in (os.killpg, os.kill):
-            try:
+            with contextlib.suppress(OSError):
                 kill(child.pid, signal.SIGKILL)
-            except OSError:
-                pass
         _, status, usage = os.wait4(child.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         if code in (-signal.SIGXCPU,):

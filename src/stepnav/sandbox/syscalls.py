@@ -39,7 +39,7 @@ def call(number: int, *arguments: object) -> int:
 
 
 def prctl(option: int, *arguments: int) -> int:
-    """Return the result of prctl(2).
+    """Return the result of the system call prctl.
 
     Raises:
       OSError: it failed, with its errno.

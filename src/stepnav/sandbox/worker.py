@@ -108,7 +108,13 @@ class Worker:
         return [sys.executable, "-S", "-s", "-B", "-c", BOOT, str(PACKAGE)]
 
     def submit(
-        self, job: bytes, *, cpu_s: float, wall_s: float, output_bytes: int, is_renewed: bool = False
+        self,
+        job: bytes,
+        *,
+        cpu_s: float,
+        wall_s: float,
+        output_bytes: int,
+        is_renewed: bool = False,
     ) -> None:
         """Hand over a job; `receive` gives what comes back."""
         assert not self._is_busy, "a warm parent runs one job at a time"
