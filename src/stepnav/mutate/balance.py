@@ -8,7 +8,7 @@
 - By step index: positives are scaled so that at each index they weigh as much as negatives and
   neutrals together; else the index alone would tell the label.
 
-Within a split the weights of all labels have mean 1.
+Within a split the weights of all labels have mean 1, before those above `MAX_WEIGHT` are cut.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from stepnav.mutate.records import MutationRecord
 
 LAST_INDEX = 9
 """Steps from this index on are counted together."""
+
+MAX_WEIGHT = 10.0
+"""No label counts more than so many times the mean."""
 
 Weights = tuple[float | None, ...]
 
@@ -46,8 +49,11 @@ def weigh(records: Sequence[MutationRecord]) -> list[Weights]:
     _scale_positives(records, weights)
     total = sum(weight or 0.0 for row in weights for weight in row)
     number = sum(weight is not None for row in weights for weight in row)
+    scale = number / total if total else 0.0
     return [
-        tuple(None if weight is None else round(weight * number / total, 6) for weight in row)
+        tuple(
+            None if weight is None else round(min(MAX_WEIGHT, weight * scale), 6) for weight in row
+        )
         for row in weights
     ]
 

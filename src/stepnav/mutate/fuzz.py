@@ -220,13 +220,13 @@ _DRAWS: Mapping[type, Draw] = {
 
 
 def _key(value: Any) -> str:
-    """Return a text that is equal for equal values, whatever the order of their sets."""
+    """Return a text that is equal for equal values, whatever the order of sets and dictionaries."""
     if isinstance(value, (set, frozenset)):
         return f"{type(value).__name__}{sorted(map(_key, value))}"
     if isinstance(value, (list, tuple)):
         return f"{type(value).__name__}({', '.join(map(_key, value))})"
     if isinstance(value, dict):
-        return f"dict({', '.join(f'{_key(k)}: {_key(v)}' for k, v in value.items())})"
+        return f"dict{sorted((_key(key), _key(item)) for key, item in value.items())}"
     return repr(value)
 
 

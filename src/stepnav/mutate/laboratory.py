@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from stepnav.mutate.calls import KnownCall
 from stepnav.mutate.reference import Reference
 from stepnav.mutate.values import outcome_of
-from stepnav.sandbox.judge import judge_problem, prepare
+from stepnav.sandbox.batch import judge_batch
+from stepnav.sandbox.judge import prepare
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Call, Job, JobResult, Problem, Verdict
 
@@ -104,9 +105,7 @@ class SandboxLaboratory:
 
     def test(self, sources: Sequence[str], cpu_s: float) -> list[Verdict]:
         """Return each program's verdict on the tests, each within `cpu_s`."""
-        return [
-            judge_problem(self._sandbox, self._problem, source, cpu_s=cpu_s) for source in sources
-        ]
+        return judge_batch(self._sandbox, self._problem, sources, cpu_s=cpu_s)
 
     def values(self, source: str, inputs: Sequence[KnownCall], cpu_s: float) -> list[Any]:
         """Return what each input gives, in one process; None where it gives no value."""

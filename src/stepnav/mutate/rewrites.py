@@ -151,12 +151,11 @@ def rename_local(source: Source, place: Place) -> Iterator[tuple[Edit, ...]]:
     for node in ast.walk(function):
         if isinstance(node, ast.Name):
             names.setdefault(node.id, []).append(node)
-    taken = set(names) | {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-    free = [name for name in NEW_NAMES if name not in taken and name not in source.text]
-    given = taken - set(names)
-    for number, name in enumerate(sorted(set(names) - given)):
-        is_local = any(isinstance(node.ctx, ast.Store) for node in names[name])
-        if is_local and free and not _is_argument(function, name):
+    arguments = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
+    free = [name for name in NEW_NAMES if name not in source.text]
+    stored = {name for name in names if any(isinstance(n.ctx, ast.Store) for n in names[name])}
+    for number, name in enumerate(sorted(stored - arguments)):
+        if free:
             new = free[number % len(free)]
             yield tuple(sorted(Edit(*source.span(node), new) for node in names[name]))
 
@@ -214,7 +213,3 @@ def _has_declarations(function: ast.FunctionDef) -> bool:
     """Return whether names in a function may mean more than its own locals."""
     kinds = (ast.Global, ast.Nonlocal, ast.FunctionDef, ast.ClassDef, ast.JoinedStr, ast.Lambda)
     return any(isinstance(node, kinds) for node in ast.walk(function) if node is not function)
-
-
-def _is_argument(function: ast.FunctionDef, name: str) -> bool:
-    return any(isinstance(node, ast.arg) and node.arg == name for node in ast.walk(function))

@@ -96,7 +96,9 @@ def _pieces(
             is_import = isinstance(node, (ast.Import, ast.ImportFrom))
             yield _Piece(first, node.end_lineno or first, is_import)
             continue
-        yield _header(source, node, first, _first_line(inner[0][0]))
+        is_match = isinstance(node, ast.Match)
+        body = node.cases[0].pattern.lineno if is_match else _first_line(inner[0][0])  # type: ignore[attr-defined]
+        yield _header(source, node, first, body)
         for block in inner:
             yield from _pieces(source, block, has_docstring=isinstance(node, _DEFINITIONS))
 
