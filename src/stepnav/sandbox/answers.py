@@ -25,9 +25,9 @@ def from_answer(answer: bytes, *, max_depth: int) -> CallResult:
 def lost(end: End) -> CallResult:
     """Return the result of a call that was never answered."""
     if end.why == "t":
-        return CallResult("timeout", message=f"CPU time is over after {end.cpu_s:.2f} s")
+        return CallResult("timeout", message="its CPU time is over")
     if end.why == "w":
-        return CallResult("timeout", message="wall time is over")
+        return CallResult("timeout", message="its wall time is over")
     if end.why == "o":
         return CallResult("output", message="it sent more bytes than allowed")
     if end.code < 0 and end.code != -signal.SIGKILL:

@@ -28,14 +28,14 @@ REPEAT_S = 0.02
 """A variant that catches the timer's exception is interrupted again and again."""
 
 SAFE_MODULES = frozenset({
-    "abc", "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "enum", "fractions",
+    "abc", "array", "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "enum", "fractions",
     "functools", "hashlib", "heapq", "itertools", "json", "math", "numbers", "operator", "random",
     "re", "statistics", "string", "sys", "textwrap", "time", "typing",
 })  # fmt: skip
 """Modules that a program cannot easily leave changed behind it."""
 
 SUSPICIOUS = frozenset({
-    "setattr", "delattr", "exec", "eval", "compile", "globals", "vars", "__import__", "__builtins__",
+    "setattr", "delattr", "exec", "eval", "globals", "vars", "__import__", "__builtins__",
     "__dict__", "__globals__", "__class__", "__subclasses__", "__bases__", "__mro__", "__code__",
     "__closure__", "__defaults__", "setrecursionlimit", "settrace", "setprofile", "modules",
     "_getframe", "register", "cache_clear", "cache_info", "__setattr__", "displayhook",
@@ -122,6 +122,7 @@ class _State:
     """What one variant could leave changed for the next."""
 
     def __init__(self) -> None:
+        sys.modules[box.MODULE] = types.ModuleType(box.MODULE)  # it is there from now on
         self._builtins = dict(vars(builtins))
         self._modules = {
             name: (sys.modules[name], dict(vars(sys.modules[name])))
