@@ -97,7 +97,7 @@ def test_columns_are_characters() -> None:
 
 @pytest.mark.parametrize("text", ["def f(:\n", "x = 1\n  y = 2\n", "\x00", "return 1\n"])
 def test_what_does_not_parse_is_one_clear_line(text: str) -> None:
-    with pytest.raises(DataError, match="my.py does not parse") as caught:
+    with pytest.raises(DataError, match=r"my\.py does not parse") as caught:
         parse(text, "my.py")
     assert "\n" not in str(caught.value)
 

@@ -8,23 +8,19 @@ are made of the journals alone, so they do not depend on kills, processes or sha
 from __future__ import annotations
 
 import json
-import os
-import queue
-import subprocess
 import sys
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
-from stepnav.core.errors import ConfigError, DataError, JournalError, SandboxError
+from stepnav.core.errors import ConfigError, DataError, JournalError, nearest
 from stepnav.mutate.examination import Settings
 from stepnav.mutate.findings import Outcome
 from stepnav.mutate.journal import Journal, read_journal
 from stepnav.mutate.operators import OPERATORS
 from stepnav.mutate.output import check_installed, write_data
+from stepnav.mutate.processes import examine_all
 from stepnav.mutate.reference import Reference
 
 JOURNALS = "shard-*-of-*.jsonl"
@@ -83,7 +79,7 @@ def run_campaign(
         todo = [(n, reference) for n, reference in mine if n not in done]
         if progress is not None:
             progress(len(done), len(mine), None)
-        for outcome in _examine_all(todo, settings, level, workers):
+        for outcome in examine_all(todo, settings, level, workers):
             journal.append(outcome)
             if progress is not None:
                 progress(len(journal.outcomes), len(mine), outcome)
@@ -138,68 +134,6 @@ def find_journals(places: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _examine_all(
-    todo: Sequence[tuple[int, Reference]], settings: Settings, level: str, workers: int
-) -> Any:
-    """Yield outcomes as they come, from as many processes as wanted."""
-    requests: queue.SimpleQueue[tuple[int, Reference] | None] = queue.SimpleQueue()
-    replies: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    for item in todo:
-        requests.put(item)
-    processes = [_start(settings, level) for _ in range(min(workers, len(todo)))]
-    for process in processes:
-        requests.put(None)
-        threading.Thread(target=_feed, args=(process, requests, replies), daemon=True).start()
-    try:
-        for _ in todo:
-            reply = replies.get()
-            if "sandbox_error" in reply:
-                raise SandboxError(reply["sandbox_error"])
-            yield Outcome.from_json(reply)
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
-def _feed(
-    process: subprocess.Popen[str],
-    requests: queue.SimpleQueue[tuple[int, Reference] | None],
-    replies: queue.SimpleQueue[dict[str, Any]],
-) -> None:
-    """Give one process problems until there are none left."""
-    assert process.stdin is not None and process.stdout is not None, "both are pipes"
-    while (item := requests.get()) is not None:
-        number, reference = item
-        try:
-            process.stdin.write(
-                json.dumps({"number": number, "reference": asdict(reference)}) + "\n"
-            )
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except OSError:
-            line = ""
-        if not line:
-            what = f"the process that examined {reference.task_id} ended (exit {process.poll()})"
-            replies.put({"sandbox_error": f"{what}; start the same command again to go on"})
-            return
-        replies.put(json.loads(line))
-
-
-def _start(settings: Settings, level: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stepnav.mutate.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONHASHSEED": "0"},  # inputs that are sets keep their order
-    )
-    assert process.stdin is not None, "a pipe"
-    process.stdin.write(json.dumps({"settings": asdict(settings), "level": level}) + "\n")
-    process.stdin.flush()
-    return process
-
-
 def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:
     index, count = shard
     if not 1 <= index <= count:
@@ -208,8 +142,6 @@ def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:
 
 
 def _check_held_out(names: Sequence[str]) -> None:
-    from stepnav.core.errors import nearest
-
     for name in names:
         if name not in OPERATORS:
             raise ConfigError(
@@ -223,8 +155,3 @@ def _digest(references: Sequence[Reference]) -> str:
     for reference in references:
         digest.update(json.dumps(asdict(reference)).encode())
     return digest.hexdigest()
-
-
-def campaign_of(journal: Path) -> Mapping[str, Any]:
-    """Return what campaign a journal is of."""
-    return read_journal(journal)[0]
