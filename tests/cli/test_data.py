@@ -44,7 +44,8 @@ def test_own_programs(
     assert len(result["refused"]) == 1
     assert "refused:" in captured.err and "broken.py does not parse" in captured.err
     assert "not used: wrong: the reference fails its own test" in captured.err
-    rows = [json.loads(line) for line in (own / "out" / "train.jsonl").open()]
+    lines = (own / "out" / "train.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
     assert {row["task_id"] for row in rows} == {"double"}
     assert {"reference", "killed"} <= {row["verdict"] for row in rows}
     assert run(monkeypatch, *words) == 0  # all is in the journal

@@ -19,10 +19,10 @@ from stepnav.sandbox.judge import prepare
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Call, Job, JobResult, Problem, Verdict
 
-CPU_FLOOR_S = 0.02
-"""Least CPU limit of one program on the tests."""
+CPU_FLOOR_S = 0.05
+"""Least CPU limit of one program on the tests; a fork alone takes some milliseconds."""
 
-CPU_FACTOR = 10
+CPU_FACTOR = 5
 """A program may take so many times the reference's CPU time."""
 
 CONFIRM_FACTOR = 10
@@ -152,8 +152,8 @@ def cpu_limit_s(reference_cpu_s: float | None) -> float:
     """Return the CPU limit of a mutant whose reference takes so many CPU seconds.
 
     Example:
-      >>> cpu_limit_s(0.0001), cpu_limit_s(0.003), cpu_limit_s(0.005)
-      (0.02, 0.04, 0.08)
+      >>> cpu_limit_s(0.0001), cpu_limit_s(0.012), cpu_limit_s(0.03)
+      (0.05, 0.1, 0.2)
     """
     wanted = CPU_FACTOR * (reference_cpu_s or 0.0)
     return CPU_FLOOR_S * 2.0 ** math.ceil(math.log2(max(1.0, wanted / CPU_FLOOR_S)))

@@ -96,9 +96,7 @@ def _pieces(
             is_import = isinstance(node, (ast.Import, ast.ImportFrom))
             yield _Piece(first, node.end_lineno or first, is_import)
             continue
-        is_match = isinstance(node, ast.Match)
-        body = node.cases[0].pattern.lineno if is_match else _first_line(inner[0][0])  # type: ignore[attr-defined]
-        yield _header(source, node, first, body)
+        yield _header(source, node, first, _body_line(node, inner[0]))
         for block in inner:
             yield from _pieces(source, block, has_docstring=isinstance(node, _DEFINITIONS))
 
@@ -134,6 +132,11 @@ def _merged(pieces: list[_Piece]) -> list[_Piece]:
         else:
             merged.append(piece)
     return merged
+
+
+def _body_line(node: ast.stmt, block: list[ast.stmt]) -> int:
+    """Return the line after the header: that of the first `case`, or of the first statement."""
+    return node.cases[0].pattern.lineno if isinstance(node, ast.Match) else _first_line(block[0])
 
 
 def _first_line(node: ast.stmt) -> int:
