@@ -45,9 +45,9 @@ class FakeLaboratory:
     def values(self, source: str, inputs: Sequence[KnownCall], cpu_s: float) -> list[Any]:
         return [self._value(source, item) for item in inputs]
 
-    def domain(self, inputs: Sequence[KnownCall]) -> Domain:
+    def domain(self, inputs: Sequence[KnownCall], count: int) -> Domain:
         pairs = [(item, self._value(self.reference.source, item)) for item in inputs]
-        inside = [pair for pair in pairs if pair[1] is not None]
+        inside = [pair for pair in pairs if pair[1] is not None][:count]
         return Domain(tuple(item for item, _ in inside), tuple(value for _, value in inside), 0.01)
 
     def _status(self, source: str) -> str:

@@ -29,7 +29,13 @@ from stepnav.mutate.steps import Split, split_steps
 NUM_FUZZ_INPUTS = 300
 """Inputs drawn; at least `MIN_FUZZ_INPUTS` of them must lie in the reference's domain."""
 
-FUZZ_FACTOR = 10
+MAX_FUZZ_INPUTS = 204
+"""Inputs used: a few more than needed, as some may not give the same value twice."""
+
+PROBE_INPUTS = 24
+"""So many are tried first; most programs that differ at all differ on one of them."""
+
+FUZZ_FACTOR = 2
 """Limits for further inputs are so much wider than for the tests; running out is a difference."""
 
 NO_REPAIRS = frozenset({"statement_deletion", "string", "call_deletion"})
@@ -144,7 +150,8 @@ def _find_inputs(work: Examination) -> None:
     names = (work.reference.entry_point, "candidate")
     known = known_calls([work.reference.setup, work.reference.test], names)
     seed = derive_seed(work.settings.seed, work.reference.task_id)
-    domain = work.laboratory.domain(fuzz_inputs(known, NUM_FUZZ_INPUTS, seed=seed))
+    drawn = fuzz_inputs(known, NUM_FUZZ_INPUTS, seed=seed)
+    domain = work.laboratory.domain(drawn, MAX_FUZZ_INPUTS)
     work.domain = domain if len(domain.inputs) >= MIN_FUZZ_INPUTS else None
 
 
@@ -194,7 +201,11 @@ def _gives_same_values(work: Examination, text: str) -> bool | None:
         return None
     work.num_judged += 1
     limit = FUZZ_FACTOR * cpu_limit_s(domain.cpu_s)
-    return tuple(work.laboratory.values(text, domain.inputs, limit)) == domain.values
+    for part in (slice(0, PROBE_INPUTS), slice(PROBE_INPUTS, None)):
+        values = work.laboratory.values(text, domain.inputs[part], limit)
+        if tuple(values) != domain.values[part]:
+            return False
+    return True
 
 
 def _find_repairs(

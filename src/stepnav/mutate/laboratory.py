@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from stepnav.core.errors import DataError
 from stepnav.mutate.calls import KnownCall
 from stepnav.mutate.reference import Reference
 from stepnav.mutate.values import outcome_of
 from stepnav.sandbox.batch import judge_batch
-from stepnav.sandbox.judge import prepare
+from stepnav.sandbox.judge import judge_problem, prepare
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Call, Job, JobResult, Problem, Verdict
 
@@ -31,11 +32,8 @@ CONFIRM_FACTOR = 10
 REFERENCE_CPU_S = 20.0
 """CPU limit of a reference on its tests."""
 
-FUZZ_CPU_S = 1.0
-"""CPU limit of a reference on all further inputs; those that it cannot do in it are left out."""
-
-MAX_SLOW_INPUTS = 10
-"""After so many inputs at which the reference runs out of time, there are none."""
+FUZZ_CPU_S = 0.3
+"""CPU limit of a reference on further inputs; what it cannot do in that time is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +73,8 @@ class Laboratory(Protocol):
     def values(self, source: str, inputs: Sequence[KnownCall], cpu_s: float) -> list[Any]:
         """Return what each input gives, None where it gives no value."""
 
-    def domain(self, inputs: Sequence[KnownCall]) -> Domain:
-        """Return the inputs in the reference's domain, with what they give."""
+    def domain(self, inputs: Sequence[KnownCall], count: int) -> Domain:
+        """Return up to `count` inputs in the reference's domain, with what they give."""
 
 
 class SandboxLaboratory:
@@ -105,42 +103,41 @@ class SandboxLaboratory:
 
     def test(self, sources: Sequence[str], cpu_s: float) -> list[Verdict]:
         """Return each program's verdict on the tests, each within `cpu_s`."""
-        return judge_batch(self._sandbox, self._problem, sources, cpu_s=cpu_s)
+        try:
+            return judge_batch(self._sandbox, self._problem, sources, cpu_s=cpu_s)
+        except DataError:  # one of them answers what the test cannot work with
+            return [self._judge_alone(source, cpu_s) for source in sources]
+
+    def _judge_alone(self, source: str, cpu_s: float) -> Verdict:
+        try:
+            return judge_problem(self._sandbox, self._problem, source, cpu_s=cpu_s)
+        except DataError as error:
+            return Verdict("error", str(error), self._sandbox.level)
 
     def values(self, source: str, inputs: Sequence[KnownCall], cpu_s: float) -> list[Any]:
         """Return what each input gives, in one process; None where it gives no value."""
         return [outcome_of(result) for result in self._run(source, inputs, cpu_s).calls]
 
-    def domain(self, inputs: Sequence[KnownCall]) -> Domain:
-        """Return the inputs in the reference's domain, with what they give.
+    def domain(self, inputs: Sequence[KnownCall], count: int) -> Domain:
+        """Return up to `count` inputs in the reference's domain, with what they give.
 
         An input is in it if the reference gives a value, in time, and the same value again when the
-        inputs outside it are left out and the others come in another order.
+        inputs outside it are left out and the others come in another order. Small inputs come
+        first, so that time runs out on large ones.
         """
-        inside = self._in_time(inputs)
-        first = self._run(self._reference.source, inside, FUZZ_CPU_S)
-        second = self._run(self._reference.source, inside[::-1], FUZZ_CPU_S)
+        source = self._reference.source
+        ordered = sorted(inputs, key=lambda item: len(repr((item.args, item.kwargs))))
+        results = self._run(source, ordered, FUZZ_CPU_S).calls
+        inside = [item for item, one in zip(ordered, results) if outcome_of(one) is not None][
+            :count
+        ]
+        first = self._run(source, inside, FUZZ_CPU_S)
+        second = self._run(source, inside[::-1], FUZZ_CPU_S)
         pairs = zip(map(outcome_of, first.calls), map(outcome_of, second.calls[::-1]))
         values = [one if one == other else None for one, other in pairs]
         kept = [n for n, value in enumerate(values) if value is not None]
         cpu_s = first.cpu_s or 0.0
         return Domain(tuple(inside[n] for n in kept), tuple(values[n] for n in kept), cpu_s)
-
-    def _in_time(self, inputs: Sequence[KnownCall]) -> list[KnownCall]:
-        """Return the inputs for which the reference gives a value before its time is over."""
-        inside = list(inputs)
-        for _ in range(MAX_SLOW_INPUTS):
-            results = self._run(self._reference.source, inside, FUZZ_CPU_S).calls
-            bad = {n for n, result in enumerate(results) if outcome_of(result) is None}
-            missing = (n for n, result in enumerate(results) if result.status == "missing")
-            stopped = next(missing, len(inside))
-            if stopped == 0 and inside:
-                return []
-            done = stopped == len(inside)
-            inside = [item for n, item in enumerate(inside) if n >= stopped or n not in bad]
-            if done:
-                return inside
-        return []
 
     def _run(self, source: str, inputs: Sequence[KnownCall], cpu_s: float) -> JobResult:
         name = self._reference.entry_point
