@@ -24,7 +24,7 @@ from stepnav.mutate.calls import KnownCall
 MAX_EXTRA = 3
 """A container or text may be this much longer than the longest known one."""
 
-MAX_WIDENINGS = 6
+MAX_WIDENINGS = 12
 """How often a pattern that is used up is widened."""
 
 LOOSE_SHARE = 0.2
@@ -76,7 +76,7 @@ def _draw_rows(rng: random.Random, rows: list[list[Any]], count: int) -> list[li
     found: list[list[Any]] = []
     for _ in range(MAX_WIDENINGS):
         pattern = [*rows, *found]
-        for _ in range(3 * count):
+        for _ in range(count):
             row = _draw_row(rng, pattern, relations)
             if _key(row) not in seen:
                 seen.add(_key(row))
