@@ -33,6 +33,7 @@ from stepnav.zoo.scale import Scale
 
 DOMAINS = {
     "arithmetic": "stepnav.zoo.arithmetic",
+    "micro-python": "stepnav.zoo.micro_python",
 }
 """Task -> module that holds its `DOMAIN`."""
 
