@@ -346,8 +346,8 @@ def open_models(
     """Return the policy and the reward model of a run.
 
     Args:
-      policy: "arithmetic" (shipped), a model folder, or the URL of an OpenAI-compatible server.
-      reward: "arithmetic" (shipped), a folder of a process reward model, "likelihood:FOLDER",
+      policy: a shipped model, a model folder, or the URL of an OpenAI-compatible server.
+      reward: a shipped model, a folder of a process reward model, "likelihood:FOLDER",
         "oracle", "execution" (code tasks: the public tests), or None.
       task: gives the prompt of models that have none of their own, and the oracle.
       policy_model: the model's name on the server.
@@ -445,6 +445,34 @@ def _open_reward(name: str, task: Task, local: Mapping[str, Any]) -> Backend:
     from stepnav.rewards.prm import PRMReward
 
     return PRMReward(_model_folder("prm", name), **local)
+
+
+def choose_models(
+    task: Task, choices: Sequence[StrategyChoice], policy: str | None, reward: str | None
+) -> tuple[str, str | None]:
+    """Return the names of a run's models: those given, else those that ship for the task.
+
+    Args:
+      task: what is to be solved.
+      choices: the run's strategies; where none of them scores, there is no reward model.
+      policy, reward: what the user named, if anything.
+    Raises:
+      ConfigError: nothing was named and nothing ships.
+    """
+    needs_reward = any(choice.name in NEEDS_REWARD for choice in choices)
+    return (
+        policy or _shipped_model(task, "policy"),
+        (reward or _shipped_model(task, "prm")) if needs_reward else None,
+    )
+
+
+def _shipped_model(task: Task, kind: Literal["policy", "prm"]) -> str:
+    from stepnav.zoo import MODELS_FOLDER
+
+    if not (MODELS_FOLDER / f"{task.name}-{kind}").is_dir():
+        option, noun = ("policy", "policy") if kind == "policy" else ("reward", "reward model")
+        raise ConfigError(f"no {noun} ships for the task {task.name}; name one with --{option}")
+    return task.name
 
 
 def _model_folder(kind: str, name: str) -> Path:

@@ -46,15 +46,18 @@ Data = Annotated[
     Path | None, typer.Option(help="Benchmark file or folder. [default: the hub, by name]")
 ]
 Policy = Annotated[
-    str,
-    typer.Option(help="Who proposes: arithmetic (shipped), a model folder, or a server's URL."),
+    str | None,
+    typer.Option(
+        help="Who proposes: a shipped model (arithmetic, micro-python), a model folder, or a "
+        "server's URL. [default: the task's own]"
+    ),
 ]
 PolicyModel = Annotated[str | None, typer.Option(help="Name of the model on that server.")]
 Reward = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="Who scores: arithmetic (shipped), a model folder, likelihood:FOLDER, oracle, or "
-        "execution (code: the public tests)."
+        help="Who scores: a shipped model (arithmetic, micro-python), a model folder, "
+        "likelihood:FOLDER, oracle, or execution (code: the public tests). [default: the task's own]"
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tree.")]
@@ -95,9 +98,9 @@ def solve(
         int, typer.Option(min=0, help="Take the first so many problems that cot gets wrong.")
     ] = 0,
     strategy: Annotated[str, typer.Option(help="NAME or NAME:OPTION=VALUE:OPTION=VALUE.")] = "hgs",
-    policy: Policy = "arithmetic",
+    policy: Policy = None,
     policy_model: PolicyModel = None,
-    reward: Reward = "arithmetic",
+    reward: Reward = None,
     seed: Seed = 0,
     max_policy_tokens: Annotated[
         int | None, typer.Option(min=1, help="Budget of generated tokens.")
@@ -148,9 +151,9 @@ def bench(
     baseline: Annotated[
         str | None, typer.Option(help="Strategy to compare with. [default: cot]")
     ] = None,
-    policy: Policy = "arithmetic",
+    policy: Policy = None,
     policy_model: PolicyModel = None,
-    reward: Reward = "arithmetic",
+    reward: Reward = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run, or start it if it is not there.")
     ] = False,
