@@ -50,3 +50,11 @@ def test_foreign_text_is_quoted_on_one_line_and_cut():
 def test_nearest_name():
     assert nearest("hgz", ["cot", "hgs"]) == " (did you mean 'hgs'?)"
     assert nearest("entirely else", ["cot", "hgs"]) == ""
+
+
+def test_indentation_tells_steps_apart_and_blank_lines_do_not():
+    inner, outer = Step("\n        return x\n"), Step("    return x")
+    assert inner.key == "        return x"
+    assert inner.key != outer.key
+    assert Step("  \n \n    return x  \n\n").key == outer.key
+    assert Step(" \n ").key == ""

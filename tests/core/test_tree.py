@@ -33,7 +33,7 @@ def test_equal_trajectories_are_duplicates():
 def test_white_space_does_not_make_a_new_step():
     tree, _ = make_tree()
     node = tree.add(tree.root, Step("a\n"))
-    assert tree.find_child(tree.root, Step(" a")) is node
+    assert tree.find_child(tree.root, Step("\na ")) is node
     assert tree.find_child(tree.root, Step("a", "length")) is None
 
 

@@ -34,6 +34,17 @@ class Problem:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
+def trimmed(text: str) -> str:
+    r"""Return a step without blank lines before it and white space after it, its indentation kept.
+
+    Example:
+      >>> trimmed("\n\n    return x\n")
+      '    return x'
+    """
+    blank = text[: len(text) - len(text.lstrip())]
+    return text[blank.rfind("\n") + 1 :].rstrip()
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """The smallest unit that is proposed and scored.
@@ -55,8 +66,10 @@ class Step:
 
     @property
     def key(self) -> str:
-        """The text by which two sibling steps are the same: outer white space is ignored."""
-        return self.text.strip()
+        """The text by which two sibling steps are the same: outer white space is ignored, but not
+        the indentation of the first line, which is part of what code means.
+        """
+        return trimmed(self.text)
 
 
 @dataclass(frozen=True, slots=True)

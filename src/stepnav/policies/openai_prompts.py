@@ -125,9 +125,10 @@ def without_repeats(
         return text
     rest = text
     for step in prefix.steps:
-        if not rest.lstrip().startswith(step.key):
+        known = step.text.strip()
+        if not rest.lstrip().startswith(known):
             return text
-        rest = rest.lstrip()[len(step.key) :]
+        rest = rest.lstrip()[len(known) :]
     return rest.removeprefix(options.separator)
 
 

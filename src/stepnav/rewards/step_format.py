@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError
+from stepnav.core.records import trimmed
 
 FILE_NAME = "stepnav_prm.json"
 
@@ -35,8 +36,11 @@ class StepFormat:
     add_bos: bool = True
 
     def step_text(self, step: str) -> str:
-        """Return the step as it is scored: without the policy's own separator, with ours."""
-        return step.strip() + self.separator
+        """Return the step as it is scored: without the policy's own separator, with ours.
+
+        Indentation stays: in code it is part of the step.
+        """
+        return trimmed(step) + self.separator
 
     def encode_prompt(self, tokenizer: Any, question: str) -> list[int]:
         """Return the tokens before the first step."""
