@@ -18,6 +18,9 @@ from stepnav import __version__
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
+_interrupts: list[int] = []
+"""Signals that asked this process to stop."""
+
 app = typer.Typer(
     name="stepnav",
     help="Make language models reason better by rewarding their steps.",
@@ -352,6 +355,8 @@ def main() -> None:
     """Run the command; every expected error is one line on standard error and exit code 2."""
     _open_missing_streams()
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it may be switched off
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         if app(standalone_mode=False) == EXIT_INTERRUPTED:  # how newer parsers report Ctrl-C
             raise KeyboardInterrupt
@@ -365,7 +370,7 @@ def main() -> None:
         name = type(error).__name__
         if name == "Interrupted":
             _end(str(error), EXIT_INTERRUPTED)
-        if name == "Abort":  # how older ones do
+        if name == "Abort" or _interrupts:  # how older ones do; libraries turn it into their own
             _end("interrupted", EXIT_INTERRUPTED)
         if name == "NoArgsIsHelpError":  # the parser shows its help this way
             typer.echo(str(error))
@@ -393,6 +398,7 @@ def _arguments(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _interrupt(signum: int, frame: object) -> NoReturn:
+    _interrupts.append(signum)
     raise KeyboardInterrupt
 
 

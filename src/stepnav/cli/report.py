@@ -52,7 +52,7 @@ def open_run(run: Path) -> tuple[BenchPlan, Journal]:
     path = run / JOURNAL_NAME
     if not path.is_file():
         raise DataError(f"{run} has no {JOURNAL_NAME}; stepnav bench --resume makes it")
-    return plan, Journal(path)
+    return plan, Journal(path, is_read_only=True)
 
 
 def _tell_failed(errors: list[str], num_searches: int) -> None:

@@ -66,24 +66,28 @@ class Journal:
     Args:
       path: the SQLite file.
       config: digest of the run's configuration; a journal of another one is refused.
+      is_read_only: only read, so that the folder need not be writable; the file must be there.
 
     Raises:
       JournalError: it cannot be opened, is not a journal, or belongs to another configuration.
     """
 
-    def __init__(self, path: Path, config: str | None = None) -> None:
+    def __init__(
+        self, path: Path, config: str | None = None, *, is_read_only: bool = False
+    ) -> None:
         self.path = path
         try:
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+            self._db = _open_to_read(path) if is_read_only else _open_to_write(path)
         except sqlite3.Error as error:
+            needed = "" if is_read_only else ", and writable"
             raise JournalError(
-                f"cannot open the journal {path} ({error}); is it a run folder, and writable?"
+                f"cannot open the journal {path} ({error}); is it a run folder{needed}?"
             ) from None
+        if not is_read_only:
+            self._set_meta("schema", str(SCHEMA_VERSION))
         self._check_meta("schema", str(SCHEMA_VERSION), "by another version of stepnav")
         if config is not None:
+            self._set_meta("config", config)
             self._check_meta("config", config, "with other settings")
 
     def append(self, entries: Sequence[Entry]) -> None:
@@ -171,9 +175,11 @@ class Journal:
             "take it from a backup, or start again in another folder"
         )
 
-    def _check_meta(self, key: str, value: str, otherwise: str) -> None:
+    def _set_meta(self, key: str, value: str) -> None:
         self._write("INSERT OR IGNORE INTO meta VALUES (?, ?)", [(key, value)])
-        found = self._read(f"SELECT value FROM meta WHERE key = '{key}'")[0][0]
+
+    def _check_meta(self, key: str, value: str, otherwise: str) -> None:
+        found = dict(self._read("SELECT key, value FROM meta")).get(key)
         if found != value:
             raise JournalError(
                 f"the journal {self.path} was made {otherwise} ({key} {found}, now {value}); "
@@ -200,3 +206,30 @@ class Journal:
             return self._db.execute(query).fetchall()
         except sqlite3.Error as error:
             raise JournalError(f"cannot read the journal {self.path} ({error})") from None
+
+
+def _open_to_write(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=NORMAL")
+    db.executescript(_SCHEMA)
+    return db
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    """Return a connection that never writes, not even beside the file where that cannot be done.
+
+    SQLite wants to write a small file beside a journal even to read it. Where it cannot, the
+    journal is read as it stands; that is right if nobody has it open, and then there is no log.
+    """
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    db = sqlite3.connect(uri, uri=True, isolation_level=None)
+    try:
+        db.execute("SELECT COUNT(*) FROM meta")
+    except sqlite3.OperationalError:
+        db.close()
+        if path.with_name(path.name + "-wal").exists():
+            raise
+        db = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
+        db.execute("SELECT COUNT(*) FROM meta")
+    return db
