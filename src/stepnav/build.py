@@ -11,7 +11,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,6 +23,7 @@ from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.records import Problem
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
+from stepnav.mutate.reference import Reference
 from stepnav.tasks.task import Loader, Task
 
 if TYPE_CHECKING:
@@ -230,6 +231,84 @@ def load_programs(name: str, data: Path | None) -> Programs:
     return named_programs(name, module, problems)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Programs to mutate.
+
+    Attributes:
+      name: of the data.
+      source: where the programs are from, one line for the data card.
+      references: the programs with their tests.
+      refused: why the others cannot be used, one line each.
+      held_out: operators kept out of training where the user names none.
+    """
+
+    name: str
+    source: str
+    references: list[Reference]
+    refused: list[str]
+    held_out: tuple[str, ...] = ()
+
+
+def load_references(
+    task: str | None,
+    *,
+    data: Path | None,
+    ids: str | None,
+    programs: Sequence[Path],
+    tests: Sequence[Path],
+) -> Origin:
+    """Return the programs that mutants are to be made of.
+
+    Args:
+      task: "mbpp", or None for the user's own programs.
+      data: MBPP's file; None for the hub.
+      ids: MBPP's ids, for instance "601-620,700"; None for all that may be trained on.
+      programs, tests: the user's own programs and a test file for each.
+    Raises:
+      ConfigError: both or neither are given, or a task that may not be trained on.
+      DataError: the benchmark's file is missing or broken.
+    """
+    from stepnav.mutate import origins
+
+    if (task is None) == (not programs):
+        raise ConfigError("give --task mbpp, or --program FILE with --tests FILE, and not both")
+    if task is None:
+        return Origin("own programs", "the user's own.", *origins.read_own(programs, tests))
+    if task == "humaneval":
+        raise ConfigError("HumanEval is a test set and is never trained on; use --task mbpp")
+    if task != "mbpp":
+        raise ConfigError(f"there is no mutation data for the task {task!r}; use --task mbpp")
+    from stepnav.tasks import mbpp
+
+    low, high = mbpp.ID_RANGES["validation"][0], mbpp.ID_RANGES["train"][1]
+    wanted, refused = origins.parse_ids(ids, low, high)
+    references = [
+        Reference(
+            task_id=problem.id,
+            preamble=problem.question + "\n",
+            source=(problem.answer or "").rstrip() + "\n",
+            test="\n".join(problem.metadata["tests"]),
+            entry_point=problem.metadata["entry_point"],
+            style="mbpp",
+            setup=problem.metadata["setup"],
+            split=split,
+        )
+        for split in ("validation", "train")
+        for problem in mbpp.load(split, path=data)
+        if problem.metadata["task_id"] in wanted
+    ]
+    found = {int(reference.task_id.rpartition("-")[2]) for reference in references}
+    refused += [f"mbpp {n}: the file holds no such task id" for n in wanted if n not in found]
+    return Origin(
+        "mbpp",
+        "MBPP (Austin et al. 2021), CC BY 4.0; ids 511-600 are validation, 601-974 training.",
+        references,
+        refused,
+        origins.HELD_OUT,
+    )
+
+
 @dataclass(slots=True)
 class Models:
     """The backends of a run; a context manager that closes them.
@@ -267,8 +346,8 @@ def open_models(
     """Return the policy and the reward model of a run.
 
     Args:
-      policy: "arithmetic" (shipped), a model folder, or the URL of an OpenAI-compatible server.
-      reward: "arithmetic" (shipped), a folder of a process reward model, "likelihood:FOLDER",
+      policy: a shipped model, a model folder, or the URL of an OpenAI-compatible server.
+      reward: a shipped model, a folder of a process reward model, "likelihood:FOLDER",
         "oracle", "execution" (code tasks: the public tests), or None.
       task: gives the prompt of models that have none of their own, and the oracle.
       policy_model: the model's name on the server.
@@ -366,6 +445,34 @@ def _open_reward(name: str, task: Task, local: Mapping[str, Any]) -> Backend:
     from stepnav.rewards.prm import PRMReward
 
     return PRMReward(_model_folder("prm", name), **local)
+
+
+def choose_models(
+    task: Task, choices: Sequence[StrategyChoice], policy: str | None, reward: str | None
+) -> tuple[str, str | None]:
+    """Return the names of a run's models: those given, else those that ship for the task.
+
+    Args:
+      task: what is to be solved.
+      choices: the run's strategies; where none of them scores, there is no reward model.
+      policy, reward: what the user named, if anything.
+    Raises:
+      ConfigError: nothing was named and nothing ships.
+    """
+    needs_reward = any(choice.name in NEEDS_REWARD for choice in choices)
+    return (
+        policy or _shipped_model(task, "policy"),
+        (reward or _shipped_model(task, "prm")) if needs_reward else None,
+    )
+
+
+def _shipped_model(task: Task, kind: Literal["policy", "prm"]) -> str:
+    from stepnav.zoo import MODELS_FOLDER
+
+    if not (MODELS_FOLDER / f"{task.name}-{kind}").is_dir():
+        option, noun = ("policy", "policy") if kind == "policy" else ("reward", "reward model")
+        raise ConfigError(f"no {noun} ships for the task {task.name}; name one with --{option}")
+    return task.name
 
 
 def _model_folder(kind: str, name: str) -> Path:

@@ -40,9 +40,9 @@ def run(
     max_policy_tokens: int | None,
     budgets: str | None,
     baseline: str | None,
-    policy: str,
+    policy: str | None,
     policy_model: str | None,
-    reward: str,
+    reward: str | None,
     resume: bool,
     active: int,
     device: str,
@@ -56,7 +56,7 @@ def run(
     benchmark = build.load_task(task, sandbox=sandbox)
     choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
     limits = _budgets(budgets, max_policy_tokens)
-    needs_reward = any(choice.name in build.NEEDS_REWARD for choice in choices)
+    policy, reward = build.choose_models(benchmark, choices, policy, reward)
     drawn = benchmark.load(split or benchmark.default_split, problems, seed, data)
     plan = BenchPlan(
         task=task,
@@ -67,7 +67,7 @@ def run(
         seed=seed,
         budgets=limits,
         policy=policy if policy_model is None else f"{policy}#{policy_model}",
-        reward=reward if needs_reward else None,
+        reward=reward,
         baseline=baseline,
         settings={
             "reserve_share": build.RESERVE_SHARE,

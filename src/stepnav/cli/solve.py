@@ -65,9 +65,9 @@ def run(
     index: int,
     hard: int,
     strategy: str,
-    policy: str,
+    policy: str | None,
     policy_model: str | None,
-    reward: str,
+    reward: str | None,
     seed: int,
     max_policy_tokens: int | None,
     max_seconds: float | None,
@@ -85,10 +85,11 @@ def run(
         raise ConfigError("the problem is empty; give its text, or leave it out to take one")
     if problem is not None and hard:
         raise ConfigError("--hard takes problems from a task; leave the problem's text out")
+    policy, reward = build.choose_models(benchmark, [choice], policy, reward)
     models = build.open_models(
         policy=policy,
         policy_model=policy_model,
-        reward=reward if choice.name in build.NEEDS_REWARD else None,
+        reward=reward,
         task=benchmark,
         device=device,
         dtype=dtype,
