@@ -135,7 +135,7 @@ def test_a_torn_last_line_is_graded_again_and_foreign_results_are_refused(tmp_pa
 def test_killed_and_started_again_it_goes_on(tmp_path: Path, kill: signal.Signals) -> None:
     slow = {"task_id": IDS[0], "completion": SLOW}
     path = write(tmp_path / "s.jsonl", *map(right, IDS), *[slow] * 2, *map(wrong, IDS))
-    options = ("grade", "--task", "micro-python", "--samples", str(path), "--workers", "1")
+    options = ("grade", "--task", "micro-python", "--samples", str(path), "--workers", "2")
     process = start(*options, "--cpu-seconds", "0.5")
     file = tmp_path / "s.jsonl_results.jsonl"
     while not (file.exists() and file.read_bytes().count(b"\n") >= 7):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from collections import Counter
@@ -105,14 +106,15 @@ def _sort(lines: list[Sample | BadLine], programs: Programs, results: ResultsFil
     return grading
 
 
-def _grade(grading: _Grading, checker: Any, results: ResultsFile) -> None:
+def _grade(grading: _Grading, checker: ProgramChecker, results: ResultsFile) -> None:
     """Append a verdict for every sample that waits."""
     done = len(grading.graded)
     jobs = [(program, test) for _, _, program, test, _ in grading.waiting]
-    with Progress("grade", done + len(jobs), "samples", first=done) as progress:
-        for (sample, name, *_, fingerprint), verdict in zip(
-            grading.waiting, checker.check_many(jobs), strict=True
-        ):
+    with (
+        Progress("grade", done + len(jobs), "samples", first=done) as progress,
+        contextlib.closing(checker.check_many(jobs)) as verdicts,
+    ):
+        for (sample, name, *_, fingerprint), verdict in zip(grading.waiting, verdicts, strict=True):
             if isinstance(verdict, DataError):
                 grading.bad.append(BadLine(sample.line, f"{name} cannot be used: {verdict}"))
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from typing import get_args
@@ -50,7 +50,9 @@ class ProgramChecker:
         """
         return judge_problem(self.sandbox, test, program, cpu_s=self.cpu_s)
 
-    def check_many(self, jobs: Iterable[tuple[str, Suite]]) -> Iterator[Verdict | DataError]:
+    def check_many(
+        self, jobs: Iterable[tuple[str, Suite]]
+    ) -> Generator[Verdict | DataError, None, None]:
         """Yield the verdicts on (program, test) pairs in order; for a test that cannot be used, why not.
 
         Raises:
