@@ -26,7 +26,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stepnav.build import load_references
+from stepnav.cli.data_origin import load_references
 from stepnav.mutate.edit import apply_edits
 from stepnav.mutate.journal import read_journal
 from stepnav.mutate.laboratory import SandboxLaboratory, cpu_limit_s
@@ -79,12 +79,9 @@ def resume(args: argparse.Namespace) -> dict[str, Any]:
     options = ("--decoys", 4, "--second-order", 4, "--repairs", args.repairs)
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = args.whole or Path(folder) / "whole", Path(folder) / "killed"
-        began = time.monotonic()
-        subprocess.run(
-            command(args, whole, *options), check=True, stdout=subprocess.DEVNULL, stderr=None
-        )
-        whole_s = time.monotonic() - began
-        kills = kill_until_done(args, killed, options, whole_s)
+        kills = kill_until_done(args, killed, options)
+        if not (whole / "README.md").exists():
+            subprocess.run(command(args, whole, *options), check=True, stdout=subprocess.DEVNULL)
         names = sorted(p.name for p in whole.iterdir() if not p.name.startswith("shard"))
         different = [n for n in names if (whole / n).read_bytes() != (killed / n).read_bytes()]
         outcomes = read_journal(next(whole.glob("shard-*")))[1]
@@ -95,14 +92,11 @@ def resume(args: argparse.Namespace) -> dict[str, Any]:
         "kills": kills,
         "files": names,
         "different_files": different,
-        "undisturbed_s": round(whole_s, 1),
         "is_met": not different and kills >= args.kills,
     }
 
 
-def kill_until_done(
-    args: argparse.Namespace, out: Path, options: tuple[object, ...], whole_s: float
-) -> int:
+def kill_until_done(args: argparse.Namespace, out: Path, options: tuple[object, ...]) -> int:
     """Return how often the run was killed before it was let to its end."""
     draw = random.Random(args.seed)
     kills = 0
@@ -111,7 +105,7 @@ def kill_until_done(
             command(args, out, *options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            process.wait(2.0 + draw.uniform(0, 1.2) * whole_s / args.kills)
+            process.wait(draw.uniform(args.span_s / 4, args.span_s))
             break
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
@@ -303,9 +297,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, help="mutants to judge")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--repairs", type=int, default=0)
+    parser.add_argument("--span-s", type=float, default=30.0, help="longest run before a kill")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="full: folder of the data set")
-    parser.add_argument("--whole", type=Path, help="resume: folder of an undisturbed run, kept")
+    parser.add_argument(
+        "--whole", type=Path, help="resume: folder of an undisturbed run, if there is one"
+    )
     parser.add_argument("--page", type=Path, help="full: the page to write")
     parser.add_argument("--machine", default="this machine", help="full: what to call it")
     parser.add_argument("--mutmut", type=Path, help="mutmut: its command")
