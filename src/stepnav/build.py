@@ -11,7 +11,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,7 +23,6 @@ from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.records import Problem
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
-from stepnav.mutate.reference import Reference
 from stepnav.tasks.task import Loader, Task
 
 if TYPE_CHECKING:
@@ -229,84 +228,6 @@ def load_programs(name: str, data: Path | None) -> Programs:
         problem for split in module.BENCHMARK.splits for problem in module.load(split, path=data)
     ]
     return named_programs(name, module, problems)
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Programs to mutate.
-
-    Attributes:
-      name: of the data.
-      source: where the programs are from, one line for the data card.
-      references: the programs with their tests.
-      refused: why the others cannot be used, one line each.
-      held_out: operators kept out of training where the user names none.
-    """
-
-    name: str
-    source: str
-    references: list[Reference]
-    refused: list[str]
-    held_out: tuple[str, ...] = ()
-
-
-def load_references(
-    task: str | None,
-    *,
-    data: Path | None,
-    ids: str | None,
-    programs: Sequence[Path],
-    tests: Sequence[Path],
-) -> Origin:
-    """Return the programs that mutants are to be made of.
-
-    Args:
-      task: "mbpp", or None for the user's own programs.
-      data: MBPP's file; None for the hub.
-      ids: MBPP's ids, for instance "601-620,700"; None for all that may be trained on.
-      programs, tests: the user's own programs and a test file for each.
-    Raises:
-      ConfigError: both or neither are given, or a task that may not be trained on.
-      DataError: the benchmark's file is missing or broken.
-    """
-    from stepnav.mutate import origins
-
-    if (task is None) == (not programs):
-        raise ConfigError("give --task mbpp, or --program FILE with --tests FILE, and not both")
-    if task is None:
-        return Origin("own programs", "the user's own.", *origins.read_own(programs, tests))
-    if task == "humaneval":
-        raise ConfigError("HumanEval is a test set and is never trained on; use --task mbpp")
-    if task != "mbpp":
-        raise ConfigError(f"there is no mutation data for the task {task!r}; use --task mbpp")
-    from stepnav.tasks import mbpp
-
-    low, high = mbpp.ID_RANGES["validation"][0], mbpp.ID_RANGES["train"][1]
-    wanted, refused = origins.parse_ids(ids, low, high)
-    references = [
-        Reference(
-            task_id=problem.id,
-            preamble=problem.question + "\n",
-            source=(problem.answer or "").rstrip() + "\n",
-            test="\n".join(problem.metadata["tests"]),
-            entry_point=problem.metadata["entry_point"],
-            style="mbpp",
-            setup=problem.metadata["setup"],
-            split=split,
-        )
-        for split in ("validation", "train")
-        for problem in mbpp.load(split, path=data)
-        if problem.metadata["task_id"] in wanted
-    ]
-    found = {int(reference.task_id.rpartition("-")[2]) for reference in references}
-    refused += [f"mbpp {n}: the file holds no such task id" for n in wanted if n not in found]
-    return Origin(
-        "mbpp",
-        "MBPP (Austin et al. 2021), CC BY 4.0; ids 511-600 are validation, 601-974 training.",
-        references,
-        refused,
-        origins.HELD_OUT,
-    )
 
 
 @dataclass(slots=True)

@@ -124,7 +124,7 @@ def test_same_seed_same_findings() -> None:
     assert examined(settings)[0] == examined(settings)[0]
 
 
-@pytest.mark.parametrize(("cpu_s", "limit"), [(None, 0.05), (0.01, 0.05), (0.011, 0.1), (1, 6.4)])
+@pytest.mark.parametrize(("cpu_s", "limit"), [(None, 0.02), (0.009, 0.02), (0.01, 0.04), (1, 5.12)])
 def test_limits_follow_the_reference(cpu_s: float | None, limit: float) -> None:
     assert cpu_limit_s(cpu_s) == pytest.approx(limit)
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stepnav import build
 from stepnav.cli.console import Interrupted, Progress, print_json, stderr, stdout
+from stepnav.cli.data_origin import load_references
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.mutate.campaign import find_journals, merge, run_campaign
 from stepnav.mutate.examination import Settings
@@ -37,7 +37,7 @@ def mutate(
 ) -> None:
     """Make the data; arguments as in `stepnav data mutate --help`."""
     began = time.monotonic()
-    origin = build.load_references(task, data=data, ids=ids, programs=program, tests=tests)
+    origin = load_references(task, data=data, ids=ids, programs=program, tests=tests)
     for line in origin.refused:
         stderr().print(f"refused: {line}", markup=False, soft_wrap=True)
     if not origin.references:

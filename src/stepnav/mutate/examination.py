@@ -35,7 +35,7 @@ MAX_FUZZ_INPUTS = 204
 PROBE_INPUTS = 24
 """So many are tried first; most programs that differ at all differ on one of them."""
 
-FUZZ_FACTOR = 2
+FUZZ_FACTOR = 4
 """Limits for further inputs are so much wider than for the tests; running out is a difference."""
 
 NO_REPAIRS = frozenset({"statement_deletion", "string", "call_deletion"})

@@ -20,8 +20,11 @@ from stepnav.sandbox.judge import judge_problem, prepare
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Call, Job, JobResult, Problem, Verdict
 
-CPU_FLOOR_S = 0.05
-"""Least CPU limit of one program on the tests; a fork alone takes some milliseconds."""
+CPU_FLOOR_S = 0.02
+"""Least CPU limit of one program on the tests."""
+
+START_CPU_S = 0.005
+"""What of the reference's CPU time goes to its process and not to the tests, at most."""
 
 CPU_FACTOR = 5
 """A program may take so many times the reference's CPU time."""
@@ -149,8 +152,8 @@ def cpu_limit_s(reference_cpu_s: float | None) -> float:
     """Return the CPU limit of a mutant whose reference takes so many CPU seconds.
 
     Example:
-      >>> cpu_limit_s(0.0001), cpu_limit_s(0.012), cpu_limit_s(0.03)
-      (0.05, 0.1, 0.2)
+      >>> cpu_limit_s(0.003), cpu_limit_s(0.012), cpu_limit_s(0.03)
+      (0.02, 0.04, 0.16)
     """
-    wanted = CPU_FACTOR * (reference_cpu_s or 0.0)
+    wanted = CPU_FACTOR * ((reference_cpu_s or 0.0) - START_CPU_S)
     return CPU_FLOOR_S * 2.0 ** math.ceil(math.log2(max(1.0, wanted / CPU_FLOOR_S)))
