@@ -234,6 +234,7 @@ def main() -> None:
     settings: dict[str, Any] = decode(os.read(source, size))
     for name in WARM_MODULES:
         importlib.import_module(name)
+    batch_box.STATE = batch_box.State()
     _warm_up()
     try:
         confine.confine_parent(settings["level"], settings["limits"])
