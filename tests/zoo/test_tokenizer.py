@@ -9,7 +9,9 @@ from stepnav.zoo.arithmetic import DOMAIN
 from stepnav.zoo.language import reference_pairs
 from stepnav.zoo.tokenizer import CODE_PATTERN, train_tokenizer
 
-TOKENIZER = train_tokenizer((a + b for a, b in reference_pairs(DOMAIN, 500, seed=0)), vocab_size=1024)
+TOKENIZER = train_tokenizer(
+    (a + b for a, b in reference_pairs(DOMAIN, 500, seed=0)), vocab_size=1024
+)
 
 
 def ids(text: str) -> list[int]:
