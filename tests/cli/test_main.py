@@ -359,13 +359,13 @@ def broken_server():
 
 def test_a_server_that_breaks_ends_a_bench_in_one_clear_line(broken_server, tmp_path):
     data = tmp_path / "test.jsonl"
-    data.write_text(json.dumps({"question": "What is 1 + 1?", "answer": "#### 2"}) + "\n")
+    data.write_text(json.dumps({"question": "What is 1 + 1?", "answer": "#### 3"}) + "\n")
     task = ("--task", "gsm8k", "--data", str(data), "--policy", broken_server)
-    code, out, err = call("solve", *task, "--hard", "1", "--strategy", "cot")
+    code, _, err = call("solve", *task, "--hard", "1", "--strategy", "cot")
     assert code == 0, err
     assert "Chain of thought answers [/x]2, which is wrong." in err  # brackets are no markup
     bench = ("bench", *task, "--out", str(tmp_path / "run"))
-    code, out, err = call(*bench, "--strategies", "self_consistency:samples=64:wave=1")
+    code, _, err = call(*bench, "--strategies", "self_consistency:samples=64:wave=1")
     assert code == 2, err
     last = err.strip().splitlines()[-1]
     assert last.startswith("error: 1 of 1 searches failed (the first: ")
