@@ -11,19 +11,22 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.records import Problem
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
-from stepnav.tasks.task import Task
+from stepnav.tasks.task import Loader, Task
+
+if TYPE_CHECKING:
+    from stepnav.tasks.code_task import Programs
 
 STRATEGIES: Mapping[str, str] = {
     "cot": "stepnav.search.cot",
@@ -42,7 +45,16 @@ TASKS: Mapping[str, str] = {
     "gsm8k": "stepnav.tasks.gsm8k",
     "svamp": "stepnav.tasks.svamp",
     "math500": "stepnav.tasks.math500",
+    "humaneval": "stepnav.tasks.humaneval",
+    "mbpp": "stepnav.tasks.mbpp",
+    "micro-python": "stepnav.tasks.micro_python",
 }
+
+CODE_TASKS = frozenset({"humaneval", "mbpp", "micro-python"})
+"""Tasks whose answers are programs, graded in the sandbox."""
+
+EMBEDDED_TASKS = frozenset({"arithmetic", "micro-python"})
+"""Tasks that make their own problems."""
 
 RESERVE_SHARE = 0.25
 """Share of a limited policy-token budget that step searches keep back for their fallback."""
@@ -113,7 +125,9 @@ def parse_strategy(text: str) -> StrategyChoice:
     return StrategyChoice(name, options, text.strip())
 
 
-def resolve_options(choice: StrategyChoice, budget_tokens: int | None) -> dict[str, Any]:
+def resolve_options(
+    choice: StrategyChoice, budget_tokens: int | None, *, temperature: float | None = None
+) -> dict[str, Any]:
     """Return every option of a strategy for one budget.
 
     Under a limited budget, sampling strategies draw until it is spent, and step searches keep
@@ -122,6 +136,7 @@ def resolve_options(choice: StrategyChoice, budget_tokens: int | None) -> dict[s
     Args:
       choice: the strategy and what the user has set.
       budget_tokens: limit on the policy tokens, None for no limit.
+      temperature: the task's own default, None for the strategy's.
     """
     resolved = {
         name: parameter.default for name, parameter in strategy_options(choice.name).items()
@@ -131,6 +146,8 @@ def resolve_options(choice: StrategyChoice, budget_tokens: int | None) -> dict[s
             resolved["samples"] = None
         if "reserve_tokens" in resolved:
             resolved["reserve_tokens"] = int(RESERVE_SHARE * budget_tokens)
+    if temperature is not None and "temperature" in resolved:
+        resolved["temperature"] = temperature
     resolved.update(choice.options)
     return resolved
 
@@ -148,13 +165,19 @@ def start_strategy(
     return start
 
 
-def load_task(name: str) -> Task:
+def load_task(name: str, *, sandbox: str = "process") -> Task:
     """Return a benchmark.
+
+    Args:
+      name: key of `TASKS`.
+      sandbox: level at which a code task runs programs.
 
     Raises:
       ConfigError: there is no such benchmark.
     """
     module = import_module(_look_up("task", name, TASKS))
+    if name in CODE_TASKS:
+        return _code_task(name, module, sandbox)
     if name == "arithmetic":
         return Task(
             name=name,
@@ -163,7 +186,7 @@ def load_task(name: str) -> Task:
             prompt_template=module.PROMPT_TEMPLATE,
             chat_template=None,
             answer_pattern=None,
-            load=_load_arithmetic,
+            load=_embedded_loader(name, module),
             extract=module.extract,
             grade=lambda problem, answer: answer is not None and answer == problem.answer,
             rate_steps=lambda problem, steps: [v.rating for v in module.rate_steps(problem, steps)],
@@ -180,6 +203,31 @@ def load_task(name: str) -> Task:
         extract=module.extract,
         grade=lambda problem, answer: verdicts[module.grade(problem, answer)],
     )
+
+
+def load_programs(name: str, data: Path | None) -> Programs:
+    """Return the problems of a code task for grading samples, those of all splits.
+
+    Raises:
+      ConfigError: no such task, or one whose answers are no programs.
+      DataError: the benchmark's file is missing or broken.
+    """
+    if name not in CODE_TASKS:
+        raise ConfigError(
+            f"{name!r} is no code task{nearest(name, sorted(CODE_TASKS))}; "
+            f"samples can be graded for {', '.join(sorted(CODE_TASKS))}"
+        )
+    from stepnav.tasks.code_task import Programs, named_programs
+
+    module = import_module(TASKS[name])
+    if name in EMBEDDED_TASKS:
+        if data is not None:
+            raise ConfigError(f"the {name} task makes its own problems; leave --data out")
+        return Programs(name, module.find, module.after_prompt, module.suite_of, None)
+    problems = [
+        problem for split in module.BENCHMARK.splits for problem in module.load(split, path=data)
+    ]
+    return named_programs(name, module, problems)
 
 
 @dataclass(slots=True)
@@ -219,9 +267,9 @@ def open_models(
     """Return the policy and the reward model of a run.
 
     Args:
-      policy: "arithmetic" (shipped), a model folder, or the URL of an OpenAI-compatible server.
-      reward: "arithmetic" (shipped), a folder of a process reward model, "likelihood:FOLDER",
-        "oracle", or None.
+      policy: a shipped model, a model folder, or the URL of an OpenAI-compatible server.
+      reward: a shipped model, a folder of a process reward model, "likelihood:FOLDER",
+        "oracle", "execution" (code tasks: the public tests), or None.
       task: gives the prompt of models that have none of their own, and the oracle.
       policy_model: the model's name on the server.
       device, dtype: for models in this process.
@@ -268,7 +316,7 @@ def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> 
     if not (folder / FILE_NAME).exists():
         format_ = PolicyFormat(
             prompt_template=(task.chat_template if chat else None) or task.prompt_template,
-            answer_pattern=task.answer_pattern,
+            answer_pattern=_answer_pattern(task, chat),
             is_chat=chat,
         )
     return LocalPolicy(folder, format=format_, **local)
@@ -285,10 +333,14 @@ def _open_server(
         api="chat" if chat else "auto",
         prompt_template=task.prompt_template,
         chat_template=task.chat_template,
-        answer_pattern=task.answer_pattern,
+        answer_pattern=_answer_pattern(task, chat),
         max_concurrency=max_concurrency,
     )
     return policy, policy.fallbacks
+
+
+def _answer_pattern(task: Task, chat: bool) -> str | None:
+    return (task.chat_answer_pattern if chat else None) or task.answer_pattern
 
 
 def _open_reward(name: str, task: Task, local: Mapping[str, Any]) -> Backend:
@@ -298,6 +350,15 @@ def _open_reward(name: str, task: Task, local: Mapping[str, Any]) -> Backend:
         if task.rate_steps is None:
             raise ConfigError(f"{task.name} has no exact step checker, so it has no oracle")
         return OracleReward(task.rate_steps)
+    if name == "execution":
+        from stepnav.rewards.execution import ExecutionReward
+
+        if task.code is None:
+            raise ConfigError(
+                f"{task.name} has no programs to run; --reward execution is for "
+                f"{', '.join(sorted(CODE_TASKS))}"
+            )
+        return ExecutionReward(task.code.parses_so_far, task.code.passes_public)
     if name.startswith("likelihood:"):
         from stepnav.rewards.likelihood import LikelihoodReward
 
@@ -305,6 +366,34 @@ def _open_reward(name: str, task: Task, local: Mapping[str, Any]) -> Backend:
     from stepnav.rewards.prm import PRMReward
 
     return PRMReward(_model_folder("prm", name), **local)
+
+
+def choose_models(
+    task: Task, choices: Sequence[StrategyChoice], policy: str | None, reward: str | None
+) -> tuple[str, str | None]:
+    """Return the names of a run's models: those given, else those that ship for the task.
+
+    Args:
+      task: what is to be solved.
+      choices: the run's strategies; where none of them scores, there is no reward model.
+      policy, reward: what the user named, if anything.
+    Raises:
+      ConfigError: nothing was named and nothing ships.
+    """
+    needs_reward = any(choice.name in NEEDS_REWARD for choice in choices)
+    return (
+        policy or _shipped_model(task, "policy"),
+        (reward or _shipped_model(task, "prm")) if needs_reward else None,
+    )
+
+
+def _shipped_model(task: Task, kind: Literal["policy", "prm"]) -> str:
+    from stepnav.zoo import MODELS_FOLDER
+
+    if not (MODELS_FOLDER / f"{task.name}-{kind}").is_dir():
+        option, noun = ("policy", "policy") if kind == "policy" else ("reward", "reward model")
+        raise ConfigError(f"no {noun} ships for the task {task.name}; name one with --{option}")
+    return task.name
 
 
 def _model_folder(kind: str, name: str) -> Path:
@@ -325,17 +414,36 @@ def _model_folder(kind: str, name: str) -> Path:
     return folder
 
 
-def _load_arithmetic(split: str, count: int | None, seed: int, path: Path | None) -> list[Problem]:
-    from stepnav.tasks import arithmetic
+def _code_task(name: str, module: types.ModuleType, sandbox: str) -> Task:
+    from stepnav.tasks.code_task import make_code_task
+    from stepnav.tasks.program_checker import shared_checker
 
-    if path is not None:
-        raise ConfigError("the arithmetic task makes its own problems; leave --data out")
-    if split not in arithmetic.SPLITS:
-        raise ConfigError(
-            f"arithmetic has no split {split!r}{nearest(split, list(arithmetic.SPLITS))}; "
-            f"its splits are {', '.join(arithmetic.SPLITS)}"
-        )
-    return arithmetic.load(split, 300 if count is None else count, seed)
+    is_embedded = name in EMBEDDED_TASKS
+    return make_code_task(
+        name,
+        module,
+        lambda: shared_checker(sandbox),
+        splits=module.SPLITS if is_embedded else module.BENCHMARK.splits,
+        default_split="dev" if is_embedded else "test",
+        load=_embedded_loader(name, module)
+        if is_embedded
+        else lambda split, count, seed, path: module.load(split, count, seed, path=path),
+    )
+
+
+def _embedded_loader(name: str, module: types.ModuleType) -> Loader:
+    def load(split: str, count: int | None, seed: int, path: Path | None) -> list[Problem]:
+        if path is not None:
+            raise ConfigError(f"the {name} task makes its own problems; leave --data out")
+        if split not in module.SPLITS:
+            raise ConfigError(
+                f"{name} has no split {split!r}{nearest(split, list(module.SPLITS))}; "
+                f"its splits are {', '.join(module.SPLITS)}"
+            )
+        problems: list[Problem] = module.load(split, 300 if count is None else count, seed)
+        return problems
+
+    return load
 
 
 def _strategy(name: str) -> Callable[..., Any]:

@@ -8,8 +8,9 @@ from stepnav.core.errors import ConfigError, DataError
 from stepnav.rewards.step_format import StepFormat
 from stepnav.tasks import arithmetic
 from stepnav.zoo import MODELS_FOLDER
-from stepnav.zoo.recipe import POLICY_NAME, PRM_NAME, make_models
+from stepnav.zoo.recipe import make_models
 
+POLICY_NAME, PRM_NAME = "arithmetic-policy", "arithmetic-prm"
 MAX_BYTES = 16_000_000
 
 
@@ -23,7 +24,7 @@ def test_the_recipe_runs_end_to_end_and_is_not_run_twice(tmp_path: Path) -> None
 
     out = tmp_path / "out"
     evaluation = make_models(out, scale="tiny", progress=note)
-    assert "samples" in stages
+    assert "labels" in stages
     assert evaluation["split"] == "test"
     for name in (POLICY_NAME, PRM_NAME):
         assert json.loads((out / name / "evaluation.json").read_text()) == evaluation
@@ -42,7 +43,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_run_is_not_continued(tmp_path: Path) -> None:
-    (tmp_path / "recipe.json").write_text('{"scale": "tiny", "seed": 1}')
+    (tmp_path / "recipe.json").write_text('{"task": "arithmetic", "scale": "tiny", "seed": 1}')
     with pytest.raises(ConfigError, match="name another folder"):
         make_models(tmp_path, scale="tiny", seed=2, resume=True)
 
@@ -68,7 +69,7 @@ def test_a_run_killed_between_snapshot_and_checkpoint_goes_on(tmp_path: Path) ->
         pass
 
     def kill(stage: str, done: int, total: int, value: float | None) -> None:
-        if stage == "samples":
+        if stage == "labels":
             raise Killed
 
     def note(stage: str, done: int, total: int, value: float | None) -> None:
@@ -81,12 +82,17 @@ def test_a_run_killed_between_snapshot_and_checkpoint_goes_on(tmp_path: Path) ->
     (out / "work" / "lm" / "checkpoint.pt").unlink()
     shutil.rmtree(out / "work" / "lm" / "final")
     make_models(out, scale="tiny", resume=True, progress=note)
-    assert {"samples", "evaluation"} <= set(stages)
+    assert {"labels", "evaluation"} <= set(stages)
     stages.clear()
     (out / PRM_NAME / "model.safetensors").write_bytes(b"torn")
     (out / "work" / "evaluation.json").unlink()
     with pytest.raises(DataError, match=r"arithmetic-prm is broken .*delete it"):
         make_models(out, scale="tiny", resume=True, progress=note)
+
+
+def test_an_unknown_task_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'arithmetics' \(did you mean 'arithmetic'\?\)"):
+        make_models(tmp_path, task="arithmetics")
 
 
 def test_an_unknown_scale_is_refused(tmp_path: Path) -> None:

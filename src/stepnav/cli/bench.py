@@ -40,39 +40,41 @@ def run(
     max_policy_tokens: int | None,
     budgets: str | None,
     baseline: str | None,
-    policy: str,
+    policy: str | None,
     policy_model: str | None,
-    reward: str,
+    reward: str | None,
     resume: bool,
     active: int,
     device: str,
     dtype: str,
     chat: bool,
+    sandbox: str,
     as_json: bool,
 ) -> None:
     """Run, resume and report a comparison; arguments as in `stepnav bench --help`."""
     check_installed()
-    benchmark = build.load_task(task)
+    benchmark = build.load_task(task, sandbox=sandbox)
     choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
     limits = _budgets(budgets, max_policy_tokens)
-    needs_reward = any(choice.name in build.NEEDS_REWARD for choice in choices)
+    policy, reward = build.choose_models(benchmark, choices, policy, reward)
     drawn = benchmark.load(split or benchmark.default_split, problems, seed, data)
     plan = BenchPlan(
         task=task,
         split=split or benchmark.default_split,
-        strategies=tuple(_spec(choice, limits) for choice in choices),
+        strategies=tuple(_spec(choice, limits, benchmark.temperature) for choice in choices),
         problems=len(drawn),
         seeds=seeds,
         seed=seed,
         budgets=limits,
         policy=policy if policy_model is None else f"{policy}#{policy_model}",
-        reward=reward if needs_reward else None,
+        reward=reward,
         baseline=baseline,
         settings={
             "reserve_share": build.RESERVE_SHARE,
             "dtype": dtype,
             "chat": chat,
             "data": None if data is None else str(data),
+            **({"sandbox": sandbox} if task in build.CODE_TASKS else {}),
             **({} if data is None else {"data_digest": _digest(drawn)}),
         },
     )
@@ -153,9 +155,11 @@ def _run(
         )
 
 
-def _spec(choice: build.StrategyChoice, limits: tuple[int | None, ...]) -> StrategySpec:
+def _spec(
+    choice: build.StrategyChoice, limits: tuple[int | None, ...], temperature: float | None
+) -> StrategySpec:
     """Return the strategy with every option that does not depend on the budget."""
-    options = build.resolve_options(choice, limits[0])
+    options = build.resolve_options(choice, limits[0], temperature=temperature)
     if "reserve_tokens" not in choice.options:
         options.pop("reserve_tokens", None)
     return StrategySpec(choice.name, options, choice.label)

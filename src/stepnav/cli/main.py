@@ -33,21 +33,34 @@ zoo_app = typer.Typer(
     help="The models that ship with the package.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(zoo_app, name="zoo")
+data_app = typer.Typer(
+    help="Step-labelled training data.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(data_app, name="data")
 
-Task = Annotated[str, typer.Option(help="Benchmark: arithmetic, gsm8k, svamp or math500.")]
+Task = Annotated[
+    str,
+    typer.Option(
+        help="Benchmark: arithmetic, gsm8k, svamp, math500, micro-python, humaneval or mbpp."
+    ),
+]
 Split = Annotated[str | None, typer.Option(help="Its split. [default: the task's own]")]
 Data = Annotated[
     Path | None, typer.Option(help="Benchmark file or folder. [default: the hub, by name]")
 ]
 Policy = Annotated[
-    str,
-    typer.Option(help="Who proposes: arithmetic (shipped), a model folder, or a server's URL."),
+    str | None,
+    typer.Option(
+        help="Who proposes: a shipped model (arithmetic, micro-python), a model folder, or a "
+        "server's URL. [default: the task's own]"
+    ),
 ]
 PolicyModel = Annotated[str | None, typer.Option(help="Name of the model on that server.")]
 Reward = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="Who scores: arithmetic (shipped), a model folder, likelihood:FOLDER, or oracle."
+        help="Who scores: a shipped model (arithmetic, micro-python), a model folder, "
+        "likelihood:FOLDER, oracle, or execution (code: the public tests). [default: the task's own]"
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tree.")]
@@ -56,6 +69,10 @@ AsJson = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Dtype = Annotated[str, typer.Option(help="float32 (same tree in any batch) or bfloat16.")]
+Sandbox = Annotated[
+    str,
+    typer.Option(help="How programs are run: process, namespace, docker, or unsafe (not at all)."),
+]
 Chat = Annotated[bool, typer.Option("--chat", help="Prompt with the model's chat template.")]
 
 
@@ -84,9 +101,9 @@ def solve(
         int, typer.Option(min=0, help="Take the first so many problems that cot gets wrong.")
     ] = 0,
     strategy: Annotated[str, typer.Option(help="NAME or NAME:OPTION=VALUE:OPTION=VALUE.")] = "hgs",
-    policy: Policy = "arithmetic",
+    policy: Policy = None,
     policy_model: PolicyModel = None,
-    reward: Reward = "arithmetic",
+    reward: Reward = None,
     seed: Seed = 0,
     max_policy_tokens: Annotated[
         int | None, typer.Option(min=1, help="Budget of generated tokens.")
@@ -95,6 +112,7 @@ def solve(
     device: Device = "cpu",
     dtype: Dtype = "float32",
     chat: Chat = False,
+    sandbox: Sandbox = "process",
     page: Annotated[Path | None, typer.Option(help="Also write the tree as an HTML page.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -136,9 +154,9 @@ def bench(
     baseline: Annotated[
         str | None, typer.Option(help="Strategy to compare with. [default: cot]")
     ] = None,
-    policy: Policy = "arithmetic",
+    policy: Policy = None,
     policy_model: PolicyModel = None,
-    reward: Reward = "arithmetic",
+    reward: Reward = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run, or start it if it is not there.")
     ] = False,
@@ -146,6 +164,7 @@ def bench(
     device: Device = "cpu",
     dtype: Dtype = "float32",
     chat: Chat = False,
+    sandbox: Sandbox = "process",
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies on the same problems, at the same budgets.
@@ -204,9 +223,40 @@ def show(
     command.run(**_arguments(locals()))
 
 
+@app.command()
+def grade(
+    samples: Annotated[
+        Path, typer.Option(help="JSON lines with task_id and completion or solution.")
+    ],
+    task: Annotated[str, typer.Option(help="humaneval, mbpp or micro-python.")] = "humaneval",
+    data: Data = None,
+    workers: Annotated[int, typer.Option(min=1, help="Programs that run at once.")] = 2,
+    sandbox: Sandbox = "process",
+    cpu_seconds: Annotated[
+        float | None, typer.Option(help="Limit of one program. [default: the sandbox's, 5]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Grade model-written programs in the sandbox and report pass@k.
+
+    Verdicts go to SAMPLES_results.jsonl, one a line; started again, it goes on where it was. Lines that
+    cannot be graded are named and counted; the exit code is 2 only if nothing could be graded.
+
+    Examples:
+
+      stepnav grade --task humaneval --samples samples.jsonl --data HumanEval.jsonl.gz
+
+      stepnav grade --task mbpp --samples samples.jsonl --workers 8 --json
+    """
+    from stepnav.cli import grade as command
+
+    command.run(**_arguments(locals()))
+
+
 @zoo_app.command("train")
 def zoo_train(
     out: Annotated[Path, typer.Option(help="Folder for the models and all in between.")],
+    task: Annotated[str, typer.Option(help="Whose models.")] = "arithmetic",
     scale: Annotated[
         str, typer.Option(help="cpu (the shipped models, hours on two cores) or tiny (a trial).")
     ] = "cpu",
@@ -217,7 +267,7 @@ def zoo_train(
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Make the shipped models again: tokenizer, policy, samples, reward model, evaluation, cards.
+    """Make the shipped models again: tokenizer, policy, labels, reward model, evaluation, cards.
 
     Example:
 
@@ -226,6 +276,79 @@ def zoo_train(
     from stepnav.cli import zoo as command
 
     command.run(**_arguments(locals()))
+
+
+@data_app.command("mutate")
+def data_mutate(
+    out: Annotated[Path, typer.Option(help="Folder for the journal and the data.")],
+    task: Annotated[
+        str | None, typer.Option(help="mbpp (ids 511-974); or give --program and --tests.")
+    ] = None,
+    data: Data = None,
+    ids: Annotated[
+        str | None, typer.Option(help="Only these task ids, for instance 601-620,700.")
+    ] = None,
+    program: Annotated[
+        list[Path] | None, typer.Option(help="Your own program; may be repeated.")
+    ] = None,
+    tests: Annotated[
+        list[Path] | None,
+        typer.Option(help="Its tests: asserts, check(candidate) or test_*; one per program."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    shard: Annotated[str, typer.Option(help="i/n: only the i-th of n parts; merge them later.")] = (
+        "1/1"
+    ),
+    seed: Seed = 0,
+    decoys: Annotated[
+        int, typer.Option(min=0, help="Rewrites that keep the meaning, per program.")
+    ] = 0,
+    second_order: Annotated[
+        int, typer.Option(min=0, help="Mutants with two edits, per program.")
+    ] = 0,
+    repairs: Annotated[
+        int, typer.Option(min=0, help="Later edits tried as a repair of each killed mutant.")
+    ] = 12,
+    hold_out: Annotated[
+        str | None,
+        typer.Option(help="Operators kept out of training, comma-separated, or none."),
+    ] = None,
+    sandbox: Sandbox = "process",
+    as_json: AsJson = False,
+) -> None:
+    """Make step-labelled data of reference programs by mutation testing.
+
+    Mutants run in the sandbox. Your test file runs outside it, against a proxy of the mutant: it is
+    trusted as your own code. Killed and started again, the command goes on where it was. Programs that
+    cannot be used are named and counted; the exit code is 2 only if none can.
+
+    Examples:
+
+      stepnav data mutate --task mbpp --data mbpp.jsonl.gz --out mutants --workers 8
+
+      stepnav data mutate --program gcd.py --tests test_gcd.py --out mutants --decoys 10
+    """
+    from stepnav.cli import data as command
+
+    values = _arguments(locals())
+    command.mutate(**{**values, "program": program or [], "tests": tests or []})
+
+
+@data_app.command("merge")
+def data_merge(
+    places: Annotated[list[Path], typer.Argument(help="Folders or journals of all shards.")],
+    out: Annotated[Path, typer.Option(help="Folder for the data.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make one data set of the shards of a campaign.
+
+    Example:
+
+      stepnav data merge shards/ --out mutants
+    """
+    from stepnav.cli import data as command
+
+    command.merge_shards(**_arguments(locals()))
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
             f"it has {', '.join(plan.labels)}"
         )
     try:
-        task = build.load_task(plan.task)
+        task = build.load_task(plan.task, sandbox=plan.settings.get("sandbox", "process"))
         oracle = build.NEEDS_REWARD if plan.reward == "oracle" else frozenset()
         rows = read_rows(plan, journal, grade=task.grade, oracle=oracle)
         wall_s = wall_seconds(journal)

@@ -43,7 +43,7 @@ def run(
         raise ConfigError(
             f"--page shows one search, and {len(found)} fit; add --strategy, --budget"
         )
-    grade = build.load_task(plan.task).grade
+    grade = build.load_task(plan.task, sandbox=plan.settings.get("sandbox", "process")).grade
     for cell, result in found:
         correct = grade(result.tree.problem, result.answer)
         if as_json:

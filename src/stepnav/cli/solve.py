@@ -40,7 +40,9 @@ class _Session:
     seed: int
 
     def search(self, problem: Problem, choice: build.StrategyChoice, on_change: Any) -> Search:
-        options = build.resolve_options(choice, self.budget.policy_tokens)
+        options = build.resolve_options(
+            choice, self.budget.policy_tokens, temperature=self.task.temperature
+        )
         return Search(
             id=f"{choice.label}/{problem.id}",
             strategy=choice.name,
@@ -63,29 +65,31 @@ def run(
     index: int,
     hard: int,
     strategy: str,
-    policy: str,
+    policy: str | None,
     policy_model: str | None,
-    reward: str,
+    reward: str | None,
     seed: int,
     max_policy_tokens: int | None,
     max_seconds: float | None,
     device: str,
     dtype: str,
     chat: bool,
+    sandbox: str,
     page: Path | None,
     as_json: bool,
 ) -> None:
     """Solve and print; arguments as in `stepnav solve --help`."""
-    benchmark = build.load_task(task)
+    benchmark = build.load_task(task, sandbox=sandbox)
     choice = build.parse_strategy(strategy)
     if problem is not None and not problem.strip():
         raise ConfigError("the problem is empty; give its text, or leave it out to take one")
     if problem is not None and hard:
         raise ConfigError("--hard takes problems from a task; leave the problem's text out")
+    policy, reward = build.choose_models(benchmark, [choice], policy, reward)
     models = build.open_models(
         policy=policy,
         policy_model=policy_model,
-        reward=reward if choice.name in build.NEEDS_REWARD else None,
+        reward=reward,
         task=benchmark,
         device=device,
         dtype=dtype,
@@ -98,7 +102,8 @@ def run(
         budget = Budget(policy_tokens=max_policy_tokens, seconds=max_seconds)
         session = _Session(benchmark, driver, choice, budget, seed)
         if problem is not None:
-            problems: Iterator[Problem] = iter([Problem("given", " ".join(problem.split()))])
+            ask = benchmark.ask or (lambda text: Problem("given", " ".join(text.split())))
+            problems: Iterator[Problem] = iter([ask(problem)])
         elif hard:
             problems = _hard_problems(session, split or benchmark.default_split, data, hard)
         else:

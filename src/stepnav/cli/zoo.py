@@ -11,7 +11,9 @@ from stepnav.cli.console import Interrupted, Progress, print_json, stdout
 from stepnav.core.errors import ConfigError
 
 
-def run(*, out: Path, scale: str, resume: bool, seed: int, device: str, as_json: bool) -> None:
+def run(
+    *, out: Path, task: str, scale: str, resume: bool, seed: int, device: str, as_json: bool
+) -> None:
     """Train, evaluate and save both models; arguments as in `stepnav zoo train --help`."""
     try:
         import torch  # noqa: F401
@@ -23,7 +25,13 @@ def run(*, out: Path, scale: str, resume: bool, seed: int, device: str, as_json:
     stages = _Stages()
     try:
         evaluation = make_models(
-            out, scale=scale, resume=resume, seed=seed, device=device, progress=stages.show
+            out,
+            task=task,
+            scale=scale,
+            resume=resume,
+            seed=seed,
+            device=device,
+            progress=stages.show,
         )
     except KeyboardInterrupt:
         words = [word for word in sys.argv[1:] if word != "--resume"]

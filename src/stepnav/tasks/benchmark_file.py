@@ -49,7 +49,7 @@ class Benchmark:
         Args:
           split: one of `splits`.
           path: an official file (.jsonl, .json, either may be gzipped) or a folder that holds
-            one named after the split or the task; None loads from the hub.
+            one named after the split or the task, in any case; None loads from the hub.
           count: how many to draw; None or more than there are takes all.
           seed: chooses which ones are drawn.
         Raises:
@@ -159,9 +159,10 @@ def _find_file(benchmark: Benchmark, split: str, path: Path) -> Path:
     if not path.is_dir():
         return path
     names = [stem + suffix for stem in (split, benchmark.name) for suffix in SUFFIXES]
+    found = {entry.name.lower(): entry for entry in sorted(path.iterdir()) if entry.is_file()}
     for name in names:
-        if (path / name).is_file():
-            return path / name
+        if name in found:
+            return found[name]
     raise DataError(f"the folder {path} holds none of {', '.join(names)}")
 
 

@@ -12,6 +12,20 @@ Loader = Callable[[str, "int | None", int, "Path | None"], "list[Problem]"]
 
 
 @dataclass(frozen=True, slots=True)
+class CodeChecks:
+    """What a code task knows of programs besides their grade, for the execution reward.
+
+    Attributes:
+      parses_so_far: (problem, text of a solution so far) to whether its syntax can still become right.
+      passes_public: (problem, text of a finished solution) to whether it passes the public tests;
+        None where there are none. Runs the program in the sandbox.
+    """
+
+    parses_so_far: Callable[[Problem, str], bool]
+    passes_public: Callable[[Problem, str], bool | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One benchmark.
 
@@ -28,6 +42,10 @@ class Task:
       grade: (problem, answer) to whether it is right; None if that could not be decided.
       rate_steps: (problem, step texts) to exact ratings, for the oracle reward; None where no
         exact checker exists.
+      chat_answer_pattern: the same as `answer_pattern` for chat models; None takes that one.
+      ask: the user's own question to a problem without an answer; None takes it as one line of text.
+      temperature: of all draws where the user sets none; None leaves each strategy its own.
+      code: what a code task knows besides; None for other tasks.
     """
 
     name: str
@@ -40,3 +58,7 @@ class Task:
     extract: Callable[[str], str | None]
     grade: Callable[[Problem, str | None], bool | None]
     rate_steps: Callable[[Problem, Sequence[str]], list[Rating]] | None = None
+    chat_answer_pattern: str | None = None
+    ask: Callable[[str], Problem] | None = None
+    temperature: float | None = None
+    code: CodeChecks | None = None

@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stepnav.tasks import arithmetic
 from stepnav.train.batches import TokenExamples
 from stepnav.train.loop import Progress, TrainSettings
+from stepnav.zoo.domain import Count, Domain
 from stepnav.zoo.folders import reading, whole_folder
 from stepnav.zoo.scale import Scale
 from stepnav.zoo.tokenizer import train_tokenizer
 
 MAX_POSITIONS = 512
 
-
 PROGRESS_PROBLEMS = 500
 """Progress is told each time so many problems are drawn."""
 
-Count = Callable[[int, int], None]
-"""(done, in all)."""
-
 
 def reference_pairs(
-    count: int, *, seed: int, progress: Count | None = None
+    domain: Domain, count: int, *, seed: int, progress: Count | None = None
 ) -> Iterator[tuple[str, str]]:
     """Yield (prompt, solution) of training problems; `progress` is told how many are drawn."""
     for index in range(count):
         if progress is not None and index % PROGRESS_PROBLEMS == 0:
             progress(index, count)
-        name = f"arithmetic-train-{seed}-{index}"
-        question = arithmetic.problem(name).question
-        yield arithmetic.PROMPT_TEMPLATE.format(question=question), "".join(arithmetic.solve(name))
+        name = domain.training_id(seed, index)
+        yield domain.prompt(domain.problem(name)), "".join(domain.solve(name))
 
 
-def make_tokenizer(folder: Path, scale: Scale, *, seed: int, progress: Count | None = None) -> Any:
+def make_tokenizer(
+    folder: Path, domain: Domain, scale: Scale, *, seed: int, progress: Count | None = None
+) -> Any:
     """Return the recipe's tokenizer, trained unless `folder` has it."""
     from transformers import AutoTokenizer
 
@@ -44,7 +41,7 @@ def make_tokenizer(folder: Path, scale: Scale, *, seed: int, progress: Count | N
         texts = (
             prompt + solution
             for prompt, solution in reference_pairs(
-                scale.tokenizer_problems, seed=seed, progress=progress
+                domain, scale.tokenizer_problems, seed=seed, progress=progress
             )
         )
         tokenizer = train_tokenizer(texts, vocab_size=scale.vocab_size)
@@ -75,6 +72,7 @@ def model_config(scale: Scale, tokenizer: Any, *, layers: int) -> Any:
 
 def train_language_model(
     folder: Path,
+    domain: Domain,
     tokenizer: Any,
     scale: Scale,
     *,
@@ -87,6 +85,7 @@ def train_language_model(
 
     Args:
       folder: gets data, checkpoints, snapshots and the model.
+      domain: the task.
       tokenizer: the recipe's.
       scale: sizes.
       seed: seeds data, weights and order.
@@ -104,7 +103,7 @@ def train_language_model(
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "data.npz"
     if not data.exists():
-        pairs = reference_pairs(scale.lm_problems, seed=seed, progress=data_progress)
+        pairs = reference_pairs(domain, scale.lm_problems, seed=seed, progress=data_progress)
         encode_pairs(tokenizer, pairs, learn_prompt=False).save(data)
     torch.manual_seed(seed)
     config = model_config(scale, tokenizer, layers=scale.layers)
@@ -138,6 +137,7 @@ def train_language_model(
 
 def normalise_language_model(
     folder: Path,
+    domain: Domain,
     source: Path,
     tokenizer: Any,
     scale: Scale,
@@ -158,8 +158,8 @@ def normalise_language_model(
     if (folder / "final" / "config.json").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    pairs = reference_pairs(max(8, scale.normalise_tokens // 150), seed=seed + 77)
-    ended = ((prompt, solution + arithmetic.SEPARATOR) for prompt, solution in pairs)
+    pairs = reference_pairs(domain, max(8, scale.normalise_tokens // 150), seed=seed + 77)
+    ended = ((prompt, solution + domain.separator) for prompt, solution in pairs)
     examples = encode_pairs(tokenizer, ended, learn_prompt=False)
     torch.manual_seed(seed)
     with reading(source):

@@ -11,13 +11,19 @@ from typing import Any
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 WORD_PATTERN = r"\n|[0-9]|#### | [+\-*/=] |'s| ?[A-Za-z]+| ?[^\sA-Za-z0-9]+|\s"
 
+CODE_PATTERN = r"\n| {4}|[0-9]| (?:[+\-*/%<>!=]=?|//=?) | ?[A-Za-z]+| ?[^\sA-Za-z0-9]|\s"
+"""For code: four blanks of indentation are one token, brackets and quotes are tokens of their own."""
 
-def train_tokenizer(texts: Iterable[str], *, vocab_size: int = 1024) -> Any:
+
+def train_tokenizer(
+    texts: Iterable[str], *, vocab_size: int = 1024, pattern: str = WORD_PATTERN
+) -> Any:
     """Return a `PreTrainedTokenizerFast` trained on texts.
 
     Args:
       texts: what the vocabulary should be good at.
       vocab_size: size of the vocabulary, at least 300.
+      pattern: regular expression of the pieces that no token crosses.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -25,7 +31,7 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int = 1024) -> Any:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(WORD_PATTERN), behavior="isolated"),
+            pre_tokenizers.Split(Regex(pattern), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

@@ -1,0 +1,170 @@
+"""`stepnav data mutate` and `stepnav data merge`: step-labelled data by mutation testing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stepnav.cli.console import Interrupted, Progress, print_json, stderr, stdout
+from stepnav.cli.data_origin import load_references
+from stepnav.core.errors import ConfigError, DataError
+from stepnav.mutate.campaign import find_journals, merge, run_campaign
+from stepnav.mutate.examination import Settings
+from stepnav.mutate.findings import Outcome
+
+
+def mutate(
+    *,
+    out: Path,
+    task: str | None,
+    data: Path | None,
+    ids: str | None,
+    program: list[Path],
+    tests: list[Path],
+    workers: int,
+    shard: str,
+    seed: int,
+    decoys: int,
+    second_order: int,
+    repairs: int,
+    hold_out: str | None,
+    sandbox: str,
+    as_json: bool,
+) -> None:
+    """Make the data; arguments as in `stepnav data mutate --help`."""
+    began = time.monotonic()
+    origin = load_references(task, data=data, ids=ids, programs=program, tests=tests)
+    for line in origin.refused:
+        stderr().print(f"refused: {line}", markup=False, soft_wrap=True)
+    if not origin.references:
+        raise DataError(
+            f"nothing to mutate: {len(origin.refused)} programs or ids refused, none left"
+        )
+    index, count = _parse_shard(shard)
+    progress = _Bar()
+    try:
+        outcomes = run_campaign(
+            origin.references,
+            out,
+            Settings(seed, decoys, second_order, repairs),
+            task=origin.name,
+            source=origin.source,
+            held_out=_parse_names(hold_out, origin.held_out),
+            level=sandbox,
+            workers=workers,
+            shard=(index, count),
+            progress=progress.show,
+        )
+    except KeyboardInterrupt:
+        command = f"stepnav {' '.join(sys.argv[1:])}"
+        raise Interrupted(
+            f"interrupted: finished problems are kept in {out}; go on with: {command}"
+        ) from None
+    finally:
+        progress.close()
+    files = merge(find_journals([out]), out)[1] if count == 1 else []
+    _report(out, outcomes, origin.refused, files, time.monotonic() - began, as_json)
+
+
+def merge_shards(*, places: list[Path], out: Path, as_json: bool) -> None:
+    """Merge shards; arguments as in `stepnav data merge --help`."""
+    began = time.monotonic()
+    outcomes, files = merge(find_journals(places), out)
+    _report(out, outcomes, (), files, time.monotonic() - began, as_json)
+
+
+def _report(
+    out: Path,
+    outcomes: Sequence[Outcome],
+    refused: Sequence[str],
+    files: Sequence[Path],
+    seconds: float,
+    as_json: bool,
+) -> None:
+    unused = [outcome for outcome in outcomes if outcome.error is not None]
+    verdicts = Counter(f.verdict for outcome in outcomes for f in outcome.findings)
+    if as_json:
+        print_json(
+            {
+                "out": str(out),
+                "files": [file.name for file in files],
+                "problems": len(outcomes),
+                "unused": {outcome.task_id: outcome.error for outcome in unused},
+                "refused": list(refused),
+                "verdicts": dict(sorted(verdicts.items())),
+                "dropped": sum(sum((o.dropped or {}).values()) for o in outcomes),
+                "judged": sum(outcome.num_judged for outcome in outcomes),
+                "seconds": round(seconds, 2),
+            }
+        )
+    else:
+        _print_summary(out, outcomes, len(refused), files, verdicts)
+    if len(unused) == len(outcomes) and files:
+        raise DataError(f"none of the {len(outcomes)} programs could be used; see the lines above")
+
+
+def _print_summary(
+    out: Path,
+    outcomes: Sequence[Outcome],
+    num_refused: int,
+    files: Sequence[Path],
+    verdicts: Counter[Any],
+) -> None:
+    used = sum(outcome.error is None for outcome in outcomes)
+    counts = ", ".join(f"{name} {count}" for name, count in sorted(verdicts.items()))
+    console = stdout()
+    console.print(
+        f"{used} of {len(outcomes) + num_refused} programs used; {verdicts.total()} records: {counts}",
+        soft_wrap=True,
+    )
+    if files:
+        console.print(f"In {out}: {', '.join(file.name for file in files)}", soft_wrap=True)
+    else:
+        console.print(
+            f"This shard is done. When all are: stepnav data merge {out} --out DIR", soft_wrap=True
+        )
+
+
+def _parse_shard(text: str) -> tuple[int, int]:
+    index, slash, count = text.partition("/")
+    if not slash or not index.isdigit() or not count.isdigit():
+        raise ConfigError(f"--shard must read i/n, for instance 2/8 (got {text!r})")
+    return int(index), int(count)
+
+
+def _parse_names(text: str | None, default: Sequence[str]) -> list[str]:
+    if text is None:
+        return list(default)
+    return [name for name in text.split(",") if name and name != "none"]
+
+
+class _Bar:
+    """Progress over problems; a line for each that cannot be used."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._judged = 0
+        self._began = time.monotonic()
+
+    def show(self, done: int, total: int, outcome: Outcome | None) -> None:
+        """Show how many problems are done; the note is the rate of programs run."""
+        if self._bar is None:
+            self._bar = Progress("mutate", total, "problems", first=done).__enter__()
+        if outcome is None:
+            return
+        self._judged += outcome.num_judged
+        rate = self._judged / max(time.monotonic() - self._began, 1e-9)
+        if outcome.error is not None:
+            line = f"not used: {outcome.task_id}: {outcome.error}"
+            stderr().print(line, markup=False, soft_wrap=True)
+        self._bar.reach(done, f"({rate:.0f} programs/s)")
+
+    def close(self) -> None:
+        """End the bar."""
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None

@@ -1,0 +1,88 @@
+"""Which programs `stepnav data mutate` is to mutate: a benchmark's, or the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepnav.core.errors import ConfigError
+from stepnav.mutate import origins
+from stepnav.mutate.reference import Reference
+from stepnav.tasks import mbpp
+
+MBPP_SOURCE = "MBPP (Austin et al. 2021), CC BY 4.0; ids 511-600 are validation, 601-974 training."
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Programs to mutate.
+
+    Attributes:
+      name: of the data.
+      source: where the programs are from, one line for the data card.
+      references: the programs with their tests.
+      refused: why the others cannot be used, one line each.
+      held_out: operators kept out of training where the user names none.
+    """
+
+    name: str
+    source: str
+    references: list[Reference]
+    refused: list[str]
+    held_out: tuple[str, ...] = ()
+
+
+def load_references(
+    task: str | None,
+    *,
+    data: Path | None,
+    ids: str | None,
+    programs: Sequence[Path],
+    tests: Sequence[Path],
+) -> Origin:
+    """Return the programs that mutants are to be made of.
+
+    Args:
+      task: "mbpp", or None for the user's own programs.
+      data: MBPP's file; None for the hub.
+      ids: MBPP's ids, for instance "601-620,700"; None for all that may be trained on.
+      programs, tests: the user's own programs and a test file for each.
+    Raises:
+      ConfigError: both or neither are given, or a task that may not be trained on.
+      DataError: the benchmark's file is missing or broken.
+    """
+    if (task is None) == (not programs):
+        raise ConfigError("give --task mbpp, or --program FILE with --tests FILE, and not both")
+    if task is None:
+        return Origin("own programs", "the user's own.", *origins.read_own(programs, tests))
+    if task == "humaneval":
+        raise ConfigError("HumanEval is a test set and is never trained on; use --task mbpp")
+    if task != "mbpp":
+        raise ConfigError(f"there is no mutation data for the task {task!r}; use --task mbpp")
+    low, high = mbpp.ID_RANGES["validation"][0], mbpp.ID_RANGES["train"][1]
+    wanted, refused = origins.parse_ids(ids, low, high)
+    references = [
+        Reference(
+            task_id=problem.id,
+            preamble=problem.question + "\n",
+            source=(problem.answer or "").rstrip() + "\n",
+            test="\n".join(problem.metadata["tests"]),
+            entry_point=problem.metadata["entry_point"],
+            style="mbpp",
+            setup=problem.metadata["setup"],
+            split=split,
+        )
+        for split in ("validation", "train")
+        for problem in mbpp.load(split, path=data)
+        if problem.metadata["task_id"] in wanted
+    ]
+    found = {int(reference.task_id.rpartition("-")[2]) for reference in references}
+    refused += [f"mbpp {n}: the file holds no such task id" for n in wanted if n not in found]
+    return Origin(
+        "mbpp",
+        MBPP_SOURCE,
+        references,
+        refused,
+        origins.HELD_OUT,
+    )

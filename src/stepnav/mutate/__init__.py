@@ -1,0 +1,1 @@
+"""Step-labelled data for code, made by mutation testing of reference programs that have tests."""

@@ -1,0 +1,157 @@
+"""Many problems over several processes, journaled; and the shards of one campaign merged.
+
+Each process is a `worker` with a sandbox of its own. An outcome is in the journal before it counts
+as done, so a campaign that was killed goes on where it stopped when it is started again. The files
+are made of the journals alone, so they do not depend on kills, processes or shards.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from hashlib import blake2b
+from pathlib import Path
+
+from stepnav.core.errors import ConfigError, DataError, JournalError, nearest
+from stepnav.mutate.examination import Settings
+from stepnav.mutate.findings import Outcome
+from stepnav.mutate.journal import Journal, read_journal
+from stepnav.mutate.operators import OPERATORS
+from stepnav.mutate.output import check_installed, write_data
+from stepnav.mutate.processes import examine_all
+from stepnav.mutate.reference import Reference
+
+JOURNALS = "shard-*-of-*.jsonl"
+
+Progress = Callable[[int, int, Outcome | None], None]
+"""Called with problems done, problems in all, and the newest outcome (None before the first)."""
+
+
+def run_campaign(
+    references: Sequence[Reference],
+    out: Path,
+    settings: Settings,
+    *,
+    task: str,
+    source: str,
+    held_out: Sequence[str] = (),
+    level: str = "process",
+    workers: int = 1,
+    shard: tuple[int, int] = (1, 1),
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Examine the problems of one shard that its journal does not hold yet; return all of them.
+
+    Args:
+      references: all problems of the campaign, whatever the shard.
+      out: folder of the journal, `shard-I-of-N.jsonl`.
+      settings: what is made of each problem.
+      task: name of the data, for the card.
+      source: where the programs are from and under what licence, one line for the card.
+      held_out: operators that are kept out of training.
+      level: sandbox level.
+      workers: processes.
+      shard: (i, n): the i-th of n parts, from 1; problem k is in part k modulo n.
+    Raises:
+      ConfigError: an operator that there is none of, or a shard out of range.
+      JournalError: the folder holds another campaign.
+      SandboxError: the sandbox cannot be used.
+    """
+    check_installed()
+    _check_held_out(held_out)
+    index, count = _checked_shard(shard)
+    mine = [(n, r) for n, r in enumerate(references) if n % count == index - 1]
+    campaign = {
+        "task": task,
+        "source": source,
+        **asdict(settings),
+        "held_out": sorted(held_out),
+        "level": level,
+        "python": ".".join(map(str, sys.version_info[:2])),
+        "problems": _digest(references),
+        "num_problems": len(references),
+        "shard": [index, count],
+    }
+    with Journal(out / f"shard-{index}-of-{count}.jsonl", campaign) as journal:
+        done = {outcome.number for outcome in journal.outcomes}
+        todo = [(n, reference) for n, reference in mine if n not in done]
+        if progress is not None:
+            progress(len(done), len(mine), None)
+        for outcome in examine_all(todo, settings, level, workers):
+            journal.append(outcome)
+            if progress is not None:
+                progress(len(journal.outcomes), len(mine), outcome)
+        return journal.outcomes
+
+
+def merge(journals: Sequence[Path], out: Path) -> tuple[list[Outcome], list[Path]]:
+    """Return the outcomes of a campaign's shards and the files made of them.
+
+    Args:
+      journals: every shard's journal, in any order.
+      out: folder for the data set.
+    Raises:
+      JournalError: a shard is missing, unfinished, given twice, or of another campaign.
+    """
+    if not journals:
+        raise JournalError("there are no journals to merge; give those of all shards")
+    read = [(path, *read_journal(path)) for path in journals]
+    campaign = {key: value for key, value in read[0][1].items() if key != "shard"}
+    for path, header, _ in read[1:]:
+        if {key: value for key, value in header.items() if key != "shard"} != campaign:
+            raise JournalError(f"{path} and {read[0][0]} are shards of different campaigns")
+    shards = [tuple(header["shard"]) for _, header, _ in read]
+    count = shards[0][1]
+    missing = [f"{n}/{count}" for n in range(1, count + 1) if (n, count) not in shards]
+    if missing or len(shards) != count:
+        raise JournalError(
+            f"a campaign of {count} shards needs each of them once; missing: "
+            f"{', '.join(missing) or 'none'}, given: {', '.join(f'{i}/{n}' for i, n in shards)}"
+        )
+    outcomes = [outcome for _, _, found in read for outcome in found]
+    if len({outcome.number for outcome in outcomes}) != campaign["num_problems"]:
+        raise JournalError(
+            f"{len(outcomes)} of {campaign['num_problems']} problems are done; start the "
+            "unfinished shards again, then merge"
+        )
+    return outcomes, write_data(out, campaign, outcomes)
+
+
+def find_journals(places: Sequence[Path]) -> list[Path]:
+    """Return the journals among files and in folders.
+
+    Raises:
+      DataError: a place is not there, or a folder holds none.
+    """
+    found: list[Path] = []
+    for place in places:
+        inside = sorted(place.glob(JOURNALS)) if place.is_dir() else [place]
+        if not inside or not inside[0].exists():
+            raise DataError(f"no journal at {place}; give folders made by `stepnav data mutate`")
+        found += inside
+    return found
+
+
+def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:
+    index, count = shard
+    if not 1 <= index <= count:
+        raise ConfigError(f"a shard i/n needs 1 <= i <= n (got {index}/{count})")
+    return shard
+
+
+def _check_held_out(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in OPERATORS:
+            raise ConfigError(
+                f"no mutation operator is called {name!r}{nearest(name, list(OPERATORS))}; "
+                f"there are: {', '.join(OPERATORS)}"
+            )
+
+
+def _digest(references: Sequence[Reference]) -> str:
+    digest = blake2b(digest_size=8)
+    for reference in references:
+        digest.update(json.dumps(asdict(reference)).encode())
+    return digest.hexdigest()

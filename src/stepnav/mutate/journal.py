@@ -1,0 +1,120 @@
+"""The journal of a campaign: one JSON line per problem, appended as soon as it is done.
+
+The first line says what campaign it is; a journal of another one is refused. A kill can cut the
+last line short: such a line is taken off when the journal is opened again, and its problem is done
+again. One shard of a campaign is one such file, so `merge` needs nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.errors import JournalError
+from stepnav.mutate.findings import Outcome
+
+FORMAT = 1
+
+
+class Journal:
+    """A shard's journal, created if it is not there; a context manager.
+
+    Args:
+      path: the file; its folder is made if it is missing.
+      campaign: what the campaign is; JSON values.
+
+    Raises:
+      JournalError: it cannot be opened, is not a journal, or belongs to another campaign.
+    """
+
+    def __init__(self, path: Path, campaign: Mapping[str, Any]) -> None:
+        self.path = path
+        header = {"format": FORMAT, **campaign}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and _trim(path):
+                found, self._outcomes = read_journal(path)
+                _check_same(path, found, header)
+                self._file = path.open("ab")
+            else:
+                self._outcomes = []
+                self._file = path.open("wb")
+                self._write(header)
+        except OSError as error:
+            raise JournalError(f"cannot open the journal {path} ({error})") from None
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What the journal holds, in order of writing."""
+        return list(self._outcomes)
+
+    def append(self, outcome: Outcome) -> None:
+        """Write one outcome; when it returns, a kill cannot lose it.
+
+        Raises:
+          JournalError: the disk is full or the file cannot be written.
+        """
+        try:
+            self._write(outcome.to_json())
+        except OSError as error:
+            raise JournalError(
+                f"cannot write the journal {self.path} ({error}); what was written before is safe: "
+                "free some space, then start the same command again"
+            ) from None
+        self._outcomes.append(outcome)
+
+    def _write(self, value: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(value, ensure_ascii=False).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def read_journal(path: Path) -> tuple[dict[str, Any], list[Outcome]]:
+    """Return a journal's campaign and outcomes; a last line that was cut short is left out.
+
+    Raises:
+      JournalError: there is no such file, or it is not a journal.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except OSError as error:
+        raise JournalError(f"cannot read the journal {path} ({error.strerror})") from None
+    try:
+        header, *rows = (json.loads(line) for line in lines)
+        outcomes = [Outcome.from_json(row) for row in rows]
+        if header["format"] != FORMAT:
+            raise ValueError(f"format {header['format']}")
+    except (ValueError, TypeError, KeyError) as error:
+        raise JournalError(
+            f"{path} is not a journal of this version ({type(error).__name__}: {error}); "
+            "give the folder that `stepnav data mutate` made, or another one"
+        ) from None
+    return header, outcomes
+
+
+def _trim(path: Path) -> bool:
+    """Take off a last line that has no end; return whether anything is left."""
+    with path.open("r+b") as file:
+        content = file.read()
+        end = content.rfind(b"\n") + 1
+        if end != len(content):
+            file.truncate(end)
+    return end > 0
+
+
+def _check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for key in sorted({*found, *wanted}):
+        if found.get(key) != wanted.get(key):
+            raise JournalError(
+                f"the journal {path} was made with other settings ({key}: {found.get(key)}, now "
+                f"{wanted.get(key)}); use the same settings to go on with it, or another folder"
+            )

@@ -1,0 +1,119 @@
+"""The files of a data set: JSON lines per split, one Parquet table, and the data card.
+
+The same findings give the same bytes, whatever order they were found in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.errors import ConfigError, DataError
+from stepnav.mutate.balance import weigh
+from stepnav.mutate.card import write_card
+from stepnav.mutate.findings import Outcome
+from stepnav.mutate.records import MutationRecord, make_records, with_weights
+
+SPLITS = ("train", "validation", "held_out", "set_aside")
+"""Splits; the last one (held-out operators on training problems) is in the table only."""
+
+TABLE = "mutants.parquet"
+CARD = "README.md"
+
+
+def write_data(out: Path, campaign: Mapping[str, Any], outcomes: Sequence[Outcome]) -> list[Path]:
+    """Write the data set of a finished campaign; return its files.
+
+    Args:
+      out: the folder.
+      campaign: the journal's first line.
+      outcomes: of all problems, in any order.
+    Raises:
+      DataError: a file cannot be written.
+      ConfigError: pyarrow is missing.
+    """
+    check_installed()
+    ordered = sorted(outcomes, key=lambda outcome: outcome.number)
+    held_out = frozenset(campaign["held_out"])
+    records = [
+        record
+        for outcome in ordered
+        for record in make_records(outcome, seed=campaign["seed"], held_out=held_out)
+    ]
+    by_split = {name: _weighed(records, name) for name in SPLITS}
+    files = []
+    for name in SPLITS[:-1]:
+        if by_split[name]:
+            files.append(out / f"{name}.jsonl")
+            _replace(files[-1], _lines(by_split[name]))
+    every = [record for name in SPLITS for record in by_split[name]]
+    files += [out / TABLE, out / CARD]
+    _replace_with(files[-2], lambda place: _write_table(place, every))
+    _replace(files[-1], write_card(campaign, ordered, every).encode())
+    return files
+
+
+def check_installed() -> None:
+    """Check that the table can be written, before hours are spent on what goes into it.
+
+    Raises:
+      ConfigError: pyarrow is missing.
+    """
+    try:
+        import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise ConfigError(
+            f"writing Parquet needs pyarrow ({error}): pip install 'stepnav[bench]'"
+        ) from None
+
+
+def _weighed(records: Sequence[MutationRecord], split: str) -> list[MutationRecord]:
+    chosen = [record for record in records if record.split == split]
+    return [with_weights(record, row) for record, row in zip(chosen, weigh(chosen))]
+
+
+def _lines(records: Sequence[MutationRecord]) -> bytes:
+    lines = (json.dumps(record.to_json(), ensure_ascii=False) + "\n" for record in records)
+    return "".join(lines).encode()
+
+
+def _write_table(place: Path, records: Sequence[MutationRecord]) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    whole, text, real = pa.int64(), pa.string(), pa.float64()
+    kinds = {
+        "prompt": text, "completions": pa.list_(text), "labels": pa.list_(pa.int8()),
+        "wrong_from": pa.list_(whole), "weights": pa.list_(real), "task_id": text,
+        "operator": text, "spans": pa.list_(pa.list_(whole)), "replacements": pa.list_(text),
+        "step": whole, "verdict": text, "split": text, "seed": whole, "level": text,
+    }  # fmt: skip
+    columns = {
+        name: pa.array([getattr(record, name) for record in records], type=kind)
+        for name, kind in kinds.items()
+    }
+    parquet.write_table(pa.table(columns), place)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    _replace_with(path, lambda place: place.write_bytes(content))
+
+
+def _replace_with(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file, and put it in place when it is whole."""
+    place = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(place)
+        place.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path} ({error.strerror or error}); the journal is safe: free some "
+            "space, then start the same command again"
+        ) from None
+    finally:
+        place.unlink(missing_ok=True)

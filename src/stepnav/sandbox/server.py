@@ -1,0 +1,277 @@
+"""The warm parent: a small clean Python process that forks one child per candidate.
+
+It is started by `worker` with `python -S -s -B`, an empty environment and two pipes, imports what
+candidates like to import, confines itself, and then waits for jobs. A spare child is always forked
+ahead and already confined. This process never reads what a child says; it carries bytes, watches the
+child's CPU and wall clock from outside, and kills. It holds no expected value, no model and no secret.
+
+Messages have a type byte and a length. In: "J" job (CPU seconds, wall seconds, output cap, whether
+the CPU clock starts anew at each output; then the job), "D" data for the child, "K" kill it. Out: "R"
+ready, "X" refused (layer, errno, text), "D" data from the child, "E" end (why, exit code, CPU
+seconds).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import os
+import random
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from typing import Any, NamedTuple
+
+from stepnav.sandbox import batch_box, box, confine
+from stepnav.sandbox.codec import decode, encode
+
+WARM_MODULES = (
+    "abc", "array", "base64", "bisect", "calendar", "cmath", "collections", "collections.abc",
+    "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools",
+    "hashlib", "heapq", "inspect", "itertools", "json", "math", "numbers", "operator", "random",
+    "re", "statistics", "string", "textwrap", "time", "types", "typing", "unicodedata", "uuid",
+)  # fmt: skip
+"""Imported once here, so that no candidate pays for them."""
+
+HEADER = struct.Struct("<cI")
+JOB = struct.Struct("<ddQ?")
+END = struct.Struct("<cid")
+CHUNK = 2**16
+POLL_AT_LEAST_S = 0.001
+
+
+class Child(NamedTuple):
+    """A confined fork that waits for its job."""
+
+    pid: int
+    channel: socket.socket
+
+
+class Server:
+    """The loop of the warm parent.
+
+    Args:
+      level: a key of `confine.LAYERS`.
+      source, sink: descriptors to the trusted parent.
+    """
+
+    def __init__(self, level: str, source: int, sink: int) -> None:
+        self.level = level
+        self.source = source
+        self.sink = sink
+        self.filter = confine.seccomp_filter(level)
+        self.spare = self.fork()
+
+    def loop(self) -> None:
+        """Serve jobs until the trusted parent goes away."""
+        while True:
+            kind, payload = self.receive()
+            if kind == b"J":
+                self.serve(payload)
+
+    def receive(self) -> tuple[bytes, bytes]:
+        """Return the next message; ends this process if there is none."""
+        kind, size = HEADER.unpack(self._exactly(HEADER.size))
+        return kind, self._exactly(size)
+
+    def send(self, kind: bytes, payload: bytes) -> None:
+        """Write one message to the trusted parent."""
+        data = HEADER.pack(kind, len(payload)) + payload
+        while data:
+            data = data[os.write(self.sink, data) :]
+
+    def fork(self) -> Child:
+        """Return a new child."""
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            self._become_child(ours, theirs)
+        theirs.close()
+        return Child(pid, ours)
+
+    def serve(self, payload: bytes) -> None:
+        """Run one job in the spare child and report its end."""
+        cpu_s, wall_s, output_bytes, is_renewed = JOB.unpack_from(payload)
+        child = self.spare
+        watch = Watch(child, cpu_s, wall_s, output_bytes, is_renewed)
+        limit = int(watch.most_cpu_s) + 2
+        if self.level != "unsafe":
+            resource.prlimit(child.pid, resource.RLIMIT_CPU, (limit, limit))
+        job = payload[JOB.size :]
+        try:
+            child.channel.settimeout(wall_s)
+            child.channel.sendall(box.HEADER.pack(len(job)) + job)
+            child.channel.settimeout(None)
+            self.spare = self.fork()
+            why = self._pump(watch)
+        except OSError:
+            self.spare = self.fork() if self.spare is child else self.spare
+            why = b"c"
+        self._end(child, why)
+
+    def _pump(self, watch: Watch) -> bytes:
+        """Carry bytes both ways until the child is done; return why it ended."""
+        poller = select.poll()
+        poller.register(self.source, select.POLLIN)
+        poller.register(watch.child.channel, select.POLLIN)
+        while True:
+            ready = poller.poll(watch.remaining_s() * 1000)
+            for descriptor, _ in ready:
+                if descriptor == self.source:
+                    kind, payload = self.receive()
+                    if kind == b"K":
+                        return b"k"
+                    watch.child.channel.sendall(payload)
+                    continue
+                data = watch.child.channel.recv(CHUNK)
+                if not data:
+                    return b"c"
+                if watch.count(len(data)):
+                    return b"o"
+                self.send(b"D", data)
+            why = watch.overdue()
+            if why is not None:
+                return why
+
+    def _end(self, child: Child, why: bytes) -> None:
+        child.channel.close()
+        for kill in (os.killpg, os.kill):
+            with contextlib.suppress(OSError):
+                kill(child.pid, signal.SIGKILL)
+        _, status, usage = os.wait4(child.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if code in (-signal.SIGXCPU,):
+            why = b"t"
+        self.send(b"E", END.pack(why, code, usage.ru_utime + usage.ru_stime))
+
+    def _exactly(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            part = os.read(self.source, size - len(data))
+            if not part:
+                self._stop()
+            data += part
+        return data
+
+    def _stop(self) -> None:
+        try:
+            os.kill(self.spare.pid, signal.SIGKILL)
+        finally:
+            os._exit(0)
+
+    def _become_child(self, ours: socket.socket, theirs: socket.socket) -> None:
+        """Confine this fork, serve one job, and end; never returns."""
+        try:
+            os.setsid()
+            channel = theirs.detach()
+            ours.close()
+            os.close(self.source)
+            os.close(self.sink)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            random.seed(0)
+            confine.confine_fork(self.level, self.filter)
+            message = box.receive(channel)
+            if message is not None:
+                job = decode(message, max_depth=200)
+                gc.enable()
+                (batch_box if job[0] == "batch" else box).run(channel, job)
+                os.close(channel)
+        finally:
+            os._exit(0)
+
+
+class Watch:
+    """The clocks and the output count of one child, all read outside it."""
+
+    def __init__(
+        self, child: Child, cpu_s: float, wall_s: float, output_bytes: int, is_renewed: bool
+    ) -> None:
+        self.child = child
+        self.cpu_s = cpu_s
+        self.is_renewed = is_renewed
+        self.most_cpu_s = wall_s if is_renewed else cpu_s
+        self._clock = ((~child.pid) << 3) | 2  # CLOCK of a process: see clock_getcpuclockid(3)
+        self._cpu_until = self.used() + cpu_s
+        self._wall_until = time.monotonic() + wall_s
+        self._left = output_bytes
+
+    def used(self) -> float:
+        """Return the child's CPU seconds so far."""
+        try:
+            return time.clock_gettime(self._clock)
+        except OSError:
+            return 0.0
+
+    def count(self, size: int) -> bool:
+        """Count output; return whether it is more than allowed."""
+        self._left -= size
+        if self.is_renewed:
+            self._cpu_until = self.used() + self.cpu_s
+        return self._left < 0
+
+    def remaining_s(self) -> float:
+        """Return how long it cannot be overdue for."""
+        wall = self._wall_until - time.monotonic()
+        return max(POLL_AT_LEAST_S, min(wall, self._cpu_until - self.used()))
+
+    def overdue(self) -> bytes | None:
+        """Return "t" or "w" if its CPU or wall time is over."""
+        if self.used() >= self._cpu_until:
+            return b"t"
+        return b"w" if time.monotonic() >= self._wall_until else None
+
+
+def main() -> None:
+    """Boot, confine, report, serve."""
+    source, sink = _take_descriptors()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    size = HEADER.unpack(os.read(source, HEADER.size))[1]
+    settings: dict[str, Any] = decode(os.read(source, size))
+    for name in WARM_MODULES:
+        importlib.import_module(name)
+    batch_box.STATE = batch_box.State()
+    _warm_up()
+    try:
+        confine.confine_parent(settings["level"], settings["limits"])
+        gc.collect()
+        gc.disable()
+        gc.freeze()
+        server = Server(settings["level"], source, sink)
+    except confine.LayerError as error:
+        _refuse(sink, error)
+        return
+    server.send(b"R", b"")
+    server.loop()
+
+
+def _take_descriptors() -> tuple[int, int]:
+    """Move the pipes away from 0 and 1, and put nothing there."""
+    source, sink = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    os.closerange(max(source, sink, nothing) + 1, 4096)
+    os.close(nothing)
+    os.umask(0o077)
+    return source, sink
+
+
+def _warm_up() -> None:
+    """Fill the caches of the first use: encodings, locale, hash tables, regular expressions."""
+    encode(decode(encode([1, "x", 2.0, {"a": (None, True)}, {1}, b"y"])))
+    program = box.Program(max_depth=50, max_bytes=2**20)
+    program.load("import re\ndef f(x):\n    return re.sub('a', 'b', x)\n")
+    program.answer(encode(("c", "f", encode((("abc",), {})))))
+    del sys.modules[box.MODULE]
+    "x".encode("ascii").decode("latin-1")
+
+
+def _refuse(sink: int, error: confine.LayerError) -> None:
+    number, text = error.cause.errno or 0, str(error.cause.strerror)
+    payload = encode((error.layer, number, text))
+    os.write(sink, HEADER.pack(b"X", len(payload)) + payload)

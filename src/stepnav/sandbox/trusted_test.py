@@ -1,0 +1,126 @@
+"""The test itself, run in the trusted parent: never in the box, never with the candidate's names.
+
+HumanEval: `check(candidate)` runs in the namespace of the trusted reference, so that a test that calls
+the entry point or a helper by name gets the reference's. MBPP: every name that the asserts use and that
+is no built-in and no module stands for the candidate's. Both see a `random` module of their own,
+seeded anew for each run, so that a test asks the same each time.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib.util
+import threading
+import types
+from typing import Any
+
+from stepnav.core.errors import DataError
+from stepnav.sandbox.proxy import Candidate, Session
+from stepnav.sandbox.records import Problem
+from stepnav.sandbox.server import WARM_MODULES
+
+MODULES = frozenset({*WARM_MODULES, "sys"})
+"""Names that mean the module where a test reads an attribute of them, as in `sys.getsizeof(x)`."""
+
+_local = threading.local()
+
+
+class TrustedTest:
+    """A test, compiled once and run as often as there are candidates.
+
+    Args:
+      problem: the test and its reference.
+
+    Raises:
+      DataError: the test or the reference does not parse or load, or there is nothing to run.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        text = f"{problem.setup}\n{problem.test}" if problem.style == "mbpp" else problem.test
+        tree = _parsed(text, "test")
+        self._code = compile(tree, "<test>", "exec", dont_inherit=True)
+        self.lines = text.splitlines()
+        self._names: frozenset[str] = frozenset()
+        self._base: dict[str, Any] = {}
+        if problem.style == "mbpp":
+            if not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
+                raise DataError("the test has no assert statement")
+            modules = _modules(tree, problem.entry_point)
+            self._names = _foreign_names(tree, problem.entry_point) - modules
+            self._base = {name: _module(name) for name in modules}
+        else:
+            self._base = _reference_namespace(problem)
+
+    def run(self, session: Session) -> None:
+        """Run the test against a session; raises what the test raises."""
+        _random().seed(0)
+        namespace = {
+            **self._base, "__name__": "stepnav_test", "__builtins__": _BUILTINS,
+        }  # fmt: skip
+        for name in self._names:
+            namespace[name] = Candidate(session, name)
+        exec(self._code, namespace)
+        if self.problem.style == "humaneval":
+            check = namespace.get("check")
+            if not callable(check):
+                raise DataError("a humaneval test must define check(candidate)")
+            check(Candidate(session, self.problem.entry_point))
+
+
+def _parsed(text: str, what: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError) as error:
+        raise DataError(f"the {what} does not parse: {error}") from None
+
+
+def _reference_namespace(problem: Problem) -> dict[str, Any]:
+    namespace: dict[str, Any] = {"__name__": "stepnav_reference", "__builtins__": _BUILTINS}
+    if problem.reference is None:
+        return namespace
+    tree = _parsed(problem.reference, "reference")
+    try:
+        exec(compile(tree, "<reference>", "exec", dont_inherit=True), namespace)
+    except Exception as error:
+        raise DataError(f"the reference does not load: {type(error).__name__}: {error}") from None
+    return namespace
+
+
+def _foreign_names(tree: ast.Module, entry_point: str) -> frozenset[str]:
+    """Return the names that the test uses and Python does not have, and the entry point."""
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return frozenset(used - set(vars(builtins)) | {entry_point})
+
+
+def _modules(tree: ast.Module, entry_point: str) -> frozenset[str]:
+    bases = {
+        node.value.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+    return frozenset((bases & MODULES) - {entry_point})
+
+
+def _module(name: str) -> Any:
+    return _random() if name == "random" else importlib.import_module(name)
+
+
+def _random() -> types.ModuleType:
+    """Return this thread's own copy of the `random` module."""
+    module: types.ModuleType | None = getattr(_local, "random", None)
+    if module is None:
+        spec = importlib.util.find_spec("random")
+        assert spec is not None and spec.loader is not None, "random is in the standard library"
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        _local.random = module
+    return module
+
+
+def _import(name: str, *args: Any, **kwargs: Any) -> Any:
+    return _random() if name == "random" else builtins.__import__(name, *args, **kwargs)
+
+
+_BUILTINS = {**vars(builtins), "__import__": _import}

@@ -1,0 +1,151 @@
+r"""HumanEval: functions to be completed from their docstring (Chen et al. 2021, arXiv 2107.03374).
+
+Official file: `HumanEval.jsonl.gz` of github.com/openai/human-eval, with `task_id`, `prompt`, `canonical_solution`, `test`
+and `entry_point`; all of it is the test set. The question is the prompt as it stands there, a solution is what follows it.
+Graded by running it: the program alone goes into the sandbox, the tests stay outside.
+
+Public tests, for rewards, are the docstring's `>>>` examples that are calls with literal arguments and results; a
+problem without one has none. Differs in: where a completion is a whole program (chat models), it is graded as one.
+"""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import re
+from pathlib import Path
+
+from stepnav.core.records import Problem
+from stepnav.sandbox.records import Problem as Suite
+from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
+from stepnav.tasks.program_text import cut_body, is_whole_program, parse, split_statements, unfenced
+
+SEPARATOR = "\n"
+PROMPT_TEMPLATE = "{question}"
+"""For completion models."""
+
+CHAT_TEMPLATE = (
+    "Complete the Python function below. Answer with the whole function, imports included, in one "
+    "```python block and nothing else.\n\n```python\n{question}```"
+)
+"""For chat models."""
+
+TEMPERATURE = 0.2
+"""Of all draws where none is set; Ma et al. 2023 (arXiv 2310.10080), section 4.1, for code."""
+
+ANSWER_PATTERN = r"^\n*(?:(?: {4}|\t)return\b|class\b|def\b|if\b|print\b|assert\b|[#@`])"
+"""A step that ends a body: a return at its own depth, after which nothing runs, or text in the first column."""
+
+CHAT_ANSWER_PATTERN = r"^\s*```\s*$"
+"""The step that closes a chat model's block."""
+
+
+def load(
+    split: str = "test", count: int | None = None, seed: int = 0, *, path: Path | None = None
+) -> list[Problem]:
+    """Return problems of the only split, "test"; see `Benchmark.load`."""
+    return BENCHMARK.load(split, path=path, count=count, seed=seed)
+
+
+def ask(text: str) -> Problem:
+    """Return the user's own prompt, everything up to the function's body, as a problem without tests."""
+    return Problem("given", text.rstrip() + "\n")
+
+
+def extract(text: str) -> str | None:
+    """Return a solution's body up to its end, or its whole program; None if it is no Python or returns nothing."""
+    text = unfenced(text)
+    if is_whole_program(text):
+        tree, kept = parse(text), text
+    else:
+        kept = cut_body(text)
+        tree = parse("def body():\n" + kept)
+    if tree is None or not any(isinstance(node, ast.Return) for node in ast.walk(tree)):
+        return None
+    return kept.rstrip() + "\n"
+
+
+def split(text: str) -> list[str]:
+    """Return the steps of a completion up to its end: one statement each, see `split_statements`."""
+    return split_statements(cut_body(text))
+
+
+def program_of(problem: Problem, answer: str) -> str:
+    """Return the program that an answer makes of a problem."""
+    return answer if is_whole_program(answer) else problem.question + answer
+
+
+def after_prompt(problem: Problem, completion: str) -> str:
+    """Return the program that a sample makes: the prompt and what follows it, whatever that is."""
+    return problem.question + completion
+
+
+def suite_of(problem: Problem, *, public: bool = False) -> Suite | None:
+    """Return the problem's test, or the docstring's examples; None where there are none."""
+    if not problem.metadata:
+        return None
+    entry_point = problem.metadata["entry_point"]
+    if not public:
+        reference = None if problem.answer is None else program_of(problem, problem.answer)
+        return Suite(problem.metadata["test"], entry_point, "humaneval", reference)
+    examples = problem.metadata["public"]
+    return Suite("\n".join(examples), entry_point, "mbpp") if examples else None
+
+
+def names_of(problem: Problem) -> tuple[str, ...]:
+    """Return the task ids by which samples files name a problem."""
+    return (problem.metadata["task_id"], problem.id)
+
+
+def doctest_examples(prompt: str, entry_point: str) -> list[str]:
+    """Return the docstring's examples as assert statements, those that are literal calls only."""
+    try:
+        examples = doctest.DocTestParser().get_examples(prompt)
+    except ValueError:
+        return []
+    asserts = []
+    for example in examples:
+        source, want = example.source.strip(), example.want.strip()
+        if _is_literal(want) and _is_literal_call(source, entry_point):
+            asserts.append(f"assert {source} == {want}")
+    return asserts
+
+
+def _is_literal(text: str) -> bool:
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _is_literal_call(source: str, entry_point: str) -> bool:
+    tree = parse(source)
+    if tree is None or len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr):
+        return False
+    call = tree.body[0].value
+    return (
+        isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == entry_point
+        and not call.keywords
+        and all(_is_literal(ast.unparse(argument)) for argument in call.args)
+    )
+
+
+def _make(problem_id: str, row: Row) -> Problem:
+    task_id, prompt = text_field(row, "task_id"), text_field(row, "prompt")
+    entry_point = text_field(row, "entry_point")
+    if not re.search(rf"def {re.escape(entry_point)}\b", prompt):
+        raise ValueError(f"field 'prompt' does not define {entry_point!r}")
+    metadata = {
+        "task_id": task_id,
+        "entry_point": entry_point,
+        "test": text_field(row, "test"),
+        "public": doctest_examples(prompt, entry_point),
+    }
+    number = task_id.rpartition("/")[2]
+    return Problem(f"humaneval-{number}", prompt, text_field(row, "canonical_solution"), metadata)
+
+
+BENCHMARK = Benchmark("humaneval", ("test",), ("openai/openai_humaneval", None), _make)

@@ -1,0 +1,164 @@
+r"""What the code tasks share about a program's text: where a completion ends, its steps, its canonical form.
+
+A completion is the body of a function whose header stands in the question, indented as there; or, where a chat model
+writes it all, a whole program that starts in the first column. Nothing here runs a program.
+"""
+
+from __future__ import annotations
+
+import ast
+import codeop
+import io
+import re
+import tokenize
+import warnings
+from collections.abc import Sequence
+
+STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint", "\n@", "\nassert", "\n```", "\n<|")
+"""Where a function's body has ended; the first five are those of Chen et al. 2021 (arXiv 2107.03374), section 3.1."""
+
+PROGRAM_STOPS = ("\nassert", "\nprint", "\nif __name__", '\n"""', "\n```", "\n[DONE]", "\n<|")
+"""Where a whole program has ended."""
+
+MAX_CHARACTERS = 50_000
+"""Longer texts are no program."""
+
+_FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
+_CLAUSE = re.compile(r"\s*(?:else|finally|except\b.*|case\b.*)\s*:\s*(?:#.*)?$")
+
+
+def is_whole_program(text: str) -> bool:
+    """Return whether a completion starts in the first column, so that it is no body."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return not first[:1].isspace() and first != ""
+
+
+def cut_body(text: str) -> str:
+    r"""Return the text up to the end of the function's body.
+
+    Example:
+      >>> cut_body("    return x\n\nprint(solve(3))\n")
+      '    return x\n\n'
+    """
+    return _cut(text, STOPS)
+
+
+def cut_program(text: str) -> str:
+    """Return the text up to the end of a whole program."""
+    return _cut(text, PROGRAM_STOPS)
+
+
+def unfenced(text: str) -> str:
+    """Return the longest fenced block of a chat answer, the text itself if it has none."""
+    return max(_FENCE.findall(text), key=len, default=text)
+
+
+def parse(source: str) -> ast.Module | None:
+    """Return the syntax tree, None if the text is no program; never raises."""
+    if len(source) > MAX_CHARACTERS:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def canonical_body(text: str, header: str) -> str | None:
+    r"""Return a body in canonical layout, None if it does not parse or returns nothing.
+
+    Args:
+      text: the body, indented.
+      header: the function's first line.
+    Example:
+      >>> canonical_body("    return(x+1)  # done\n", "def solve(x):")
+      '    return x + 1\n'
+    """
+    tree = parse(f"{header}\n{text}\n")
+    if tree is None or len(tree.body) != 1 or not isinstance(tree.body[0], ast.FunctionDef):
+        return None
+    if not any(isinstance(node, ast.Return) for node in ast.walk(tree)):
+        return None
+    program = _unparsed(tree)
+    return None if program is None else program.partition("\n")[2]
+
+
+def canonical_program(text: str, entry_point: str) -> str | None:
+    """Return a whole program in canonical layout, None if it does not parse or lacks the entry point."""
+    tree = parse(text)
+    if tree is None or not any(
+        isinstance(node, ast.FunctionDef) and node.name == entry_point for node in tree.body
+    ):
+        return None
+    return _unparsed(tree)
+
+
+def parses_so_far(program: str) -> bool:
+    """Return whether more text could make this a program, as far as its syntax tells."""
+    if len(program) > MAX_CHARACTERS:
+        return False
+    if parse(program) is not None:
+        return True
+    try:
+        codeop.compile_command(program.rstrip("\n"), "<program>", "exec")
+    except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def split_statements(text: str) -> list[str]:
+    r"""Return a completion's steps; joined they give the text again.
+
+    A step is a simple statement or the header of a compound one, with the blank lines, comments and `else:`, `except:`,
+    `finally:` or `case` lines before it, as where mutants are made. Text that is not finished, or is no Python, is split
+    at its lines from there on.
+
+    Example:
+      >>> split_statements("    if x:\n        return [\n            1]\n    return 2\n")
+      ['    if x:\n', '        return [\n            1]\n', '    return 2\n']
+    """
+    lines = text.splitlines(keepends=True)
+    ends = _logical_ends(text, len(lines))
+    steps: list[str] = []
+    waiting = ""
+    for number, line in enumerate(lines, 1):
+        waiting += line
+        if number in ends and not _belongs_to_next(waiting):
+            steps.append(waiting)
+            waiting = ""
+    if waiting.strip() or not steps:
+        return [*steps, waiting] if waiting else steps
+    return [*steps[:-1], steps[-1] + waiting]
+
+
+def _unparsed(tree: ast.Module) -> str | None:
+    try:
+        return ast.unparse(tree) + "\n"
+    except (RecursionError, ValueError):
+        return None
+
+
+def _cut(text: str, stops: Sequence[str]) -> str:
+    found = [place for stop in stops if (place := text.find(stop)) >= 0]
+    return text[: min(found) + 1] if found else text
+
+
+def _belongs_to_next(step: str) -> bool:
+    """Return whether nothing but blank lines, comments and bare clauses stands there."""
+    lines = [
+        line for line in step.splitlines() if line.strip() and not line.lstrip().startswith("#")
+    ]
+    return all(_CLAUSE.match(line) for line in lines)
+
+
+def _logical_ends(text: str, num_lines: int) -> set[int]:
+    """Return the numbers of the lines that end a logical line, from 1; all lines from where it cannot be told."""
+    ends: set[int] = set()
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.NEWLINE:
+                ends.add(token.end[0] if token.string else token.start[0])
+    except (tokenize.TokenError, SyntaxError, ValueError):
+        ends.update(range(max(ends, default=0) + 1, num_lines + 1))
+    return ends

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from stepnav.cli import main as cli
+
+PROGRAM = "def double(x):\n    y = x + x\n    return y\n"
+TESTS = "from double import double\n\ndef test_it():\n    assert double(2) == 4\n    assert double(50) == 100\n"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["stepnav", "data", *map(str, words)])
+    try:
+        cli.main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    (tmp_path / "double.py").write_text(PROGRAM)
+    (tmp_path / "test_double.py").write_text(TESTS)
+    (tmp_path / "broken.py").write_text("def f(:\n")
+    (tmp_path / "wrong.py").write_text("def double(x):\n    y = x * 3\n    return y\n")
+    return tmp_path
+
+
+def test_own_programs(
+    own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words: list[object] = ["mutate", "--out", own / "out", "--json", "--repairs", 0]
+    for name in ("double", "broken", "wrong"):
+        words += ["--program", own / f"{name}.py", "--tests", own / "test_double.py"]
+    assert run(monkeypatch, *words) == 0
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)
+    assert result["problems"] == 2
+    assert list(result["unused"]) == ["wrong"]
+    assert len(result["refused"]) == 1
+    assert "refused:" in captured.err and "broken.py does not parse" in captured.err
+    assert "not used: wrong: the reference fails its own test" in captured.err
+    lines = (own / "out" / "train.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert {row["task_id"] for row in rows} == {"double"}
+    assert {"reference", "killed"} <= {row["verdict"] for row in rows}
+    assert run(monkeypatch, *words) == 0  # all is in the journal
+    assert json.loads(capsys.readouterr().out)["verdicts"] == result["verdicts"]
+
+
+def test_shards_and_merge(
+    own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--program", own / "double.py", "--tests", own / "test_double.py", "--repairs", 0]
+    for shard in ("1/2", "2/2"):
+        assert run(monkeypatch, "mutate", "--out", own / "s", "--shard", shard, *words) == 0
+    assert "stepnav data merge" in capsys.readouterr().out
+    assert run(monkeypatch, "merge", own / "s", "--out", own / "m", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["problems"] == 1
+    assert sorted(result["files"]) == ["README.md", "mutants.parquet", "train.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "give --task mbpp, or --program FILE with --tests FILE"),
+        (["--task", "mbpp", "--program", "x.py"], "and not both"),
+        (["--task", "humaneval"], "HumanEval is a test set and is never trained on"),
+        (["--task", "gsm8k"], "no mutation data for the task 'gsm8k'"),
+        (["--program", "x.py"], "each --program needs one --tests"),
+        (["--program", "gone.py", "--tests", "t.py"], "nothing to mutate"),
+    ],
+)
+def test_wrong_arguments_are_one_line(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(monkeypatch, "mutate", "--out", tmp_path / "out", *words) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_wrong_shards_and_operators(
+    own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["mutate", "--program", own / "double.py", "--tests", own / "test_double.py"]
+    for extra, message in (
+        (["--shard", "2"], "must read i/n"),
+        (["--shard", "3/2"], "1 <= i <= n"),
+        (["--hold-out", "slices"], "did you mean 'slice'"),
+        (["--sandbox", "glass"], "glass"),
+    ):
+        assert run(monkeypatch, *words, "--out", own / "o", *extra) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.strip().count("\n") == 0
+
+
+def test_ids_of_mbpp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {
+        "text": "Add one.",
+        "code": "def f(x):\r\n  y = x + 1\r\n  return y",
+        "task_id": 601,
+        "test_setup_code": "",
+        "test_list": ["assert f(1) == 2", "assert f(30) == 31"],
+        "challenge_test_list": [],
+    }
+    path = tmp_path / "mbpp.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    words = ["mutate", "--task", "mbpp", "--data", path, "--out", tmp_path / "out", "--json"]
+    assert run(monkeypatch, *words, "--ids", "12,601-602", "--repairs", 0) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["problems"] == 1
+    assert result["refused"] == [
+        "mbpp 12: training data come from ids 511-974 only",
+        "mbpp 602: the file holds no such task id",
+    ]
+    first = json.loads((tmp_path / "out" / "train.jsonl").read_text().splitlines()[0])
+    assert first["prompt"].startswith("Add one.\nassert f(1) == 2\n")
+    assert first["prompt"].endswith("def f(x):\n")

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stepnav.core.errors import JournalError
+from stepnav.mutate.journal import Journal, read_journal
+from tests.mutate.test_balance import outcome
+
+CAMPAIGN = {"task": "t", "seed": 0, "shard": [1, 1]}
+
+
+def test_outcomes_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "j.jsonl"
+    with Journal(path, CAMPAIGN) as journal:
+        journal.append(outcome())
+    with Journal(path, CAMPAIGN) as journal:
+        assert journal.outcomes == [outcome()]
+        journal.append(outcome("validation"))
+    header, outcomes = read_journal(path)
+    assert header["task"] == "t"
+    assert outcomes == [outcome(), outcome("validation")]
+
+
+@pytest.mark.parametrize("cut", [1, 20, 200])
+def test_a_last_line_that_was_cut_short_is_taken_off(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "j.jsonl"
+    with Journal(path, CAMPAIGN) as journal:
+        journal.append(outcome())
+        journal.append(outcome("validation"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    assert read_journal(path)[1] == [outcome()]
+    with Journal(path, CAMPAIGN) as journal:
+        assert journal.outcomes == [outcome()]
+        journal.append(outcome("validation"))
+    assert path.read_bytes() == whole
+
+
+def test_a_journal_cut_in_its_first_line_is_begun_again(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    path.write_bytes(b'{"format"')
+    with Journal(path, CAMPAIGN) as journal:
+        assert journal.outcomes == []
+    assert read_journal(path) == ({"format": 1, **CAMPAIGN}, [])
+
+
+def test_another_campaign_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    Journal(path, CAMPAIGN).__exit__()
+    with pytest.raises(JournalError, match=r"other settings \(seed: 0, now 1\)"):
+        Journal(path, {**CAMPAIGN, "seed": 1})
+
+
+@pytest.mark.parametrize("content", ["hello\n", '{"a": 1}\n', '{"format": 1}\n{"b": 2}\n'])
+def test_a_file_that_is_no_journal(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "j.jsonl"
+    path.write_text(content)
+    with pytest.raises(JournalError, match="is not a journal"):
+        read_journal(path)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="cannot read the journal"):
+        read_journal(tmp_path / "none.jsonl")
