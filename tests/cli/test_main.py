@@ -359,7 +359,7 @@ def broken_server():
 
 def test_a_server_that_breaks_ends_a_bench_in_one_clear_line(broken_server, tmp_path):
     data = tmp_path / "test.jsonl"
-    data.write_text(json.dumps({"question": "What is 1 + 1?", "answer": "#### 2"}) + "\n")
+    data.write_text(json.dumps({"question": "What is 1 + 1?", "answer": "#### 3"}) + "\n")
     task = ("--task", "gsm8k", "--data", str(data), "--policy", broken_server)
     code, _, err = call("solve", *task, "--hard", "1", "--strategy", "cot")
     assert code == 0, err

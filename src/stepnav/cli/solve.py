@@ -164,6 +164,9 @@ def _hard_problems(
                 for result in session.driver.run([session.search(p, cot, None) for p in batch])
             }
             for problem in batch:
+                error = results[problem.id].error
+                if error is not None:
+                    raise BackendError(error)
                 tried.append(results[problem.id])
                 progress.advance()
                 if session.task.grade(problem, results[problem.id].answer) is False:
