@@ -9,6 +9,7 @@ from stepnav.tasks import arithmetic
 from stepnav.train.records import StepRecord
 from stepnav.zoo.domain import Cards, Count, Domain, HeldOut, Sampler
 from stepnav.zoo.scale import Scale
+from stepnav.zoo.tokenizer import WORD_PATTERN
 
 GATE_SAMPLES = 2
 """Sampled solutions per problem that the gate is measured on."""
@@ -95,7 +96,9 @@ DOMAIN = Domain(
     scales=SCALES,
     prompt_template=arithmetic.PROMPT_TEMPLATE,
     separator=arithmetic.SEPARATOR,
+    token_pattern=WORD_PATTERN,
     problem=arithmetic.problem,
+    question=lambda problem_id: arithmetic.problem(problem_id).question,
     solve=arithmetic.solve,
     load=arithmetic.load,
     grade=grade,

@@ -66,7 +66,9 @@ class Domain:
       scales: sizes of the recipe by name.
       prompt_template: what the models are shown; holds "{question}".
       separator: what ends a step.
+      token_pattern: what the tokenizer's words are.
       problem: makes the problem of an id, which is NAME-SPLIT-SEED-INDEX.
+      question: gives the question of an id; quicker than `problem`.
       solve: gives the reference solution of an id, step by step.
       load: (split, count, seed) to problems.
       grade: (problems, solutions) to whether each solution is right.
@@ -80,7 +82,9 @@ class Domain:
     scales: Mapping[str, Scale]
     prompt_template: str
     separator: str
+    token_pattern: str
     problem: Callable[[str], Problem]
+    question: Callable[[str], str]
     solve: Callable[[str], Sequence[str]]
     load: Callable[[str, int, int], list[Problem]]
     grade: Callable[[Sequence[Problem], Sequence[str]], list[bool]]
@@ -102,6 +106,10 @@ class Domain:
         """Return the id of a training problem."""
         return f"{self.name}-train-{seed}-{index}"
 
-    def prompt(self, problem: Problem) -> str:
-        """Return what the models are shown of a problem."""
-        return self.prompt_template.format(question=problem.question)
+    def prompt(self, question: str) -> str:
+        """Return what the models are shown of a question."""
+        return self.prompt_template.replace("{question}", question)
+
+    def solution(self, problem_id: str) -> str:
+        """Return the reference solution of an id; it ends without a separator."""
+        return "".join(self.solve(problem_id)).removesuffix(self.separator)

@@ -37,7 +37,7 @@ def solve_rates(
 
     from stepnav.train.sampling import SampleRequest, sample_solutions
 
-    prompts = [domain.prompt(problem) for problem in problems]
+    prompts = [domain.prompt(problem.question) for problem in problems]
     requests = [SampleRequest(prompt, 0.0) for prompt in prompts]
     requests += [SampleRequest(prompt, 1.0) for prompt in prompts for _ in range(samples)]
     texts = sample_solutions(model, tokenizer, requests, seed=seed, progress=progress)

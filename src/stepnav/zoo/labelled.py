@@ -21,7 +21,7 @@ def policy_sampler(
         from stepnav.train.sampling import SampleRequest, sample_solutions
 
         requests = [
-            SampleRequest(domain.prompt(problem), temperature)
+            SampleRequest(domain.prompt(problem.question), temperature)
             for problem in problems
             for temperature in temperatures
         ]

@@ -28,7 +28,7 @@ def reference_pairs(
         if progress is not None and index % PROGRESS_PROBLEMS == 0:
             progress(index, count)
         name = domain.training_id(seed, index)
-        yield domain.prompt(domain.problem(name)), "".join(domain.solve(name))
+        yield domain.prompt(domain.question(name)), domain.solution(name)
 
 
 def make_tokenizer(
@@ -44,7 +44,9 @@ def make_tokenizer(
                 domain, scale.tokenizer_problems, seed=seed, progress=progress
             )
         )
-        tokenizer = train_tokenizer(texts, vocab_size=scale.vocab_size)
+        tokenizer = train_tokenizer(
+            texts, vocab_size=scale.vocab_size, pattern=domain.token_pattern
+        )
         with whole_folder(folder) as place:
             tokenizer.save_pretrained(place)
     with reading(folder):

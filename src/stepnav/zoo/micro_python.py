@@ -22,6 +22,7 @@ from stepnav.tasks import micro_python
 from stepnav.train.records import StepRecord
 from stepnav.zoo.domain import Cards, Count, Domain, HeldOut, Sampler
 from stepnav.zoo.scale import Scale
+from stepnav.zoo.tokenizer import CODE_PATTERN
 
 HELD_OUT_OPERATORS = frozenset({"off_by_one", "operand_deletion"})
 """Never trained on."""
@@ -37,7 +38,7 @@ GATE_SAMPLES = 2
 
 SCALES: dict[str, Scale] = {
     "cpu": Scale(
-        lm_problems=100_000,
+        lm_problems=60_000,
         lm_tokens=14_000_000,
         snapshot_tokens=500_000,
         policy_tokens=4_000_000,
@@ -240,7 +241,9 @@ DOMAIN = Domain(
     scales=SCALES,
     prompt_template=micro_python.PROMPT_TEMPLATE,
     separator=micro_python.SEPARATOR,
+    token_pattern=CODE_PATTERN,
     problem=micro_python.problem,
+    question=micro_python.question_of,
     solve=micro_python.solve,
     load=micro_python.load,
     grade=grade,
