@@ -3,7 +3,7 @@
 Nobody rates the steps that a policy writes in code: whether a program can still become right is undecidable. So the
 reward model learns from mutants (`stepnav.mutate`): their tests say which are wrong, and the place of the change says from
 which step on. It is measured on mutants of held-out references, two operators among them that training never saw, and on
-the policy's own samples, whose steps are right as long as some remainder of the reference makes a passing program of them.
+the policy's own samples, whose steps are right as long as the rest of the reference makes a passing program of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from stepnav.mutate.examination import Settings, examine
 from stepnav.mutate.laboratory import SandboxLaboratory
 from stepnav.mutate.records import MutationRecord, make_records
 from stepnav.mutate.reference import Reference
-from stepnav.sandbox.batch import judge_batch
+from stepnav.sandbox.judge import judge_problem
 from stepnav.sandbox.pool import Sandbox
 from stepnav.tasks import micro_python
 from stepnav.train.records import StepRecord
@@ -191,49 +191,41 @@ def lines_of(
 def spliced(sandbox: Sandbox, problem: Problem, text: str) -> StepRecord:
     """Return a sample labelled by splicing; steps after the first wrong one are left out.
 
-    A step is right if it and those before it, followed by some remainder of the reference, pass the tests.
+    All steps of a program that passes are right. In one that fails, the first k are right if they pass the tests
+    with the reference's lines from k on, or from k + 1 on where one line stands for two. Other remainders are not
+    tried: the whole reference after a wrong line would often make up for it.
     """
     steps = text.splitlines(keepends=True)
-    labels: list[int | None] = []
-    for number in range(len(steps)):
-        is_right = can_pass(sandbox, problem, steps, number + 1)
-        labels.append(1 if is_right else -1)
-        if not is_right:
+    heads = ["".join(steps[: number + 1]).rstrip("\n") + "\n" for number in range(len(steps))]
+    reference = micro_python.solve(problem.id)
+    sources = [
+        text,
+        *(h + "".join(reference[n + 1 + skip :]) for n, h in enumerate(heads) for skip in (0, 1)),
+    ]
+    passed = passes(sandbox, [problem] * len(sources), sources)
+    labels: list[int | None] = [1] * len(steps)
+    for number in range(len(steps) if not passed[0] else 0):
+        if not any(passed[2 * number + 1 : 2 * number + 3]):
+            labels[number:] = [-1]
             break
     return StepRecord(problem.question, tuple(steps[: len(labels)]), tuple(labels))
 
 
-def can_pass(sandbox: Sandbox, problem: Problem, steps: Sequence[str], length: int) -> bool:
-    """Return whether the first `length` steps and some remainder of the reference pass the tests."""
-    suite = micro_python.suite_of(problem)
-    assert suite is not None, "a drawn problem has tests"
-    head = "".join(steps[:length])
-    if head and not head.endswith("\n"):
-        head += "\n"
-    reference = micro_python.solve(problem.id)
-    nearest_first = sorted(range(len(reference) + 1), key=lambda start: abs(start - length))
-    sources = [
-        micro_python.after_prompt(problem, head + "".join(reference[start:]))
-        for start in nearest_first
-    ]
-    if judge_batch(sandbox, suite, sources[:1])[0].status == "passed":
-        return True
-    return any(v.status == "passed" for v in judge_batch(sandbox, suite, sources[1:]))
+def passes(sandbox: Sandbox, problems: Sequence[Problem], bodies: Sequence[str]) -> list[bool]:
+    """Return whether each problem's header with a body passes all its tests; each runs in a fork of its own."""
+    found = []
+    for problem, body in zip(problems, bodies, strict=True):
+        suite = micro_python.suite_of(problem)
+        assert suite is not None, "a drawn problem has tests"
+        verdict = judge_problem(sandbox, suite, micro_python.after_prompt(problem, body))
+        found.append(verdict.status == "passed")
+    return found
 
 
 def grade(problems: Sequence[Problem], solutions: Sequence[str]) -> list[bool]:
     """Return whether each solution passes all tests of its problem."""
-    right: list[bool] = []
     with Sandbox() as sandbox:
-        for problem, text in zip(problems, solutions, strict=True):
-            answer = micro_python.extract(text)
-            suite = micro_python.suite_of(problem)
-            if answer is None or suite is None:
-                right.append(False)
-                continue
-            program = micro_python.program_of(problem, answer)
-            right.append(judge_batch(sandbox, suite, [program])[0].status == "passed")
-    return right
+        return passes(sandbox, problems, solutions)
 
 
 DOMAIN = Domain(
@@ -265,7 +257,7 @@ The labels come from mutants of the references of functions that the language mo
 {steps} steps): those killed by the tests are wrong from the changed line on, those that neither the tests nor 200 further
 inputs tell apart are neutral. Two operators were kept out of training.""",
         held_out={
-            "samples": "The policy's own samples at temperature 1; a line is right as long as some remainder of the "
+            "samples": "The policy's own samples at temperature 1; a line is right as long as the rest of the "
             "reference makes a passing program",
             "mutants": "Mutants of the references, by operator and by line",
         },
