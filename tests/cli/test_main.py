@@ -190,7 +190,8 @@ def test_a_closed_output_is_one_line(command):
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None
-    err = process.stderr.read()
+    with process.stderr:
+        err = process.stderr.read()
     assert process.wait(timeout=120) == 2
     assert err == "error: standard output was closed before all was printed\n"
 
