@@ -43,6 +43,7 @@ JOB = struct.Struct("<ddQ?")
 END = struct.Struct("<cid")
 CHUNK = 2**16
 POLL_AT_LEAST_S = 0.001
+MAX_DESCRIPTOR = 1024
 
 
 class Child(NamedTuple):
@@ -169,9 +170,9 @@ class Server:
         try:
             os.setsid()
             channel = theirs.detach()
-            ours.close()
-            os.close(self.source)
-            os.close(self.sink)
+            ours.detach()
+            os.closerange(3, channel)  # the pipes, and the channel of the child before
+            os.closerange(channel + 1, MAX_DESCRIPTOR)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             random.seed(0)
             confine.confine_fork(self.level, self.filter)
