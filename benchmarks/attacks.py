@@ -31,7 +31,9 @@ EXPECTED = [4, 121, 49, 2.25, 8100180001]
 def outside(check: Check, program: str) -> str:
     """Return a checker's word on a program, from a process of its own that may be lost."""
     ours, theirs = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=_work, args=(check, program, theirs))
+    process = multiprocessing.get_context("fork").Process(
+        target=_work, args=(check, program, theirs)
+    )
     process.start()
     theirs.close()
     word = "hung"
@@ -84,7 +86,10 @@ def main() -> None:
             for name, word in zip(names, words):
                 breaches[name] += attack.kind != "control" and word == "passed"
                 wrong[name] += attack.kind == "control" and word != "passed"
-            print(f"{attack.kind:9} {attack.name:36} " + " ".join(f"{w:18}" for w in words), flush=True)
+            print(
+                f"{attack.kind:9} {attack.name:36} " + " ".join(f"{w:18}" for w in words),
+                flush=True,
+            )
     num_controls = sum(attack.kind == "control" for attack in PROGRAMS)
     for name in names:
         print(f"{name}: {breaches[name]} breaches of {len(PROGRAMS) - num_controls}, "

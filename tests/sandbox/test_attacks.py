@@ -98,5 +98,7 @@ def test_the_attacks_are_real() -> None:
     user = "nobody" if os.geteuid() == 0 else "self"  # a real escape must not be made as root
     found = outcomes("unsafe", user)
     escaped = [item for item in ATTACKS if found[item.name]["status"] == "passed"]
-    assert {"cheat"}.isdisjoint({attack.kind for attack in escaped})  # the verdict rule holds anyway
+    assert {"cheat"}.isdisjoint(
+        {attack.kind for attack in escaped}
+    )  # the verdict rule holds anyway
     assert len([attack for attack in escaped if attack.kind == "escape"]) >= 15

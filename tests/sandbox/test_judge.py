@@ -100,9 +100,9 @@ def test_the_random_module_of_others_is_left_alone(sandbox: Sandbox) -> None:
     random.seed(5)
     expected = random.Random(5).random()
     test = "import random\nrandom.seed(1)\nassert f(random.random()) is not None"
-    assert judge_problem(sandbox, mbpp(test, "def f(x): return x"), "def f(x): return x").status == (
-        "passed"
-    )
+    assert judge_problem(
+        sandbox, mbpp(test, "def f(x): return x"), "def f(x): return x"
+    ).status == ("passed")
     assert random.random() == expected
 
 
@@ -141,7 +141,9 @@ def test_exceptions_can_be_expected(sandbox: Sandbox) -> None:
         "else:\n    assert False, 'no error'"
     )
     problem = mbpp(test, "def f(x): raise ValueError('zero')")
-    assert judge_problem(sandbox, problem, "def f(x): raise ValueError('is zero')").status == "passed"
+    assert (
+        judge_problem(sandbox, problem, "def f(x): raise ValueError('is zero')").status == "passed"
+    )
     assert judge_problem(sandbox, problem, "def f(x): raise KeyError(x)").status == "error"
     assert judge_problem(sandbox, problem, "def f(x): return x").status == "failed"
 

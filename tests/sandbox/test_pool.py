@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,10 +53,9 @@ def hide(): return object()
 
 
 @pytest.fixture(scope="module", params=LEVELS)
-def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    box = Sandbox(request.param, limits=Limits(cpu_s=1.0, wall_s=20.0))
-    request.addfinalizer(box.close)
-    return box
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    with Sandbox(request.param, limits=Limits(cpu_s=1.0, wall_s=20.0)) as box:
+        yield box
 
 
 def test_calls_share_state_within_a_job_and_not_between_jobs(sandbox: Sandbox) -> None:
@@ -140,15 +142,13 @@ def test_a_warm_parent_that_dies_twice_in_a_job_is_one_clear_error() -> None:
             while not is_over.wait(0.05):
                 pid = box.workers[0].pid
                 if pid is not None:
-                    try:
+                    with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-                    except ProcessLookupError:
-                        pass
 
         thread = threading.Thread(target=killer)
         thread.start()
         try:
-            with pytest.raises(SandboxError, match="died twice|did not start"):
+            with pytest.raises(SandboxError, match=r"died twice|did not start"):
                 box.run(Job(SOURCE, (Call("spin"),)))
         finally:
             is_over.set()
@@ -232,8 +232,6 @@ try:
 except SandboxError as error:
     print(error)
 """
-    import subprocess
-
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, env=dict(os.environ)
     )
