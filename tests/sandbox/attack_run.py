@@ -23,7 +23,7 @@ from typing import Any
 from stepnav.sandbox import Limits, Problem, Sandbox, judge_problem, open_sandbox
 from tests.sandbox.attacks import ENTRY_POINT, PROGRAMS, REFERENCE, TEST, Attack, filled
 
-LIMITS = Limits(cpu_s=0.6, wall_s=4.0, memory_bytes=400 * 2**20)
+LIMITS = Limits(cpu_s=0.25, wall_s=3.0, memory_bytes=400 * 2**20)
 PROBLEM = Problem(TEST, ENTRY_POINT, "humaneval", REFERENCE)
 
 

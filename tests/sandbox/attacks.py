@@ -266,7 +266,7 @@ def square(x):
     Attack("memory", "resource", "WON = False\ntry:\n    block = bytearray(2 * 10**9)\n"
            "    WON = True\nexcept MemoryError: pass\n" + ON_SUCCESS),
     Attack("memory in a list", "resource", "def square(x):\n    a = [0]\n    while True: a += a\n",
-           frozenset({"memory", "crash"})),
+           frozenset({"memory", "crash", "timeout"})),
     Attack("deep recursion", "resource", """
 import sys
 sys.setrecursionlimit(10**9)

@@ -88,7 +88,7 @@ def open_sandbox(
             f"sandbox level {level!r} needs Linux (this is {sys.platform}); use --sandbox docker, or "
             "--sandbox unsafe if you trust the programs"
         )
-    sandbox = Sandbox(level, limits=limits, workers=workers, image=image)  # type: ignore[arg-type]
+    sandbox = Sandbox(level, limits=limits, workers=workers, image=image)
     try:
         probe(sandbox)
         sandbox.start()
