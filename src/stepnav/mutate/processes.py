@@ -22,6 +22,9 @@ from stepnav.mutate.examination import Settings
 from stepnav.mutate.findings import Outcome
 from stepnav.mutate.reference import Reference
 
+DISMISS_S = 5.0
+"""A process that has not ended by itself after this long is killed."""
+
 Requests = queue.SimpleQueue[tuple[int, Reference] | None]
 Replies = queue.SimpleQueue[dict[str, Any]]
 
@@ -56,6 +59,8 @@ def examine_all(
             if "sandbox_error" in reply:
                 raise SandboxError(reply["sandbox_error"])
             yield Outcome.from_json(reply)
+        for process in processes:
+            _dismiss(process)
     finally:
         for process, thread in zip(processes, threads):
             _end(process, thread)
@@ -94,6 +99,14 @@ def _send(process: subprocess.Popen[str], value: dict[str, Any]) -> None:
     assert process.stdin is not None, "a pipe"
     process.stdin.write(json.dumps(value) + "\n")
     process.stdin.flush()
+
+
+def _dismiss(process: subprocess.Popen[str]) -> None:
+    """Let a process without work end by itself, so that its sandbox is closed in order."""
+    assert process.stdin is not None, "a pipe"
+    process.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(DISMISS_S)
 
 
 def _end(process: subprocess.Popen[str], thread: threading.Thread) -> None:
