@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stepnav.sandbox.codec import (
@@ -19,6 +19,9 @@ from stepnav.sandbox.codec import (
     encode,
 )
 from stepnav.sandbox.records import Ref
+
+busy = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""No example is timed: machines are busy."""
 
 scalars = (
     st.none()
@@ -53,6 +56,7 @@ def shape(value: Any) -> Any:
     return (type(value), repr(value) if isinstance(value, (float, complex)) else value)
 
 
+@busy
 @given(values)
 def test_round_trip_keeps_values_and_types(value: Any) -> None:
     assert shape(decode(encode(value))) == shape(value)
@@ -134,6 +138,7 @@ def test_deeply_nested_bytes_do_not_exhaust_the_stack(tag: bytes) -> None:
         decode(tag * 10**6)
 
 
+@busy
 @given(st.binary(max_size=60))
 def test_foreign_bytes_decode_or_are_refused(data: bytes) -> None:
     with contextlib.suppress(BrokenError):
