@@ -48,14 +48,18 @@ $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 
 results: $(VENV)/.dev  ## make the figures of docs/results.md again (about an hour on two cores; resumable)
 	$(BIN)/stepnav bench --out $(RESULTS)/headline --resume --split test --problems 500 --strategies \
-	  cot,hgs,hgs:temperature=0.1,best_of_n:samples=16,weighted_vote:samples=16,self_consistency:samples=16,beam:beam_size=1:branching=8,hgs:proposal=path
-	$(BIN)/stepnav bench --out $(RESULTS)/equal --resume --split test --problems 50 --budgets 250,500,1000,2000 --strategies \
+	  cot,hgs,hgs:temperature=0.1,best_of_n:samples=18,weighted_vote:samples=18,self_consistency:samples=18,beam:beam_size=1:branching=8
+	$(BIN)/stepnav bench --out $(RESULTS)/equal --resume --split test --problems 200 --budgets 250,500,1000,2000 --strategies \
 	  cot,self_consistency,best_of_n,weighted_vote,beam:beam_size=1:branching=8,beam,hgs
 	$(BIN)/stepnav bench --out $(RESULTS)/path --resume --split dev --seed 1 --problems 100 --strategies cot,hgs,hgs:proposal=path
 	$(BIN)/stepnav bench --out $(RESULTS)/temperature --resume --split dev --seed 1 --problems 150 --strategies \
 	  cot,hgs:temperature=0.3,hgs:temperature=0.5,hgs:temperature=0.7,hgs
 	$(BIN)/stepnav bench --out $(RESULTS)/iterations --resume --split dev --seed 1 --problems 150 --strategies \
 	  cot,hgs:iterations=30,hgs:iterations=50
+	$(BIN)/stepnav bench --out $(RESULTS)/code --resume --task micro-python --split test --problems 500 --strategies \
+	  cot,hgs,hgs:temperature=0.2,best_of_n:samples=18,weighted_vote:samples=18,self_consistency:samples=18
+	$(BIN)/stepnav bench --out $(RESULTS)/code_equal --resume --task micro-python --split test --problems 200 --budgets 250,500,1000,2000 --strategies \
+	  cot,self_consistency,best_of_n,weighted_vote,beam:beam_size=1:branching=8,beam,hgs
 	$(BIN)/python benchmarks/publish.py $(RESULTS)
 
 clean:  ## remove the environment and all caches

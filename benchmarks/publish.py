@@ -20,20 +20,25 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs" / "results"
 README_LABELS = {
     "cot": "chain of thought (greedy)",
-    "self_consistency:samples=16": "self-consistency, 16 samples",
-    "best_of_n:samples=16": "best of 16",
-    "weighted_vote:samples=16": "weighted vote of 16",
+    "self_consistency:samples=18": "self-consistency, 18 samples",
+    "best_of_n:samples=18": "best of 18",
+    "weighted_vote:samples=18": "weighted vote of 18",
     "beam:beam_size=1:branching=8": "stepwise best of 8",
     "beam": "beam search, 4 x 4",
     "hgs": "**HGS** (K 8, N 100, T 1)",
     "hgs:temperature=0.1": "HGS at the paper's T 0.1",
+    "hgs:temperature=0.2": "HGS at the paper's T 0.2",
 }
+README_RUNS = ("headline", "code")
+"""Runs whose tables stand in the README too."""
 RUNS = {
     "headline": "No budget: each strategy spends what it spends",
     "equal": "Equal policy tokens, four budgets",
     "path": "Stopping at the step against generating the whole path (dev split)",
     "temperature": "HGS by temperature (dev split)",
     "iterations": "HGS by number of draws (dev split)",
+    "code": "Code: micro-python, no budget",
+    "code_equal": "Code: micro-python at equal policy tokens",
 }
 
 
@@ -72,7 +77,7 @@ def headline_table(report: dict[str, Any]) -> str:
     ]
     header = ["strategy", "right (95% interval)", "policy tokens", "reward tokens", "p against CoT"]
     intro = (
-        f"{report['problems']} problems of the arithmetic {report['split']} split, shipped models, "
+        f"{report['problems']} problems of the {report['task']} {report['split']} split, shipped models, "
         "tokens per problem, McNemar's exact test:\n\n"
     )
     return intro + table(header, rows)
@@ -141,8 +146,9 @@ def main() -> None:
     )
     parts = [head, notes.read_text() if notes.exists() else "", *sections]
     (ROOT / "docs" / "results.md").write_text("\n".join(part for part in parts if part))
-    headline = json.loads((args.runs / "headline" / "report.json").read_text())
-    replace_block(ROOT / "README.md", "headline", headline_table(whole_rows(headline)))
+    for name in README_RUNS:
+        report = json.loads((args.runs / name / "report.json").read_text())
+        replace_block(ROOT / "README.md", name, headline_table(whole_rows(report)))
 
 
 if __name__ == "__main__":

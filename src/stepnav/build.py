@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
@@ -22,6 +24,9 @@ from stepnav.core.records import Problem
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
 from stepnav.tasks.task import Loader, Task
+
+if TYPE_CHECKING:
+    from stepnav.tasks.code_task import Programs
 
 STRATEGIES: Mapping[str, str] = {
     "cot": "stepnav.search.cot",
@@ -200,25 +205,6 @@ def load_task(name: str, *, sandbox: str = "process") -> Task:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Programs:
-    """The problems of a code task, as files of samples name them.
-
-    Attributes:
-      task: the task's name.
-      find: a task id to the problem, None if there is none.
-      after_prompt: (problem, completion) to the program that they are together.
-      test_of: a problem to its test.
-      count: how many problems there are; None if they are made as they are asked for.
-    """
-
-    task: str
-    find: Callable[[str], Problem | None]
-    after_prompt: Callable[[Problem, str], str]
-    test_of: Callable[[Problem], Any]
-    count: int | None
-
-
 def load_programs(name: str, data: Path | None) -> Programs:
     """Return the problems of a code task for grading samples, those of all splits.
 
@@ -231,16 +217,17 @@ def load_programs(name: str, data: Path | None) -> Programs:
             f"{name!r} is no code task{nearest(name, sorted(CODE_TASKS))}; "
             f"samples can be graded for {', '.join(sorted(CODE_TASKS))}"
         )
+    from stepnav.tasks.code_task import Programs, named_programs
+
     module = import_module(TASKS[name])
     if name in EMBEDDED_TASKS:
         if data is not None:
             raise ConfigError(f"the {name} task makes its own problems; leave --data out")
-        return Programs(name, module.find, module.after_prompt, module.test_of, None)
+        return Programs(name, module.find, module.after_prompt, module.suite_of, None)
     problems = [
         problem for split in module.BENCHMARK.splits for problem in module.load(split, path=data)
     ]
-    by_name = {known: problem for problem in problems for known in module.names_of(problem)}
-    return Programs(name, by_name.get, module.after_prompt, module.test_of, len(problems))
+    return named_programs(name, module, problems)
 
 
 @dataclass(slots=True)
@@ -280,8 +267,8 @@ def open_models(
     """Return the policy and the reward model of a run.
 
     Args:
-      policy: "arithmetic" (shipped), a model folder, or the URL of an OpenAI-compatible server.
-      reward: "arithmetic" (shipped), a folder of a process reward model, "likelihood:FOLDER",
+      policy: a shipped model, a model folder, or the URL of an OpenAI-compatible server.
+      reward: a shipped model, a folder of a process reward model, "likelihood:FOLDER",
         "oracle", "execution" (code tasks: the public tests), or None.
       task: gives the prompt of models that have none of their own, and the oracle.
       policy_model: the model's name on the server.
@@ -292,6 +279,7 @@ def open_models(
       ConfigError: a name, folder or combination that cannot be used.
       BackendError: the server does not answer.
     """
+    check_device(device)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
     scorer = None if reward is None else _open_reward(reward, task, local)
     notes: list[str] = []
@@ -302,6 +290,21 @@ def open_models(
     else:
         proposer = _open_local(policy, task, chat, local)
     return Models(proposer, scorer, notes)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that no model could be put on.
+
+    Raises:
+      ConfigError: it has another name, or there is no CUDA device here.
+    """
+    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", device) is None:
+        raise ConfigError(f"the device must be cpu, cuda, cuda:NUMBER or auto (got {device!r})")
+    if device.startswith("cuda") and find_spec("torch") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ConfigError("there is no CUDA device that torch can use; leave --device out")
 
 
 def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> Backend:
@@ -363,6 +366,34 @@ def _open_reward(name: str, task: Task, local: Mapping[str, Any]) -> Backend:
     from stepnav.rewards.prm import PRMReward
 
     return PRMReward(_model_folder("prm", name), **local)
+
+
+def choose_models(
+    task: Task, choices: Sequence[StrategyChoice], policy: str | None, reward: str | None
+) -> tuple[str, str | None]:
+    """Return the names of a run's models: those given, else those that ship for the task.
+
+    Args:
+      task: what is to be solved.
+      choices: the run's strategies; where none of them scores, there is no reward model.
+      policy, reward: what the user named, if anything.
+    Raises:
+      ConfigError: nothing was named and nothing ships.
+    """
+    needs_reward = any(choice.name in NEEDS_REWARD for choice in choices)
+    return (
+        policy or _shipped_model(task, "policy"),
+        (reward or _shipped_model(task, "prm")) if needs_reward else None,
+    )
+
+
+def _shipped_model(task: Task, kind: Literal["policy", "prm"]) -> str:
+    from stepnav.zoo import MODELS_FOLDER
+
+    if not (MODELS_FOLDER / f"{task.name}-{kind}").is_dir():
+        option, noun = ("policy", "policy") if kind == "policy" else ("reward", "reward model")
+        raise ConfigError(f"no {noun} ships for the task {task.name}; name one with --{option}")
+    return task.name
 
 
 def _model_folder(kind: str, name: str) -> Path:

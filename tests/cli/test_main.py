@@ -163,6 +163,88 @@ def test_an_interrupted_bench_says_how_to_go_on_and_does(run_folder, tmp_path):
         }
 
 
+def test_a_slip_in_a_models_name_does_not_bind_the_folder(tmp_path):
+    arguments = ("bench", "--problems", "1", "--strategies", "cot", "--out", str(tmp_path / "run"))
+    fails_with_one_line(*arguments, "--policy", "arithmetik")
+    code, _, err = call(*arguments)
+    assert code == 0, err
+
+
+def test_a_changed_data_file_is_another_run(tmp_path):
+    from stepnav.bench.plan_file import read_plan
+
+    data = tmp_path / "test.jsonl"
+    arguments = ("bench", "--task", "gsm8k", "--data", str(data), "--strategies", "cot")
+    arguments += ("--out", str(tmp_path / "run"), "--max-policy-tokens", "4", "--resume")
+    data.write_text(json.dumps({"question": "What is 1 + 1?", "answer": "#### 2"}) + "\n")
+    code, _, err = call(*arguments)
+    assert code == 0, err
+    assert read_plan(tmp_path / "run").settings["data_digest"]
+    data.write_text(json.dumps({"question": "What is 1 + 2?", "answer": "#### 3"}) + "\n")
+    assert "data_digest" in fails_with_one_line(*arguments)
+
+
+@pytest.mark.parametrize("command", [("solve", "--json"), ("solve",), ("--help",)])
+def test_a_closed_output_is_one_line(command):
+    process = start(*command)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    with process.stderr:
+        err = process.stderr.read()
+    assert process.wait(timeout=120) == 2
+    assert err == "error: standard output was closed before all was printed\n"
+
+
+def test_an_output_that_was_never_open():
+    command = f"{sys.executable} -c '{RUN}' solve --strategy cot >&-"
+    done = subprocess.run(
+        ["sh", "-c", command], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_interrupt_that_a_library_turns_into_its_own_error(monkeypatch, capsys):
+    from stepnav.cli import main
+
+    def fail(**_):
+        with pytest.raises(KeyboardInterrupt):
+            main._interrupt(signal.SIGINT, None)
+        raise RecursionError("import of half a module")
+
+    monkeypatch.setattr(main, "app", fail)
+    handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        with pytest.raises(SystemExit) as stop:
+            main.main()
+    finally:
+        main._interrupts.clear()
+        for number, handler in handlers:
+            signal.signal(number, handler)
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_report_names_the_baseline_it_used(run_folder, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(run_folder[0], tmp_path / "copy")
+    assert call("report", str(folder), "--baseline", "hgs")[0] == 0
+    assert "baseline hgs." in (folder / "report.md").read_text()
+
+
+def test_a_run_without_a_finished_search(run_folder, tmp_path):
+    import shutil
+    import sqlite3
+
+    folder = shutil.copytree(run_folder[0], tmp_path / "copy")
+    with sqlite3.connect(folder / "journal.sqlite") as journal:
+        journal.execute("DELETE FROM results")
+    journal.close()
+    for command in (("report", str(folder)), ("show", str(folder), "--problem", "0")):
+        assert "holds no finished search yet" in fails_with_one_line(*command)
+
+
 def test_a_run_is_never_overwritten(run_folder):
     folder, _ = run_folder
     message = fails_with_one_line(*BENCH, "--out", str(folder))
@@ -193,6 +275,10 @@ def test_a_run_is_never_overwritten(run_folder):
         (("bench", "--out", "/proc/run"), "cannot make the run folder"),
         (("report", "nowhere"), "is not a run folder"),
         (("solv",), "solve"),
+        (("solve", "--device", "tpu"), "the device must be cpu"),
+        (("solve", "--max-seconds", "nan"), "must be a number of at least 0 (got nan)"),
+        (("solve", "--index", "99999999999999999999"), "--index"),
+        (("zoo", "train", "--out", "z", "--device", "tpu"), "the device must be cpu"),
     ],
 )
 def test_bad_input_is_one_line(arguments, expected, tmp_path):
@@ -221,3 +307,70 @@ def test_a_model_folder_with_truncated_weights(tmp_path):
 def test_a_server_that_is_down():
     message = fails_with_one_line("solve", "--policy", "http://127.0.0.1:9", "--policy-model", "m")
     assert "127.0.0.1:9" in message
+
+
+BROKEN_SERVER = """
+import http.server, json
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    num_asked = 0
+
+    def log_message(self, *arguments):
+        pass
+
+    def answer(self, code, value):
+        body = json.dumps(value).encode()
+        self.send_response(code)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer(200, {"data": [{"id": "m"}]})
+
+    def do_POST(self):
+        Handler.num_asked += 1
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if Handler.num_asked > 30:
+            self.answer(200, {"choices": "[/bold] rubbish"})
+            return
+        choice = {"text": "1 + 1 = 2\\n#### [/x]2", "finish_reason": "stop"}
+        choices = [{**choice, "index": index} for index in range(request.get("n", 1))]
+        usage = {"prompt_tokens": 5, "completion_tokens": 9}
+        self.answer(200, {"choices": choices, "usage": usage})
+
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.fixture
+def broken_server():
+    """Yield the address of a server that answers thirty requests, and then rubbish."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", BROKEN_SERVER], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v1"
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_a_server_that_breaks_ends_a_bench_in_one_clear_line(broken_server, tmp_path):
+    data = tmp_path / "test.jsonl"
+    data.write_text(json.dumps({"question": "What is 1 + 1?", "answer": "#### 3"}) + "\n")
+    task = ("--task", "gsm8k", "--data", str(data), "--policy", broken_server)
+    code, _, err = call("solve", *task, "--hard", "1", "--strategy", "cot")
+    assert code == 0, err
+    assert "Chain of thought answers [/x]2, which is wrong." in err  # brackets are no markup
+    bench = ("bench", *task, "--out", str(tmp_path / "run"))
+    code, _, err = call(*bench, "--strategies", "self_consistency:samples=64:wave=1")
+    assert code == 2, err
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("error: 1 of 1 searches failed (the first: ")
+    assert last.endswith("stepnav bench --resume tries them again")
+    code, _, err = call("solve", *task, "--strategy", "cot")
+    assert code == 2, err
+    assert err.strip().splitlines()[-1].startswith("error: ")

@@ -90,6 +90,7 @@ def test_ledger_says_what_is_short():
     assert Ledger(Budget()).policy_tokens_left() is None
 
 
-def test_negative_budget():
-    with pytest.raises(ConfigError, match="must not be negative"):
-        Budget(calls=-1)
+@pytest.mark.parametrize("limits", [{"calls": -1}, {"seconds": float("nan")}])
+def test_a_budget_that_is_no_limit(limits):
+    with pytest.raises(ConfigError, match="must be a number of at least 0"):
+        Budget(**limits)

@@ -39,14 +39,14 @@ def test_records() -> None:
     assert reference.labels == (1, 1, 1)
     assert first.completions == ("    a = x - 1\n", "    b = a * 2\n", "    return b\n")
     assert first.labels == (-1, None, None)
-    assert first.wrong_from == (len("a = x "), None, None)
+    assert first.wrong_from == (len("    a = x "), None, None)
     assert first.spans == ((SOURCE.index("+"), SOURCE.index("+") + 1),)
     assert neutral.labels == (0, None, None)
 
 
 def test_the_change_begins_where_the_texts_differ() -> None:
     record = next(record for record in records() if record.operator == "slice")
-    assert record.wrong_from == (None, None, len("return "))
+    assert record.wrong_from == (None, None, len("    return "))
 
 
 @pytest.mark.parametrize(("split", "held"), [("train", "set_aside"), ("validation", "held_out")])

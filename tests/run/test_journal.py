@@ -108,6 +108,52 @@ def test_a_torn_file_is_reported(tmp_path):
         list(Journal(path).results())
 
 
+@pytest.mark.parametrize("payload", ["{", "[]", '{"tree": 5}', "null"])
+def test_a_damaged_result_is_one_line(tmp_path, payload):
+    journal = Journal(tmp_path / "j.sqlite")
+    policy, reward = random_world(5)
+    list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+    journal._db.execute("UPDATE results SET payload = ?", [payload])
+    with pytest.raises(JournalError, match=r"is damaged at search .*take it from a backup"):
+        list(journal.results())
+
+
+@pytest.mark.parametrize("payload", ["{", "[]", "[[[1]], 2, 3, 4]", "null"])
+def test_a_damaged_answer_is_one_line(tmp_path, payload):
+    journal = Journal(tmp_path / "j.sqlite")
+    policy, reward = random_world(5)
+    list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+    journal._db.execute("DELETE FROM results")
+    journal._db.execute("UPDATE answers SET payload = ?", [payload])
+    with pytest.raises(JournalError, match=r"damaged .*take (it|the journal) from a backup"):
+        list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+
+
+def test_a_journal_is_read_without_being_written(tmp_path):
+    path = tmp_path / "j.sqlite"
+    journal = Journal(path, "config")
+    policy, reward = random_world(5)
+    list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+    assert len(list(Journal(path, is_read_only=True).results())) == 3  # while it is open
+    journal.close()
+    before = path.read_bytes()
+    reader = Journal(path, is_read_only=True)
+    assert len(list(reader.results())) == 3
+    with pytest.raises(JournalError, match="readonly"):
+        reader.add_span("hgs/", 1.0)
+    reader.close()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"this is not a database, it is a text"])
+def test_what_is_no_journal_is_not_made_one_by_reading(tmp_path, content):
+    path = tmp_path / "j.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match=r"cannot open the journal .*is it a run folder\?"):
+        Journal(path, is_read_only=True)
+    assert path.read_bytes() == content
+
+
 def test_spans_add_up(tmp_path):
     journal = Journal(tmp_path / "j.sqlite")
     journal.add_span("hgs/", 1.5)

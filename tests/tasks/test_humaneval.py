@@ -47,10 +47,10 @@ def test_a_problem_of_a_plain_file(tmp_path: Path) -> None:
     assert humaneval.load(path=tmp_path) == [problem]
     assert problem.metadata["public"] == ["assert area(0) == 0"]
     assert humaneval.names_of(problem) == ("HumanEval/7", "humaneval-7")
-    test = humaneval.test_of(problem)
+    test = humaneval.suite_of(problem)
     assert test is not None
     assert (test.style, test.entry_point, test.test) == ("humaneval", "area", ROW["test"])
-    public = humaneval.test_of(problem, public=True)
+    public = humaneval.suite_of(problem, public=True)
     assert public is not None
     assert (public.style, public.test) == ("mbpp", "assert area(0) == 0")
 
@@ -81,11 +81,18 @@ BODY = "    x = r * r\n    return x\n"
         ("    x = 1\n", None),
         ("    return (\n", None),
         ("", None),
-        ("```python\nimport math\n\ndef area(r):\n    return 1\n```", "import math\n\ndef area(r):\n    return 1\n"),
+        (
+            "```python\nimport math\n\ndef area(r):\n    return 1\n```",
+            "import math\n\ndef area(r):\n    return 1\n",
+        ),
     ],
 )
 def test_extract(text: str, answer: str | None) -> None:
     assert humaneval.extract(text) == answer
+
+
+def test_split_stops_at_the_end_of_the_function() -> None:
+    assert humaneval.split(BODY + "\nprint(area(2))\n") == ["    x = r * r\n", "    return x\n\n"]
 
 
 def test_programs_of_answers() -> None:

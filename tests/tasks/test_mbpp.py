@@ -48,7 +48,7 @@ def test_a_problem(tmp_path: Path) -> None:
     (problem,) = mbpp.load(path=write(tmp_path / "f.jsonl", row(11, test_setup_code="n = 1\r\n")))
     assert problem.question.splitlines() == ["Write a function to double.", *row(11)["test_list"]]
     assert "\r" not in str(problem.answer)
-    test, public = mbpp.test_of(problem), mbpp.test_of(problem, public=True)
+    test, public = mbpp.suite_of(problem), mbpp.suite_of(problem, public=True)
     assert test is not None and public is not None
     assert (test.entry_point, test.setup, test.style) == ("double", "n = 1\n", "mbpp")
     assert test.test.count("assert") == 2

@@ -73,7 +73,7 @@ def test_a_solution_is_lines_of_a_body_and_belongs_to_its_split(problem_id: str)
 @settings(deadline=None, max_examples=30)
 def test_a_part_left_out_fails_the_tests(problem_id: str) -> None:
     spec = micro_python.spec_of(problem_id)
-    calls = micro_python.tests_of(problem_id)
+    calls = micro_python.calls_of(problem_id)
     for other in make_functions(spec.slipped(dropped_only=True)):
         assert any(
             other(*call["args"]) != call["expected"]
@@ -85,7 +85,7 @@ def test_few_slips_pass_the_tests_that_many_inputs_would_catch() -> None:
     caught = catchable = 0
     for index in range(80):
         name = f"micro-python-dev-3-{index}"
-        spec, calls = micro_python.spec_of(name), micro_python.tests_of(name)
+        spec, calls = micro_python.spec_of(name), micro_python.calls_of(name)
         reference, *slipped = make_functions([spec, *spec.slipped()])
         rng = random.Random(index)
         inputs = [draw_input(spec, rng) for _ in range(300)]
@@ -144,7 +144,7 @@ def test_unknown_splits_and_ids_are_refused(split: str) -> None:
 def test_a_question_of_the_users_own() -> None:
     problem = micro_python.ask("Write a function solve(xs) that\n returns their sum.")
     assert problem.question == "Write a function solve(xs) that returns their sum.\ndef solve(xs):"
-    assert micro_python.test_of(problem) is None
+    assert micro_python.suite_of(problem) is None
     with pytest.raises(ConfigError, match="must name the function and its argument"):
         micro_python.ask("Add two numbers.")
 

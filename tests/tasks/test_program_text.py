@@ -14,7 +14,7 @@ from stepnav.tasks import program_text as text
         ("    # why\n    x\n", ["    # why\n    x\n"]),
         (
             "    try:\n        a\n    except E:\n        b\n    else:\n        c\n",
-            ["    try:\n        a\n", "    except E:\n", "        b\n", "    else:\n        c\n"],
+            ["    try:\n", "        a\n", "    except E:\n        b\n", "    else:\n        c\n"],
         ),
         ("    s = '''\nq\n'''\n", ["    s = '''\nq\n'''\n"]),
         ("", []),

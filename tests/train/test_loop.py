@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from stepnav.core.errors import DataError
 from stepnav.train.batches import IGNORED, TokenExamples, bucket_width, plan_batches
 from stepnav.train.loop import CHECKPOINT_NAME, Trainer, TrainSettings
 
@@ -82,6 +83,34 @@ def test_a_torn_checkpoint_does_not_replace_the_last_one(tmp_path: Path) -> None
     trainer(tmp_path, TinyModel()).run()
     (tmp_path / CHECKPOINT_NAME).with_suffix(".partial").write_bytes(b"torn")
     assert trainer(tmp_path, TinyModel()).is_finished
+
+
+def test_a_broken_checkpoint_is_one_line(tmp_path: Path) -> None:
+    trainer(tmp_path, TinyModel()).run()
+    path = tmp_path / CHECKPOINT_NAME
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError, match=r"checkpoint.pt is broken .*delete it") as caught:
+        trainer(tmp_path, TinyModel())
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = trainer(tmp_path, TinyModel())
+    one.run()
+    before = (tmp_path / CHECKPOINT_NAME).read_bytes()
+
+    def full(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise RuntimeError("[enforce fail at inline_container.cc] file write failed\nmore")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(DataError, match=r"cannot write .*free some space") as caught:
+        one.save()
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / CHECKPOINT_NAME).read_bytes() == before
+    assert not (tmp_path / CHECKPOINT_NAME).with_suffix(".partial").exists()
 
 
 def test_snapshots_come_once_each(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, LlamaForTokenClassification
 
 from stepnav.rewards.step_format import StepFormat
 from stepnav.train.lm import encode_pairs, train_lm
 from stepnav.train.loop import TrainSettings
-from stepnav.train.prm import grow_classifier, train_prm
+from stepnav.train.prm import train_prm
 from stepnav.train.records import StepRecord, encode_records
 from stepnav.train.sampling import SampleRequest, sample_solutions
 from stepnav.train.scoring import class_probs, lowest_logprobs
@@ -43,15 +44,18 @@ def tiny_lm(vocab_size: int) -> LlamaForCausalLM:
     ).eval()
 
 
-def test_a_grown_classifier_starts_as_the_language_model() -> None:
-    language_model = tiny_lm(300)
-    classifier = grow_classifier(language_model, extra_layers=2).eval()
-    ids = torch.randint(3, 300, (2, 9))
-    with torch.no_grad():
-        bottom = language_model.model(ids).last_hidden_state
-        grown = classifier.model(ids).last_hidden_state
-    torch.testing.assert_close(grown, bottom)
-    assert classifier.config.id2label == {0: "negative", 1: "neutral", 2: "positive"}
+def with_layer_on_top(language_model: LlamaForCausalLM) -> LlamaForTokenClassification:
+    """Return a token classifier whose first layers are the language model's, with a silent one above."""
+    fields = {**language_model.config.to_dict(), "num_labels": 3, "tie_word_embeddings": False}
+    fields["num_hidden_layers"] += 1
+    model = LlamaForTokenClassification(LlamaConfig(**fields))
+    weights = language_model.model.state_dict()
+    model.model.load_state_dict(
+        {k: v for k, v in weights.items() if k != "norm.weight"}, strict=False
+    )
+    torch.nn.init.zeros_(model.model.layers[-1].self_attn.o_proj.weight)
+    torch.nn.init.zeros_(model.model.layers[-1].mlp.down_proj.weight)
+    return model
 
 
 def test_language_model_and_prm_learn_and_are_read_where_they_were_trained(tmp_path: Path) -> None:
@@ -68,7 +72,7 @@ def test_language_model_and_prm_learn_and_are_read_where_they_were_trained(tmp_p
         for said in (digit, (digit + 1) % 10, digit, (digit + 5) % 10)
     ]
     data = encode_records(tokenizer, records * 5, StepFormat())
-    prm = grow_classifier(model, extra_layers=1)
+    prm = with_layer_on_top(model)
     train_prm(prm, lambda epoch: data, pad_id=2, folder=tmp_path / "prm", settings=SETTINGS)
     solutions = [(record.prompt, record.completions) for record in records]
     probs = class_probs(prm, tokenizer, solutions, StepFormat())
@@ -78,6 +82,30 @@ def test_language_model_and_prm_learn_and_are_read_where_they_were_trained(tmp_p
     good = min(low[0] for low, record in zip(lows, records) if record.labels[0] == 1)
     bad = max(low[0] for low, record in zip(lows, records) if record.labels[0] == -1)
     assert good > bad
+
+
+def normaliser_spread(folder: Path, normaliser_weight: float) -> float:
+    """Return the standard deviation of the log-normaliser after a short training with such a z-loss."""
+    tokenizer = train_tokenizer([prompt + text for prompt, text in PAIRS], vocab_size=300)
+    model = tiny_lm(len(tokenizer))
+    train_lm(
+        model,
+        encode_pairs(tokenizer, PAIRS * 20),
+        pad_id=2,
+        folder=folder,
+        settings=replace(SETTINGS, total_tokens=8_000),
+        normaliser=5.0,
+        normaliser_weight=normaliser_weight,
+    )
+    ids = torch.tensor([tokenizer(prompt + text)["input_ids"] for prompt, text in PAIRS])
+    with torch.no_grad():
+        return float(model(ids).logits.logsumexp(-1).std())
+
+
+def test_the_weight_of_the_normaliser_makes_it_constant(tmp_path: Path) -> None:
+    free = normaliser_spread(tmp_path / "free", 0.0)
+    held = normaliser_spread(tmp_path / "held", 0.3)
+    assert held < free / 2
 
 
 def test_samples_repeat_with_their_seed_and_keep_their_order() -> None:

@@ -13,7 +13,7 @@ from stepnav.train.records import (
     read_records,
     write_records,
 )
-from stepnav.zoo.mistakes import labelled
+from stepnav.zoo.arithmetic import labelled
 from stepnav.zoo.tokenizer import train_tokenizer
 
 NEGATIVE, NEUTRAL, POSITIVE = 0, 1, 2

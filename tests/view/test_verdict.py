@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from stepnav.core.budget import Usage
 from stepnav.core.outcome import StopReason
 from stepnav.view.lines import UNICODE, Canvas
-from stepnav.view.verdict import STOP_TEXTS, answer_line, cost_line, print_verdict
+from stepnav.view.verdict import STOP_TEXTS, answer_line, cost_line, print_verdict, program_lines
 from tests.view.trees import backtracking_tree, pipe, printed, result_of
 
 CANVAS = Canvas(100, UNICODE)
@@ -70,3 +71,20 @@ def test_costs_that_are_not_there_are_left_out() -> None:
     assert (
         line == " Cost     9 policy tokens in 2 calls, 2 requests, 3 tokens lost, 900 FLOP, 0.00 s"
     )
+
+
+def test_a_program_keeps_its_lines_and_its_indentation() -> None:
+    answer = "    if x:\n        return \x1b[31m1\n"
+    console = pipe()
+    result = replace(result_of(backtracking_tree()), answer=answer)
+    print_verdict(console, result, is_correct=False, reference="    return 2\n")
+    assert printed(console).splitlines()[:5] == [
+        " Answer   wrong: a program that fails",
+        "              if x:",
+        "                  return 1",
+        "          a right one:",
+        "              return 2",
+    ]
+    lines = program_lines(CANVAS, answer, is_correct=True, reference="    return 2\n")
+    assert lines[0].plain == " Answer   right: a program that passes its tests"
+    assert len(lines) == 3

@@ -16,6 +16,7 @@ def test_the_gate_by_hand() -> None:
         "count": 10,
         "precision": pytest.approx(9 / 11),
         "recall": pytest.approx(0.9),
+        "f1": pytest.approx(18 / 21),
     }
     assert report["auroc"] == pytest.approx(0.9 * (1 - 0.05) + 0.5 * (0.9 * 0.05 + 0.1 * 0.95))
 

@@ -1,14 +1,16 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import ConfigError, DataError
 from stepnav.rewards.step_format import StepFormat
 from stepnav.tasks import arithmetic
 from stepnav.zoo import MODELS_FOLDER
-from stepnav.zoo.recipe import POLICY_NAME, PRM_NAME, make_models
+from stepnav.zoo.recipe import make_models
 
+POLICY_NAME, PRM_NAME = "arithmetic-policy", "arithmetic-prm"
 MAX_BYTES = 16_000_000
 
 
@@ -16,13 +18,13 @@ MAX_BYTES = 16_000_000
 def test_the_recipe_runs_end_to_end_and_is_not_run_twice(tmp_path: Path) -> None:
     stages: list[str] = []
 
-    def note(stage: str, done: int, total: int, value: float) -> None:
+    def note(stage: str, done: int, total: int, value: float | None) -> None:
         if stage not in stages:
             stages.append(stage)
 
     out = tmp_path / "out"
     evaluation = make_models(out, scale="tiny", progress=note)
-    assert "samples" in stages
+    assert "labels" in stages
     assert evaluation["split"] == "test"
     for name in (POLICY_NAME, PRM_NAME):
         assert json.loads((out / name / "evaluation.json").read_text()) == evaluation
@@ -41,9 +43,56 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_run_is_not_continued(tmp_path: Path) -> None:
-    (tmp_path / "recipe.json").write_text('{"scale": "tiny", "seed": 1}')
+    (tmp_path / "recipe.json").write_text('{"task": "arithmetic", "scale": "tiny", "seed": 1}')
     with pytest.raises(ConfigError, match="name another folder"):
         make_models(tmp_path, scale="tiny", seed=2, resume=True)
+
+
+def test_a_broken_claim_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text('{"scale": "ti')
+    with pytest.raises(DataError, match=r"recipe.json is broken .*delete it"):
+        make_models(tmp_path, scale="tiny", resume=True)
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="is a file; name a folder"):
+        make_models(tmp_path / "file", scale="tiny")
+
+
+@pytest.mark.slow
+def test_a_run_killed_between_snapshot_and_checkpoint_goes_on(tmp_path: Path) -> None:
+    """The snapshot is saved a second time, and each stage says how far it is."""
+    stages: list[str] = []
+
+    class Killed(Exception):
+        pass
+
+    def kill(stage: str, done: int, total: int, value: float | None) -> None:
+        if stage == "labels":
+            raise Killed
+
+    def note(stage: str, done: int, total: int, value: float | None) -> None:
+        stages.append(stage)
+        assert done <= total
+
+    out = tmp_path / "out"
+    with pytest.raises(Killed):
+        make_models(out, scale="tiny", progress=kill)
+    (out / "work" / "lm" / "checkpoint.pt").unlink()
+    shutil.rmtree(out / "work" / "lm" / "final")
+    make_models(out, scale="tiny", resume=True, progress=note)
+    assert {"labels", "evaluation"} <= set(stages)
+    stages.clear()
+    (out / PRM_NAME / "model.safetensors").write_bytes(b"torn")
+    (out / "work" / "evaluation.json").unlink()
+    with pytest.raises(DataError, match=r"arithmetic-prm is broken .*delete it"):
+        make_models(out, scale="tiny", resume=True, progress=note)
+
+
+def test_an_unknown_task_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'arithmetics' \(did you mean 'arithmetic'\?\)"):
+        make_models(tmp_path, task="arithmetics")
 
 
 def test_an_unknown_scale_is_refused(tmp_path: Path) -> None:

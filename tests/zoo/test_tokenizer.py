@@ -4,11 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepnav.tasks import arithmetic
+from stepnav.tasks import arithmetic, micro_python
+from stepnav.zoo.arithmetic import DOMAIN
 from stepnav.zoo.language import reference_pairs
-from stepnav.zoo.tokenizer import train_tokenizer
+from stepnav.zoo.tokenizer import CODE_PATTERN, train_tokenizer
 
-TOKENIZER = train_tokenizer((a + b for a, b in reference_pairs(500, seed=0)), vocab_size=1024)
+TOKENIZER = train_tokenizer(
+    (a + b for a, b in reference_pairs(DOMAIN, 500, seed=0)), vocab_size=1024
+)
 
 
 def ids(text: str) -> list[int]:
@@ -45,3 +48,31 @@ def test_bos_comes_first_by_default() -> None:
         "</s>",
         "<pad>",
     }
+
+
+def test_code_has_indentation_digits_and_newlines_of_its_own() -> None:
+    code = "    for x in xs[::2]:\n        if x >= 12:\n            x //= 3\n    return total\n"
+    tokenizer = train_tokenizer([code] * 4, vocab_size=400, pattern=CODE_PATTERN)
+    ids = tokenizer(code, add_special_tokens=False)["input_ids"]
+    pieces = [tokenizer.decode([token]) for token in ids]
+    assert "".join(pieces) == tokenizer.decode(ids) == code
+    assert pieces.count("    ") == 1 + 2 + 3 + 1
+    assert pieces.count("\n") == 4
+    assert [piece for piece in pieces if piece.strip().isdigit()] == ["2", "1", "2", "3"]
+    assert {" >= ", " //= "} <= set(pieces)
+
+
+def test_steps_of_code_can_be_tokenised_one_by_one() -> None:
+    names = [f"micro-python-dev-0-{index}" for index in range(30)]
+    texts = [
+        micro_python.question_of(name) + "\n" + "".join(micro_python.solve(name)) for name in names
+    ]
+    tokenizer = train_tokenizer(texts, vocab_size=600, pattern=CODE_PATTERN)
+
+    def ids_of(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False)["input_ids"]  # type: ignore[no-any-return]
+
+    for name, text in zip(names, texts):
+        parts = [micro_python.question_of(name) + "\n", *micro_python.solve(name)]
+        assert ids_of(text) == [token for part in parts for token in ids_of(part)]
+        assert tokenizer.decode(ids_of(text)) == text

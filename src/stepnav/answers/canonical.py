@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from stepnav.answers.extract import clean
+from stepnav.answers.extract import clean, extract_answer
 
 MAX_DIGITS = 300
 """Longer numbers stay text, so that no input makes the exact arithmetic slow."""
@@ -56,6 +56,12 @@ def canonical(answer: str) -> str:
     if not _BRACKET.search(text):
         text = _LIST_GAP.sub(",\0", text)
     return text.replace(" ", "").replace("\0", " ")
+
+
+def canonical_answer(solution: str) -> str | None:
+    """Return the final answer of a solution's text in canonical form, None if it states none."""
+    answer = extract_answer(solution)
+    return None if answer is None else canonical(answer)
 
 
 def parse_number(answer: str) -> Fraction | None:

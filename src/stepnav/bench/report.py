@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ def write_report(
     Raises:
       DataError: a file cannot be written, or two rows are the same search.
     """
-    summary = summarise(rows, baseline=baseline or plan.baseline_label, wall_s=wall_s)
+    plan = replace(plan, baseline=baseline or plan.baseline)
+    summary = summarise(rows, baseline=plan.baseline_label, wall_s=wall_s)
     report = report_object(summary, plan)
     write_text(run_folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     write_with(run_folder / "results.parquet", lambda place: write_parquet(place, rows))

@@ -83,8 +83,10 @@ def read_rows(
     """
     found = {result.search_id: result for result in journal.results()}
     ids = list(dict.fromkeys(result.problem_id for result in found.values()))
+    if not ids:
+        return []
     rows = []
-    for cell in cells(_with_count(plan, len(ids)), ids):
+    for cell in cells(replace(plan, problems=len(ids)), ids):
         result = found.get(cell.search_id)
         if result is None:
             continue
@@ -122,10 +124,6 @@ def _search(
 
 def _group(cell: Cell) -> Group:
     return cell.label, cell.budget
-
-
-def _with_count(plan: BenchPlan, count: int) -> BenchPlan:
-    return replace(plan, problems=max(count, 1))
 
 
 @contextmanager

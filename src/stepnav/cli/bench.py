@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 
 from stepnav import build
@@ -38,9 +40,9 @@ def run(
     max_policy_tokens: int | None,
     budgets: str | None,
     baseline: str | None,
-    policy: str,
+    policy: str | None,
     policy_model: str | None,
-    reward: str,
+    reward: str | None,
     resume: bool,
     active: int,
     device: str,
@@ -54,7 +56,7 @@ def run(
     benchmark = build.load_task(task, sandbox=sandbox)
     choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
     limits = _budgets(budgets, max_policy_tokens)
-    needs_reward = any(choice.name in build.NEEDS_REWARD for choice in choices)
+    policy, reward = build.choose_models(benchmark, choices, policy, reward)
     drawn = benchmark.load(split or benchmark.default_split, problems, seed, data)
     plan = BenchPlan(
         task=task,
@@ -65,7 +67,7 @@ def run(
         seed=seed,
         budgets=limits,
         policy=policy if policy_model is None else f"{policy}#{policy_model}",
-        reward=reward if needs_reward else None,
+        reward=reward,
         baseline=baseline,
         settings={
             "reserve_share": build.RESERVE_SHARE,
@@ -73,6 +75,7 @@ def run(
             "chat": chat,
             "data": None if data is None else str(data),
             **({"sandbox": sandbox} if task in build.CODE_TASKS else {}),
+            **({} if data is None else {"data_digest": _digest(drawn)}),
         },
     )
     _prepare(out, plan, resume)
@@ -86,6 +89,8 @@ def run(
         chat=chat,
         max_batch=active,
     )
+    if not (out / FILE_NAME).exists():  # not before the models are there: a slip in their name
+        write_plan(plan, out)  # would bind the folder to it
     journal = Journal(out / JOURNAL_NAME, plan_digest(plan))
     try:
         with models:
@@ -102,7 +107,13 @@ def run(
         raise JournalError(f"{error}; then go on with: {_again()}") from None
     finally:
         journal.close()
-    report_command.run(run=out, baseline=None, as_json=as_json)
+    try:
+        report_command.run(run=out, baseline=None, as_json=as_json)
+    except KeyboardInterrupt:
+        again = shlex.join(["stepnav", "report", str(out)])
+        raise Interrupted(
+            f"interrupted: all searches are done and kept; make the report with: {again}"
+        ) from None
 
 
 def _run(
@@ -169,7 +180,7 @@ def _budgets(budgets: str | None, max_policy_tokens: int | None) -> tuple[int | 
 
 
 def _prepare(out: Path, plan: BenchPlan, resume: bool) -> None:
-    """Make the run folder, or check that it belongs to the same plan."""
+    """Make the run's folder, or check that it belongs to the same plan."""
     if (out / FILE_NAME).exists():
         if not resume:
             raise ConfigError(f"{out} holds a run already; add --resume, or use another --out")
@@ -181,7 +192,12 @@ def _prepare(out: Path, plan: BenchPlan, resume: bool) -> None:
         raise DataError(f"cannot make the run folder {out} ({error.strerror})") from None
     if any(out.iterdir()):
         raise ConfigError(f"{out} is not empty and not a run folder; use another --out")
-    write_plan(plan, out)
+
+
+def _digest(problems: list[Problem]) -> str:
+    """Return what changes with the problems' texts, so that a run is never mixed from two files."""
+    text = json.dumps([[p.id, p.question, p.answer] for p in problems])
+    return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _again() -> str:

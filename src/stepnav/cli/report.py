@@ -14,7 +14,7 @@ from stepnav.bench.rows import ResultRow
 from stepnav.bench.runner import read_rows, wall_seconds
 from stepnav.bench.summary import summarise
 from stepnav.cli.console import print_json, stderr, stdout
-from stepnav.core.errors import ConfigError, DataError, nearest
+from stepnav.core.errors import BackendError, ConfigError, DataError, nearest
 from stepnav.run.journal import Journal
 
 
@@ -31,6 +31,7 @@ def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
         oracle = build.NEEDS_REWARD if plan.reward == "oracle" else frozenset()
         rows = read_rows(plan, journal, grade=task.grade, oracle=oracle)
         wall_s = wall_seconds(journal)
+        errors = [result.error for result in journal.results() if result.error is not None]
     finally:
         journal.close()
     if not rows:
@@ -40,6 +41,7 @@ def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
         print_json(report)
     else:
         _print(run, rows, plan, wall_s, baseline)
+    _tell_failed(errors, len(rows))
 
 
 def open_run(run: Path) -> tuple[BenchPlan, Journal]:
@@ -50,7 +52,23 @@ def open_run(run: Path) -> tuple[BenchPlan, Journal]:
     path = run / JOURNAL_NAME
     if not path.is_file():
         raise DataError(f"{run} has no {JOURNAL_NAME}; stepnav bench --resume makes it")
-    return plan, Journal(path)
+    return plan, Journal(path, is_read_only=True)
+
+
+def _tell_failed(errors: list[str], num_searches: int) -> None:
+    """Say that searches failed and why the first one did; with nothing but failures, stop.
+
+    Raises:
+      BackendError: every search failed.
+    """
+    if errors:
+        text = (
+            f"{len(errors)} of {num_searches} searches failed (the first: {errors[0]}); "
+            "stepnav bench --resume tries them again"
+        )
+        if len(errors) == num_searches:
+            raise BackendError(text)
+        stderr().print(f"note: {text}", soft_wrap=True)
 
 
 def _print(

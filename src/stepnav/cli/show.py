@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+from rich.text import Text
 
 from stepnav import build
 from stepnav.bench.atomic import write_text
@@ -10,7 +13,7 @@ from stepnav.bench.plan import BenchPlan, Cell, cells
 from stepnav.cli.console import print_json, stdout
 from stepnav.cli.report import open_run
 from stepnav.core.codec import encode_result
-from stepnav.core.errors import ConfigError, nearest
+from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.outcome import SearchResult
 from stepnav.view.page import render_page
 from stepnav.view.terminal import print_tree
@@ -32,6 +35,8 @@ def run(
         results = {result.search_id: result for result in journal.results()}
     finally:
         journal.close()
+    if not results:
+        raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
     _check(strategy, plan.labels, "strategy")
     found = _choose(plan, results, problem, strategy, budget)
     if page is not None and len(found) != 1:
@@ -46,7 +51,7 @@ def run(
         elif page is None:
             console = stdout()
             limit = "" if cell.budget is None else f", budget {cell.budget}"
-            console.print(f"[bold]{cell.label}[/bold]{limit}, repeat {cell.repeat}")
+            console.print(Text.assemble((cell.label, "bold"), f"{limit}, repeat {cell.repeat}"))
             print_tree(console, result.tree)
             reference = result.tree.problem.answer
             print_verdict(console, result, is_correct=correct, reference=reference)
@@ -66,15 +71,14 @@ def _choose(
     if problem.isdecimal() and int(problem) < len(ids):
         problem = sorted(ids, key=_natural)[int(problem)]
     _check(problem, ids, "problem")
-    from dataclasses import replace
-
     found = []
     for cell in cells(replace(plan, problems=len(ids)), ids):
         fits = cell.problem_id == problem and strategy in (None, cell.label)
         if fits and budget in (None, cell.budget) and cell.search_id in results:
             found.append((cell, results[cell.search_id]))
     if not found:
-        raise ConfigError(f"no finished search fits; budgets of this run: {plan.budgets}")
+        budgets = ", ".join("none" if limit is None else str(limit) for limit in plan.budgets)
+        raise ConfigError(f"no finished search fits; the budgets of this run are: {budgets}")
     return found
 
 

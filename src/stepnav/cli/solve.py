@@ -14,7 +14,7 @@ from stepnav.bench.atomic import write_text
 from stepnav.cli.console import Progress, print_json, stderr, stdout
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.run.driver import Driver, Search
@@ -65,9 +65,9 @@ def run(
     index: int,
     hard: int,
     strategy: str,
-    policy: str,
+    policy: str | None,
     policy_model: str | None,
-    reward: str,
+    reward: str | None,
     seed: int,
     max_policy_tokens: int | None,
     max_seconds: float | None,
@@ -85,10 +85,11 @@ def run(
         raise ConfigError("the problem is empty; give its text, or leave it out to take one")
     if problem is not None and hard:
         raise ConfigError("--hard takes problems from a task; leave the problem's text out")
+    policy, reward = build.choose_models(benchmark, [choice], policy, reward)
     models = build.open_models(
         policy=policy,
         policy_model=policy_model,
-        reward=reward if choice.name in build.NEEDS_REWARD else None,
+        reward=reward,
         task=benchmark,
         device=device,
         dtype=dtype,
@@ -126,6 +127,8 @@ def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: 
         console.print()
     if page is not None:
         write_text(page, render_page(result.tree, result=result, is_correct=correct))
+    if result.error is not None:
+        raise BackendError(result.error)
 
 
 def _follow(console: Console, problem: Problem) -> TreeFollower:
@@ -161,6 +164,9 @@ def _hard_problems(
                 for result in session.driver.run([session.search(p, cot, None) for p in batch])
             }
             for problem in batch:
+                error = results[problem.id].error
+                if error is not None:
+                    raise BackendError(error)
                 tried.append(results[problem.id])
                 progress.advance()
                 if session.task.grade(problem, results[problem.id].answer) is False:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
+from stepnav import build
 from stepnav.cli.console import Interrupted, Progress, print_json, stdout
 from stepnav.core.errors import ConfigError
 
 
-def run(*, out: Path, scale: str, resume: bool, seed: int, device: str, as_json: bool) -> None:
+def run(
+    *, out: Path, task: str, scale: str, resume: bool, seed: int, device: str, as_json: bool
+) -> None:
     """Train, evaluate and save both models; arguments as in `stepnav zoo train --help`."""
     try:
         import torch  # noqa: F401
@@ -17,16 +21,23 @@ def run(*, out: Path, scale: str, resume: bool, seed: int, device: str, as_json:
         from stepnav.zoo.recipe import make_models
     except ImportError as error:
         raise ConfigError(f"training needs {error.name}: pip install 'stepnav[train]'") from None
+    build.check_device(device)
     stages = _Stages()
     try:
         evaluation = make_models(
-            out, scale=scale, resume=resume, seed=seed, device=device, progress=stages.show
+            out,
+            task=task,
+            scale=scale,
+            resume=resume,
+            seed=seed,
+            device=device,
+            progress=stages.show,
         )
     except KeyboardInterrupt:
         words = [word for word in sys.argv[1:] if word != "--resume"]
+        again = shlex.join(["stepnav", *words, "--resume"])
         raise Interrupted(
-            f"interrupted: checkpoints are kept in {out}; go on with: "
-            f"stepnav {' '.join(words)} --resume"
+            f"interrupted: checkpoints are kept in {out}; go on with: {again}"
         ) from None
     finally:
         stages.close()
@@ -43,13 +54,13 @@ class _Stages:
         self._stage = ""
         self._bar: Progress | None = None
 
-    def show(self, stage: str, done: int, total: int, value: float) -> None:
-        """Show how far a stage is; `value` is its loss or share."""
+    def show(self, stage: str, done: int, total: int, value: float | None) -> None:
+        """Show how far a stage is; `value` is its loss or share, if it has one."""
         if stage != self._stage or self._bar is None:
             self.close()
             self._stage = stage
             self._bar = Progress(stage, total, "items", first=done).__enter__()
-        self._bar.reach(done, f"({value:.3g})")
+        self._bar.reach(done, "" if value is None else f"({value:.3g})")
 
     def close(self) -> None:
         """End the bar of the current stage."""

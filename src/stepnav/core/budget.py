@@ -80,9 +80,9 @@ class Budget:
     def __post_init__(self) -> None:
         for limit in fields(self):
             value = getattr(self, limit.name)
-            if value is not None and value < 0:
+            if value is not None and not value >= 0:  # also catches NaN
                 raise ConfigError(
-                    f"budget {limit.name} must not be negative (got {value}); "
+                    f"budget {limit.name} must be a number of at least 0 (got {value}); "
                     "leave it out for no limit"
                 )
 

@@ -66,9 +66,7 @@ class Step:
 
     @property
     def key(self) -> str:
-        """The text by which two sibling steps are the same: outer white space is ignored, but not
-        the indentation of the first line, which is part of what code means.
-        """
+        """The text by which two siblings are the same, indentation kept: code needs it."""
         return trimmed(self.text)
 
 

@@ -70,7 +70,9 @@ class PrefixTree:
             child = node.children.get(tokens[position])
             if child is None:
                 break
-            shared = _num_shared(child.tokens, tokens, position)
+            shared = len(child.tokens)
+            if tokens[position : position + shared] != child.tokens:
+                shared = _num_shared(child.tokens, tokens, position)
             child.used = self._clock
             segments.append((child.key_values, shared))
             position += shared

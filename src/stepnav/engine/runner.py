@@ -208,17 +208,13 @@ class Runner:
 
         Attention looks at a block of slots up to its longest row.
         """
-        slots = {row.slot: len(row.tokens) for row in self._rows}
-        best, best_gap = -1, 0
-        for slot in range(len(slots) + 1):
-            if slot in slots:
-                continue
-            start = slot - slot % BLOCK
-            block = [slots[other] for other in range(start, start + BLOCK) if other in slots]
-            gap = abs(max(block, default=length) - length)
-            if best < 0 or gap < best_gap:
-                best, best_gap = slot, gap
-        return best
+        taken = {row.slot for row in self._rows}
+        longest: dict[int, int] = {}
+        for row in self._rows:
+            block = row.slot // BLOCK
+            longest[block] = max(longest.get(block, 0), len(row.tokens))
+        free = (slot for slot in range(len(taken) + 1) if slot not in taken)
+        return min(free, key=lambda slot: abs(longest.get(slot // BLOCK, length) - length))
 
     def _keep(self, row: Row) -> None:
         slot = row.slot

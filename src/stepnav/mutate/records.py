@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from stepnav.core.records import trimmed
 from stepnav.mutate.edit import Edit, apply_edits
 from stepnav.mutate.findings import Finding, Outcome
 from stepnav.mutate.labels import Verdict, label_steps
@@ -25,7 +26,7 @@ class MutationRecord:
       completions: the steps' texts; with the program's part of the prompt they are the program.
       labels: -1, 0 or 1 per step; None masks a step.
       wrong_from: per step, where its label is -1 or 0: the offset of the first changed character in
-        the step without outer white space; else None.
+        the step as `trimmed` leaves it; else None.
       weights: per step, how much its label counts (`balance`); None where it is masked.
       task_id: the problem.
       operator: mutation operator or rewrite; "none" for the reference itself.
@@ -131,9 +132,9 @@ def _wrong_from(
     for edit in edits:
         index = split.step_at(edit.start)
         if index is not None and labels[index] in (-1, 0):
-            indent = len(steps[index]) - len(steps[index].lstrip())
+            blank_lines = steps[index].find(trimmed(steps[index]))
             offset = edit.start - split.start(index) + _common(split, edit, index)
-            found[index] = max(0, offset - indent)
+            found[index] = max(0, offset - blank_lines)
     return tuple(found)
 
 

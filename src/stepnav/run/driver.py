@@ -121,7 +121,7 @@ class Driver:
         self._finished: deque[SearchResult] = deque()
         self._num_active = 0
         self._fruitless = 0
-        self._clocked: list[_Running] = []
+        self._clocked: dict[str, _Running] = {}
         backends = [policy] if reward is None or reward is policy else [policy, reward]
         self._pending: list[tuple[Backend, list[int]]] = [(b, [0]) for b in backends]
 
@@ -167,7 +167,7 @@ class Driver:
         )
         self._num_active += 1
         if search.budget.seconds is not None:
-            self._clocked.append(running)
+            self._clocked[search.id] = running
         self._advance(running, None)
 
     def _advance(self, running: _Running, sent: list[Any] | BudgetSpent | None) -> None:
@@ -246,7 +246,7 @@ class Driver:
                         "use another folder"
                     )
                 self.num_replayed += 1
-                running.answers[position] = decode_answer(request, entry.payload)
+                running.answers[position] = _decode(request, entry)
 
     def _stamp(self, running: _Running, requests: Sequence[Request]) -> list[Request]:
         """Return the requests with their seeds, and with token limits that the budget can pay."""
@@ -367,7 +367,7 @@ class Driver:
 
     def _stop_late(self) -> None:
         """Cancel the requests of searches whose seconds are spent, and tell their programs."""
-        for running in list(self._clocked):
+        for running in list(self._clocked.values()):
             limit = running.search.budget.seconds
             if limit is None or not running.open_tickets or running.elapsed_s() < limit:
                 continue
@@ -399,8 +399,7 @@ class Driver:
         if answer is None and outcome.trajectory is not None:
             answer = search.extract(outcome.trajectory.text)
         self._num_active -= 1
-        if running in self._clocked:
-            self._clocked.remove(running)
+        self._clocked.pop(search.id, None)
         self._finished.append(
             SearchResult(
                 search_id=search.id,
@@ -433,6 +432,17 @@ class Driver:
 
 _UNLIMITED = Budget()
 _REFUSED = "refused"
+
+
+def _decode(request: Request, entry: Entry) -> Answer:
+    """Return a journaled answer."""
+    try:
+        return decode_answer(request, entry.payload)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise JournalError(
+            f"the journal's answer {entry.number} of search {entry.search_id} is damaged "
+            f"({error!r}); take the journal from a backup, or start again in another folder"
+        ) from None
 
 
 def _digest(request: Request) -> str:

@@ -66,24 +66,28 @@ class Journal:
     Args:
       path: the SQLite file.
       config: digest of the run's configuration; a journal of another one is refused.
+      is_read_only: only read, so that the folder need not be writable; the file must be there.
 
     Raises:
       JournalError: it cannot be opened, is not a journal, or belongs to another configuration.
     """
 
-    def __init__(self, path: Path, config: str | None = None) -> None:
+    def __init__(
+        self, path: Path, config: str | None = None, *, is_read_only: bool = False
+    ) -> None:
         self.path = path
         try:
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+            self._db = _open_to_read(path) if is_read_only else _open_to_write(path)
         except sqlite3.Error as error:
+            needed = "" if is_read_only else ", and writable"
             raise JournalError(
-                f"cannot open the journal {path} ({error}); is it a run folder, and writable?"
+                f"cannot open the journal {path} ({error}); is it a run folder{needed}?"
             ) from None
+        if not is_read_only:
+            self._set_meta("schema", str(SCHEMA_VERSION))
         self._check_meta("schema", str(SCHEMA_VERSION), "by another version of stepnav")
         if config is not None:
+            self._set_meta("config", config)
             self._check_meta("config", config, "with other settings")
 
     def append(self, entries: Sequence[Entry]) -> None:
@@ -130,7 +134,7 @@ class Journal:
             "ORDER BY rowid"
         )
         for search_id, number, digest, elapsed_s, payload in self._read(query):
-            entry = Entry(search_id, number, digest, elapsed_s, json.loads(payload))
+            entry = Entry(search_id, number, digest, elapsed_s, self._loads(payload, search_id))
             found.setdefault(search_id, []).append(entry)
         return found
 
@@ -141,8 +145,15 @@ class Journal:
 
     def results(self) -> Iterator[SearchResult]:
         """Return all finished searches, ordered by id, failed ones included."""
-        for (payload,) in self._read("SELECT payload FROM results ORDER BY search_id"):
-            yield decode_result(json.loads(payload))
+        for search_id, payload in self._read(
+            "SELECT search_id, payload FROM results ORDER BY search_id"
+        ):
+            value = self._loads(payload, search_id)
+            try:
+                result = decode_result(value)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                raise self._damaged(search_id, error) from None
+            yield result
 
     def num_answers(self) -> int:
         """Return how many answered requests are stored."""
@@ -152,9 +163,23 @@ class Journal:
         """Close the file; may be called twice."""
         self._db.close()
 
-    def _check_meta(self, key: str, value: str, otherwise: str) -> None:
+    def _loads(self, payload: str, search_id: str) -> Any:
+        try:
+            return json.loads(payload)
+        except (TypeError, ValueError) as error:
+            raise self._damaged(search_id, error) from None
+
+    def _damaged(self, search_id: str, error: Exception) -> JournalError:
+        return JournalError(
+            f"the journal {self.path} is damaged at search {search_id} ({error!r}); "
+            "take it from a backup, or start again in another folder"
+        )
+
+    def _set_meta(self, key: str, value: str) -> None:
         self._write("INSERT OR IGNORE INTO meta VALUES (?, ?)", [(key, value)])
-        found = self._read(f"SELECT value FROM meta WHERE key = '{key}'")[0][0]
+
+    def _check_meta(self, key: str, value: str, otherwise: str) -> None:
+        found = dict(self._read("SELECT key, value FROM meta")).get(key)
         if found != value:
             raise JournalError(
                 f"the journal {self.path} was made {otherwise} ({key} {found}, now {value}); "
@@ -181,3 +206,30 @@ class Journal:
             return self._db.execute(query).fetchall()
         except sqlite3.Error as error:
             raise JournalError(f"cannot read the journal {self.path} ({error})") from None
+
+
+def _open_to_write(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=NORMAL")
+    db.executescript(_SCHEMA)
+    return db
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    """Return a connection that never writes, not even beside the file where that cannot be done.
+
+    SQLite wants to write a small file beside a journal even to read it. Where it cannot, the
+    journal is read as it stands; that is right if nobody has it open, and then there is no log.
+    """
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    db = sqlite3.connect(uri, uri=True, isolation_level=None)
+    try:
+        db.execute("SELECT COUNT(*) FROM meta")
+    except sqlite3.OperationalError:
+        db.close()
+        if path.with_name(path.name + "-wal").exists():
+            raise
+        db = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
+        db.execute("SELECT COUNT(*) FROM meta")
+    return db

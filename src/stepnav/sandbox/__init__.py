@@ -1,6 +1,6 @@
 """Running untrusted Python: only values come out of the box, and verdicts are made outside it.
 
-    with Sandbox("process", limits=Limits(cpu_s=3)) as sandbox:
+    with open_sandbox("process", limits=Limits(cpu_s=3)) as sandbox:
         result = sandbox.run(Job("def f(x): return x + 1", (Call("f", (1,)),)))
         result.calls[0].value                                # 2
         problem = Problem("assert f(1) == 2", "f", "mbpp", reference)
@@ -14,6 +14,7 @@ from stepnav.sandbox.batch import judge_batch
 from stepnav.sandbox.judge import judge, judge_problem, prepare
 from stepnav.sandbox.live import LiveSession, open_session
 from stepnav.sandbox.pool import Sandbox
+from stepnav.sandbox.probe import LEVELS, open_sandbox, probe
 from stepnav.sandbox.records import (
     Call,
     CallResult,
@@ -30,6 +31,7 @@ from stepnav.sandbox.records import (
 )
 
 __all__ = [
+    "LEVELS",
     "Call",
     "CallResult",
     "GetAttribute",
@@ -47,6 +49,8 @@ __all__ = [
     "judge",
     "judge_batch",
     "judge_problem",
+    "open_sandbox",
     "open_session",
     "prepare",
+    "probe",
 ]

@@ -14,9 +14,6 @@ FIXES = {
     "limits": "raise the hard limits (ulimit -H) of this process",
     "capabilities": "allow capset(2) and prctl(2) in this container",
     "no_new_privs": "allow prctl(2) in this container",
-    "files": "use a kernel with Landlock (5.13 or newer)",
-    "sockets": "use a kernel with seccomp filters",
-    "processes": "use a kernel with seccomp filters",
 }
 
 
@@ -27,6 +24,15 @@ def layer_message(level: str, layer: str, number: int, text: str) -> str:
     return (
         f"sandbox level {level!r} needs the layer {layer!r}, which this machine refuses ({code}: "
         f"{reason}); {FIXES.get(layer, 'see docs/sandbox.md')}, or name a weaker level on purpose: "
+        f"{_weaker(level)}"
+    )
+
+
+def hole_message(level: str, attempt: str, layer: str) -> str:
+    """Return the one-line message for a forbidden attempt that succeeded."""
+    return (
+        f"sandbox level {level!r} has a hole here: the attempt {attempt!r} succeeded (no errno), so "
+        f"the layer {layer!r} does not work; {FIXES[layer]}, or name a weaker level on purpose: "
         f"{_weaker(level)}"
     )
 

@@ -136,6 +136,8 @@ def _encode_rare(value: Any, kind: type, out: bytearray, depth: int, max_bytes: 
     elif kind is range:
         out += b"r"
         _encode_items((value.start, value.stop, value.step), out, 1, max_bytes)
+    elif depth <= 0:
+        raise TooLargeError("nested too deeply")
     elif kind is Ref:
         out += b"R"
         _encode(value.index, out, 0, max_bytes)
@@ -250,9 +252,9 @@ def _decode_rare(data: bytes, at: int, depth: int, tag: int) -> tuple[Any, int]:
     if tag == 98:  # b
         return _slice(data, at)
     if tag == 114:  # r
-        start, at = _decode(data, at, 0)
-        stop, at = _decode(data, at, 0)
-        step, at = _decode(data, at, 0)
+        start, at = _decode_int(data, at)
+        stop, at = _decode_int(data, at)
+        step, at = _decode_int(data, at)
         return range(start, stop, step), at
     if depth <= 0 or tag not in _WRAPPED:
         raise BrokenError(f"unknown tag {tag}")
@@ -261,6 +263,12 @@ def _decode_rare(data: bytes, at: int, depth: int, tag: int) -> tuple[Any, int]:
     if type(inner) is not expected:
         raise BrokenError(f"wrong content under tag {tag}")
     return build(inner), at
+
+
+def _decode_int(data: bytes, at: int) -> tuple[int, int]:
+    if data[at] != ord("i"):
+        raise BrokenError("a range of something else than integers")
+    return _decode(data, at, 0)
 
 
 def _check_hashes(keys: list[Any]) -> None:

@@ -39,7 +39,8 @@ class Limits:
 
     Attributes:
       cpu_s: CPU seconds of its process, all calls together.
-      wall_s: wall-clock seconds, a backstop for programs that sleep.
+      wall_s: wall-clock seconds, a backstop for programs that sleep; one that keeps computing on a
+        busy machine may take ten times as long, and ends at `cpu_s`.
       memory_bytes: address space that it may add to the warm parent's own.
       output_bytes: bytes of answers that it may send.
       max_depth: deepest nesting of a value.

@@ -13,6 +13,7 @@ import builtins
 import importlib.util
 import threading
 import types
+import warnings
 from typing import Any
 
 from stepnav.core.errors import DataError
@@ -71,7 +72,9 @@ class TrustedTest:
 
 def _parsed(text: str, what: str) -> ast.Module:
     try:
-        return ast.parse(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes are common in benchmark code
+            return ast.parse(text)
     except (SyntaxError, ValueError) as error:
         raise DataError(f"the {what} does not parse: {error}") from None
 

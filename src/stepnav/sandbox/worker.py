@@ -16,7 +16,7 @@ from stepnav.sandbox.advice import layer_message
 from stepnav.sandbox.codec import decode, encode
 from stepnav.sandbox.docker import docker_command
 from stepnav.sandbox.records import Level, Limits
-from stepnav.sandbox.server import END, HEADER, JOB
+from stepnav.sandbox.server import END, HEADER, JOB, MAX_WALL_FACTOR
 
 PACKAGE = Path(__file__).parent.parent
 BOOT = """
@@ -119,7 +119,7 @@ class Worker:
         """Hand over a job; `receive` gives what comes back."""
         assert not self._is_busy, "a warm parent runs one job at a time"
         self.start()
-        self._deadline = time.monotonic() + wall_s + GRACE_S
+        self._deadline = time.monotonic() + wall_s * MAX_WALL_FACTOR + GRACE_S
         self._is_busy = True
         self._send(b"J", JOB.pack(cpu_s, wall_s, output_bytes, is_renewed) + job)
 

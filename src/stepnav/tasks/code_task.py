@@ -1,17 +1,50 @@
 """Makes a `Task` of a module that asks for programs: HumanEval, MBPP, micro-python.
 
-Such a module offers `load`, `extract`, `program_of(problem, answer)`, `test_of(problem, public=...)`, and its templates.
+Such a module offers `load`, `extract`, `program_of(problem, answer)`, `suite_of(problem, public=...)`, and its templates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 
 from stepnav.core.records import Problem
+from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.program_checker import ProgramChecker
 from stepnav.tasks.program_text import is_whole_program, parses_so_far
 from stepnav.tasks.task import CodeChecks, Loader, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The problems of a code task, as files of samples name them.
+
+    Attributes:
+      task: the task's name.
+      find: a task id to the problem, None if there is none.
+      after_prompt: (problem, completion) to the program that they are together.
+      suite_of: a problem to its tests.
+      count: how many problems there are; None if they are made as they are asked for.
+    """
+
+    task: str
+    find: Callable[[str], Problem | None]
+    after_prompt: Callable[[Problem, str], str]
+    suite_of: Callable[[Problem], Suite]
+    count: int | None
+
+
+def named_programs(name: str, module: ModuleType, problems: Sequence[Problem]) -> Programs:
+    """Return the problems of a benchmark's file under all their names.
+
+    Args:
+      name: the task's name.
+      module: the task's module; it offers `names_of` and `after_prompt` too.
+      problems: those of all splits.
+    """
+    by_name = {known: problem for problem in problems for known in module.names_of(problem)}
+    return Programs(name, by_name.get, module.after_prompt, module.suite_of, len(problems))
 
 
 def make_code_task(
@@ -35,10 +68,10 @@ def make_code_task(
     def grade(problem: Problem, answer: str | None) -> bool | None:
         if answer is None:
             return False
-        return checker().passes(module.program_of(problem, answer), module.test_of(problem))
+        return checker().passes(module.program_of(problem, answer), module.suite_of(problem))
 
     def passes_public(problem: Problem, text: str) -> bool | None:
-        test = module.test_of(problem, public=True)
+        test = module.suite_of(problem, public=True)
         if test is None:
             return None
         answer = module.extract(text)

@@ -11,21 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from stepnav.answers.canonical import canonical, parse_number
-from stepnav.answers.equal import compare_numbers
-from stepnav.answers.extract import extract_answer
-from stepnav.answers.pool import Verdict
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
+from stepnav.tasks.number_problems import CHAT_TEMPLATE, PROMPT_TEMPLATE, extract, grade
 
-SEPARATOR = "\n"
-PROMPT_TEMPLATE = "Question: {question}\nAnswer:\n"
-"""For completion models; few-shot examples go before it."""
-
-CHAT_TEMPLATE = (
-    "Solve the problem step by step. Write each step on one line of its own. "
-    "End with a line that holds only #### and the final number.\n\n{question}"
-)
-"""For chat models."""
+__all__ = ["BENCHMARK", "CHAT_TEMPLATE", "PROMPT_TEMPLATE", "extract", "grade", "load"]
 
 
 def load(
@@ -33,19 +23,6 @@ def load(
 ) -> list[Problem]:
     """Return problems of split "train" or "test"; see `Benchmark.load`."""
     return BENCHMARK.load(split, path=path, count=count, seed=seed)
-
-
-def extract(text: str) -> str | None:
-    """Return a solution's final answer in canonical form, None if it has none."""
-    answer = extract_answer(text)
-    return None if answer is None else canonical(answer)
-
-
-def grade(problem: Problem, text: str | None) -> Verdict:
-    """Return the verdict on a solution's text, or on an answer taken from one."""
-    if text is None or problem.answer is None:
-        return "different"
-    return compare_numbers(extract_answer(text), problem.answer)
 
 
 def _make(problem_id: str, row: Row) -> Problem:

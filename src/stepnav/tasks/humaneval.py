@@ -16,9 +16,9 @@ import re
 from pathlib import Path
 
 from stepnav.core.records import Problem
-from stepnav.sandbox.records import Problem as Test
+from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
-from stepnav.tasks.program_text import cut_body, is_whole_program, parse, unfenced
+from stepnav.tasks.program_text import cut_body, is_whole_program, parse, split_statements, unfenced
 
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = "{question}"
@@ -65,6 +65,11 @@ def extract(text: str) -> str | None:
     return kept.rstrip() + "\n"
 
 
+def split(text: str) -> list[str]:
+    """Return the steps of a completion up to its end: one statement each, see `split_statements`."""
+    return split_statements(cut_body(text))
+
+
 def program_of(problem: Problem, answer: str) -> str:
     """Return the program that an answer makes of a problem."""
     return answer if is_whole_program(answer) else problem.question + answer
@@ -75,16 +80,16 @@ def after_prompt(problem: Problem, completion: str) -> str:
     return problem.question + completion
 
 
-def test_of(problem: Problem, *, public: bool = False) -> Test | None:
+def suite_of(problem: Problem, *, public: bool = False) -> Suite | None:
     """Return the problem's test, or the docstring's examples; None where there are none."""
     if not problem.metadata:
         return None
     entry_point = problem.metadata["entry_point"]
     if not public:
         reference = None if problem.answer is None else program_of(problem, problem.answer)
-        return Test(problem.metadata["test"], entry_point, "humaneval", reference)
+        return Suite(problem.metadata["test"], entry_point, "humaneval", reference)
     examples = problem.metadata["public"]
-    return Test("\n".join(examples), entry_point, "mbpp") if examples else None
+    return Suite("\n".join(examples), entry_point, "mbpp") if examples else None
 
 
 def names_of(problem: Problem) -> tuple[str, ...]:

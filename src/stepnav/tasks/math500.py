@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stepnav.answers.canonical import canonical
+from stepnav.answers.canonical import canonical_answer
 from stepnav.answers.equal import AnswerChecker, shared_checker
-from stepnav.answers.extract import as_answer, extract_answer
+from stepnav.answers.extract import as_answer
 from stepnav.answers.pool import Verdict
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
 
-SEPARATOR = "\n"
 PROMPT_TEMPLATE = "Problem: {question}\nSolution:\n"
 """For completion models; few-shot examples go before it."""
 
@@ -36,10 +35,7 @@ def load(
     return BENCHMARK.load(split, path=path, count=count, seed=seed)
 
 
-def extract(text: str) -> str | None:
-    """Return a solution's final answer in canonical form, None if it has none."""
-    answer = extract_answer(text)
-    return None if answer is None else canonical(answer)
+extract = canonical_answer
 
 
 def grade(problem: Problem, text: str | None, *, checker: AnswerChecker | None = None) -> Verdict:

@@ -17,9 +17,9 @@ from typing import Any
 
 from stepnav.core.records import Problem
 from stepnav.core.seeds import derive_seed
-from stepnav.sandbox.records import Problem as Test
+from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.benchmark_file import Benchmark, Row, draw, text_field
-from stepnav.tasks.program_text import cut_program, parse, unfenced
+from stepnav.tasks.program_text import cut_program, parse, split_statements, unfenced
 
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = '"""\n{question}\n"""\n'
@@ -80,6 +80,11 @@ def extract(text: str) -> str | None:
     return program.rstrip() + "\n"
 
 
+def split(text: str) -> list[str]:
+    """Return the steps of a completion up to its end: one statement each, see `split_statements`."""
+    return split_statements(cut_program(text))
+
+
 def program_of(problem: Problem, answer: str) -> str:
     """Return the program that an answer makes of a problem: itself."""
     return answer
@@ -90,12 +95,12 @@ def after_prompt(problem: Problem, completion: str) -> str:
     return completion
 
 
-def test_of(problem: Problem, *, public: bool = False) -> Test | None:
+def suite_of(problem: Problem, *, public: bool = False) -> Suite | None:
     """Return the problem's tests, or the public one; None where there are none."""
     if not problem.metadata:
         return None
     tests = problem.metadata["public" if public else "tests"]
-    return Test(
+    return Suite(
         "\n".join(tests),
         problem.metadata["entry_point"],
         "mbpp",
@@ -115,9 +120,7 @@ def entry_point_of(code: str, tests: Sequence[str]) -> str | None:
     tree, called = parse(code), parse("\n".join(tests))
     if tree is None or called is None:
         return None
-    defined = {
-        node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
-    }
+    defined = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     names = [
         node.func.id
         for node in ast.walk(called)

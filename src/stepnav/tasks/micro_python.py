@@ -1,13 +1,13 @@
-'''Small Python functions asked for in plain words: the code task that ships with the package.
+"""Small Python functions asked for in plain words: the code task that ships with the package.
 
 A function loops over numbers, digits, characters or words, does 1 to 3 things to each in the order told, and returns what
 they come to. Problems are drawn from (split, seed, index) alone and are re-created from their id, tests included. The
 hash of the program decides its split: no function of the test split is ever drawn in training, in whatever words.
 
 The question ends with the function's header; a solution is the body, one line per step. Programs are graded by running
-them in the sandbox on calls whose results are known, three of them public. Deliberately absent: an exact step checker. Whether a program can
-still become right is undecidable, so step labels come from mutants of the references.
-'''
+them in the sandbox on calls whose results are known, three of them public. Deliberately absent: an exact step checker.
+Whether a program can still become right is undecidable, so step labels come from mutants of the references.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem
+from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.micro_python_calls import is_meaningful, make_calls
 from stepnav.tasks.micro_python_specs import Spec, draw_spec, tell
-from stepnav.sandbox.records import Problem as Test
 from stepnav.tasks.program_text import canonical_body, canonical_program, is_whole_program, unfenced
 
 SPLITS = ("train", "dev", "test")
@@ -77,7 +77,7 @@ def problem(problem_id: str) -> Problem:
       DataError: the id does not belong to this task.
     """
     spec = spec_of(problem_id)
-    metadata = {"entry_point": ENTRY_POINT, "header": spec.header, **tests_of(problem_id)}
+    metadata = {"entry_point": ENTRY_POINT, "header": spec.header, **calls_of(problem_id)}
     return Problem(problem_id, question_of(problem_id), "".join(spec.body), metadata)
 
 
@@ -129,9 +129,14 @@ def question_of(problem_id: str) -> str:
     return tell(spec, random.Random(f"question of {problem_id}")) + "\n" + spec.header
 
 
-def tests_of(problem_id: str) -> dict[str, list[dict[str, Any]]]:
+def calls_of(problem_id: str) -> dict[str, list[dict[str, Any]]]:
     """Return "public" and "hidden" calls, each `{"args": [...], "expected": ...}`."""
     return make_calls(spec_of(problem_id), random.Random(f"tests of {problem_id}"))
+
+
+def tests(problem: Problem) -> dict[str, list[dict[str, Any]]]:
+    """Return a problem's "public" and "hidden" calls, each `{"args": [...], "expected": ...}`."""
+    return {name: list(problem.metadata[name]) for name in ("public", "hidden")}
 
 
 def solve(problem_id: str) -> list[str]:
@@ -169,7 +174,7 @@ def after_prompt(problem: Problem, completion: str) -> str:
     return f"{problem.metadata['header']}\n{completion}"
 
 
-def test_of(problem: Problem, *, public: bool = False) -> Test | None:
+def suite_of(problem: Problem, *, public: bool = False) -> Suite | None:
     """Return the test of a problem: all calls, or only the public ones; None where there are none."""
     names = ("public",) if public else ("public", "hidden")
     calls = [call for name in names for call in problem.metadata.get(name, ())]
@@ -180,4 +185,4 @@ def test_of(problem: Problem, *, public: bool = False) -> Test | None:
         for call in calls
     ]
     reference = None if problem.answer is None else program_of(problem, problem.answer)
-    return Test("\n".join(lines), ENTRY_POINT, "mbpp", reference)
+    return Suite("\n".join(lines), ENTRY_POINT, "mbpp", reference)

@@ -15,10 +15,7 @@ from stepnav.tasks.micro_python_specs import Spec
 NUM_PUBLIC, NUM_HIDDEN = 3, 12
 MAX_SIZE = 10**15
 """Larger results are no test, and functions that give them no problem."""
-WORDS = (
-    "an apple tree old red stone bird letters noon level seven dot rain salt torn needle stair "
-    "banana rotor data silent listen tenor lion ends tin at Anna Otto NASA"
-).split()
+WORDS = "an apple tree old red stone bird letters noon level seven dot rain salt torn needle stair banana rotor data silent listen tenor lion ends tin at Anna Otto NASA"
 CHARACTERS = "abdeilnorstABDEILNORST0123456789 -!"
 
 Function = Callable[[Any], Any]
@@ -51,7 +48,8 @@ def draw_input(spec: Spec, rng: random.Random) -> Any:
         return rng.randint(0, 10 ** rng.randint(1, 7) - 1)
     if kind == "text":
         return "".join(rng.choice(CHARACTERS) for _ in range(rng.randint(0, 12))).strip()
-    return " ".join(rng.choice(WORDS) for _ in range(rng.randint(0, 7)))
+    words = WORDS.split()
+    return " ".join(rng.choice(words) for _ in range(rng.randint(0, 7)))
 
 
 def is_meaningful(spec: Spec, rng: random.Random, *, num_inputs: int = 16) -> bool:
@@ -59,7 +57,9 @@ def is_meaningful(spec: Spec, rng: random.Random, *, num_inputs: int = 16) -> bo
     reference, *slipped = make_functions([spec, *spec.slipped(dropped_only=True)])
     inputs = [draw_input(spec, rng) for _ in range(num_inputs)]
     results = [reference(value) for value in inputs]
-    if len({repr(result) for result in results}) < num_inputs // 4 or not all(map(is_small, results)):
+    if len({repr(result) for result in results}) < num_inputs // 4 or not all(
+        map(is_small, results)
+    ):
         return False
     return all(
         sum(result != other(value) for value, result in zip(inputs, results)) >= 2

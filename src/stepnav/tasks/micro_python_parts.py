@@ -1,12 +1,12 @@
-"""The parts that small Python functions are composed of: code beside every way to say it, as one table per kind.
+"""The parts that small Python functions are composed of: code beside every way to say it, as tables.
 
 Slots: `{v}` the loop variable, `{k}` a constant of the part, `{each}` the thing that is changed ("each" or some of them),
-`{ones}` a group named by a condition. How parts are put together stands in `micro_python_specs.py`.
+`{ones}` a group named by a condition. Which parts go together stands in `micro_python_kinds.py`, how in `micro_python_specs.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 Constants = tuple[object, ...]
 SMALL: Constants = (2, 3, 4, 5, 6, 7, 8, 9)
@@ -96,28 +96,6 @@ class Fold:
     endings: tuple[Ending, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """Everything of which functions of one kind are composed.
-
-    Attributes:
-      name: identifier.
-      parameter, variable: of the function, and of its loop.
-      heads: the first one is the plain loop.
-      conditions, changes, folds: see there.
-      noun: one of the things looped over.
-    """
-
-    name: str
-    parameter: str
-    variable: str
-    heads: tuple[Head, ...]
-    conditions: tuple[Condition, ...]
-    changes: tuple[Change, ...]
-    folds: tuple[Fold, ...]
-    noun: str = field(default="number")
-
-
 NUMBER_ENDINGS = (
     Ending("{r} + {k}", ("returns it plus {k}", "returns {k} more than that"), SMALL),
     Ending("{r} - {k}", ("returns it minus {k}", "returns {k} less than that"), SMALL),
@@ -128,8 +106,12 @@ NUMBER_ENDINGS = (
 LIST_ENDINGS = (
     Ending("sorted({r})", ("returns it sorted", "returns it in ascending order")),
     Ending("{r}[::-1]", ("returns it reversed", "returns it in reverse order")),
-    Ending("{r}[:{k}]", ("returns its first {k} items", "returns only the first {k} items"), (2, 3, 4)),
-    Ending("{r}[-{k}:]", ("returns its last {k} items", "returns only the last {k} items"), (2, 3, 4)),
+    Ending(
+        "{r}[:{k}]", ("returns its first {k} items", "returns only the first {k} items"), (2, 3, 4)
+    ),
+    Ending(
+        "{r}[-{k}:]", ("returns its last {k} items", "returns only the last {k} items"), (2, 3, 4)
+    ),
 )
 TEXT_ENDINGS = (
     Ending("{r}[::-1]", ("returns it reversed", "returns it in reverse order")),
@@ -137,8 +119,12 @@ TEXT_ENDINGS = (
     Ending("{r}.upper()", ("returns it in upper case", "returns it in capitals")),
     Ending("{r} + '!'", ("returns it with an exclamation mark at the end",)),
 )
-COUNT = Fold("count = 0", "count += 1", "count", ("how many there are", "their number"), NUMBER_ENDINGS)
-LIST = Fold("kept = []", "kept.append({v})", "kept", ("the list of them", "them as a list"), LIST_ENDINGS)
+COUNT = Fold(
+    "count = 0", "count += 1", "count", ("how many there are", "their number"), NUMBER_ENDINGS
+)
+LIST = Fold(
+    "kept = []", "kept.append({v})", "kept", ("the list of them", "them as a list"), LIST_ENDINGS
+)
 DISTINCT = Fold(
     "seen = set()",
     "seen.add({v})",
@@ -160,7 +146,9 @@ NUMBER_CONDITIONS = (
         ("the multiples of {k}", "those divisible by {k}"),
         (3, 4, 5, 6, 7),
     ),
-    Condition("{v} != {k}", "{v} == {k}", ("those other than {k}", "those different from {k}"), SMALL),
+    Condition(
+        "{v} != {k}", "{v} == {k}", ("those other than {k}", "those different from {k}"), SMALL
+    ),
 )
 SIGN_CONDITIONS = (
     Condition("{v} > 0", "{v} <= 0", ("the positive ones", "those above zero")),
@@ -176,13 +164,23 @@ NUMBER_CHANGES = (
     Change("{v} = {v} * {v}", "{v} * {v}", ("squares {each}", "multiplies {each} by itself")),
     Change("{v} = -{v}", "-{v}", ("negates {each}", "flips the sign of {each}")),
     Change("{v} = {k} - {v}", "{k} - {v}", ("subtracts {each} from {k}",), LARGE),
-    Change("{v} = min({v}, {k})", "", ("caps {each} at {k}", "limits {each} to at most {k}"), LARGE),
+    Change(
+        "{v} = min({v}, {k})", "", ("caps {each} at {k}", "limits {each} to at most {k}"), LARGE
+    ),
     Change("{v} = max({v}, {k})", "", ("raises {each} to at least {k}",), SMALL),
 )
-ABSOLUTE = Change("{v} = abs({v})", "abs({v})", ("takes the absolute value of {each}", "drops the sign of {each}"))
+ABSOLUTE = Change(
+    "{v} = abs({v})", "abs({v})", ("takes the absolute value of {each}", "drops the sign of {each}")
+)
 NUMBER_FOLDS = (
     Fold("total = 0", "total += {v}", "total", ("their sum", "the sum of them"), NUMBER_ENDINGS),
-    Fold("result = 1", "result *= {v}", "result", ("their product", "the product of them"), NUMBER_ENDINGS),
+    Fold(
+        "result = 1",
+        "result *= {v}",
+        "result",
+        ("their product", "the product of them"),
+        NUMBER_ENDINGS,
+    ),
     COUNT,
     Fold(
         "kept = []",
@@ -206,10 +204,21 @@ NUMBER_FOLDS = (
 TEXT_CONDITIONS = (
     Condition("{v}.isdigit()", "not {v}.isdigit()", ("the digits",)),
     Condition("{v}.isalpha()", "not {v}.isalpha()", ("the letters",)),
-    Condition("{v}.isupper()", "not {v}.isupper()", ("the capital letters", "the upper case letters")),
-    Condition("{v}.islower()", "not {v}.islower()", ("the small letters", "the lower case letters")),
-    Condition("{v} in 'aeiou'", "{v} not in 'aeiou'", ("the small vowels", "the lower case vowels")),
-    Condition("{v} != '{k}'", "{v} == '{k}'", ("those other than '{k}'", "those different from '{k}'"), LETTERS),
+    Condition(
+        "{v}.isupper()", "not {v}.isupper()", ("the capital letters", "the upper case letters")
+    ),
+    Condition(
+        "{v}.islower()", "not {v}.islower()", ("the small letters", "the lower case letters")
+    ),
+    Condition(
+        "{v} in 'aeiou'", "{v} not in 'aeiou'", ("the small vowels", "the lower case vowels")
+    ),
+    Condition(
+        "{v} != '{k}'",
+        "{v} == '{k}'",
+        ("those other than '{k}'", "those different from '{k}'"),
+        LETTERS,
+    ),
     Condition("{v} > '{k}'", "{v} <= '{k}'", ("those that sort after '{k}'",), LETTERS[3:]),
 )
 WORD_CONDITIONS = (
@@ -217,21 +226,42 @@ WORD_CONDITIONS = (
     Condition("len({v}) < {k}", "len({v}) >= {k}", ("those shorter than {k}",), (3, 4, 5, 6)),
     Condition("len({v}) % 2 == 0", "len({v}) % 2 == 1", ("those of even length",)),
     Condition("len({v}) % 2 == 1", "len({v}) % 2 == 0", ("those of odd length",)),
-    Condition("'{k}' in {v}", "'{k}' not in {v}", ("those that contain '{k}'", "those with '{k}' in them"), LETTERS),
+    Condition(
+        "'{k}' in {v}",
+        "'{k}' not in {v}",
+        ("those that contain '{k}'", "those with '{k}' in them"),
+        LETTERS,
+    ),
     Condition(
         "{v}.startswith('{k}')",
         "not {v}.startswith('{k}')",
         ("those that start with '{k}'", "those that begin with '{k}'"),
         LETTERS,
     ),
-    Condition("{v}.endswith('{k}')", "not {v}.endswith('{k}')", ("those that end with '{k}'",), LETTERS),
+    Condition(
+        "{v}.endswith('{k}')", "not {v}.endswith('{k}')", ("those that end with '{k}'",), LETTERS
+    ),
 )
 TEXT_CHANGES = (
-    Change("{v} = {v}.upper()", "{v}.upper()", ("puts {each} in upper case", "writes {each} in capitals")),
+    Change(
+        "{v} = {v}.upper()",
+        "{v}.upper()",
+        ("puts {each} in upper case", "writes {each} in capitals"),
+    ),
     Change("{v} = {v}.lower()", "{v}.lower()", ("puts {each} in lower case",)),
     Change("{v} = {v}.swapcase()", "{v}.swapcase()", ("swaps the case of {each}",)),
-    Change("{v} *= {k}", "{v} * {k}", ("repeats {each} {k} times", "writes {each} {k} times"), (2, 3, 4)),
-    Change("{v} += '{k}'", "{v} + '{k}'", ("puts '{k}' after {each}", "appends '{k}' to {each}"), LETTERS),
+    Change(
+        "{v} *= {k}",
+        "{v} * {k}",
+        ("repeats {each} {k} times", "writes {each} {k} times"),
+        (2, 3, 4),
+    ),
+    Change(
+        "{v} += '{k}'",
+        "{v} + '{k}'",
+        ("puts '{k}' after {each}", "appends '{k}' to {each}"),
+        LETTERS,
+    ),
     Change("{v} = '{k}' + {v}", "'{k}' + {v}", ("puts '{k}' before {each}",), LETTERS),
 )
 WORD_CHANGES = (
@@ -240,103 +270,30 @@ WORD_CHANGES = (
     Change("{v} = {v}[{k}:]", "{v}[{k}:]", ("drops the first {k} letters of {each}",), (2, 3)),
     Change("{v} = {v}.replace('{k}', '')", "", ("removes every '{k}' from {each}",), LETTERS),
 )
-LENGTHS = Fold("total = 0", "total += len({v})", "total", ("their total length", "the sum of their lengths"), NUMBER_ENDINGS)
-JOINED = Fold("result = ''", "result += {v}", "result", ("them joined", "the text made of them"), TEXT_ENDINGS)
-TURNED = Fold("result = ''", "result = {v} + result", "result", ("them joined from last to first",), TEXT_ENDINGS)
-SPACED = Fold("kept = []", "kept.append({v})", "' '.join(kept)", ("them joined by spaces",), TEXT_ENDINGS[:3])
+LENGTHS = Fold(
+    "total = 0",
+    "total += len({v})",
+    "total",
+    ("their total length", "the sum of their lengths"),
+    NUMBER_ENDINGS,
+)
+JOINED = Fold(
+    "result = ''", "result += {v}", "result", ("them joined", "the text made of them"), TEXT_ENDINGS
+)
+TURNED = Fold(
+    "result = ''",
+    "result = {v} + result",
+    "result",
+    ("them joined from last to first",),
+    TEXT_ENDINGS,
+)
+SPACED = Fold(
+    "kept = []", "kept.append({v})", "' '.join(kept)", ("them joined by spaces",), TEXT_ENDINGS[:3]
+)
 LONGEST = Fold(
     "kept = []",
     "kept.append({v})",
     "max(kept, key=len, default='')",
     ("the longest or an empty text if none is left",),
     TEXT_ENDINGS,
-)
-
-KINDS = (
-    Kind(
-        "list",
-        "xs",
-        "x",
-        (
-            Head(("for x in xs:",), ("goes through the numbers in xs", "takes each number in xs")),
-            Head(
-                ("for x in xs[{k}:]:",),
-                ("goes through xs without its first {k} numbers", "takes the numbers in xs after the first {k}"),
-                (2, 3),
-            ),
-            Head(("for x in xs[:-{k}]:",), ("goes through xs without its last {k} numbers",), (2, 3)),
-            Head(("for x in xs[::2]:",), ("takes every second number in xs from the first on",)),
-            Head(
-                ("for x in reversed(xs):",),
-                ("goes through xs from the end", "takes the numbers in xs in reverse order"),
-            ),
-            Head(("for x in sorted(xs):",), ("goes through xs in ascending order",)),
-        ),
-        NUMBER_CONDITIONS + SIGN_CONDITIONS,
-        (*NUMBER_CHANGES, ABSOLUTE),
-        NUMBER_FOLDS,
-    ),
-    Kind(
-        "count",
-        "n",
-        "i",
-        (
-            Head(("for i in range(1, n + 1):",), ("goes through the numbers from 1 to n", "takes each number from 1 to n")),
-            Head(("for i in range(n):",), ("goes through the numbers from 0 to n - 1",)),
-            Head(("for i in range(n, 0, -1):",), ("goes through the numbers from n down to 1", "counts down from n to 1")),
-            Head(
-                ("for i in range({k}, n + 1, {k}):",),
-                ("goes through the numbers from {k} to n in steps of {k}",),
-                (2, 3),
-            ),
-        ),
-        NUMBER_CONDITIONS,
-        NUMBER_CHANGES,
-        NUMBER_FOLDS,
-    ),
-    Kind(
-        "digits",
-        "n",
-        "d",
-        (
-            Head(("for d in map(int, str(n)):",), ("goes through the digits of n", "takes each digit of n")),
-            Head(
-                ("while n > 0:", "    d = n % 10", "    n //= 10"),
-                ("goes through the digits of n from the last on", "takes the digits of n from last to first"),
-            ),
-        ),
-        (*NUMBER_CONDITIONS[:2], *(Condition(c.code, c.inverse, c.ones, SMALL[:7]) for c in NUMBER_CONDITIONS[2:])),
-        NUMBER_CHANGES,
-        NUMBER_FOLDS,
-    ),
-    Kind(
-        "text",
-        "text",
-        "c",
-        (
-            Head(("for c in text:",), ("goes through the characters of text", "takes each character of text")),
-            Head(("for c in reversed(text):",), ("goes through text from the end",)),
-            Head(("for c in text[{k}:]:",), ("goes through text without its first {k} characters",), (2, 3)),
-            Head(("for c in text[::2]:",), ("takes every second character of text from the first on",)),
-        ),
-        TEXT_CONDITIONS,
-        TEXT_CHANGES,
-        (JOINED, JOINED, TURNED, COUNT, LIST, DISTINCT, LENGTHS),
-        "character",
-    ),
-    Kind(
-        "words",
-        "text",
-        "w",
-        (
-            Head(("for w in text.split():",), ("goes through the words of text", "takes each word of text")),
-            Head(("for w in text.split()[{k}:]:",), ("goes through the words of text after the first {k}",), (2, 3)),
-            Head(("for w in sorted(text.split()):",), ("goes through the words of text in sorted order",)),
-            Head(("for w in reversed(text.split()):",), ("goes through the words of text from the last on",)),
-        ),
-        WORD_CONDITIONS,
-        WORD_CHANGES + TEXT_CHANGES,
-        (JOINED, SPACED, SPACED, LIST, COUNT, LENGTHS, LONGEST, DISTINCT),
-        "word",
-    ),
 )

@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from stepnav.tasks.micro_python_parts import KINDS, Change, Condition, Fold, Kind
+from stepnav.tasks.micro_python_kinds import KINDS, Kind
+from stepnav.tasks.micro_python_parts import Change, Condition, Fold
 
 NUM_STAGES = (1, 2, 2, 3, 3)
 """How many things a loop does, each as likely as the others."""
@@ -158,9 +159,15 @@ class _Composer:
         """Go on with those that pass a condition."""
         self.depth += 1
         condition, k = self.condition()
-        told, drops = (condition.inverse, True) if self.rng.random() < INVERSE_PROB else (condition.code, False)
+        told, drops = (
+            (condition.inverse, True)
+            if self.rng.random() < INVERSE_PROB
+            else (condition.code, False)
+        )
         verbs = ("drops", "leaves out") if drops else ("keeps", "keeps only")
-        says = tuple(f"{verb} {self.format(ones, k=k)}" for verb in verbs for ones in condition.ones)
+        says = tuple(
+            f"{verb} {self.format(ones, k=k)}" for verb in verbs for ones in condition.ones
+        )
         return self.guarded(told, k, says, opens=True)
 
     def stop(self) -> Piece:
@@ -168,7 +175,9 @@ class _Composer:
         self.has_stop = True
         condition, k = self.condition()
         ones = [self.format(text, k=k) for text in condition.ones]
-        says = tuple(f"{verb} before the first of {text}" for verb in ("stops", "ends") for text in ones)
+        says = tuple(
+            f"{verb} before the first of {text}" for verb in ("stops", "ends") for text in ones
+        )
         return self.guarded(condition.code, k, says, "break")
 
     def some(self) -> Piece:
@@ -184,7 +193,9 @@ class _Composer:
         change, k = self.draw_change()
         says = tuple(self.format(text, k=k, each="each") for text in change.says)
         near = [self.format(change.code, k=other) for other in neighbours(k)]
-        return Piece((self.format(change.code, k=k),), says, slips=((), *((line,) for line in near)))
+        return Piece(
+            (self.format(change.code, k=k),), says, slips=((), *((line,) for line in near))
+        )
 
     def choose(self) -> Piece:
         """Change those that pass a condition in one way and the others in another."""

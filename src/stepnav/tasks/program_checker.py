@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from typing import get_args
@@ -13,7 +13,7 @@ from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.sandbox.judge import judge_problem
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Level, Verdict
-from stepnav.sandbox.records import Problem as Test
+from stepnav.sandbox.records import Problem as Suite
 
 LEVELS: tuple[str, ...] = get_args(Level)
 
@@ -30,7 +30,9 @@ class ProgramChecker:
       ConfigError: there is no such level.
     """
 
-    def __init__(self, level: str = "process", *, workers: int = 1, cpu_s: float | None = None) -> None:
+    def __init__(
+        self, level: str = "process", *, workers: int = 1, cpu_s: float | None = None
+    ) -> None:
         if level not in LEVELS:
             raise ConfigError(
                 f"no sandbox level is called {level!r}{nearest(level, list(LEVELS))}; "
@@ -39,7 +41,7 @@ class ProgramChecker:
         self.workers, self.cpu_s = workers, cpu_s
         self.sandbox = Sandbox(level, workers=workers)  # type: ignore[arg-type]
 
-    def check(self, program: str, test: Test) -> Verdict:
+    def check(self, program: str, test: Suite) -> Verdict:
         """Return the verdict on one program.
 
         Raises:
@@ -48,7 +50,9 @@ class ProgramChecker:
         """
         return judge_problem(self.sandbox, test, program, cpu_s=self.cpu_s)
 
-    def check_many(self, jobs: Iterable[tuple[str, Test]]) -> Iterator[Verdict | DataError]:
+    def check_many(
+        self, jobs: Iterable[tuple[str, Suite]]
+    ) -> Generator[Verdict | DataError, None, None]:
         """Yield the verdicts on (program, test) pairs in order; for a test that cannot be used, why not.
 
         Raises:
@@ -70,7 +74,7 @@ class ProgramChecker:
                 for future in waiting:
                     future.cancel()
 
-    def passes(self, program: str, test: Test | None) -> bool | None:
+    def passes(self, program: str, test: Suite | None) -> bool | None:
         """Return whether a program passes, None where there is no test."""
         return None if test is None else self.check(program, test).status == "passed"
 
@@ -84,7 +88,7 @@ class ProgramChecker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _attempt(self, program: str, test: Test) -> Verdict | DataError:
+    def _attempt(self, program: str, test: Suite) -> Verdict | DataError:
         try:
             return self.check(program, test)
         except DataError as error:

@@ -24,7 +24,7 @@ MAX_CHARACTERS = 50_000
 """Longer texts are no program."""
 
 _FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
-_CLAUSE = re.compile(r"\s*(?:else|try|finally)\s*:\s*(?:#.*)?$")
+_CLAUSE = re.compile(r"\s*(?:else|finally|except\b.*|case\b.*)\s*:\s*(?:#.*)?$")
 
 
 def is_whole_program(text: str) -> bool:
@@ -110,8 +110,9 @@ def parses_so_far(program: str) -> bool:
 def split_statements(text: str) -> list[str]:
     r"""Return a completion's steps; joined they give the text again.
 
-    A step is a simple statement or the header of a compound one, with the blank lines, comments and `else:`, `try:` or
-    `finally:` lines before it. Text that is not finished, or is no Python, is split at its lines.
+    A step is a simple statement or the header of a compound one, with the blank lines, comments and `else:`, `except:`,
+    `finally:` or `case` lines before it, as where mutants are made. Text that is not finished, or is no Python, is split
+    at its lines from there on.
 
     Example:
       >>> split_statements("    if x:\n        return [\n            1]\n    return 2\n")
@@ -145,7 +146,9 @@ def _cut(text: str, stops: Sequence[str]) -> str:
 
 def _belongs_to_next(step: str) -> bool:
     """Return whether nothing but blank lines, comments and bare clauses stands there."""
-    lines = [line for line in step.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = [
+        line for line in step.splitlines() if line.strip() and not line.lstrip().startswith("#")
+    ]
     return all(_CLAUSE.match(line) for line in lines)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from stepnav.core.errors import DataError
 from stepnav.train.batches import Ints, TokenExamples, plan_batches
 
 LOG_NAME = "log.jsonl"
@@ -294,7 +295,11 @@ class Trainer:
             progress(self.position.tokens, self.settings.total_tokens, loss)
 
     def save(self) -> None:
-        """Write a checkpoint, whole or not at all."""
+        """Write a checkpoint, whole or not at all.
+
+        Raises:
+          DataError: the disk is full or cannot be written; the last checkpoint is as it was.
+        """
         state = {
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -303,16 +308,33 @@ class Trainer:
         }
         path = self.folder / CHECKPOINT_NAME
         partial = path.with_suffix(".partial")
-        torch.save(state, partial)
-        os.replace(partial, path)
+        try:
+            torch.save(state, partial)
+            os.replace(partial, path)
+        except (OSError, RuntimeError) as error:  # torch's writer knows the second only
+            partial.unlink(missing_ok=True)
+            raise DataError(
+                f"cannot write {path} ({_first_line(error)}); the last checkpoint is kept: "
+                "free some space, then go on"
+            ) from error
 
     def _restore(self) -> None:
         path = self.folder / CHECKPOINT_NAME
         if not path.exists():
             return
-        state = torch.load(path, map_location=self.device, weights_only=False)
-        self.model.load_state_dict(state["model"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.position = Position(**state["position"])
-        torch.set_rng_state(state["torch_rng"].cpu())
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=False)
+            self.model.load_state_dict(state["model"])
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.position = Position(**state["position"])
+            torch.set_rng_state(state["torch_rng"].cpu())
+        except Exception as error:  # torch, zipfile and pickle raise many kinds
+            raise DataError(
+                f"the checkpoint {path} is broken or of another model ({_first_line(error)}); "
+                "delete it to train from the start"
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -13,45 +13,6 @@ from stepnav.train.loop import Loss, Position, Progress, Source, Trainer, TrainS
 from stepnav.train.records import STEP_END
 
 
-def grow_classifier(language_model: Any, *, extra_layers: int, num_labels: int = 3) -> Any:
-    """Return a Llama token classifier that starts as the language model with fresh layers on top.
-
-    A classifier must compare the token at t with what was predicted for it at t-1, and that prediction is finished only in
-    the language model's last layer: the comparison needs layers of its own above it. The fresh layers' outputs start at
-    zero, so that the classifier first sees what the language model sees.
-
-    Args:
-      language_model: a `LlamaForCausalLM`.
-      extra_layers: fresh layers.
-      num_labels: output classes.
-    """
-    from transformers import LlamaConfig, LlamaForTokenClassification
-
-    names = (
-        ("negative", "neutral", "positive")
-        if num_labels == 3
-        else tuple(map(str, range(num_labels)))
-    )
-    fields = language_model.config.to_dict()
-    fields.pop("architectures", None)
-    fields["num_hidden_layers"] += extra_layers
-    fields["tie_word_embeddings"] = False
-    fields["id2label"] = dict(enumerate(names))
-    fields["label2id"] = {name: number for number, name in enumerate(names)}
-    config = LlamaConfig(**fields)
-    model = LlamaForTokenClassification._from_config(config, attn_implementation="eager")
-    source = {
-        name: value
-        for name, value in language_model.model.state_dict().items()
-        if name != "norm.weight"
-    }
-    model.model.load_state_dict(source, strict=False)
-    for layer in model.model.layers[language_model.config.num_hidden_layers :]:
-        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
-        torch.nn.init.zeros_(layer.mlp.down_proj.weight)
-    return model
-
-
 def classifier_loss(
     model: torch.nn.Module,
     *,

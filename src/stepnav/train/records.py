@@ -28,7 +28,7 @@ class StepRecord:
       prompt: the question.
       completions: the steps' texts.
       labels: -1, 0 or 1 per step; None masks the step.
-      wrong_from: per step, the offset of the first wrong character in the step without outer white space, if known.
+      wrong_from: per step, the offset of the first wrong character in the step as `trimmed` leaves it, if known.
     """
 
     prompt: str

@@ -6,7 +6,7 @@ Prompts of equal token length share a batch, so that nothing is padded or masked
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,7 @@ def sample_solutions(
     seed: int,
     max_new_tokens: int = 256,
     batch_rows: int = 256,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
     """Return one sampled solution per request, in order, without the EOS token.
 
@@ -80,7 +81,9 @@ def sample_solutions(
       seed: seeds every batch.
       max_new_tokens: a longer solution is cut.
       batch_rows: solutions sampled at once.
+      progress: called with (solutions done, solutions in all).
     """
+    num_done = 0
     solutions = [""] * len(requests)
     prompts = tokenizer([request.prompt for request in requests], add_special_tokens=False)[
         "input_ids"
@@ -104,6 +107,9 @@ def sample_solutions(
         texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
         for row, text in zip(rows, texts, strict=True):
             solutions[row] = text
+        num_done += len(rows)
+        if progress is not None:
+            progress(num_done, len(requests))
     return solutions
 
 

@@ -41,7 +41,10 @@ def print_verdict(
       reference: the right answer, shown where the search's is wrong.
     """
     canvas = Canvas.of(console)
-    lines = [answer_line(canvas, result, is_correct=is_correct, reference=reference)]
+    if result.answer is not None and "\n" in result.answer.strip():
+        lines = program_lines(canvas, result.answer, is_correct=is_correct, reference=reference)
+    else:
+        lines = [answer_line(canvas, result, is_correct=is_correct, reference=reference)]
     if result.outcome.votes:
         lines.append(votes_line(canvas, result.outcome.votes))
     for line in [*lines, stop_line(canvas, result), cost_line(result.usage, result.requests)]:
@@ -67,6 +70,24 @@ def answer_line(
     if is_correct is False and reference is not None:
         line.append(f", it is {canvas.show(reference)}", "dim")
     return line
+
+
+def program_lines(
+    canvas: Canvas, answer: str, *, is_correct: bool | None = None, reference: str | None = None
+) -> list[Text]:
+    """Return an answer that is a program, line by line, and the reference where it is wrong."""
+    line = _titled("Answer")
+    if is_correct is None:
+        line.append("a program", "bold")
+    else:
+        style, word = ("green", "right") if is_correct else ("red", "wrong")
+        line.append(
+            f"{word}: a program that {'passes its tests' if is_correct else 'fails'}", style
+        )
+    lines = [line, *_block(canvas, answer, "")]
+    if is_correct is False and reference is not None:
+        lines += [Text(" " * 10 + "a right one:", "dim"), *_block(canvas, reference, "dim")]
+    return lines
 
 
 def votes_line(canvas: Canvas, votes: Mapping[str, float]) -> Text:
@@ -111,6 +132,16 @@ def cost_line(usage: Usage, requests: int) -> Text:
     parts.append(f"{usage.seconds:.2f} s")
     line.append(", ".join(parts))
     return line
+
+
+def _block(canvas: Canvas, text: str, style: str) -> list[Text]:
+    """Return the lines of a program with their indentation."""
+    lines = [line for line in text.replace("\t", "    ").split("\n") if line.strip()]
+    margins = [" " * (10 + len(line) - len(line.lstrip(" "))) for line in lines]
+    return [
+        Text(canvas.cut(margin + canvas.show(line), canvas.width), style)
+        for margin, line in zip(margins, lines)
+    ]
 
 
 def _titled(title: str) -> Text:

@@ -5,21 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-DATA = """\
-Word problems from the package's own generator (`stepnav.tasks.arithmetic`): ten kinds of everyday stories, told in the
-order in which they are solved, with 3 to 8 dependent calculations. A solution is one step per line and ends with
-`#### answer`. A question's hash decides whether it belongs to train, dev or test, so that no test question is ever drawn
-in training."""
-
-LIMITS = """\
-The model knows these stories and nothing else: other wording, larger numbers or other kinds of arithmetic are outside its
-data. It is meant for trying search methods offline, for tests and for teaching, not for solving real problems."""
+from stepnav.zoo.domain import Domain
 
 
-def write_cards(out: Path, evaluation: dict[str, Any]) -> None:
+def write_cards(out: Path, domain: Domain, evaluation: dict[str, Any]) -> None:
     """Write `README.md` into both model folders under `out`."""
-    (out / "arithmetic-policy" / "README.md").write_text(policy_card(evaluation))
-    (out / "arithmetic-prm" / "README.md").write_text(prm_card(evaluation))
+    (out / domain.policy_name / "README.md").write_text(policy_card(domain, evaluation))
+    (out / domain.prm_name / "README.md").write_text(prm_card(domain, evaluation))
 
 
 def percent(value: float | None) -> str:
@@ -32,16 +24,15 @@ def decimal(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def policy_card(evaluation: dict[str, Any]) -> str:
+def policy_card(domain: Domain, evaluation: dict[str, Any]) -> str:
     """Return the policy's model card."""
     rates, settings = evaluation["policy"], evaluation["recipe"]["settings"]
     samples = settings["eval_samples"]
     return f"""{front_matter("text-generation")}
-# arithmetic-policy
+# {domain.policy_name}
 
-A Llama-architecture language model, trained from scratch, that writes step-by-step solutions of grade-school word
-problems, and often gets them wrong. It is an early snapshot on purpose: search needs a policy that can find the right
-solution but does not always find it first.
+{domain.cards.policy} It is an early snapshot on purpose: search needs a policy that can find the right solution but does
+not always find it first.
 
 - Prompt: `{{question}}\\n`; steps end with `\\n`, the last one with EOS. Temperature 1 is the default.
 - {shape(settings, settings["layers"])}
@@ -59,7 +50,7 @@ solution but does not always find it first.
 
 ## Data
 
-{DATA}
+{domain.cards.data}
 
 ## Recipe
 
@@ -69,38 +60,38 @@ constant rate up to here, loss on solutions only, a batch of {settings["lm_batch
 
 ## Limits
 
-{LIMITS}
+{domain.cards.limits}
 """
 
 
-def prm_card(evaluation: dict[str, Any]) -> str:
+def prm_card(domain: Domain, evaluation: dict[str, Any]) -> str:
     """Return the reward model's model card."""
-    settings, gate = evaluation["recipe"]["settings"], evaluation["gate"]
-    layers = settings["layers"] + 3
+    recipe = evaluation["recipe"]
+    settings = recipe["settings"]
+    labels = domain.cards.labels.format(
+        solutions=f"{recipe['labelled_solutions']:,}",
+        steps=f"{recipe['labelled_steps']:,}",
+        temperatures=", ".join(map(str, settings["temperatures"])),
+    )
+    gates = {evaluation["gate_on"]: evaluation["gate"], **evaluation["other_gates"]}
+    tables = "\n\n".join(
+        f"### {domain.cards.held_out[name]}\n\n{gate_tables(gate)}" for name, gate in gates.items()
+    )
     return f"""{front_matter("token-classification")}
-# arithmetic-prm
+# {domain.prm_name}
 
-A process reward model for `arithmetic-policy`: it rates each step of a solution as negative (wrong), neutral (right but
-unneeded) or positive (right and needed).
+A process reward model for `{domain.policy_name}`. {domain.cards.prm}
 
 - Input: question, `\\n`, then the steps, each ended by `\\n` (`stepnav_prm.json`). The rating is read at each step's `\\n`.
-- {shape(settings, layers)}: the {settings["layers"]} layers of the finished language model and
+- {shape(settings, settings["layers"] + 3)}: the {settings["layers"]} layers of the finished language model and
   three above them, which compare each token with the prediction made for it (`train/graft.py`).
 
 ## Held-out results
 
-Steps with nothing wrong before them, from the policy's own samples at temperature 1 on {evaluation["policy"]["problems"]}
-problems of the {evaluation["split"]} split: {gate["num_steps"]:,} steps, {gate["num_first_errors"]:,} of them first errors.
+Steps with nothing wrong before them, on {evaluation["policy"]["problems"]} problems of the {evaluation["split"]} split. The gate: at most
+10% of first errors missed, at most 5% of right steps rejected.
 
-| | measured | gate |
-|---|---|---|
-| first errors missed (not rated negative) | {percent(gate["misses"])} | at most 10% |
-| right steps rejected (rated negative) | {percent(gate["false_rejections"])} | at most 5% |
-| AUROC of P(negative) | {decimal(gate["auroc"])} | |
-
-{class_table(gate)}
-
-{baseline_table(gate)}
+{tables}
 
 The reward model's own backbone solves {percent(evaluation["backbone"]["greedy_accuracy"])} of the same problems greedily, the
 policy {percent(evaluation["policy"]["greedy_accuracy"])}: where the backbone itself can be used as the policy, it is the obvious
@@ -108,9 +99,8 @@ alternative to searching.
 
 ## Data
 
-{DATA} The policy was sampled on training questions that the language model had not seen
-({evaluation["recipe"]["sampled_solutions"]:,} solutions, temperatures {", ".join(map(str, settings["temperatures"]))});
-an exact checker labelled {evaluation["recipe"]["labelled_steps"]:,} steps, up to the first wrong one of each solution.
+{domain.cards.data}
+{labels}
 
 ## Recipe
 
@@ -120,8 +110,46 @@ token from the first wrong character on.
 
 ## Limits
 
-{LIMITS} Steps after a first error were not trained on: their ratings mean nothing.
+{domain.cards.limits} Steps after a first error were not trained on: their ratings mean nothing.
 """
+
+
+def gate_tables(gate: dict[str, Any]) -> str:
+    """Return all tables of one set of labelled solutions."""
+    parts = [
+        f"{gate['num_steps']:,} steps, {gate['num_first_errors']:,} of them first errors.",
+        summary_table(gate),
+        class_table(gate),
+        baseline_table(gate),
+    ]
+    if "kinds" in gate:
+        parts += [group_table("change", gate["kinds"]), group_table("step", gate["step_indices"])]
+    return "\n\n".join(parts)
+
+
+def summary_table(gate: dict[str, Any]) -> str:
+    """Return the figures that the gate decides on as a table."""
+    return "\n".join(
+        [
+            "| first errors missed | right steps rejected | AUROC of P(negative) |",
+            "|---|---|---|",
+            f"| {percent(gate['misses'])} | {percent(gate['false_rejections'])} | {decimal(gate['auroc'])} |",
+        ]
+    )
+
+
+def group_table(name: str, groups: dict[str, Any]) -> str:
+    """Return the figures of groups of steps as a table."""
+    lines = [
+        f"| {name} | steps | first errors | missed | right ones rejected | negative F1 | AUROC |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {label} | {gate['num_steps']:,} | {gate['num_first_errors']:,} | {percent(gate['misses'])} | "
+        f"{percent(gate['false_rejections'])} | {percent(gate['classes']['-1']['f1'])} | {decimal(gate['auroc'])} |"
+        for label, gate in groups.items()
+    ]
+    return "\n".join(lines)
 
 
 def front_matter(pipeline: str) -> str:
@@ -144,17 +172,17 @@ def compute_line(evaluation: dict[str, Any]) -> str:
     return (
         f"Seed {recipe['seed']}; {minutes['lm']:.0f} minutes for the language model and {minutes['prm']:.0f} for the reward "
         f"model on {recipe['device']}, one thread each.\n"
-        f"Made again by `stepnav zoo train --out DIR --scale {recipe['scale']} --seed {recipe['seed']}`."
+        f"Made by `stepnav zoo train --task {recipe['task']} --scale {recipe['scale']} --seed {recipe['seed']} --out DIR`."
     )
 
 
 def class_table(gate: dict[str, Any]) -> str:
     """Return precision and recall per class as a table."""
     names = {"-1": "negative", "0": "neutral", "1": "positive"}
-    lines = ["| class | steps | precision | recall |", "|---|---|---|---|"]
+    lines = ["| class | steps | precision | recall | F1 |", "|---|---|---|---|---|"]
     for rating, row in gate["classes"].items():
         lines.append(
-            f"| {names[rating]} ({rating}) | {row['count']:,} | {percent(row['precision'])} | {percent(row['recall'])} |"
+            f"| {names[rating]} ({rating}) | {row['count']:,} | {percent(row['precision'])} | {percent(row['recall'])} | {percent(row['f1'])} |"
         )
     return "\n".join(lines)
 

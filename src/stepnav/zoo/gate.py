@@ -47,11 +47,14 @@ def gate_report(
 
 
 def class_row(truth: npt.NDArray[Any], rated: npt.NDArray[Any], rating: int) -> dict[str, Any]:
-    """Return count, precision and recall of one class."""
+    """Return count, precision, recall and F1 of one class; None where there is nothing to count."""
+    hits = int(((truth == rating) & (rated == rating)).sum())
+    count, num_rated = int((truth == rating).sum()), int((rated == rating).sum())
     return {
-        "count": int((truth == rating).sum()),
+        "count": count,
         "precision": share(truth[rated == rating] == rating),
         "recall": share(rated[truth == rating] == rating),
+        "f1": 2 * hits / (count + num_rated) if count + num_rated else None,
     }
 
 

@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stepnav.tasks import arithmetic
 from stepnav.train.batches import TokenExamples
 from stepnav.train.loop import Progress, TrainSettings
+from stepnav.zoo.domain import Count, Domain
+from stepnav.zoo.folders import reading, whole_folder
 from stepnav.zoo.scale import Scale
 from stepnav.zoo.tokenizer import train_tokenizer
 
 MAX_POSITIONS = 512
 
+PROGRESS_PROBLEMS = 500
+"""Progress is told each time so many problems are drawn."""
 
-def reference_pairs(count: int, *, seed: int) -> Iterator[tuple[str, str]]:
-    """Yield (prompt, solution) of training problems."""
+
+def reference_pairs(
+    domain: Domain, count: int, *, seed: int, progress: Count | None = None
+) -> Iterator[tuple[str, str]]:
+    """Yield (prompt, solution) of training problems; `progress` is told how many are drawn."""
     for index in range(count):
-        name = f"arithmetic-train-{seed}-{index}"
-        question = arithmetic.problem(name).question
-        yield arithmetic.PROMPT_TEMPLATE.format(question=question), "".join(arithmetic.solve(name))
+        if progress is not None and index % PROGRESS_PROBLEMS == 0:
+            progress(index, count)
+        name = domain.training_id(seed, index)
+        yield domain.prompt(domain.question(name)), domain.solution(name)
 
 
-def make_tokenizer(folder: Path, scale: Scale, *, seed: int) -> Any:
+def make_tokenizer(
+    folder: Path, domain: Domain, scale: Scale, *, seed: int, progress: Count | None = None
+) -> Any:
     """Return the recipe's tokenizer, trained unless `folder` has it."""
     from transformers import AutoTokenizer
 
     if not (folder / "tokenizer.json").exists():
         texts = (
             prompt + solution
-            for prompt, solution in reference_pairs(scale.tokenizer_problems, seed=seed)
+            for prompt, solution in reference_pairs(
+                domain, scale.tokenizer_problems, seed=seed, progress=progress
+            )
         )
-        partial = folder.with_name(folder.name + ".partial")
-        train_tokenizer(texts, vocab_size=scale.vocab_size).save_pretrained(partial)
-        os.replace(partial, folder)
-    return AutoTokenizer.from_pretrained(folder)
+        tokenizer = train_tokenizer(
+            texts, vocab_size=scale.vocab_size, pattern=domain.token_pattern
+        )
+        with whole_folder(folder) as place:
+            tokenizer.save_pretrained(place)
+    with reading(folder):
+        return AutoTokenizer.from_pretrained(folder)
 
 
 def model_config(scale: Scale, tokenizer: Any, *, layers: int) -> Any:
@@ -60,9 +73,28 @@ def model_config(scale: Scale, tokenizer: Any, *, layers: int) -> Any:
 
 
 def train_language_model(
-    folder: Path, tokenizer: Any, scale: Scale, *, seed: int, device: str, progress: Progress | None
+    folder: Path,
+    domain: Domain,
+    tokenizer: Any,
+    scale: Scale,
+    *,
+    seed: int,
+    device: str,
+    progress: Progress | None,
+    data_progress: Count | None = None,
 ) -> None:
-    """Train the language model into `folder / "final"`, with a snapshot every `scale.snapshot_tokens`."""
+    """Train the language model into `folder / "final"`, with a snapshot every `scale.snapshot_tokens`.
+
+    Args:
+      folder: gets data, checkpoints, snapshots and the model.
+      domain: the task.
+      tokenizer: the recipe's.
+      scale: sizes.
+      seed: seeds data, weights and order.
+      device: torch device.
+      progress: of the training.
+      data_progress: of the drawing of its problems, which comes first.
+    """
     import torch
     from transformers import LlamaForCausalLM
 
@@ -73,14 +105,16 @@ def train_language_model(
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "data.npz"
     if not data.exists():
-        pairs = reference_pairs(scale.lm_problems, seed=seed)
+        pairs = reference_pairs(domain, scale.lm_problems, seed=seed, progress=data_progress)
         encode_pairs(tokenizer, pairs, learn_prompt=False).save(data)
     torch.manual_seed(seed)
     config = model_config(scale, tokenizer, layers=scale.layers)
     model = LlamaForCausalLM._from_config(config, attn_implementation="eager").to(device)
+    with reading(data):
+        examples = TokenExamples.load(data)
     position = train_lm(
         model,
-        TokenExamples.load(data),
+        examples,
         pad_id=tokenizer.pad_token_id,
         folder=folder,
         settings=TrainSettings(
@@ -105,6 +139,7 @@ def train_language_model(
 
 def normalise_language_model(
     folder: Path,
+    domain: Domain,
     source: Path,
     tokenizer: Any,
     scale: Scale,
@@ -125,11 +160,12 @@ def normalise_language_model(
     if (folder / "final" / "config.json").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    pairs = reference_pairs(max(8, scale.normalise_tokens // 150), seed=seed + 77)
-    ended = ((prompt, solution + arithmetic.SEPARATOR) for prompt, solution in pairs)
+    pairs = reference_pairs(domain, max(8, scale.normalise_tokens // 150), seed=seed + 77)
+    ended = ((prompt, solution + domain.separator) for prompt, solution in pairs)
     examples = encode_pairs(tokenizer, ended, learn_prompt=False)
     torch.manual_seed(seed)
-    model = LlamaForCausalLM.from_pretrained(source, attn_implementation="eager").to(device)
+    with reading(source):
+        model = LlamaForCausalLM.from_pretrained(source, attn_implementation="eager").to(device)
     position = train_lm(
         model,
         examples,
@@ -144,6 +180,7 @@ def normalise_language_model(
             decay_fraction=0.6,
             bfloat16=False,
             seed=seed,
+            compile=scale.compile,
         ),
         normaliser=mean_normaliser(model, [examples.row(i) for i in range(min(64, len(examples)))]),
         normaliser_weight=scale.normalise_weight,
@@ -163,7 +200,6 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
     """Save weights, tokenizer and generation defaults, whole or not at all."""
     from transformers import GenerationConfig
 
-    partial = folder.with_name(folder.name + ".partial")
     model.generation_config = GenerationConfig(
         do_sample=True,
         temperature=1.0,
@@ -174,6 +210,6 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    os.replace(partial, folder)
+    with whole_folder(folder) as place:
+        model.save_pretrained(place)
+        tokenizer.save_pretrained(place)

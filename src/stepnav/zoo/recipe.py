@@ -1,8 +1,8 @@
-"""Makes the shipped models again, from nothing: tokenizer, language model, samples, reward model, evaluation, cards.
+"""Makes the models of a domain again, from nothing: tokenizer, language model, labels, reward model, evaluation, cards.
 
 Every stage leaves a file or folder behind and is skipped when it is there; training continues from its last checkpoint. The
 policy is an early snapshot of the language model, so that search has something to do; the reward model grows from the
-finished language model and learns from the policy's own mistakes.
+finished language model and learns from labelled solutions, which each domain makes in its own way.
 """
 
 from __future__ import annotations
@@ -12,75 +12,105 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import ConfigError, nearest
 from stepnav.rewards.step_format import StepFormat
-from stepnav.train.loop import Progress, TrainSettings
 from stepnav.zoo.cards import write_cards
+from stepnav.zoo.domain import Count, Domain
+from stepnav.zoo.folders import reading, whole_folder
+from stepnav.zoo.labelled import label_solutions, read_labelled
 from stepnav.zoo.language import (
     make_tokenizer,
     normalise_language_model,
     snapshot_folder,
     train_language_model,
 )
-from stepnav.zoo.mistakes import read_mistakes, sample_mistakes, shard_paths
-from stepnav.zoo.scale import SCALES, Scale
+from stepnav.zoo.reward_model import shard_source, train_reward_model
+from stepnav.zoo.scale import Scale
 
-if TYPE_CHECKING:
-    from stepnav.train.batches import TokenExamples
-
-POLICY_NAME = "arithmetic-policy"
-PRM_NAME = "arithmetic-prm"
+DOMAINS = {
+    "arithmetic": "stepnav.zoo.arithmetic",
+    "micro-python": "stepnav.zoo.micro_python",
+}
+"""Task -> module that holds its `DOMAIN`."""
 
 logger = logging.getLogger("stepnav")
 
-RecipeProgress = Callable[[str, int, int, float], None]
-"""(stage, done, in all, loss or share of right samples)."""
+RecipeProgress = Callable[[str, int, int, "float | None"], None]
+"""(stage, done, in all, loss or share of right samples; None where there is no such value)."""
 
 
 def make_models(
     out: Path,
     *,
+    task: str = "arithmetic",
     scale: str = "cpu",
     resume: bool = False,
     seed: int = 0,
     device: str = "cpu",
     progress: RecipeProgress | None = None,
 ) -> dict[str, Any]:
-    """Train both shipped models into `out / "arithmetic-policy"` and `out / "arithmetic-prm"`.
+    """Train a task's models into `out / "TASK-policy"` and `out / "TASK-prm"`.
 
     Args:
       out: folder for models and, under `work`, for everything in between.
+      task: key of `DOMAINS`.
       scale: "cpu" (the shipped models; about two core-hours) or "tiny" (seconds, for tests; useless models).
       resume: continue what `out` holds; without it a folder that is not empty is refused.
       seed: seeds data, initial weights and samples.
       device: torch device.
-      progress: called with (stage, done, in all, latest loss).
+      progress: see `RecipeProgress`.
 
     Returns:
       The evaluation, as saved beside the weights.
 
     Raises:
-      ConfigError: the scale is unknown, or `out` is not empty and `resume` is not set.
+      ConfigError: the task or the scale is unknown, or `out` is not empty and `resume` is not set.
+      DataError: a file of an earlier run is broken, or nothing can be written.
     """
-    if scale not in SCALES:
-        raise ConfigError(f"unknown scale {scale!r}; use one of {', '.join(SCALES)}")
+    domain = load_domain(task)
+    if scale not in domain.scales:
+        raise ConfigError(f"unknown scale {scale!r}; use one of {', '.join(domain.scales)}")
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file; name a folder")
     if out.exists() and any(out.iterdir()) and not resume:
         raise ConfigError(f"{out} is not empty; continue with --resume or name another folder")
     out.mkdir(parents=True, exist_ok=True)
-    _claim(out / "recipe.json", {"scale": scale, "seed": seed})
-    return _Recipe(out, SCALES[scale], scale, seed=seed, device=device, progress=progress).run()
+    _claim(out / "recipe.json", {"task": task, "scale": scale, "seed": seed})
+    return _Recipe(out, domain, scale, seed=seed, device=device, progress=progress).run()
+
+
+def load_domain(task: str) -> Domain:
+    """Return the domain of a task.
+
+    Raises:
+      ConfigError: no models are made for such a task.
+    """
+    if task not in DOMAINS:
+        raise ConfigError(
+            f"no models are made for the task {task!r}{nearest(task, list(DOMAINS))}; "
+            f"use one of {', '.join(DOMAINS)}"
+        )
+    domain: Domain = import_module(DOMAINS[task]).DOMAIN
+    return domain
 
 
 def _claim(path: Path, settings: dict[str, Any]) -> None:
     """Write down what the folder is for, or check that it is for this."""
-    if path.exists() and (found := json.loads(path.read_text())) != settings:
-        raise ConfigError(
-            f"{path.parent} holds a run with {found}, not {settings}; name another folder"
-        )
-    path.write_text(json.dumps(settings) + "\n")
+    if path.exists():
+        with reading(path):
+            found = json.loads(path.read_text())
+        if found != settings:
+            raise ConfigError(
+                f"{path.parent} holds a run with {found}, not {settings}; name another folder"
+            )
+        return
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(settings) + "\n")
+    os.replace(partial, path)
 
 
 class _Recipe:
@@ -89,7 +119,7 @@ class _Recipe:
     def __init__(
         self,
         out: Path,
-        scale: Scale,
+        domain: Domain,
         name: str,
         *,
         seed: int,
@@ -97,50 +127,76 @@ class _Recipe:
         progress: RecipeProgress | None,
     ) -> None:
         self.out, self.work = out, out / "work"
-        self.scale, self.name = scale, name
+        self.domain, self.scale, self.name = domain, domain.scales[name], name
         self.seed, self.device, self.progress = seed, device, progress
         self.work.mkdir(exist_ok=True)
 
     def run(self) -> dict[str, Any]:
         """Run every stage that is not done."""
-        self.tokenizer = make_tokenizer(self.work / "tokenizer", self.scale, seed=self.seed)
+        self.tokenizer = make_tokenizer(
+            self.work / "tokenizer",
+            self.domain,
+            self.scale,
+            seed=self.seed,
+            progress=self.count_of("tokenizer's problems"),
+        )
         train_language_model(
             self.work / "lm",
+            self.domain,
             self.tokenizer,
             self.scale,
             seed=self.seed,
             device=self.device,
-            progress=self.progress_of("language model"),
+            progress=self.stage("language model"),
+            data_progress=self.count_of("language model's problems"),
         )
         normalise_language_model(
             self.work / "normalised",
+            self.domain,
             self.work / "lm" / "final",
             self.tokenizer,
             self.scale,
             seed=self.seed,
             device=self.device,
-            progress=self.progress_of("normaliser"),
+            progress=self.stage("normaliser"),
         )
         self.keep_policy()
-        sample_mistakes(
-            self.work / "mistakes",
-            self.load_lm(self.out / POLICY_NAME, sampling=True),
+        label_solutions(
+            self.work / "labelled",
+            self.domain,
+            self.load_lm(self.out / self.domain.policy_name, sampling=True),
             self.tokenizer,
             self.scale,
             seed=self.seed,
-            progress=self.progress_of("samples"),
+            progress=self.stage("labels"),
         )
-        self.train_prm()
+        train_reward_model(
+            self.work / "prm",
+            self.out / self.domain.prm_name,
+            self.load_lm(self.work / "normalised" / "final"),
+            shard_source(self.work / "labelled", self.tokenizer, self.scale),
+            self.tokenizer,
+            self.scale,
+            seed=self.seed,
+            device=self.device,
+            progress=self.stage("reward model"),
+        )
         evaluation = self.evaluate()
-        write_cards(self.out, evaluation)
+        write_cards(self.out, self.domain, evaluation)
         return evaluation
 
-    def progress_of(self, stage: str) -> Progress | None:
+    def stage(self, name: str) -> Callable[[int, int, float | None], None]:
         """Return the progress callback of one stage."""
-        report = self.progress
-        return (
-            None if report is None else lambda done, total, value: report(stage, done, total, value)
-        )
+
+        def show(done: int, total: int, value: float | None) -> None:
+            if self.progress is not None:
+                self.progress(name, done, total, value)
+
+        return show
+
+    def count_of(self, name: str) -> Count:
+        """Return the progress callback of a stage that has no value to show."""
+        return lambda done, total: self.stage(name)(done, total, None)
 
     def load_lm(self, folder: Path, *, sampling: bool = False) -> Any:
         """Return a saved language model, in bfloat16 where only training samples are drawn from it."""
@@ -148,65 +204,14 @@ class _Recipe:
         from transformers import AutoModelForCausalLM
 
         dtype = torch.bfloat16 if sampling else torch.float32
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(self.device).eval()
+        with reading(folder):
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        return model.to(self.device).eval()
 
     def keep_policy(self) -> None:
         """Copy the snapshot that becomes the policy."""
         source = snapshot_folder(self.work / "lm", self.scale.policy_tokens)
-        _copy_folder(source, self.out / POLICY_NAME)
-
-    def train_prm(self) -> None:
-        """Graft the reward model on the normalised backbone and train its top on sampled mistakes."""
-        import torch
-
-        from stepnav.train.graft import graft_classifier, train_top_only
-        from stepnav.train.prm import train_prm
-
-        folder, scale = self.work / "prm", self.scale
-        if (self.out / PRM_NAME / "config.json").exists():
-            return
-        folder.mkdir(exist_ok=True)
-        backbone = self.load_lm(self.work / "normalised" / "final")
-        examples = self.mistakes(0)
-        (separator_id,) = self.tokenizer.encode(StepFormat().separator, add_special_tokens=False)
-        torch.manual_seed(self.seed)
-        model = graft_classifier(
-            backbone.cpu(),
-            [examples.row(number)[0] for number in range(min(200, len(examples)))],
-            separator_id=separator_id,
-        ).to(self.device)
-        train_top_only(model)
-        position = train_prm(
-            model,
-            self.mistakes,
-            pad_id=self.tokenizer.pad_token_id,
-            folder=folder,
-            settings=TrainSettings(
-                total_tokens=scale.prm_tokens,
-                batch_tokens=scale.prm_batch_tokens,
-                accumulate=2,
-                warmup_tokens=scale.prm_tokens // 40,
-                decay_fraction=0.7,
-                bfloat16=False,
-                compile=False,
-                seed=self.seed,
-            ),
-            progress=self.progress_of("reward model"),
-        )
-        with torch.no_grad():
-            model.score.bias[StepFormat().labels.index(-1)] += scale.prm_negative_bias
-        compute = {"tokens": position.tokens, "seconds": position.seconds}
-        (folder / "compute.json").write_text(json.dumps(compute))
-        save_prm(model.to(torch.bfloat16), self.tokenizer, self.out / PRM_NAME)
-
-    def mistakes(self, epoch: int) -> TokenExamples:
-        """Return the tokens of one shard of samples: the reward model goes through them in turn."""
-        from stepnav.train.records import encode_records, read_records
-
-        shards = shard_paths(self.work / "mistakes", self.scale)
-        return encode_records(
-            self.tokenizer, read_records(shards[epoch % len(shards)]), StepFormat()
-        )
+        _copy_folder(source, self.out / self.domain.policy_name)
 
     def evaluate(self) -> dict[str, Any]:
         """Measure the models on the test split, once; later calls read the result."""
@@ -217,55 +222,50 @@ class _Recipe:
 
         path = self.work / "evaluation.json"
         if not path.exists():
-            prm = AutoModelForTokenClassification.from_pretrained(
-                self.out / PRM_NAME, dtype=torch.float32
-            )
+            with reading(self.out / self.domain.prm_name):
+                prm = AutoModelForTokenClassification.from_pretrained(
+                    self.out / self.domain.prm_name, dtype=torch.float32
+                )
             prm.to(self.device).eval()
             evaluation = evaluate_models(
-                policy=self.load_lm(self.out / POLICY_NAME),
+                self.domain,
+                policy=self.load_lm(self.out / self.domain.policy_name),
                 backbone=self.load_lm(self.work / "lm" / "final"),
                 prm=prm,
                 tokenizer=self.tokenizer,
-                step_format=StepFormat.load(self.out / PRM_NAME),
+                step_format=StepFormat.load(self.out / self.domain.prm_name),
                 split="test",
                 num_problems=self.scale.eval_problems,
                 samples=self.scale.eval_samples,
                 seed=self.seed,
+                progress=self.count_of("evaluation"),
             )
             evaluation["recipe"] = self.facts()
             partial = path.with_suffix(".partial")
             partial.write_text(json.dumps(evaluation, indent=2) + "\n")
             os.replace(partial, path)
-        for name in (POLICY_NAME, PRM_NAME):
+        for name in (self.domain.policy_name, self.domain.prm_name):
             shutil.copyfile(path, self.out / name / "evaluation.json")
-        evaluation = json.loads(path.read_text())
-        return dict(evaluation)
+        with reading(path):
+            return dict(json.loads(path.read_text()))
 
     def facts(self) -> dict[str, Any]:
         """Return how the models were made, for the cards."""
-        records = read_mistakes(self.work / "mistakes")
+        records = read_labelled(self.work / "labelled")
         compute = {
             part: json.loads((self.work / part / "compute.json").read_text())
             for part in ("lm", "normalised", "prm")
         }
         return {
+            "task": self.domain.name,
             "scale": self.name,
             "seed": self.seed,
             "device": self.device,
             "settings": {name: getattr(self.scale, name) for name in Scale.__dataclass_fields__},
-            "sampled_solutions": len(records),
+            "labelled_solutions": len(records),
             "labelled_steps": sum(len(record.labels) for record in records),
             "compute": compute,
         }
-
-
-def save_prm(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Save a reward model with its tokenizer and step format, whole or not at all."""
-    partial = folder.with_name(folder.name + ".partial")
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    StepFormat().save(partial)
-    os.replace(partial, folder)
 
 
 def _copy_folder(source: Path, target: Path) -> None:
@@ -275,7 +275,5 @@ def _copy_folder(source: Path, target: Path) -> None:
             f"{source} is missing, so there is no policy; set policy_tokens to a multiple of snapshot_tokens"
         )
     if not target.exists():
-        partial = target.with_name(target.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial)
-        os.replace(partial, target)
+        with whole_folder(target) as place:
+            shutil.copytree(source, place, dirs_exist_ok=True)

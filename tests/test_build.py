@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+
+from stepnav import build
+from stepnav.core.errors import ConfigError
+from stepnav.core.records import Problem, Step, Trajectory
+from stepnav.core.requests import Score
+from stepnav.tasks import micro_python
+
+PROBLEM_ID = "micro-python-dev-0-0"
+
+
+def test_a_tasks_temperature_is_a_default_only():
+    choice = build.parse_strategy("hgs")
+    assert build.resolve_options(choice, None)["temperature"] == 1.0
+    assert build.resolve_options(choice, None, temperature=0.2)["temperature"] == 0.2
+    given = build.parse_strategy("hgs:temperature=0.7")
+    assert build.resolve_options(given, None, temperature=0.2)["temperature"] == 0.7
+
+
+def test_code_tasks_have_the_papers_temperature_and_ends_of_their_own():
+    for name in ("humaneval", "mbpp"):
+        task = build.load_task(name)
+        assert task.temperature == 0.2
+        assert task.answer_pattern and task.chat_answer_pattern
+        assert task.answer_pattern != task.chat_answer_pattern
+        assert task.rate_steps is None
+    assert build.load_task("micro-python").temperature is None
+    assert build.load_task("gsm8k").temperature is None
+
+
+def test_a_code_task_grades_in_the_sandbox():
+    task = build.load_task("micro-python")
+    (problem,) = task.load("dev", 1, 0, None)
+    assert problem.id == PROBLEM_ID
+    assert task.grade(problem, problem.answer) is True
+    assert task.grade(problem, "    return None\n") is False
+    assert task.grade(problem, "    import os\n    os._exit(0)\n    return 1\n") is False
+    assert task.grade(problem, None) is False
+    own = micro_python.ask("Write solve(xs), which returns xs.")
+    assert task.grade(own, "    return xs\n") is None
+
+
+def test_the_embedded_code_task_refuses_what_it_has_not():
+    task = build.load_task("micro-python")
+    with pytest.raises(ConfigError, match="leave --data out"):
+        task.load("dev", 1, 0, Path("x"))
+    with pytest.raises(ConfigError, match=r"no split 'tset' \(did you mean 'test'\?\)"):
+        task.load("tset", 1, 0, None)
+
+
+def ratings(problem: Problem, body: str, finish: str) -> list[int]:
+    task = build.load_task("micro-python")
+    reward = build._open_reward("execution", task, {})
+    lines = body.splitlines(keepends=True)
+    steps = [Step(line) for line in lines[:-1]] + [Step(lines[-1], finish)]
+    reward.submit(0, Score(Trajectory(problem, tuple(steps))))
+    ((_, answer),) = reward.poll(0)
+    return [score.rating for score in answer.items]
+
+
+def test_execution_as_a_reward_runs_the_public_tests():
+    problem = micro_python.problem(PROBLEM_ID)
+    body = "".join(micro_python.solve(PROBLEM_ID))
+    right = [1] * body.count("\n")
+    assert ratings(problem, body, "end") == right
+    assert ratings(problem, body, "step") == right
+    last = body.splitlines()[-1]
+    assert ratings(problem, body.replace(last, "    return None"), "end") == [*right[:-1], -1]
+    assert ratings(problem, body.replace(last, "    return ("), "step") == right
+    assert ratings(problem, body.replace(last, "    return )"), "step") == [*right[:-1], -1]
+    own = micro_python.ask("Write solve(xs), which returns xs.")
+    assert ratings(own, "    return xs\n", "end") == [0]
+
+
+def test_execution_is_for_code_only():
+    with pytest.raises(ConfigError, match="arithmetic has no programs to run"):
+        build._open_reward("execution", build.load_task("arithmetic"), {})
+    with pytest.raises(ConfigError, match=r"'humanevl' is no code task \(did you mean 'humaneval'"):
+        build.load_programs("humanevl", None)
