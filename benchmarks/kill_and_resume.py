@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.codec import encode_result
+from stepnav.core.errors import JournalError
 from stepnav.run.journal import Journal
 
 
@@ -32,7 +33,7 @@ def command(out: Path, problems: int, extra: list[str]) -> list[str]:
 
 def results(out: Path) -> dict[str, Any]:
     """Return search id -> result without its clock time."""
-    journal = Journal(out / "journal.sqlite")
+    journal = Journal(out / "journal.sqlite", is_read_only=True)
     found = {}
     for result in journal.results():
         value = encode_result(result)
@@ -46,7 +47,10 @@ def num_answers(out: Path) -> int:
     path = out / "journal.sqlite"
     if not path.exists():
         return 0
-    journal = Journal(path)
+    try:
+        journal = Journal(path, is_read_only=True)
+    except JournalError:  # killed before, or caught while, it was made
+        return 0
     try:
         return journal.num_answers()
     finally:
@@ -55,7 +59,7 @@ def num_answers(out: Path) -> int:
 
 def num_repeated(out: Path) -> int:
     """Return how many requests were answered more than once."""
-    journal = Journal(out / "journal.sqlite")
+    journal = Journal(out / "journal.sqlite", is_read_only=True)
     rows = journal._read(
         "SELECT COUNT(*) - COUNT(DISTINCT search_id || '/' || number) FROM answers"
     )

@@ -11,7 +11,7 @@ import pytest
 from stepnav.core.errors import ConfigError
 from stepnav.core.requests import Propose
 from stepnav.policies.local import LocalPolicy, PolicyFormat
-from tests.engine.small_models import causal_model, poll_all, prefix, tokenizer
+from tests.engine.small_models import causal_model, class_model, poll_all, prefix, tokenizer
 
 
 @pytest.fixture
@@ -116,3 +116,10 @@ def test_torch_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
     monkeypatch.setattr(builtins, "__import__", without_torch)
     assert refusal(tmp_path) == "This needs torch: pip install 'stepnav[local]'."
+
+
+def test_weights_of_another_kind_of_model(tmp_path: Path) -> None:
+    path = tmp_path / "prm"
+    class_model().save_pretrained(path)
+    tokenizer().save_pretrained(path)
+    assert "its weights lack lm_head.weight" in refusal(path)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stepnav import build
 from stepnav.bench.extras import check_installed
+from stepnav.bench.lock import claimed
 from stepnav.bench.plan import BenchPlan, Cell, StrategySpec, cells
 from stepnav.bench.plan_file import FILE_NAME, check_same, plan_digest, read_plan, write_plan
 from stepnav.bench.runner import run_plan
@@ -79,34 +80,21 @@ def run(
         },
     )
     _prepare(out, plan, resume)
-    models = build.open_models(
-        policy=policy,
-        policy_model=policy_model,
-        reward=plan.reward,
-        task=benchmark,
-        device=device,
-        dtype=dtype,
-        chat=chat,
-        max_batch=active,
-    )
-    if not (out / FILE_NAME).exists():  # not before the models are there: a slip in their name
-        write_plan(plan, out)  # would bind the folder to it
-    journal = Journal(out / JOURNAL_NAME, plan_digest(plan))
-    try:
+    with claimed(out):
+        models = build.open_models(
+            policy=policy,
+            policy_model=policy_model,
+            reward=plan.reward,
+            task=benchmark,
+            device=device,
+            dtype=dtype,
+            chat=chat,
+            max_batch=active,
+        )
+        if not (out / FILE_NAME).exists():  # not before the models are there: a slip in their name
+            write_plan(plan, out)  # would bind the folder to it
         with models:
-            for note in models.notes:
-                stderr().print(f"note: {note}", soft_wrap=True)
-            _run(plan, drawn, benchmark, models, journal, active)
-    except KeyboardInterrupt:
-        done = len(journal.finished_ids())
-        total = len(cells(plan, [problem.id for problem in drawn]))
-        raise Interrupted(
-            f"interrupted: {done} of {total} searches are done and kept; go on with: {_again()}"
-        ) from None
-    except JournalError as error:
-        raise JournalError(f"{error}; then go on with: {_again()}") from None
-    finally:
-        journal.close()
+            _run_all(plan, drawn, benchmark, models, out, active)
     try:
         report_command.run(run=out, baseline=None, as_json=as_json)
     except KeyboardInterrupt:
@@ -114,6 +102,32 @@ def run(
         raise Interrupted(
             f"interrupted: all searches are done and kept; make the report with: {again}"
         ) from None
+
+
+def _run_all(
+    plan: BenchPlan,
+    problems: list[Problem],
+    task: Task,
+    models: build.Models,
+    out: Path,
+    active: int,
+) -> None:
+    """Run what is left of the plan; say how to go on if it is stopped."""
+    journal = Journal(out / JOURNAL_NAME, plan_digest(plan))
+    try:
+        for note in models.notes:
+            stderr().print(f"note: {note}", soft_wrap=True)
+        _run(plan, problems, task, models, journal, active)
+    except KeyboardInterrupt:
+        done = len(journal.finished_ids())
+        total = len(cells(plan, [problem.id for problem in problems]))
+        raise Interrupted(
+            f"interrupted: {done} of {total} searches are done and kept; go on with: {_again()}"
+        ) from None
+    except JournalError as error:
+        raise JournalError(f"{error}; then go on with: {_again()}") from None
+    finally:
+        journal.close()
 
 
 def _run(

@@ -47,7 +47,13 @@ def load_model(path: str | Path, kind: Kind, *, device: str, dtype: str) -> Any:
     loader = AutoModelForCausalLM if kind == "causal" else AutoModelForTokenClassification
     try:
         with _without_progress_bar():
-            model = loader.from_pretrained(path, dtype=getattr(torch, dtype))
+            model, report = loader.from_pretrained(
+                path, dtype=getattr(torch, dtype), output_loading_info=True
+            )
+        if missing := sorted(report["missing_keys"]):
+            raise ValueError(
+                f"its weights lack {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}"
+            )
         return model.to(device).eval()
     except Exception as error:  # transformers and safetensors raise many kinds
         raise ConfigError(

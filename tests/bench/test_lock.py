@@ -1,0 +1,39 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stepnav.bench.lock import claimed
+from stepnav.core.errors import ConfigError
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from stepnav.bench.lock import claimed
+with claimed(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_in_use_is_refused_until_its_process_is_gone(tmp_path: Path) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(ConfigError, match="another process is at work"), claimed(tmp_path):
+            pass
+    finally:
+        other.kill()
+        other.communicate()
+    with claimed(tmp_path):
+        pass
+
+
+def test_a_claim_is_given_back(tmp_path: Path) -> None:
+    for _ in range(2):
+        with claimed(tmp_path):
+            pass
