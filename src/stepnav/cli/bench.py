@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stepnav import build
 from stepnav.bench.extras import check_installed
-from stepnav.bench.lock import claimed
+from stepnav.bench.lock import LOCK_NAME, claimed
 from stepnav.bench.plan import BenchPlan, Cell, StrategySpec, cells
 from stepnav.bench.plan_file import FILE_NAME, check_same, plan_digest, read_plan, write_plan
 from stepnav.bench.runner import run_plan
@@ -204,7 +204,7 @@ def _prepare(out: Path, plan: BenchPlan, resume: bool) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"cannot make the run folder {out} ({error.strerror})") from None
-    if any(out.iterdir()):
+    if any(path.name != LOCK_NAME for path in out.iterdir()):
         raise ConfigError(f"{out} is not empty and not a run folder; use another --out")
 
 
