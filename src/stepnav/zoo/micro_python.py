@@ -42,8 +42,8 @@ SCALES: dict[str, Scale] = {
         lm_tokens=14_000_000,
         snapshot_tokens=500_000,
         policy_tokens=4_000_000,
-        label_problems=1500,
-        shard_problems=250,
+        label_problems=800,
+        shard_problems=200,
     ),
     "tiny": Scale(
         vocab_size=400,
