@@ -42,8 +42,8 @@ SCALES: dict[str, Scale] = {
         lm_tokens=14_000_000,
         snapshot_tokens=500_000,
         policy_tokens=4_000_000,
-        label_problems=800,
-        shard_problems=200,
+        label_problems=500,
+        shard_problems=100,
     ),
     "tiny": Scale(
         vocab_size=400,
