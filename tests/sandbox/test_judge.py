@@ -26,7 +26,7 @@ SLOW_MBPP = {123}
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox("process", limits=Limits(cpu_s=2.0, wall_s=30.0)) as box:
+    with Sandbox("process", limits=Limits(cpu_s=2.0, wall_s=30.0, memory_bytes=128 * 2**20)) as box:
         yield box
 
 
