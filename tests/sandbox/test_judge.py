@@ -26,7 +26,7 @@ SLOW_MBPP = {123}
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox("process", limits=Limits(cpu_s=2.0, wall_s=30.0)) as box:
+    with Sandbox("process", limits=Limits(cpu_s=2.0, wall_s=30.0, memory_bytes=128 * 2**20)) as box:
         yield box
 
 
@@ -55,10 +55,10 @@ DOUBLE = mbpp("assert f(1) == 2\nassert f(3) == 6", "def f(x): return x + x")
     ],
 )
 def test_verdicts(sandbox: Sandbox, source: str, status: str, detail: str) -> None:
-    verdict = judge_problem(sandbox, DOUBLE, source)
+    verdict = judge_problem(sandbox, DOUBLE, source, cpu_s=0.5)
     assert (verdict.status, verdict.level) == (status, "process")
     assert detail in verdict.detail
-    assert judge_batch(sandbox, DOUBLE, [source])[0].status == status
+    assert judge_batch(sandbox, DOUBLE, [source], cpu_s=0.5)[0].status == status
 
 
 def test_the_first_wrong_answer_decides_before_a_later_loop(sandbox: Sandbox) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from stepnav.core.errors import DataError
 from stepnav.sandbox.codec import BrokenError, decode, encode
-from stepnav.sandbox.judge import Prepared, judge_problem, prepare, verdict_of
+from stepnav.sandbox.judge import Prepared, early_verdict, judge_problem, prepare, verdict_of
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Problem, Verdict
 from stepnav.sandbox.worker import End
@@ -22,14 +23,30 @@ CHUNK = 256
 """Variants per fork."""
 
 SOFT_CPU_FACTOR = 10.0
-SOFT_CPU_AT_LEAST_S = 0.01
+SOFT_CPU_AT_LEAST_S = 0.005
 """A variant has this many times the reference's CPU seconds in a batch; beyond it, a fork of its own."""
 
 HARD_CPU_S = 0.2
 """CPU seconds of silence, on top of the soft limit, after which a batch's fork is killed."""
 
 _CLEAN_END = End("c", 0, 0.0)
-_Answers = tuple[list[bytes], float]
+
+
+class Found(NamedTuple):
+    """What a batch found out about one variant.
+
+    Attributes:
+      answers: its answers, the one to loading first; None if it was unusual.
+      is_late: whether its time was over, so that these are only the first.
+      cpu_s: CPU seconds that it took.
+    """
+
+    answers: list[bytes] | None
+    is_late: bool
+    cpu_s: float
+
+
+UNKNOWN = Found(None, False, 0.0)
 
 
 def judge_batch(
@@ -57,21 +74,30 @@ def judge_batch(
     limit = sandbox.limits.cpu_s if cpu_s is None else cpu_s
     answers = _all_answers(sandbox, prepared, sources, limit)
     verdicts = []
-    for source, found in zip(sources, answers):
-        verdict = None if found is None else verdict_of(sandbox, prepared, found[0], _CLEAN_END)
-        if found is None or verdict is None:
+    for source, item in zip(sources, answers):
+        verdict = _verdict(sandbox, prepared, item)
+        if verdict is None:
             verdicts.append(judge_problem(sandbox, problem, source, cpu_s=cpu_s))
         else:
-            verdicts.append(replace(verdict, cpu_s=found[1]))
+            verdicts.append(replace(verdict, cpu_s=item.cpu_s))
     return verdicts
+
+
+def _verdict(sandbox: Sandbox, prepared: Prepared, found: Found) -> Verdict | None:
+    """Return the verdict if the batch settles it."""
+    if found.answers is None:
+        return None
+    if found.is_late:
+        return early_verdict(sandbox, prepared, found.answers)
+    return verdict_of(sandbox, prepared, found.answers, _CLEAN_END)
 
 
 def _all_answers(
     sandbox: Sandbox, prepared: Prepared, sources: Sequence[str], limit: float
-) -> list[_Answers | None]:
-    """Return each variant's answers and CPU seconds; None where it was unusual."""
-    found: dict[int, _Answers | None] = {}
-    soft_s = min(limit, max(SOFT_CPU_AT_LEAST_S, SOFT_CPU_FACTOR * (prepared.cpu_s or 0.0)))
+) -> list[Found]:
+    """Return what a batch finds out about each variant."""
+    found: dict[int, Found] = {}
+    soft_s = _soft_limit(sandbox, prepared, limit)
     left = list(range(len(sources)))
     is_patient = True
     while left:
@@ -80,15 +106,25 @@ def _all_answers(
         found.update((chunk[i], item) for i, item in part.items() if i < len(chunk))
         missing = [i for i in chunk if i not in found]
         if missing and not is_patient:
-            found[missing[0]] = None  # it took the fork down with it
+            found[missing[0]] = UNKNOWN  # it took the fork down with it
         is_patient = not missing or not is_patient
         left = [i for i in left if i not in found]
     return [found[i] for i in range(len(sources))]
 
 
+def _soft_limit(sandbox: Sandbox, prepared: Prepared, limit: float) -> float:
+    """Return the CPU seconds of a variant in a batch: a multiple of the reference's own."""
+    if prepared.own_cpu_s is None:
+        reference = prepared.test.problem.reference or ""
+        found = _ask(sandbox, prepared, [reference], limit, False).get(0, UNKNOWN)
+        is_known = found.answers is not None and not found.is_late
+        prepared.own_cpu_s = found.cpu_s if is_known else prepared.cpu_s or limit
+    return min(limit, max(SOFT_CPU_AT_LEAST_S, SOFT_CPU_FACTOR * prepared.own_cpu_s))
+
+
 def _ask(
     sandbox: Sandbox, prepared: Prepared, sources: list[str], soft_s: float, is_patient: bool
-) -> dict[int, _Answers | None]:
+) -> dict[int, Found]:
     """Return what one fork answered, by position; variants after a crash are missing."""
     limits = sandbox.limits
     message = encode(
@@ -109,11 +145,11 @@ def _ask(
         output_bytes=limits.output_bytes * len(sources),
         is_renewed=True,
     )
-    found: dict[int, _Answers | None] = {}
+    found: dict[int, Found] = {}
     for frame in frames:
         try:
-            index, answers, cpu_s = decode(frame, max_depth=4)
+            index, answers, is_late, cpu_s = decode(frame, max_depth=4)
         except (BrokenError, TypeError, ValueError):
             return found
-        found[index] = None if answers is None else (answers, cpu_s)
+        found[index] = Found(answers, is_late, cpu_s)
     return found

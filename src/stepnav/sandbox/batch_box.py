@@ -5,7 +5,8 @@ memory over, a deep recursion, an exit, a module that could keep state, a change
 as unusual, and judged again in a fork of its own: the batch is a short cut, never another verdict.
 
 A job is `("batch", sources, operations, cpu_s, max_depth, output_bytes, is_patient)`. Each variant
-gets one answer, `(index, answers or None if unusual, CPU seconds)`.
+gets one answer, `(index, answers or None if unusual, is late, CPU seconds)`; of one that is late, the
+answers that it gave in time, which may settle the verdict.
 """
 
 from __future__ import annotations
@@ -87,9 +88,8 @@ def run(channel: int, message: tuple[Any, ...]) -> None:
         began = time.thread_time()
         answers = _judge_one(program, source, operations, clock, cpu_s)
         used = time.thread_time() - began
-        if not _is_usual(program, answers, clock, state, max_bytes):
-            answers = None
-        waiting.append(encode((index, answers, used)))
+        is_usual = _is_usual(program, answers, state, max_bytes)
+        waiting.append(encode((index, answers if is_usual else None, clock.is_late, used)))
         now = time.perf_counter()
         if not is_patient or now - flushed > FLUSH_S or sum(map(len, waiting)) > FLUSH_BYTES:
             box.send(channel, *waiting)
@@ -100,22 +100,28 @@ def run(channel: int, message: tuple[Any, ...]) -> None:
 
 def _judge_one(
     program: box.Program, source: str, operations: list[bytes], clock: Clock, cpu_s: float
-) -> list[bytes] | None:
-    """Return a variant's answers, the one to loading first; None if its time is over."""
+) -> list[bytes]:
+    """Return a variant's answers, the one to loading first; if it is late, those in time."""
     if "random" in source:
         random.seed(0)
+    answers: list[bytes] = []
+    was_strange = False
     try:
         clock.start(cpu_s)
-        answers = [program.load(source)]
-        if program.is_loaded:
-            for operation in operations:
-                answers.append(program.answer(operation))
-                if clock.is_late:
-                    break
+        answers.append(program.load(source))
+        for operation in operations if program.is_loaded else ():
+            if clock.is_late:
+                break
+            was_strange = program.is_strange
+            answers.append(program.answer(operation))
     except LateError:
-        answers = []
+        program.is_strange = was_strange
+        return answers
     finally:
         clock.stop()
+    if clock.is_late:  # the program caught the exception, or an answer was made of it
+        program.is_strange = was_strange
+        answers.pop()
     return answers
 
 
@@ -153,17 +159,9 @@ class State:
         )  # fmt: skip
 
 
-def _is_usual(
-    program: box.Program,
-    answers: list[bytes] | None,
-    clock: Clock,
-    state: State,
-    max_bytes: int,
-) -> bool:
+def _is_usual(program: box.Program, answers: list[bytes], state: State, max_bytes: int) -> bool:
     """Return whether a fork of its own would have given the same answers."""
-    if clock.is_late or not answers or sum(map(len, answers)) > max_bytes // 2:
-        return False
-    if program.is_strange:
+    if program.is_strange or sum(map(len, answers)) > max_bytes // 2:
         return False
     names = set(_names(program.code)) if program.code is not None else set()
     return not (names & _FOREIGN) and not state.is_changed(names)

@@ -41,7 +41,8 @@ class Prepared:
       test: the compiled test.
       calls: encoded operations, as the test asks them of the reference; None without a reference.
       answers: the reference's own answers, the one to loading first.
-      cpu_s: CPU seconds that the reference took; None without one.
+      cpu_s: CPU seconds that the reference took, its process included; None without one.
+      own_cpu_s: CPU seconds that it takes in a batch; None before the first batch.
       verdicts: verdicts by answers.
     """
 
@@ -50,6 +51,7 @@ class Prepared:
         self.calls: list[bytes] | None = None
         self.answers: tuple[bytes, ...] = ()
         self.cpu_s: float | None = None
+        self.own_cpu_s: float | None = None
         self.verdicts: dict[bytes, Verdict] = {}
         if problem.reference is not None:
             self._record(sandbox, problem.reference, cpu_s)
@@ -130,7 +132,7 @@ def judge_problem(
         while answering.end is None:
             if answering.wait():
                 continue
-            early = _replay(sandbox, prepared, answering.answers, None)
+            early = early_verdict(sandbox, prepared, answering.answers)
             if early is not None:
                 return replace(early, cpu_s=answering.finish().cpu_s)
         answers, end = answering.answers, answering.end
@@ -154,6 +156,11 @@ def verdict_of(
         if known is not None and len(prepared.verdicts) < MAX_VERDICTS:
             prepared.verdicts[key] = known
     return known
+
+
+def early_verdict(sandbox: Sandbox, prepared: Prepared, answers: list[bytes]) -> Verdict | None:
+    """Return the verdict if the first answers settle it, whatever comes after them."""
+    return _replay(sandbox, prepared, answers, None)
 
 
 def _replay(

@@ -17,7 +17,7 @@ from stepnav.sandbox.operations import encode_operation
 from stepnav.sandbox.records import CallResult, Job, JobResult, Level, Limits
 from stepnav.sandbox.worker import End, WarmParentDiedError, Worker
 
-FIRST_LOOK_S = 0.05
+FIRST_LOOK_S = 0.02
 """A job that is silent for so long is judged by the answers so far, in case they settle it."""
 
 PATIENCE_S = 3600.0
