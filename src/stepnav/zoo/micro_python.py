@@ -41,7 +41,7 @@ SCALES: dict[str, Scale] = {
         lm_problems=60_000,
         lm_tokens=14_000_000,
         snapshot_tokens=500_000,
-        policy_tokens=4_000_000,
+        policy_tokens=9_500_000,
         label_problems=500,
         shard_problems=100,
     ),
