@@ -136,7 +136,7 @@ def test_killed_and_started_again_it_goes_on(tmp_path: Path, kill: signal.Signal
     slow = {"task_id": IDS[0], "completion": SLOW}
     path = write(tmp_path / "s.jsonl", *map(right, IDS), *[slow] * 2, *map(wrong, IDS))
     options = ("grade", "--task", "micro-python", "--samples", str(path), "--workers", "2")
-    process = start(*options, "--cpu-seconds", "0.5")
+    process = start(*options, "--cpu-seconds", "2")
     file = tmp_path / "s.jsonl_results.jsonl"
     while not (file.exists() and file.read_bytes().count(b"\n") >= 7):
         assert process.poll() is None, process.communicate()
@@ -146,7 +146,7 @@ def test_killed_and_started_again_it_goes_on(tmp_path: Path, kill: signal.Signal
     kept = file.read_bytes()
     assert process.returncode == (130 if kill == signal.SIGINT else -signal.SIGKILL)
     assert ("go on with: stepnav grade" in err) == (kill == signal.SIGINT)
-    report = grade(path, "--cpu-seconds", "0.5")
+    report = grade(path, "--cpu-seconds", "2")
     assert file.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
     assert [line["line"] for line in results(path)] == list(range(1, 15))
     assert report["statuses"] == {"failed": 6, "passed": 6, "timeout": 2}

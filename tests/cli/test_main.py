@@ -175,6 +175,7 @@ def test_a_changed_data_file_is_another_run(tmp_path):
 
     data = tmp_path / "test.jsonl"
     arguments = ("bench", "--task", "gsm8k", "--data", str(data), "--strategies", "cot")
+    arguments += ("--policy", "arithmetic")
     arguments += ("--out", str(tmp_path / "run"), "--max-policy-tokens", "4", "--resume")
     data.write_text(json.dumps({"question": "What is 1 + 1?", "answer": "#### 2"}) + "\n")
     code, _, err = call(*arguments)
@@ -268,7 +269,14 @@ def test_a_run_is_never_overwritten(run_folder):
         (("solve", "--stratgy", "hgs"), "--strategy"),
         (("solve", ""), "the problem is empty"),
         (("solve", "x", "--hard", "1"), "leave the problem's text out"),
-        (("solve", "--task", "svamp", "--reward", "oracle"), "no exact step checker"),
+        (
+            ("solve", "--task", "svamp", "--policy", "arithmetic", "--reward", "oracle"),
+            "no exact step checker",
+        ),
+        (
+            ("solve", "--task", "svamp"),
+            "no policy ships for the task svamp; name one with --policy",
+        ),
         (("bench", "--out", "run", "--budgets", "1,x"), "whole numbers between commas"),
         (("bench", "--out", "run", "--budgets", "9", "--max-policy-tokens", "9"), "not both"),
         (("bench", "--out", "run", "--baseline", "beem"), "did you mean 'beam'?"),

@@ -61,20 +61,19 @@ def run(
     """Grade and report; arguments as in `stepnav grade --help`."""
     programs = build.load_programs(task, data)
     lines = list(read_samples(samples))
-    with (
-        ResultsFile(results_path(samples)) as results,
-        ProgramChecker(sandbox, workers=workers, cpu_s=cpu_seconds) as checker,
-    ):
-        grading = _sort(lines, programs, results)
-        total = len(grading.graded) + len(grading.waiting)
-        try:
+    try:
+        with (
+            ResultsFile(results_path(samples)) as results,
+            ProgramChecker(sandbox, workers=workers, cpu_s=cpu_seconds) as checker,
+        ):
+            grading = _sort(lines, programs, results)
             _grade(grading, checker, results)
-        except KeyboardInterrupt:
-            raise Interrupted(
-                f"interrupted: {len(results.done)} of {total} verdicts are kept; "
-                f"go on with: {shlex.join(['stepnav', *sys.argv[1:]])}"
-            ) from None
-        report = _report(grading, results, programs, task)
+            report = _report(grading, results, programs, task)
+    except KeyboardInterrupt:
+        again = shlex.join(["stepnav", *sys.argv[1:]])
+        raise Interrupted(
+            f"interrupted: the verdicts so far are kept in {results_path(samples)}; go on with: {again}"
+        ) from None
     _name_bad(samples, grading.bad)
     if report["samples"] == 0:
         raise DataError(f"{samples} holds no sample that could be graded")
