@@ -72,7 +72,8 @@ def test_samples_are_labelled_by_what_the_reference_can_make_of_them(sandbox: Sa
 
 @pytest.mark.usefixtures("known")
 def test_held_out_sets_are_samples_and_mutants_by_operator() -> None:
-    samples, mutants = hold_out([PROBLEM], [["".join(BODY), "    return 0\n"]], seed=0)
+    groups = [["".join(BODY), "    return 0\n"]]
+    samples, mutants = hold_out([PROBLEM], groups, 0, lambda done, total: None)
     assert [record.labels for record in samples.records] == [(1, 1, 1, 1), (-1,)]
     assert samples.kinds is None
     assert mutants.kinds is not None

@@ -74,7 +74,7 @@ def label_samples(
 
 
 def hold_out(
-    problems: Sequence[Problem], groups: Sequence[Sequence[str]], seed: int
+    problems: Sequence[Problem], groups: Sequence[Sequence[str]], seed: int, progress: Count
 ) -> list[HeldOut]:
     """Return `GATE_SAMPLES` of the policy's solutions per problem, labelled."""
     records = [

@@ -73,8 +73,8 @@ class Domain:
       load: (split, count, seed) to problems.
       grade: (problems, solutions) to whether each solution is right.
       label: (problems, sampler, seed, progress) to labelled solutions that a reward model learns from.
-      hold_out: (problems, the policy's solutions of each, seed) to what it is measured on; the first set
-        decides the gate.
+      hold_out: (problems, the policy's solutions of each, seed, progress) to what it is measured on; the
+        first set decides the gate.
       cards: texts of the model cards.
     """
 
@@ -89,7 +89,7 @@ class Domain:
     load: Callable[[str, int, int], list[Problem]]
     grade: Callable[[Sequence[Problem], Sequence[str]], list[bool]]
     label: Callable[[Sequence[Problem], Sampler, int, Count], list[StepRecord]]
-    hold_out: Callable[[Sequence[Problem], Sequence[Sequence[str]], int], list[HeldOut]]
+    hold_out: Callable[[Sequence[Problem], Sequence[Sequence[str]], int, Count], list[HeldOut]]
     cards: Cards
 
     @property

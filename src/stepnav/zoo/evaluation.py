@@ -160,6 +160,7 @@ def evaluate_models(
     samples: int,
     seed: int = 0,
     progress: Count | None = None,
+    label_progress: Count = lambda done, total: None,
 ) -> dict[str, Any]:
     """Return everything that is claimed of the shipped models, measured on one split.
 
@@ -173,6 +174,7 @@ def evaluate_models(
       samples: solutions per problem for pass@k.
       seed: seeds the problems and the samples.
       progress: called with (the policy's solutions done, solutions in all).
+      label_progress: called with (problems whose solutions are labelled, problems in all).
     """
     problems = domain.load(split, num_problems, seed)
     rates, groups = solve_rates(
@@ -182,7 +184,7 @@ def evaluate_models(
     baselines = {"backbone": backbone, "policy": policy}
     gate, *others = (
         (held_out.name, gate_on(held_out, prm, tokenizer, step_format, baselines=baselines))
-        for held_out in domain.hold_out(problems, groups, seed)
+        for held_out in domain.hold_out(problems, groups, seed, label_progress)
     )
     return {
         "split": split,

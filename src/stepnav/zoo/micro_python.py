@@ -90,14 +90,15 @@ def label_mutants(
 
 
 def hold_out(
-    problems: Sequence[Problem], groups: Sequence[Sequence[str]], seed: int
+    problems: Sequence[Problem], groups: Sequence[Sequence[str]], seed: int, progress: Count
 ) -> list[HeldOut]:
     """Return mutants of held-out references by operator, and the policy's own samples."""
     mutants: list[StepRecord] = []
     kinds: list[str] = []
     samples: list[StepRecord] = []
     with Sandbox() as sandbox:
-        for problem, group in zip(problems, groups, strict=True):
+        for number, (problem, group) in enumerate(zip(problems, groups, strict=True)):
+            progress(number, len(problems))
             found = mutate(sandbox, problem, seed)
             chosen = spread(found, MUTANTS_PER_PROBLEM, random.Random(f"{seed}/{problem.id}"))
             mutants += [step_record(problem, record) for record in chosen]

@@ -239,6 +239,7 @@ class _Recipe:
                 samples=self.scale.eval_samples,
                 seed=self.seed,
                 progress=self.count_of("evaluation"),
+                label_progress=self.count_of("evaluation's labels"),
             )
             evaluation["recipe"] = self.facts()
             partial = path.with_suffix(".partial")
