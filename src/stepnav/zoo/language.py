@@ -150,7 +150,8 @@ def normalise_language_model(
 ) -> None:
     """Train the finished language model on into `folder / "final"` until its normaliser is constant.
 
-    Solutions end with a separator here, as the reward model will read them. Problems are new ones.
+    Solutions end with a separator here, as the reward model will read them, and are learned from the first separator
+    on, which is where the reward model takes a solution to begin. Problems are new ones.
     """
     import torch
     from transformers import LlamaForCausalLM
@@ -161,7 +162,7 @@ def normalise_language_model(
         return
     folder.mkdir(parents=True, exist_ok=True)
     pairs = reference_pairs(domain, max(8, scale.normalise_tokens // 150), seed=seed + 77)
-    ended = ((prompt, solution + domain.separator) for prompt, solution in pairs)
+    ended = (_from_first_separator(domain, *pair) for pair in pairs)
     examples = encode_pairs(tokenizer, ended, learn_prompt=False)
     torch.manual_seed(seed)
     with reading(source):
@@ -189,6 +190,18 @@ def normalise_language_model(
     compute = {"tokens": position.tokens, "seconds": position.seconds}
     (folder / "compute.json").write_text(json.dumps(compute))
     save_model(model, tokenizer, folder / "final")
+
+
+def _from_first_separator(domain: Domain, prompt: str, solution: str) -> tuple[str, str]:
+    r"""Return (what is only read, what is learned) of a reference.
+
+    Example:
+      >>> from stepnav.zoo.micro_python import DOMAIN
+      >>> _from_first_separator(DOMAIN, "Double n.\ndef solve(n):\n", "    return 2 * n")
+      ('Double n.\n', 'def solve(n):\n    return 2 * n\n')
+    """
+    head, separator, rest = prompt.partition(domain.separator)
+    return head + separator, rest + solution + domain.separator
 
 
 def snapshot_folder(folder: Path, tokens: int) -> Path:

@@ -33,6 +33,9 @@ MUTANTS_PER_PROBLEM = 12
 REPAIRS = 4
 """Later edits that are tried as a repair of each killed mutant."""
 
+MUTATED_PROBLEMS = 150
+"""Held-out references whose mutants the reward model is measured on."""
+
 GATE_SAMPLES = 2
 """The policy's solutions per problem that the reward model is measured on."""
 
@@ -99,11 +102,12 @@ def hold_out(
     with Sandbox() as sandbox:
         for number, (problem, group) in enumerate(zip(problems, groups, strict=True)):
             progress(number, len(problems))
-            found = mutate(sandbox, problem, seed)
-            chosen = spread(found, MUTANTS_PER_PROBLEM, random.Random(f"{seed}/{problem.id}"))
-            mutants += [step_record(problem, record) for record in chosen]
-            kinds += [kind_of(record.operator) for record in chosen]
             samples += [spliced(sandbox, problem, text) for text in group[:GATE_SAMPLES] if text]
+            if number < MUTATED_PROBLEMS:
+                found = mutate(sandbox, problem, seed)
+                chosen = spread(found, MUTANTS_PER_PROBLEM, random.Random(f"{seed}/{problem.id}"))
+                mutants += [step_record(problem, record) for record in chosen]
+                kinds += [kind_of(record.operator) for record in chosen]
     return [HeldOut("samples", samples), HeldOut("mutants", mutants, kinds)]
 
 
