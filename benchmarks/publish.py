@@ -147,8 +147,10 @@ def main() -> None:
     parts = [head, notes.read_text() if notes.exists() else "", *sections]
     (ROOT / "docs" / "results.md").write_text("\n".join(part for part in parts if part))
     for name in README_RUNS:
-        report = json.loads((args.runs / name / "report.json").read_text())
-        replace_block(ROOT / "README.md", name, headline_table(whole_rows(report)))
+        path = args.runs / name / "report.json"
+        if path.exists():
+            report = whole_rows(json.loads(path.read_text()))
+            replace_block(ROOT / "README.md", name, headline_table(report))
 
 
 if __name__ == "__main__":
