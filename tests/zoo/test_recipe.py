@@ -8,7 +8,7 @@ from stepnav.core.errors import ConfigError, DataError
 from stepnav.rewards.step_format import StepFormat
 from stepnav.tasks import arithmetic
 from stepnav.zoo import MODELS_FOLDER
-from stepnav.zoo.recipe import make_models
+from stepnav.zoo.recipe import DOMAINS, make_models
 
 POLICY_NAME, PRM_NAME = "arithmetic-policy", "arithmetic-prm"
 MAX_BYTES = 16_000_000
@@ -100,9 +100,10 @@ def test_an_unknown_scale_is_refused(tmp_path: Path) -> None:
         make_models(tmp_path, scale="huge")
 
 
-def test_shipped_models_are_small() -> None:
-    files = [path for path in MODELS_FOLDER.rglob("*") if path.is_file()]
-    assert files
+@pytest.mark.parametrize("task", [name for name in DOMAINS if any(MODELS_FOLDER.glob(f"{name}-*"))])
+def test_the_shipped_models_of_a_task_are_small(task: str) -> None:
+    folders = [MODELS_FOLDER / f"{task}-policy", MODELS_FOLDER / f"{task}-prm"]
+    files = [path for folder in folders for path in folder.iterdir()]
     assert sum(path.stat().st_size for path in files) <= MAX_BYTES
 
 
