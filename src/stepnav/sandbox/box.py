@@ -33,7 +33,7 @@ _MARSHAL_VERSION = 2
 """The last without references, so that equal values are written alike."""
 
 _LOADED = encode(("v", None, None))
-_STRANGE = (MemoryError, RecursionError)
+_STRANGE = MemoryError
 
 
 class Asked:
