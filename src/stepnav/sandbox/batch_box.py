@@ -50,7 +50,7 @@ SUSPICIOUS = frozenset({
     "__getattribute__", "__delattr__", "__del__", "__self__", "__base__", "mro", "tb_frame",
     "__traceback__", "f_back", "f_globals", "f_builtins", "f_locals", "gi_frame", "cr_frame",
     "ag_frame", "open", "dispatch_table", "__all__", "EXCLUDED_ATTRIBUTES", "algorithms_available",
-    "algorithms_guaranteed", "samples", "getsizeof", "__sizeof__",
+    "algorithms_guaranteed", "samples", "getsizeof", "__sizeof__", "MemoryError",
 })  # fmt: skip
 """Names that may reach beyond the program's own globals, or see where a value is kept."""
 
