@@ -12,7 +12,6 @@ is as when the fork began, `MAY_SERVE_ON` follows, and the fork waits for a batc
 
 from __future__ import annotations
 
-import _signal
 import builtins
 import gc
 import os
@@ -23,6 +22,7 @@ import sys
 import time
 import types
 import warnings
+from _signal import getsignal  # type: ignore[import-not-found]  # `signal.getsignal` is slow
 from opcode import opmap
 from typing import Any
 
@@ -217,7 +217,7 @@ class State:
     def _read_settings(self) -> tuple[Any, ...]:
         return (
             sys.getrecursionlimit(), len(sys.modules), sys.gettrace(), sys.getprofile(),
-            _signal.getsignal(signal.SIGPROF), _signal.getsignal(signal.SIGALRM),
+            getsignal(signal.SIGPROF), getsignal(signal.SIGALRM),
         )  # fmt: skip
 
     def _read_rare_settings(self) -> tuple[Any, ...]:

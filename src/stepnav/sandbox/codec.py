@@ -243,12 +243,12 @@ def _decode_items(data: bytes, at: int, depth: int, *, times: int = 1) -> tuple[
     size *= times
     if size > len(data) - at:
         raise BrokenError("cut short")
-    items = []
+    items: list[Any] = []
     for _ in range(size):
         tag = data[at]
         if tag == 105 and data[at + 1] == 1:  # i, one byte
-            item = data[at + 2]
-            items.append(item if item < SMALL else item - 256)
+            small = data[at + 2]
+            items.append(small if small < SMALL else small - 256)
             at += 3
         elif tag == 98:  # b
             item, at = _slice(data, at + 1)

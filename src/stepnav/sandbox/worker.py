@@ -16,7 +16,8 @@ from stepnav.sandbox.advice import layer_message
 from stepnav.sandbox.codec import decode, encode
 from stepnav.sandbox.docker import docker_command
 from stepnav.sandbox.records import Level, Limits
-from stepnav.sandbox.server import END, HEADER, JOB, MAX_WALL_FACTOR
+from stepnav.sandbox.server import END, HEADER, JOB
+from stepnav.sandbox.watch import MAX_WALL_FACTOR
 
 PACKAGE = Path(__file__).parent.parent
 BOOT = """
