@@ -139,8 +139,11 @@ class Server:
         limit = int(watch.used_before + watch.most_cpu_s) + 2
         kind = resource.RLIMIT_CPU
         with contextlib.suppress(ProcessLookupError):  # it died; sending to it will tell
-            most = resource.prlimit(watch.child.pid, kind)[1] if is_batch else limit
-            resource.prlimit(watch.child.pid, kind, (limit, most))
+            most = resource.prlimit(watch.child.pid, kind)[1]
+            if most != resource.RLIM_INFINITY:
+                limit = min(limit, most)
+            # only a limit that may be raised again suits a child that may serve another batch
+            resource.prlimit(watch.child.pid, kind, (limit, most if is_batch else limit))
 
     def _pump(self, watch: Watch) -> bytes:
         """Carry bytes both ways until the child is done; return why it ended."""
