@@ -30,7 +30,7 @@ from stepnav.sandbox import box
 from stepnav.sandbox.codec import encode
 
 FLUSH_BYTES = 2**14
-FLUSH_S = 0.005
+FLUSH_S = 0.02
 REPEAT_S = 0.02
 """A variant that catches the timer's exception is interrupted again and again."""
 
