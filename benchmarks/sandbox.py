@@ -4,7 +4,8 @@
 
 Timed side by side in one run, in alternating rounds, since machines are noisy: read the ratios. Checks
 are one HumanEval reference each; variants are simple mutants of MBPP references, those that time out
-left out (they cost their time limit whatever runs them).
+left out (they cost their time limit whatever runs them); wall time depends on what else the machine does, CPU
+time (of all processes, the warm parent's and its children's too) hardly.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import ast
 import gzip
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -128,7 +130,7 @@ def check_rates(sandbox: Sandbox, data: Path, rounds: int) -> dict[str, float | 
         prepared = prepare(sandbox, problem)
         with_answers = sandbox.run_message(
             sandbox.job_message(source, prepared.calls or [], is_live=False), cpu_s=5, wall_s=30,
-            output_bytes=2**20, is_renewed=False,
+            output_bytes=2**20,
         )[0]  # fmt: skip
         inputs = [list(decode(decode(call)[2])[0]) for call in prepared.calls or []]
         expected = [from_answer(item, max_depth=50).value for item in with_answers[1:]]
@@ -152,10 +154,26 @@ def check_rates(sandbox: Sandbox, data: Path, rounds: int) -> dict[str, float | 
     return {name: statistics.median(found) if found else None for name, found in rates.items()}
 
 
-def variant_rates(sandbox: Sandbox, data: Path, rounds: int) -> dict[str, float]:
+def _tree_cpu_s(pid: int) -> float:
+    """Return the CPU seconds of a living process and of all its children, ended or not."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    own = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(_tree_cpu_s(int(child)) for child in children)
+
+
+def _rates(run: Callable[[], int]) -> tuple[float, float]:
+    """Return how much a piece of work does per second on the wall clock, and per CPU second."""
+    began, used = time.perf_counter(), _tree_cpu_s(os.getpid())
+    count = run()
+    wall_s, cpu_s = time.perf_counter() - began, _tree_cpu_s(os.getpid()) - used
+    return count / wall_s, count / cpu_s
+
+
+def variant_rates(sandbox: Sandbox, data: Path, rounds: int, every: int) -> dict[str, float]:
     """Return variants judged per second in batches, and with a new Python each."""
     work = []
-    for task_id, problem in list(mbpp(data))[::6]:
+    for task_id, problem in list(mbpp(data))[::every]:
         if task_id in SLOW:
             continue
         sources = variants(problem.reference or "")
@@ -168,13 +186,14 @@ def variant_rates(sandbox: Sandbox, data: Path, rounds: int) -> dict[str, float]
     for _ in range(rounds):
         for problem, _ in work:
             prepare(sandbox, problem).verdicts.clear()
-        batch.append(_rate(lambda: _judge_all(sandbox, work)))
-        alone.append(_rate(lambda: sum(_new_python(p, s) for p, s in sample)))
-    return {
-        "variants": sum(len(sources) for _, sources in work),
-        "batch": statistics.median(batch),
-        "new python -I -S": statistics.median(alone),
-    }
+        batch.append(_rates(lambda: _judge_all(sandbox, work)))
+        alone.append(_rates(lambda: sum(_new_python(p, s) for p, s in sample)))
+    found: dict[str, float] = {"variants": sum(len(sources) for _, sources in work)}
+    for at, clock in enumerate(("", " by CPU time")):
+        rates = [statistics.median(item[at] for item in runs) for runs in (batch, alone)]
+        found[f"batch{clock}"], found[f"new python -I -S{clock}"] = rates
+        found[f"times{clock}"] = rates[0] / rates[1]
+    return found
 
 
 def _judge_all(sandbox: Sandbox, work: list[tuple[Problem, list[str]]]) -> int:
@@ -193,6 +212,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--level", default="process")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--every", type=int, default=6, help="variants of each so many-th problem")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -203,7 +223,9 @@ def main() -> None:
         if "checks" in options.parts:
             found["checks per second"] = check_rates(sandbox, options.data, options.rounds)
         if "variants" in options.parts:
-            found["variants per second"] = variant_rates(sandbox, options.data, options.rounds)
+            found["variants per second"] = variant_rates(
+                sandbox, options.data, options.rounds, options.every
+            )
     if options.json:
         print(json.dumps(found))
         return

@@ -1,7 +1,7 @@
 """Verdicts on many variants of one trusted reference: many per fork, for mutation testing.
 
-For programs that you made, not for programs that a model wrote: variants of one batch share a process,
-and a hostile one could speak for the next. The verdict of each is what `judge_problem` would give;
+For programs that you made, not for programs that a model wrote: variants share a process, with those of
+earlier batches too, and a hostile one could speak for the next. The verdict of each is what `judge_problem` would give;
 whatever is unusual in a batch (crash, time, memory, state left behind, a test that diverges) is judged
 by it.
 """
@@ -9,10 +9,10 @@ by it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from stepnav.core.errors import DataError
+from stepnav.sandbox.batch_box import MAY_SERVE_ON
 from stepnav.sandbox.codec import BrokenError, decode, encode
 from stepnav.sandbox.judge import Prepared, early_verdict, judge_problem, prepare, verdict_of
 from stepnav.sandbox.pool import Sandbox
@@ -79,7 +79,7 @@ def judge_batch(
         if verdict is None:
             verdicts.append(judge_problem(sandbox, problem, source, cpu_s=cpu_s))
         else:
-            verdicts.append(replace(verdict, cpu_s=item.cpu_s))
+            verdicts.append(Verdict(verdict.status, verdict.detail, verdict.level, item.cpu_s))
     return verdicts
 
 
@@ -143,10 +143,12 @@ def _ask(
         cpu_s=HARD_CPU_S + 2 * soft_s,
         wall_s=limits.wall_s + len(sources) * (soft_s + HARD_CPU_S),
         output_bytes=limits.output_bytes * len(sources),
-        is_renewed=True,
+        batch_size=len(sources),
     )
     found: dict[int, Found] = {}
     for frame in frames:
+        if frame == MAY_SERVE_ON:
+            break
         try:
             index, answers, is_late, cpu_s = decode(frame, max_depth=4)
         except (BrokenError, TypeError, ValueError):

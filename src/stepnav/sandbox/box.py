@@ -14,6 +14,7 @@ themselves: `("c", name or Ref, encoded arguments)`, `("g", Ref, attribute)`,
 from __future__ import annotations
 
 import collections
+import marshal
 import os
 import struct
 import sys
@@ -28,7 +29,76 @@ MESSAGE_CHARACTERS = 200
 HEADER = struct.Struct("<I")
 _MUTABLE = (list, dict, set, collections.deque, collections.Counter, collections.defaultdict)
 
-_STRANGE = (MemoryError, RecursionError)
+_MARSHAL_VERSION = 2
+"""The last without references, so that equal values are written alike."""
+
+_LOADED = encode(("v", None, None))
+_STRANGE = MemoryError
+
+
+class Asked:
+    """An operation, decoded; a batch asks it of every variant.
+
+    Args:
+      operation: its encoding.
+      is_repeated: whether it is worth preparing for many programs.
+
+    Attributes:
+      fields: kind, name or `Ref`, and what belongs to the kind.
+      has_refs: whether an argument may be a `Ref`.
+    """
+
+    def __init__(self, operation: bytes, *, is_repeated: bool = False) -> None:
+        self.fields: tuple[Any, ...] = decode(operation, max_depth=200)
+        self.has_refs = False
+        self._is_mutable = False
+        self._template: bytes | None = None
+        if self.fields[0] != "c":
+            return
+        self.has_refs = b"R" in self.fields[2]  # or that byte in a text, which does no harm
+        args, kwargs = decode(self.fields[2], max_depth=200)
+        self._is_mutable = any(type(item) in _MUTABLE for item in (*args, *kwargs.values()))
+        if is_repeated and _is_plain((args, kwargs)):
+            self._template = marshal.dumps((args, kwargs), _MARSHAL_VERSION)
+
+    def fresh(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return arguments that no program has held before."""
+        if self._template is not None:
+            return marshal.loads(self._template)  # type: ignore[no-any-return]
+        return decode(self.fields[2], max_depth=200)  # type: ignore[no-any-return]
+
+    def changed(self, args: Any, kwargs: Any, caps: dict[str, int]) -> Any:
+        """Return the arguments after the call if it changed one in place, else None."""
+        if not self._is_mutable or self._is_as_sent(args, kwargs):
+            return None
+        try:
+            sent = self.fields[2]
+            return None if encode((args, kwargs), **caps) == sent else (args, kwargs)
+        except (UnencodableError, TooLargeError):
+            return None
+
+    def _is_as_sent(self, args: Any, kwargs: Any) -> bool:
+        """Return whether the arguments are surely unchanged."""
+        try:
+            return (
+                self._template is not None
+                and marshal.dumps((args, kwargs), _MARSHAL_VERSION) == self._template
+            )
+        except ValueError:  # there is something in them now that was not sent
+            return False
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether marshal copies a value exactly, and writes no other value like it.
+
+    Not so sets, whose order may change, and bytes, which look like any buffer.
+    """
+    kind = type(value)
+    if kind in (list, tuple):
+        return all(map(_is_plain, value))
+    if kind is dict:
+        return all(_is_plain(key) and _is_plain(item) for key, item in value.items())
+    return value is None or kind in (bool, int, float, complex, str)
 
 
 class Program:
@@ -64,27 +134,23 @@ class Program:
         except BaseException as error:
             return self._raised(error, None)
         self.is_loaded = True
-        return encode(("v", None, None))
+        return _LOADED
 
-    def answer(self, operation: bytes) -> bytes:
+    def answer(self, asked: Asked) -> bytes:
         """Return the answer to one operation."""
         index, self._count = self._count, self._count + 1
-        fields = decode(operation, max_depth=200)
+        fields = asked.fields
         args: tuple[Any, ...] = ()
         kwargs: dict[str, Any] = {}
-        sent = None
         try:
             if fields[0] == "c":
-                args, kwargs = decode(fields[2], max_depth=200)
-                if any(type(item) in _MUTABLE for item in (*args, *kwargs.values())):
-                    sent = fields[2]
-                has_refs = b"R" in fields[2]  # or that byte in a text, which does no harm
-                value = self._call(fields[1], args, kwargs, has_refs)
+                args, kwargs = asked.fresh()
+                value = self._call(fields[1], args, kwargs, asked.has_refs)
             else:
                 value = self._attribute(fields)
         except BaseException as error:
-            return self._raised(error, self._changed(sent, args, kwargs))
-        return self._returned(index, value, self._changed(sent, args, kwargs))
+            return self._raised(error, asked.changed(args, kwargs, self._caps))
+        return self._returned(index, value, asked.changed(args, kwargs, self._caps))
 
     def _call(self, target: Any, args: Any, kwargs: Any, has_refs: bool) -> Any:
         function = self.kept[target.index] if type(target) is Ref else self._global(target)
@@ -115,15 +181,6 @@ class Program:
         if type(value) is dict:
             return {key: self._resolve(item) for key, item in value.items()}
         return value
-
-    def _changed(self, sent: bytes | None, args: Any, kwargs: Any) -> Any:
-        """Return the arguments after the call if it changed one in place, else None."""
-        if sent is None:
-            return None
-        try:
-            return None if encode((args, kwargs), **self._caps) == sent else (args, kwargs)
-        except (UnencodableError, TooLargeError):
-            return None
 
     def _returned(self, index: int, value: Any, changed: Any) -> bytes:
         try:
@@ -165,12 +222,12 @@ def _serve(
     if not program.is_loaded:
         return
     for operation in operations:
-        send(channel, program.answer(operation))
+        send(channel, program.answer(Asked(operation)))
     while is_live:
         asked = receive(channel)
         if asked is None:
             return
-        send(channel, program.answer(asked))
+        send(channel, program.answer(Asked(asked)))
 
 
 def send(channel: int, *answers: bytes) -> None:

@@ -24,6 +24,9 @@ from stepnav.sandbox.records import Ref
 MAX_INT_BYTES = 2**14
 MAX_ITEMS = 2**20
 MAX_EQUAL_HASHES = 16
+SMALL = 128
+"""Integers nearer to zero take one byte."""
+
 HASH_CHECK_FROM = 256
 """Smaller sets and dictionaries cannot cost much, whatever their keys."""
 
@@ -115,7 +118,16 @@ def _encode_items(items: Any, out: bytearray, depth: int, max_bytes: int) -> Non
     if depth <= 0:
         raise TooLargeError("nested too deeply")
     for item in items:
-        _encode(item, out, depth - 1, max_bytes)
+        kind = type(item)
+        if kind is int and -SMALL < item < SMALL:
+            out += _SMALL_INTS[item]
+        elif item is None:
+            out += b"N"
+        elif kind is bytes and len(item) < 255:
+            out += b"b%c" % len(item)
+            out += item
+        else:
+            _encode(item, out, depth - 1, max_bytes)
     if len(out) > max_bytes:
         raise TooLargeError(f"more than {max_bytes} bytes")
 
@@ -160,6 +172,9 @@ def _taken(iterator: Any) -> list[Any]:
         raise TooLargeError(f"an iterator of more than {MAX_ITEMS} items")
     return items
 
+
+_SMALL_INTS = [b"i\1" + (n % 256).to_bytes(1, "little") for n in (*range(SMALL), *range(-SMALL, 0))]
+"""Encodings of the integers of one byte, negative ones by negative index."""
 
 _SEQUENCES: dict[type, bytes] = {
     list: b"l", tuple: b"t", set: b"e", frozenset: b"z", collections.deque: b"q",
@@ -228,10 +243,19 @@ def _decode_items(data: bytes, at: int, depth: int, *, times: int = 1) -> tuple[
     size *= times
     if size > len(data) - at:
         raise BrokenError("cut short")
-    items = []
+    items: list[Any] = []
     for _ in range(size):
-        item, at = _decode(data, at, depth - 1)
-        items.append(item)
+        tag = data[at]
+        if tag == 105 and data[at + 1] == 1:  # i, one byte
+            small = data[at + 2]
+            items.append(small if small < SMALL else small - 256)
+            at += 3
+        elif tag == 98:  # b
+            item, at = _slice(data, at + 1)
+            items.append(item)
+        else:
+            item, at = _decode(data, at, depth - 1)
+            items.append(item)
     return items, at
 
 

@@ -217,10 +217,10 @@ def _settled(test: TrustedTest, session: Session, loaded: CallResult, sandbox: S
 
 def _where(test: TrustedTest, error: Exception) -> str:
     """Return the line of the test that failed, with the error unless it is a plain assertion."""
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<test>"
-    ]
-    number = frames[-1].lineno if frames else None
+    number = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename == "<test>":
+            number = line
     text = test.lines[number - 1].strip() if number else ""
     if type(error) is AssertionError and not str(error):
         return text

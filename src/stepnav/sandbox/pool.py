@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from types import TracebackType
 
 from stepnav.core.errors import SandboxError
-from stepnav.sandbox import box
+from stepnav.sandbox import batch_box, box
 from stepnav.sandbox.answers import from_answer, lost
 from stepnav.sandbox.codec import encode
 from stepnav.sandbox.operations import encode_operation
@@ -93,7 +93,6 @@ class Sandbox:
             cpu_s=job.cpu_s or self.limits.cpu_s,
             wall_s=job.wall_s or self.limits.wall_s,
             output_bytes=self.limits.output_bytes,
-            is_renewed=False,
         )
         return self._result(answers, end, len(operations))
 
@@ -112,23 +111,30 @@ class Sandbox:
                 yield pending.popleft().result()
 
     def run_message(
-        self, job: bytes, *, cpu_s: float, wall_s: float, output_bytes: int, is_renewed: bool
+        self,
+        job: bytes,
+        *,
+        cpu_s: float,
+        wall_s: float,
+        output_bytes: int,
+        batch_size: int | None = None,
     ) -> tuple[list[bytes], End]:
         """Return all answers to an encoded job and its end; for `run` and `judge_batch`.
 
         Args:
           job: the message that starts it, see `box` and `batch_box`.
-          cpu_s: CPU seconds in all, or since the last output if `is_renewed`.
+          cpu_s: CPU seconds in all; of a batch, since the last output.
           wall_s, output_bytes: its other limits.
-          is_renewed: whether the CPU clock starts anew at each output.
+          batch_size: variants, if it is a batch.
         """
         with self.worker() as worker:
             answering = Answering(
                 worker, job, cpu_s=cpu_s, wall_s=wall_s, output_bytes=output_bytes,
-                is_renewed=is_renewed,
+                batch_size=batch_size,
             )  # fmt: skip
             while answering.end is None:
                 answering.wait(PATIENCE_S)
+                answering.keep()
             return answering.answers, answering.end
 
     @contextlib.contextmanager
@@ -181,7 +187,7 @@ class Answering:
     Args:
       worker: an idle warm parent.
       job: the message that starts the job.
-      cpu_s, wall_s, output_bytes, is_renewed: its limits, see `Sandbox.run_message`.
+      cpu_s, wall_s, output_bytes, batch_size: as in `Sandbox.run_message`.
     """
 
     def __init__(
@@ -192,13 +198,15 @@ class Answering:
         cpu_s: float,
         wall_s: float,
         output_bytes: int,
-        is_renewed: bool = False,
+        batch_size: int | None = None,
     ) -> None:
         self.answers: list[bytes] = []
         self.end: End | None = None
         self._worker = worker
         self._job = job
-        self._limits = (cpu_s, wall_s, output_bytes, is_renewed)
+        self._limits = (cpu_s, wall_s, output_bytes)
+        self._batch_size = batch_size
+        self._is_over = False
         self._data = bytearray()
         self._is_second = False
         self._submit()
@@ -229,21 +237,31 @@ class Answering:
             self.wait(PATIENCE_S)
         return self.end
 
+    def keep(self) -> None:
+        """Let the process of a batch serve the next one, if its last answer says that it may."""
+        if self._batch_size is None or self.end is not None or self._is_over:
+            return
+        if self.answers and self.answers[-1] == batch_box.MAY_SERVE_ON:
+            self._is_over = True
+            is_whole = len(self.answers) == self._batch_size + 1 and not self._data
+            (self._worker.keep if is_whole else self._worker.kill)()
+
     def _again(self) -> None:
         self._worker.close()
         if self._is_second:
             raise SandboxError(DIED_TWICE)
         self._is_second = True
+        self._is_over = False
         self.answers.clear()
         self._data.clear()
         self._submit()
 
     def _submit(self) -> None:
-        cpu_s, wall_s, output_bytes, is_renewed = self._limits
+        cpu_s, wall_s, output_bytes = self._limits
         try:
             self._worker.submit(
                 self._job, cpu_s=cpu_s, wall_s=wall_s, output_bytes=output_bytes,
-                is_renewed=is_renewed,
+                is_batch=self._batch_size is not None,
             )  # fmt: skip
         except WarmParentDiedError:
             self._again()

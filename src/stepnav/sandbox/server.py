@@ -2,12 +2,14 @@
 
 It is started by `worker` with `python -S -s -B`, an empty environment and two pipes, imports what
 candidates like to import, confines itself, and then waits for jobs. A spare child is always forked
-ahead and already confined. This process never reads what a child says; it carries bytes, watches the
+ahead and already confined. A child that served a batch of trusted variants may serve the next batch, if
+the trusted parent says so; it never serves a single job, and a single job's child serves nothing
+else. This process never reads what a child says; it carries bytes, watches the
 child's CPU and wall clock from outside, and kills. It holds no expected value, no model and no secret.
 
 Messages have a type byte and a length. In: "J" job (CPU seconds, wall seconds, output cap, whether
-the CPU clock starts anew at each output; then the job), "D" data for the child, "K" kill it. Out: "R"
-ready, "X" refused (layer, errno, text), "D" data from the child, "E" end (why, exit code, CPU
+it is a batch, whose CPU clock starts anew at each output; then the job), "D" data for the child, "K"
+kill it, "F" the batch is finished, keep its child for the next. Out: "R" ready, "X" refused (layer, errno, text), "D" data from the child, "E" end (why, exit code, CPU
 seconds).
 """
 
@@ -24,11 +26,11 @@ import signal
 import socket
 import struct
 import sys
-import time
-from typing import Any, NamedTuple
+from typing import Any
 
 from stepnav.sandbox import batch_box, box, confine
 from stepnav.sandbox.codec import decode, encode
+from stepnav.sandbox.watch import Child, Watch
 
 WARM_MODULES = (
     "abc", "array", "base64", "bisect", "calendar", "cmath", "collections", "collections.abc",
@@ -42,21 +44,10 @@ HEADER = struct.Struct("<cI")
 JOB = struct.Struct("<ddQ?")
 END = struct.Struct("<cid")
 CHUNK = 2**16
-POLL_AT_LEAST_S = 0.001
+MOST_BATCHES = 64
+"""A child is replaced after so many batches."""
+
 MAX_DESCRIPTOR = 1024
-MAX_WALL_FACTOR = 10
-"""A program that keeps computing may take so many times its wall limit, until its CPU limit."""
-
-WALL_STEP_S = 1.0
-LEAST_SHARE = 0.02
-"""Share of one CPU below which a program counts as idle."""
-
-
-class Child(NamedTuple):
-    """A confined fork that waits for its job."""
-
-    pid: int
-    channel: socket.socket
 
 
 class Server:
@@ -72,10 +63,13 @@ class Server:
         self.source = source
         self.sink = sink
         self.filter = confine.seccomp_filter(level)
-        self.spare = self.fork()
+        self.spare: Child
+        self.kept: Child | None = None
+        self.num_batches = 0
 
     def loop(self) -> None:
         """Serve jobs until the trusted parent goes away."""
+        self._prepare()
         while True:
             kind, payload = self.receive()
             if kind == b"J":
@@ -102,24 +96,54 @@ class Server:
         return Child(pid, ours)
 
     def serve(self, payload: bytes) -> None:
-        """Run one job in the spare child and report its end."""
-        cpu_s, wall_s, output_bytes, is_renewed = JOB.unpack_from(payload)
-        child = self.spare
-        watch = Watch(child, cpu_s, wall_s, output_bytes, is_renewed)
-        limit = int(watch.most_cpu_s) + 2
-        if self.level != "unsafe":
-            resource.prlimit(child.pid, resource.RLIMIT_CPU, (limit, limit))
+        """Run one job in the spare child, or a batch in the kept one, and report its end."""
+        cpu_s, wall_s, output_bytes, is_batch = JOB.unpack_from(payload)
+        child = (self._take_kept() if is_batch else None) or self.spare
+        watch = Watch(child, cpu_s, wall_s, output_bytes, is_batch)
         job = payload[JOB.size :]
+        self._limit_cpu(watch, is_batch)
         try:
             child.channel.settimeout(wall_s)
             child.channel.sendall(box.HEADER.pack(len(job)) + job)
             child.channel.settimeout(None)
-            self.spare = self.fork()
+            self.spare = self.fork() if self.spare is child else self.spare
             why = self._pump(watch)
         except OSError:
             self.spare = self.fork() if self.spare is child else self.spare
             why = b"c"
-        self._end(child, why)
+        if why == b"f" and is_batch and self.num_batches < MOST_BATCHES:
+            self._keep(child, watch)
+        else:
+            self._end(child, why)
+
+    def _prepare(self) -> None:
+        self.spare = self.fork()  # as deep in the stack as in `serve`
+
+    def _take_kept(self) -> Child | None:
+        """Return the kept child; None if there is none, or it is not waiting for a batch."""
+        child, self.kept = self.kept, None
+        if child is not None and select.select([child.channel], [], [], 0)[0]:
+            self._kill(child)  # it ended, or speaks without being asked
+            child = None
+        self.num_batches = 1 if child is None else self.num_batches + 1
+        return child
+
+    def _keep(self, child: Child, watch: Watch) -> None:
+        self.kept = child
+        self.send(b"E", END.pack(b"c", 0, watch.used() - watch.used_before))
+
+    def _limit_cpu(self, watch: Watch, is_batch: bool) -> None:
+        """Set the kernel's own limit, a little beyond the watched one."""
+        if self.level == "unsafe":
+            return
+        limit = int(watch.used_before + watch.most_cpu_s) + 2
+        kind = resource.RLIMIT_CPU
+        with contextlib.suppress(ProcessLookupError):  # it died; sending to it will tell
+            most = resource.prlimit(watch.child.pid, kind)[1]
+            if most != resource.RLIM_INFINITY:
+                limit = min(limit, most)
+            # only a limit that may be raised again suits a child that may serve another batch
+            resource.prlimit(watch.child.pid, kind, (limit, most if is_batch else limit))
 
     def _pump(self, watch: Watch) -> bytes:
         """Carry bytes both ways until the child is done; return why it ended."""
@@ -131,8 +155,8 @@ class Server:
             for descriptor, _ in ready:
                 if descriptor == self.source:
                     kind, payload = self.receive()
-                    if kind == b"K":
-                        return b"k"
+                    if kind != b"D":
+                        return kind.lower()
                     watch.child.channel.sendall(payload)
                     continue
                 data = watch.child.channel.recv(CHUNK)
@@ -146,15 +170,19 @@ class Server:
                 return why
 
     def _end(self, child: Child, why: bytes) -> None:
+        code, cpu_s = self._kill(child)
+        if code in (-signal.SIGXCPU,):
+            why = b"t"
+        self.send(b"E", END.pack(why, code, cpu_s))
+
+    def _kill(self, child: Child) -> tuple[int, float]:
+        """End a child; return its exit code and CPU seconds."""
         child.channel.close()
         for kill in (os.killpg, os.kill):
             with contextlib.suppress(OSError):
                 kill(child.pid, signal.SIGKILL)
         _, status, usage = os.wait4(child.pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        if code in (-signal.SIGXCPU,):
-            why = b"t"
-        self.send(b"E", END.pack(why, code, usage.ru_utime + usage.ru_stime))
+        return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
 
     def _exactly(self, size: int) -> bytes:
         data = b""
@@ -167,12 +195,13 @@ class Server:
 
     def _stop(self) -> None:
         try:
-            os.kill(self.spare.pid, signal.SIGKILL)
+            for child in filter(None, (self.spare, self.kept)):
+                os.kill(child.pid, signal.SIGKILL)
         finally:
             os._exit(0)
 
     def _become_child(self, ours: socket.socket, theirs: socket.socket) -> None:
-        """Confine this fork, serve one job, and end; never returns."""
+        """Confine this fork, serve one job or a few batches, and end; never returns."""
         try:
             os.setsid()
             channel = theirs.detach()
@@ -183,69 +212,16 @@ class Server:
             random.seed(0)
             confine.confine_fork(self.level, self.filter)
             message = box.receive(channel)
-            if message is not None:
+            gc.enable()
+            while message is not None:
                 job = decode(message, max_depth=200)
-                gc.enable()
-                (batch_box if job[0] == "batch" else box).run(channel, job)
-                os.close(channel)
+                if job[0] != "batch":
+                    box.run(channel, job)
+                    break
+                message = box.receive(channel) if batch_box.run(channel, job) else None
+            os.close(channel)
         finally:
             os._exit(0)
-
-
-class Watch:
-    """The clocks and the output count of one child, all read outside it."""
-
-    def __init__(
-        self, child: Child, cpu_s: float, wall_s: float, output_bytes: int, is_renewed: bool
-    ) -> None:
-        self.child = child
-        self.cpu_s = cpu_s
-        self.is_renewed = is_renewed
-        self.most_cpu_s = wall_s if is_renewed else cpu_s
-        self._clock = ((~child.pid) << 3) | 2  # CLOCK of a process: see clock_getcpuclockid(3)
-        self._cpu_until = self.used() + cpu_s
-        now = time.monotonic()
-        self._wall_until = now + wall_s
-        self._wall_at_most = now + wall_s * MAX_WALL_FACTOR
-        self._looked = (now, self.used())
-        self._left = output_bytes
-
-    def used(self) -> float:
-        """Return the child's CPU seconds so far."""
-        try:
-            return time.clock_gettime(self._clock)
-        except OSError:
-            return 0.0
-
-    def count(self, size: int) -> bool:
-        """Count output; return whether it is more than allowed."""
-        self._left -= size
-        if self.is_renewed:
-            self._cpu_until = self.used() + self.cpu_s
-        return self._left < 0
-
-    def remaining_s(self) -> float:
-        """Return how long it cannot be overdue for."""
-        wall = self._wall_until - time.monotonic()
-        return max(POLL_AT_LEAST_S, min(wall, self._cpu_until - self.used()))
-
-    def overdue(self) -> bytes | None:
-        """Return "t" or "w" if its CPU or wall time is over.
-
-        On a busy machine a program that computes waits for its turn; only one that does not even
-        try to compute is ended by the wall clock.
-        """
-        used, now = self.used(), time.monotonic()
-        if used >= self._cpu_until:
-            return b"t"
-        if now < self._wall_until:
-            return None
-        since, before = self._looked
-        if now < self._wall_at_most and used - before > LEAST_SHARE * (now - since):
-            self._looked = (now, used)
-            self._wall_until = now + WALL_STEP_S
-            return None
-        return b"w"
 
 
 def main() -> None:
@@ -288,7 +264,7 @@ def _warm_up() -> None:
     encode(decode(encode([1, "x", 2.0, {"a": (None, True)}, {1}, b"y"])))
     program = box.Program(max_depth=50, max_bytes=2**20)
     program.load("import re\ndef f(x):\n    return re.sub('a', 'b', x)\n")
-    program.answer(encode(("c", "f", encode((("abc",), {})))))
+    program.answer(box.Asked(encode(("c", "f", encode((("abc",), {}))))))
     del sys.modules[box.MODULE]
     "x".encode("ascii").decode("latin-1")
 

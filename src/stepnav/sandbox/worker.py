@@ -16,7 +16,8 @@ from stepnav.sandbox.advice import layer_message
 from stepnav.sandbox.codec import decode, encode
 from stepnav.sandbox.docker import docker_command
 from stepnav.sandbox.records import Level, Limits
-from stepnav.sandbox.server import END, HEADER, JOB, MAX_WALL_FACTOR
+from stepnav.sandbox.server import END, HEADER, JOB
+from stepnav.sandbox.watch import MAX_WALL_FACTOR
 
 PACKAGE = Path(__file__).parent.parent
 BOOT = """
@@ -114,14 +115,14 @@ class Worker:
         cpu_s: float,
         wall_s: float,
         output_bytes: int,
-        is_renewed: bool = False,
+        is_batch: bool = False,
     ) -> None:
         """Hand over a job; `receive` gives what comes back."""
         assert not self._is_busy, "a warm parent runs one job at a time"
         self.start()
         self._deadline = time.monotonic() + wall_s * MAX_WALL_FACTOR + GRACE_S
         self._is_busy = True
-        self._send(b"J", JOB.pack(cpu_s, wall_s, output_bytes, is_renewed) + job)
+        self._send(b"J", JOB.pack(cpu_s, wall_s, output_bytes, is_batch) + job)
 
     def send(self, data: bytes) -> None:
         """Hand data to the child of the running job."""
@@ -131,6 +132,11 @@ class Worker:
         """Ask for the end of the running job's child; its `End` still has to be received."""
         if self._is_busy:
             self._send(b"K", b"")
+
+    def keep(self) -> None:
+        """Say that the running batch is finished, so that its child may serve the next one."""
+        if self._is_busy:
+            self._send(b"F", b"")
 
     def receive(self, patience_s: float | None = None) -> bytes | End | None:
         """Return the next bytes from the child, or its end; None if the patience was over first.
