@@ -33,7 +33,7 @@ MUTANTS_PER_PROBLEM = 12
 REPAIRS = 4
 """Later edits that are tried as a repair of each killed mutant."""
 
-MUTATED_PROBLEMS = 150
+MUTATED_PROBLEMS = 40
 """Held-out references whose mutants the reward model is measured on."""
 
 GATE_SAMPLES = 2
