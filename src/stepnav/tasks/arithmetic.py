@@ -10,7 +10,6 @@ partial credit for steps that are worded otherwise, and look-ups among shuffled 
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
 from collections.abc import Sequence
@@ -20,8 +19,9 @@ from functools import lru_cache
 from stepnav.core.errors import DataError
 from stepnav.core.records import Problem, Rating
 from stepnav.tasks.arithmetic_stories import Event, Story, tell_story
+from stepnav.tasks.splits import SPLITS as SPLITS
+from stepnav.tasks.splits import check_drawn, split_of
 
-SPLITS = ("train", "dev", "test")
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = "{question}\n"
 ANSWER_MARK = "#### "
@@ -57,10 +57,7 @@ def load(split: str, count: int, seed: int = 0) -> list[Problem]:
     Raises:
       ValueError: the split is unknown or the count is negative.
     """
-    if split not in SPLITS or count < 0:
-        raise ValueError(
-            f"split must be one of {SPLITS} and count >= 0 (got split={split!r}, count={count})"
-        )
+    check_drawn(split, count)
     return [problem(f"arithmetic-{split}-{seed}-{index}") for index in range(count)]
 
 
@@ -91,12 +88,6 @@ def story_of(problem_id: str) -> Story:
         story = tell_story(rng)
         if split_of(story.question) == match[1]:
             return story
-
-
-def split_of(question: str) -> str:
-    """Return the only split in which this question may be drawn: 90% train, 5% dev, 5% test."""
-    bucket = int.from_bytes(hashlib.sha256(question.encode()).digest()[:4], "big") % 100
-    return "train" if bucket < 90 else "dev" if bucket < 95 else "test"
 
 
 def solve(problem_id: str) -> list[str]:

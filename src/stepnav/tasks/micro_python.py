@@ -11,7 +11,6 @@ Whether a program can still become right is undecidable, so step labels come fro
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
 from functools import lru_cache
@@ -23,8 +22,9 @@ from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.micro_python_calls import is_meaningful, make_calls
 from stepnav.tasks.micro_python_specs import Spec, draw_spec, tell
 from stepnav.tasks.program_text import canonical_body, canonical_program, is_whole_program, unfenced
+from stepnav.tasks.splits import SPLITS as SPLITS
+from stepnav.tasks.splits import check_drawn, split_of
 
-SPLITS = ("train", "dev", "test")
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = "{question}\n"
 CHAT_TEMPLATE = (
@@ -53,10 +53,7 @@ def load(split: str, count: int, seed: int = 0) -> list[Problem]:
     Raises:
       ValueError: the split is unknown or the count is negative.
     """
-    if split not in SPLITS or count < 0:
-        raise ValueError(
-            f"split must be one of {SPLITS} and count >= 0 (got split={split!r}, count={count})"
-        )
+    check_drawn(split, count)
     seen: set[str] = set()
     problems: list[Problem] = []
     index = 0
@@ -115,12 +112,6 @@ def spec_of(problem_id: str) -> Spec:
         spec = draw_spec(rng)
         if split_of(spec.program) == match[1] and is_meaningful(spec, rng):
             return spec
-
-
-def split_of(program: str) -> str:
-    """Return the only split in which this program may be drawn: 90% train, 5% dev, 5% test."""
-    bucket = int.from_bytes(hashlib.sha256(program.encode()).digest()[:4], "big") % 100
-    return "train" if bucket < 90 else "dev" if bucket < 95 else "test"
 
 
 def question_of(problem_id: str) -> str:

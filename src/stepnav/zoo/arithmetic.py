@@ -8,36 +8,13 @@ from stepnav.core.records import Problem
 from stepnav.tasks import arithmetic
 from stepnav.train.records import StepRecord
 from stepnav.zoo.domain import Cards, Count, Domain, HeldOut, Sampler
-from stepnav.zoo.scale import Scale
+from stepnav.zoo.scale import TINY, Scale
 from stepnav.zoo.tokenizer import WORD_PATTERN
 
 GATE_SAMPLES = 2
 """Sampled solutions per problem that the gate is measured on."""
 
-SCALES: dict[str, Scale] = {
-    "cpu": Scale(),
-    "tiny": Scale(
-        vocab_size=400,
-        tokenizer_problems=100,
-        width=32,
-        layers=1,
-        heads=2,
-        lm_problems=60,
-        lm_tokens=20_000,
-        lm_batch_tokens=2048,
-        snapshot_tokens=5_000,
-        policy_tokens=10_000,
-        label_problems=8,
-        shard_problems=5,
-        samples_per_problem=2,
-        normalise_tokens=4_000,
-        prm_tokens=4_000,
-        prm_batch_tokens=1024,
-        eval_problems=4,
-        eval_samples=2,
-        compile=False,
-    ),
-}
+SCALES: dict[str, Scale] = {"cpu": Scale(), "tiny": TINY}
 """`cpu` makes the shipped models, `tiny` useless ones in seconds."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stepnav.core.errors import DataError, StepnavError, quote
+
+COMPUTE_NAME = "compute.json"
 
 
 @contextmanager
@@ -50,6 +53,11 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(
             f"{path} is broken ({one_line(error)}); delete it, and --resume makes it again"
         ) from error
+
+
+def write_compute(folder: Path, *, tokens: int, seconds: float) -> None:
+    """Write down what a training stage took, for the model cards."""
+    (folder / COMPUTE_NAME).write_text(json.dumps({"tokens": tokens, "seconds": seconds}))
 
 
 def one_line(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from stepnav.train.batches import TokenExamples
 from stepnav.train.loop import Progress, TrainSettings
 from stepnav.zoo.domain import Count, Domain
-from stepnav.zoo.folders import reading, whole_folder
+from stepnav.zoo.folders import reading, whole_folder, write_compute
 from stepnav.zoo.scale import Scale
 from stepnav.zoo.tokenizer import train_tokenizer
 
@@ -131,9 +130,7 @@ def train_language_model(
         progress=progress,
         on_snapshot=lambda tokens: save_model(model, tokenizer, snapshot_folder(folder, tokens)),
     )
-    (folder / "compute.json").write_text(
-        json.dumps({"tokens": position.tokens, "seconds": position.seconds})
-    )
+    write_compute(folder, tokens=position.tokens, seconds=position.seconds)
     save_model(model, tokenizer, folder / "final")
 
 
@@ -187,8 +184,7 @@ def normalise_language_model(
         normaliser_weight=scale.normalise_weight,
         progress=progress,
     )
-    compute = {"tokens": position.tokens, "seconds": position.seconds}
-    (folder / "compute.json").write_text(json.dumps(compute))
+    write_compute(folder, tokens=position.tokens, seconds=position.seconds)
     save_model(model, tokenizer, folder / "final")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from stepnav.core.records import Problem
 from stepnav.mutate.examination import Settings, examine
@@ -21,7 +22,7 @@ from stepnav.sandbox.pool import Sandbox
 from stepnav.tasks import micro_python
 from stepnav.train.records import StepRecord
 from stepnav.zoo.domain import Cards, Count, Domain, HeldOut, Sampler
-from stepnav.zoo.scale import Scale
+from stepnav.zoo.scale import TINY, Scale
 from stepnav.zoo.tokenizer import CODE_PATTERN
 
 HELD_OUT_OPERATORS = frozenset({"off_by_one", "operand_deletion"})
@@ -48,26 +49,8 @@ SCALES: dict[str, Scale] = {
         label_problems=500,
         shard_problems=100,
     ),
-    "tiny": Scale(
-        vocab_size=400,
-        tokenizer_problems=100,
-        width=32,
-        layers=1,
-        heads=2,
-        lm_problems=60,
-        lm_tokens=20_000,
-        lm_batch_tokens=2048,
-        snapshot_tokens=5_000,
-        policy_tokens=10_000,
-        label_problems=4,
-        shard_problems=2,
-        samples_per_problem=1,
-        normalise_tokens=4_000,
-        prm_tokens=4_000,
-        prm_batch_tokens=1024,
-        eval_problems=3,
-        eval_samples=2,
-        compile=False,
+    "tiny": replace(
+        TINY, label_problems=4, shard_problems=2, samples_per_problem=1, eval_problems=3
     ),
 }
 """`cpu` makes the shipped models, `tiny` useless ones in seconds."""

@@ -20,7 +20,7 @@ from stepnav.core.errors import ConfigError, nearest
 from stepnav.rewards.step_format import StepFormat
 from stepnav.zoo.cards import write_cards
 from stepnav.zoo.domain import Count, Domain
-from stepnav.zoo.folders import reading, whole_folder
+from stepnav.zoo.folders import COMPUTE_NAME, reading, whole_folder
 from stepnav.zoo.labelled import label_solutions, read_labelled
 from stepnav.zoo.language import (
     make_tokenizer,
@@ -254,7 +254,7 @@ class _Recipe:
         """Return how the models were made, for the cards."""
         records = read_labelled(self.work / "labelled")
         compute = {
-            part: json.loads((self.work / part / "compute.json").read_text())
+            part: json.loads((self.work / part / COMPUTE_NAME).read_text())
             for part in ("lm", "normalised", "prm")
         }
         return {

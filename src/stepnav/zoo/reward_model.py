@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnav.rewards.step_format import StepFormat
 from stepnav.train.loop import Progress, TrainSettings
-from stepnav.zoo.folders import reading, whole_folder
+from stepnav.zoo.folders import reading, whole_folder, write_compute
 from stepnav.zoo.labelled import shard_paths
 from stepnav.zoo.scale import Scale
 
@@ -95,8 +94,7 @@ def train_reward_model(
     )
     with torch.no_grad():
         model.score.bias[StepFormat().labels.index(-1)] += scale.prm_negative_bias
-    compute = {"tokens": position.tokens, "seconds": position.seconds}
-    (folder / "compute.json").write_text(json.dumps(compute))
+    write_compute(folder, tokens=position.tokens, seconds=position.seconds)
     save_reward_model(model.to(torch.bfloat16), tokenizer, target)
 
 

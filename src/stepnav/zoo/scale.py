@@ -55,3 +55,27 @@ class Scale:
     eval_problems: int = 500
     eval_samples: int = 16
     compile: bool = True
+
+
+TINY = Scale(
+    vocab_size=400,
+    tokenizer_problems=100,
+    width=32,
+    layers=1,
+    heads=2,
+    lm_problems=60,
+    lm_tokens=20_000,
+    lm_batch_tokens=2048,
+    snapshot_tokens=5_000,
+    policy_tokens=10_000,
+    label_problems=8,
+    shard_problems=5,
+    samples_per_problem=2,
+    normalise_tokens=4_000,
+    prm_tokens=4_000,
+    prm_batch_tokens=1024,
+    eval_problems=4,
+    eval_samples=2,
+    compile=False,
+)
+"""Runs every stage in seconds and makes useless models; for tests."""
