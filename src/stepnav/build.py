@@ -23,6 +23,7 @@ from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.records import Problem
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
+from stepnav.tasks.splits import check_split
 from stepnav.tasks.task import Loader, Task
 
 if TYPE_CHECKING:
@@ -435,11 +436,7 @@ def _embedded_loader(name: str, module: types.ModuleType) -> Loader:
     def load(split: str, count: int | None, seed: int, path: Path | None) -> list[Problem]:
         if path is not None:
             raise ConfigError(f"the {name} task makes its own problems; leave --data out")
-        if split not in module.SPLITS:
-            raise ConfigError(
-                f"{name} has no split {split!r}{nearest(split, list(module.SPLITS))}; "
-                f"its splits are {', '.join(module.SPLITS)}"
-            )
+        check_split(name, split, module.SPLITS)
         problems: list[Problem] = module.load(split, 300 if count is None else count, seed)
         return problems
 

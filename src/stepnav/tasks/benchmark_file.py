@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.errors import ConfigError, DataError, nearest
+from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem
 from stepnav.core.seeds import derive_seed
+from stepnav.tasks.splits import check_split
 
 Row = Mapping[str, Any]
 MakeProblem = Callable[[str, Row], Problem]
@@ -56,11 +57,7 @@ class Benchmark:
           ConfigError: no such split, or `datasets` is needed and missing.
           DataError: the file is missing, broken or from somewhere else.
         """
-        if split not in self.splits:
-            raise ConfigError(
-                f"{self.name} has no split {split!r}{nearest(split, list(self.splits))}; "
-                f"its splits are {', '.join(self.splits)}"
-            )
+        check_split(self.name, split, self.splits)
         if count is not None and count < 0:
             raise ValueError(f"count must not be negative (got {count})")
         if path is None:

@@ -1,8 +1,11 @@
-"""Splits of the embedded tasks: the hash of what a problem is decides where alone it may be drawn."""
+"""Splits: their names checked in one place; in the embedded tasks a hash decides where alone a problem may be drawn."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+
+from stepnav.core.errors import ConfigError, nearest
 
 SPLITS = ("train", "dev", "test")
 
@@ -22,4 +25,17 @@ def check_drawn(split: str, count: int) -> None:
     if split not in SPLITS or count < 0:
         raise ValueError(
             f"split must be one of {SPLITS} and count >= 0 (got split={split!r}, count={count})"
+        )
+
+
+def check_split(task: str, split: str, splits: Sequence[str]) -> None:
+    """Refuse a split that a task does not have.
+
+    Raises:
+      ConfigError: there is none of that name; says which there are.
+    """
+    if split not in splits:
+        raise ConfigError(
+            f"{task} has no split {split!r}{nearest(split, list(splits))}; "
+            f"its splits are {', '.join(splits)}"
         )
