@@ -9,15 +9,16 @@ by it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from stepnav.core.errors import DataError
-from stepnav.sandbox.batch_box import MAY_SERVE_ON
-from stepnav.sandbox.codec import BrokenError, decode, encode
-from stepnav.sandbox.judge import Prepared, early_verdict, judge_problem, prepare, verdict_of
+from stepnav.sandbox.batch_box import FOUND, MAY_SERVE_ON, digest
+from stepnav.sandbox.box import split
+from stepnav.sandbox.codec import encode
+from stepnav.sandbox.judge import Prepared, early_verdict, judge_problem, prepare
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Problem, Verdict
-from stepnav.sandbox.worker import End
 
 CHUNK = 256
 """Variants per fork."""
@@ -29,21 +30,24 @@ SOFT_CPU_AT_LEAST_S = 0.005
 HARD_CPU_S = 0.2
 """CPU seconds of silence, on top of the soft limit, after which a batch's fork is killed."""
 
-_CLEAN_END = End("c", 0, 0.0)
-
 
 class Found(NamedTuple):
     """What a batch found out about one variant.
 
     Attributes:
-      answers: its answers, the one to loading first; None if it was unusual.
+      answers: its answers, joined, the one to loading first; None if it was unusual.
       is_late: whether its time was over, so that these are only the first.
       cpu_s: CPU seconds that it took.
     """
 
-    answers: list[bytes] | None
+    answers: bytes | None
     is_late: bool
     cpu_s: float
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it was asked no more after an answer unlike the reference's."""
+        return self.answers is not None and not self.is_late
 
 
 UNKNOWN = Found(None, False, 0.0)
@@ -72,37 +76,42 @@ def judge_batch(
     if prepared.calls is None:
         raise DataError("a batch needs a reference: its variants are asked what the reference was")
     limit = sandbox.limits.cpu_s if cpu_s is None else cpu_s
-    answers = _all_answers(sandbox, prepared, sources, limit)
-    verdicts = []
-    for source, item in zip(sources, answers):
-        verdict = _verdict(sandbox, prepared, item)
-        if verdict is None:
-            verdicts.append(judge_problem(sandbox, problem, source, cpu_s=cpu_s))
-        else:
-            verdicts.append(Verdict(verdict.status, verdict.detail, verdict.level, item.cpu_s))
-    return verdicts
+    soft_s = _measure_reference(sandbox, prepared, limit)
+    found = _all_answers(sandbox, prepared, sources, prepared.digests, soft_s)
+    verdicts = [_verdict(sandbox, prepared, item) for item in found]
+    left = [i for i, item in enumerate(found) if verdicts[i] is None and item.is_partial]
+    if left and prepared.digests:
+        whole = _all_answers(sandbox, prepared, [sources[i] for i in left], [], soft_s)
+        for index, item in zip(left, whole):
+            verdicts[index] = _verdict(sandbox, prepared, item)
+    return [
+        verdict or judge_problem(sandbox, problem, source, cpu_s=cpu_s)
+        for verdict, source in zip(verdicts, sources)
+    ]
 
 
 def _verdict(sandbox: Sandbox, prepared: Prepared, found: Found) -> Verdict | None:
     """Return the verdict if the batch settles it."""
     if found.answers is None:
         return None
-    if found.is_late:
-        return early_verdict(sandbox, prepared, found.answers)
-    return verdict_of(sandbox, prepared, found.answers, _CLEAN_END)
+    verdict = early_verdict(sandbox, prepared, found.answers)
+    return None if verdict is None else replace(verdict, cpu_s=found.cpu_s)
 
 
 def _all_answers(
-    sandbox: Sandbox, prepared: Prepared, sources: Sequence[str], limit: float
+    sandbox: Sandbox,
+    prepared: Prepared,
+    sources: Sequence[str],
+    digests: list[bytes],
+    soft_s: float,
 ) -> list[Found]:
     """Return what a batch finds out about each variant."""
     found: dict[int, Found] = {}
-    soft_s = _soft_limit(sandbox, prepared, limit)
     left = list(range(len(sources)))
     is_patient = True
     while left:
         chunk = left[:CHUNK]
-        part = _ask(sandbox, prepared, [sources[i] for i in chunk], soft_s, is_patient)
+        part = _ask(sandbox, prepared, [sources[i] for i in chunk], digests, soft_s, is_patient)
         found.update((chunk[i], item) for i, item in part.items() if i < len(chunk))
         missing = [i for i in chunk if i not in found]
         if missing and not is_patient:
@@ -112,18 +121,26 @@ def _all_answers(
     return [found[i] for i in range(len(sources))]
 
 
-def _soft_limit(sandbox: Sandbox, prepared: Prepared, limit: float) -> float:
-    """Return the CPU seconds of a variant in a batch: a multiple of the reference's own."""
+def _measure_reference(sandbox: Sandbox, prepared: Prepared, limit: float) -> float:
+    """Ask the reference once, in a batch; return the CPU seconds of a variant, a multiple of its own."""
     if prepared.own_cpu_s is None:
         reference = prepared.test.problem.reference or ""
-        found = _ask(sandbox, prepared, [reference], limit, False).get(0, UNKNOWN)
-        is_known = found.answers is not None and not found.is_late
-        prepared.own_cpu_s = found.cpu_s if is_known else prepared.cpu_s or limit
+        found = _ask(sandbox, prepared, [reference], [], limit, False).get(0, UNKNOWN)
+        if found.answers is None or found.is_late:
+            prepared.own_cpu_s = prepared.cpu_s or limit
+        else:
+            prepared.own_cpu_s = found.cpu_s
+            prepared.digests = [digest(answer) for answer in split(found.answers)[1:]]
     return min(limit, max(SOFT_CPU_AT_LEAST_S, SOFT_CPU_FACTOR * prepared.own_cpu_s))
 
 
 def _ask(
-    sandbox: Sandbox, prepared: Prepared, sources: list[str], soft_s: float, is_patient: bool
+    sandbox: Sandbox,
+    prepared: Prepared,
+    sources: list[str],
+    digests: list[bytes],
+    soft_s: float,
+    is_patient: bool,
 ) -> dict[int, Found]:
     """Return what one fork answered, by position; variants after a crash are missing."""
     limits = sandbox.limits
@@ -132,6 +149,7 @@ def _ask(
             "batch",
             sources,
             prepared.calls,
+            digests,
             soft_s,
             limits.max_depth,
             limits.output_bytes,
@@ -147,11 +165,8 @@ def _ask(
     )
     found: dict[int, Found] = {}
     for frame in frames:
-        if frame == MAY_SERVE_ON:
+        if frame == MAY_SERVE_ON or len(frame) < FOUND.size:
             break
-        try:
-            index, answers, is_late, cpu_s = decode(frame, max_depth=4)
-        except (BrokenError, TypeError, ValueError):
-            return found
-        found[index] = Found(answers, is_late, cpu_s)
+        index, is_usual, is_late, cpu_s = FOUND.unpack_from(frame)
+        found[index] = Found(frame[FOUND.size :] if is_usual else None, is_late, cpu_s)
     return found

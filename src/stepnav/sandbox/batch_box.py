@@ -4,9 +4,11 @@ Each variant has a CPU limit of its own, a timer that raises in it. Whatever is 
 memory over, a deep recursion, an exit, a module that could keep state, a changed built-in) is reported
 as unusual, and judged again in a fork of its own: the batch is a short cut, never another verdict.
 
-A job is `("batch", sources, operations, cpu_s, max_depth, output_bytes, is_patient)`. Each variant
-gets one answer, `(index, answers or None if unusual, is late, CPU seconds)`; of one that is late, the
-answers that it gave in time, which may settle the verdict. If nothing in the batch was unusual and all
+A job is `("batch", sources, operations, digests, cpu_s, max_depth, output_bytes, is_patient)`. Each
+variant gets one answer: `FOUND` (its index, whether it is usual, whether it is late, its CPU seconds),
+then, if it is usual, its own answers, joined. One that is late
+is asked no more, nor is one whose answer differs from the reference's (by its digest; none is given to
+ask everything): the answers so far may settle the verdict. If nothing in the batch was unusual and all
 is as when the fork began, `MAY_SERVE_ON` follows, and the fork waits for a batch of another program.
 """
 
@@ -18,17 +20,21 @@ import os
 import random
 import resource
 import signal
+import struct
 import sys
 import time
 import types
 import warnings
 from _signal import getsignal  # type: ignore[import-not-found]  # `signal.getsignal` is slow
+from hashlib import blake2b
+from itertools import zip_longest
 from opcode import opmap
 from typing import Any
 
 from stepnav.sandbox import box
 from stepnav.sandbox.codec import encode
 
+FOUND = struct.Struct("<I??d")
 FLUSH_BYTES = 2**14
 FLUSH_S = 0.02
 REPEAT_S = 0.02
@@ -94,10 +100,11 @@ class Clock:
 
 def run(channel: int, message: tuple[Any, ...]) -> bool:
     """Serve one batch over a descriptor; return whether this process may serve another."""
-    _, sources, operations, cpu_s, max_depth, max_bytes, is_patient = message
+    _, sources, operations, digests, cpu_s, max_depth, max_bytes, is_patient = message
     state = STATE
     clock = state.settle(channel)
     asked = [box.Asked(operation, is_repeated=True) for operation in operations]
+    questions = list(zip_longest(asked, digests))
     waiting: list[bytes] = []
     size = 0
     is_clean = True
@@ -105,11 +112,12 @@ def run(channel: int, message: tuple[Any, ...]) -> bool:
     for index, source in enumerate(sources):
         program = box.Program(max_depth=max_depth, max_bytes=max_bytes)
         began = time.thread_time()
-        answers = _judge_one(program, source, asked, clock, cpu_s)
+        answers = _judge_one(program, source, questions, clock, cpu_s)
         used = time.thread_time() - began
         is_usual = _is_usual(program, answers, state, max_bytes)
         is_clean = is_clean and is_usual and not clock.is_late
-        waiting.append(encode((index, answers if is_usual else None, clock.is_late, used)))
+        head = FOUND.pack(index, is_usual, clock.is_late, used)
+        waiting.append(head + box.join(answers) if is_usual else head)
         size += len(waiting[-1])
         now = time.perf_counter()
         if not is_patient or now - flushed > FLUSH_S or size > FLUSH_BYTES:
@@ -117,16 +125,25 @@ def run(channel: int, message: tuple[Any, ...]) -> bool:
             waiting.clear()
             size = 0
             flushed = now
-    del program, answers, asked
+    del program, answers, asked, questions
     is_clean = is_clean and state.is_as_at_first(channel)
     box.send(channel, *waiting, *([MAY_SERVE_ON] if is_clean else []))
     return is_clean
 
 
+def digest(answer: bytes) -> bytes:
+    """Return what tells an answer from others."""
+    return blake2b(answer, digest_size=16).digest()
+
+
 def _judge_one(
-    program: box.Program, source: str, operations: list[box.Asked], clock: Clock, cpu_s: float
+    program: box.Program,
+    source: str,
+    questions: list[tuple[box.Asked, bytes | None]],
+    clock: Clock,
+    cpu_s: float,
 ) -> list[bytes]:
-    """Return a variant's answers, the one to loading first; if it is late, those in time."""
+    """Return a variant's answers, the one to loading first, up to the first late or different one."""
     if "random" in source or not source.isascii():  # an identifier may be spelled in other letters
         random.seed(0)
     answers: list[bytes] = []
@@ -134,11 +151,13 @@ def _judge_one(
     try:
         clock.start(cpu_s)
         answers.append(program.load(source))
-        for operation in operations if program.is_loaded else ():
+        for operation, expected in questions if program.is_loaded else ():
             if clock.is_late:
                 break
             was_strange = program.is_strange
             answers.append(program.answer(operation))
+            if expected is not None and digest(answers[-1]) != expected:
+                break
     except LateError:
         program.is_strange = was_strange
         return answers

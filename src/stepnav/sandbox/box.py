@@ -19,6 +19,7 @@ import os
 import struct
 import sys
 import types
+from collections.abc import Iterable
 from typing import Any
 
 from stepnav.sandbox.codec import TooLargeError, UnencodableError, decode, encode
@@ -230,9 +231,27 @@ def _serve(
         send(channel, program.answer(Asked(asked)))
 
 
+def join(answers: Iterable[bytes]) -> bytes:
+    """Return answers as one text, each with its length before it."""
+    return b"".join(part for item in answers for part in (HEADER.pack(len(item)), item))
+
+
+def split(data: bytes | bytearray) -> list[bytes]:
+    """Return the complete answers at the start of what `join` made."""
+    found: list[bytes] = []
+    at = HEADER.size
+    while at <= len(data):
+        end = at + HEADER.unpack_from(data, at - HEADER.size)[0]
+        if end > len(data):
+            break
+        found.append(bytes(data[at:end]))
+        at = end + HEADER.size
+    return found
+
+
 def send(channel: int, *answers: bytes) -> None:
     """Write answers, each with its length before it."""
-    data = b"".join(part for item in answers for part in (HEADER.pack(len(item)), item))
+    data = join(answers)
     while data:
         data = data[os.write(channel, data) :]
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 from stepnav.core.errors import DataError, SandboxError, quote
 from stepnav.sandbox.answers import from_answer, lost
+from stepnav.sandbox.box import join, split
 from stepnav.sandbox.live import open_session
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.proxy import (
@@ -40,18 +41,19 @@ class Prepared:
     Attributes:
       test: the compiled test.
       calls: encoded operations, as the test asks them of the reference; None without a reference.
-      answers: the reference's own answers, the one to loading first.
       cpu_s: CPU seconds that the reference took, its process included; None without one.
       own_cpu_s: CPU seconds that it takes in a batch; None before the first batch.
-      verdicts: verdicts by answers.
+      digests: what tells its answers in a batch from others; empty before the first batch, or if it
+        is unusual.
+      verdicts: verdicts by answers, which are complete or settle it without the rest.
     """
 
     def __init__(self, sandbox: Sandbox, problem: Problem, cpu_s: float | None) -> None:
         self.test = TrustedTest(problem)
         self.calls: list[bytes] | None = None
-        self.answers: tuple[bytes, ...] = ()
         self.cpu_s: float | None = None
         self.own_cpu_s: float | None = None
+        self.digests: list[bytes] = []
         self.verdicts: dict[bytes, Verdict] = {}
         if problem.reference is not None:
             self._record(sandbox, problem.reference, cpu_s)
@@ -132,7 +134,7 @@ def judge_problem(
         while answering.end is None:
             if answering.wait():
                 continue
-            early = early_verdict(sandbox, prepared, answering.answers)
+            early = early_verdict(sandbox, prepared, join(answering.answers))
             if early is not None:
                 return replace(early, cpu_s=answering.finish().cpu_s)
         answers, end = answering.answers, answering.end
@@ -149,18 +151,21 @@ def verdict_of(
     assert prepared.calls is not None, "only recorded problems are judged by their answers"
     if len(answers) <= len(prepared.calls):
         return _replay(sandbox, prepared, answers, end)
-    key = b"".join(len(item).to_bytes(4, "little") + item for item in answers)
-    known = prepared.verdicts.get(key)
+    return early_verdict(sandbox, prepared, join(answers))
+
+
+def early_verdict(sandbox: Sandbox, prepared: Prepared, joined: bytes) -> Verdict | None:
+    """Return the verdict if these answers settle it, whatever comes after them; remembered.
+
+    Args:
+      joined: the first answers, see `box.join`.
+    """
+    known = prepared.verdicts.get(joined)
     if known is None:
-        known = _replay(sandbox, prepared, answers, end)
+        known = _replay(sandbox, prepared, split(joined), None)
         if known is not None and len(prepared.verdicts) < MAX_VERDICTS:
-            prepared.verdicts[key] = known
+            prepared.verdicts[joined] = known
     return known
-
-
-def early_verdict(sandbox: Sandbox, prepared: Prepared, answers: list[bytes]) -> Verdict | None:
-    """Return the verdict if the first answers settle it, whatever comes after them."""
-    return _replay(sandbox, prepared, answers, None)
 
 
 def _replay(

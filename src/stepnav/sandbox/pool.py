@@ -15,7 +15,7 @@ from stepnav.sandbox.answers import from_answer, lost
 from stepnav.sandbox.codec import encode
 from stepnav.sandbox.operations import encode_operation
 from stepnav.sandbox.records import CallResult, Job, JobResult, Level, Limits
-from stepnav.sandbox.worker import End, WarmParentDiedError, Worker
+from stepnav.sandbox.worker import CLEAN_END, End, WarmParentDiedError, Worker
 
 FIRST_LOOK_S = 0.02
 """A job that is silent for so long is judged by the answers so far, in case they settle it."""
@@ -243,8 +243,11 @@ class Answering:
             return
         if self.answers and self.answers[-1] == batch_box.MAY_SERVE_ON:
             self._is_over = True
-            is_whole = len(self.answers) == self._batch_size + 1 and not self._data
-            (self._worker.keep if is_whole else self._worker.kill)()
+            if len(self.answers) == self._batch_size + 1 and not self._data:
+                self._worker.keep()
+                self.end = CLEAN_END
+            else:
+                self._worker.kill()
 
     def _again(self) -> None:
         self._worker.close()
@@ -269,13 +272,6 @@ class Answering:
 
 def split_frames(data: bytearray) -> list[bytes]:
     """Return the complete frames at the start of `data`, and remove them from it."""
-    frames: list[bytes] = []
-    at = 0
-    while at + box.HEADER.size <= len(data):
-        end = at + box.HEADER.size + box.HEADER.unpack_from(data, at)[0]
-        if end > len(data):
-            break
-        frames.append(bytes(data[at + box.HEADER.size : end]))
-        at = end
-    del data[:at]
+    frames = box.split(data)
+    del data[: sum(map(len, frames)) + box.HEADER.size * len(frames)]
     return frames

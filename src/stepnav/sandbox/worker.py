@@ -52,6 +52,9 @@ class End(NamedTuple):
     cpu_s: float
 
 
+CLEAN_END = End("c", 0, 0.0)
+
+
 class WarmParentDiedError(Exception):
     """The warm parent ended in the middle of a job."""
 
@@ -72,6 +75,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = bytearray()
         self._is_busy = False
+        self._num_unread = 0
 
     def start(self) -> None:
         """Start the warm parent and wait until it has put on its layers.
@@ -134,9 +138,14 @@ class Worker:
             self._send(b"K", b"")
 
     def keep(self) -> None:
-        """Say that the running batch is finished, so that its child may serve the next one."""
+        """Say that the running batch is finished, so that its child may serve the next one.
+
+        Its `End` is not to be received: the next job need not wait for it.
+        """
         if self._is_busy:
             self._send(b"F", b"")
+            self._is_busy = False
+            self._num_unread += 1
 
     def receive(self, patience_s: float | None = None) -> bytes | End | None:
         """Return the next bytes from the child, or its end; None if the patience was over first.
@@ -144,12 +153,16 @@ class Worker:
         Raises:
           WarmParentDiedError: the warm parent is gone; the job's fate is unknown.
         """
-        message = self._receive(self._deadline, patience_s)
-        if message is None:
-            return None
-        kind, payload = message
-        if kind == b"D":
-            return payload
+        while True:
+            message = self._receive(self._deadline, patience_s)
+            if message is None:
+                return None
+            kind, payload = message
+            if kind == b"D":
+                return payload
+            if not self._num_unread:
+                break
+            self._num_unread -= 1
         self._is_busy = False
         why, code, cpu_s = END.unpack(payload)
         return End(why.decode(), code, cpu_s)
@@ -159,6 +172,7 @@ class Worker:
         process, self._process = self._process, None
         self._buffer.clear()
         self._is_busy = False
+        self._num_unread = 0
         if process is None:
             return
         process.kill()
