@@ -16,7 +16,7 @@ from stepnav.zoo.micro_python import (
     MUTANTS_PER_PROBLEM,
     grade,
     hold_out,
-    label_mutants,
+    label,
     lines_of,
     spliced,
     spread,
@@ -45,8 +45,10 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(micro_python, "solve", lambda problem_id: list(BODY))
 
 
-def no_policy(problems: Sequence[Problem], progress: object) -> list[list[str]]:
-    raise AssertionError("the labels come from mutants")
+def copyist(problems: Sequence[Problem], progress: object) -> list[list[str]]:
+    """Stands for a policy that writes each reference, twice, without its last line the second time."""
+    steps = [list(micro_python.solve(problem.id)) for problem in problems]
+    return [["".join(lines), "".join(lines[:-1]), "".join(lines), ""] for lines in steps]
 
 
 def test_lines_before_the_change_are_right_and_those_after_it_unknown() -> None:
@@ -62,6 +64,7 @@ def test_samples_are_labelled_by_what_the_reference_can_make_of_them(sandbox: Sa
     wrong = spliced(sandbox, PROBLEM, BODY[0] + BODY[1] + "        total -= x\n" + BODY[3])
     assert wrong.labels == (1, 1, -1)
     assert wrong.completions[-1] == "        total -= x\n"
+    assert wrong.wrong_from == (None, None, len("        total "))
     harmless = BODY[0] + "    spare = 1\n" + "".join(BODY[1:]).rstrip("\n")
     assert spliced(sandbox, PROBLEM, harmless).labels == (1, 1, 1, 1, 1)
     made_up_for = "    total = 5\n" + BODY[1] + BODY[2] + BODY[3]
@@ -90,10 +93,13 @@ def test_training_sees_no_operator_that_is_held_out(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("stepnav.zoo.micro_python.spread", note)
     problem = DOMAIN.problem(DOMAIN.training_id(1, 0))
-    records = label_mutants([problem], no_policy, 0, lambda done, total: None)
+    records = label([problem], copyist, 0, lambda done, total: None)
     assert len(set(seen)) > 3
     assert not HELD_OUT_OPERATORS & set(seen)
-    assert len(records) <= MUTANTS_PER_PROBLEM
+    *mutants, right, cut = records
+    assert len(mutants) == MUTANTS_PER_PROBLEM
+    assert set(right.labels) == {1}
+    assert cut.completions == right.completions[:-1]
     assert records[0].labels == (1,) * len(records[0].labels)
     assert all(record.labels.count(-1) <= 1 for record in records)
     assert all(record.prompt == problem.question for record in records)
@@ -101,7 +107,7 @@ def test_training_sees_no_operator_that_is_held_out(monkeypatch: pytest.MonkeyPa
 
 def test_the_changed_token_is_the_first_with_a_negative_target() -> None:
     problem = DOMAIN.problem(DOMAIN.training_id(1, 0))
-    records = label_mutants([problem], no_policy, 0, lambda done, total: None)
+    records = label([problem], copyist, 0, lambda done, total: None)
     pairs = reference_pairs(DOMAIN, 200, seed=0)
     tokenizer = train_tokenizer(
         (a + b for a, b in pairs), vocab_size=512, pattern=DOMAIN.token_pattern

@@ -1,9 +1,11 @@
-"""The micro-python domain: small functions, and step labels from mutants of their references.
+"""The micro-python domain: small functions, and step labels from running programs, without people.
 
-Nobody rates the steps that a policy writes in code: whether a program can still become right is undecidable. So the
-reward model learns from mutants (`stepnav.mutate`): their tests say which are wrong, and the place of the change says from
-which step on. It is measured on mutants of held-out references, two operators among them that training never saw, and on
-the policy's own samples, whose steps are right as long as the rest of the reference makes a passing program of them.
+The reward model learns from mutants of the references (`stepnav.mutate`): their tests say which are wrong, and the place of
+the change says from which step on. Mutants alone do not prepare it for what a policy gets wrong (a whole part forgotten, a
+number from elsewhere), so it also learns from the policy's own samples. Whether their steps can still become right is
+undecidable; they are taken for right as long as the rest of the reference makes a passing program of them.
+
+It is measured on samples and on mutants of held-out references, two operators among them that training never saw.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from stepnav.core.records import Problem
 from stepnav.mutate.examination import Settings, examine
@@ -28,14 +31,17 @@ from stepnav.zoo.tokenizer import CODE_PATTERN
 HELD_OUT_OPERATORS = frozenset({"off_by_one", "operand_deletion"})
 """Never trained on."""
 
-MUTANTS_PER_PROBLEM = 12
-"""Records kept of a training problem, the reference included."""
+MUTANTS_PER_PROBLEM = 8
+"""Records kept of a problem's mutants, the reference included."""
 
 REPAIRS = 4
 """Later edits that are tried as a repair of each killed mutant."""
 
 MUTATED_PROBLEMS = 40
 """Held-out references whose mutants the reward model is measured on."""
+
+CPU_S = 0.25
+"""CPU seconds of a program; the references take a thousandth of a second."""
 
 GATE_SAMPLES = 2
 """The policy's solutions per problem that the reward model is measured on."""
@@ -46,8 +52,10 @@ SCALES: dict[str, Scale] = {
         lm_tokens=14_000_000,
         snapshot_tokens=500_000,
         policy_tokens=9_500_000,
-        label_problems=500,
-        shard_problems=100,
+        label_problems=2000,
+        shard_problems=400,
+        samples_per_problem=4,
+        temperatures=(1.0, 1.0, 1.0, 0.7),
     ),
     "tiny": replace(
         TINY, label_problems=4, shard_problems=2, samples_per_problem=1, eval_problems=3
@@ -56,22 +64,25 @@ SCALES: dict[str, Scale] = {
 """`cpu` makes the shipped models, `tiny` useless ones in seconds."""
 
 
-def label_mutants(
+def label(
     problems: Sequence[Problem], sample: Sampler, seed: int, progress: Count
 ) -> list[StepRecord]:
-    """Return references and mutants of operators that are not held out, step by step; the policy is not asked.
+    """Return references, mutants and the policy's samples, step by step.
 
-    Of each problem `MUTANTS_PER_PROBLEM` are kept, drawn so that operators and steps are alike frequent.
+    Mutants of operators that are held out are not among them. Of each problem `MUTANTS_PER_PROBLEM` are kept, drawn so
+    that operators and steps are alike frequent.
     """
+    groups = sample(problems, lambda done, total: progress(done, 2 * total))
     records: list[StepRecord] = []
     with Sandbox() as sandbox:
-        for number, problem in enumerate(problems):
-            progress(number, len(problems))
+        for number, (problem, group) in enumerate(zip(problems, groups, strict=True)):
+            progress(len(problems) + number, 2 * len(problems))
             found = [
                 r for r in mutate(sandbox, problem, seed) if r.operator not in HELD_OUT_OPERATORS
             ]
             chosen = spread(found, MUTANTS_PER_PROBLEM, random.Random(f"{seed}/{problem.id}"))
             records += [step_record(problem, record) for record in chosen]
+            records += [spliced(sandbox, problem, text) for text in dict.fromkeys(group) if text]
     return records
 
 
@@ -181,7 +192,8 @@ def spliced(sandbox: Sandbox, problem: Problem, text: str) -> StepRecord:
 
     All steps of a program that passes are right. In one that fails, the first k are right if they pass the tests
     with the reference's lines from k on, or from k + 1 on where one line stands for two. Other remainders are not
-    tried: the whole reference after a wrong line would often make up for it.
+    tried: the whole reference after a wrong line would often make up for it. A wrong line is wrong from the first
+    character on that sets it apart from every line of the reference.
     """
     steps = text.splitlines(keepends=True)
     heads = ["".join(steps[: number + 1]).rstrip("\n") + "\n" for number in range(len(steps))]
@@ -191,12 +203,22 @@ def spliced(sandbox: Sandbox, problem: Problem, text: str) -> StepRecord:
         *(h + "".join(reference[n + 1 + skip :]) for n, h in enumerate(heads) for skip in (0, 1)),
     ]
     passed = passes(sandbox, [problem] * len(sources), sources)
-    labels: list[int | None] = [1] * len(steps)
     for number in range(len(steps) if not passed[0] else 0):
         if not any(passed[2 * number + 1 : 2 * number + 3]):
-            labels[number:] = [-1]
-            break
-    return StepRecord(problem.question, tuple(steps[: len(labels)]), tuple(labels))
+            start = max(num_shared(steps[number], line) for line in reference)
+            right = (1,) * number
+            return StepRecord(
+                problem.question,
+                tuple(steps[: number + 1]),
+                (*right, -1),
+                (None,) * number + (start,),
+            )
+    return StepRecord(problem.question, tuple(steps), (1,) * len(steps))
+
+
+def num_shared(text: str, other: str) -> int:
+    """Return how many characters two texts have in common at their start."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, other)))
 
 
 def passes(sandbox: Sandbox, problems: Sequence[Problem], bodies: Sequence[str]) -> list[bool]:
@@ -205,7 +227,8 @@ def passes(sandbox: Sandbox, problems: Sequence[Problem], bodies: Sequence[str])
     for problem, body in zip(problems, bodies, strict=True):
         suite = micro_python.suite_of(problem)
         assert suite is not None, "a drawn problem has tests"
-        verdict = judge_problem(sandbox, suite, micro_python.after_prompt(problem, body))
+        program = micro_python.after_prompt(problem, body)
+        verdict = judge_problem(sandbox, suite, program, cpu_s=CPU_S)
         found.append(verdict.status == "passed")
     return found
 
@@ -227,7 +250,7 @@ DOMAIN = Domain(
     solve=micro_python.solve,
     load=micro_python.load,
     grade=grade,
-    label=label_mutants,
+    label=label,
     hold_out=hold_out,
     cards=Cards(
         policy="""\
@@ -241,9 +264,10 @@ Small functions from the package's own generator (`stepnav.tasks.micro_python`):
 words, 1 to 3 things done to each, and what they come to. The hash of the reference program decides whether it belongs to
 train, dev or test, so that no test function is ever drawn in training, in whatever words.""",
         labels="""\
-The labels come from mutants of the references of functions that the language model had not seen ({solutions} programs,
-{steps} steps): those killed by the tests are wrong from the changed line on, those that neither the tests nor 200 further
-inputs tell apart are neutral. Two operators were kept out of training.""",
+The labels come from running programs for functions that the language model had not seen ({solutions} programs, {steps}
+steps). Mutants of the references: those killed by the tests are wrong from the changed line on, those that neither the tests
+nor 200 further inputs tell apart are neutral; two operators were kept out of training. The policy's own samples (temperatures
+{temperatures}): a line is right as long as the rest of the reference makes a passing program.""",
         held_out={
             "samples": "The policy's own samples at temperature 1; a line is right as long as the rest of the "
             "reference makes a passing program",
