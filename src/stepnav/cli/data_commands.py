@@ -1,0 +1,87 @@
+"""Declares `stepnav data ...`; each subcommand imports what it needs when it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stepnav.cli.options import AsJson, Data, Sandbox, Seed, arguments
+
+data_app = typer.Typer(
+    help="Step-labelled training data.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@data_app.command("mutate")
+def data_mutate(
+    out: Annotated[Path, typer.Option(help="Folder for the journal and the data.")],
+    task: Annotated[
+        str | None, typer.Option(help="mbpp (ids 511-974); or give --program and --tests.")
+    ] = None,
+    data: Data = None,
+    ids: Annotated[
+        str | None, typer.Option(help="Only these task ids, for instance 601-620,700.")
+    ] = None,
+    program: Annotated[
+        list[Path] | None, typer.Option(help="Your own program; may be repeated.")
+    ] = None,
+    tests: Annotated[
+        list[Path] | None,
+        typer.Option(help="Its tests: asserts, check(candidate) or test_*; one per program."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    shard: Annotated[str, typer.Option(help="i/n: only the i-th of n parts; merge them later.")] = (
+        "1/1"
+    ),
+    seed: Seed = 0,
+    decoys: Annotated[
+        int, typer.Option(min=0, help="Rewrites that keep the meaning, per program.")
+    ] = 0,
+    second_order: Annotated[
+        int, typer.Option(min=0, help="Mutants with two edits, per program.")
+    ] = 0,
+    repairs: Annotated[
+        int, typer.Option(min=0, help="Later edits tried as a repair of each killed mutant.")
+    ] = 12,
+    hold_out: Annotated[
+        str | None,
+        typer.Option(help="Operators kept out of training, comma-separated, or none."),
+    ] = None,
+    sandbox: Sandbox = "process",
+    as_json: AsJson = False,
+) -> None:
+    """Make step-labelled data of reference programs by mutation testing.
+
+    Mutants run in the sandbox. Your test file runs outside it, against a proxy of the mutant: it is
+    trusted as your own code. Killed and started again, the command goes on where it was. Programs that
+    cannot be used are named and counted; the exit code is 2 only if none can.
+
+    Examples:
+
+      stepnav data mutate --task mbpp --data mbpp.jsonl.gz --out mutants --workers 8
+
+      stepnav data mutate --program gcd.py --tests test_gcd.py --out mutants --decoys 10
+    """
+    from stepnav.cli import data as command
+
+    values = arguments(locals())
+    command.mutate(**{**values, "program": program or [], "tests": tests or []})
+
+
+@data_app.command("merge")
+def data_merge(
+    places: Annotated[list[Path], typer.Argument(help="Folders or journals of all shards.")],
+    out: Annotated[Path, typer.Option(help="Folder for the data.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make one data set of the shards of a campaign.
+
+    Example:
+
+      stepnav data merge shards/ --out mutants
+    """
+    from stepnav.cli import data as command
+
+    command.merge_shards(**arguments(locals()))
