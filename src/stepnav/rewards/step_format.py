@@ -24,16 +24,25 @@ class StepFormat:
     """The token format of a PRM.
 
     Attributes:
-      separator: text after each step; at least one token of its own.
+      separator: text after each step, tokenised on its own.
       prompt_template: how the question is shown; holds "{question}".
-      labels: rating that each output class stands for, in class order.
+      labels: rating that each output class stands for, in class order; empty for a continuous value,
+        which is the sigmoid of one output.
       add_bos: whether the tokeniser's BOS token comes first, if it has one.
+      temperature: what the outputs are divided by before they become probabilities; calibration sets
+        it (Guo et al. 2017, section 4.2, https://arxiv.org/abs/1706.04599).
     """
 
     separator: str = "\n"
     prompt_template: str = "{question}\n"
     labels: tuple[int, ...] = (-1, 0, 1)
     add_bos: bool = True
+    temperature: float = 1.0
+
+    @property
+    def num_outputs(self) -> int:
+        """How many outputs per token the model has."""
+        return len(self.labels) or 1
 
     def step_text(self, step: str) -> str:
         """Return the step as it is scored: without the policy's own separator, with ours.
@@ -51,8 +60,23 @@ class StepFormat:
         return ids
 
     def encode_step(self, tokenizer: Any, step: str) -> list[int]:
-        """Return one step's tokens; steps are tokenised one by one, so a prefix never changes."""
-        return tokenizer.encode(self.step_text(step), add_special_tokens=False)  # type: ignore[no-any-return]
+        """Return one step's tokens and its separator's; a step never changes the tokens before it."""
+        ids: list[int] = tokenizer.encode(trimmed(step), add_special_tokens=False)
+        return ids + self.separator_ids(tokenizer)
+
+    def separator_ids(self, tokenizer: Any) -> list[int]:
+        """Return the separator's tokens.
+
+        Raises:
+          ConfigError: the tokenizer has none for it.
+        """
+        ids: list[int] = tokenizer.encode(self.separator, add_special_tokens=False)
+        if not ids or (tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids):
+            raise ConfigError(
+                f"the tokenizer has no token for the step separator {self.separator!r}; choose one "
+                "that it knows, or add it to the tokenizer and resize the model's embeddings"
+            )
+        return ids
 
     def encode(
         self, tokenizer: Any, question: str, steps: Sequence[str]

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stepnav.core.errors import DataError
 from stepnav.rewards.step_format import StepFormat
@@ -20,6 +20,10 @@ STEP_END = 16
 """Added to the class of the token at which a step's rating is read."""
 
 
+LabelKind = Literal["rating", "correct", "value"]
+"""What the labels of a data set are: -1, 0 or 1; wrong (-1) or right (1); or a number in [0, 1]."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepRecord:
     """One labelled solution.
@@ -27,14 +31,16 @@ class StepRecord:
     Attributes:
       prompt: the question.
       completions: the steps' texts.
-      labels: -1, 0 or 1 per step; None masks the step.
+      labels: per step -1, 0 or 1, or a `float` in [0, 1] if it is a value; None masks the step.
       wrong_from: per step, the offset of the first wrong character in the step as `trimmed` leaves it, if known.
+      origin: where it stands, for instance "train.jsonl:12, step 3, alternative 2"; None if unknown.
     """
 
     prompt: str
     completions: tuple[str, ...]
-    labels: tuple[int | None, ...]
+    labels: tuple[int | float | None, ...]
     wrong_from: tuple[int | None, ...] | None = None
+    origin: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -43,9 +49,11 @@ class StepRecord:
             "completions": list(self.completions),
             "labels": list(self.labels),
         }
-        return (
-            fields if self.wrong_from is None else {**fields, "wrong_from": list(self.wrong_from)}
-        )
+        if self.wrong_from is not None:
+            fields["wrong_from"] = list(self.wrong_from)
+        if self.origin is not None:
+            fields["origin"] = self.origin
+        return fields
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> StepRecord:
@@ -61,6 +69,7 @@ class StepRecord:
                 tuple(fields["completions"]),
                 tuple(fields["labels"]),
                 None if wrong_from is None else tuple(wrong_from),
+                fields.get("origin"),
             )
         except (KeyError, TypeError) as error:
             raise DataError(
@@ -120,7 +129,7 @@ def _encode(
         if label is None:
             targets += [IGNORED] * len(tokens)
             continue
-        output = step_format.labels.index(label)
+        output = step_format.labels.index(int(label))
         body = [IGNORED] * (len(tokens) - 1)
         if dense and label != -1:
             body = [output] * (len(tokens) - 1)

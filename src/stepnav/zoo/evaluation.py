@@ -86,11 +86,11 @@ def rate(prm: Any, tokenizer: Any, held_out: HeldOut, step_format: StepFormat) -
         if label is not None:
             rating = step_format.labels[max(range(len(probs)), key=probs.__getitem__)]
             kind = None if held_out.kinds is None else held_out.kinds[number]
-            rated.append(RatedStep(label, rating, probs[negative], kind, index))
+            rated.append(RatedStep(int(label), rating, probs[negative], kind, index))
     return rated
 
 
-def _steps(held_out: HeldOut) -> Iterator[tuple[int, int, int | None]]:
+def _steps(held_out: HeldOut) -> Iterator[tuple[int, int, float | None]]:
     """Yield (record, step, label) of all steps."""
     for number, record in enumerate(held_out.records):
         for index, label in enumerate(record.labels):
