@@ -303,8 +303,8 @@ def test_steps_beyond_the_limit_are_counted(base: str) -> None:
     tokenizer = AutoTokenizer.from_pretrained(base)
     wanted = targets(RECORDS, "rating", "three", "own")
     solutions, cut = encode_solutions(tokenizer, RECORDS, wanted, StepFormat(), max_length=12)
-    assert (cut.solutions, cut.steps, cut.lost) == (4, 4, 2)
-    assert len(solutions) == 4
+    assert (cut.solutions, cut.steps, cut.lost) == (4, 5, 4)
+    assert len(solutions) == 2
     with pytest.raises(DataError, match="within 3 tokens"):
         encode_solutions(tokenizer, RECORDS, wanted, StepFormat(), max_length=3)
 

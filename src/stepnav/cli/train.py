@@ -152,7 +152,7 @@ def _tell(report: TrainReport, out: Path, as_json: bool) -> None:
 @contextmanager
 def _libraries() -> Iterator[None]:
     try:
-        import accelerate  # noqa: F401
+        import accelerate  # type: ignore[import-untyped]  # noqa: F401
         import torch  # noqa: F401
         import transformers  # noqa: F401
     except ImportError as error:

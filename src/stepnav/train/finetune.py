@@ -30,6 +30,7 @@ from stepnav.train.fit import FitProgress, FitResult, FitSettings, Loss, fit
 from stepnav.train.heads import Head, Neutral, outcomes, step_format, step_loss, targets
 from stepnav.train.pairs import Pair, encode_pairs
 from stepnav.train.records import LabelKind, StepRecord
+from stepnav.train.shards import is_sharded, whole_weights
 from stepnav.train.solutions import (
     CutCount,
     TokenSolution,
@@ -307,13 +308,14 @@ def _save(
     network: Any, tokenizer: Any, out: Path, format_: StepFormat | None, *, is_main: bool
 ) -> None:
     """Save the model in its folder: the weights last, so that a folder with weights is whole."""
+    weights = whole_weights(network) if is_sharded(network) else None
     if not is_main:
         return
     partial = out / "model.partial"
     try:
         shutil.rmtree(partial, ignore_errors=True)
         with without_progress_bar():
-            network.save_pretrained(partial)
+            network.save_pretrained(partial, state_dict=weights)
         tokenizer.save_pretrained(partial)
         if format_ is not None:
             format_.save(partial)

@@ -22,6 +22,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from stepnav.core.errors import ConfigError, DataError, quote
 from stepnav.train.collate import TreeCollator, tree_mask
+from stepnav.train.shards import is_sharded, keep_latest, load_shards, save_shards, shard_model
 from stepnav.train.solutions import Tree
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -33,6 +34,8 @@ FitProgress = Callable[[int, int, "float | None"], None]
 CHECKPOINTS = "checkpoints"
 CLAIM = "training.json"
 LOG = "log.jsonl"
+STATE = "trainer_state.json"
+"""Written last: a checkpoint that has it is whole."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,6 +142,11 @@ def fit(
     """
     _claim(out, claim, resume)
     checkpoint = last_checkpoint(out / CHECKPOINTS)
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.enable_input_require_grads()  # adapters leave the embeddings without gradients
+    if settings.shard:
+        shard_model(model)
     watcher = _Watcher(out / LOG, progress)
     trainer = _StepTrainer(
         loss,
@@ -175,6 +183,11 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
         self.loss_is_scaled_for_ga = True
         self._loss_shifts_labels = False
         self._takes_bool_masks = self.model.config._attn_implementation != "eager"
+        if is_sharded(self.model):  # nothing is left to wrap, on whatever device
+            prepare = self.accelerator.prepare_model
+            self.accelerator.prepare_model = lambda model, **_: prepare(
+                model, device_placement=False, evaluation_mode=True
+            )
 
     def compute_loss(
         self,
@@ -195,6 +208,31 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
         # gradients are averaged over the processes, and the count is that of all of them
         loss = self._loss(picked, labels) / count * self.accelerator.num_processes
         return (loss, outputs) if return_outputs else loss
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Save a checkpoint; of a sharded model each process saves its own part."""
+        if not is_sharded(self.model):
+            super()._save_checkpoint(model, trial)
+            return
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        save_shards(folder, self.model, self.optimizer, self.lr_scheduler)
+        self._save_rng_state(str(folder))
+        torch.distributed.barrier()
+        if self.args.should_save:
+            self.state.save_to_json(str(folder / STATE))
+            keep_latest(folder.parent, self.args.save_total_limit)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Load the weights, unless they are sharded and come with the optimizer's state."""
+        if not is_sharded(self.model):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Load the state of optimizer and schedule; of a sharded model, its weights too."""
+        if not is_sharded(self.model):
+            super()._load_optimizer_and_scheduler(checkpoint)
+        elif checkpoint is not None:
+            load_shards(Path(checkpoint), self.model, self.optimizer, self.lr_scheduler)
 
     def _mask(self, ends: Any) -> Any:
         mask = tree_mask(ends)
@@ -250,7 +288,7 @@ def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:
         gradient_accumulation_steps=settings.accumulate,
         seed=settings.seed,
         bf16=settings.bf16,
-        gradient_checkpointing=settings.gradient_checkpointing,
+        ddp_find_unused_parameters=False,
         save_strategy="steps" if settings.save_every else "no",
         save_steps=settings.save_every or 500,
         save_total_limit=2,
@@ -307,7 +345,7 @@ def last_checkpoint(folder: Path) -> Path | None:
     for path in folder.glob("checkpoint-*"):
         number = path.name.rpartition("-")[2]
         try:
-            json.loads((path / "trainer_state.json").read_text())
+            json.loads((path / STATE).read_text())
         except (OSError, ValueError):
             shutil.rmtree(path, ignore_errors=True)
             continue
