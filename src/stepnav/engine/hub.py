@@ -25,9 +25,7 @@ def fetch_model(name: str) -> Path:
       ConfigError: it is not there, is not public, cannot be reached, or has no weights.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import disable_progress_bars
 
-    disable_progress_bars()
     try:
         for weights in _WEIGHTS:
             folder = Path(snapshot_download(name, allow_patterns=[*_SMALL, *weights]))

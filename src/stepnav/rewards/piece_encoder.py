@@ -66,8 +66,8 @@ class PieceEncoder:
             if not texts:
                 return tokens[:num_prompt], (num_prompt,)
             ids, totals = list(tokens), [num_prompt, len(tokens)]
-            for number, text in enumerate(texts[1:], 2):
-                ids += self._follow(text)
+            for number in range(2, len(texts) + 1):
+                ids += self._follow(texts[number - 1])
                 totals.append(len(ids))
             return ids, tuple(totals)
         except Unreadable as error:
