@@ -6,6 +6,7 @@ Written for these tests from what the cards say; whole texts, no cache, marks se
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,17 @@ def texts(trajectory: Trajectory) -> list[str]:
     return [trimmed(step.text) for step in trajectory.steps]
 
 
+@lru_cache(maxsize=64)
+def tokenizer_of(folder: Path) -> Any:
+    return AutoTokenizer.from_pretrained(folder)
+
+
+@lru_cache(maxsize=64)
+def model_of(folder: Path, loader: Any) -> Any:
+    return loader.from_pretrained(folder).eval()
+
+
+@lru_cache(maxsize=8)
 def backbone(folder: Path) -> tuple[Any, dict[str, Any]]:
     weights = load_file(folder / "model.safetensors")
     model = Qwen2Model(Qwen2Config.from_pretrained(folder)).eval()
@@ -39,7 +51,7 @@ def backbone(folder: Path) -> tuple[Any, dict[str, Any]]:
 
 
 def qwen_prm(folder: Path, trajectory: Trajectory) -> list[float]:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = tokenizer_of(folder)
     model, weights = backbone(folder)
     messages = [
         {"role": "system", "content": BOXED},
@@ -57,7 +69,7 @@ def qwen_prm(folder: Path, trajectory: Trajectory) -> list[float]:
 
 
 def skywork(folder: Path, trajectory: Trajectory) -> list[float]:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = tokenizer_of(folder)
     model, weights = backbone(folder)
     ids = tokenizer.encode(tokenizer.bos_token + trajectory.problem.question + "\n")
     newline = tokenizer.encode("\n")[-1]
@@ -73,8 +85,8 @@ def skywork(folder: Path, trajectory: Trajectory) -> list[float]:
 
 
 def math_shepherd(folder: Path, trajectory: Trajectory) -> list[float]:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = tokenizer_of(folder)
+    model = model_of(folder, AutoModelForCausalLM)
     candidates = tokenizer.encode("+ -")[1:]
     tag = tokenizer.encode("ки")[-1]
     output = "\n".join(f"{step} ки" for step in texts(trajectory))
@@ -85,8 +97,8 @@ def math_shepherd(folder: Path, trajectory: Trajectory) -> list[float]:
 
 
 def rlhflow(folder: Path, trajectory: Trajectory) -> list[float]:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = tokenizer_of(folder)
+    model = model_of(folder, AutoModelForCausalLM)
     candidates = [tokenizer.encode("+")[-1], tokenizer.encode("-")[-1]]
     conversation: list[dict[str, str]] = []
     scores = []
@@ -103,8 +115,8 @@ def rlhflow(folder: Path, trajectory: Trajectory) -> list[float]:
 
 def token_classes(folder: Path, trajectory: Trajectory) -> list[float]:
     """As in TRL's `tokenize_row`; the last class is "right"."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForTokenClassification.from_pretrained(folder).eval()
+    tokenizer = tokenizer_of(folder)
+    model = model_of(folder, AutoModelForTokenClassification)
     ids = tokenizer(trajectory.problem.question, add_special_tokens=False)["input_ids"]
     if tokenizer.bos_token_id is not None:
         ids = [tokenizer.bos_token_id, *ids]
@@ -119,8 +131,8 @@ def token_classes(folder: Path, trajectory: Trajectory) -> list[float]:
 
 def value_prm(folder: Path, trajectory: Trajectory) -> list[float]:
     """Our own format with a newline after the question, one output, temperature 1.7."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForTokenClassification.from_pretrained(folder).eval()
+    tokenizer = tokenizer_of(folder)
+    model = model_of(folder, AutoModelForTokenClassification)
     ids = [tokenizer.bos_token_id]
     ids += tokenizer.encode(trajectory.problem.question + "\n", add_special_tokens=False)
     ends = []
@@ -134,8 +146,8 @@ def value_prm(folder: Path, trajectory: Trajectory) -> list[float]:
 
 
 def outcome(folder: Path, trajectory: Trajectory) -> list[float]:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    tokenizer = tokenizer_of(folder)
+    model = model_of(folder, AutoModelForSequenceClassification)
     steps = texts(trajectory)
     return [
         _outcome(tokenizer, model, trajectory.problem.question, steps[: depth + 1])

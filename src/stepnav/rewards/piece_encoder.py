@@ -95,12 +95,17 @@ def num_shared(one: list[int], other: list[int]) -> int:
 
 
 def mark_ids(tokenizer: Any) -> frozenset[int]:
-    """Return the tokenizer's special tokens, which no text may hold; the unknown token is none."""
+    """Return the tokenizer's special tokens, which no text may hold.
+
+    A token that is for unknown text only is none of them: texts may have it.
+    """
     added = tokenizer.added_tokens_decoder.items()
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    ends = {getattr(tokenizer, name) for name in names}
     found = {token_id for token_id, token in added if token.special} | set(
         tokenizer.all_special_ids
     )
-    return frozenset(found - {tokenizer.unk_token_id, None})
+    return frozenset((found - {tokenizer.unk_token_id} | ends) - {None})
 
 
 def plain_ids(
