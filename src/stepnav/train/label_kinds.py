@@ -24,6 +24,11 @@ Label = bool | int | float | None
 
 KINDS: tuple[LabelKind, ...] = ("rating", "correct", "value")
 
+ZERO_IS_WRONG = (
+    "the labels are 0 and 1, never -1: 0 is taken for wrong; if it is neutral, say --labels rating"
+)
+"""The one rule that may be wrong: a user should see it."""
+
 _WHOLE: Mapping[int, str] = {-1: "minus", 0: "zero", 1: "one"}
 
 _NEXT = "say what they are with --labels rating, correct or value, or mend the file"
@@ -113,10 +118,7 @@ def _decide_whole(found: set[str]) -> tuple[LabelKind, str]:
         return "rating", "the labels are -1, 0 and 1"
     if "minus" in found:
         return "correct", "the labels are -1 and 1, never 0"
-    return (
-        "correct",
-        "the labels are 0 and 1, never -1: 0 is taken for wrong; if it is neutral, say --labels rating",
-    )
+    return "correct", ZERO_IS_WRONG
 
 
 def _mixed(found: Mapping[str, tuple[str, Label]]) -> list[tuple[str, Label]]:

@@ -11,8 +11,9 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.train.labels import LabelledData
@@ -28,14 +29,14 @@ def write_stepwise(path: Path, data: LabelledData) -> None:
       ConfigError: another ending, or pyarrow is missing.
       DataError: the file cannot be written.
     """
-    writers: dict[str, Callable[[Path, LabelledData], None]] = {
+    writers: dict[str, Callable[..., None]] = {
         ".jsonl": _write_lines,
         ".jsonl.gz": _write_gzip,
         ".parquet": _write_parquet,
     }
     for suffix, write in writers.items():
         if path.name.endswith(suffix):
-            _write_whole(path, lambda place: write(place, data))
+            _write_whole(path, partial(write, data=data))
             return
     raise ConfigError(f"--out must end in {', '.join(SUFFIXES)} (got {path.name!r})")
 
@@ -67,12 +68,7 @@ def _write_lines(place: Path, data: LabelledData) -> None:
 def _write_gzip(place: Path, data: LabelledData) -> None:
     """Write the same bytes for the same records."""
     with place.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
-        _copy(file, data)
-
-
-def _copy(file: IO[bytes] | gzip.GzipFile, data: LabelledData) -> None:
-    for line in _lines(data):
-        file.write(line)
+        file.writelines(_lines(data))
 
 
 def _lines(data: LabelledData) -> Iterator[bytes]:

@@ -70,7 +70,7 @@ def read_session(row: Row, *, leave_out: frozenset[str] = frozenset()) -> Sessio
         is_broken = text is None
         prefix = prefix if text is None else (*prefix, text)
     marks = frozenset(mark for mark in MARKS if _has_mark(mark, row.fields, finish))
-    counts.update({f"mark={mark}": 1 for mark in marks})
+    counts.update(mark for mark in marks if mark != finish)
     return Session(
         row.place, problem, tuple(records), len(steps), finish == "solution", marks, counts
     )
