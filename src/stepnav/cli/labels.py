@@ -84,7 +84,10 @@ def _print(report: LabelReport) -> None:
             f"{LENGTHS[name]}: {length.min:,} to {length.max:,}, median {length.median:,}, mean {length.mean:,}",
         )
     if report.exclude_listed is not None:
-        say("to exclude", f"{report.exclude_found:,} of {report.exclude_listed:,} problems listed")
+        say(
+            "to exclude",
+            f"{report.exclude_found:,} of {report.exclude_listed:,} listed problems are in this file",
+        )
     shown = {name for _, parts in report.sums.values() for name in parts} | set(report.sums)
     rest = [f"{name} {n:,}" for name, n in report.details.items() if name not in shown]
     if rest:

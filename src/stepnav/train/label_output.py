@@ -1,7 +1,7 @@
 """Records in TRL's stepwise form, on disk whole or not at all.
 
-The type of a label tells its kind, so that a file is read back as what it was: ratings are whole numbers, right and wrong
-`true` and `false`, values numbers with a decimal point; null is a masked step.
+Ratings are whole numbers, right and wrong `true` and `false`, values numbers with a decimal point; null is a masked step.
+Each row also says which they are (`label_kinds.KIND_FIELD`), so that any part of the file is read back as what it was.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.train.label_kinds import KIND_FIELD
 from stepnav.train.labels import LabelledData
 from stepnav.train.records import LabelKind, StepRecord
 
@@ -73,7 +74,7 @@ def _write_gzip(place: Path, data: LabelledData) -> None:
 
 def _lines(data: LabelledData) -> Iterator[bytes]:
     for record in data.records:
-        row = {**record.to_json(), "labels": _labels(record, data.kind)}
+        row = {**record.to_json(), "labels": _labels(record, data.kind), KIND_FIELD: data.kind}
         yield (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
 
@@ -104,5 +105,6 @@ def _write_parquet(place: Path, data: LabelledData) -> None:
         columns["wrong_from"] = pa.array(
             [record.wrong_from for record in records], pa.list_(pa.int64())
         )
+    columns[KIND_FIELD] = pa.array([data.kind] * len(records), text)
     columns["origin"] = pa.array([record.origin for record in records], text)
     parquet.write_table(pa.table(columns), place)

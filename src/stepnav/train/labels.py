@@ -28,6 +28,7 @@ from stepnav.train.label_kinds import (
     check_correct,
     convert_labels,
     decide_kind,
+    declared_kind,
 )
 from stepnav.train.label_report import LabelReport, describe
 from stepnav.train.label_rows import BadRow, MalformedRow, Row, read_rows
@@ -213,16 +214,28 @@ def _settle_kind(
     """Return the sessions with their labels as records hold them, what those are, and why."""
     if name in ("prm800k", "math-shepherd"):
         return sessions, FIXED_KINDS[name], "the format says so"
+    declared = declared_kind(path, ((item.place, item.kind) for item in sessions), kind)
     survey = LabelSurvey()
     for session in sessions:
         survey.add(session.place, session.records[0].labels)
-    rule = "the format says so" if name in FIXED_KINDS else "given"
-    found = kind or FIXED_KINDS.get(name)
-    if found is None:
-        found, rule = decide_kind(path, survey)
-    elif found == "correct":
+    found, rule = _choose_kind(path, survey, FIXED_KINDS.get(name), declared, kind)
+    if found == "correct":
         check_correct(survey)
     return [_converted(session, found) for session in sessions], found, rule
+
+
+def _choose_kind(
+    path: Path,
+    survey: LabelSurvey,
+    fixed: LabelKind | None,
+    declared: LabelKind | None,
+    given: LabelKind | None,
+) -> tuple[LabelKind, str]:
+    if fixed is not None:
+        return fixed, "the format says so"
+    if declared is not None:
+        return declared, "the file says so"
+    return decide_kind(path, survey) if given is None else (given, "given")
 
 
 def _converted(session: Session, kind: LabelKind) -> Session:
