@@ -8,7 +8,8 @@
 | numbers with a decimal point in [0, 1] | value |
 | anything else, or several of these | an error that names the lines |
 
-A caller who knows better says so; then every label must be one of that kind.
+A row may say it itself (`KIND_FIELD`), as rows of `stepnav data convert` do, so that a part of such a file is read as the
+whole. A caller who knows better says so; then every label must be one of that kind.
 """
 
 from __future__ import annotations
@@ -17,16 +18,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stepnav.core.errors import DataError
+from stepnav.core.errors import ConfigError, DataError
 from stepnav.train.records import LabelKind
 
 Label = bool | int | float | None
 
 KINDS: tuple[LabelKind, ...] = ("rating", "correct", "value")
 
+KIND_FIELD = "label_kind"
+"""Field of a stepwise row that says what its labels are."""
+
+ZERO_IS_WRONG = (
+    "the labels are 0 and 1, never -1: 0 is taken for wrong; if it is neutral, say --labels rating"
+)
+"""The one rule that may be wrong: a user should see it."""
+
 _WHOLE: Mapping[int, str] = {-1: "minus", 0: "zero", 1: "one"}
 
-_NEXT = "say what they are with --labels rating, correct or value, or mend the file"
+_NEXT = "the labels of a file are of one kind"
 
 
 @dataclass(slots=True)
@@ -72,8 +81,38 @@ def decide_kind(path: Path, survey: LabelSurvey) -> tuple[LabelKind, str]:
         return _decide_whole(set(found))
     (first, one), (second, other) = _mixed(found)
     raise DataError(
-        f"{second}: the label {_json(other)} is of another kind than {_json(one)} ({first}); {_NEXT}"
+        f"{second}: the label {_json(other)} is of another kind than {_json(one)} ({first}); {_NEXT}: "
+        "say which with --labels rating, correct or value, or mend the file"
     )
+
+
+def declared_kind(
+    path: Path, declared: Iterable[tuple[str, LabelKind | None]], given: LabelKind | None
+) -> LabelKind | None:
+    """Return the kind that the rows of a file say themselves; None if none does.
+
+    Args:
+      path: the file.
+      declared: place of each row and what it says.
+      given: what the caller says.
+
+    Raises:
+      DataError: rows say different things.
+      ConfigError: the caller says something else.
+    """
+    first: dict[LabelKind, str] = {}
+    for place, kind in declared:
+        if kind is not None:
+            first.setdefault(kind, place)
+    if len(first) > 1:
+        (one, there), (other, here) = list(first.items())[:2]
+        raise DataError(f"{here}: {KIND_FIELD} is {other}, but {one} in {there}; {_NEXT}")
+    found = next(iter(first), None)
+    if found is not None and given not in (None, found):
+        raise ConfigError(
+            f"{path} says that its labels are of kind {found} (got --labels {given}); leave --labels out"
+        )
+    return found
 
 
 def convert_labels(
@@ -113,10 +152,7 @@ def _decide_whole(found: set[str]) -> tuple[LabelKind, str]:
         return "rating", "the labels are -1, 0 and 1"
     if "minus" in found:
         return "correct", "the labels are -1 and 1, never 0"
-    return (
-        "correct",
-        "the labels are 0 and 1, never -1: 0 is taken for wrong; if it is neutral, say --labels rating",
-    )
+    return "correct", ZERO_IS_WRONG
 
 
 def _mixed(found: Mapping[str, tuple[str, Label]]) -> list[tuple[str, Label]]:

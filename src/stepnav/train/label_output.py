@@ -1,7 +1,7 @@
 """Records in TRL's stepwise form, on disk whole or not at all.
 
-The type of a label tells its kind, so that a file is read back as what it was: ratings are whole numbers, right and wrong
-`true` and `false`, values numbers with a decimal point; null is a masked step.
+Ratings are whole numbers, right and wrong `true` and `false`, values numbers with a decimal point; null is a masked step.
+Each row also says which they are (`label_kinds.KIND_FIELD`), so that any part of the file is read back as what it was.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.train.label_kinds import KIND_FIELD
 from stepnav.train.labels import LabelledData
 from stepnav.train.records import LabelKind, StepRecord
 
@@ -28,14 +30,14 @@ def write_stepwise(path: Path, data: LabelledData) -> None:
       ConfigError: another ending, or pyarrow is missing.
       DataError: the file cannot be written.
     """
-    writers: dict[str, Callable[[Path, LabelledData], None]] = {
+    writers: dict[str, Callable[..., None]] = {
         ".jsonl": _write_lines,
         ".jsonl.gz": _write_gzip,
         ".parquet": _write_parquet,
     }
     for suffix, write in writers.items():
         if path.name.endswith(suffix):
-            _write_whole(path, lambda place: write(place, data))
+            _write_whole(path, partial(write, data=data))
             return
     raise ConfigError(f"--out must end in {', '.join(SUFFIXES)} (got {path.name!r})")
 
@@ -67,17 +69,12 @@ def _write_lines(place: Path, data: LabelledData) -> None:
 def _write_gzip(place: Path, data: LabelledData) -> None:
     """Write the same bytes for the same records."""
     with place.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
-        _copy(file, data)
-
-
-def _copy(file: IO[bytes] | gzip.GzipFile, data: LabelledData) -> None:
-    for line in _lines(data):
-        file.write(line)
+        file.writelines(_lines(data))
 
 
 def _lines(data: LabelledData) -> Iterator[bytes]:
     for record in data.records:
-        row = {**record.to_json(), "labels": _labels(record, data.kind)}
+        row = {**record.to_json(), "labels": _labels(record, data.kind), KIND_FIELD: data.kind}
         yield (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
 
@@ -108,5 +105,6 @@ def _write_parquet(place: Path, data: LabelledData) -> None:
         columns["wrong_from"] = pa.array(
             [record.wrong_from for record in records], pa.list_(pa.int64())
         )
+    columns[KIND_FIELD] = pa.array([data.kind] * len(records), text)
     columns["origin"] = pa.array([record.origin for record in records], text)
     parquet.write_table(pa.table(columns), place)

@@ -63,16 +63,17 @@ def read_session(row: Row, *, leave_out: frozenset[str] = frozenset()) -> Sessio
     for number, step in enumerate(steps, 1):
         alternatives = _alternatives(step, number)
         if is_broken:
-            counts.update(unreachable_steps=1, unreachable_alternatives=len(alternatives))
+            count = len(alternatives)
+            counts.update(unreachable_steps=1, unreachable_alternatives=count, alternatives=count)
             continue
         records += _records(row, problem, prefix, alternatives, number, counts, leave_out)
         text = _next(step, alternatives, number, counts)
         is_broken = text is None
         prefix = prefix if text is None else (*prefix, text)
     marks = frozenset(mark for mark in MARKS if _has_mark(mark, row.fields, finish))
-    counts.update({f"mark={mark}": 1 for mark in marks})
+    counts.update(mark for mark in marks if mark != finish)
     return Session(
-        row.place, problem, tuple(records), len(steps), finish == "solution", marks, counts
+        row.place, problem, tuple(records), len(steps), finish == "solution", marks, counts=counts
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from stepnav.train.label_exclude import normalise
+from stepnav.train.label_kinds import ZERO_IS_WRONG
 from stepnav.train.label_rows import BadRow
 from stepnav.train.label_sessions import Session
 from stepnav.train.records import LabelKind
@@ -114,6 +115,20 @@ class LabelReport:
         return asdict(self)
 
     @property
+    def notes(self) -> list[str]:
+        """What a user should be told before a training: what was left out, and what was taken for granted."""
+        found = [
+            f"left out: {left.sessions:,} sessions with {left.ratings:,} labels ({why})"
+            for why, left in self.excluded.items()
+        ]
+        found += [f"malformed: {self.file}, {row}" for row in self.malformed_rows]
+        if self.malformed > len(self.malformed_rows):
+            found.append(f"malformed: {self.malformed - len(self.malformed_rows):,} further rows")
+        if self.kind_rule == ZERO_IS_WRONG:
+            found.append(f"labels: {self.kind_rule}")
+        return found
+
+    @property
     def sums(self) -> dict[str, tuple[int, dict[str, int]]]:
         """Counts that are sums, each with its parts; all hold for every file."""
         counts: dict[str, int] = {**self.details, "steps": self.steps, "ratings": self.ratings}
@@ -139,7 +154,7 @@ def describe(
     bad: Sequence[BadRow],
     *,
     file: str,
-    format: str,
+    name: str,
     kind: LabelKind,
     kind_rule: str,
     exclude: frozenset[str] | None,
@@ -150,7 +165,8 @@ def describe(
       kept: sessions that are used.
       left: reason -> sessions that are not.
       bad: malformed rows.
-      file, format, kind, kind_rule: as in the report.
+      file, kind, kind_rule: as in the report.
+      name: the format's.
       exclude: problems to exclude; None without such a file.
     """
     records = [record for session in kept for record in session.records]
@@ -161,7 +177,7 @@ def describe(
         details["sessions_unlabelled"] += not session.num_labels
     return LabelReport(
         file=file,
-        format=format,
+        format=name,
         kind=kind,
         kind_rule=kind_rule,
         rows=len(kept) + sum(map(len, left.values())) + len(bad),

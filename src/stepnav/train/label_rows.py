@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 from stepnav.core.errors import ConfigError, DataError, quote
 
@@ -22,7 +22,9 @@ GZIP_MAGIC = b"\x1f\x8b"
 PARQUET_MAGIC = b"PAR1"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-Kind = TypeVar("Kind")
+TYPE_NAMES = {"str": "text", "list": "a list", "dict": "an object"}
+
+Kind = TypeVar("Kind", str, list[Any], dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,26 @@ class Row:
     """One object of a file.
 
     Attributes:
+      path: the file.
       number: its line, or its place in a list or table; from 1.
-      place: for messages, for instance "train.jsonl.gz, line 12".
-      origin: for records, for instance "train.jsonl.gz:12".
       fields: what it holds.
+      unit: what is numbered, "line" or "row".
     """
 
+    path: Path
     number: int
-    place: str
-    origin: str
     fields: Mapping[str, Any]
+    unit: str = "line"
+
+    @property
+    def place(self) -> str:
+        """For messages, for instance "train.jsonl.gz, line 12"."""
+        return f"{self.path}, {self.unit} {self.number}"
+
+    @property
+    def origin(self) -> str:
+        """For records, for instance "train.jsonl.gz:12"."""
+        return f"{self.path.name}:{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +61,15 @@ class BadRow:
     Attributes:
       number: its line, or its place in a list or table; from 1.
       reason: what is wrong with it.
+      unit: what is numbered, "line" or "row".
     """
 
     number: int
     reason: str
+    unit: str = "line"
+
+    def __str__(self) -> str:
+        return f"{self.unit} {self.number}: {self.reason}"
 
 
 class MalformedRow(ValueError):
@@ -73,9 +90,9 @@ def read_rows(path: Path) -> Iterator[Row | BadRow]:
             if isinstance(found, BadRow):
                 yield found
             elif isinstance(found, Mapping):
-                yield Row(number, f"{path}, {unit} {number}", f"{path.name}:{number}", found)
+                yield Row(path, number, found, unit)
             else:
-                yield BadRow(number, f"expected an object (got {type(found).__name__})")
+                yield BadRow(number, f"expected an object (got {type(found).__name__})", unit)
     if is_empty:
         raise DataError(f"{path} is empty")
 
@@ -91,7 +108,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         with path.open("rb") as file:
             if file.peek(2)[:2] == GZIP_MAGIC:
                 with gzip.open(file) as content:
-                    yield content
+                    yield cast(IO[bytes], content)
             else:
                 yield file
     except FileNotFoundError:
@@ -160,9 +177,8 @@ def need(fields: Mapping[str, Any], name: str, kind: type[Kind]) -> Kind:
         )
     value = fields[name]
     if not isinstance(value, kind):
-        names = {str: "text", list: "a list", dict: "an object"}
         raise MalformedRow(
-            f"the field {name!r} must be {names.get(kind, kind.__name__)} (got {quote(str(value))})"
+            f"the field {name!r} must be {TYPE_NAMES[kind.__name__]} (got {quote(str(value))})"
         )
     return value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stepnav.train.records import StepRecord
+from stepnav.train.records import LabelKind, StepRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Session:
       num_steps: steps of the solution.
       is_solution: whether they end in an answer; True where the format has whole solutions only.
       marks: reasons for which it may be left out.
+      kind: what its labels are, if the row says so itself.
       counts: further counts of this format; those of all sessions are added up.
     """
 
@@ -28,6 +29,7 @@ class Session:
     num_steps: int
     is_solution: bool = True
     marks: frozenset[str] = frozenset()
+    kind: LabelKind | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
 
     @property

@@ -6,12 +6,14 @@ What the labels are is not told by a row but by the whole file (`label_kinds`); 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from stepnav.core.errors import quote
+from stepnav.train.label_kinds import KIND_FIELD, KINDS
 from stepnav.train.label_rows import MalformedRow, Row, need
 from stepnav.train.label_sessions import Session
-from stepnav.train.records import StepRecord
+from stepnav.train.records import LabelKind, StepRecord
 
 _MUTATION_FIELDS = ("task_id", "operator", "verdict", "split")
 
@@ -50,7 +52,8 @@ def read_session(row: Row, *, texts: dict[str, str]) -> Session:
         origin if isinstance(origin, str) and origin else row.origin,
     )
     counts = {"masked": sum(label is None for label in labels)}
-    return Session(row.place, prompt, (record,), len(steps), counts=counts)
+    kind = _kind(row.fields.get(KIND_FIELD))
+    return Session(row.place, prompt, (record,), len(steps), kind=kind, counts=counts)
 
 
 def read_mutation(row: Row, *, texts: dict[str, str]) -> Session:
@@ -73,10 +76,18 @@ def read_mutation(row: Row, *, texts: dict[str, str]) -> Session:
         f"split={split}": 1,
         "weights_not_read": sum(weight is not None for weight in weights),
     }
-    located = StepRecord(
-        record.prompt, record.completions, record.labels, record.wrong_from, origin
-    )
-    return Session(session.place, session.problem, (located,), session.num_steps, counts=counts)
+    return replace(session, records=(replace(record, origin=origin),), counts=counts)
+
+
+def _kind(name: Any) -> LabelKind | None:
+    for kind in KINDS:
+        if name == kind:
+            return kind
+    if name is not None:
+        raise MalformedRow(
+            f"{KIND_FIELD} must be one of {', '.join(KINDS)} (got {quote(str(name))})"
+        )
+    return None
 
 
 def _check(prompt: str, steps: list[Any], labels: list[Any], wrong_from: Any) -> None:

@@ -28,6 +28,7 @@ from stepnav.train.label_kinds import (
     check_correct,
     convert_labels,
     decide_kind,
+    declared_kind,
 )
 from stepnav.train.label_report import LabelReport, describe
 from stepnav.train.label_rows import BadRow, MalformedRow, Row, read_rows
@@ -73,7 +74,7 @@ class LabelledData:
 def read_labelled(
     path: Path,
     *,
-    format: str | None = None,
+    format: str | None = None,  # noqa: A002
     kind: LabelKind | None = None,
     exclude: Path | None = None,
     leave_out: Collection[str] = (),
@@ -104,7 +105,7 @@ def read_labelled(
 def inspect_labelled(
     path: Path,
     *,
-    format: str | None = None,
+    format: str | None = None,  # noqa: A002
     kind: LabelKind | None = None,
     exclude: Path | None = None,
     leave_out: Collection[str] = (),
@@ -114,25 +115,25 @@ def inspect_labelled(
     _check_options(format, kind, leave_out)
     problems = None if exclude is None else read_problems(Path(exclude))
     rows: Iterator[Row | BadRow] = read_rows(path)
-    if format is None:
-        format, rows = detect_format(path, rows)
-    _check_fits(path, format, kind, leave_out)
-    parsed = list(_parse(rows, format, frozenset(leave_out)))
+    name = format
+    if name is None:
+        name, rows = detect_format(path, rows)
+    _check_fits(path, name, kind, leave_out)
+    parsed = list(_parse(rows, name, frozenset(leave_out)))
     sessions = [item for item in parsed if isinstance(item, Session)]
     bad = [item for item in parsed if isinstance(item, BadRow)]
     if not sessions:
         raise DataError(
-            f"{path}: none of its {len(bad)} rows can be used as {format}; the first, {bad[0].number}: "
-            f"{bad[0].reason}"
+            f"{path}: none of its {len(bad)} rows can be used as {name}; the first is {bad[0]}"
         )
-    sessions, found, rule = _settle_kind(path, sessions, format, kind)
+    sessions, found, rule = _settle_kind(path, sessions, name, kind)
     kept, left = _leave_out(sessions, problems, leave_out)
     report = describe(
         kept, left, bad,
-        file=str(path), format=format, kind=found, kind_rule=rule, exclude=problems,
+        file=str(path), name=name, kind=found, kind_rule=rule, exclude=problems,
     )  # fmt: skip
     records = [record for session in kept for record in session.records]
-    return LabelledData(records, found, format, report)
+    return LabelledData(records, found, name, report)
 
 
 def detect_format(path: Path, rows: Iterator[Row | BadRow]) -> tuple[str, Iterator[Row | BadRow]]:
@@ -151,9 +152,7 @@ def detect_format(path: Path, rows: Iterator[Row | BadRow]) -> tuple[str, Iterat
     usable = [row for row in seen if isinstance(row, Row)]
     if not usable:
         first = next(row for row in seen if isinstance(row, BadRow))
-        raise DataError(
-            f"{path}: none of its {len(seen)} rows can be read; the first, {first.number}: {first.reason}"
-        )
+        raise DataError(f"{path}: none of its {len(seen)} rows can be read; the first is {first}")
     raise DataError(
         f"{path}: not step-labelled data; its rows have the fields {quote(', '.join(map(str, usable[0].fields)))}, "
         "and stepnav reads prompt, completions, labels (TRL), input, label (Math-Shepherd) and "
@@ -161,9 +160,9 @@ def detect_format(path: Path, rows: Iterator[Row | BadRow]) -> tuple[str, Iterat
     )
 
 
-def _check_options(format: str | None, kind: str | None, leave_out: Collection[str]) -> None:
+def _check_options(name: str | None, kind: str | None, leave_out: Collection[str]) -> None:
     for option, values, allowed in (
-        ("--format", [format], tuple(DETECTORS)),
+        ("--format", [name], tuple(DETECTORS)),
         ("--labels", [kind], KINDS),
         ("--leave-out", leave_out, LEAVE_OUT),
     ):
@@ -175,22 +174,20 @@ def _check_options(format: str | None, kind: str | None, leave_out: Collection[s
                 )
 
 
-def _check_fits(
-    path: Path, format: str, kind: LabelKind | None, leave_out: Collection[str]
-) -> None:
-    fixed = FIXED_KINDS.get(format)
+def _check_fits(path: Path, name: str, kind: LabelKind | None, leave_out: Collection[str]) -> None:
+    fixed = FIXED_KINDS.get(name)
     if kind is not None and fixed is not None and kind != fixed:
         raise ConfigError(
-            f"{path} is {format}, whose labels are read as {fixed} (got --labels {kind}); leave --labels out"
+            f"{path} is {name}, whose labels are read as {fixed} (got --labels {kind}); leave --labels out"
         )
-    if leave_out and format != "prm800k":
+    if leave_out and name != "prm800k":
         raise ConfigError(
-            f"{path} is {format}; only PRM800K files say what --leave-out {','.join(leave_out)} means"
+            f"{path} is {name}; only PRM800K files say what --leave-out {','.join(leave_out)} means"
         )
 
 
 def _parse(
-    rows: Iterable[Row | BadRow], format: str, leave_out: frozenset[str]
+    rows: Iterable[Row | BadRow], name: str, leave_out: frozenset[str]
 ) -> Iterator[Session | BadRow]:
     texts: dict[str, str] = {}
     readers: Mapping[str, Callable[[Row], Session]] = {
@@ -199,7 +196,7 @@ def _parse(
         "mutation": partial(label_stepwise.read_mutation, texts=texts),
         "stepwise": partial(label_stepwise.read_session, texts=texts),
     }
-    read = readers[format]
+    read = readers[name]
     for row in rows:
         yield row if isinstance(row, BadRow) else _parse_row(row, read)
 
@@ -208,25 +205,37 @@ def _parse_row(row: Row, read: Callable[[Row], Session]) -> Session | BadRow:
     try:
         return read(row)
     except MalformedRow as error:
-        return BadRow(row.number, str(error))
+        return BadRow(row.number, str(error), row.unit)
 
 
 def _settle_kind(
-    path: Path, sessions: list[Session], format: str, kind: LabelKind | None
+    path: Path, sessions: list[Session], name: str, kind: LabelKind | None
 ) -> tuple[list[Session], LabelKind, str]:
     """Return the sessions with their labels as records hold them, what those are, and why."""
-    if format in ("prm800k", "math-shepherd"):
-        return sessions, FIXED_KINDS[format], "the format says so"
+    if name in ("prm800k", "math-shepherd"):
+        return sessions, FIXED_KINDS[name], "the format says so"
+    declared = declared_kind(path, ((item.place, item.kind) for item in sessions), kind)
     survey = LabelSurvey()
     for session in sessions:
         survey.add(session.place, session.records[0].labels)
-    rule = "the format says so" if format in FIXED_KINDS else "given"
-    found = kind or FIXED_KINDS.get(format)
-    if found is None:
-        found, rule = decide_kind(path, survey)
-    elif found == "correct":
+    found, rule = _choose_kind(path, survey, FIXED_KINDS.get(name), declared, kind)
+    if found == "correct":
         check_correct(survey)
     return [_converted(session, found) for session in sessions], found, rule
+
+
+def _choose_kind(
+    path: Path,
+    survey: LabelSurvey,
+    fixed: LabelKind | None,
+    declared: LabelKind | None,
+    given: LabelKind | None,
+) -> tuple[LabelKind, str]:
+    if fixed is not None:
+        return fixed, "the format says so"
+    if declared is not None:
+        return declared, "the file says so"
+    return decide_kind(path, survey) if given is None else (given, "given")
 
 
 def _converted(session: Session, kind: LabelKind) -> Session:
