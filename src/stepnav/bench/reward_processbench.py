@@ -21,16 +21,13 @@ import numpy as np
 from stepnav.bench.cluster import Clusters, Floats, Statistic, divide
 from stepnav.bench.ranking import auroc_statistic
 from stepnav.bench.reward_cases import Case
-from stepnav.bench.reward_scores import Scores
+from stepnav.bench.reward_scores import Scored, Scores, split_by_problem
 from stepnav.bench.stats import accuracy
-from stepnav.core.seeds import derive_seed
 
 DEV_SHARE = 0.25
 """Share of the problems that the threshold is chosen on."""
 
 CURVE_POINTS = 101
-
-Scored = tuple[Case, Scores]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ def report(
     test = scored
     given = threshold is not None
     if threshold is None:
-        dev, test = split_by_problem(scored, dev_share, seed)
+        dev, test = split_by_problem(scored, dev_share, seed, name="dev")
         threshold = best_threshold([_values(s) for _, s in dev], [c.first_error for c, _ in dev])
     chosen = threshold
     return {
@@ -161,17 +158,6 @@ def curve(scored: Sequence[Scored]) -> list[list[float | None]]:
         plain = _plain(scored, threshold)
         rows.append([threshold, plain["error_accuracy"], plain["correct_accuracy"], plain["f1"]])
     return rows
-
-
-def split_by_problem(
-    scored: Sequence[Scored], dev_share: float, seed: int
-) -> tuple[list[Scored], list[Scored]]:
-    """Return a dev and a test part; no problem is in both, and each has one if there are two."""
-    groups = sorted({c.group for c, _ in scored}, key=lambda g: derive_seed(seed, "dev", g))
-    count = min(max(round(dev_share * len(groups)), 1), len(groups) - 1)
-    chosen = set(groups[:count])
-    dev = [item for item in scored if item[0].group in chosen]
-    return dev, [item for item in scored if item[0].group not in chosen]
 
 
 def _values(scores: Scores) -> list[float]:

@@ -81,7 +81,7 @@ def rated_steps(scored: Sequence[tuple[Case, Scores]], label_kind: LabelKind) ->
         for label, score in zip(case.labels or (), scores, strict=True):
             if label is None:
                 continue
-            hard = (-1 if label == 0 else 1) if label_kind == "value" else int(label)
+            hard = hard_label(label, label_kind)
             labels.append(hard)
             ratings.append(score.rating if len(classes) == 3 or score.rating == -1 else 1)
             row = [score.negative_prob, score.neutral_prob, score.positive_prob]
@@ -97,6 +97,13 @@ def rated_steps(scored: Sequence[tuple[Case, Scores]], label_kind: LabelKind) ->
         np.array(is_first, dtype=bool),
         tuple(groups),
     )
+
+
+def hard_label(label: int | float, label_kind: LabelKind) -> int:
+    """Return a label as -1, 0 or 1; a continuous one is wrong at 0 only."""
+    if label_kind == "value":
+        return -1 if label == 0 else 1
+    return int(label)
 
 
 def report(steps: RatedSteps) -> dict[str, Any]:

@@ -18,12 +18,14 @@ from stepnav.bench.reward_cases import Case
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import DataError
 from stepnav.core.records import StepScore
+from stepnav.core.seeds import derive_seed
 from stepnav.run.scoring import score_trajectories
 
 FILE_NAME = "scores.jsonl"
 FORMAT = 1
 
 Scores = tuple[StepScore, ...]
+Scored = tuple[Case, Scores]
 
 MODEL_SUFFIXES = frozenset({".json", ".safetensors", ".bin", ".gguf", ".model", ".txt", ".jinja"})
 
@@ -60,13 +62,12 @@ class ScoresFile:
         self.scores: dict[int, Scores] = {}
         self.reward_tokens = 0
         self._num_cases = num_cases
-        header = {"format": FORMAT, **settings}
+        self._header = {"format": FORMAT, **settings}
         try:
-            end = self._read(header)
+            end = self._read()
+            self._is_new = end == 0
             self._file = path.open("ab")
             self._file.truncate(end)
-            if not end:
-                self._write(header)
         except OSError as error:
             raise DataError(f"cannot use {path}: {error.strerror or error}") from None
 
@@ -79,6 +80,9 @@ class ScoresFile:
         rows = [[s.negative_prob, s.neutral_prob, s.positive_prob] for s in answer.items]
         tokens = answer.usage.reward_tokens
         try:
+            if self._is_new:  # not before: a model that cannot be opened must not bind the folder
+                self._write(self._header)
+                self._is_new = False
             self._write({"case": number, "id": case.id, "probs": rows, "tokens": tokens})
         except OSError as error:
             raise DataError(
@@ -101,7 +105,7 @@ class ScoresFile:
         self._file.write(json.dumps(value).encode() + b"\n")
         self._file.flush()
 
-    def _read(self, header: Mapping[str, Any]) -> int:
+    def _read(self) -> int:
         """Read what is there; return where the last whole line ends."""
         if not self.path.exists():
             return 0
@@ -111,7 +115,7 @@ class ScoresFile:
             try:
                 row = json.loads(line)
                 if number == 0:
-                    self._check_same(row, header)
+                    self._check_same(row, self._header)
                 else:
                     self._take(row)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -171,3 +175,22 @@ def score_cases(
             file.add(number, cases[number], answer)
         progress(len(file.scores) + len(failed))
     return failed
+
+
+def split_by_problem(
+    scored: Sequence[Scored], share: float, seed: int, *, name: str
+) -> tuple[list[Scored], list[Scored]]:
+    """Return a part with about `share` of the problems, and the rest.
+
+    No problem is in both; each part has at least one if there are two.
+
+    Args:
+      scored: solutions with their scores.
+      share: in (0, 1).
+      seed, name: choose which problems.
+    """
+    groups = sorted({c.group for c, _ in scored}, key=lambda g: derive_seed(seed, name, g))
+    count = min(max(round(share * len(groups)), 1), len(groups) - 1)
+    chosen = set(groups[:count])
+    part = [item for item in scored if item[0].group in chosen]
+    return part, [item for item in scored if item[0].group not in chosen]
