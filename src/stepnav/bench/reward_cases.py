@@ -19,7 +19,7 @@ from typing import Any, Literal
 from stepnav.core.errors import ConfigError, DataError, quote
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.tasks.benchmark_file import read_rows
-from stepnav.train.records import LabelKind, StepRecord, read_records
+from stepnav.train.records import LabelKind, StepRecord
 
 Kind = Literal["processbench", "prm800k", "best-of-n"]
 KINDS: tuple[Kind, ...] = ("processbench", "prm800k", "best-of-n")
@@ -189,7 +189,7 @@ def _first_error_case(number: int, row: Mapping[str, Any]) -> Case:
 
 
 def _read_labelled(path: Path) -> tuple[LabelKind, list[StepRecord]]:
-    records = list(read_records(path))
+    records = [StepRecord.from_json(row) for _, row in read_rows(path)]
     labels = [label for record in records for label in record.labels if label is not None]
     if any(label not in (-1, 0, 1) or isinstance(label, bool) for label in labels):
         raise DataError(f"{path}: labels must be -1, 0 or 1")

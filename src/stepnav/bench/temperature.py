@@ -110,24 +110,25 @@ def fit_temperature(seen: Observations) -> float:
     Raises:
       DataError: the loss falls all the way to one of `BOUNDS`.
     """
-    low, high = (math.log(bound) for bound in BOUNDS)
     found = load("scipy.optimize").minimize_scalar(
         lambda log: mean_loss(seen, math.exp(log)),
-        bounds=(low, high),
+        bounds=tuple(math.log(bound) for bound in BOUNDS),
         method="bounded",
         options={"xatol": 1e-7},
     )
-    if not low + 1e-3 < found.x < high - 1e-3:
-        why = (
-            "the model makes no mistake on these steps"
-            if found.x < 0
-            else "its ratings tell nothing about these labels"
-        )
-        raise DataError(
-            f"no temperature between {BOUNDS[0]} and {BOUNDS[1]} fits {len(seen.log_probs)} "
-            f"labelled steps: {why}; nothing was changed"
-        )
-    return math.exp(found.x)
+    temperature = math.exp(found.x)
+    lowest = mean_loss(seen, temperature)
+    reasons = (
+        "the model makes no mistake on these steps",
+        "its ratings tell nothing about these labels",
+    )
+    for bound, reason in zip(BOUNDS, reasons):
+        if mean_loss(seen, bound) <= lowest or abs(math.log(temperature / bound)) < 1e-3:
+            raise DataError(
+                f"no temperature between {BOUNDS[0]} and {BOUNDS[1]} fits {len(seen.log_probs)} "
+                f"labelled steps: {reason}; nothing was changed"
+            )
+    return temperature
 
 
 def scaled(score: StepScore, temperature: float, classes: Sequence[int]) -> StepScore:

@@ -6,6 +6,7 @@ Many requests are open at once, so that the backend batches them and reads a sha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import BackendDown, BackendError
@@ -34,14 +35,12 @@ def score_trajectories(
     """
     waiting = enumerate(trajectories)
     num_open = 0
-    is_more = True
-    while is_more or num_open:
-        while is_more and num_open < max_open:
-            item = next(waiting, None)
-            is_more = item is not None
-            if item is not None:
-                backend.submit(item[0], Score(item[1]))
-                num_open += 1
+    while True:
+        for number, trajectory in islice(waiting, max_open - num_open):
+            backend.submit(number, Score(trajectory))
+            num_open += 1
+        if not num_open:
+            return
         for ticket, answer in backend.poll(WAIT_S):
             if isinstance(answer, BackendDown):
                 raise answer
