@@ -14,7 +14,8 @@ import typer
 
 from stepnav import __version__
 from stepnav.cli.data_commands import data_app
-from stepnav.cli.model_commands import calibrate, eval_prm, zoo_app
+from stepnav.cli.evaluation_commands import calibrate, eval_prm
+from stepnav.cli.model_commands import train_app, zoo_app
 from stepnav.cli.search_commands import bench, grade, report, show, solve
 
 EXIT_BAD_INPUT = 2
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 for command in (solve, bench, report, show, grade, eval_prm, calibrate):
     app.command()(command)
+app.add_typer(train_app, name="train")
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(data_app, name="data")
 

@@ -46,7 +46,7 @@ def load_model(path: str | Path, kind: Kind, *, device: str, dtype: str) -> Any:
     _check_folder(path)
     loader = AutoModelForCausalLM if kind == "causal" else AutoModelForTokenClassification
     try:
-        with _without_progress_bar():
+        with without_progress_bar():
             model, report = loader.from_pretrained(
                 path, dtype=getattr(torch, dtype), output_loading_info=True
             )
@@ -61,6 +61,54 @@ def load_model(path: str | Path, kind: Kind, *, device: str, dtype: str) -> Any:
             "save or download the model again"
         ) from None
 
+
+def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
+    """Return a float32 token classifier to train, with a new head where the checkpoint has none.
+
+    Args:
+      path: a `save_pretrained` folder or a hub name of a language model or a token classifier.
+      num_labels: outputs per token.
+    Raises:
+      ConfigError: the checkpoint has a head with other outputs, or cannot be loaded.
+    """
+    require_torch()
+    import torch
+    from transformers import AutoConfig, AutoModelForTokenClassification
+
+    _check_folder(path)
+    try:
+        config = AutoConfig.from_pretrained(path)
+        has_head = any("TokenClassification" in name for name in config.architectures or ())
+        if has_head and config.num_labels != num_labels:
+            raise ConfigError(
+                f"{path} is a reward model with {config.num_labels} outputs, and {num_labels} are to "
+                "be trained; choose the head that it has, or begin with the model under it"
+            )
+        config.num_labels = num_labels
+        config.classifier_dropout = 0.0  # some architectures have 0.1 where nothing is said
+        with without_progress_bar(), _without_load_report():
+            model, report = AutoModelForTokenClassification.from_pretrained(
+                path, config=config, dtype=torch.float32, output_loading_info=True
+            )
+    except ConfigError:
+        raise
+    except Exception as error:  # transformers and safetensors raise many kinds
+        raise ConfigError(
+            f"{path} cannot be loaded as a model to train ({_one_line(error)}); save or download it again"
+        ) from None
+    missing = sorted(
+        name for name in report["missing_keys"] if has_head or not name.startswith(_HEADS)
+    )
+    if missing:
+        raise ConfigError(
+            f"{path} lacks weights ({', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}); "
+            "save or download the model again"
+        )
+    return model
+
+
+_HEADS = ("score.", "classifier.")
+"""Names of a token classifier's head in transformers."""
 
 _KIND_NAMES = {"causal": "causal language model", "labels": "token classification model"}
 
@@ -136,8 +184,8 @@ def _check_folder(path: str | Path) -> None:
 
 
 @contextmanager
-def _without_progress_bar() -> Iterator[None]:
-    """Keep transformers' bar for loading weights off the terminal."""
+def without_progress_bar() -> Iterator[None]:
+    """Keep transformers' bars for loading and writing weights off the terminal."""
     from transformers.utils import logging
 
     was_enabled = logging.is_progress_bar_enabled()
@@ -147,6 +195,19 @@ def _without_progress_bar() -> Iterator[None]:
     finally:
         if was_enabled:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def _without_load_report() -> Iterator[None]:
+    """Keep transformers' warning about a new head, which is meant to be new, off the terminal."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def _one_line(error: Exception) -> str:

@@ -1,0 +1,368 @@
+"""Fine-tuning on `transformers.Trainer` with our batches and losses.
+
+What the Trainer can do comes with it: accelerate and torchrun, bfloat16, gradient checkpointing, trackers. Ours are the
+batches (`collate`), the loss, normalised by the labelled tokens of the whole step whatever the number of processes and
+accumulated batches, resuming from the last whole checkpoint, and saving whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from stepnav.core.errors import ConfigError, DataError, quote
+from stepnav.train.collate import TreeCollator, tree_mask
+from stepnav.train.shards import is_sharded, keep_latest, load_shards, save_shards, shard_model
+from stepnav.train.solutions import Tree
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""(outputs at the labelled tokens [M, C], labels [M]) to the sum of their losses."""
+
+FitProgress = Callable[[int, int, "float | None"], None]
+"""(optimizer steps done, in all, latest mean loss)."""
+
+CHECKPOINTS = "checkpoints"
+CLAIM = "training.json"
+LOG = "log.jsonl"
+STATE = "trainer_state.json"
+"""Written last: a checkpoint that has it is whole."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FitSettings:
+    """How to train.
+
+    Attributes:
+      epochs: passes over the data.
+      max_steps: optimizer steps; None for as many as the epochs take.
+      learning_rate: its highest value.
+      schedule: how it falls: "cosine", "linear" or "constant".
+      warmup: share of the steps in which it rises.
+      weight_decay: AdamW's.
+      max_grad_norm: gradients are scaled down to this norm.
+      batch_size: problems (trees of solutions) per process and batch.
+      accumulate: batches per optimizer step.
+      seed: of order, dropout and new weights.
+      bf16: whether to compute in bfloat16, with float32 weights.
+      gradient_checkpointing: whether to compute activations twice and keep few of them.
+      save_every: optimizer steps between checkpoints; 0 keeps none.
+      report_to: trackers, as `transformers` names them; empty for none.
+      cpu: whether to stay on the CPU although there is a GPU.
+      shard: whether parameters, gradients and optimizer state are split over the processes (FSDP2).
+    """
+
+    epochs: float = 1.0
+    max_steps: int | None = None
+    learning_rate: float = 1e-5
+    schedule: str = "cosine"
+    warmup: float = 0.03
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    batch_size: int = 8
+    accumulate: int = 1
+    seed: int = 0
+    bf16: bool = False
+    gradient_checkpointing: bool = False
+    save_every: int = 200
+    report_to: tuple[str, ...] = ()
+    cpu: bool = False
+    shard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """What came of a training.
+
+    Attributes:
+      steps: optimizer steps in all.
+      losses: (step, mean loss per labelled token) as logged, those before a restart included.
+      seconds: of this process's part.
+      is_main: whether this process is the one that saves and reports.
+    """
+
+    steps: int
+    losses: list[tuple[int, float]]
+    seconds: float
+    is_main: bool = True
+
+
+@dataclass(eq=False)
+class Groups(torch.utils.data.Dataset):  # type: ignore[misc]
+    """The training set: item i is a group of trees that stay in one batch."""
+
+    groups: Sequence[Sequence[Tree]]
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, index: int) -> Sequence[Tree]:
+        return self.groups[index]
+
+
+def fit(
+    model: Any,
+    groups: Sequence[Sequence[Tree]],
+    loss: Loss,
+    *,
+    out: Path,
+    pad_id: int,
+    is_packed: bool,
+    settings: FitSettings,
+    claim: dict[str, Any],
+    resume: bool = False,
+    progress: FitProgress | None = None,
+) -> FitResult:
+    """Train a model in place.
+
+    Args:
+      model: any `transformers` model that gives `logits`.
+      groups: what it learns from.
+      loss: of the outputs at labelled tokens.
+      out: folder of the model to be; checkpoints and the log stand in it.
+      pad_id: fills rows up.
+      is_packed: whether trees share rows.
+      settings: how to train.
+      claim: what is trained from what; a run is gone on with under the same claim only.
+      resume: whether `out` may hold such a run.
+      progress: told of each step.
+
+    Raises:
+      ConfigError: `out` holds something else, or another training.
+      DataError: the disk is full, or a checkpoint is broken.
+    """
+    _claim(out, claim, resume)
+    checkpoint = last_checkpoint(out / CHECKPOINTS)
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.enable_input_require_grads()  # adapters leave the embeddings without gradients
+    if settings.shard:
+        shard_model(model)
+    watcher = _Watcher(out / LOG, progress)
+    trainer = _StepTrainer(
+        loss,
+        model=model,
+        args=_arguments(out, settings),
+        train_dataset=Groups(groups),
+        data_collator=TreeCollator(pad_id, is_packed),
+        callbacks=[watcher],
+    )
+    for printer in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(printer)
+    try:
+        found = trainer.train(
+            resume_from_checkpoint=None if checkpoint is None else str(checkpoint)
+        )
+    except (OSError, RuntimeError) as error:
+        raise _explained(error, out) from error
+    return FitResult(
+        trainer.state.global_step,
+        [(row["step"], row["loss"]) for row in trainer.state.log_history if "loss" in row],
+        found.metrics["train_runtime"],
+        trainer.is_world_process_zero(),
+    )
+
+
+class _StepTrainer(Trainer):  # type: ignore[misc]
+    """The Trainer with a loss at labelled tokens only."""
+
+    def __init__(self, loss: Loss, **options: Any) -> None:
+        super().__init__(**options)
+        self._loss = loss
+        # the loss below is already divided by the labels of all accumulated batches and processes
+        self.model_accepts_loss_kwargs = True
+        self.loss_is_scaled_for_ga = True
+        self._loss_shifts_labels = False
+        self._takes_bool_masks = self.model.config._attn_implementation != "eager"
+        if is_sharded(self.model):  # nothing is left to wrap, on whatever device
+            prepare = self.accelerator.prepare_model
+            self.accelerator.prepare_model = lambda model, **_: prepare(
+                model, device_placement=False, evaluation_mode=True
+            )
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Return the losses of the batch's labels, divided by how many labels the whole step has."""
+        inputs = dict(inputs)
+        places, labels = inputs.pop("places"), inputs.pop("labels")
+        ends = inputs.pop("ends", None)
+        if ends is not None:
+            inputs["attention_mask"] = self._mask(ends)
+        outputs = model(**inputs, use_cache=False)
+        picked = outputs.logits.flatten(0, 1)[places]
+        count = len(labels) if num_items_in_batch is None else num_items_in_batch
+        # gradients are averaged over the processes, and the count is that of all of them
+        loss = self._loss(picked, labels) / count * self.accelerator.num_processes
+        return (loss, outputs) if return_outputs else loss
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Save a checkpoint; of a sharded model each process saves its own part."""
+        if not is_sharded(self.model):
+            super()._save_checkpoint(model, trial)
+            return
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        save_shards(folder, self.model, self.optimizer, self.lr_scheduler)
+        self._save_rng_state(str(folder))
+        torch.distributed.barrier()
+        if self.args.should_save:
+            self.state.save_to_json(str(folder / STATE))
+            keep_latest(folder.parent, self.args.save_total_limit)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Load the weights, unless they are sharded and come with the optimizer's state."""
+        if not is_sharded(self.model):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Load the state of optimizer and schedule; of a sharded model, its weights too."""
+        if not is_sharded(self.model):
+            super()._load_optimizer_and_scheduler(checkpoint)
+        elif checkpoint is not None:
+            load_shards(Path(checkpoint), self.model, self.optimizer, self.lr_scheduler)
+
+    def _mask(self, ends: Any) -> Any:
+        mask = tree_mask(ends)
+        if self._takes_bool_masks:
+            return mask
+        dtype = next(self.model.parameters()).dtype
+        return torch.where(mask, 0.0, torch.finfo(dtype).min).to(dtype)
+
+
+class _Watcher(TrainerCallback):  # type: ignore[misc]
+    """Reports progress and writes the losses down."""
+
+    def __init__(self, log: Path, progress: FitProgress | None) -> None:
+        self._log = log
+        self._progress = progress
+        self._loss: float | None = None
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
+        """Keep the latest loss."""
+        if state.is_world_process_zero and logs and "loss" in logs:
+            self._loss = logs["loss"]
+            row = {
+                "step": state.global_step,
+                "loss": logs["loss"],
+                "learning_rate": logs["learning_rate"],
+                "grad_norm": logs.get("grad_norm"),
+            }
+            with self._log.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            if not math.isfinite(self._loss):
+                raise DataError(
+                    f"the loss is {self._loss} at step {state.global_step}; lower --learning-rate, "
+                    "or check the data with: stepnav data inspect FILE"
+                )
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        """Tell how far it is."""
+        if self._progress is not None and state.is_world_process_zero:
+            self._progress(state.global_step, state.max_steps, self._loss)
+
+
+def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(out / CHECKPOINTS),
+        num_train_epochs=settings.epochs,
+        max_steps=-1 if settings.max_steps is None else settings.max_steps,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.schedule,
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulate,
+        seed=settings.seed,
+        bf16=settings.bf16,
+        ddp_find_unused_parameters=False,
+        save_strategy="steps" if settings.save_every else "no",
+        save_steps=settings.save_every or 500,
+        save_total_limit=2,
+        logging_steps=1,
+        report_to=list(settings.report_to) or "none",
+        use_cpu=settings.cpu,
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available() and not settings.cpu,
+        average_tokens_across_devices=True,
+    )
+
+
+def _claim(out: Path, claim: dict[str, Any], resume: bool) -> None:
+    """Write down what the folder is for, or check that it is for this."""
+    path = out / CLAIM
+    is_main = int(os.environ.get("RANK", "0")) == 0
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file; name a folder")
+    if out.exists() and any(out.iterdir()) and is_main:
+        if not resume:
+            raise ConfigError(f"{out} is not empty; continue with --resume or name another folder")
+        if not path.exists():
+            raise ConfigError(f"{out} holds no training ({CLAIM} is missing); name another folder")
+        _compare(path, claim)
+        return
+    if is_main:
+        out.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(claim, indent=2) + "\n")
+        partial.replace(path)
+
+
+def _compare(path: Path, claim: dict[str, Any]) -> None:
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise DataError(f"{path} is broken ({error}); name another folder") from None
+    different = [key for key in {**found, **claim} if found.get(key) != claim.get(key)]
+    if different:
+        key = different[0]
+        raise ConfigError(
+            f"{path.parent} holds a training with {key}={found.get(key)!r}, not {claim.get(key)!r}; "
+            "say the same again, or name another folder"
+        )
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Return the latest whole checkpoint; its state file is written last.
+
+    What a killed run left unfinished is removed.
+    """
+    found: list[tuple[int, Path]] = []
+    for path in folder.glob("checkpoint-*"):
+        number = path.name.rpartition("-")[2]
+        try:
+            json.loads((path / STATE).read_text())
+        except (OSError, ValueError):
+            shutil.rmtree(path, ignore_errors=True)
+            continue
+        if number.isdigit():
+            found.append((int(number), path))
+    return max(found)[1] if found else None
+
+
+def _explained(error: Exception, out: Path) -> Exception:
+    """Return an error of the Trainer as one of ours where the user can do something about it."""
+    text = quote(" ".join(str(error).split()))
+    if isinstance(error, OSError) or "No space left" in text or "write" in text.lower():
+        return DataError(
+            f"cannot write to {out} ({text}); free some space, then go on with --resume"
+        )
+    if "out of memory" in text.lower() or "can't allocate memory" in text.lower():
+        return ConfigError(
+            f"out of memory ({text}); lower --batch-size or --max-length, or set --gradient-checkpointing"
+        )
+    return error

@@ -1,0 +1,159 @@
+"""What a reward model's head learns from a label, and its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from stepnav.core.errors import ConfigError, DataError
+from stepnav.rewards.step_format import StepFormat
+from stepnav.train.records import LabelKind, StepRecord
+
+if TYPE_CHECKING:
+    import torch
+
+Head = Literal["three", "two", "value"]
+"""Three classes (the paper), two classes, or one value in [0, 1]."""
+
+Neutral = Literal["own", "positive", "negative", "masked"]
+"""What a neutral label counts as; "own" is its own class, and 0.5 for a value."""
+
+CLASSES: dict[Head, tuple[int, ...]] = {"three": (-1, 0, 1), "two": (-1, 1), "value": ()}
+"""The rating that each output stands for; a value's only output stands for none."""
+
+
+def default_neutral(head: Head) -> Neutral:
+    """Return what a head makes of neutral labels: two classes count them as right, as Lightman et al. 2023 do."""
+    return "positive" if head == "two" else "own"
+
+
+def targets(
+    records: Sequence[StepRecord], kind: LabelKind, head: Head, neutral: Neutral
+) -> list[list[float | None]]:
+    """Return what the head is to learn at each step: a class number or a value; None for nothing.
+
+    Args:
+      records: labelled solutions.
+      kind: what their labels are.
+      head: what the model gives.
+      neutral: what neutral labels count as.
+
+    Raises:
+      ConfigError: such labels cannot teach such a head.
+      DataError: a label is none of its kind.
+    """
+    if kind == "value" and head != "value":
+        raise ConfigError("the labels are values in [0, 1]; train them with --head value")
+    if head == "two" and neutral == "own":
+        raise ConfigError(
+            "two classes have none for neutral steps; use --neutral positive, negative or masked"
+        )
+    return [
+        [_target(label, record, kind, head, neutral) for label in record.labels]
+        for record in records
+    ]
+
+
+def _target(
+    label: float | None, record: StepRecord, kind: LabelKind, head: Head, neutral: Neutral
+) -> float | None:
+    if label is None:
+        return None
+    if kind == "value":
+        if not 0 <= label <= 1:
+            raise DataError(f"{record.origin or 'a record'}: the value {label} is not in [0, 1]")
+        return float(label)
+    if label not in (-1, 0, 1):
+        raise DataError(f"{record.origin or 'a record'}: the label {label} is not -1, 0 or 1")
+    if label == 0 and neutral != "own":
+        if neutral == "masked":
+            return None
+        label = 1 if neutral == "positive" else -1
+    if head == "value":
+        return (label + 1) / 2
+    return float(CLASSES[head].index(int(label)))
+
+
+def outcomes(records: Sequence[StepRecord]) -> list[StepRecord]:
+    """Return solutions with one label, at the last step: right unless a step is wrong.
+
+    For outcome reward models. Solutions with a label only at their last step keep it; of several
+    that begin alike, the longest stand for all (the alternatives of a step are prefixes, not solutions).
+    """
+    whole = _longest(records)
+    return [
+        StepRecord(
+            record.prompt,
+            record.completions,
+            (*(None,) * (len(record.labels) - 1), label),
+            origin=record.origin,
+        )
+        for record, label in whole
+    ]
+
+
+def _longest(records: Sequence[StepRecord]) -> list[tuple[StepRecord, float]]:
+    """Return the records that are no prefix of another, with the lowest label on their way."""
+    lowest: dict[tuple[str, tuple[str, ...]], float] = {}
+    for record in records:
+        for number, label in enumerate(record.labels, 1):
+            if label is not None:
+                key = (record.prompt, record.completions[:number])
+                lowest[key] = min(label, lowest.get(key, label))
+    inner = {
+        (record.prompt, record.completions[:number])
+        for record in records
+        for number in range(1, len(record.completions))
+    }
+    found: dict[tuple[str, tuple[str, ...]], tuple[StepRecord, float]] = {}
+    for record in records:
+        key = (record.prompt, record.completions)
+        if not record.completions or key in inner or key in found:
+            continue
+        labels = [
+            lowest[place]
+            for number in range(1, len(record.completions) + 1)
+            if (place := (record.prompt, record.completions[:number])) in lowest
+        ]
+        if labels:
+            found[key] = (record, min(labels))
+    return list(found.values())
+
+
+def step_loss(
+    outputs: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    head: Head,
+    class_weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return the sum of the losses of all labelled steps.
+
+    Cross-entropy for classes, each loss times its class's weight; binary cross-entropy with soft
+    targets for a value.
+    Shapes: M labelled steps, C outputs.
+
+    Args:
+      outputs: the model's, [M, C].
+      labels: class numbers or values, [M].
+      head: what the outputs are.
+      class_weights: [C]; None for equal ones.
+    """
+    from torch.nn import functional
+
+    outputs = outputs.float()
+    if head == "value":
+        return functional.binary_cross_entropy_with_logits(
+            outputs[:, 0], labels.float(), reduction="sum"
+        )
+    return functional.cross_entropy(outputs, labels.long(), weight=class_weights, reduction="sum")
+
+
+def step_format(head: Head, *, separator: str, prompt_template: str, add_bos: bool) -> StepFormat:
+    """Return the format that is saved beside a model with this head."""
+    return StepFormat(
+        separator=separator,
+        prompt_template=prompt_template,
+        labels=CLASSES[head],
+        add_bos=add_bos,
+    )

@@ -1,0 +1,102 @@
+"""Prompts with completions, for supervised fine-tuning."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.errors import DataError
+from stepnav.train.solutions import CutCount, TokenSolution, Tree, grow_tree
+
+FIELDS = (("prompt", "completion"), ("question", "answer"), ("problem", "solution"))
+"""What the two texts may be called: any file of pairs, GSM8K's, MATH's."""
+
+PROMPT_TEMPLATE = "{question}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What is shown and what is to be written."""
+
+    prompt: str
+    completion: str
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """Return the pairs of a JSON lines file, plain or gzipped.
+
+    Raises:
+      DataError: it cannot be read, is empty, or a line holds no pair.
+    """
+    try:
+        pairs = list(_pairs(path))
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}); download or make it again") from None
+    if not pairs:
+        raise DataError(f"{path} is empty; each line must be a JSON object with {_wanted()}")
+    return pairs
+
+
+def _pairs(path: Path) -> Iterator[Pair]:
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield _pair(line, f"{path}:{number}")
+
+
+def _pair(line: str, place: str) -> Pair:
+    try:
+        fields: Any = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{place} is not JSON ({error}); mend or remove the line") from None
+    for prompt, completion in FIELDS if isinstance(fields, dict) else ():
+        if isinstance(fields.get(prompt), str) and isinstance(fields.get(completion), str):
+            return Pair(fields[prompt], fields[completion])
+    raise DataError(f"{place} has no pair; it must be a JSON object with {_wanted()}")
+
+
+def _wanted() -> str:
+    return " or ".join(f"{prompt} and {completion}" for prompt, completion in FIELDS)
+
+
+def encode_pairs(
+    tokenizer: Any, pairs: Sequence[Pair], *, prompt_template: str, max_length: int
+) -> tuple[list[list[Tree]], CutCount]:
+    """Return pairs as trees whose marks are the tokens to predict, and what did not fit.
+
+    The loss is that of the completion and its end; the prompt is masked, as in Alpaca (Taori et al. 2023).
+
+    Args:
+      tokenizer: the model's.
+      pairs: what is learnt.
+      prompt_template: how the prompt is shown; holds "{question}".
+      max_length: most tokens of both; a longer completion loses its end.
+
+    Raises:
+      DataError: nothing is left to learn from.
+    """
+    groups: list[list[Tree]] = []
+    cut = CutCount()
+    for pair in pairs:
+        shown = tokenizer.encode(
+            prompt_template.replace("{question}", pair.prompt), add_special_tokens=False
+        )
+        if tokenizer.bos_token_id is not None:
+            shown.insert(0, tokenizer.bos_token_id)
+        written = tokenizer.encode(pair.completion, add_special_tokens=False)
+        written.append(tokenizer.eos_token_id)
+        ids = (*shown, *written)[:max_length]
+        cut.solutions += len(ids) < len(shown) + len(written)
+        if len(ids) <= len(shown):
+            cut.lost += 1
+            continue
+        chain = grow_tree([TokenSolution((ids,), ())])
+        marks = tuple((place - 1, float(ids[place])) for place in range(len(shown), len(ids)))
+        groups.append([Tree(chain.ids, chain.positions, chain.ends, marks)])
+    if not groups:
+        raise DataError(f"no prompt leaves room within {max_length} tokens; raise --max-length")
+    return groups, cut

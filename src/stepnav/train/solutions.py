@@ -1,0 +1,213 @@
+"""Labelled solutions as tokens, prefix-sharing ones packed into trees.
+
+A step's tokens never depend on what is around it (`StepFormat`), so solutions of one problem that begin alike share those
+tokens exactly. In a tree each shared prefix stands once; a token attends to its own ancestors only (`train.collate`), so
+that its output is the one of the plain path, where each solution is a row of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from stepnav.core.errors import DataError
+from stepnav.rewards.step_format import StepFormat
+from stepnav.train.records import StepRecord
+
+TOKENISED_STEPS_KEPT = 65536
+
+Segment = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSolution:
+    """One solution's tokens.
+
+    Attributes:
+      segments: the tokens of the prompt, then of each step with its separator.
+      labels: per step what is to be learnt at its last token; None for nothing.
+    """
+
+    segments: tuple[Segment, ...]
+    labels: tuple[float | None, ...]
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the prompt and all steps."""
+        return sum(map(len, self.segments))
+
+
+@dataclass(slots=True)
+class CutCount:
+    """What a length limit left out.
+
+    Attributes:
+      solutions: how many solutions lost their end.
+      steps: labelled steps that were cut, so that no loss is computed for them.
+      lost: solutions of which no labelled step is left; they are not trained on.
+    """
+
+    solutions: int = 0
+    steps: int = 0
+    lost: int = 0
+
+
+def encode_solutions(
+    tokenizer: Any,
+    records: Sequence[StepRecord],
+    targets: Sequence[Sequence[float | None]],
+    step_format: StepFormat,
+    *,
+    max_length: int,
+) -> tuple[list[TokenSolution], CutCount]:
+    """Return the records' tokens, and what did not fit.
+
+    Args:
+      tokenizer: the model's.
+      records: prompts and steps.
+      targets: per record and step what is to be learnt, None for nothing.
+      step_format: how they are shown.
+      max_length: most tokens of a solution; whole steps are cut at its end.
+
+    Raises:
+      DataError: nothing is left to learn from.
+    """
+
+    @lru_cache(TOKENISED_STEPS_KEPT)
+    def prompt(text: str) -> Segment:
+        return tuple(step_format.encode_prompt(tokenizer, text))
+
+    @lru_cache(TOKENISED_STEPS_KEPT)
+    def step(text: str) -> Segment:
+        return tuple(step_format.encode_step(tokenizer, text))
+
+    solutions: list[TokenSolution] = []
+    cut = CutCount()
+    for record, labels in zip(records, targets, strict=True):
+        whole = TokenSolution(
+            (prompt(record.prompt), *map(step, record.completions)), tuple(labels)
+        )
+        kept = _cut(whole, max_length)
+        num_cut = sum(label is not None for label in whole.labels[len(kept.labels) :])
+        cut.solutions += len(kept.labels) < len(whole.labels)
+        cut.steps += num_cut
+        if any(label is not None for label in kept.labels):
+            solutions.append(kept)
+        else:
+            cut.lost += num_cut > 0
+    if not solutions:
+        raise DataError(
+            f"none of the {len(records)} solutions has a labelled step within {max_length} tokens; "
+            "raise --max-length, or check the data with: stepnav data inspect FILE"
+        )
+    return solutions, cut
+
+
+def _cut(solution: TokenSolution, max_length: int) -> TokenSolution:
+    total = 0
+    for number, segment in enumerate(solution.segments):
+        total += len(segment)
+        if total > max_length:
+            steps = max(0, number - 1)
+            return TokenSolution(solution.segments[: steps + 1], solution.labels[:steps])
+    return solution
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Tokens in depth-first order; a plain solution is a tree without branches.
+
+    Attributes:
+      ids: the tokens.
+      positions: how many ancestors each has.
+      ends: one past the last descendant of each.
+      marks: (index of a token, what is to be learnt there), as often as solutions say so.
+    """
+
+    ids: tuple[int, ...]
+    positions: tuple[int, ...]
+    ends: tuple[int, ...]
+    marks: tuple[tuple[int, float], ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(slots=True)
+class _Node:
+    """One segment, with what follows it in any solution."""
+
+    segment: Segment
+    labels: list[float] = field(default_factory=list)
+    children: dict[Segment, _Node] = field(default_factory=dict)
+
+
+def group_solutions(
+    solutions: Iterable[TokenSolution], *, max_tokens: int
+) -> list[list[TokenSolution]]:
+    """Return consecutive solutions of the same prompt together, as long as their tree has room.
+
+    Args:
+      solutions: in the order of the file.
+      max_tokens: most tokens of a tree; a longer solution gets a tree of its own.
+    """
+    groups: list[list[TokenSolution]] = []
+    root = _Node(())
+    size = 0
+    for solution in solutions:
+        new = _num_new(root, solution)
+        if groups and solution.segments[0] in root.children and size + new <= max_tokens:
+            groups[-1].append(solution)
+            size += new
+        else:
+            groups.append([solution])
+            root, size = _Node(()), solution.num_tokens
+        _insert(root, solution)
+    return groups
+
+
+def grow_tree(solutions: Sequence[TokenSolution]) -> Tree:
+    """Return the tree of solutions that share a prompt."""
+    root = _Node(())
+    for solution in solutions:
+        _insert(root, solution)
+    (trunk,) = root.children.values()
+    ids: list[int] = []
+    positions: list[int] = []
+    ends: list[int] = []
+    marks: list[tuple[int, float]] = []
+    # a segment is entered, its children follow, then it is left and its end is known
+    stack: list[tuple[_Node, int, int | None]] = [(trunk, 0, None)]
+    while stack:
+        node, depth, start = stack.pop()
+        if start is not None:
+            ends[start : start + len(node.segment)] = [len(ids)] * len(node.segment)
+            continue
+        stack.append((node, depth, len(ids)))
+        below = depth + len(node.segment)
+        ids += node.segment
+        positions += range(depth, below)
+        ends += [0] * len(node.segment)
+        marks += [(len(ids) - 1, label) for label in node.labels]
+        stack += [(child, below, None) for child in reversed(node.children.values())]
+    return Tree(tuple(ids), tuple(positions), tuple(ends), tuple(marks))
+
+
+def _num_new(root: _Node, solution: TokenSolution) -> int:
+    """Return how many tokens a solution would add."""
+    node: _Node | None = root
+    new = 0
+    for segment in solution.segments:
+        node = None if node is None else node.children.get(segment)
+        new += 0 if node is not None else len(segment)
+    return new
+
+
+def _insert(root: _Node, solution: TokenSolution) -> None:
+    node = root
+    for segment, label in zip(solution.segments, (None, *solution.labels), strict=True):
+        node = node.children.setdefault(segment, _Node(segment))
+        if label is not None:
+            node.labels.append(label)

@@ -1,0 +1,334 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
+
+from stepnav.core.errors import ConfigError, DataError
+from stepnav.rewards.prm import PRMReward
+from stepnav.rewards.step_format import StepFormat
+from stepnav.train.collate import TreeCollator, can_pack, fill_rows, tree_mask
+from stepnav.train.finetune import finetune_policy, finetune_reward_model
+from stepnav.train.fit import CHECKPOINTS, FitSettings, last_checkpoint
+from stepnav.train.heads import outcomes, targets
+from stepnav.train.pairs import Pair, read_pairs
+from stepnav.train.records import StepRecord
+from stepnav.train.solutions import (
+    TokenSolution,
+    encode_solutions,
+    group_solutions,
+    grow_tree,
+)
+from tests.train.tiny import save_tiny_lm
+
+RECORDS = [
+    StepRecord("what x", ("step we add two", "so x = two"), (None, 1)),
+    StepRecord("what x", ("step we add two", "so x = three"), (None, -1)),
+    StepRecord("what x", ("step we add two", "so x = two", "answer two ."), (None, None, 1)),
+    StepRecord("what x", ("step wrong",), (-1,)),
+    StepRecord("what y", ("then y is four", "answer four"), (0, 1)),
+    StepRecord("what y", ("then y is three . so we have four", "answer x"), (1, -1)),
+]
+SETTINGS = FitSettings(
+    epochs=2, learning_rate=1e-3, batch_size=2, save_every=1, cpu=True, schedule="constant"
+)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_tiny_lm(tmp_path_factory.mktemp("base")))
+
+
+def solutions_of(rows: list[list[int]]) -> list[TokenSolution]:
+    return [TokenSolution(((0, 0), *((n, n) for n in row)), (*map(float, row),)) for row in rows]
+
+
+rows = st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=5), min_size=1, max_size=8)
+
+
+@given(rows)
+def test_a_tree_holds_every_solution_and_each_shared_prefix_once(paths: list[list[int]]) -> None:
+    tree = grow_tree(solutions_of(paths))
+    prefixes = {tuple(path[:n]) for path in paths for n in range(1, len(path) + 1)}
+    assert len(tree) == 2 + 2 * len(prefixes)
+    assert len(tree.marks) == sum(map(len, paths))
+    found = []
+    for index, _ in tree.marks:
+        ancestors = [j for j in range(index + 1) if index < tree.ends[j]]
+        assert [tree.positions[j] for j in ancestors] == list(range(len(ancestors)))
+        found.append(tuple(tree.ids[j] for j in ancestors[2::2]))
+    assert sorted(found) == sorted(
+        tuple(path[:n]) for path in paths for n in range(1, len(path) + 1)
+    )
+
+
+@given(rows, st.integers(4, 40))
+def test_groups_keep_order_and_room(paths: list[list[int]], room: int) -> None:
+    solutions = solutions_of(paths)
+    groups = group_solutions(solutions, max_tokens=room)
+    assert [solution for group in groups for solution in group] == solutions
+    for group in groups:
+        assert len(group) == 1 or len(grow_tree(group)) <= room
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=30))
+def test_rows_are_filled_without_overflow(lengths: list[int]) -> None:
+    found = fill_rows(lengths, 20)
+    assert sorted(index for row in found for index in row) == list(range(len(lengths)))
+    assert all(sum(lengths[index] for index in row) <= 20 for row in found)
+
+
+def test_a_token_sees_its_ancestors_only() -> None:
+    tree = grow_tree(solutions_of([[1], [2]]))
+    mask = tree_mask(torch.tensor([tree.ends]))[0, 0].int().tolist()
+    assert mask == [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0],
+        [1, 1, 0, 0, 1, 0],
+        [1, 1, 0, 0, 1, 1],
+    ]
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "mistral"])
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_packed_outputs_equal_plain_ones(tmp_path: Path, architecture: str, attention: str) -> None:
+    from stepnav.train.fit import Groups, _StepTrainer  # the batch goes the way of training
+
+    save_tiny_lm(tmp_path, architecture=architecture)
+    model = AutoModelForTokenClassification.from_pretrained(
+        tmp_path, num_labels=3, attn_implementation=attention
+    ).eval()
+    solutions = solutions_of([[1, 2, 3], [1, 2, 1], [1, 3], [2], [2, 2, 2, 2]])
+    seen: dict[bool, list[tuple[float, list[float]]]] = {}
+    for is_packed in (True, False):
+        trees = [grow_tree(solutions)] if is_packed else [grow_tree([s]) for s in solutions]
+        batch = TreeCollator(0, is_packed)([trees, [grow_tree(solutions[:1])]])
+
+        def keep(outputs: Any, labels: Any, is_packed: bool = is_packed) -> Any:
+            seen[is_packed] = sorted(zip(labels.tolist(), outputs.tolist()))
+            return outputs.sum()
+
+        from transformers import TrainingArguments
+
+        arguments = TrainingArguments(
+            output_dir=str(tmp_path / "t"), use_cpu=True, report_to="none"
+        )
+        trainer = _StepTrainer(keep, model=model, args=arguments, train_dataset=Groups([]))
+        trainer.compute_loss(model, batch)
+    packed, plain = seen[True], seen[False]
+    assert len(packed) == len(plain) == 16
+    for (label, one), (other_label, other) in zip(packed, plain):
+        assert label == other_label
+        torch.testing.assert_close(torch.tensor(one), torch.tensor(other), atol=1e-5, rtol=0)
+
+
+def test_models_with_a_window_are_not_given_trees_beyond_it(base: str, tmp_path: Path) -> None:
+    window = save_tiny_lm(tmp_path, architecture="mistral", sliding_window=64)
+    config = AutoModelForCausalLM.from_pretrained(window).config
+    assert can_pack(config, 64)
+    assert not can_pack(config, 65)
+    assert can_pack(AutoModelForCausalLM.from_pretrained(base).config, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"), [("three", "rating"), ("two", "rating"), ("value", "rating")]
+)
+def test_a_reward_model_is_trained_saved_and_used(
+    base: str, tmp_path: Path, head: Any, kind: Any
+) -> None:
+    neutral = "positive" if head == "two" else "own"
+    losses = {}
+    for pack in (True, False):
+        out = tmp_path / str(pack)
+        report = finetune_reward_model(
+            base, RECORDS, kind, out, head=head, neutral=neutral, pack=pack, settings=SETTINGS
+        )
+        losses[pack] = [loss for _, loss in report.fit.losses]
+        assert report.labels == 8
+        assert (report.tokens < report.plain_tokens) == pack
+    assert losses[True] == pytest.approx(losses[False], abs=1e-5)
+    assert losses[True][-1] < losses[True][0]
+    format_ = StepFormat.load(tmp_path / "True")
+    assert format_.labels == {"three": (-1, 0, 1), "two": (-1, 1), "value": ()}[head]
+    weights = [
+        AutoModelForTokenClassification.from_pretrained(tmp_path / str(pack)).state_dict()
+        for pack in (True, False)
+    ]
+    for name, one in weights[0].items():
+        torch.testing.assert_close(one, weights[1][name], atol=2e-5, rtol=0)
+    if head != "value":
+        PRMReward(tmp_path / "True").close()
+
+
+def test_a_policy_learns_completions_only(base: str, tmp_path: Path) -> None:
+    pairs = [Pair("what x", "x is two ."), Pair("what y we have", "answer four")]
+    found = {
+        pack: finetune_policy(base, pairs, tmp_path / str(pack), pack=pack, settings=SETTINGS)
+        for pack in (True, False)
+    }
+    assert found[True].labels == 5 + 3  # the end of each is learnt too
+    one, other = ([loss for _, loss in found[pack].fit.losses] for pack in (True, False))
+    assert one == pytest.approx(other, abs=1e-5)
+    AutoModelForCausalLM.from_pretrained(tmp_path / "True")
+
+
+def test_accumulated_batches_count_as_one(base: str, tmp_path: Path) -> None:
+    whole = finetune_reward_model(base, RECORDS, "rating", tmp_path / "a", settings=SETTINGS)
+    parts = replace(SETTINGS, batch_size=1, accumulate=2)
+    split = finetune_reward_model(base, RECORDS, "rating", tmp_path / "b", settings=parts)
+    assert [loss for _, loss in split.fit.losses] == pytest.approx(
+        [loss for _, loss in whole.fit.losses], abs=1e-6
+    )
+
+
+def test_adapters_are_merged_into_the_saved_model(base: str, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    finetune_reward_model(base, RECORDS, "rating", tmp_path / "m", lora_rank=2, settings=SETTINGS)
+    model = AutoModelForTokenClassification.from_pretrained(tmp_path / "m")
+    before = AutoModelForCausalLM.from_pretrained(base).state_dict()
+    name = "model.layers.0.self_attn.q_proj.weight"
+    assert not torch.equal(model.state_dict()[name], before[name])
+    assert not any("lora" in key for key in model.state_dict())
+
+
+def test_a_killed_training_ends_as_if_it_had_not_been(base: str, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, epochs=5)
+    whole = finetune_reward_model(base, RECORDS, "rating", tmp_path / "a", settings=settings)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(done: int, total: int, loss: float | None) -> None:
+        if done == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        finetune_reward_model(
+            base, RECORDS, "rating", tmp_path / "b", settings=settings, progress=kill
+        )
+    torn = tmp_path / "b" / CHECKPOINTS / "checkpoint-99"
+    torn.mkdir()
+    (torn / "trainer_state.json").write_text('{"global_st')
+    again = finetune_reward_model(
+        base, RECORDS, "rating", tmp_path / "b", settings=settings, resume=True
+    )
+    assert again.fit.losses == whole.fit.losses
+    for name, one in (
+        AutoModelForTokenClassification.from_pretrained(tmp_path / "a").state_dict().items()
+    ):
+        other = AutoModelForTokenClassification.from_pretrained(tmp_path / "b").state_dict()[name]
+        assert torch.equal(one, other), name
+    assert last_checkpoint(tmp_path / "b" / CHECKPOINTS) is not None
+
+
+def test_a_folder_holds_one_training(base: str, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "something").write_text("")
+    with pytest.raises(ConfigError, match="not empty"):
+        finetune_reward_model(base, RECORDS, "rating", tmp_path / "a", settings=SETTINGS)
+    with pytest.raises(ConfigError, match="holds no training"):
+        finetune_reward_model(
+            base, RECORDS, "rating", tmp_path / "a", settings=SETTINGS, resume=True
+        )
+    finetune_reward_model(base, RECORDS, "rating", tmp_path / "b", settings=SETTINGS)
+    with pytest.raises(ConfigError, match="head='three', not 'value'"):
+        finetune_reward_model(
+            base, RECORDS, "rating", tmp_path / "b", head="value", settings=SETTINGS, resume=True
+        )
+    with pytest.raises(ConfigError, match="holds a training with data="):
+        finetune_reward_model(
+            base,
+            [*RECORDS[:-1], RECORDS[0]],
+            "rating",
+            tmp_path / "b",
+            settings=SETTINGS,
+            resume=True,
+        )
+
+
+def test_labels_and_heads_must_fit(base: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--head value"):
+        targets([StepRecord("q", ("a",), (0.5,))], "value", "three", "own")
+    with pytest.raises(DataError, match="is not in"):
+        targets([StepRecord("q", ("a",), (1.5,))], "value", "value", "own")
+    with pytest.raises(ConfigError, match="two classes have none"):
+        targets(RECORDS, "rating", "two", "own")
+    with pytest.raises(ConfigError, match="--class-weights needs 3"):
+        finetune_reward_model(
+            base, RECORDS, "rating", tmp_path / "a", class_weights=[1, 2], settings=SETTINGS
+        )
+    with pytest.raises(ConfigError, match="no token for the step separator"):
+        finetune_reward_model(
+            base, RECORDS, "rating", tmp_path / "b", separator="ки", settings=SETTINGS
+        )
+    finetune_reward_model(base, RECORDS, "rating", tmp_path / "three", settings=SETTINGS)
+    with pytest.raises(ConfigError, match="reward model with 3 outputs, and 2"):
+        finetune_reward_model(
+            str(tmp_path / "three"), RECORDS, "rating", tmp_path / "c", head="two",
+            neutral="positive", settings=SETTINGS,
+        )  # fmt: skip
+
+
+def test_what_neutral_labels_count_as() -> None:
+    record = [StepRecord("q", ("a", "b", "c"), (-1, 0, 1))]
+    assert targets(record, "rating", "three", "own") == [[0, 1, 2]]
+    assert targets(record, "rating", "three", "masked") == [[0, None, 2]]
+    assert targets(record, "rating", "two", "negative") == [[0, 0, 1]]
+    assert targets(record, "rating", "value", "own") == [[0, 0.5, 1]]
+    assert targets(record, "rating", "value", "positive") == [[0, 1, 1]]
+
+
+def test_outcomes_are_those_of_whole_solutions() -> None:
+    found = outcomes(RECORDS)
+    assert [(record.completions[-1], record.labels[-1]) for record in found] == [
+        ("so x = three", -1),
+        ("answer two .", 1),
+        ("step wrong", -1),
+        ("answer four", 0),
+        ("answer x", -1),
+    ]
+    assert all(label is None for record in found for label in record.labels[:-1])
+
+
+def test_steps_beyond_the_limit_are_counted(base: str) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    wanted = targets(RECORDS, "rating", "three", "own")
+    solutions, cut = encode_solutions(tokenizer, RECORDS, wanted, StepFormat(), max_length=12)
+    assert (cut.solutions, cut.steps, cut.lost) == (4, 5, 4)
+    assert len(solutions) == 2
+    with pytest.raises(DataError, match="within 3 tokens"):
+        encode_solutions(tokenizer, RECORDS, wanted, StepFormat(), max_length=3)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.sampled_from(["prompt", "question", "problem"]), min_size=1, max_size=4))
+def test_pairs_are_read_by_their_names(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str]
+) -> None:
+    other = {"prompt": "completion", "question": "answer", "problem": "solution"}
+    path = tmp_path_factory.mktemp("pairs") / "p.jsonl"
+    path.write_text("\n".join(json.dumps({name: "a", other[name]: "b"}) for name in names))
+    assert read_pairs(path) == [Pair("a", "b")] * len(names)
+
+
+def test_bad_pairs_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    for text, message in {
+        "": "is empty",
+        '{"prompt": 1, "completion": "b"}': "p.jsonl:1 has no pair",
+        '{"prompt": "a", "completion": "b"}\n{"pro': "p.jsonl:2 is not JSON",
+    }.items():
+        path.write_text(text)
+        with pytest.raises(DataError, match=message):
+            read_pairs(path)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_pairs(tmp_path / "none.jsonl")
