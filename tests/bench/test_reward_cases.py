@@ -137,6 +137,22 @@ def test_labels_out_of_range_or_of_another_length(tmp_path: Path) -> None:
             read_cases(path)
 
 
+def test_what_the_labels_are_can_be_said(tmp_path: Path) -> None:
+    rows = [{**STEPWISE, "completions": ["2", "3"], "labels": [1, 0]}]
+    path = write(tmp_path / "a.jsonl", rows)
+    assert read_cases(path).items[0].labels == (1, -1)
+    assert read_cases(path, labels="rating").items[0].labels == (1, 0)
+    with pytest.raises(ConfigError, match="--labels is for step labels"):
+        read_cases(write(tmp_path / "b.jsonl", [BENCH]), labels="rating")
+
+
+def test_a_malformed_row_is_left_out_and_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [STEPWISE, {**STEPWISE, "labels": [1, 1]}])
+    cases = read_cases(path)
+    assert len(cases.items) == 1
+    assert len(cases.left_out) == 1 and cases.left_out[0].startswith("row 2: ")
+
+
 def test_an_unknown_kind(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--kind must be one of processbench, prm800k, best-of-n"):
         read_cases(write(tmp_path / "a.jsonl", [BENCH]), kind="orm")
@@ -149,3 +165,16 @@ def test_the_real_processbench(data_folder: Path) -> None:
     assert len(cases.items) == 400
     assert sum(case.first_error is not None for case in cases.items) == 207
     assert cases.items[0].id == "gsm8k-0" and cases.items[0].first_error == 1
+
+
+@pytest.mark.realdata
+def test_the_real_phase1_test(data_folder: Path) -> None:
+    cases = read_cases(data_folder / "prm800k" / "phase1_test.jsonl.gz")
+    assert (cases.kind, cases.label_kind) == ("prm800k", "rating")
+    assert len(cases.items) == 5082
+    assert cases.num_problems == 101
+    assert cases.left_out == ()
+    for case in cases.items:
+        assert case.labels is not None
+        assert case.labels[-1] in (-1, 0, 1)
+        assert set(case.labels[:-1]) <= {None}

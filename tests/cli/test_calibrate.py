@@ -23,6 +23,7 @@ def run(data: Path, **options: Any) -> None:
         "reward": "arithmetic",
         "out": None,
         "kind": None,
+        "labels": None,
         "fit_share": 0.5,
         "limit": None,
         "seed": 0,

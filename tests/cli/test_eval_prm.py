@@ -25,6 +25,7 @@ def run(data: Path, out: Path, **options: Any) -> None:
     defaults = {
         "reward": "arithmetic",
         "kind": None,
+        "labels": None,
         "threshold": None,
         "dev_share": None,
         "limit": None,

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from stepnav.core.errors import ConfigError, DataError, quote
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.tasks.benchmark_file import read_rows
+from stepnav.train.labels import read_labelled
 from stepnav.train.records import LabelKind, StepRecord
 
 Kind = Literal["processbench", "prm800k", "best-of-n"]
@@ -100,31 +101,39 @@ class Cases:
         return len({case.group for case in self.items})
 
 
-def read_cases(path: Path, *, kind: str | None = None, limit: int | None = None) -> Cases:
+def read_cases(
+    path: Path,
+    *,
+    kind: str | None = None,
+    labels: LabelKind | None = None,
+    limit: int | None = None,
+) -> Cases:
     """Return the solutions of a file.
 
     Args:
       path: JSON lines, plain or gzipped.
       kind: one of `KINDS`; None recognises it from the first row.
+      labels: what step labels are; None tells it by them.
       limit: only the first so many problems, with all their solutions; None takes all.
     Raises:
       ConfigError: there is no such kind.
       DataError: the file is missing, empty, broken, or not of that kind.
     """
     chosen = _kind(kind) if kind is not None else recognise(path)
+    if labels is not None and chosen != "prm800k":
+        raise ConfigError(f"--labels is for step labels; {path} is {chosen}")
     label_kind: LabelKind | None = None
+    left_out: tuple[str, ...] = ()
     if chosen == "prm800k":
-        label_kind, records = _read_labelled(path)
-        items = [_labelled_case(n, record, path) for n, record in enumerate(records, 1)]
-        items = [case for case in items if any(label is not None for label in case.labels or ())]
+        label_kind, items, left_out = _read_labelled(path, labels)
     else:
         make = _first_error_case if chosen == "processbench" else _outcome_case
-        items = [_made(make, number, where, row) for number, (where, row) in
-                 enumerate(read_rows(path), 1)]  # fmt: skip
+        rows = enumerate(read_rows(path), 1)
+        items = [_made(make, number, where, row) for number, (where, row) in rows]
     if not items:
         raise DataError(f"{path} holds no {'labelled step' if label_kind else 'solution'}")
     kept = _first_groups(items, limit)
-    return Cases(chosen, tuple(kept), label_kind, _digest(kept))
+    return Cases(chosen, tuple(kept), label_kind, _digest(kept), left_out)
 
 
 def recognise(path: Path) -> Kind:
@@ -188,12 +197,18 @@ def _first_error_case(number: int, row: Mapping[str, Any]) -> Case:
     )
 
 
-def _read_labelled(path: Path) -> tuple[LabelKind, list[StepRecord]]:
-    records = [StepRecord.from_json(row) for _, row in read_rows(path)]
-    labels = [label for record in records for label in record.labels if label is not None]
-    if any(label not in (-1, 0, 1) or isinstance(label, bool) for label in labels):
-        raise DataError(f"{path}: labels must be -1, 0 or 1")
-    return "rating", records
+def _read_labelled(
+    path: Path, labels: LabelKind | None
+) -> tuple[LabelKind, list[Case], tuple[str, ...]]:
+    """Return what the labels are, the solutions that have any, and what was left out."""
+    found = read_labelled(path, kind=labels)
+    cases = [_labelled_case(n, record, path) for n, record in enumerate(found.records, 1)]
+    cases = [case for case in cases if any(label is not None for label in case.labels or ())]
+    bad = found.report.malformed_rows
+    lines = [f"row {row.number}: {row.reason}" for row in bad]
+    if found.report.malformed > len(bad):
+        lines.append(f"{found.report.malformed - len(bad)} more rows like these")
+    return found.kind, cases, tuple(lines)
 
 
 def _labelled_case(number: int, record: StepRecord, path: Path) -> Case:

@@ -34,6 +34,7 @@ def run(
     data: Path,
     out: Path | None,
     kind: str | None,
+    labels: Any,
     fit_share: float,
     limit: int | None,
     seed: int,
@@ -59,7 +60,7 @@ def run(
     folder = _folder(reward, out)
     step_format = StepFormat.load(folder)
     classes = rated_classes(step_format.labels)
-    cases = read_cases(data, kind=kind, limit=limit)
+    cases = read_cases(data, kind=kind, labels=labels, limit=limit)
     if cases.kind == "best-of-n":
         raise ConfigError("a temperature is fitted on step labels; best-of-n files have none")
     if cases.num_problems < 2:

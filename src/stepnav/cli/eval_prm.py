@@ -24,6 +24,7 @@ def run(
     out: Path,
     reward: str | None,
     kind: str | None,
+    labels: Any,
     threshold: float | None,
     dev_share: float | None,
     limit: int | None,
@@ -39,7 +40,7 @@ def run(
     from stepnav.bench.reward_processbench import DEV_SHARE
     from stepnav.bench.reward_report import make_report, write_report
 
-    cases = read_cases(data, kind=kind, limit=limit)
+    cases = read_cases(data, kind=kind, labels=labels, limit=limit)
     _check_threshold(cases.kind, threshold, dev_share)
     scorer = _Scorer(reward, device=device, dtype=dtype, max_batch=max_batch)
     settings = {"kind": cases.kind, **scorer.settings(), "data_digest": cases.digest}

@@ -13,6 +13,10 @@ Kind = Annotated[
     str | None,
     typer.Option(help="processbench, prm800k or best-of-n. [default: told by the file's fields]"),
 ]
+Labels = Annotated[
+    str | None,
+    typer.Option(help="What step labels are: rating, correct or value. [default: told by them]"),
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the file's first so many problems.")]
 MaxBatch = Annotated[int, typer.Option(min=1, help="Most solutions in one pass.")]
 SplitSeed = Annotated[int, typer.Option(min=0, help="Chooses the problems of the two parts.")]
@@ -29,6 +33,7 @@ def eval_prm(
         ),
     ] = None,
     kind: Kind = None,
+    labels: Labels = None,
     threshold: Annotated[
         float | None, typer.Option(help="processbench: use this one, report on all.")
     ] = None,
@@ -72,6 +77,7 @@ def calibrate(
         Path | None, typer.Option(help="Copy the model there. [default: change it in place]")
     ] = None,
     kind: Kind = None,
+    labels: Labels = None,
     fit_share: Annotated[
         float, typer.Option(help="Share of the problems to fit on; the rest checks.")
     ] = 0.5,
