@@ -1,6 +1,6 @@
 """ProcessBench: does the reward model find the first wrong step?
 
-Zheng et al. 2024 (arXiv 2412.06559), section 4.1: a solution's first error is the first step whose
+Zheng et al. 2024 (arXiv 2412.06559): a solution's first error is the first step whose
 score is below a threshold, none if no step's is. Error accuracy is the share of wrong solutions
 whose first error is found exactly, correct accuracy the share of right ones in which none is found,
 F1 their harmonic mean.

@@ -4,7 +4,7 @@ Per-class precision, recall and F1, the confusion matrix, AUROC and average prec
 steps, and calibration, with intervals over problems. Labels of two classes (right, wrong) are
 compared with a three-class model by counting its neutral as right; continuous labels (the share of
 rollouts that succeed) count as wrong at 0 and right above, which is the hard estimation of Wang et
-al. 2024 (Math-Shepherd, section 3.2.2).
+al. 2024 (Math-Shepherd, arXiv 2312.08935).
 """
 
 from __future__ import annotations
