@@ -4,7 +4,7 @@
 
 Needs trl 1.13.0, the last with a PRM trainer, in the same environment. "rows" are solutions of varied length, one a problem,
 with all their steps labelled; "alternatives" are PRM800K's, 16 of one problem in each batch, which share their beginnings.
-Without --model, a random Llama of 11 million parameters with a tokenizer of its own. Both trainers take the rows in
+Without --model, a random Llama of 3 million parameters with a tokenizer of its own. Both trainers take the rows in
 the same order and log the loss of each step; read the ratios, since machines are noisy.
 """
 
@@ -44,16 +44,12 @@ BATCH = 8
 
 def whole_solutions(records: Sequence[StepRecord]) -> Iterator[StepRecord]:
     """Yield one solution of each problem with all its labels: the longest that was rated."""
-    for _, group in groupby(records, key=lambda record: record.prompt):
+    for prompt, group in groupby(records, key=lambda record: record.prompt):
         rated = {record.completions: record.labels[-1] for record in group}
         longest = max(rated, key=len)
         labels = [rated.get(longest[:number]) for number in range(1, len(longest) + 1)]
         if None not in labels:
-            yield StepRecord(next(iter([_prompt(records, longest)])), longest, tuple(labels))
-
-
-def _prompt(records: Sequence[StepRecord], steps: tuple[str, ...]) -> str:
-    return next(record.prompt for record in records if record.completions == steps)
+            yield StepRecord(prompt, longest, tuple(labels))
 
 
 def alternatives(records: Sequence[StepRecord]) -> Iterator[list[StepRecord]]:
@@ -127,7 +123,9 @@ def compare(
         "examples": len(records),
         "examples_per_s": {name: round(rate, 2) for name, rate in rates.items()},
         "times": round(rates["stepnav"] / rates["trl"], 2),
-        "losses": {name: [round(losses[0], 4), round(losses[-1], 4)] for name, (losses, _) in runs.items()},
+        "losses": {
+            name: [round(losses[0], 4), round(losses[-1], 4)] for name, (losses, _) in runs.items()
+        },
         "largest_loss_difference": max(
             abs(ours - other) for ours, other in zip(runs["stepnav"][0], theirs, strict=True)
         ),
@@ -139,8 +137,8 @@ def random_base(folder: Path, texts: Sequence[str]) -> str:
     tokenizer = train_tokenizer(texts, vocab_size=4096)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=320, intermediate_size=1024, num_hidden_layers=6,
-        num_attention_heads=5, max_position_embeddings=2048, bos_token_id=tokenizer.bos_token_id,
+        vocab_size=len(tokenizer), hidden_size=192, intermediate_size=512, num_hidden_layers=4,
+        num_attention_heads=3, max_position_embeddings=2048, bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
@@ -172,7 +170,11 @@ def main() -> None:
             {
                 "rows": compare(base, solutions, trl_batch=BATCH, our_batch=BATCH, only_last=False),
                 "alternatives": compare(
-                    base, sum(groups, []), trl_batch=GROUP, our_batch=1, only_last=True
+                    base,
+                    [record for group in groups for record in group],
+                    trl_batch=GROUP,
+                    our_batch=1,
+                    only_last=True,
                 ),
             }
             for _ in range(options.rounds)
