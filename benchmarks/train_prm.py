@@ -4,7 +4,7 @@
 
 Needs trl 1.13.0, the last with a PRM trainer, in the same environment. "rows" are solutions of varied length, one a problem,
 with all their steps labelled; "alternatives" are PRM800K's, 16 of one problem in each batch, which share their beginnings.
-Without --model, a random Llama of 3 million parameters with a tokenizer of its own. Both trainers take the rows in
+Without --model, a random Llama of 14 million parameters with a tokenizer of its own. Both trainers take the rows in
 the same order and log the loss of each step; read the ratios, since machines are noisy.
 """
 
@@ -80,6 +80,7 @@ def run_trl(
             max_completion_length=None, train_on_last_step_only=only_last, disable_tqdm=True,
             dataloader_pin_memory=False, gradient_checkpointing=False,
         )  # fmt: skip
+        torch.manual_seed(0)  # of the new head, as ours
         trainer = PRMTrainer(
             model=load_trainable_classifier(base, num_labels=3),
             args=config,
@@ -137,8 +138,8 @@ def random_base(folder: Path, texts: Sequence[str]) -> str:
     tokenizer = train_tokenizer(texts, vocab_size=4096)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=192, intermediate_size=512, num_hidden_layers=4,
-        num_attention_heads=3, max_position_embeddings=2048, bos_token_id=tokenizer.bos_token_id,
+        vocab_size=len(tokenizer), hidden_size=448, intermediate_size=1216, num_hidden_layers=4,
+        num_attention_heads=7, max_position_embeddings=2048, bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
