@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.rewards.prm import PRMReward
 from stepnav.rewards.step_format import StepFormat
-from stepnav.train.collate import TreeCollator, can_pack, fill_rows, tree_mask
+from stepnav.train.collate import TreeCollator, can_pack, fill_rows, split_passes, tree_mask
 from stepnav.train.finetune import finetune_policy, finetune_reward_model
 from stepnav.train.fit import CHECKPOINTS, FitSettings, last_checkpoint
 from stepnav.train.heads import outcomes, targets
@@ -83,6 +83,14 @@ def test_rows_are_filled_without_overflow(lengths: list[int]) -> None:
     assert all(sum(lengths[index] for index in row) <= 20 for row in found)
 
 
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=30), st.integers(1, 100))
+def test_passes_hold_trees_of_like_length(lengths: list[int], room: int) -> None:
+    parts = split_passes(lengths, room)
+    assert sorted(index for part in parts for index in part) == list(range(len(lengths)))
+    assert all(len(part) == 1 or lengths[part[0]] * len(part) <= room for part in parts)
+    assert [lengths[i] for part in parts for i in part] == sorted(lengths, reverse=True)
+
+
 def test_a_token_sees_its_ancestors_only() -> None:
     tree = grow_tree(solutions_of([[1], [2]]))
     mask = tree_mask(torch.tensor([tree.ends]))[0, 0].int().tolist()
@@ -106,13 +114,20 @@ def test_packed_outputs_equal_plain_ones(tmp_path: Path, architecture: str, atte
         tmp_path, num_labels=3, attn_implementation=attention
     ).eval()
     solutions = solutions_of([[1, 2, 3], [1, 2, 1], [1, 3], [2], [2, 2, 2, 2]])
-    seen: dict[bool, list[tuple[float, list[float]]]] = {}
-    for is_packed in (True, False):
-        trees = [grow_tree(solutions)] if is_packed else [grow_tree([s]) for s in solutions]
-        batch = TreeCollator(0, is_packed)([trees, [grow_tree(solutions[:1])]])
+    seen: list[list[tuple[float, list[float]]]] = []
+    chains = [grow_tree([s]) for s in solutions]
+    for trees, is_packed, pass_tokens in (
+        (chains, False, None),
+        ([grow_tree(solutions)], True, None),
+        ([grow_tree(solutions)], True, 16),
+        (chains, True, None),
+        (chains, True, 16),
+        (chains, True, 10_000),
+    ):
+        batch = TreeCollator(0, is_packed, pass_tokens)([trees, [grow_tree(solutions[:1])]])
 
-        def keep(outputs: Any, labels: Any, is_packed: bool = is_packed) -> Any:
-            seen[is_packed] = sorted(zip(labels.tolist(), outputs.tolist()))
+        def keep(outputs: Any, labels: Any) -> Any:
+            seen.append(sorted(zip(labels.tolist(), outputs.tolist())))
             return outputs.sum()
 
         from transformers import TrainingArguments
@@ -122,11 +137,12 @@ def test_packed_outputs_equal_plain_ones(tmp_path: Path, architecture: str, atte
         )
         trainer = _StepTrainer(keep, model=model, args=arguments, train_dataset=Groups([]))
         trainer.compute_loss(model, batch)
-    packed, plain = seen[True], seen[False]
-    assert len(packed) == len(plain) == 16
-    for (label, one), (other_label, other) in zip(packed, plain):
-        assert label == other_label
-        torch.testing.assert_close(torch.tensor(one), torch.tensor(other), atol=1e-5, rtol=0)
+    plain, *others = seen
+    assert len(plain) == 16
+    for found in others:
+        for (label, one), (other_label, other) in zip(plain, found, strict=True):
+            assert label == other_label
+            torch.testing.assert_close(torch.tensor(one), torch.tensor(other), atol=1e-5, rtol=0)
 
 
 def test_models_with_a_window_are_not_given_trees_beyond_it(base: str, tmp_path: Path) -> None:
