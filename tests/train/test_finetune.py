@@ -295,6 +295,8 @@ def test_outcomes_are_those_of_whole_solutions() -> None:
         ("answer x", -1),
     ]
     assert all(label is None for record in found for label in record.labels[:-1])
+    marked = StepRecord("what x", ("step we add two", "# Answer\n\nx"), (None, 1))
+    assert [record.completions for record in outcomes([*RECORDS, marked])] == [marked.completions]
 
 
 def test_steps_beyond_the_limit_are_counted(base: str) -> None:

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from stepnav.cli.options import AsJson, Data, Sandbox, Seed, arguments
+from stepnav.cli.options import (
+    AsJson,
+    Chat,
+    Data,
+    Device,
+    Dtype,
+    Policy,
+    PolicyModel,
+    Sandbox,
+    Seed,
+    Task,
+    arguments,
+)
 
 data_app = typer.Typer(
     help="Step-labelled training data.", no_args_is_help=True, rich_markup_mode=None
@@ -161,3 +173,51 @@ def data_merge(
     from stepnav.cli import data as command
 
     command.merge_shards(**arguments(locals()))
+
+
+@data_app.command("rollouts")
+def data_rollouts(
+    out: Annotated[Path, typer.Option(help="Folder for the journal and the data.")],
+    task: Task = "arithmetic",
+    split: Annotated[
+        str | None, typer.Option(help="Its split. [default: train if there is one]")
+    ] = (None),
+    data: Data = None,
+    problems: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
+    solutions: Annotated[
+        int, typer.Option(min=1, help="Solutions drawn and labelled of each.")
+    ] = 4,
+    samples: Annotated[int, typer.Option(min=1, help="Completions of each prefix.")] = 8,
+    method: Annotated[
+        str,
+        typer.Option(help="each (prefix is completed) or bisection (for the first wrong step)."),
+    ] = "each",
+    labels: Annotated[
+        str, typer.Option(help="hard (any completion is right) or soft (the share that is).")
+    ] = "hard",
+    temperature: Annotated[float, typer.Option(min=0.0, help="Of all sampling.")] = 1.0,
+    policy: Policy = None,
+    policy_model: PolicyModel = None,
+    seed: Seed = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run.")] = False,
+    active: Annotated[int, typer.Option(min=1, help="Solutions worked on at once.")] = 64,
+    device: Device = "cpu",
+    dtype: Dtype = "float32",
+    chat: Chat = False,
+    sandbox: Sandbox = "process",
+    as_json: AsJson = False,
+) -> None:
+    """Label the steps of a policy's own solutions by completing them from each prefix.
+
+    A step is good if the policy can still reach the right answer from behind it. Killed and started again with
+    --resume, nothing that was answered is asked again.
+
+    Examples:
+
+      stepnav data rollouts --out runs/rollouts --problems 50 --samples 8
+
+      stepnav data rollouts --task gsm8k --data train.jsonl --policy ./my-model --labels soft --out runs/soft
+    """
+    from stepnav.cli import rollouts as command
+
+    command.run(**arguments(locals()))

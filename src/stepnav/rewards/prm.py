@@ -81,7 +81,7 @@ class PRMReward(ScoreQueue):
             has_logits=False,
         )
         super().__init__(
-            _ClassReader(TrajectoryEncoder(tokenizer, self.format), self.format.labels),
+            _ClassReader(TrajectoryEncoder(tokenizer, self.format), self.format),
             runner,
             flops_per_token=2 * self.num_parameters,
             context=context_length(model),
@@ -91,9 +91,10 @@ class PRMReward(ScoreQueue):
 class _ClassReader:
     """Reads class probabilities at the last token of each step."""
 
-    def __init__(self, encoder: TrajectoryEncoder, labels: Sequence[int]) -> None:
+    def __init__(self, encoder: TrajectoryEncoder, format: StepFormat) -> None:  # noqa: A002
         self._encoder = encoder
-        self._labels = tuple(labels)
+        self._labels = format.labels
+        self._temperature = format.temperature
 
     def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
         return self._encoder.encode(trajectory)
@@ -102,7 +103,8 @@ class _ClassReader:
         return Row(tokens, tuple(total - 1 for total in totals[1:]))
 
     def take(self, asked: Sequence[tuple[Row, int]], logits: Any) -> None:
-        for (row, position), probs in zip(asked, logits.softmax(dim=-1).tolist()):
+        probabilities = (logits / self._temperature).softmax(dim=-1).tolist()
+        for (row, position), probs in zip(asked, probabilities):
             row.outputs[position] = probs
 
     def scores(self, row: Row) -> tuple[StepScore, ...]:
