@@ -95,6 +95,11 @@ def test_a_truncated_table_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(DataError, match="truncated or damaged Parquet"):
         fields(path)
+    table = pa.table({"a": ["x" * 40]})
+    parquet.write_table(table, path, compression="none", use_dictionary=False)
+    path.write_bytes(path.read_bytes().replace(b"x" * 40, b"\xff" * 40))
+    with pytest.raises(DataError, match="truncated or damaged Parquet"):
+        fields(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n  \n", b"[]", gzip.compress(b"")])

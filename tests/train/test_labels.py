@@ -184,8 +184,12 @@ def test_a_file_of_something_else_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="none of its 2 rows can be read; the first is line 1: not"):
         read_labelled(path)
     write_lines(path, [stepwise(1)])
-    with pytest.raises(DataError, match="none of its 1 rows can be used as prm800k"):
-        read_labelled(path, format="prm800k")
+    for other in ("prm800k", "math-shepherd", "mutation"):
+        with pytest.raises(DataError, match=f"none of its 1 rows can be used as {other}"):
+            read_labelled(path, format=other)
+    write_lines(path, [{**MUTANT.to_json(), "weights": 3}])
+    with pytest.raises(DataError, match="'weights' must be a list"):
+        read_labelled(path)
 
 
 @pytest.mark.realdata

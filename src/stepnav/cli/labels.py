@@ -74,7 +74,7 @@ def _print(report: LabelReport) -> None:
     say("labels are", f"{KINDS[report.kind]} ({report.kind_rule})")
     say(
         "sessions",
-        f"{report.sessions:,} of {report.problems:,} problems; {report.solutions:,} end in an answer",
+        f"{report.sessions:,} of {report.problems:,} problems; {report.solutions:,} are whole solutions",
     )
     for whole, (count, parts) in report.sums.items():
         say(whole, f"{count:,} = {_sum(parts)}")

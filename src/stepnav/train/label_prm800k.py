@@ -66,7 +66,9 @@ def read_session(row: Row, *, leave_out: frozenset[str] = frozenset()) -> Sessio
             count = len(alternatives)
             counts.update(unreachable_steps=1, unreachable_alternatives=count, alternatives=count)
             continue
-        records += _records(row, problem, prefix, alternatives, number, counts, leave_out)
+        records += _records(
+            row, problem, prefix, alternatives, number=number, counts=counts, leave_out=leave_out
+        )
         text = _next(step, alternatives, number, counts)
         is_broken = text is None
         prefix = prefix if text is None else (*prefix, text)
@@ -104,6 +106,7 @@ def _records(
     problem: str,
     prefix: tuple[str, ...],
     alternatives: list[dict[str, Any]],
+    *,
     number: int,
     counts: Counter[str],
     leave_out: frozenset[str],

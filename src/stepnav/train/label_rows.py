@@ -143,7 +143,7 @@ def parquet_rows(file: IO[bytes], path: Path) -> Iterator[Mapping[str, Any]]:
     try:
         for batch in parquet.ParquetFile(io.BytesIO(file.read())).iter_batches():
             yield from batch.to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path} is a truncated or damaged Parquet file ({reason})") from None
 

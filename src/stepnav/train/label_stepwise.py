@@ -66,10 +66,12 @@ def read_mutation(row: Row, *, texts: dict[str, str]) -> Session:
       MalformedRow: a field is missing, of another type or of another length.
     """
     session = read_session(row, texts=texts)
+    if missing := [field for field in _MUTATION_FIELDS if field not in row.fields]:
+        raise MalformedRow(f"no field {missing[0]!r}, which mutation data have")
     name, operator, verdict, split = (str(row.fields[field]) for field in _MUTATION_FIELDS)
     (record,) = session.records
     origin = record.origin if "origin" in row.fields else f"{row.origin}, {name}, {operator}"
-    weights = row.fields.get("weights") or ()
+    weights = need(row.fields, "weights", list) if "weights" in row.fields else []
     counts = {
         **session.counts,
         f"verdict={verdict}": 1,
