@@ -23,6 +23,7 @@ from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.records import Problem
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
+from stepnav.engine.hub import fetch_model, is_hub_name
 from stepnav.tasks.splits import check_split
 from stepnav.tasks.task import Loader, Task
 
@@ -269,7 +270,8 @@ def open_models(
 
     Args:
       policy: a shipped model, a model folder, or the URL of an OpenAI-compatible server.
-      reward: a shipped model, a folder of a process reward model, "likelihood:FOLDER",
+      reward: a shipped model, a folder or hub name of a reward model of any family
+        (`rewards/families.py`), "FAMILY:FOLDER" where its files cannot tell, "likelihood:FOLDER",
         "oracle", "execution" (code tasks: the public tests), or None.
       task: gives the prompt of models that have none of their own, and the oracle.
       policy_model: the model's name on the server.
@@ -399,9 +401,14 @@ def _open_reward(name: str, task: Task | None, local: Mapping[str, Any]) -> Back
         from stepnav.rewards.likelihood import LikelihoodReward
 
         return LikelihoodReward(_model_folder("policy", name.partition(":")[2]), **local)
-    from stepnav.rewards.prm import PRMReward
+    from stepnav.rewards.families import FAMILIES, open_checkpoint
 
-    return PRMReward(_model_folder("prm", name), **local)
+    family, colon, rest = name.partition(":")
+    if not colon or family not in FAMILIES:
+        family, rest = "", name
+    folder = _model_folder("prm", rest)
+    shown = rest if is_hub_name(rest) else ""
+    return open_checkpoint(folder, name=shown, family=family or None, **local)
 
 
 def choose_models(
@@ -433,19 +440,21 @@ def _shipped_model(task: Task, kind: Literal["policy", "prm"]) -> str:
 
 
 def _model_folder(kind: str, name: str) -> Path:
-    """Return the folder of a shipped model or of the user's own."""
+    """Return the folder of a shipped model, of the user's own, or of one fetched from the hub."""
     from stepnav.zoo import MODELS_FOLDER
 
     shipped = MODELS_FOLDER / f"{name}-{kind}"
     if "/" not in name and shipped.is_dir():
         return shipped
     folder = Path(name)
+    if not folder.is_dir() and is_hub_name(name):
+        return fetch_model(name)
     if not folder.is_dir():
         suffix = f"-{kind}"
         names = [p.name.removesuffix(suffix) for p in MODELS_FOLDER.glob(f"*{suffix}")]
         raise ConfigError(
             f"no model folder {name!r}{nearest(name, names)}; give a folder made by "
-            f"save_pretrained, or a shipped model: {', '.join(sorted(names)) or 'none'}"
+            f"save_pretrained, a hub name, or a shipped model: {', '.join(sorted(names)) or 'none'}"
         )
     return folder
 

@@ -12,7 +12,12 @@ from stepnav.core.errors import ConfigError
 
 Kind = Literal["causal", "labels"]
 
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+_WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 
 
 def require_torch() -> None:
@@ -36,19 +41,40 @@ def load_model(path: str | Path, kind: Kind, *, device: str, dtype: str) -> Any:
       ConfigError: torch is missing, or the folder is missing, incomplete, broken or no such model.
     """
     require_torch()
-    import torch
     from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
+
+    loader = AutoModelForCausalLM if kind == "causal" else AutoModelForTokenClassification
+    return load_with(loader, path, _KIND_NAMES[kind], device=device, dtype=dtype)
+
+
+def load_with(loader: Any, path: str | Path, kind_name: str, *, device: str, dtype: str) -> Any:
+    """Return a model in evaluation mode, loaded by a class of ours or of transformers.
+
+    Code that comes with a checkpoint is never run.
+
+    Args:
+      loader: class with `from_pretrained`.
+      path: a `save_pretrained` folder or a hub name.
+      kind_name: what the model is, for messages.
+      device, dtype: as in `load_model`.
+    Raises:
+      ConfigError: as in `load_model`.
+    """
+    require_torch()
+    import torch
 
     if dtype not in ("float32", "bfloat16", "float16"):
         raise ConfigError(f"dtype must be float32, bfloat16 or float16 (got {dtype!r})")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     _check_folder(path)
-    loader = AutoModelForCausalLM if kind == "causal" else AutoModelForTokenClassification
     try:
-        with without_progress_bar():
+        with without_progress_bar(), _without_load_report():
             model, report = loader.from_pretrained(
-                path, dtype=getattr(torch, dtype), output_loading_info=True
+                path,
+                dtype=getattr(torch, dtype),
+                output_loading_info=True,
+                trust_remote_code=False,
             )
         if missing := sorted(report["missing_keys"]):
             raise ValueError(
@@ -57,7 +83,7 @@ def load_model(path: str | Path, kind: Kind, *, device: str, dtype: str) -> Any:
         return model.to(device).eval()
     except Exception as error:  # transformers and safetensors raise many kinds
         raise ConfigError(
-            f"{path} cannot be loaded as a {_KIND_NAMES[kind]} ({_one_line(error)}); "
+            f"{path} cannot be loaded as a {kind_name} ({_one_line(error)}); "
             "save or download the model again"
         ) from None
 
@@ -136,7 +162,7 @@ def load_tokenizer(path: str | Path) -> Any:
             f"{path} has no tokenizer (tokenizer.json); save it beside the model's weights"
         )
     try:
-        return AutoTokenizer.from_pretrained(path)
+        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     except Exception as error:
         raise ConfigError(
             f"the tokenizer in {path} cannot be loaded ({_one_line(error)}); save it again"
@@ -199,7 +225,7 @@ def without_progress_bar() -> Iterator[None]:
 
 @contextmanager
 def _without_load_report() -> Iterator[None]:
-    """Keep transformers' warning about a new head, which is meant to be new, off the terminal."""
+    """Keep transformers' report of weights that are missing or new off the terminal."""
     from transformers.utils import logging
 
     level = logging.get_verbosity()

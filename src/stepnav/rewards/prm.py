@@ -1,17 +1,16 @@
 """A process reward model: a token classifier read at the end of each step.
 
-Any `AutoModelForTokenClassification` with a `stepnav_prm.json` beside it (`StepFormat`). One pass
-scores all steps of a trajectory, and a step added to a known trajectory costs its own tokens only.
+Any `AutoModelForTokenClassification` with a `stepnav_prm.json` beside it (`StepFormat`): classes that
+stand for ratings, or one output whose sigmoid is the value. One pass scores all steps of a trajectory,
+and a step added to a known trajectory costs its own tokens only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.core.records import StepScore, Trajectory
 from stepnav.engine.loading import (
     context_length,
     load_model,
@@ -19,10 +18,10 @@ from stepnav.engine.loading import (
     num_parameters,
     require_torch,
 )
-from stepnav.engine.row import Row
 from stepnav.rewards.prm_queue import ScoreQueue
 from stepnav.rewards.prm_tokens import TrajectoryEncoder
 from stepnav.rewards.step_format import StepFormat
+from stepnav.rewards.step_reader import StepReader, class_probs, value_probs
 
 
 class PRMReward(ScoreQueue):
@@ -66,11 +65,13 @@ class PRMReward(ScoreQueue):
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
         self.format = format or StepFormat()
-        if model.config.num_labels != len(self.format.labels):
+        if model.config.num_labels != self.format.num_outputs:
             raise ConfigError(
                 f"the model has {model.config.num_labels} output classes, its step format labels "
-                f"{self.format.labels}; one label per class is needed"
+                f"{self.format.labels or 'a value'}; one label per class is needed, or one output "
+                "for a value"
             )
+        self.format.separator_ids(tokenizer)
         self.num_parameters = num_parameters(model)
         runner = Runner(
             model,
@@ -81,37 +82,16 @@ class PRMReward(ScoreQueue):
             has_logits=False,
         )
         super().__init__(
-            _ClassReader(TrajectoryEncoder(tokenizer, self.format), self.format),
+            _reader(tokenizer, self.format),
             runner,
             flops_per_token=2 * self.num_parameters,
             context=context_length(model),
         )
 
 
-class _ClassReader:
-    """Reads class probabilities at the last token of each step."""
-
-    def __init__(self, encoder: TrajectoryEncoder, format: StepFormat) -> None:  # noqa: A002
-        self._encoder = encoder
-        self._labels = format.labels
-        self._temperature = format.temperature
-
-    def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
-        return self._encoder.encode(trajectory)
-
-    def row(self, tokens: list[int], totals: Sequence[int]) -> Row:
-        return Row(tokens, tuple(total - 1 for total in totals[1:]))
-
-    def take(self, asked: Sequence[tuple[Row, int]], logits: Any) -> None:
-        probabilities = (logits / self._temperature).softmax(dim=-1).tolist()
-        for (row, position), probs in zip(asked, probabilities):
-            row.outputs[position] = probs
-
-    def scores(self, row: Row) -> tuple[StepScore, ...]:
-        return tuple(self._score(row.outputs[position]) for position in row.wanted)
-
-    def _score(self, probs: Sequence[float]) -> StepScore:
-        by_rating = {-1: 0.0, 0: 0.0, 1: 0.0}
-        for label, prob in zip(self._labels, probs):
-            by_rating[label] += prob
-        return StepScore(by_rating[-1], by_rating[0], by_rating[1])
+def _reader(tokenizer: Any, format: StepFormat) -> StepReader:  # noqa: A002
+    if format.labels:
+        read = class_probs(format.labels, format.temperature)
+    else:
+        read = value_probs(format.temperature)
+    return StepReader(TrajectoryEncoder(tokenizer, format), read)

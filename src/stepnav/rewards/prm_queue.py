@@ -19,6 +19,7 @@ from stepnav.core.errors import BackendDown, BackendError
 from stepnav.core.records import StepScore, Trajectory
 from stepnav.core.requests import Request, Score
 from stepnav.engine.row import Row
+from stepnav.rewards.step_reader import NotANumber
 
 MIN_BATCH = 16
 """With other work waiting, a batch of fewer trajectories is put off ..."""
@@ -31,7 +32,11 @@ class Reader(Protocol):
     """What a reward model reads and how it turns it into scores."""
 
     def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
-        """Return the tokens, and how many there are after the prompt and after each step."""
+        """Return the tokens, and how many there are after the prompt and after each step.
+
+        Raises:
+          BackendError: a step cannot be scored.
+        """
 
     def row(self, tokens: list[int], totals: Sequence[int]) -> Row:
         """Return the row to run."""
@@ -40,13 +45,18 @@ class Reader(Protocol):
         """Put what was read at each (row, position) into the row's outputs."""
 
     def scores(self, row: Row) -> tuple[StepScore, ...]:
-        """Return the scores of a row whose outputs are complete, one per step."""
+        """Return the scores of a row whose outputs are complete, one per step.
+
+        Raises:
+          NotANumber: an output is none.
+        """
 
 
 @dataclass(eq=False, slots=True)
 class _Open:
     ticket: int
     totals: tuple[int, ...]
+    num_steps: int
 
 
 class ScoreQueue:
@@ -75,18 +85,19 @@ class ScoreQueue:
         """Take a `Score`."""
         if not isinstance(request, Score):
             raise TypeError(f"a reward model cannot answer {type(request).__name__}")
-        tokens, totals = self._reader.encode(request.trajectory)
+        try:
+            tokens, totals = self._reader.encode(request.trajectory)
+        except BackendError as error:
+            self._answers.append((ticket, error))
+            return
         if not request.trajectory.steps:
             self._answers.append((ticket, Answer((), Usage(reward_calls=1))))
             return
         if self._context is not None and len(tokens) > self._context:
-            message = (
-                f"the trajectory has {len(tokens)} tokens, the reward model reads {self._context}"
-            )
-            self._answers.append((ticket, BackendError(message, provider="local")))
+            self._answers.append((ticket, self._too_long(totals, len(request.trajectory.steps))))
             return
         row = self._reader.row(tokens, totals)
-        self._open[row] = _Open(ticket, totals)
+        self._open[row] = _Open(ticket, totals, len(request.trajectory.steps))
         self._row_of[ticket] = row
         self.runner.submit(row)
 
@@ -114,9 +125,12 @@ class ScoreQueue:
         self._answers = deque(item for item in self._answers if item[0] != ticket)
 
     def token_bound(self, request: Request) -> int:
-        """Return the trajectory's tokens: more are never processed."""
+        """Return the trajectory's tokens: more are never processed; 0 if it will be refused."""
         assert isinstance(request, Score), "a reward model bounds score requests only"
-        return len(self._reader.encode(request.trajectory)[0])
+        try:
+            return len(self._reader.encode(request.trajectory)[0])
+        except BackendError:
+            return 0
 
     def close(self) -> None:
         """Forget all requests and everything cached."""
@@ -124,6 +138,18 @@ class ScoreQueue:
         self._row_of.clear()
         self._answers.clear()
         self.runner.clear()
+
+    def _too_long(self, totals: Sequence[int], num_steps: int) -> BackendError:
+        """Return the error that names the first step beyond the model's context."""
+        assert self._context is not None, "without a limit nothing is too long"
+        limit = self._context
+        index = next((i for i, total in enumerate(totals) if total > limit), len(totals) - 1)
+        place = f"step {num_steps - (len(totals) - 1) + index}" if index else "the question"
+        return BackendError(
+            f"{place} ends at token {totals[index]} and the reward model reads {limit} tokens, so it "
+            "cannot be scored; use shorter solutions or a model with a longer context",
+            provider="local",
+        )
 
     def _advance(self, *, may_put_off: bool) -> None:
         try:
@@ -157,6 +183,14 @@ class ScoreQueue:
             reward_cached_tokens=row.num_cached,
             flops=self._flops_per_token * new,
         )
-        scores = self._reader.scores(row)
-        answer = Answer(scores, usage, item.totals, self._flops_per_token)
+        answer: Answer | BackendError
+        try:
+            answer = Answer(self._reader.scores(row), usage, item.totals, self._flops_per_token)
+        except NotANumber as error:
+            number = item.num_steps - len(row.wanted) + error.index + 1
+            answer = BackendError(
+                f"the reward model's output for step {number} is not a number; a model that overflows "
+                "in half precision needs --dtype float32 or bfloat16",
+                provider="local",
+            )
         self._answers.append((item.ticket, answer))

@@ -1,0 +1,40 @@
+"""Fetches a checkpoint's files from the Hugging Face hub; never code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from stepnav.core.errors import ConfigError
+
+_SMALL = ["*.json", "*.jinja", "*.model", "*.txt"]
+_WEIGHTS = (["*.safetensors"], ["*.bin"])
+
+
+def is_hub_name(name: str) -> bool:
+    """Return whether this could be OWNER/NAME on the hub; it could be a folder as well."""
+    return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name) is not None
+
+
+def fetch_model(name: str) -> Path:
+    """Return the local folder of a hub checkpoint: config, tokenizer, and weights as safetensors if it has them.
+
+    Files that were fetched before are not fetched again, and offline those are used.
+
+    Raises:
+      ConfigError: it is not there, is not public, cannot be reached, or has no weights.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        for weights in _WEIGHTS:
+            folder = Path(snapshot_download(name, allow_patterns=[*_SMALL, *weights]))
+            if any(path for pattern in weights for path in folder.glob(pattern)):
+                return folder
+    except Exception as error:  # huggingface_hub and its HTTP client raise many kinds
+        shown = " ".join(str(error).split())[:200]
+        raise ConfigError(
+            f"no model folder {name!r}, and the hub has not given one either ({shown}); "
+            "give a folder, or fetch the model first"
+        ) from None
+    raise ConfigError(f"{name} on the hub has no weights (*.safetensors or *.bin)")

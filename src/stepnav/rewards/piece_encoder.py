@@ -1,0 +1,137 @@
+"""Trajectories as tokens for reward models whose text is no `StepFormat`.
+
+The question and the first step are tokenised together, each further step on its own, and what was
+tokenised before is remembered. A family gives the two functions; they refuse a text that would be
+read as the family's own marks (`Unreadable`), and the encoder says which step it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stepnav.core.errors import BackendError, quote
+from stepnav.core.records import Trajectory, trimmed
+
+MAX_KEPT = 65536
+
+First = Callable[[str, str], "tuple[list[int], int]"]
+"""(question, first step) to their tokens, and how many of these are the question's."""
+
+Later = Callable[[str], "list[int]"]
+"""A further step to its tokens."""
+
+
+class Unreadable(ValueError):
+    """A text that this reward model cannot be shown; its message completes "step 3 ...".
+
+    Args:
+      message: what is wrong with the text.
+      is_question: whether it is the question's, not a step's.
+    """
+
+    def __init__(self, message: str, *, is_question: bool = False) -> None:
+        super().__init__(message)
+        self.is_question = is_question
+
+
+class PieceEncoder:
+    """Tokenises trajectories piece by piece.
+
+    Args:
+      first: tokens of the question and the first step.
+      later: tokens of any other step.
+    """
+
+    def __init__(self, first: First, later: Later) -> None:
+        self._first = first
+        self._later = later
+        self._firsts: dict[tuple[str, str], tuple[list[int], int]] = {}
+        self._laters: dict[str, list[int]] = {}
+
+    def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
+        """Return the tokens, and how many there are after the prompt and after each step.
+
+        Raises:
+          BackendError: a step cannot be shown to the model; names it.
+        """
+        if len(self._firsts) + len(self._laters) > MAX_KEPT:
+            self._firsts.clear()
+            self._laters.clear()
+        question = trajectory.problem.question
+        texts = [trimmed(step.text) for step in trajectory.steps]
+        number = 1
+        try:
+            tokens, num_prompt = self._start(question, texts[0] if texts else "")
+            if not texts:
+                return tokens[:num_prompt], (num_prompt,)
+            ids, totals = list(tokens), [num_prompt, len(tokens)]
+            for number in range(2, len(texts) + 1):
+                ids += self._follow(texts[number - 1])
+                totals.append(len(ids))
+            return ids, tuple(totals)
+        except Unreadable as error:
+            place, text = f"step {number}", texts[number - 1] if texts else ""
+            if error.is_question:
+                place, text = "the question", question
+            raise BackendError(f"{place} {error}: {quote(text)}", provider="local") from None
+
+    def _start(self, question: str, step: str) -> tuple[list[int], int]:
+        key = question, step
+        if key not in self._firsts:
+            self._firsts[key] = self._first(question, step)
+        return self._firsts[key]
+
+    def _follow(self, step: str) -> list[int]:
+        if step not in self._laters:
+            self._laters[step] = self._later(step)
+        return self._laters[step]
+
+
+def num_shared(one: list[int], other: list[int]) -> int:
+    """Return how many leading tokens are equal."""
+    pairs = enumerate(zip(one, other))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def mark_ids(tokenizer: Any) -> frozenset[int]:
+    """Return the tokenizer's special tokens, which no text may hold.
+
+    A token that is for unknown text only is none of them: texts may have it.
+    """
+    added = tokenizer.added_tokens_decoder.items()
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    ends = {getattr(tokenizer, name) for name in names}
+    found = {token_id for token_id, token in added if token.special} | set(
+        tokenizer.all_special_ids
+    )
+    return frozenset((found - {tokenizer.unk_token_id} | ends) - {None})
+
+
+def plain_ids(
+    tokenizer: Any, text: str, marks: frozenset[int], *, is_question: bool = False
+) -> list[int]:
+    """Return the tokens of a question or step that holds no mark.
+
+    Raises:
+      Unreadable: it does.
+    """
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    for token in ids:
+        if token in marks:
+            name = tokenizer.convert_ids_to_tokens(token)
+            raise Unreadable(
+                f"holds {name!r}, which marks the end of a step or turn for this reward model",
+                is_question=is_question,
+            )
+    return ids
+
+
+def require_end(ids: list[int], end: list[int], mark: int) -> None:
+    """Refuse a step's tokens unless they end as they must and hold the mark there only.
+
+    Raises:
+      Unreadable: the tokenizer has joined the mark with the text, or found another.
+    """
+    if ids[-len(end) :] != end or ids.count(mark) != end.count(mark):
+        raise Unreadable("is tokenised together with the mark at its end, so its score is lost")

@@ -1,0 +1,308 @@
+"""How a checkpoint's family is told, and what is said where it cannot be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepnav import build
+from stepnav.core.errors import ConfigError
+from stepnav.engine import hub
+from stepnav.rewards.families import (
+    FAMILIES,
+    Checkpoint,
+    open_checkpoint,
+    read_checkpoint,
+    recognise,
+)
+from stepnav.rewards.label_tokens import LabelTokens
+from tests.engine.small_models import causal_model, class_model, tokenizer
+from tests.rewards import public_models
+from tests.rewards.public_models import MAKERS
+
+CAUSAL = "MistralForCausalLM"
+
+
+def checkpoint(
+    name: str = "model",
+    architecture: str = "",
+    *,
+    files: tuple[str, ...] = (),
+    weights: tuple[str, ...] = (),
+    added: tuple[str, ...] = (),
+) -> Checkpoint:
+    architectures = (architecture,) if architecture else ()
+    return Checkpoint(name, frozenset(files), architectures, frozenset(weights), frozenset(added))
+
+
+@pytest.mark.parametrize(
+    ("found", "family"),
+    [
+        (checkpoint("x", "LlamaForTokenClassification", files=("stepnav_prm.json",)), "prm"),
+        (checkpoint("x", CAUSAL, files=("stepnav_label_tokens.json",)), "math-shepherd"),
+        (checkpoint("x", "Qwen2ForProcessRewardModel"), "qwen-prm"),
+        (checkpoint("x", "Qwen2ForPrmModel"), "skywork"),
+        (checkpoint("x", "Qwen2ForCausalLM", weights=("v_head.summary.weight",)), "skywork"),
+        (checkpoint("x", "Qwen2ForTokenClassification"), "token-classes"),
+        (checkpoint("x", "LlamaForSequenceClassification"), "orm"),
+        (checkpoint("peiyi9979/math-shepherd-mistral-7b-prm", CAUSAL), "math-shepherd"),
+        (checkpoint("x", CAUSAL, added=("ки",)), "math-shepherd"),
+        (checkpoint("RLHFlow/Llama3.1-8B-PRM-Deepseek-Data", "LlamaForCausalLM"), "rlhflow"),
+        (checkpoint("Llama3.1-8B-PRM-Mistral-Data", "LlamaForCausalLM"), "rlhflow"),
+    ],
+)
+def test_each_sign(found: Checkpoint, family: str) -> None:
+    assert recognise(found) == family
+
+
+@pytest.mark.parametrize(
+    "found", [checkpoint("gpt", CAUSAL), checkpoint(), checkpoint("b", "Bert")]
+)
+def test_what_cannot_be_told_says_how_to_say_it(found: Checkpoint) -> None:
+    with pytest.raises(ConfigError, match=r"math-shepherd:FOLDER") as caught:
+        recognise(found)
+    assert all(family in str(caught.value) for family in FAMILIES)
+    assert "\n" not in str(caught.value)
+
+
+def test_real_folders(tmp_path: Path) -> None:
+    for family, (name, make) in MAKERS.items():
+        assert recognise(read_checkpoint(make(tmp_path / name))) == family
+
+
+def test_a_folder_above_tells_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "math-shepherd" / "policy"
+    causal_model().save_pretrained(folder)
+    with pytest.raises(ConfigError, match="not known as a reward model"):
+        recognise(read_checkpoint(folder))
+
+
+def test_a_folder_of_another_name_is_opened_when_said(tmp_path: Path) -> None:
+    folder = public_models.math_shepherd(tmp_path / "mine")
+    task = build.load_task("arithmetic")
+    local = {"device": "cpu", "dtype": "float32", "max_batch": 4}
+    with pytest.raises(ConfigError, match="not known as a reward model"):
+        build._open_reward(str(folder), task, local)
+    assert build._open_reward(f"math-shepherd:{folder}", task, local)
+    LabelTokens().save(folder)
+    assert build._open_reward(str(folder), task, local)
+
+
+def test_an_unknown_family_is_no_folder(tmp_path: Path) -> None:
+    task = build.load_task("arithmetic")
+    with pytest.raises(ConfigError, match="no model folder"):
+        build._open_reward(f"shepard:{tmp_path}", task, {})
+
+
+@pytest.mark.parametrize("family", ["prm", "qwen-prm", "skywork", "orm", "token-classes"])
+def test_weights_of_another_kind_are_one_line(tmp_path: Path, family: str) -> None:
+    causal_model().save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        open_checkpoint(tmp_path, family=family, device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("family", "says"),
+    [
+        ("math-shepherd", "no single token for the good label|no single token for the step tag"),
+        ("rlhflow", "no chat template"),
+    ],
+)
+def test_a_tokenizer_of_another_kind(tmp_path: Path, family: str, says: str) -> None:
+    causal_model().save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=says):
+        open_checkpoint(tmp_path, family=family, device="cpu")
+
+
+def spoil(folder: Path, name: str, **fields: Any) -> None:
+    path = folder / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def test_skywork_needs_a_bos_token(tmp_path: Path) -> None:
+    folder = public_models.skywork(tmp_path / "skywork")
+    public_models.qwen_tokenizer().save_pretrained(folder)
+    with pytest.raises(ConfigError, match="BOS token"):
+        open_checkpoint(folder, device="cpu")
+
+
+def test_qwen_needs_its_separator(tmp_path: Path) -> None:
+    folder = public_models.qwen_prm(tmp_path / "qwen")
+    text = (folder / "tokenizer.json").read_text().replace("<extra_0>", "<extra_9>")
+    (folder / "tokenizer.json").write_text(text)
+    config = (folder / "tokenizer_config.json").read_text().replace("<extra_0>", "<extra_9>")
+    (folder / "tokenizer_config.json").write_text(config)
+    with pytest.raises(ConfigError, match=r"no single token for the step separator '<extra_0>'"):
+        open_checkpoint(folder, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("family", "template", "says"),
+    [
+        (
+            "qwen-prm",
+            "{% for m in messages %}{{ m.content | upper }}{% endfor %}",
+            "changes an ans",
+        ),
+        ("qwen-prm", "{{ raise_exception('no system turn') }}", "cannot show roles"),
+        (
+            "rlhflow",
+            "{% for m in messages %}{{ m.role + ' ' + m.content }}{% endfor %}",
+            "puts som",
+        ),
+        (
+            "rlhflow",
+            "{{ messages | length }}{% for m in messages %}|{{ m.content }}{% endfor %}"
+            "{% if add_generation_prompt %}|{% endif %}",
+            "puts something|shows earlier turns",
+        ),
+    ],
+)
+def test_chat_templates_that_do_not_fit(
+    tmp_path: Path, family: str, template: str, says: str
+) -> None:
+    name, make = MAKERS[family]
+    folder = make(tmp_path / name)
+    (folder / "chat_template.jinja").write_text(template)
+    with pytest.raises(ConfigError, match=says):
+        open_checkpoint(folder, device="cpu")
+
+
+def test_classes_that_are_no_ratings(tmp_path: Path) -> None:
+    folder = public_models.token_classes(tmp_path / "ner", ("O", "B-PER", "I-PER"))
+    with pytest.raises(ConfigError, match=r"O, B-PER, I-PER .* stepnav_prm\.json"):
+        open_checkpoint(folder, device="cpu")
+
+
+def test_a_lost_head_is_named(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = public_models.qwen_prm(tmp_path / "qwen")
+    weights = load_file(folder / "model.safetensors")
+    del weights["score.2.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ConfigError, match=r"its weights lack score\.2\.weight"):
+        open_checkpoint(folder, device="cpu")
+
+
+def test_a_broken_label_file(tmp_path: Path) -> None:
+    folder = public_models.math_shepherd(tmp_path / "mine")
+    for text in ("{", '{"tga": "x"}', "[1]"):
+        (folder / "stepnav_label_tokens.json").write_text(text)
+        with pytest.raises(ConfigError, match="no file of label tokens"):
+            open_checkpoint(folder, device="cpu")
+
+
+def test_code_beside_the_weights_is_never_run(tmp_path: Path) -> None:
+    folder = public_models.qwen_prm(tmp_path / "qwen")
+    trap = f"open({str(tmp_path / 'ran')!r}, 'w')\nraise SystemExit\n"
+    for name in ("configuration_qwen2_rm.py", "modeling_qwen2_rm.py"):
+        (folder / name).write_text(trap)
+    assert open_checkpoint(folder, device="cpu")
+    spoil(folder, "config.json", model_type="their-own", architectures=["TheirForCausalLM"])
+    with pytest.raises(ConfigError):
+        open_checkpoint(folder, family="math-shepherd", device="cpu")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_weights_in_several_files_and_in_the_old_format(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    folder = public_models.skywork(tmp_path / "skywork")
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(weights)
+    parts = {"a.bin": names[::2], "b.bin": names[1::2]}
+    for file, part in parts.items():
+        torch.save({name: weights[name] for name in part}, folder / file)
+    index = {name: file for file, part in parts.items() for name in part}
+    (folder / "pytorch_model.bin.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": index})
+    )
+    spoil(folder, "config.json", architectures=["Qwen2ForCausalLM"])
+    assert recognise(read_checkpoint(folder)) == "skywork"
+    assert open_checkpoint(folder, device="cpu")
+
+
+def test_broken_small_files(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no config\.json"):
+        read_checkpoint(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_checkpoint(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"\xff" * 40)
+    assert read_checkpoint(tmp_path).weights == frozenset()
+
+
+def test_a_hub_name_is_fetched_without_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    folder = public_models.math_shepherd(tmp_path / "5f3a")
+    asked = []
+
+    def download(name: str, *, allow_patterns: list[str]) -> str:
+        asked.append((name, allow_patterns))
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    task = build.load_task("arithmetic")
+    local = {"device": "cpu", "dtype": "float32", "max_batch": 4}
+    assert build._open_reward("peiyi9979/math-shepherd-mistral-7b-prm", task, local)
+    assert build._open_reward("math-shepherd:some/model", task, local)
+    assert [name for name, _ in asked] == ["peiyi9979/math-shepherd-mistral-7b-prm", "some/model"]
+    assert not any(pattern.endswith("py") for _, patterns in asked for pattern in patterns)
+
+
+def test_old_weights_are_fetched_where_there_are_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    def download(name: str, *, allow_patterns: list[str]) -> str:
+        if has_old and "*.bin" in allow_patterns:
+            (tmp_path / "pytorch_model.bin").touch()
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    has_old = False
+    with pytest.raises(ConfigError, match="has no weights"):
+        hub.fetch_model("a/b")
+    has_old = True
+    assert hub.fetch_model("a/b") == tmp_path
+
+
+def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    def download(name: str, **_: Any) -> str:
+        raise OSError("no route\nto host")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    with pytest.raises(ConfigError, match=r"no model folder 'models/prm', .*no route to host"):
+        build._model_folder("prm", "models/prm")
+
+
+def test_names_that_are_no_hub_names() -> None:
+    assert hub.is_hub_name("Qwen/Qwen2.5-Math-PRM-7B")
+    for name in ("arithmetic", "./a/b", "/a/b", "a/b/c", "../b", "a/b c", ""):
+        assert not hub.is_hub_name(name)
+
+
+def test_a_format_must_fit_the_outputs(tmp_path: Path) -> None:
+    from stepnav.rewards.prm import PRMReward
+    from stepnav.rewards.step_format import StepFormat
+
+    with pytest.raises(ConfigError, match="3 output classes, its step format labels a value"):
+        PRMReward(class_model(), tokenizer(), format=StepFormat(labels=()))
+    with pytest.raises(ConfigError, match="no token for the step separator"):
+        PRMReward(class_model(), tokenizer(), format=StepFormat(separator=""))
