@@ -53,6 +53,7 @@ SCALES: dict[str, Scale] = {
         snapshot_tokens=500_000,
         policy_tokens=9_500_000,
         prm_tokens=6_000_000,
+        prm_negative_bias=3.4,
         label_problems=2000,
         shard_problems=400,
         samples_per_problem=4,
