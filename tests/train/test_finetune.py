@@ -1,4 +1,7 @@
 import json
+import random
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -350,3 +353,66 @@ def test_bad_pairs_are_one_line(tmp_path: Path) -> None:
             read_pairs(path)
     with pytest.raises(DataError, match="cannot be read"):
         read_pairs(tmp_path / "none.jsonl")
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import PreTrainedModel
+
+    save = PreTrainedModel.save_pretrained
+
+    def fail(self: Any, folder: Any, **options: Any) -> None:
+        if "checkpoint" in str(folder):
+            save(self, folder, **options)
+            return
+        Path(folder).mkdir()
+        (Path(folder) / "model.safetensors").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", fail)
+    with pytest.raises(DataError, match=r"No space left.*go on with --resume"):
+        finetune_reward_model(base, RECORDS, "rating", tmp_path / "m", settings=SETTINGS)
+    assert not (tmp_path / "m" / "model.safetensors").exists()
+    assert not (tmp_path / "m" / "config.json").exists()
+    monkeypatch.undo()
+    finetune_reward_model(base, RECORDS, "rating", tmp_path / "m", settings=SETTINGS, resume=True)
+    AutoModelForTokenClassification.from_pretrained(tmp_path / "m")
+
+
+@pytest.mark.slow
+def test_a_training_killed_at_random_ends_with_the_same_weights(base: str, tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    rows = [
+        {
+            "prompt": f"what {a}",
+            "completions": [f"step we add {b}", f"so {a} = {b}"],
+            "labels": [1, (n % 3) - 1],
+        }
+        for n, (a, b) in enumerate(
+            (a, b) for a in ["x", "y", "two", "four"] for b in ["x", "y", "three"]
+        )
+    ]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = [
+        sys.executable, "-m", "stepnav", "train", "prm", "--model", base, "--data", str(data),
+        "--epochs", "40", "--batch-size", "1", "--learning-rate", "1e-3", "--save-every", "3",
+        "--cpu", "--resume", "--labels", "rating", "--out",
+    ]  # fmt: skip
+    subprocess.run([*words, str(tmp_path / "whole")], check=True, capture_output=True)
+    rng = random.Random(0)
+    num_killed = 0
+    while True:
+        process = subprocess.Popen(
+            [*words, str(tmp_path / "killed")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            assert process.wait(rng.uniform(4, 16) if num_killed < 8 else None) == 0
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            num_killed += 1
+    assert num_killed
+    one, other = (tmp_path / name / "model.safetensors" for name in ("whole", "killed"))
+    assert one.read_bytes() == other.read_bytes()
