@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A small real run: SmolLM2-135M-Instruct on a part of MATH, then on a part of PRM800K phase 1, the same from the raw
-# base, an outcome model, and all of them measured.
+# base, an outcome model and an untrained head, and all of them measured.
 #
 #   recipes/smollm2_prm.sh OUT
 #
@@ -18,7 +18,9 @@ python -m stepnav train sft --model "$BASE" --data "$data/math/train12k.jsonl.gz
 python -m stepnav train prm --model "$out/sft" --data "$prm" --limit "$problems" --out "$out/prm-sft" "${common[@]}"
 python -m stepnav train prm --model "$BASE" --data "$prm" --limit "$problems" --out "$out/prm-raw" "${common[@]}"
 python -m stepnav train orm --model "$out/sft" --data "$prm" --limit "${ORM_PROBLEMS:-60}" --out "$out/orm" "${common[@]}"
-for model in prm-sft prm-raw orm; do
+python -m stepnav train prm --model "$out/sft" --data "$prm" --limit 1 --max-steps 1 --learning-rate 0 --batch-size 1 --save-every 0 \
+  --max-length 640 --resume --out "$out/untrained" $(sed 's/--max-steps [0-9]*//' <<< "${EXTRA:-}")
+for model in prm-sft prm-raw orm untrained; do
   python -m stepnav eval-prm --reward "$out/$model" --data "$data/processbench/gsm8k.jsonl.gz" --limit "${EVAL:-120}" \
     --dtype bfloat16 --max-batch 16 --out "$out/eval/$model-processbench"
   python -m stepnav eval-prm --reward "$out/$model" --data "$data/prm800k/phase1_test.jsonl.gz" --limit "${EVAL:-40}" \

@@ -67,6 +67,6 @@ def test_the_small_real_run(base: str, tmp_path: Path) -> None:
         BASE=base, DATA=str(DATA), PAIRS="8", PROBLEMS="3", ORM_PROBLEMS="12", EVAL="6",
         EXTRA="--max-steps 1 --cpu",
     )  # fmt: skip
-    for name in ("prm-sft", "prm-raw", "orm"):
+    for name in ("prm-sft", "prm-raw", "orm", "untrained"):
         for kind in ("processbench", "phase1"):
             assert (tmp_path / "out" / "eval" / f"{name}-{kind}" / "report.json").exists()
