@@ -15,7 +15,6 @@ from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Propose, Score
 from stepnav.rewards.families import FAMILIES, open_checkpoint
 from tests.engine.small_models import poll_all
-from tests.rewards import public_models
 from tests.rewards.public_models import MAKERS, trajectories
 from tests.rewards.references import REFERENCES
 
@@ -100,7 +99,7 @@ def test_a_new_step_costs_its_own_tokens(family: str, folders: dict[str, Path]) 
         new = backend.runner.num_read_tokens - read
         read = backend.runner.num_read_tokens
         least = totals[-1] if depth == 1 else totals[-1] - totals[-2]
-        assert abs(new - least) <= 2 + 4 * (family == "rlhflow")  # a boundary read once more
+        assert new == least
         assert answer.usage.reward_calls == 1
         assert answer.usage.reward_tokens == new
         assert answer.usage.flops == 2 * backend.num_parameters * new
@@ -249,57 +248,6 @@ def test_the_command_line_opens_each_by_its_folder(family: str, folders: dict[st
 
 def test_the_makers_know_every_family() -> None:
     assert list(MAKERS) == list(REFERENCES) == list(FAMILIES)
-
-
-@pytest.mark.parametrize(("num_labels", "template"), [(2, True), (1, False), (2, False)])
-def test_other_outcome_models(tmp_path: Path, num_labels: int, template: bool) -> None:
-    folder = public_models.outcome(tmp_path / "orm", num_labels=num_labels, template=template)
-    wanted = trajectories()
-    for trajectory, answer in zip(wanted, score(opened(folder), *wanted)):
-        assert values(answer) == pytest.approx(REFERENCES["orm"](folder, trajectory), abs=1e-5)
-
-
-def test_an_encoder_reads_every_prefix_whole(tmp_path: Path) -> None:
-    folder = public_models.encoder_outcome(tmp_path / "orm")
-    wanted = trajectories()
-    backend = opened(folder)
-    found = score(backend, *wanted)
-    for trajectory, answer in zip(wanted, found):
-        assert values(answer) == pytest.approx(REFERENCES["orm"](folder, trajectory), abs=1e-5)
-        (alone,) = score(open_checkpoint(folder, device="cpu"), trajectory)
-        assert values(alone) == pytest.approx(values(answer), abs=1e-6)
-    read = backend.runner.num_read_tokens
-    (again,) = score(backend, wanted[2])
-    assert (again.items, again.usage.reward_tokens) == (found[2].items, 0)
-    assert backend.runner.num_read_tokens == read
-    for ticket in (30, 31):
-        backend.submit(ticket, Score(Trajectory(Problem("q", f"New {ticket}?"), wanted[2].steps)))
-    backend.cancel(30)
-    assert set(poll_all(backend, 1)) == {31}
-    assert backend.runner.num_running == backend.runner.num_waiting == 0
-
-
-@pytest.mark.parametrize(
-    ("names", "right"),
-    [
-        (("negative", "neutral", "positive"), 2),
-        (("LABEL_0", "LABEL_1", "LABEL_2"), 2),
-        (("positive", "negative"), 0),
-        (("-1", "0", "1"), 2),
-    ],
-)
-def test_class_names_tell_the_ratings(tmp_path: Path, names: tuple[str, ...], right: int) -> None:
-    folder = public_models.token_classes(tmp_path / "prm", names)
-    (answer,) = score(opened(folder), trajectories()[2])
-    plain = public_models.token_classes(tmp_path / "plain", [f"LABEL_{i}" for i in range(3)])
-    if len(names) == 3:
-        expected = REFERENCES["token-classes"](plain, trajectories()[2])
-        assert values(answer) == pytest.approx(expected, abs=1e-5)
-        assert all(item.neutral_prob > 0 for item in answer.items)
-    else:
-        wrong = REFERENCES["token-classes"](folder, trajectories()[2])
-        assert [item.negative_prob for item in answer.items] == pytest.approx(wrong, abs=1e-5)
-    assert right == names.index(names[right])
 
 
 def _queue(backend: Any) -> Any:

@@ -10,7 +10,6 @@ import pytest
 
 from stepnav import build
 from stepnav.core.errors import ConfigError
-from stepnav.engine import hub
 from stepnav.rewards.families import (
     FAMILIES,
     Checkpoint,
@@ -240,62 +239,6 @@ def test_broken_small_files(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"\xff" * 40)
     assert read_checkpoint(tmp_path).weights == frozenset()
-
-
-def test_a_hub_name_is_fetched_without_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import huggingface_hub
-
-    folder = public_models.math_shepherd(tmp_path / "5f3a")
-    asked = []
-
-    def download(name: str, *, allow_patterns: list[str]) -> str:
-        asked.append((name, allow_patterns))
-        return str(folder)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    task = build.load_task("arithmetic")
-    local = {"device": "cpu", "dtype": "float32", "max_batch": 4}
-    assert build._open_reward("peiyi9979/math-shepherd-mistral-7b-prm", task, local)
-    assert build._open_reward("math-shepherd:some/model", task, local)
-    assert [name for name, _ in asked] == ["peiyi9979/math-shepherd-mistral-7b-prm", "some/model"]
-    assert not any(pattern.endswith("py") for _, patterns in asked for pattern in patterns)
-
-
-def test_old_weights_are_fetched_where_there_are_no_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import huggingface_hub
-
-    def download(name: str, *, allow_patterns: list[str]) -> str:
-        if has_old and "*.bin" in allow_patterns:
-            (tmp_path / "pytorch_model.bin").touch()
-        return str(tmp_path)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    has_old = False
-    with pytest.raises(ConfigError, match="has no weights"):
-        hub.fetch_model("a/b")
-    has_old = True
-    assert hub.fetch_model("a/b") == tmp_path
-
-
-def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
-
-    def download(name: str, **_: Any) -> str:
-        raise OSError("no route\nto host")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    with pytest.raises(ConfigError, match=r"no model folder 'models/prm', .*no route to host"):
-        build._model_folder("prm", "models/prm")
-
-
-def test_names_that_are_no_hub_names() -> None:
-    assert hub.is_hub_name("Qwen/Qwen2.5-Math-PRM-7B")
-    for name in ("arithmetic", "./a/b", "/a/b", "a/b/c", "../b", "a/b c", ""):
-        assert not hub.is_hub_name(name)
 
 
 def test_a_format_must_fit_the_outputs(tmp_path: Path) -> None:

@@ -28,8 +28,9 @@ PolicyModel = Annotated[str | None, typer.Option(help="Name of the model on that
 Reward = Annotated[
     str | None,
     typer.Option(
-        help="Who scores: a shipped model (arithmetic, micro-python), a model folder, "
-        "likelihood:FOLDER, oracle, or execution (code: the public tests). [default: the task's own]"
+        help="Who scores: a shipped model (arithmetic, micro-python), the folder or hub name of a reward "
+        "model (docs/reward-models.md), FAMILY:FOLDER, likelihood:FOLDER, oracle, or execution (code: "
+        "the public tests). [default: the task's own]"
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tree.")]
