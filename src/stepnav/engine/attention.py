@@ -4,9 +4,9 @@ Registered with `transformers` under the name "stepnav"; without an active plan 
 that a model handed to an engine still works outside it. Matrix kernels choose their order of
 summation by shape, so shapes are kept out of it: whatever a row brings, each kv head is a product of
 its own over the head size, of at least `MIN_ROWS` rows (fewer are padded), and sums over cached
-tokens go in blocks of `SUM_BLOCK`. That a kernel keeps its order over the shapes that are left is
-measured, not guaranteed: for float32 on x86 CPUs (MKL, AVX-512 and AVX2 code) with one thread.
-Elsewhere results are correct, but not bit-exact.
+tokens go in blocks of `SUM_BLOCK`. That kernels keep their order over the shapes that are left is
+measured, not guaranteed: for float32 on x86 CPUs (MKL) with one thread. Elsewhere results are
+correct, but perhaps not bit-exact; tests/engine/test_runner.py tells for the CPU at hand.
 """
 
 from __future__ import annotations
