@@ -128,6 +128,94 @@ def run_table(report: dict[str, Any]) -> str:
     return table([*header, "p against CoT", "Holm p", "backtracks", "duplicates"], rows)
 
 
+REWARD_MODELS = {
+    "untrained": "untrained head on the fine-tuned policy",
+    "prm-raw": "PRM from the raw base",
+    "prm-sft": "PRM from the fine-tuned policy",
+    "orm": "outcome model from the fine-tuned policy",
+}
+"""Folders of `recipes/smollm2_prm.sh`, from the weakest claim to the strongest."""
+
+
+def interval(figure: dict[str, Any] | None, scale: float = 100, digits: int = 1) -> str:
+    if figure is None or figure.get("value") is None:
+        return "-"
+    low, high = figure.get("ci95") or (None, None)
+    text = f"{scale * figure['value']:.{digits}f}"
+    return (
+        text if low is None else f"{text} ({scale * low:.{digits}f} to {scale * high:.{digits}f})"
+    )
+
+
+def publish_reward_models(folder: Path) -> str:
+    """Copy the reports of the real run's reward models and return their section."""
+    phase1, process = [], []
+    reports = {}
+    for name, title in REWARD_MODELS.items():
+        for kind in ("phase1", "processbench"):
+            source = folder / f"{name}-{kind}"
+            if not (source / "report.json").exists():
+                continue
+            target = DOCS / "reward_models" / source.name
+            target.mkdir(parents=True, exist_ok=True)
+            for file in ("report.json", "report.md", *(p.name for p in source.glob("*.png"))):
+                shutil.copy(source / file, target / file)
+            report = json.loads((source / "report.json").read_text())
+            reports[name, kind] = report
+            figures = report["figures"]
+            link = f"[{title}](results/reward_models/{source.name}/report.md)"
+            if kind == "phase1":
+                negative = figures["classes"]["-1"]
+                phase1.append(
+                    [
+                        link,
+                        interval(figures["negative"]["auroc"], 1, 3),
+                        *(interval(negative[key]) for key in ("precision", "recall", "f1")),
+                        interval(figures["accuracy"]),
+                    ]
+                )
+            else:
+                rated = figures["by_rating_all"]
+                process.append(
+                    [
+                        link,
+                        interval(figures["auroc_first_errors"], 1, 3),
+                        *(interval(rated[k]) for k in ("error_accuracy", "correct_accuracy", "f1")),
+                    ]
+                )
+    if not reports:
+        return ""
+    sizes = {kind: report for (_, kind), report in reports.items()}
+    text = [
+        "## Reward models from a real backbone\n\nSmolLM2-135M-Instruct, trained by `recipes/smollm2_prm.sh` on small parts of MATH "
+        "and PRM800K phase 1, in bfloat16 on two cores."
+    ]
+    if phase1:
+        count = sizes["phase1"]
+        text += [
+            f"PRM800K phase-1 test, {count['scored']} rated alternatives of {count['problems']} problems:",
+            table(
+                [
+                    "reward model",
+                    "AUROC of -1",
+                    "precision of -1, %",
+                    "recall, %",
+                    "F1, %",
+                    "accuracy, %",
+                ],
+                phase1,
+            ),
+        ]
+    if process:
+        count = sizes["processbench"]
+        text += [
+            f"ProcessBench gsm8k, {count['scored']} solutions of {count['problems']} problems; the first step rated -1 is the first "
+            "error:",
+            table(["reward model", "AUROC", "error acc., %", "correct acc., %", "F1, %"], process),
+        ]
+    return "\n\n".join(text) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path)
@@ -135,6 +223,7 @@ def main() -> None:
     sections = [
         publish_run(args.runs / n, n) for n in RUNS if (args.runs / n / "report.json").exists()
     ]
+    sections.append(publish_reward_models(args.runs / "reward_models"))
     notes = ROOT / "docs" / "results_notes.md"
     models = "\n".join(
         f"- [{card.parent.name}](../{card.relative_to(ROOT)})"

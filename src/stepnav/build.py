@@ -295,6 +295,39 @@ def open_models(
     return Models(proposer, scorer, notes)
 
 
+def open_reward(
+    name: str, *, device: str = "cpu", dtype: str = "float32", max_batch: int = 64
+) -> Backend:
+    """Return a reward model that needs no task.
+
+    Args:
+      name: a shipped model, a folder of a process reward model, or "likelihood:FOLDER".
+      device, dtype, max_batch: as in `open_models`.
+    Raises:
+      ConfigError: a name or folder that cannot be used.
+    """
+    check_device(device)
+    if name in ("oracle", "execution"):
+        raise ConfigError(
+            f"{name!r} is of a task, and there is none here; name a shipped model, a model folder, "
+            "or likelihood:FOLDER"
+        )
+    local = {"device": device, "dtype": dtype, "max_batch": max_batch}
+    return _open_reward(name, None, local)
+
+
+def reward_folder(name: str) -> Path:
+    """Return the folder of a reward model's weights: a shipped one, or the user's own.
+
+    Raises:
+      ConfigError: there is no such folder.
+    """
+    kind, _, rest = name.rpartition(":")
+    if kind == "likelihood":
+        return _model_folder("policy", rest)
+    return _model_folder("prm", name)
+
+
 def check_device(device: str) -> None:
     """Refuse a device that no model could be put on.
 
@@ -346,16 +379,18 @@ def _answer_pattern(task: Task, chat: bool) -> str | None:
     return (task.chat_answer_pattern if chat else None) or task.answer_pattern
 
 
-def _open_reward(name: str, task: Task, local: Mapping[str, Any]) -> Backend:
+def _open_reward(name: str, task: Task | None, local: Mapping[str, Any]) -> Backend:
     if name == "oracle":
         from stepnav.rewards.oracle import OracleReward
 
+        assert task is not None, "without a task there is no oracle"
         if task.rate_steps is None:
             raise ConfigError(f"{task.name} has no exact step checker, so it has no oracle")
         return OracleReward(task.rate_steps)
     if name == "execution":
         from stepnav.rewards.execution import ExecutionReward
 
+        assert task is not None, "without a task there are no programs"
         if task.code is None:
             raise ConfigError(
                 f"{task.name} has no programs to run; --reward execution is for "

@@ -127,3 +127,29 @@ def test_more_threads_change_nothing() -> None:
         torch.set_num_threads(before)
     for outputs in found[1:]:
         assert all(torch.equal(one, other) for one, other in zip(found[0], outputs))
+
+
+@pytest.mark.parametrize(("width", "kv_heads"), [(8, 4), (8, 2), (24, 4), (64, 3), (128, 4)])
+def test_how_a_row_is_cut_into_passes_changes_nothing(width: int, kv_heads: int) -> None:
+    """Head sizes where kernels for one token and for many are known to differ, and usual ones."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=64,
+        hidden_size=48,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=12 if kv_heads == 3 else 4,
+        num_key_value_heads=kv_heads,
+        head_dim=width,
+    )
+    model = LlamaForCausalLM(config).eval()
+    tokens = [2 + (7 * at * at) % 61 for at in range(150)]
+    found = []
+    for pass_tokens in (150, 33, 1):
+        row = Row(tokens, (3, 60, 149))
+        run(Runner(model, max_batch=1, pass_tokens=pass_tokens), [row])
+        found.append([row.outputs[at] for at in row.wanted])
+    for outputs in found[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(found[0], outputs))

@@ -1,4 +1,7 @@
 import json
+import random
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.rewards.prm import PRMReward
 from stepnav.rewards.step_format import StepFormat
-from stepnav.train.collate import TreeCollator, can_pack, fill_rows, tree_mask
+from stepnav.train.collate import TreeCollator, can_pack, fill_rows, split_passes, tree_mask
 from stepnav.train.finetune import finetune_policy, finetune_reward_model
 from stepnav.train.fit import CHECKPOINTS, FitSettings, last_checkpoint
 from stepnav.train.heads import outcomes, targets
@@ -83,6 +86,14 @@ def test_rows_are_filled_without_overflow(lengths: list[int]) -> None:
     assert all(sum(lengths[index] for index in row) <= 20 for row in found)
 
 
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=30), st.integers(1, 100))
+def test_passes_hold_trees_of_like_length(lengths: list[int], room: int) -> None:
+    parts = split_passes(lengths, room)
+    assert sorted(index for part in parts for index in part) == list(range(len(lengths)))
+    assert all(len(part) == 1 or lengths[part[0]] * len(part) <= room for part in parts)
+    assert [lengths[i] for part in parts for i in part] == sorted(lengths, reverse=True)
+
+
 def test_a_token_sees_its_ancestors_only() -> None:
     tree = grow_tree(solutions_of([[1], [2]]))
     mask = tree_mask(torch.tensor([tree.ends]))[0, 0].int().tolist()
@@ -106,13 +117,20 @@ def test_packed_outputs_equal_plain_ones(tmp_path: Path, architecture: str, atte
         tmp_path, num_labels=3, attn_implementation=attention
     ).eval()
     solutions = solutions_of([[1, 2, 3], [1, 2, 1], [1, 3], [2], [2, 2, 2, 2]])
-    seen: dict[bool, list[tuple[float, list[float]]]] = {}
-    for is_packed in (True, False):
-        trees = [grow_tree(solutions)] if is_packed else [grow_tree([s]) for s in solutions]
-        batch = TreeCollator(0, is_packed)([trees, [grow_tree(solutions[:1])]])
+    seen: list[list[tuple[float, list[float]]]] = []
+    chains = [grow_tree([s]) for s in solutions]
+    for trees, is_packed, pass_tokens in (
+        (chains, False, None),
+        ([grow_tree(solutions)], True, None),
+        ([grow_tree(solutions)], True, 16),
+        (chains, True, None),
+        (chains, True, 16),
+        (chains, True, 10_000),
+    ):
+        batch = TreeCollator(0, is_packed, pass_tokens)([trees, [grow_tree(solutions[:1])]])
 
-        def keep(outputs: Any, labels: Any, is_packed: bool = is_packed) -> Any:
-            seen[is_packed] = sorted(zip(labels.tolist(), outputs.tolist()))
+        def keep(outputs: Any, labels: Any) -> Any:
+            seen.append(sorted(zip(labels.tolist(), outputs.tolist())))
             return outputs.sum()
 
         from transformers import TrainingArguments
@@ -122,11 +140,12 @@ def test_packed_outputs_equal_plain_ones(tmp_path: Path, architecture: str, atte
         )
         trainer = _StepTrainer(keep, model=model, args=arguments, train_dataset=Groups([]))
         trainer.compute_loss(model, batch)
-    packed, plain = seen[True], seen[False]
-    assert len(packed) == len(plain) == 16
-    for (label, one), (other_label, other) in zip(packed, plain):
-        assert label == other_label
-        torch.testing.assert_close(torch.tensor(one), torch.tensor(other), atol=1e-5, rtol=0)
+    plain, *others = seen
+    assert len(plain) == 16
+    for found in others:
+        for (label, one), (other_label, other) in zip(plain, found, strict=True):
+            assert label == other_label
+            torch.testing.assert_close(torch.tensor(one), torch.tensor(other), atol=1e-5, rtol=0)
 
 
 def test_models_with_a_window_are_not_given_trees_beyond_it(base: str, tmp_path: Path) -> None:
@@ -295,6 +314,8 @@ def test_outcomes_are_those_of_whole_solutions() -> None:
         ("answer x", -1),
     ]
     assert all(label is None for record in found for label in record.labels[:-1])
+    marked = StepRecord("what x", ("step we add two", "# Answer\n\nx"), (None, 1))
+    assert [record.completions for record in outcomes([*RECORDS, marked])] == [marked.completions]
 
 
 def test_steps_beyond_the_limit_are_counted(base: str) -> None:
@@ -332,3 +353,66 @@ def test_bad_pairs_are_one_line(tmp_path: Path) -> None:
             read_pairs(path)
     with pytest.raises(DataError, match="cannot be read"):
         read_pairs(tmp_path / "none.jsonl")
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import PreTrainedModel
+
+    save = PreTrainedModel.save_pretrained
+
+    def fail(self: Any, folder: Any, **options: Any) -> None:
+        if "checkpoint" in str(folder):
+            save(self, folder, **options)
+            return
+        Path(folder).mkdir()
+        (Path(folder) / "model.safetensors").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", fail)
+    with pytest.raises(DataError, match=r"No space left.*go on with --resume"):
+        finetune_reward_model(base, RECORDS, "rating", tmp_path / "m", settings=SETTINGS)
+    assert not (tmp_path / "m" / "model.safetensors").exists()
+    assert not (tmp_path / "m" / "config.json").exists()
+    monkeypatch.undo()
+    finetune_reward_model(base, RECORDS, "rating", tmp_path / "m", settings=SETTINGS, resume=True)
+    AutoModelForTokenClassification.from_pretrained(tmp_path / "m")
+
+
+@pytest.mark.slow
+def test_a_training_killed_at_random_ends_with_the_same_weights(base: str, tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    rows = [
+        {
+            "prompt": f"what {a}",
+            "completions": [f"step we add {b}", f"so {a} = {b}"],
+            "labels": [1, (n % 3) - 1],
+        }
+        for n, (a, b) in enumerate(
+            (a, b) for a in ["x", "y", "two", "four"] for b in ["x", "y", "three"]
+        )
+    ]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = [
+        sys.executable, "-m", "stepnav", "train", "prm", "--model", base, "--data", str(data),
+        "--epochs", "900", "--batch-size", "1", "--learning-rate", "1e-3", "--save-every", "3",
+        "--cpu", "--resume", "--labels", "rating", "--out",
+    ]  # fmt: skip
+    subprocess.run([*words, str(tmp_path / "whole")], check=True, capture_output=True)
+    rng = random.Random(0)
+    num_killed = 0
+    while True:
+        process = subprocess.Popen(
+            [*words, str(tmp_path / "killed")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            assert process.wait(rng.uniform(5, 12) if num_killed < 12 else None) == 0
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            num_killed += 1
+    assert num_killed
+    one, other = (tmp_path / name / "model.safetensors" for name in ("whole", "killed"))
+    assert one.read_bytes() == other.read_bytes()

@@ -1,7 +1,6 @@
-import numpy as np
 import pytest
 
-from stepnav.zoo.gate import auroc, gate_report, threshold_report
+from stepnav.zoo.gate import gate_report, threshold_report
 
 
 def test_the_gate_by_hand() -> None:
@@ -32,11 +31,6 @@ def test_nothing_is_unknown_and_does_not_pass() -> None:
     assert report["misses"] is None
     assert report["auroc"] is None
     assert not report["is_passed"]
-
-
-def test_auroc_counts_ties_half() -> None:
-    scores = np.array([3.0, 2.0, 2.0, 1.0])
-    assert auroc(scores, np.array([True, True, False, False])) == pytest.approx(3.5 / 4)
 
 
 def test_a_perfect_continuous_rater_misses_nothing() -> None:

@@ -16,7 +16,7 @@ from stepnav.bench.summary import SummaryRow
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
-_STYLE = {
+STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "stepnav",
     "font.family": "sans-serif",
@@ -82,7 +82,7 @@ def plot_accuracy(
     """
     matplotlib = load("matplotlib")
     figure_class = load("matplotlib.figure").Figure
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = figure_class(figsize=(7.2, 4.5), layout="constrained")
         axes = figure.add_subplot()
         for index, (label, points) in enumerate(curves.items()):

@@ -162,7 +162,7 @@ def ratio_interval(units: Sequence[tuple[int, int]], level: float = LEVEL) -> In
     )
     resampled = np.sort((draws @ top) / (draws @ bottom))
     left_out = _leave_one_out(top, bottom, weights)
-    low, high = _bca_levels(resampled, estimate, left_out, weights, level)
+    low, high = bca_levels(resampled, estimate, left_out, weights, level)
     return Interval(
         float(np.quantile(resampled, low)), float(np.quantile(resampled, high)), "bootstrap"
     )
@@ -205,7 +205,7 @@ def _leave_one_out(top: Any, bottom: Any, weights: Any) -> Any:
     return np.divide(rest_top, rest_bottom, out=blank, where=rest_bottom > 0)
 
 
-def _bca_levels(
+def bca_levels(
     resampled: Any, estimate: float, left_out: Any, weights: Any, level: float
 ) -> tuple[float, float]:
     """Return the two levels at which BCa reads the sorted bootstrap distribution.

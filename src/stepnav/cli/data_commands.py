@@ -25,6 +25,82 @@ data_app = typer.Typer(
     help="Step-labelled training data.", no_args_is_help=True, rich_markup_mode=None
 )
 
+LabelFile = Annotated[
+    Path, typer.Argument(help="JSON lines, a JSON list or Parquet; may be gzipped.")
+]
+LabelFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="prm800k, math-shepherd, stepwise (TRL's) or mutation. [default: told by the rows]",
+    ),
+]
+LabelKinds = Annotated[
+    str | None,
+    typer.Option(
+        help="What stepwise labels are: rating (-1, 0, 1), correct (right or wrong) or value (in [0, 1]). "
+        "[default: told by the labels]"
+    ),
+]
+ExcludeProblems = Annotated[
+    Path | None,
+    typer.Option(
+        help="Leave out the problems in this file: rows with problem, question or prompt, or lines."
+    ),
+]
+LeaveOut = Annotated[
+    str | None,
+    typer.Option(
+        help="Of PRM800K, comma-separated: quality_control, screening, bad_problem, give_up (sessions), "
+        "flagged (alternatives). [default: nothing]"
+    ),
+]
+
+
+@data_app.command("inspect")
+def data_inspect(
+    file: LabelFile,
+    form: LabelFormat = None,
+    labels: LabelKinds = None,
+    exclude_problems: ExcludeProblems = None,
+    leave_out: LeaveOut = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what a file of step labels holds, and what a training would leave out of it and why.
+
+    Examples:
+
+      stepnav data inspect phase1_train.jsonl.gz
+
+      stepnav data inspect phase1_train.jsonl.gz --exclude-problems math500.jsonl.gz --json
+    """
+    from stepnav.cli import labels as command
+
+    command.inspect(**arguments(locals()))
+
+
+@data_app.command("convert")
+def data_convert(
+    file: LabelFile,
+    out: Annotated[Path, typer.Option(help="File in .jsonl, .jsonl.gz or .parquet; replaced.")],
+    form: LabelFormat = None,
+    labels: LabelKinds = None,
+    exclude_problems: ExcludeProblems = None,
+    leave_out: LeaveOut = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a file of step labels in TRL's stepwise form: prompt, completions, labels, and origin.
+
+    Ratings become -1, 0, 1, right and wrong true and false, values numbers in [0, 1], masked steps null.
+
+    Example:
+
+      stepnav data convert phase1_train.jsonl.gz --out phase1_train.parquet
+    """
+    from stepnav.cli import labels as command
+
+    command.convert(**arguments(locals()))
+
 
 @data_app.command("mutate")
 def data_mutate(

@@ -14,6 +14,7 @@ import typer
 
 from stepnav import __version__
 from stepnav.cli.data_commands import data_app
+from stepnav.cli.evaluation_commands import calibrate, eval_prm
 from stepnav.cli.model_commands import train_app, zoo_app
 from stepnav.cli.search_commands import bench, grade, report, show, solve
 
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (solve, bench, report, show, grade):
+for command in (solve, bench, report, show, grade, eval_prm, calibrate):
     app.command()(command)
 app.add_typer(train_app, name="train")
 app.add_typer(zoo_app, name="zoo")

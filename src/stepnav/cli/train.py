@@ -66,6 +66,8 @@ def _reward_model(out: Path, options: dict[str, Any], **chosen: Any) -> None:
         kind = choose("--labels", kind, KINDS)
     model, limit = options.pop("model"), options.pop("limit")
     found = read_labelled(options.pop("data"), kind=kind, exclude=options.pop("exclude_problems"))
+    for note in found.report.notes:
+        stderr().print(f"note: {note}", soft_wrap=True)
     if chosen["head"] == "two" and found.kind == "value":
         chosen["head"] = "value" if chosen.get("only_outcomes") else chosen["head"]
     records = found.records if limit is None else first_problems(found.records, limit)

@@ -2,9 +2,11 @@
 
 Registered with `transformers` under the name "stepnav"; without an active plan it is plain SDPA, so
 that a model handed to an engine still works outside it. Matrix kernels choose their order of
-summation by shape, so shapes are kept out of it: a product has at least `MIN_ROWS` rows (with fewer,
-heads are joined block-diagonally or rows are padded), and sums over cached tokens go in blocks of
-`SUM_BLOCK`. Measured for float32 on the CPU (MKL); elsewhere it is correct, but not bit-exact.
+summation by shape, so shapes are kept out of it: whatever a row brings, each kv head is a product of
+its own over the head size, of at least `MIN_ROWS` rows (fewer are padded), and sums over cached
+tokens go in blocks of `SUM_BLOCK`. That kernels keep their order over the shapes that are left is
+measured, not guaranteed: for float32 on x86 CPUs (MKL) with one thread. Elsewhere results are
+correct, but perhaps not bit-exact; tests/engine/test_runner.py tells for the CPU at hand.
 """
 
 from __future__ import annotations
@@ -44,17 +46,17 @@ class Group:
     length: int
     masks: dict[Any, Any] = field(default_factory=dict)
 
-    def mask(self, window: int | None, groups: int, repeats: int, dtype: Any) -> Any:
+    def mask(self, window: int | None, heads: int, repeats: int, dtype: Any) -> Any:
         """Return the causal mask [R * G, M, length], cut to a sliding window if there is one.
 
         Args:
           window: tokens seen, None for all.
-          groups: G.
-          repeats: query heads that each token brings into one product; M is T times as many, filled up
-            to a multiple of `MIN_ROWS`.
+          heads: kv heads (G).
+          repeats: query heads of each kv head (g); M is T times as many, filled up to a multiple of
+            `MIN_ROWS`.
           dtype: of the scores.
         """
-        key = (window, groups, repeats)
+        key = (window, heads, repeats)
         if key not in self.masks:
             rows, count = self.positions.shape
             steps = torch.arange(self.length, device=self.positions.device)
@@ -64,8 +66,8 @@ class Group:
                 seen &= steps > positions - window
             mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
             mask = mask.masked_fill_(~seen, float("-inf"))[:, None, :, None]
-            mask = mask.expand(rows, groups, count, repeats, self.length)
-            mask = mask.reshape(rows * groups, count * repeats, self.length)
+            mask = mask.expand(rows, heads, count, repeats, self.length)
+            mask = mask.reshape(rows * heads, count * repeats, self.length)
             self.masks[key] = functional.pad(mask, (0, 0, 0, -(count * repeats) % MIN_ROWS))
         return self.masks[key]
 
@@ -78,14 +80,12 @@ class Plan:
       groups: all rows of the pass.
       put: [N] where each packed token's result stands in the groups' results, one after the
         other; None if they are in order already.
-      write: [N * G] rows of the flattened slots that take the new keys and values.
-      joined: kv heads treated as one (c); slots are [S, G, length, c * D].
+      write: [N * G] rows of the flattened slots [S, G, length, D] that take the new keys and values.
     """
 
     groups: list[Group]
     put: Any
     write: Any
-    joined: int
 
 
 _active: list[Plan] = []
@@ -131,77 +131,45 @@ def _attend(
     plan = _active[-1]
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     packed = query[0].transpose(0, 1)
-    groups, joined = key.shape[1], plan.joined
     results = []
     for group in plan.groups:
         rows, count = group.positions.shape
         chosen = packed[group.take]
-        parts = chosen.reshape(rows, count, groups, joined, -1, chosen.shape[-1]).transpose(1, 2)
-        attend = _Attend(
-            key[:, :, : group.length][group.slots].flatten(0, 1),
-            value[:, :, : group.length][group.slots].flatten(0, 1),
-            group,
-            scale,
-            sliding_window,
-            softcap,
-        )
-        is_wide = joined == 1 or count * parts.shape[4] >= MIN_ROWS
-        result = attend.head_by_head(parts) if is_wide else attend.joined(parts)
+        parts = chosen.reshape(rows, count, key.shape[1], -1, chosen.shape[-1]).transpose(1, 2)
+        keys = key[:, :, : group.length][group.slots].flatten(0, 1)
+        values = value[:, :, : group.length][group.slots].flatten(0, 1)
+        result = _attend_group(group, parts, keys, values, scale, sliding_window, softcap)
         results.append(result.transpose(1, 2).reshape(rows * count, *packed.shape[1:]))
     merged = results[0] if len(results) == 1 else torch.cat(results)
     return (merged if plan.put is None else merged[plan.put])[None], None
 
 
-@dataclass(slots=True)
-class _Attend:
-    """Attention of one group; queries and results are [R, G, T, c, g, D].
+def _attend_group(
+    group: Group,
+    parts: Any,
+    keys: Any,
+    values: Any,
+    scale: float,
+    window: int | None,
+    softcap: float | None,
+) -> Any:
+    """Return [R, G, T, g, D] for as many queries; keys and values are [R * G, length, D].
 
-    Both ways give the same bits: the zeros of the joined one add nothing, and add it in order.
+    Each kv head is one product of M = T * g rows, filled up to a multiple of `MIN_ROWS`.
     """
-
-    keys: Any  # [R * G, length, c * D]
-    values: Any
-    group: Group
-    scale: float
-    window: int | None
-    softcap: float | None
-
-    def head_by_head(self, parts: Any) -> Any:
-        """Attend with each kv head in a product of its own, which needs enough tokens."""
-        rows, groups, count, joined, repeats, width = parts.shape
-        results = []
-        for head in range(joined):
-            columns = slice(head * width, (head + 1) * width)
-            queries = parts[:, :, :, head].reshape(rows * groups, count * repeats, width)
-            result = self._run(
-                queries, self.keys[..., columns], self.values[..., columns], groups, repeats
-            )
-            results.append(result.view(rows, groups, count, 1, repeats, width))
-        return results[0] if joined == 1 else torch.cat(results, dim=3)
-
-    def joined(self, parts: Any) -> Any:
-        """Attend with all of a group's kv heads in one product, zero where query and key differ."""
-        rows, groups, count, joined, repeats, width = parts.shape
-        wide = parts.new_zeros(rows, groups, count, joined, repeats, joined, width)
-        wide.diagonal(dim1=3, dim2=5).copy_(parts.permute(0, 1, 2, 4, 5, 3))
-        queries = wide.view(rows * groups, count * joined * repeats, joined * width)
-        result = self._run(queries, self.keys, self.values, groups, joined * repeats)
-        result = result.view(rows, groups, count, joined, repeats, joined, width)
-        return result.diagonal(dim1=3, dim2=5).permute(0, 1, 2, 5, 3, 4)
-
-    def _run(self, queries: Any, keys: Any, values: Any, groups: int, repeats: int) -> Any:
-        """Return [R * G, M, ...] for as many queries, filled up to a multiple of `MIN_ROWS`."""
-        num_rows = queries.shape[1]
-        if num_rows % MIN_ROWS:
-            queries = functional.pad(queries, (0, 0, 0, -num_rows % MIN_ROWS))
-        mask = self.group.mask(self.window, groups, repeats, queries.dtype)
-        if self.softcap is None:
-            scores = torch.baddbmm(mask, queries, keys.transpose(1, 2), alpha=self.scale)
-        else:
-            scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(self.scale)
-            scores = torch.tanh(scores / self.softcap).mul_(self.softcap).add_(mask)
-        probs = torch.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype)
-        return _weighted_sum(probs, values)[:, :num_rows]
+    rows, heads, count, repeats, width = parts.shape
+    num_rows = count * repeats
+    queries = parts.reshape(rows * heads, num_rows, width)
+    if num_rows % MIN_ROWS:
+        queries = functional.pad(queries, (0, 0, 0, -num_rows % MIN_ROWS))
+    mask = group.mask(window, heads, repeats, queries.dtype)
+    if softcap is None:
+        scores = torch.baddbmm(mask, queries, keys.transpose(1, 2), alpha=scale)
+    else:
+        scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
+        scores = torch.tanh(scores / softcap).mul_(softcap).add_(mask)
+    probs = torch.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype)
+    return _weighted_sum(probs, values)[:, :num_rows].reshape(parts.shape)
 
 
 def _weighted_sum(probs: Any, values: Any) -> Any:

@@ -203,12 +203,12 @@ def _tensors(
     step: int,
 ) -> Pass:
     shape = cache.shape
-    kv_groups, length = shape.groups, cache.length
+    kv_heads, length = shape.kv_heads, cache.length
     ids = torch.tensor(layout.ids, device=shape.device)
     positions = torch.tensor(layout.positions, device=shape.device)
     slots = torch.tensor(layout.slots, device=shape.device)
-    heads = torch.arange(kv_groups, device=shape.device) * length
-    write = ((slots * (kv_groups * length) + positions)[:, None] + heads).flatten()
+    heads = torch.arange(kv_heads, device=shape.device) * length
+    write = ((slots * (kv_heads * length) + positions)[:, None] + heads).flatten()
     keep = layout.keep + [layout.keep[-1] if layout.keep else 0] * (-len(layout.keep) % step)
     return Pass(
         ids[None],
@@ -217,5 +217,5 @@ def _tensors(
         layout.asked,
         fed,
         num_tokens,
-        Plan(groups, put, write, shape.joined),
+        Plan(groups, put, write),
     )

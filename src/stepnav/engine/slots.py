@@ -1,6 +1,6 @@
 """Slots: where the keys and values of running rows stand, as a `transformers` cache.
 
-One tensor [layers, 2, slots, G, length, c * D] for all layers, so that a row is copied in or out by
+One tensor [layers, 2, slots, G, length, D] for all layers, so that a row is copied in or out by
 one call. It grows by doubling and never shrinks.
 """
 
@@ -13,7 +13,7 @@ import torch
 from transformers.cache_utils import Cache, DynamicCache
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.attention import LENGTH_STEP, MIN_ROWS, Plan
+from stepnav.engine.attention import LENGTH_STEP, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +22,13 @@ class CacheShape:
 
     Attributes:
       layers: decoder layers.
-      groups: kv heads after joining (G).
-      joined: kv heads joined into one (c).
-      width: floats per group and token (c x head size).
+      kv_heads: G.
+      width: floats per kv head and token, the head size (D).
       dtype, device: of keys and values.
     """
 
     layers: int
-    groups: int
-    joined: int
+    kv_heads: int
     width: int
     dtype: Any
     device: Any
@@ -38,7 +36,7 @@ class CacheShape:
     @property
     def token_bytes(self) -> int:
         """Bytes of keys and values of one token."""
-        return 2 * self.layers * self.groups * self.width * int(self.dtype.itemsize)
+        return 2 * self.layers * self.kv_heads * self.width * int(self.dtype.itemsize)
 
 
 def probe_shape(model: Any) -> CacheShape:
@@ -65,19 +63,7 @@ def probe_shape(model: Any) -> CacheShape:
             "all layers must be alike"
         )
     _, kv_heads, _, width = first.shape
-    heads = getattr(model.config.get_text_config(), "num_attention_heads", kv_heads)
-    joined = _num_joined(kv_heads, heads // kv_heads) if first.device.type == "cpu" else 1
-    return CacheShape(
-        len(cache.layers), kv_heads // joined, joined, joined * width, first.dtype, first.device
-    )
-
-
-def _num_joined(kv_heads: int, queries_per_head: int) -> int:
-    """Return the fewest kv heads that bring `MIN_ROWS` query rows together, all if none do."""
-    for joined in range(1, kv_heads + 1):
-        if kv_heads % joined == 0 and joined * queries_per_head >= MIN_ROWS:
-            return joined
-    return kv_heads
+    return CacheShape(len(cache.layers), kv_heads, width, first.dtype, first.device)
 
 
 class SlotCache(Cache):  # type: ignore[misc]
@@ -109,7 +95,7 @@ class SlotCache(Cache):  # type: ignore[misc]
             return
         length = max(length + (-length) % LENGTH_STEP, 2 * self.length)
         shape = self.shape
-        size = (shape.layers, 2, self.num_slots + 1, shape.groups, length, shape.width)
+        size = (shape.layers, 2, self.num_slots + 1, shape.kv_heads, length, shape.width)
         store = torch.zeros(size, dtype=shape.dtype, device=shape.device)
         if self.length:
             store[..., : self.length, :] = self._store
@@ -126,7 +112,7 @@ class SlotCache(Cache):  # type: ignore[misc]
         return self._store[layer_idx, 0], self._store[layer_idx, 1]
 
     def read(self, slot: int, start: int, end: int) -> Any:
-        """Return a copy [layers, 2, G, tokens, W] of a slot's tokens."""
+        """Return a copy [layers, 2, G, tokens, D] of a slot's tokens."""
         return self._store[:, :, slot, :, start:end].clone()
 
     def write(self, slot: int, start: int, key_values: Any) -> None:

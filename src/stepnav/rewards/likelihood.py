@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,18 +94,15 @@ class _BareEnd(TrajectoryEncoder):
 
     def __init__(self, tokenizer: Any, format: StepFormat) -> None:  # noqa: A002
         super().__init__(tokenizer, format)
-        self._bare = TrajectoryEncoder(tokenizer, replace(format, separator=""))
+        self._separator_tokens = len(format.separator_ids(tokenizer))
 
     def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
         """Return the tokens, and how many there are after the prompt and after each step."""
+        tokens, totals = super().encode(trajectory)
         if not trajectory.is_finished:
-            return super().encode(trajectory)
-        prefix = Trajectory(trajectory.problem, trajectory.steps[:-1])
-        tokens, totals = super().encode(prefix)
-        last, (start, end) = self._bare.encode(
-            Trajectory(trajectory.problem, trajectory.steps[-1:])
-        )
-        return tokens + last[start:], (*totals, totals[-1] + end - start)
+            return tokens, totals
+        end = totals[-1] - self._separator_tokens
+        return tokens[:end], (*totals[:-1], end)
 
 
 class _TokenReader:

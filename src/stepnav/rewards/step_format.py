@@ -90,8 +90,13 @@ class StepFormat:
         return ids, ends
 
     def save(self, folder: Path) -> None:
-        """Write the settings beside a model's weights."""
-        (folder / FILE_NAME).write_text(json.dumps(asdict(self), indent=2) + "\n")
+        """Write the settings beside a model's weights, whole or not at all."""
+        partial = folder / f"{FILE_NAME}.partial"
+        try:
+            partial.write_text(json.dumps(asdict(self), indent=2) + "\n")
+            partial.replace(folder / FILE_NAME)
+        finally:
+            partial.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, folder: Path) -> StepFormat:
@@ -103,7 +108,10 @@ class StepFormat:
         path = folder / FILE_NAME
         try:
             fields = json.loads(path.read_text())
-            return cls(**{**fields, "labels": tuple(fields["labels"])})
+            found = cls(**{**fields, "labels": tuple(fields["labels"])})
+            if not found.temperature > 0:
+                raise ValueError(f"temperature must be above 0 (got {found.temperature})")
+            return found
         except FileNotFoundError:
             raise ConfigError(
                 f"{folder} has no {FILE_NAME}, so its step separator and labels are unknown; "

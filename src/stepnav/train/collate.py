@@ -13,30 +13,53 @@ from stepnav.train.solutions import Tree
 
 @dataclass(frozen=True, slots=True)
 class TreeCollator:
-    """Makes one batch of some groups of trees.
+    """Makes one batch of some groups of trees: one or several passes through the model.
 
     Shapes: B rows, T tokens, M labelled steps.
 
     Attributes:
       pad_id: fills rows up.
-      is_packed: whether several trees stand in one row, each seeing itself only. Else each tree must be
-        a plain solution, and has a row of its own.
+      is_packed: whether trees may share rows and have branches. Else each tree must be a plain solution, and has
+        a row of its own, as any trainer would lay it out.
+      pass_tokens: packed: trees of like length go through the model together, about so many tokens
+        at once, each in a row of its own, which wastes least where small passes cost nothing; None
+        fills the rows of one pass with several trees each.
     """
 
     pad_id: int
     is_packed: bool
+    pass_tokens: int | None = None
 
-    def __call__(self, groups: Sequence[Sequence[Tree]]) -> dict[str, torch.Tensor]:
-        """Return `input_ids`, `position_ids` [B, T], `places` and `labels` [M], and what attention needs.
+    def __call__(self, groups: Sequence[Sequence[Tree]]) -> dict[str, Any]:
+        """Return `passes` and the `labels` [M] of all of them, in order.
 
-        `places` counts tokens over all rows. Packed batches have `ends` [B, T] (see `tree_mask`), plain ones
-        `attention_mask` [B, T].
+        A pass has `input_ids` [B, T] and `places` of its labels, which count tokens over all rows;
+        `attention_mask` [B, T] if it is plain, `position_ids` and `ends` [B, T] (see `tree_mask`)
+        if its trees have branches or share rows. Without those, causal attention is all it needs:
+        what fills a row up comes after everything else.
         """
         trees = [tree for group in groups for tree in group]
+        if not self.is_packed:
+            passes = [(trees, [[index] for index in range(len(trees))])]
+        elif self.pass_tokens is None:
+            width = max(map(len, trees))
+            passes = [(trees, fill_rows([len(tree) for tree in trees], width))]
+        else:
+            passes = [
+                ([trees[index] for index in part], [[index] for index in range(len(part))])
+                for part in split_passes([len(tree) for tree in trees], self.pass_tokens)
+            ]
+        laid_out = [self._lay_out(*item) for item in passes]
+        return {
+            "passes": [inputs for inputs, _ in laid_out],
+            "labels": torch.cat([labels for _, labels in laid_out]),
+        }
+
+    def _lay_out(
+        self, trees: Sequence[Tree], rows: Sequence[Sequence[int]]
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Return the inputs of one pass, and its labels."""
         width = max(map(len, trees))
-        rows = (
-            fill_rows([len(tree) for tree in trees], width) if self.is_packed else _one_each(trees)
-        )
         ids = torch.full((len(rows), width), self.pad_id)
         positions = torch.zeros((len(rows), width), dtype=torch.long)
         ends = torch.arange(1, width + 1).repeat(len(rows), 1)  # padding sees itself only
@@ -54,10 +77,29 @@ class TreeCollator:
                 places += [number * width + start + index for index, _ in tree.marks]
                 labels += [label for _, label in tree.marks]
                 start += len(tree)
-        batch = {"input_ids": ids, "places": torch.tensor(places), "labels": torch.tensor(labels)}
-        if self.is_packed:
-            return {**batch, "position_ids": positions, "ends": ends}
-        return {**batch, "attention_mask": filled}
+        inputs = {"input_ids": ids, "places": torch.tensor(places)}
+        if not self.is_packed:
+            inputs["attention_mask"] = filled
+        elif len(rows) < len(trees) or any(tree.has_branches for tree in trees):
+            inputs.update(position_ids=positions, ends=ends)
+        return inputs, torch.tensor(labels)
+
+
+def split_passes(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
+    """Return which trees go through the model together: longest first, as many as make `max_tokens` when filled up.
+
+    Args:
+      lengths: of the trees.
+      max_tokens: most tokens of a pass, filled up; a longer tree goes alone.
+    """
+    parts: list[list[int]] = []
+    width = 0
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if not parts or width * (len(parts[-1]) + 1) > max_tokens:
+            parts.append([])
+            width = lengths[index]
+        parts[-1].append(index)
+    return parts
 
 
 def fill_rows(lengths: Sequence[int], width: int) -> list[list[int]]:
@@ -105,7 +147,3 @@ def can_pack(config: Any, max_length: int) -> bool:
         "sliding_attention",
     }
     return is_attention and not is_windowed
-
-
-def _one_each(trees: Sequence[Tree]) -> list[list[int]]:
-    return [[index] for index in range(len(trees))]

@@ -33,6 +33,7 @@ FitProgress = Callable[[int, int, "float | None"], None]
 
 CHECKPOINTS = "checkpoints"
 CLAIM = "training.json"
+CPU_PASS_TOKENS = 512
 LOG = "log.jsonl"
 STATE = "trainer_state.json"
 """Written last: a checkpoint that has it is whole."""
@@ -153,7 +154,7 @@ def fit(
         model=model,
         args=_arguments(out, settings),
         train_dataset=Groups(groups),
-        data_collator=TreeCollator(pad_id, is_packed),
+        data_collator=TreeCollator(pad_id, is_packed, _pass_tokens(settings)),
         callbacks=[watcher],
     )
     for printer in (PrinterCallback, ProgressCallback):
@@ -197,17 +198,21 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
         num_items_in_batch: Any = None,
     ) -> Any:
         """Return the losses of the batch's labels, divided by how many labels the whole step has."""
+        labels = inputs["labels"]
+        outputs = [self._outputs(model, part) for part in inputs["passes"]]
+        count = len(labels) if num_items_in_batch is None else num_items_in_batch
+        # gradients are averaged over the processes, and the count is that of all of them
+        loss = self._loss(torch.cat(outputs), labels) / count * self.accelerator.num_processes
+        return (loss, {"logits": torch.cat(outputs)}) if return_outputs else loss
+
+    def _outputs(self, model: Any, inputs: dict[str, Any]) -> Any:
+        """Return the model's outputs at the labelled tokens of one pass."""
         inputs = dict(inputs)
-        places, labels = inputs.pop("places"), inputs.pop("labels")
+        places = inputs.pop("places")
         ends = inputs.pop("ends", None)
         if ends is not None:
             inputs["attention_mask"] = self._mask(ends)
-        outputs = model(**inputs, use_cache=False)
-        picked = outputs.logits.flatten(0, 1)[places]
-        count = len(labels) if num_items_in_batch is None else num_items_in_batch
-        # gradients are averaged over the processes, and the count is that of all of them
-        loss = self._loss(picked, labels) / count * self.accelerator.num_processes
-        return (loss, outputs) if return_outputs else loss
+        return model(**inputs, use_cache=False).logits.flatten(0, 1)[places]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save a checkpoint; of a sharded model each process saves its own part."""
@@ -272,6 +277,16 @@ class _Watcher(TrainerCallback):  # type: ignore[misc]
         """Tell how far it is."""
         if self._progress is not None and state.is_world_process_zero:
             self._progress(state.global_step, state.max_steps, self._loss)
+
+
+def _pass_tokens(settings: FitSettings) -> int | None:
+    """Return the tokens of a pass: small ones on a CPU.
+
+    Processes that work together must go through the model equally often, so there it is one pass.
+    """
+    is_alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
+    on_cpu = settings.cpu or not torch.cuda.is_available()
+    return CPU_PASS_TOKENS if is_alone and on_cpu else None
 
 
 def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:

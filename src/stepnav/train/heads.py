@@ -22,6 +22,10 @@ CLASSES: dict[Head, tuple[int, ...]] = {"three": (-1, 0, 1), "two": (-1, 1), "va
 """The rating that each output stands for; a value's only output stands for none."""
 
 
+ANSWER_MARK = "# Answer"
+"""Stands before the answer in the last step of PRM800K's solutions."""
+
+
 def default_neutral(head: Head) -> Neutral:
     """Return what a head makes of neutral labels: two classes count them as right, as Lightman et al. 2023 do."""
     return "positive" if head == "two" else "own"
@@ -77,10 +81,12 @@ def _target(
 def outcomes(records: Sequence[StepRecord]) -> list[StepRecord]:
     """Return solutions with one label, at the last step: right unless a step is wrong.
 
-    For outcome reward models. Solutions with a label only at their last step keep it; of several
-    that begin alike, the longest stand for all (the alternatives of a step are prefixes, not solutions).
+    For outcome reward models. Of several that begin alike, the longest stand for all. Where solutions
+    end in an answer that is marked as PRM800K's are, those without one are begun solutions and left out.
     """
     whole = _longest(records)
+    if any(ANSWER_MARK in record.completions[-1] for record, _ in whole):
+        whole = [item for item in whole if ANSWER_MARK in item[0].completions[-1]]
     return [
         StepRecord(
             record.prompt,

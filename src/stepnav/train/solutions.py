@@ -134,6 +134,11 @@ class Tree:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def has_branches(self) -> bool:
+        """Whether some token is no ancestor of the last one."""
+        return min(self.ends) < len(self.ids)
+
 
 @dataclass(slots=True)
 class _Node:

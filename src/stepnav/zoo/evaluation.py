@@ -8,8 +8,9 @@ from typing import Any
 
 from stepnav.core.records import Problem
 from stepnav.rewards.step_format import StepFormat
+from stepnav.train.step_metrics import share
 from stepnav.zoo.domain import Count, Domain, HeldOut
-from stepnav.zoo.gate import gate_report, share, threshold_report
+from stepnav.zoo.gate import gate_report, threshold_report
 
 
 def solve_rates(

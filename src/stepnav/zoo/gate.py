@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from stepnav.train.step_metrics import CLASSES, auroc, class_row, confusion_matrix, share
 
 MAX_MISSES = 0.10
 MAX_FALSE_REJECTIONS = 0.05
-CLASSES = (-1, 0, 1)
-
-Floats = npt.NDArray[np.float64]
 
 
 def gate_report(
@@ -42,19 +40,7 @@ def gate_report(
         "is_passed": passed and misses <= MAX_MISSES and rejections <= MAX_FALSE_REJECTIONS,  # type: ignore[operator]
         "auroc": auroc(np.asarray(negative_probs), wrong),
         "classes": {str(rating): class_row(truth, rated, rating) for rating in CLASSES},
-        "confusion": [[int(((truth == t) & (rated == r)).sum()) for r in CLASSES] for t in CLASSES],
-    }
-
-
-def class_row(truth: npt.NDArray[Any], rated: npt.NDArray[Any], rating: int) -> dict[str, Any]:
-    """Return count, precision, recall and F1 of one class; None where there is nothing to count."""
-    hits = int(((truth == rating) & (rated == rating)).sum())
-    count, num_rated = int((truth == rating).sum()), int((rated == rating).sum())
-    return {
-        "count": count,
-        "precision": share(truth[rated == rating] == rating),
-        "recall": share(rated[truth == rating] == rating),
-        "f1": 2 * hits / (count + num_rated) if count + num_rated else None,
+        "confusion": confusion_matrix(truth, rated),
     }
 
 
@@ -73,19 +59,3 @@ def threshold_report(labels: Sequence[int], badness: Sequence[float]) -> dict[st
         missed = share(scores[wrong] <= limit) if (~wrong).any() else None
         misses[f"misses_at_{percent}_percent_rejections"] = missed
     return {"auroc": auroc(scores, wrong), **misses}
-
-
-def share(hits: npt.NDArray[Any]) -> float | None:
-    """Return the share that is true, None of nothing."""
-    return float(np.mean(hits)) if len(hits) else None
-
-
-def auroc(scores: Floats, positive: npt.NDArray[np.bool_]) -> float | None:
-    """Return the chance that a positive scores higher than a negative, ties counting half."""
-    num_positive, num_negative = int(positive.sum()), int((~positive).sum())
-    if not num_positive or not num_negative:
-        return None
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    mean_ranks = np.cumsum(counts) - (counts - 1) / 2
-    rank_sum = float(mean_ranks[inverse][positive].sum())
-    return (rank_sum - num_positive * (num_positive + 1) / 2) / (num_positive * num_negative)

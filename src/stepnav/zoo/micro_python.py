@@ -53,6 +53,7 @@ SCALES: dict[str, Scale] = {
         snapshot_tokens=500_000,
         policy_tokens=9_500_000,
         prm_tokens=6_000_000,
+        prm_negative_bias=2.7,
         label_problems=2000,
         shard_problems=400,
         samples_per_problem=4,
@@ -197,24 +198,22 @@ def spliced(sandbox: Sandbox, problem: Problem, text: str) -> StepRecord:
     character on that sets it apart from every line of the reference.
     """
     steps = text.splitlines(keepends=True)
-    heads = ["".join(steps[: number + 1]).rstrip("\n") + "\n" for number in range(len(steps))]
     reference = micro_python.solve(problem.id)
-    sources = [
-        text,
-        *(h + "".join(reference[n + 1 + skip :]) for n, h in enumerate(heads) for skip in (0, 1)),
-    ]
-    passed = passes(sandbox, [problem] * len(sources), sources)
-    for number in range(len(steps) if not passed[0] else 0):
-        if not any(passed[2 * number + 1 : 2 * number + 3]):
-            start = max(num_shared(steps[number], line) for line in reference)
-            right = (1,) * number
+    whole = StepRecord(problem.question, tuple(steps), (1,) * len(steps))
+    if passes(sandbox, [problem], [text])[0]:
+        return whole
+    for number, step in enumerate(steps):
+        head = "".join(steps[: number + 1]).rstrip("\n") + "\n"
+        rests = ("".join(reference[number + 1 + skip :]) for skip in (0, 1))
+        if not any(passes(sandbox, [problem], [head + rest])[0] for rest in rests):
+            start = max(num_shared(step, line) for line in reference)
             return StepRecord(
                 problem.question,
                 tuple(steps[: number + 1]),
-                (*right, -1),
-                (None,) * number + (start,),
+                (*(1,) * number, -1),
+                (*(None,) * number, start),
             )
-    return StepRecord(problem.question, tuple(steps), (1,) * len(steps))
+    return whole
 
 
 def num_shared(text: str, other: str) -> int:

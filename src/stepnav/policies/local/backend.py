@@ -43,8 +43,9 @@ class LocalPolicy:
       max_batch_tokens: bound of samples x longest sample in tokens; None is what 2 GiB hold.
       cache_tokens: tokens of finished prefixes kept for reuse; None is what 1 GiB holds.
       pass_tokens: most tokens of one forward pass.
-      batch_invariant: pads passes so that float32 results on the CPU do not depend on the batch;
-        off, a lone request on a large model is somewhat faster.
+      batch_invariant: pads passes so that float32 results on the CPU do not depend on the batch
+        (measured where `engine.attention` says); off, a lone request on a large model is somewhat
+        faster.
 
     Raises:
       ConfigError: torch is missing, or the model or tokenizer cannot be used.

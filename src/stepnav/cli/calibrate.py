@@ -1,0 +1,177 @@
+"""`stepnav calibrate`: temperature scaling of a reward model, stored beside its weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stepnav import build
+from stepnav.bench.atomic import write_text
+from stepnav.bench.extras import check_installed
+from stepnav.cli.console import Interrupted, Progress, print_json, stdout
+from stepnav.core.backend import Answer
+from stepnav.core.errors import ConfigError, DataError
+from stepnav.rewards.step_format import StepFormat
+from stepnav.zoo import MODELS_FOLDER
+
+if TYPE_CHECKING:
+    from stepnav.bench.reward_cases import Case
+    from stepnav.bench.reward_scores import Scored
+
+FILE_NAME = "calibration.json"
+"""Written beside the weights: what the temperature was fitted on, and what it changed."""
+
+
+def run(
+    *,
+    reward: str,
+    data: Path,
+    out: Path | None,
+    kind: str | None,
+    labels: Any,
+    fit_share: float,
+    limit: int | None,
+    seed: int,
+    device: str,
+    dtype: str,
+    max_batch: int,
+    as_json: bool,
+) -> None:
+    """Fit and store a temperature; arguments as in `stepnav calibrate --help`."""
+    check_installed()
+    from stepnav.bench.reward_cases import read_cases
+    from stepnav.bench.reward_scores import split_by_problem
+    from stepnav.bench.temperature import (
+        describe,
+        fit_temperature,
+        observe,
+        rated_classes,
+        with_step_labels,
+    )
+
+    if not 0 < fit_share < 1:
+        raise ConfigError(f"--fit-share must be above 0 and below 1 (got {fit_share})")
+    folder = _folder(reward, out)
+    step_format = StepFormat.load(folder)
+    classes = rated_classes(step_format.labels)
+    cases = read_cases(data, kind=kind, labels=labels, limit=limit)
+    if cases.kind == "best-of-n":
+        raise ConfigError("a temperature is fitted on step labels; best-of-n files have none")
+    if cases.num_problems < 2:
+        raise DataError(f"{data} has one problem; at least two are needed to fit and to check")
+    labelled = [with_step_labels(case) for case in cases.items]
+    label_kind = cases.label_kind or "correct"
+    backend = build.open_reward(reward, device=device, dtype=dtype, max_batch=max_batch)
+    scored, num_failed = _score(backend, labelled)
+    fitted, held_out = split_by_problem(scored, fit_share, seed, name="calibrate")
+    factor = fit_temperature(observe(fitted, label_kind, classes))
+    temperature = step_format.temperature * factor
+    report = {
+        "temperature": temperature,
+        "temperature_before": step_format.temperature,
+        "data": data.name,
+        "data_digest": cases.digest,
+        "kind": cases.kind,
+        "label_kind": label_kind,
+        "split": f"{fit_share:g} of the problems, seed {seed}",
+        "unscored": num_failed,
+        "fitted_on": describe(fitted, label_kind, factor, classes),
+        "held_out": describe(held_out, label_kind, factor, classes),
+    }
+    place = _store(folder, out, replace(step_format, temperature=temperature), report)
+    if as_json:
+        print_json({"folder": str(place), **report})
+    else:
+        _print(report, place)
+
+
+def _folder(reward: str, out: Path | None) -> Path:
+    """Return the model's folder, having checked that the result can be put where it should."""
+    if reward.startswith("likelihood:") or reward in ("oracle", "execution"):
+        raise ConfigError(
+            f"{reward!r} has no temperature; --reward must be a process reward model's folder"
+        )
+    folder = build.reward_folder(reward)
+    if out is None:
+        if folder.resolve().is_relative_to(MODELS_FOLDER.resolve()):
+            raise ConfigError("a model of the package is not changed; name a new folder with --out")
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out} is not an empty folder; name a new one with --out")
+    return folder
+
+
+def _score(backend: Any, cases: Sequence[Case]) -> tuple[list[Scored], int]:
+    """Return the solutions with their scores, in order, and how many could not be scored."""
+    from stepnav.run.scoring import score_trajectories
+
+    found: dict[int, Any] = {}
+    num_failed = 0
+    try:
+        with Progress("calibrate", len(cases), "solutions") as progress:
+            for number, answer in score_trajectories(backend, (c.trajectory for c in cases)):
+                if isinstance(answer, Answer):
+                    found[number] = answer.items
+                else:
+                    num_failed += 1
+                progress.advance()
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted: the model was not changed") from None
+    finally:
+        backend.close()
+    if not found:
+        raise DataError("no solution could be scored; all are too long for the model")
+    return [(cases[number], found[number]) for number in sorted(found)], num_failed
+
+
+def _store(folder: Path, out: Path | None, step_format: StepFormat, report: dict[str, Any]) -> Path:
+    """Put the temperature into the model, or into a copy of it; return where."""
+    text = json.dumps(report, indent=1) + "\n"
+    if out is None:
+        try:
+            step_format.save(folder)
+        except OSError as error:
+            raise DataError(
+                f"cannot write to {folder} ({error.strerror}); the model was not changed"
+            ) from None
+        write_text(folder / FILE_NAME, text)
+        return folder
+    with _whole(out) as place:
+        shutil.copytree(folder, place, ignore=shutil.ignore_patterns("checkpoint-*", ".*"))
+        step_format.save(place)
+        write_text(place / FILE_NAME, text)
+    return out
+
+
+@contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """Give a place beside `out` that becomes it in the end, or is taken away."""
+    place = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield place
+        if out.exists():
+            out.rmdir()
+        place.rename(out)
+    except (OSError, shutil.Error) as error:
+        raise DataError(f"cannot make {out} ({error}); nothing was made") from None
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _print(report: dict[str, Any], place: Path) -> None:
+    from stepnav.bench.report_tables import rich_table
+    from stepnav.bench.reward_tables import calibration_table
+
+    console = stdout()
+    console.print(rich_table(calibration_table(report)))
+    console.print(
+        f"Temperature {report['temperature']:.4g} (before: {report['temperature_before']:.4g}), "
+        f"fitted on {report['split']}; stored in {place}",
+        soft_wrap=True,
+    )

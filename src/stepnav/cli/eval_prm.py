@@ -1,0 +1,186 @@
+"""`stepnav eval-prm`: how good is a reward model?"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stepnav import build
+from stepnav.bench.extras import check_installed
+from stepnav.bench.lock import LOCK_NAME, claimed
+from stepnav.cli.console import Interrupted, Progress, print_json, stderr, stdout
+from stepnav.core.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from stepnav.bench.reward_cases import Cases
+    from stepnav.bench.reward_scores import Scores
+
+
+def run(
+    *,
+    data: Path,
+    out: Path,
+    reward: str | None,
+    kind: str | None,
+    labels: Any,
+    threshold: float | None,
+    dev_share: float | None,
+    limit: int | None,
+    seed: int,
+    device: str,
+    dtype: str,
+    max_batch: int,
+    as_json: bool,
+) -> None:
+    """Score and report; arguments as in `stepnav eval-prm --help`."""
+    check_installed()
+    from stepnav.bench.reward_cases import read_cases
+    from stepnav.bench.reward_processbench import DEV_SHARE
+    from stepnav.bench.reward_report import make_report, write_report
+
+    cases = read_cases(data, kind=kind, labels=labels, limit=limit)
+    _check_threshold(cases.kind, threshold, dev_share)
+    scorer = _Scorer(reward, device=device, dtype=dtype, max_batch=max_batch)
+    settings = {"kind": cases.kind, **scorer.settings(), "data_digest": cases.digest}
+    scorer.check_cases(cases)
+    _prepare(out)
+    with claimed(out):
+        scores, failed, tokens = scorer.score(cases, out, settings)
+        if not scores:
+            raise DataError(
+                f"no solution could be scored; the first: {next(iter(failed.values()))}"
+            )
+        report = make_report(
+            cases,
+            scores,
+            failed,
+            settings={"reward": reward, "data": str(data), **settings, "reward_tokens": tokens},
+            threshold=threshold,
+            dev_share=DEV_SHARE if dev_share is None else dev_share,
+            seed=seed,
+        )
+        files = write_report(out, report)
+    if failed:
+        stderr().print(
+            f"note: {len(failed)} of {len(cases.items)} solutions could not be scored and are in no "
+            f"figure; the first: {next(iter(failed.values()))}",
+            soft_wrap=True,
+        )
+    if as_json:
+        print_json(report)
+    else:
+        _print(report, out, files)
+
+
+class _Scorer:
+    """Scores a file's solutions with the reward model, or takes the scores that it holds."""
+
+    def __init__(self, reward: str | None, *, device: str, dtype: str, max_batch: int) -> None:
+        self._reward = reward
+        self._dtype = dtype
+        self._local: dict[str, Any] = {"device": device, "dtype": dtype, "max_batch": max_batch}
+        build.check_device(device)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the scores depend on, as far as the reward model goes."""
+        from stepnav.bench.reward_scores import folder_digest
+
+        if self._reward is None:
+            return {"reward_kind": None, "reward_digest": None, "dtype": None}
+        digest = folder_digest(build.reward_folder(self._reward))
+        kind = self._reward.rpartition(":")[0] or "model"
+        return {"reward_kind": kind, "reward_digest": digest, "dtype": self._dtype}
+
+    def check_cases(self, cases: Cases) -> None:
+        """Refuse solutions that cannot be scored as asked, before anything is made."""
+        for case in cases.items:
+            has_scores = case.outcome is not None and case.outcome.scores is not None
+            if self._reward is None and not has_scores:
+                raise ConfigError(
+                    f"{case.id} has no scores of its own; name a reward model with --reward"
+                )
+            if self._reward is not None and not (case.question and any(map(str.strip, case.steps))):
+                raise DataError(
+                    f"{case.id} has no problem text or no steps, so it cannot be scored; leave "
+                    "--reward out to take the scores that the file holds"
+                )
+
+    def score(
+        self, cases: Cases, out: Path, settings: dict[str, Any]
+    ) -> tuple[dict[int, Scores], dict[int, str], int | None]:
+        """Return the scores, why others have none, and the tokens that the model has read."""
+        if self._reward is None:
+            return _own_scores(cases), {}, None
+        from stepnav.bench.reward_scores import FILE_NAME, ScoresFile
+
+        with ScoresFile(out / FILE_NAME, settings, len(cases.items)) as file:
+            try:
+                failed = self._score_rest(cases, file)
+            except KeyboardInterrupt:
+                raise Interrupted(
+                    f"interrupted: {len(file.scores)} of {len(cases.items)} solutions are scored and "
+                    f"kept; go on with: {shlex.join(['stepnav', *sys.argv[1:]])}"
+                ) from None
+            return dict(file.scores), failed, file.reward_tokens
+
+    def _score_rest(self, cases: Cases, file: Any) -> dict[int, str]:
+        from stepnav.bench.reward_scores import score_cases
+
+        total, done = len(cases.items), len(file.scores)
+        if done == total:
+            return {}
+        assert self._reward is not None, "without a model nothing is scored"
+        backend = build.open_reward(self._reward, **self._local)
+        try:
+            with Progress("eval-prm", total, "solutions", first=done) as progress:
+                return score_cases(backend, cases.items, file, progress=progress.reach)
+        finally:
+            backend.close()
+
+
+def _own_scores(cases: Cases) -> dict[int, Scores]:
+    from stepnav.core.records import StepScore
+
+    return {
+        number: tuple(StepScore(1 - value, 0.0, value) for value in case.outcome.scores)
+        for number, case in enumerate(cases.items)
+        if case.outcome is not None and case.outcome.scores is not None
+    }
+
+
+def _check_threshold(kind: str, threshold: float | None, dev_share: float | None) -> None:
+    if kind != "processbench" and not (threshold is None and dev_share is None):
+        raise ConfigError(f"--threshold and --dev-share are for processbench; this is {kind}")
+    if threshold is not None and dev_share is not None:
+        raise ConfigError("give --threshold, or --dev-share to choose one, not both")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ConfigError(f"--threshold must be between 0 and 1 (got {threshold})")
+    if dev_share is not None and not 0 < dev_share < 1:
+        raise ConfigError(f"--dev-share must be above 0 and below 1 (got {dev_share})")
+
+
+def _prepare(out: Path) -> None:
+    """Make the folder, or check that it is of an evaluation."""
+    from stepnav.bench.reward_scores import FILE_NAME
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        names = {path.name for path in out.iterdir()} - {LOCK_NAME}
+    except OSError as error:
+        raise DataError(f"cannot make the folder {out} ({error.strerror})") from None
+    if names and not names & {FILE_NAME, "report.json"}:
+        raise ConfigError(f"{out} is not empty and not of an evaluation; use another --out")
+
+
+def _print(report: dict[str, Any], out: Path, files: list[str]) -> None:
+    from stepnav.bench.report_tables import rich_table
+    from stepnav.bench.reward_tables import tables, threshold_note
+
+    console = stdout()
+    for table in tables(report):
+        console.print(rich_table(table))
+    if report["kind"] == "processbench":
+        console.print(threshold_note(report["figures"]), soft_wrap=True)
+    console.print(f"In {out}: {', '.join(files)}", soft_wrap=True)

@@ -1,0 +1,106 @@
+"""`stepnav data inspect` and `stepnav data convert`: what a file of step labels holds, and the same in one form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stepnav.cli.console import print_json, stderr, stdout
+from stepnav.core.errors import ConfigError
+from stepnav.train.label_output import SUFFIXES, write_stepwise
+from stepnav.train.label_report import LabelReport
+from stepnav.train.labels import inspect_labelled, read_labelled
+
+KINDS = {
+    "rating": "ratings -1, 0, 1",
+    "correct": "right (1) or wrong (-1)",
+    "value": "values in [0, 1]",
+}
+
+LENGTHS = {
+    "steps": "steps of a session",
+    "step_characters": "characters of a labelled step",
+    "record_characters": "characters of a record, problem included",
+}
+
+
+def inspect(*, file: Path, as_json: bool, **options: Any) -> None:
+    """Tell what a file holds; arguments as in `stepnav data inspect --help`."""
+    report = inspect_labelled(file, **_arguments(options)).report
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print(report)
+
+
+def convert(*, file: Path, out: Path, as_json: bool, **options: Any) -> None:
+    """Write a file in stepwise form; arguments as in `stepnav data convert --help`."""
+    if not out.name.endswith(SUFFIXES):
+        raise ConfigError(f"--out must end in {', '.join(SUFFIXES)} (got {out.name!r})")
+    data = read_labelled(file, **_arguments(options))
+    write_stepwise(out, data)
+    report = data.report
+    if as_json:
+        print_json({"out": str(out), **report.to_json()})
+        return
+    stdout().print(
+        f"{report.records:,} records with {report.ratings:,} labelled steps ({KINDS[report.kind]}) "
+        f"of {report.sessions:,} sessions.\nSaved to {out}.",
+        soft_wrap=True,
+    )
+    _tell_notes(report)
+
+
+def _arguments(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the reader's arguments."""
+    parts = (part.strip() for part in (options["leave_out"] or "").split(","))
+    return {
+        "format": options["form"],
+        "kind": options["labels"],
+        "exclude": options["exclude_problems"],
+        "leave_out": tuple(part for part in parts if part),
+    }
+
+
+def _print(report: LabelReport) -> None:
+    console = stdout()
+
+    def say(name: str, text: str) -> None:
+        console.print(f"{name:<13}{text}", soft_wrap=True)
+
+    say("file", report.file)
+    say("format", report.format)
+    say("labels are", f"{KINDS[report.kind]} ({report.kind_rule})")
+    say(
+        "sessions",
+        f"{report.sessions:,} of {report.problems:,} problems; {report.solutions:,} are whole solutions",
+    )
+    for whole, (count, parts) in report.sums.items():
+        say(whole, f"{count:,} = {_sum(parts)}")
+    for name, length in report.lengths.items():
+        say(
+            "length",
+            f"{LENGTHS[name]}: {length.min:,} to {length.max:,}, median {length.median:,}, mean {length.mean:,}",
+        )
+    if report.exclude_listed is not None:
+        say(
+            "to exclude",
+            f"{report.exclude_found:,} of {report.exclude_listed:,} listed problems are in this file",
+        )
+    shown = {name for _, parts in report.sums.values() for name in parts} | set(report.sums)
+    rest = [f"{name} {n:,}" for name, n in report.details.items() if name not in shown]
+    if rest:
+        say("also", ", ".join(rest))
+    _tell_notes(report)
+
+
+def _sum(parts: Mapping[str, int]) -> str:
+    """Return the parts that are not nothing."""
+    shown = [f"{name} {count:,}" for name, count in parts.items() if count]
+    return " + ".join(shown) or "0"
+
+
+def _tell_notes(report: LabelReport) -> None:
+    for note in report.notes:
+        stderr().print(note, soft_wrap=True)

@@ -1,0 +1,143 @@
+"""`stepnav calibrate` on the shipped reward model and a small labelled file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepnav.cli import calibrate
+from stepnav.core.errors import ConfigError, DataError
+from stepnav.rewards.prm import PRMReward
+from stepnav.rewards.step_format import StepFormat
+from stepnav.zoo import MODELS_FOLDER
+from tests.bench import reward_files
+from tests.cli.test_main import call
+
+
+def run(data: Path, **options: Any) -> None:
+    defaults = {
+        "reward": "arithmetic",
+        "out": None,
+        "kind": None,
+        "labels": None,
+        "fit_share": 0.5,
+        "limit": None,
+        "seed": 0,
+        "device": "cpu",
+        "dtype": "float32",
+        "max_batch": 64,
+        "as_json": True,
+    }
+    calibrate.run(data=data, **{**defaults, **options})
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Return a copy of the shipped model that is too sure of itself by a factor."""
+    folder = tmp_path / "model"
+    shutil.copytree(MODELS_FOLDER / "arithmetic-prm", folder)
+    StepFormat(temperature=0.25).save(folder)
+    return folder
+
+
+def test_a_copy_gets_the_temperature(tmp_path: Path, model: Path) -> None:
+    data, out = reward_files.stepwise(tmp_path / "data.jsonl", 20), tmp_path / "new"
+    code, printed, err = call(
+        "calibrate", "--reward", str(model), "--data", str(data), "--out", str(out), "--json"
+    )
+    assert code == 0, err
+    found = json.loads(printed)
+    assert StepFormat.load(out).temperature == found["temperature"] > 0.25
+    assert StepFormat.load(model).temperature == found["temperature_before"] == 0.25
+    for part in ("fitted_on", "held_out"):
+        assert found[part]["problems"] == 10
+        assert found[part]["after"]["nll"]["value"] < found[part]["before"]["nll"]["value"]
+    kept = json.loads((out / "calibration.json").read_text())
+    assert {"folder": str(out), **kept} == found
+    assert PRMReward(out).format.temperature == found["temperature"]
+    assert (out / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data.jsonl", "model", "new"]
+
+
+def test_in_place_and_then_again_there_is_nothing_left_to_do(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = reward_files.stepwise(tmp_path / "data.jsonl", 20)
+    run(data, reward=str(model))
+    first = json.loads(capsys.readouterr().out)
+    run(data, reward=str(model))
+    second = json.loads(capsys.readouterr().out)
+    assert second["temperature_before"] == first["temperature"]
+    assert second["temperature"] == pytest.approx(first["temperature"], rel=0.01)
+    after, before = first["held_out"]["after"], second["held_out"]["before"]
+    assert before["nll"]["value"] == pytest.approx(after["nll"]["value"], rel=1e-3)
+
+
+def test_first_errors_of_processbench_are_labels_too(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(reward_files.processbench(tmp_path / "data.jsonl", 20), reward=str(model), as_json=False)
+    printed = capsys.readouterr().out
+    assert "held out, after" in printed and "Temperature" in printed
+    assert StepFormat.load(model).temperature > 0.25
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "name a new folder with --out"),
+        ({"reward": "likelihood:somewhere"}, "has no temperature"),
+        ({"reward": "oracle"}, "has no temperature"),
+        ({"reward": "arithmetik", "out": Path("new")}, "no model folder"),
+        ({"fit_share": 1.0, "out": Path("new")}, "--fit-share must be above 0 and below 1"),
+        ({"fit_share": float("nan"), "out": Path("new")}, "--fit-share must be"),
+    ],
+)
+def test_bad_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        run(reward_files.stepwise(tmp_path / "data.jsonl", 2), **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["data.jsonl"]
+
+
+def test_bad_data(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(ConfigError, match="best-of-n files have none"):
+        run(reward_files.best_of_n(tmp_path / "a.jsonl", 2), reward=str(model))
+    with pytest.raises(DataError, match="has one problem"):
+        run(reward_files.stepwise(tmp_path / "b.jsonl", 1), reward=str(model))
+    assert StepFormat.load(model).temperature == 0.25
+
+
+def test_a_folder_that_is_taken_is_refused(tmp_path: Path, model: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.tex").write_text("...")
+    with pytest.raises(ConfigError, match="not an empty folder"):
+        run(reward_files.stepwise(tmp_path / "b.jsonl", 2), reward=str(model), out=out)
+
+
+def test_a_folder_without_a_step_format_is_refused(tmp_path: Path, model: Path) -> None:
+    (model / "stepnav_prm.json").unlink()
+    with pytest.raises(ConfigError, match=r"has no stepnav_prm\.json"):
+        run(reward_files.stepwise(tmp_path / "b.jsonl", 2), reward=str(model))
+
+
+def test_a_full_disk_leaves_no_half_made_model(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path, **options: Any) -> None:
+        target.mkdir()
+        (target / "config.json").write_text("half")
+        raise OSError(28, "No space left on device")
+
+    data = reward_files.stepwise(tmp_path / "b.jsonl", 20)
+    monkeypatch.setattr(shutil, "copytree", full)
+    with pytest.raises(DataError, match=r"cannot make .*; nothing was made"):
+        run(data, reward=str(model), out=tmp_path / "new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.jsonl", "model"]
