@@ -79,3 +79,12 @@ def test_execution_is_for_code_only():
         build._open_reward("execution", build.load_task("arithmetic"), {})
     with pytest.raises(ConfigError, match=r"'humanevl' is no code task \(did you mean 'humaneval'"):
         build.load_programs("humanevl", None)
+
+
+def test_a_reward_models_folder_is_found_behind_its_family(tmp_path):
+    from stepnav.zoo import MODELS_FOLDER
+
+    assert build.reward_folder(f"skywork:{tmp_path}") == tmp_path
+    assert build.reward_folder(f"likelihood:{tmp_path}") == tmp_path
+    assert build.reward_folder(str(tmp_path)) == tmp_path
+    assert build.reward_folder("arithmetic") == MODELS_FOLDER / "arithmetic-prm"

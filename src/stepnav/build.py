@@ -322,10 +322,12 @@ def reward_folder(name: str) -> Path:
     Raises:
       ConfigError: there is no such folder.
     """
-    kind, _, rest = name.rpartition(":")
+    from stepnav.rewards.families import FAMILIES
+
+    kind, _, rest = name.partition(":")
     if kind == "likelihood":
         return _model_folder("policy", rest)
-    return _model_folder("prm", name)
+    return _model_folder("prm", rest if kind in FAMILIES else name)
 
 
 def check_device(device: str) -> None:
