@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
@@ -16,7 +15,7 @@ from stepnav.bench.plan import BenchPlan, Cell, StrategySpec, cells
 from stepnav.bench.plan_file import FILE_NAME, check_same, plan_digest, read_plan, write_plan
 from stepnav.bench.runner import run_plan
 from stepnav.cli import report as report_command
-from stepnav.cli.console import Interrupted, Progress, stderr
+from stepnav.cli.console import Interrupted, Progress, resume_command, stderr
 from stepnav.core.errors import ConfigError, DataError, JournalError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
@@ -122,10 +121,10 @@ def _run_all(
         done = len(journal.finished_ids())
         total = len(cells(plan, [problem.id for problem in problems]))
         raise Interrupted(
-            f"interrupted: {done} of {total} searches are done and kept; go on with: {_again()}"
+            f"interrupted: {done} of {total} searches are done and kept; go on with: {resume_command()}"
         ) from None
     except JournalError as error:
-        raise JournalError(f"{error}; then go on with: {_again()}") from None
+        raise JournalError(f"{error}; then go on with: {resume_command()}") from None
     finally:
         journal.close()
 
@@ -212,9 +211,3 @@ def _digest(problems: list[Problem]) -> str:
     """Return what changes with the problems' texts, so that a run is never mixed from two files."""
     text = json.dumps([[p.id, p.question, p.answer] for p in problems])
     return blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _again() -> str:
-    """Return the command that goes on with this run."""
-    words = [word for word in sys.argv[1:] if word != "--resume"]
-    return shlex.join(["stepnav", *words, "--resume"])

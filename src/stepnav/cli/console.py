@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from types import TracebackType
@@ -13,6 +14,12 @@ from rich.console import Console
 
 class Interrupted(Exception):
     """The user stopped a command; its text says how to go on."""
+
+
+def resume_command() -> str:
+    """Return the command that goes on with this run."""
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    return shlex.join(["stepnav", *words, "--resume"])
 
 
 PLAIN_INTERVAL_S = 5.0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -13,7 +11,7 @@ from typing import Any
 
 from stepnav import build
 from stepnav.bench.lock import LOCK_NAME, claimed
-from stepnav.cli.console import Interrupted, Progress, print_json, stderr, stdout
+from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
 from stepnav.cli.train import choose
 from stepnav.core.budget import Usage
 from stepnav.core.errors import ConfigError, DataError
@@ -25,12 +23,11 @@ from stepnav.run.driver import Driver, Search
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
 from stepnav.train.records import write_records
-from stepnav.train.rollouts import METHODS, Labels, Method, rollout_record
+from stepnav.train.rollouts import METHODS, Labels, rollout_record
 
 JOURNAL_NAME = "journal.sqlite"
 DATA_NAME = "rollouts.jsonl"
 SETTINGS_NAME = "rollouts.json"
-METHOD_NAMES: tuple[Method, ...] = ("each", "bisection")
 LABEL_NAMES: tuple[Labels, ...] = ("hard", "soft")
 
 
@@ -58,7 +55,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Draw, complete and label; arguments as in `stepnav data rollouts --help`."""
-    chosen = choose("--method", method, METHOD_NAMES)
+    chosen = choose("--method", method, tuple(METHODS))
     kind = choose("--labels", labels, LABEL_NAMES)
     if chosen == "bisection" and kind == "soft":
         raise ConfigError("a binary search finds the first wrong step only; use --labels hard")
@@ -134,11 +131,9 @@ def _run(
                 progress.advance()
         return list(journal.results())
     except KeyboardInterrupt:
-        words = [word for word in sys.argv[1:] if word != "--resume"]
-        again = shlex.join(["stepnav", *words, "--resume"])
         raise Interrupted(
             f"interrupted: {len(journal.finished_ids())} of {len(searches)} solutions are labelled and "
-            f"kept; go on with: {again}"
+            f"kept; go on with: {resume_command()}"
         ) from None
     finally:
         journal.close()

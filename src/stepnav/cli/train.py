@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stepnav.cli.console import Interrupted, Progress, print_json, stderr, stdout
+from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
 from stepnav.core.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -26,9 +23,9 @@ SCHEDULES = ("cosine", "linear", "constant")
 
 def sft(*, model: str, data: Path, out: Path, limit: int | None, **options: Any) -> None:
     """Fine-tune a policy; arguments as in `stepnav train sft --help`."""
-    with _libraries():
-        from stepnav.train.finetune import finetune_policy
-        from stepnav.train.pairs import read_pairs
+    _require_libraries()
+    from stepnav.train.finetune import finetune_policy
+    from stepnav.train.pairs import read_pairs
 
     pairs = read_pairs(data)[:limit]
     _run(
@@ -42,8 +39,8 @@ def prm(
     *, head: str, neutral: str | None, class_weights: str | None, out: Path, **options: Any
 ) -> None:
     """Train a process reward model; arguments as in `stepnav train prm --help`."""
-    with _libraries():
-        from stepnav.train.heads import default_neutral
+    _require_libraries()
+    from stepnav.train.heads import default_neutral
 
     head = choose("--head", head, HEADS)
     policy = default_neutral(head) if neutral is None else choose("--neutral", neutral, NEUTRALS)  # type: ignore[arg-type]
@@ -57,9 +54,9 @@ def orm(*, out: Path, **options: Any) -> None:
 
 
 def _reward_model(out: Path, options: dict[str, Any], **chosen: Any) -> None:
-    with _libraries():
-        from stepnav.train.finetune import finetune_reward_model
-        from stepnav.train.labels import read_labelled
+    _require_libraries()
+    from stepnav.train.finetune import finetune_reward_model
+    from stepnav.train.labels import read_labelled
 
     kind = options.pop("labels")
     if kind is not None:
@@ -68,8 +65,8 @@ def _reward_model(out: Path, options: dict[str, Any], **chosen: Any) -> None:
     found = read_labelled(options.pop("data"), kind=kind, exclude=options.pop("exclude_problems"))
     for note in found.report.notes:
         stderr().print(f"note: {note}", soft_wrap=True)
-    if chosen["head"] == "two" and found.kind == "value":
-        chosen["head"] = "value" if chosen.get("only_outcomes") else chosen["head"]
+    if found.kind == "value" and chosen.get("only_outcomes"):
+        chosen["head"] = "value"
     records = found.records if limit is None else first_problems(found.records, limit)
     chosen["separator"] = unescape(options.pop("separator"))
     chosen["max_tree_tokens"] = options.pop("max_tree_tokens")
@@ -105,10 +102,8 @@ def _run(
     try:
         report = train(common)
     except KeyboardInterrupt:
-        words = [word for word in sys.argv[1:] if word != "--resume"]
-        again = shlex.join(["stepnav", *words, "--resume"])
         raise Interrupted(
-            f"interrupted: checkpoints are kept in {out}; go on with: {again}"
+            f"interrupted: checkpoints are kept in {out}; go on with: {resume_command()}"
         ) from None
     finally:
         steps.close()
@@ -151,15 +146,14 @@ def _tell(report: TrainReport, out: Path, as_json: bool) -> None:
     console.print(f"Saved to {out}.", soft_wrap=True)
 
 
-@contextmanager
-def _libraries() -> Iterator[None]:
+def _require_libraries() -> None:
+    """Say in one line which library is missing."""
     try:
         import accelerate  # type: ignore[import-untyped]  # noqa: F401
         import torch  # noqa: F401
         import transformers  # noqa: F401
     except ImportError as error:
         raise ConfigError(f"training needs {error.name}: pip install 'stepnav[train]'") from None
-    yield
 
 
 def choose(option: str, value: str, allowed: tuple[Choice, ...]) -> Choice:

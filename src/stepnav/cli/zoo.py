@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 from stepnav import build
-from stepnav.cli.console import Interrupted, Progress, print_json, stdout
+from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stdout
 from stepnav.core.errors import ConfigError
 
 
@@ -34,10 +32,8 @@ def run(
             progress=stages.show,
         )
     except KeyboardInterrupt:
-        words = [word for word in sys.argv[1:] if word != "--resume"]
-        again = shlex.join(["stepnav", *words, "--resume"])
         raise Interrupted(
-            f"interrupted: checkpoints are kept in {out}; go on with: {again}"
+            f"interrupted: checkpoints are kept in {out}; go on with: {resume_command()}"
         ) from None
     finally:
         stages.close()
