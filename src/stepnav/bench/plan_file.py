@@ -13,9 +13,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from stepnav.bench.atomic import write_text
 from stepnav.bench.plan import NONE_TEXT, BenchPlan, StrategySpec
 from stepnav.core.errors import ConfigError, DataError, nearest, quote
+from stepnav.run.atomic import write_text
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -13,7 +13,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from stepnav.bench.atomic import write_bytes, write_text, write_with
 from stepnav.bench.extras import load
 from stepnav.bench.plan import BenchPlan
 from stepnav.bench.plots import accuracy_curves, plot_accuracy
@@ -21,6 +20,7 @@ from stepnav.bench.report_pages import html_page, markdown_page
 from stepnav.bench.rows import ResultRow
 from stepnav.bench.stats import Interval
 from stepnav.bench.summary import Group, SummaryRow, summarise
+from stepnav.run.atomic import write_bytes, write_text, write_with
 
 PLOT_NAME = "accuracy_vs_tokens"
 

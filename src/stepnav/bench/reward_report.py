@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.bench import reward_best_of_n, reward_processbench, reward_ratings
-from stepnav.bench.atomic import write_bytes, write_text
 from stepnav.bench.reward_cases import Cases
 from stepnav.bench.reward_plots import PLOTS, plot
 from stepnav.bench.reward_scores import Scores
 from stepnav.bench.reward_tables import markdown_page
+from stepnav.run.atomic import write_bytes, write_text
 
 
 def make_report(

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnav import build
-from stepnav.bench.atomic import write_text
 from stepnav.bench.extras import check_installed
 from stepnav.cli.console import Interrupted, Progress, print_json, stdout
 from stepnav.core.backend import Answer
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.rewards.step_format import StepFormat
+from stepnav.run.atomic import write_text
 from stepnav.zoo import MODELS_FOLDER
 
 if TYPE_CHECKING:

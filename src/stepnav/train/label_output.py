@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.errors import ConfigError, DataError
+from stepnav.core.errors import ConfigError
+from stepnav.run.atomic import write_with
 from stepnav.train.label_kinds import KIND_FIELD
 from stepnav.train.labels import LabelledData
 from stepnav.train.records import LabelKind, StepRecord
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+ADVICE = "nothing was changed: free some space or name another --out, and do it again"
 
 
 def write_stepwise(path: Path, data: LabelledData) -> None:
@@ -37,28 +37,9 @@ def write_stepwise(path: Path, data: LabelledData) -> None:
     }
     for suffix, write in writers.items():
         if path.name.endswith(suffix):
-            _write_whole(path, partial(write, data=data))
+            write_with(path, partial(write, data=data), advice=ADVICE)
             return
     raise ConfigError(f"--out must end in {', '.join(SUFFIXES)} (got {path.name!r})")
-
-
-def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` make a file beside its place, and move it there when it is whole."""
-    place = path.with_name(f".{os.getpid()}.part.{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(place)
-        with place.open("rb") as file:
-            os.fsync(file.fileno())
-        place.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"cannot write {path} ({error.strerror or error}); nothing was changed: free some space or "
-            "name another --out, and do it again"
-        ) from None
-    finally:
-        with suppress(OSError):
-            place.unlink(missing_ok=True)
 
 
 def _write_lines(place: Path, data: LabelledData) -> None:

@@ -24,12 +24,18 @@ def write_bytes(path: Path, content: bytes) -> None:
     write_with(path, lambda place: place.write_bytes(content))
 
 
-def write_with(path: Path, write: Callable[[Path], object]) -> None:
+RUN_ADVICE = (
+    "free some space or mend the folder's permissions, and do it again: the run itself is kept"
+)
+
+
+def write_with(path: Path, write: Callable[[Path], object], *, advice: str = RUN_ADVICE) -> None:
     """Let `write` make a file, and put it in place when it is done.
 
     Args:
       path: where the file will be; its folder is made if it is missing.
       write: called with the path of a new file in the same folder, with the same ending.
+      advice: what the message says to do.
     Raises:
       DataError: the disk is full or the folder cannot be written.
     """
@@ -41,11 +47,7 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
             os.fsync(file.fileno())
         place.replace(path)
     except OSError as error:
-        raise DataError(
-            f"cannot write {path}: {error.strerror or error}; "
-            "free some space or mend the folder's permissions, and do it again: "
-            "the run itself is kept"
-        ) from error
+        raise DataError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
     finally:
         with suppress(OSError):
             place.unlink(missing_ok=True)
