@@ -147,6 +147,11 @@ def test_the_command_labels_the_shipped_policy_and_goes_on(
         command.run(**options(tmp_path / "a"))
     with pytest.raises(ConfigError, match="samples=2, not 3"):
         command.run(**options(tmp_path / "a", resume=True, samples=3))
+    with pytest.raises(ConfigError, match="made of other problems"):
+        command.run(**options(tmp_path / "a", resume=True, problems=3))
+    with pytest.raises(ConfigError, match="no model folder"):
+        command.run(**options(tmp_path / "slip", policy="arithmetik"))
+    assert not list((tmp_path / "slip").iterdir())
     with pytest.raises(ConfigError, match="first wrong step only"):
         command.run(**options(tmp_path / "b", method="bisection", labels="soft"))
     with pytest.raises(ConfigError, match="did you mean 'each'"):

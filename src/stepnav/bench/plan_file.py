@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from stepnav.bench.plan import NONE_TEXT, BenchPlan, StrategySpec
 from stepnav.core.errors import ConfigError, DataError, nearest, quote
+from stepnav.core.records import Problem
 from stepnav.run.atomic import write_text
 
 if sys.version_info >= (3, 11):
@@ -78,6 +79,12 @@ def read_plan(run_folder: Path) -> BenchPlan:
         return _from_toml(table)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def problems_digest(problems: Sequence[Problem]) -> str:
+    """Return what changes with the problems' texts, so that a run is never mixed from two files."""
+    text = json.dumps([[p.id, p.question, p.answer] for p in problems])
+    return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def plan_digest(plan: BenchPlan) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable
-from hashlib import blake2b
 from pathlib import Path
 
 from stepnav import build
 from stepnav.bench.extras import check_installed
 from stepnav.bench.lock import LOCK_NAME, claimed
 from stepnav.bench.plan import BenchPlan, Cell, StrategySpec, cells
-from stepnav.bench.plan_file import FILE_NAME, check_same, plan_digest, read_plan, write_plan
+from stepnav.bench.plan_file import (
+    FILE_NAME,
+    check_same,
+    plan_digest,
+    problems_digest,
+    read_plan,
+    write_plan,
+)
 from stepnav.bench.runner import run_plan
 from stepnav.cli import report as report_command
 from stepnav.cli.console import Interrupted, Progress, resume_command, stderr
@@ -75,7 +80,7 @@ def run(
             "chat": chat,
             "data": None if data is None else str(data),
             **({"sandbox": sandbox} if task in build.CODE_TASKS else {}),
-            **({} if data is None else {"data_digest": _digest(drawn)}),
+            **({} if data is None else {"data_digest": problems_digest(drawn)}),
         },
     )
     _prepare(out, plan, resume)
@@ -205,9 +210,3 @@ def _prepare(out: Path, plan: BenchPlan, resume: bool) -> None:
         raise DataError(f"cannot make the run folder {out} ({error.strerror})") from None
     if any(path.name != LOCK_NAME for path in out.iterdir()):
         raise ConfigError(f"{out} is not empty and not a run folder; use another --out")
-
-
-def _digest(problems: list[Problem]) -> str:
-    """Return what changes with the problems' texts, so that a run is never mixed from two files."""
-    text = json.dumps([[p.id, p.question, p.answer] for p in problems])
-    return blake2b(text.encode(), digest_size=8).hexdigest()

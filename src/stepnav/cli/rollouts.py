@@ -11,6 +11,7 @@ from typing import Any
 
 from stepnav import build
 from stepnav.bench.lock import LOCK_NAME, claimed
+from stepnav.bench.plan_file import problems_digest
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
 from stepnav.cli.train import choose
 from stepnav.core.budget import Usage
@@ -19,6 +20,7 @@ from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
+from stepnav.run.atomic import write_text
 from stepnav.run.driver import Driver, Search
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
@@ -64,7 +66,7 @@ def run(
     split = split or ("train" if "train" in benchmark.splits else benchmark.default_split)
     drawn = benchmark.load(split, problems, seed, data)
     settings = {
-        "task": task, "split": split, "problems": [problem.id for problem in drawn],
+        "task": task, "split": split, "problems": problems_digest(drawn),
         "data": None if data is None else str(data), "solutions": solutions, "samples": samples,
         "method": chosen, "temperature": temperature, "policy": policy, "policy_model": policy_model,
         "seed": seed, "dtype": dtype, "chat": chat,
@@ -74,6 +76,8 @@ def run(
         policy=policy, policy_model=policy_model, reward=None, task=benchmark, device=device,
         dtype=dtype, chat=chat, max_batch=active,
     )  # fmt: skip
+    if not (out / SETTINGS_NAME).exists():  # not before the models are there: a slip in their name
+        write_text(out / SETTINGS_NAME, json.dumps(settings) + "\n")  # would bind the folder to it
     with claimed(out), models:
         start = partial(
             METHODS[chosen],
@@ -198,4 +202,3 @@ def _prepare(out: Path, settings: dict[str, Any], resume: bool) -> None:
         raise DataError(f"cannot make the folder {out} ({error.strerror})") from None
     if any(entry.name != LOCK_NAME for entry in out.iterdir()):
         raise ConfigError(f"{out} is not empty; use another --out")
-    path.write_text(json.dumps(settings) + "\n")

@@ -372,7 +372,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 def _explained(error: Exception, out: Path) -> Exception:
     """Return an error of the Trainer as one of ours where the user can do something about it."""
     text = quote(" ".join(str(error).split()))
-    if isinstance(error, OSError) or "No space left" in text or "write" in text.lower():
+    if isinstance(error, OSError) or "No space left" in text or "PytorchStreamWriter" in text:
         return DataError(
             f"cannot write to {out} ({text}); free some space, then go on with --resume"
         )
