@@ -207,6 +207,32 @@ def test_accumulated_batches_count_as_one(base: str, tmp_path: Path) -> None:
     )
 
 
+def test_activations_computed_twice_change_no_loss(base: str, tmp_path: Path) -> None:
+    found = [
+        finetune_reward_model(
+            base, RECORDS, "rating", tmp_path / str(twice), settings=replace(SETTINGS, gradient_checkpointing=twice),
+        ).fit.losses
+        for twice in (False, True)
+    ]  # fmt: skip
+    for (_, once), (_, twice) in zip(*found, strict=True):
+        assert once == pytest.approx(twice, abs=1e-6)
+
+
+@pytest.mark.parametrize("pack", [True, False])
+def test_a_policy_s_adapters_see_the_same_losses_packed(
+    base: str, tmp_path: Path, pack: bool
+) -> None:
+    pytest.importorskip("peft")
+    pairs = [Pair("what x", "x is two ."), Pair("what y we have", "answer four")]
+    found = [
+        finetune_policy(
+            base, pairs, tmp_path / f"{lora}", pack=pack, lora_rank=lora, settings=SETTINGS
+        ).fit.losses[0]
+        for lora in (0, 2)
+    ]
+    assert found[0] == pytest.approx(found[1], abs=1e-5)  # adapters begin as nothing
+
+
 def test_adapters_are_merged_into_the_saved_model(base: str, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     finetune_reward_model(base, RECORDS, "rating", tmp_path / "m", lora_rank=2, settings=SETTINGS)

@@ -22,6 +22,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from stepnav.core.errors import ConfigError, DataError, quote
 from stepnav.train.collate import TreeCollator, tree_mask
+from stepnav.train.labelled_only import LabelledOnly
 from stepnav.train.shards import is_sharded, keep_latest, load_shards, save_shards, shard_model
 from stepnav.train.solutions import Tree
 
@@ -183,6 +184,7 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
         self.model_accepts_loss_kwargs = True
         self.loss_is_scaled_for_ga = True
         self._loss_shifts_labels = False
+        self._labelled_only = LabelledOnly.of(self.model)
         self._takes_bool_masks = self.model.config._attn_implementation != "eager"
         if is_sharded(self.model):  # nothing is left to wrap, on whatever device
             prepare = self.accelerator.prepare_model
@@ -210,9 +212,11 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
         inputs = dict(inputs)
         places = inputs.pop("places")
         ends = inputs.pop("ends", None)
+        if "attention_mask" in inputs:  # plain rows are the reference, computed whole
+            return model(**inputs, use_cache=False).logits.flatten(0, 1)[places]
         if ends is not None:
             inputs["attention_mask"] = self._mask(ends)
-        return model(**inputs, use_cache=False).logits.flatten(0, 1)[places]
+        return self._labelled_only.outputs(model, inputs, places)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save a checkpoint; of a sharded model each process saves its own part."""

@@ -1,0 +1,87 @@
+"""What only labelled tokens need is computed for them only.
+
+After the last layer's attention no token sees another, so that layer's MLP, and a language model's output over the
+vocabulary, are needed only where something is to be learnt. Losses and gradients are those of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledOnly:
+    """The parts of a model that can work on labelled tokens alone.
+
+    Attributes:
+      mlp: the last layer's; None if none is found, or if it is computed twice (gradient checkpointing).
+      vocabulary: the output over the vocabulary; None for a classifier, whose few outputs cost nothing.
+    """
+
+    mlp: Any
+    vocabulary: Any
+
+    @classmethod
+    def of(cls, model: Any) -> LabelledOnly:
+        """Return those of a `transformers` model; experts are left alone, since they are balanced over all tokens."""
+        mlps = [module for module in model.modules() if type(module).__name__.endswith("MLP")]
+        is_repeated = any(
+            getattr(module, "gradient_checkpointing", False) for module in model.modules()
+        )
+        return cls(mlps[-1] if mlps and not is_repeated else None, model.get_output_embeddings())
+
+    def outputs(self, model: Any, inputs: dict[str, Any], places: torch.Tensor) -> torch.Tensor:
+        """Return the model's outputs at labelled tokens, [M, C].
+
+        Args:
+          model: the one this is of, or its wrapper.
+          inputs: of one pass, [B, T] each.
+          places: which tokens are labelled, counted over all rows, [M]; one may stand there several times.
+        """
+        with ExitStack() as stack:
+            if self.mlp is not None:
+                stack.enter_context(_only_at(self.mlp, places.unique()))
+            if self.vocabulary is not None:
+                stack.enter_context(_gathered(self.vocabulary, places))
+            logits: torch.Tensor = model(**inputs, use_cache=False).logits.flatten(0, 1)
+        return logits[places] if self.vocabulary is None else logits
+
+
+@contextmanager
+def _gathered(module: Any, places: torch.Tensor) -> Iterator[None]:
+    """Give a module these tokens only, as one row."""
+    hook = module.register_forward_pre_hook(
+        lambda _, args: (args[0].flatten(0, 1)[places][None], *args[1:])
+    )
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
+def _only_at(module: Any, places: torch.Tensor) -> Iterator[None]:
+    """Give a module these tokens only; its output is zero at all others."""
+    shape: torch.Size
+
+    def remember(_: Any, args: tuple[torch.Tensor, ...]) -> None:
+        nonlocal shape
+        shape = args[0].shape
+
+    def spread(_: Any, __: Any, output: torch.Tensor) -> torch.Tensor:
+        whole = output.new_zeros(shape[0] * shape[1], output.shape[-1])
+        return whole.index_copy(0, places, output[0]).unflatten(0, shape[:2])
+
+    first = module.register_forward_pre_hook(remember)
+    last = module.register_forward_hook(spread)
+    try:
+        with _gathered(module, places):
+            yield
+    finally:
+        first.remove()
+        last.remove()
