@@ -138,6 +138,6 @@ def test_a_full_disk_leaves_no_half_made_model(
 
     data = reward_files.stepwise(tmp_path / "b.jsonl", 20)
     monkeypatch.setattr(shutil, "copytree", full)
-    with pytest.raises(DataError, match=r"cannot make .*; nothing was made"):
+    with pytest.raises(DataError, match=r"cannot write .*; free some space"):
         run(data, reward=str(model), out=tmp_path / "new")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b.jsonl", "model"]

@@ -283,11 +283,11 @@ def test_a_folder_holds_one_training(base: str, tmp_path: Path) -> None:
             base, RECORDS, "rating", tmp_path / "a", settings=SETTINGS, resume=True
         )
     finetune_reward_model(base, RECORDS, "rating", tmp_path / "b", settings=SETTINGS)
-    with pytest.raises(ConfigError, match="head='three', not 'value'"):
+    with pytest.raises(ConfigError, match="head: three, now value"):
         finetune_reward_model(
             base, RECORDS, "rating", tmp_path / "b", head="value", settings=SETTINGS, resume=True
         )
-    with pytest.raises(ConfigError, match="holds a training with data="):
+    with pytest.raises(ConfigError, match=r"holds a training with other settings .data: "):
         finetune_reward_model(
             base,
             [*RECORDS[:-1], RECORDS[0]],

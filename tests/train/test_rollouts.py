@@ -143,15 +143,15 @@ def test_the_command_labels_the_shipped_policy_and_goes_on(
     command.run(**options(tmp_path / "a", resume=True))
     assert json.loads(capsys.readouterr().out) == report
     assert (tmp_path / "a" / "rollouts.jsonl").read_bytes() == before
-    with pytest.raises(ConfigError, match="holds rollouts already"):
+    with pytest.raises(ConfigError, match="is not empty; continue with --resume"):
         command.run(**options(tmp_path / "a"))
-    with pytest.raises(ConfigError, match="samples=2, not 3"):
+    with pytest.raises(ConfigError, match="samples: 2, now 3"):
         command.run(**options(tmp_path / "a", resume=True, samples=3))
-    with pytest.raises(ConfigError, match="made of other problems"):
+    with pytest.raises(ConfigError, match=r"other settings .problems: "):
         command.run(**options(tmp_path / "a", resume=True, problems=3))
     with pytest.raises(ConfigError, match="no model folder"):
         command.run(**options(tmp_path / "slip", policy="arithmetik"))
-    assert not list((tmp_path / "slip").iterdir())
+    assert not (tmp_path / "slip").exists()
     with pytest.raises(ConfigError, match="first wrong step only"):
         command.run(**options(tmp_path / "b", method="bisection", labels="soft"))
     with pytest.raises(ConfigError, match="did you mean 'each'"):

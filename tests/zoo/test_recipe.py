@@ -50,7 +50,7 @@ def test_another_run_is_not_continued(tmp_path: Path) -> None:
 
 def test_a_broken_claim_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text('{"scale": "ti')
-    with pytest.raises(DataError, match=r"recipe.json is broken .*delete it"):
+    with pytest.raises(DataError, match=r"recipe.json is broken .*name another folder"):
         make_models(tmp_path, scale="tiny", resume=True)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from stepnav.bench.reward_cases import Case
 from stepnav.core.backend import Answer, Backend
+from stepnav.core.claim import first_difference
 from stepnav.core.errors import DataError
 from stepnav.core.records import StepScore
 from stepnav.core.seeds import derive_seed
@@ -133,12 +134,11 @@ class ScoresFile:
         self.reward_tokens += row["tokens"]
 
     def _check_same(self, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-        for key in sorted({*found, *wanted}):
-            if found.get(key) != wanted.get(key):
-                raise DataError(
-                    f"{self.path} holds scores made otherwise ({key}: {found.get(key)}, now "
-                    f"{wanted.get(key)}); name another --out, or delete the file to score again"
-                )
+        if difference := first_difference(found, wanted):
+            raise DataError(
+                f"{self.path} holds scores made otherwise ({difference}); name another --out, or "
+                "delete the file to score again"
+            )
 
 
 def score_cases(

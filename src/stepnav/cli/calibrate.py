@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from stepnav import build
 from stepnav.bench.extras import check_installed
 from stepnav.cli.console import Interrupted, Progress, print_json, stdout
+from stepnav.core.atomic import whole_folder, write_text
 from stepnav.core.backend import Answer
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.rewards.step_format import StepFormat
-from stepnav.run.atomic import write_text
 from stepnav.zoo import MODELS_FOLDER
 
 if TYPE_CHECKING:
@@ -133,35 +131,16 @@ def _store(folder: Path, out: Path | None, step_format: StepFormat, report: dict
     """Put the temperature into the model, or into a copy of it; return where."""
     text = json.dumps(report, indent=1) + "\n"
     if out is None:
-        try:
-            step_format.save(folder)
-        except OSError as error:
-            raise DataError(
-                f"cannot write to {folder} ({error.strerror}); the model was not changed"
-            ) from None
+        step_format.save(folder)
         write_text(folder / FILE_NAME, text)
         return folder
-    with _whole(out) as place:
-        shutil.copytree(folder, place, ignore=shutil.ignore_patterns("checkpoint-*", ".*"))
+    with whole_folder(out) as place:
+        shutil.copytree(
+            folder, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checkpoint-*", ".*")
+        )
         step_format.save(place)
         write_text(place / FILE_NAME, text)
     return out
-
-
-@contextmanager
-def _whole(out: Path) -> Iterator[Path]:
-    """Give a place beside `out` that becomes it in the end, or is taken away."""
-    place = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        yield place
-        if out.exists():
-            out.rmdir()
-        place.rename(out)
-    except (OSError, shutil.Error) as error:
-        raise DataError(f"cannot make {out} ({error}); nothing was made") from None
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def _print(report: dict[str, Any], place: Path) -> None:

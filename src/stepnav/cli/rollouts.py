@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from stepnav import build
-from stepnav.bench.lock import LOCK_NAME, claimed
+from stepnav.bench.lock import claimed
 from stepnav.bench.plan_file import problems_digest
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
 from stepnav.cli.train import choose
 from stepnav.core.budget import Usage
+from stepnav.core.claim import claim_folder, is_claimed
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
-from stepnav.run.atomic import write_text
 from stepnav.run.driver import Driver, Search
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
@@ -30,6 +30,7 @@ from stepnav.train.rollouts import METHODS, Labels, rollout_record
 JOURNAL_NAME = "journal.sqlite"
 DATA_NAME = "rollouts.jsonl"
 SETTINGS_NAME = "rollouts.json"
+NOUN = "run of rollouts"
 LABEL_NAMES: tuple[Labels, ...] = ("hard", "soft")
 
 
@@ -71,13 +72,13 @@ def run(
         "method": chosen, "temperature": temperature, "policy": policy, "policy_model": policy_model,
         "seed": seed, "dtype": dtype, "chat": chat,
     }  # fmt: skip
-    _prepare(out, settings, resume)
+    is_claimed(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     models = build.open_models(
         policy=policy, policy_model=policy_model, reward=None, task=benchmark, device=device,
         dtype=dtype, chat=chat, max_batch=active,
     )  # fmt: skip
-    if not (out / SETTINGS_NAME).exists():  # not before the models are there: a slip in their name
-        write_text(out / SETTINGS_NAME, json.dumps(settings) + "\n")  # would bind the folder to it
+    # not before the models are there: a slip in their name would bind the folder to it
+    claim_folder(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     with claimed(out), models:
         start = partial(
             METHODS[chosen],
@@ -175,30 +176,3 @@ def _write(out: Path, results: list[SearchResult], kind: Labels, as_json: bool) 
         + f"; {usage.policy_tokens} policy tokens in {usage.policy_calls} calls\nSaved to {out / DATA_NAME}.",
         soft_wrap=True,
     )
-
-
-def _prepare(out: Path, settings: dict[str, Any], resume: bool) -> None:
-    """Make the folder, or check that it belongs to the same settings."""
-    path = out / SETTINGS_NAME
-    if path.exists():
-        if not resume:
-            raise ConfigError(f"{out} holds rollouts already; add --resume, or use another --out")
-        try:
-            found = json.loads(path.read_text())
-        except ValueError as error:
-            raise DataError(f"{path} is broken ({error}); use another --out") from None
-        for name, value in settings.items():
-            if found.get(name) != value and name != "problems":
-                raise ConfigError(
-                    f"{out} was made with {name}={found.get(name)!r}, not {value!r}; use the same "
-                    "settings, or another --out"
-                )
-        if found.get("problems") != settings["problems"]:
-            raise ConfigError(f"{out} was made of other problems; use the same, or another --out")
-        return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot make the folder {out} ({error.strerror})") from None
-    if any(entry.name != LOCK_NAME for entry in out.iterdir()):
-        raise ConfigError(f"{out} is not empty; use another --out")

@@ -90,6 +90,11 @@ def quote(text: str) -> str:
     return repr(text)
 
 
+def one_line(error: Exception) -> str:
+    """Return an error's kind and text as one line that is not too long."""
+    return f"{type(error).__name__}: {quote(' '.join(str(error).split()))}"
+
+
 def nearest(name: str, allowed: list[str]) -> str:
     """Return `" (did you mean 'x'?)"` for the closest allowed name, or an empty string."""
     import difflib

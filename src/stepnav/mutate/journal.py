@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stepnav.core.claim import first_difference
 from stepnav.core.errors import JournalError
 from stepnav.mutate.findings import Outcome
 
@@ -112,9 +113,8 @@ def _trim(path: Path) -> bool:
 
 
 def _check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    for key in sorted({*found, *wanted}):
-        if found.get(key) != wanted.get(key):
-            raise JournalError(
-                f"the journal {path} was made with other settings ({key}: {found.get(key)}, now "
-                f"{wanted.get(key)}); use the same settings to go on with it, or another folder"
-            )
+    if difference := first_difference(found, wanted):
+        raise JournalError(
+            f"the journal {path} was made with other settings ({difference}); use the same settings "
+            "to go on with it, or another folder"
+        )

@@ -6,13 +6,13 @@ The same findings give the same bytes, whatever order they were found in.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.errors import ConfigError, DataError
+from stepnav.core.atomic import write_text, write_with
+from stepnav.core.errors import ConfigError
 from stepnav.mutate.balance import weigh
 from stepnav.mutate.card import write_card
 from stepnav.mutate.findings import Outcome
@@ -49,11 +49,11 @@ def write_data(out: Path, campaign: Mapping[str, Any], outcomes: Sequence[Outcom
     for name in SPLITS[:-1]:
         if by_split[name]:
             files.append(out / f"{name}.jsonl")
-            _replace(files[-1], _lines(by_split[name]))
+            write_text(files[-1], _lines(by_split[name]))
     every = [record for name in SPLITS for record in by_split[name]]
     files += [out / TABLE, out / CARD]
-    _replace_with(files[-2], lambda place: _write_table(place, every))
-    _replace(files[-1], write_card(campaign, ordered, every).encode())
+    write_with(files[-2], lambda place: _write_table(place, every))
+    write_text(files[-1], write_card(campaign, ordered, every))
     return files
 
 
@@ -76,9 +76,9 @@ def _weighed(records: Sequence[MutationRecord], split: str) -> list[MutationReco
     return [with_weights(record, row) for record, row in zip(chosen, weigh(chosen))]
 
 
-def _lines(records: Sequence[MutationRecord]) -> bytes:
+def _lines(records: Sequence[MutationRecord]) -> str:
     lines = (json.dumps(record.to_json(), ensure_ascii=False) + "\n" for record in records)
-    return "".join(lines).encode()
+    return "".join(lines)
 
 
 def _write_table(place: Path, records: Sequence[MutationRecord]) -> None:
@@ -97,23 +97,3 @@ def _write_table(place: Path, records: Sequence[MutationRecord]) -> None:
         for name, kind in kinds.items()
     }
     parquet.write_table(pa.table(columns), place)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    _replace_with(path, lambda place: place.write_bytes(content))
-
-
-def _replace_with(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file, and put it in place when it is whole."""
-    place = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(place)
-        place.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"cannot write {path} ({error.strerror or error}); the journal is safe: free some "
-            "space, then start the same command again"
-        ) from None
-    finally:
-        place.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from stepnav.core.atomic import write_text
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import trimmed
 
@@ -91,12 +92,7 @@ class StepFormat:
 
     def save(self, folder: Path) -> None:
         """Write the settings beside a model's weights, whole or not at all."""
-        partial = folder / f"{FILE_NAME}.partial"
-        try:
-            partial.write_text(json.dumps(asdict(self), indent=2) + "\n")
-            partial.replace(folder / FILE_NAME)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_text(folder / FILE_NAME, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> StepFormat:

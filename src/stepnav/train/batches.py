@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from stepnav.core.atomic import write_with
+
 IGNORED = -100
 """Target of a token that no loss is computed for, as in PyTorch's cross-entropy."""
 BUCKET_TOKENS = 32
@@ -61,9 +63,10 @@ class TokenExamples:
 
     def save(self, path: Path) -> None:
         """Write to one `.npz` file, whole or not at all."""
-        partial = path.with_name(f"{path.name}.partial.npz")
-        np.savez(partial, ids=self.ids, targets=self.targets, starts=self.starts)
-        partial.replace(path)
+        write_with(
+            path,
+            lambda place: np.savez(place, ids=self.ids, targets=self.targets, starts=self.starts),
+        )
 
     @classmethod
     def load(cls, path: Path) -> TokenExamples:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from stepnav.core.errors import ConfigError, DataError, quote
+from stepnav.core.errors import ConfigError, DataError, one_line
 from stepnav.engine.loading import (
     Kind,
     load_model,
@@ -324,8 +324,7 @@ def _save(
         partial.rmdir()
     except Exception as error:  # safetensors has kinds of its own
         raise DataError(
-            f"cannot write {out} ({type(error).__name__}: {quote(' '.join(str(error).split()))}); "
-            "free some space, then go on with --resume"
+            f"cannot write {out} ({one_line(error)}); free some space, then go on with --resume"
         ) from error
 
 

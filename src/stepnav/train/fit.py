@@ -20,6 +20,7 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
+from stepnav.core.claim import claim_folder
 from stepnav.core.errors import ConfigError, DataError, quote
 from stepnav.train.collate import TreeCollator, tree_mask
 from stepnav.train.labelled_only import LabelledOnly
@@ -142,7 +143,8 @@ def fit(
       ConfigError: `out` holds something else, or another training.
       DataError: the disk is full, or a checkpoint is broken.
     """
-    _claim(out, claim, resume)
+    if int(os.environ.get("RANK", "0")) == 0:
+        claim_folder(out / CLAIM, claim, noun="training", resume=resume)
     checkpoint = last_checkpoint(out / CHECKPOINTS)
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -319,40 +321,6 @@ def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:
         dataloader_pin_memory=torch.cuda.is_available() and not settings.cpu,
         average_tokens_across_devices=True,
     )
-
-
-def _claim(out: Path, claim: dict[str, Any], resume: bool) -> None:
-    """Write down what the folder is for, or check that it is for this."""
-    path = out / CLAIM
-    is_main = int(os.environ.get("RANK", "0")) == 0
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is a file; name a folder")
-    if out.exists() and any(out.iterdir()) and is_main:
-        if not resume:
-            raise ConfigError(f"{out} is not empty; continue with --resume or name another folder")
-        if not path.exists():
-            raise ConfigError(f"{out} holds no training ({CLAIM} is missing); name another folder")
-        _compare(path, claim)
-        return
-    if is_main:
-        out.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(claim, indent=2) + "\n")
-        partial.replace(path)
-
-
-def _compare(path: Path, claim: dict[str, Any]) -> None:
-    try:
-        found = json.loads(path.read_text())
-    except ValueError as error:
-        raise DataError(f"{path} is broken ({error}); name another folder") from None
-    different = [key for key in {**found, **claim} if found.get(key) != claim.get(key)]
-    if different:
-        key = different[0]
-        raise ConfigError(
-            f"{path.parent} holds a training with {key}={found.get(key)!r}, not {claim.get(key)!r}; "
-            "say the same again, or name another folder"
-        )
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from stepnav.core.atomic import write_with
 from stepnav.core.errors import DataError
 from stepnav.rewards.step_format import StepFormat
 from stepnav.train.batches import IGNORED, TokenExamples
@@ -98,10 +99,12 @@ def read_records(path: Path) -> Iterator[StepRecord]:
 
 def write_records(path: Path, records: Iterable[StepRecord]) -> None:
     """Write records as JSON Lines, whole or not at all."""
-    partial = path.with_suffix(path.suffix + ".partial")
-    with partial.open("w") as file:
-        file.writelines(json.dumps(record.to_json()) + "\n" for record in records)
-    partial.replace(path)
+
+    def write(place: Path) -> None:
+        with place.open("w") as file:
+            file.writelines(json.dumps(record.to_json()) + "\n" for record in records)
+
+    write_with(path, write)
 
 
 def encode_records(

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from stepnav.core.atomic import whole_folder
 from stepnav.train.batches import TokenExamples
 from stepnav.train.loop import Progress, TrainSettings
 from stepnav.zoo.domain import Count, Domain
-from stepnav.zoo.folders import reading, whole_folder, write_compute
+from stepnav.zoo.folders import reading, write_compute
 from stepnav.zoo.scale import Scale
 from stepnav.zoo.tokenizer import train_tokenizer
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from stepnav.core.atomic import whole_folder, write_text
+from stepnav.core.claim import claim_folder
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.rewards.step_format import StepFormat
 from stepnav.zoo.cards import write_cards
 from stepnav.zoo.domain import Count, Domain
-from stepnav.zoo.folders import COMPUTE_NAME, reading, whole_folder
+from stepnav.zoo.folders import COMPUTE_NAME, reading
 from stepnav.zoo.labelled import label_solutions, read_labelled
 from stepnav.zoo.language import (
     make_tokenizer,
@@ -74,12 +75,10 @@ def make_models(
     domain = load_domain(task)
     if scale not in domain.scales:
         raise ConfigError(f"unknown scale {scale!r}; use one of {', '.join(domain.scales)}")
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is a file; name a folder")
-    if out.exists() and any(out.iterdir()) and not resume:
-        raise ConfigError(f"{out} is not empty; continue with --resume or name another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    _claim(out / "recipe.json", {"task": task, "scale": scale, "seed": seed})
+    claim_folder(
+        out / "recipe.json", {"task": task, "scale": scale, "seed": seed},
+        noun="recipe's run", resume=resume,
+    )  # fmt: skip
     return _Recipe(out, domain, scale, seed=seed, device=device, progress=progress).run()
 
 
@@ -96,21 +95,6 @@ def load_domain(task: str) -> Domain:
         )
     domain: Domain = import_module(DOMAINS[task]).DOMAIN
     return domain
-
-
-def _claim(path: Path, settings: dict[str, Any]) -> None:
-    """Write down what the folder is for, or check that it is for this."""
-    if path.exists():
-        with reading(path):
-            found = json.loads(path.read_text())
-        if found != settings:
-            raise ConfigError(
-                f"{path.parent} holds a run with {found}, not {settings}; name another folder"
-            )
-        return
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(settings) + "\n")
-    os.replace(partial, path)
 
 
 class _Recipe:
@@ -242,9 +226,7 @@ class _Recipe:
                 label_progress=self.count_of("evaluation's labels"),
             )
             evaluation["recipe"] = self.facts()
-            partial = path.with_suffix(".partial")
-            partial.write_text(json.dumps(evaluation, indent=2) + "\n")
-            os.replace(partial, path)
+            write_text(path, json.dumps(evaluation, indent=2) + "\n")
         for name in (self.domain.policy_name, self.domain.prm_name):
             shutil.copyfile(path, self.out / name / "evaluation.json")
         with reading(path):

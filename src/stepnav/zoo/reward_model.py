@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stepnav.core.atomic import whole_folder
 from stepnav.rewards.step_format import StepFormat
 from stepnav.train.loop import Progress, TrainSettings
-from stepnav.zoo.folders import reading, whole_folder, write_compute
+from stepnav.zoo.folders import reading, write_compute
 from stepnav.zoo.labelled import shard_paths
 from stepnav.zoo.scale import Scale
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all.
+"""Files and folders that are there whole or not at all.
 
 A file is written beside its place, flushed to the disk and renamed; a full disk or a kill leaves
 the old one as it was.
@@ -7,11 +7,12 @@ the old one as it was.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from stepnav.core.errors import DataError
+from stepnav.core.errors import DataError, StepnavError, one_line
 
 
 def write_text(path: Path, text: str) -> None:
@@ -24,12 +25,10 @@ def write_bytes(path: Path, content: bytes) -> None:
     write_with(path, lambda place: place.write_bytes(content))
 
 
-RUN_ADVICE = (
-    "free some space or mend the folder's permissions, and do it again: the run itself is kept"
-)
+ADVICE = "free some space or mend the folder's permissions, then do it again"
 
 
-def write_with(path: Path, write: Callable[[Path], object], *, advice: str = RUN_ADVICE) -> None:
+def write_with(path: Path, write: Callable[[Path], object], *, advice: str = ADVICE) -> None:
     """Let `write` make a file, and put it in place when it is done.
 
     Args:
@@ -51,3 +50,27 @@ def write_with(path: Path, write: Callable[[Path], object], *, advice: str = RUN
     finally:
         with suppress(OSError):
             place.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path, *, advice: str = ADVICE) -> Iterator[Path]:
+    """Give a new, empty folder to write to, and put it in the place of `folder` when it is filled.
+
+    What a killed run left of an earlier attempt is thrown away, and so is an older folder of the same name.
+
+    Raises:
+      DataError: it cannot be written; `folder` is as it was.
+    """
+    partial = folder.with_name(folder.name + ".partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+    except StepnavError:
+        raise
+    except Exception as error:  # libraries that save models have kinds of their own
+        raise DataError(f"cannot write {folder} ({one_line(error)}); {advice}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
