@@ -147,6 +147,25 @@ def interval(figure: dict[str, Any] | None, scale: float = 100, digits: int = 1)
     )
 
 
+def training_table(folder: Path) -> str:
+    """Return what the models of the real run have read."""
+    rows = []
+    for name, title in (("sft", "fine-tuned policy"), *list(REWARD_MODELS.items())[1:]):
+        report = json.loads((folder / f"{name}-training.json").read_text())
+        losses = [loss for _, loss in report["fit"]["losses"]]
+        tail = losses[-max(1, len(losses) // 10) :]
+        rows.append(
+            [
+                title,
+                *(f"{report[key]:,}" for key in ("examples", "labels", "tokens", "plain_tokens")),
+                f"{report['fit']['steps']}",
+                f"{sum(tail) / len(tail):.3f}",
+            ]
+        )
+    header = ["trained", "examples", "labels", "tokens", "without sharing", "steps", "last loss"]
+    return table(header, rows)
+
+
 def publish_reward_models(folder: Path) -> str:
     """Copy the reports of the real run's reward models and return their section."""
     phase1, process = [], []
@@ -181,14 +200,16 @@ def publish_reward_models(folder: Path) -> str:
                         link,
                         interval(figures["auroc_first_errors"], 1, 3),
                         *(interval(rated[k]) for k in ("error_accuracy", "correct_accuracy", "f1")),
+                        interval(figures["by_threshold"]["f1"]),
                     ]
                 )
     if not reports:
         return ""
     sizes = {kind: report for (_, kind), report in reports.items()}
     text = [
-        "## Reward models from a real backbone\n\nSmolLM2-135M-Instruct, trained by `recipes/smollm2_prm.sh` on small parts of MATH "
-        "and PRM800K phase 1, in bfloat16 on two cores."
+        "## Reward models from a real backbone\n\nSmolLM2-135M-Instruct, trained once over parts of MATH and PRM800K phase 1 by "
+        "`recipes/smollm2_prm.sh`, in bfloat16 on two cores.",
+        training_table(folder),
     ]
     if phase1:
         count = sizes["phase1"]
@@ -210,8 +231,19 @@ def publish_reward_models(folder: Path) -> str:
         count = sizes["processbench"]
         text += [
             f"ProcessBench gsm8k, {count['scored']} solutions of {count['problems']} problems; the first step rated -1 is the first "
-            "error:",
-            table(["reward model", "AUROC", "error acc., %", "correct acc., %", "F1, %"], process),
+            f"error, or, in the last column, the first whose P(-1) is above a threshold chosen on {count['figures']['dev']['problems']} "
+            f"problems and measured on the other {count['figures']['test']['problems']}:",
+            table(
+                [
+                    "reward model",
+                    "AUROC",
+                    "error acc., %",
+                    "correct acc., %",
+                    "F1, %",
+                    "F1 by threshold, %",
+                ],
+                process,
+            ),
         ]
     return "\n\n".join(text) + "\n"
 

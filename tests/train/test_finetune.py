@@ -196,6 +196,8 @@ def test_a_policy_learns_completions_only(base: str, tmp_path: Path) -> None:
     one, other = ([loss for _, loss in found[pack].fit.losses] for pack in (True, False))
     assert one == pytest.approx(other, abs=1e-5)
     AutoModelForCausalLM.from_pretrained(tmp_path / "True")
+    saved = json.loads((tmp_path / "True" / "training_report.json").read_text())
+    assert saved == json.loads(json.dumps(found[True].to_json()))
 
 
 def test_accumulated_batches_count_as_one(base: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ labelled steps, from the first stage's checkpoint or from a raw base.
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from stepnav.core.atomic import write_text
 from stepnav.core.errors import ConfigError, DataError, one_line
 from stepnav.engine.loading import (
     Kind,
@@ -40,10 +42,12 @@ from stepnav.train.solutions import (
     grow_tree,
 )
 
+REPORT = "training_report.json"
+
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What was trained on what.
+    """What was trained on what; stands beside the weights as `training_report.json`.
 
     Attributes:
       examples: solutions or pairs.
@@ -117,8 +121,9 @@ def finetune_policy(
         network, groups, _next_token_loss, out, tokenizer, is_packed=is_packed, lora_rank=lora_rank,
         settings=settings, claim=claim, resume=resume, progress=progress,
     )  # fmt: skip
-    _save(network, tokenizer, out, None, is_main=found.is_main)
-    return _report(len(groups), groups, None, cut, is_packed, found)
+    report = _report(len(groups), groups, None, cut, is_packed, found)
+    _save(network, tokenizer, out, None, report)
+    return report
 
 
 def finetune_reward_model(
@@ -193,8 +198,9 @@ def finetune_reward_model(
         network, groups, loss, out, tokenizer, is_packed=is_packed, lora_rank=lora_rank,
         settings=settings, claim=claim, resume=resume, progress=progress,
     )  # fmt: skip
-    _save(network, tokenizer, out, format_, is_main=found.is_main)
-    return _report(len(solutions), groups, solutions, cut, is_packed, found)
+    report = _report(len(solutions), groups, solutions, cut, is_packed, found)
+    _save(network, tokenizer, out, format_, report)
+    return report
 
 
 def _groups(
@@ -305,11 +311,11 @@ def _load(model: str, kind: Kind, format_: StepFormat | None) -> Any:
 
 
 def _save(
-    network: Any, tokenizer: Any, out: Path, format_: StepFormat | None, *, is_main: bool
+    network: Any, tokenizer: Any, out: Path, format_: StepFormat | None, report: TrainReport
 ) -> None:
     """Save the model in its folder: the weights last, so that a folder with weights is whole."""
     weights = whole_weights(network) if is_sharded(network) else None
-    if not is_main:
+    if not report.fit.is_main:
         return
     partial = out / "model.partial"
     try:
@@ -319,6 +325,7 @@ def _save(
         tokenizer.save_pretrained(partial)
         if format_ is not None:
             format_.save(partial)
+        write_text(partial / REPORT, json.dumps(report.to_json(), indent=1) + "\n")
         for path in sorted(partial.iterdir(), key=lambda path: "safetensors" in path.name):
             path.replace(out / path.name)
         partial.rmdir()
