@@ -325,7 +325,7 @@ def _save(
         tokenizer.save_pretrained(partial)
         if format_ is not None:
             format_.save(partial)
-        write_text(partial / REPORT, json.dumps(report.to_json(), indent=1) + "\n")
+        write_text(partial / REPORT, json.dumps(_lasting(report), indent=1) + "\n")
         for path in sorted(partial.iterdir(), key=lambda path: "safetensors" in path.name):
             path.replace(out / path.name)
         partial.rmdir()
@@ -333,6 +333,13 @@ def _save(
         raise DataError(
             f"cannot write {out} ({one_line(error)}); free some space, then go on with --resume"
         ) from error
+
+
+def _lasting(report: TrainReport) -> dict[str, Any]:
+    """Return what a killed and resumed training reports as well: all but its seconds."""
+    fields = report.to_json()
+    del fields["fit"]["seconds"]
+    return fields
 
 
 def _report(
