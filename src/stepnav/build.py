@@ -307,11 +307,7 @@ def open_reward(
       ConfigError: a name or folder that cannot be used.
     """
     check_device(device)
-    if name in ("oracle", "execution"):
-        raise ConfigError(
-            f"{name!r} is of a task, and there is none here; name a shipped model, a model folder, "
-            "or likelihood:FOLDER"
-        )
+    _refuse_tasks_own(name)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
     return _open_reward(name, None, local)
 
@@ -324,10 +320,19 @@ def reward_folder(name: str) -> Path:
     """
     from stepnav.rewards.families import FAMILIES
 
+    _refuse_tasks_own(name)
     kind, _, rest = name.partition(":")
     if kind == "likelihood":
         return _model_folder("policy", rest)
     return _model_folder("prm", rest if kind in FAMILIES else name)
+
+
+def _refuse_tasks_own(name: str) -> None:
+    if name in ("oracle", "execution"):
+        raise ConfigError(
+            f"{name!r} is of a task, and there is none here; name a shipped model, a model folder, "
+            "or likelihood:FOLDER"
+        )
 
 
 def check_device(device: str) -> None:

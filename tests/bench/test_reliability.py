@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from stepnav.bench.cluster import Clusters
 from stepnav.bench.reliability import (
     brier_terms,
     calibration_error,
-    calibration_error_statistic,
     reliability_table,
 )
 
@@ -42,13 +38,3 @@ def test_brier_by_hand():
     probs = np.array([[0.7, 0.2, 0.1], [0.0, 0.0, 1.0]])
     terms = brier_terms(probs, np.array([0, 0]))
     assert terms.tolist() == pytest.approx([0.09 + 0.04 + 0.01, 2.0])
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30))
-def test_the_statistic_is_the_tables(rows):
-    probs, came_true = np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
-    clusters = Clusters.of_keys([str(n % 3) for n in range(len(rows))])
-    statistic = calibration_error_statistic(probs, came_true, clusters)
-    found = float(statistic(np.ones((1, clusters.count)))[0])
-    assert found == pytest.approx(calibration_error(reliability_table(probs, came_true)), abs=1e-9)

@@ -49,7 +49,7 @@ def test_a_solutions_text_is_split_into_lines(tmp_path: Path) -> None:
 
 
 def test_scores_may_stand_without_steps(tmp_path: Path) -> None:
-    row = {"problem_id": 7, "is_correct": None, "scores": [0.5, 1]}
+    row = {"problem_id": 7, "is_correct": True, "scores": [0.5, 1]}
     (case,) = read_cases(write(tmp_path / "a.jsonl", [row])).items
     assert case.group == "7" and len(case.steps) == 2
     assert case.outcome is not None and case.outcome.scores == (0.5, 1.0)
@@ -108,6 +108,42 @@ def test_a_bad_line_is_named(tmp_path: Path) -> None:
     path.write_text(json.dumps(BENCH) + '\n{"problem": "1')
     with pytest.raises(DataError, match="line 2: not valid JSON"):
         read_cases(path)
+
+
+@pytest.mark.parametrize(
+    "line", ['{"problem": "\\ud83d"}', '{"label": ' + "1" * 5000 + "}", "[" * 100_000]
+)
+def test_json_that_no_model_can_read_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(DataError, match="line 1: not usable JSON"):
+        read_cases(path)
+    listed = tmp_path / "a.json"
+    listed.write_text("[" + line + "]")
+    with pytest.raises(DataError, match="not valid JSON"):
+        read_cases(listed)
+
+
+def test_nothing_graded_is_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [{**SOLUTION, "is_correct": None}])
+    with pytest.raises(DataError, match="no solution is graded"):
+        read_cases(path)
+
+
+def test_a_line_is_split_at_line_ends_only(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [{**SOLUTION, "text": "a = \x0crac{1}{2}\r\nb\u2028c\nd"}])
+    (case,) = read_cases(path).items
+    assert case.steps == ("a = \x0crac{1}{2}", "b\u2028c", "d")
+
+
+def test_step_labels_may_be_parquet(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = [{"prompt": "q", "completions": ["a", "b"], "labels": [1, -1]}]
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    found = read_cases(tmp_path / "a.parquet")
+    assert (found.kind, len(found.items)) == ("prm800k", 1)
 
 
 @pytest.mark.parametrize("kind", [None, "processbench", "prm800k", "best-of-n"])

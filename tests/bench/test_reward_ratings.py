@@ -51,7 +51,7 @@ def test_calibration_by_hand():
 
 def test_an_underflowed_probability_costs_much_but_not_everything():
     steps = rated_steps([scored("a", [-1], [SURE[1]])], "rating")
-    assert 100 < report(steps)["calibration"]["nll"]["value"] < 110
+    assert 700 < report(steps)["calibration"]["nll"]["value"] < 710
 
 
 def test_masked_steps_are_left_out_and_later_errors_are_not_first():
@@ -80,7 +80,7 @@ def test_continuous_labels_are_wrong_at_zero_only():
 
 
 def test_a_class_that_never_occurs_is_none():
-    found = report(rated_steps([scored("a", [1], [SURE[1]])], "rating"))
+    found = report(rated_steps([scored("a", [1], [StepScore(0.1, 0.1, 0.8)])], "rating"))
     assert found["classes"]["0"]["recall"]["value"] is None
     assert found["classes"]["0"]["precision"]["value"] is None
     assert found["negative"]["auroc"]["value"] is None
@@ -91,3 +91,24 @@ def test_no_steps_are_no_figures():
     assert found["steps"] == 0
     assert found["accuracy"]["value"] is None
     assert found["negative"]["base_rate"] is None
+
+
+def test_label_zero_counts_as_right_where_the_model_has_two_classes():
+    scores = [StepScore(0.1, 0.0, 0.9), StepScore(0.7, 0.0, 0.3)]
+    steps = rated_steps([scored("a", [0, 0], scores)], "rating")
+    assert steps.classes == (-1, 1)
+    assert steps.labels.tolist() == [1, 1]
+    found = report(steps)
+    assert found["accuracy"]["value"] == 0.5
+    nll = found["calibration"]["nll"]["value"]
+    assert nll == pytest.approx(-(math.log(0.9) + math.log(0.3)) / 2)
+
+
+def test_the_gap_is_above_zero_for_a_model_that_is_too_sure():
+    scores = [StepScore(0.1, 0.0, 0.9), StepScore(0.2, 0.0, 0.8), StepScore(0.3, 0.0, 0.7)]
+    rows = [scored(name, [label], [score]) for name, label, score in zip("abc", (1, -1, 1), scores)]
+    found = report(rated_steps(rows, "correct"))["calibration"]
+    assert found["rating"]["gap"]["value"] == pytest.approx((0.9 + 0.8 + 0.7) / 3 - 2 / 3)
+    assert found["rating"]["gap"]["ci95"] is not None
+    assert found["negative"]["gap"]["value"] == pytest.approx(0.2 - 1 / 3)
+    assert found["rating"]["ece"]["ci95"] is None  # no resample of it is unbiased

@@ -43,25 +43,29 @@ def cases(tmp_path: Path) -> tuple[Case, ...]:
     return read_cases(reward_files.processbench(tmp_path / "data.jsonl", 4)).items
 
 
+def sizes(items: tuple[Case, ...]) -> list[int]:
+    return [len(case.steps) for case in items]
+
+
 def test_a_killed_evaluation_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     items, path = cases(tmp_path), tmp_path / FILE_NAME
-    with pytest.raises(KeyboardInterrupt), ScoresFile(path, SETTINGS, len(items)) as file:
+    with pytest.raises(KeyboardInterrupt), ScoresFile(path, SETTINGS, sizes(items)) as file:
         score_cases(Counting(stop_after=3), items, file)
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"case": 5, "id": "ca')  # torn by the kill
     backend = Counting()
     done = []
-    with ScoresFile(path, SETTINGS, len(items)) as file:
+    with ScoresFile(path, SETTINGS, sizes(items)) as file:
         assert len(file.scores) == 3
         assert score_cases(backend, items, file, progress=done.append) == {}
         resumed = dict(file.scores)
     assert backend.num_answered == len(items) - 3
     assert done == list(range(4, len(items) + 1))
-    with ScoresFile(tmp_path / "other.jsonl", SETTINGS, len(items)) as file:
+    with ScoresFile(tmp_path / "other.jsonl", SETTINGS, sizes(items)) as file:
         score_cases(Counting(), items, file)
         assert resumed == file.scores
         tokens = file.reward_tokens
-    with ScoresFile(path, SETTINGS, len(items)) as file:
+    with ScoresFile(path, SETTINGS, sizes(items)) as file:
         assert file.scores == resumed
         assert file.reward_tokens == tokens > 0
 
@@ -69,19 +73,19 @@ def test_a_killed_evaluation_goes_on_and_ends_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("changed", ["reward_digest", "data_digest", "kind"])
 def test_scores_of_something_else_are_refused(tmp_path: Path, changed: str) -> None:
     items, path = cases(tmp_path), tmp_path / FILE_NAME
-    with ScoresFile(path, SETTINGS, len(items)) as file:
+    with ScoresFile(path, SETTINGS, sizes(items)) as file:
         score_cases(Counting(), items, file)
     before = path.read_bytes()
     with pytest.raises(DataError, match=f"made otherwise .{changed}: "):
-        ScoresFile(path, {**SETTINGS, changed: "c"}, len(items))
+        ScoresFile(path, {**SETTINGS, changed: "c"}, sizes(items))
     assert path.read_bytes() == before
 
 
 def test_nothing_scored_binds_nothing(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
-    with ScoresFile(path, SETTINGS, 3):
+    with ScoresFile(path, SETTINGS, [1, 1, 1]):
         pass
-    with ScoresFile(path, {**SETTINGS, "kind": "prm800k"}, 3):
+    with ScoresFile(path, {**SETTINGS, "kind": "prm800k"}, [1, 1, 1]):
         pass
 
 
@@ -91,6 +95,8 @@ def test_nothing_scored_binds_nothing(tmp_path: Path) -> None:
         '{"case": 99, "id": "x", "probs": [[0, 0, 1]], "tokens": 1}',
         '{"case": 0, "id": "x", "probs": [[0, 0, 2]], "tokens": 1}',
         '{"case": 0, "id": "x", "probs": [[0, 1]], "tokens": 1}',
+        '{"case": 0, "id": "x", "probs": [], "tokens": 1}',
+        '{"case": 0, "id": "x", "probs": [[0, 0, 1], [0, 0, 1]], "tokens": 1}',
         '{"case": 0}',
         "[]",
         "what",
@@ -100,7 +106,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / FILE_NAME
     path.write_text(json.dumps({"format": 1, **SETTINGS}) + "\n" + line + "\n")
     with pytest.raises(DataError, match="line 2: not of an evaluation"):
-        ScoresFile(path, SETTINGS, 3)
+        ScoresFile(path, SETTINGS, [1, 1, 1])
 
 
 def test_a_solution_that_cannot_be_scored_is_told_and_others_are_scored(tmp_path: Path) -> None:
@@ -111,7 +117,7 @@ def test_a_solution_that_cannot_be_scored_is_told_and_others_are_scored(tmp_path
             return super()._answer(trajectory)
 
     items = cases(tmp_path)
-    with ScoresFile(tmp_path / FILE_NAME, SETTINGS, len(items)) as file:
+    with ScoresFile(tmp_path / FILE_NAME, SETTINGS, sizes(items)) as file:
         assert score_cases(TooLong(), items, file) == {2: "too long"}
         assert sorted(file.scores) == [n for n in range(len(items)) if n != 2]
 
@@ -123,7 +129,7 @@ def test_another_number_of_scores_than_steps_is_an_error(tmp_path: Path) -> None
 
     items = cases(tmp_path)
     with (
-        ScoresFile(tmp_path / FILE_NAME, SETTINGS, len(items)) as file,
+        ScoresFile(tmp_path / FILE_NAME, SETTINGS, sizes(items)) as file,
         pytest.raises(DataError, match="1 scores for"),
     ):
         score_cases(Short(), items, file)

@@ -94,6 +94,17 @@ def test_the_temperature_that_made_the_labels_is_found(truth: float):
     assert report["steps"] == report["problems"] == 1500
 
 
+@pytest.mark.parametrize("odds", [5.0, 30.0, 150.0])
+def test_a_model_that_is_far_too_sure_is_mended(odds: float):
+    sure = StepScore(1 / (1 + math.exp(odds)), 0.0, 1 / (1 + math.exp(-odds)))
+    scored = [labelled(1 if n % 5 else -1, sure, f"p{n}") for n in range(100)]
+    seen = observe(scored, "correct", (-1, 1))
+    found = fit_temperature(seen)
+    assert found == pytest.approx(odds / math.log(4), rel=1e-3)
+    after = describe(scored, "correct", found, (-1, 1))["after"]
+    assert after["nll"]["value"] == pytest.approx(mean_loss(seen, found))
+
+
 def test_a_model_without_mistakes_has_no_temperature():
     seen = observe([labelled(1, StepScore(0.1, 0.1, 0.8))] * 5, "rating", THREE)
     with pytest.raises(DataError, match="makes no mistake"):

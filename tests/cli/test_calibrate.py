@@ -122,6 +122,20 @@ def test_a_folder_that_is_taken_is_refused(tmp_path: Path, model: Path) -> None:
         run(reward_files.stepwise(tmp_path / "b.jsonl", 2), reward=str(model), out=out)
 
 
+def test_a_copy_into_the_model_itself_is_refused(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(ConfigError, match="in the model's own folder"):
+        run(reward_files.stepwise(tmp_path / "b.jsonl", 2), reward=str(model), out=model / "copy")
+    assert not (model / "copy").exists()
+
+
+def test_a_model_of_the_hub_is_not_changed(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepnav.build.reward_folder", lambda name: model)
+    with pytest.raises(ConfigError, match="of the hub is not changed"):
+        run(reward_files.stepwise(tmp_path / "b.jsonl", 2), reward="owner/name")
+
+
 def test_a_folder_without_a_step_format_is_refused(tmp_path: Path, model: Path) -> None:
     (model / "stepnav_prm.json").unlink()
     with pytest.raises(ConfigError, match=r"has no stepnav_prm\.json"):

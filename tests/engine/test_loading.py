@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.requests import Propose
+from stepnav.engine.loading import context_length
 from stepnav.policies.local import LocalPolicy, PolicyFormat
 from tests.engine.small_models import causal_model, class_model, poll_all, prefix, tokenizer
 
@@ -123,3 +125,16 @@ def test_weights_of_another_kind_of_model(tmp_path: Path) -> None:
     class_model().save_pretrained(path)
     tokenizer().save_pretrained(path)
     assert "its weights lack lm_head.weight" in refusal(path)
+
+
+def test_positions_that_begin_after_the_padding_are_no_room() -> None:
+    from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
+
+    sizes = {
+        "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
+        "vocab_size": 9, "max_position_embeddings": 34,
+    }  # fmt: skip
+    roberta = RobertaModel(RobertaConfig(**sizes, pad_token_id=1))
+    assert context_length(roberta) == 32
+    assert context_length(BertModel(BertConfig(**sizes))) == 34
+    assert roberta(torch.full((1, 32), 5)).last_hidden_state.shape == (1, 32, 8)

@@ -179,6 +179,21 @@ def test_classes_that_are_no_ratings(tmp_path: Path) -> None:
         open_checkpoint(folder, device="cpu")
 
 
+@pytest.mark.parametrize("names", [("ok", "good"), ("neutral", "positive"), ("good", "right")])
+def test_classes_that_do_not_tell_right_from_wrong(tmp_path: Path, names: tuple[str, ...]) -> None:
+    folder = public_models.token_classes(tmp_path / "prm", names)
+    with pytest.raises(ConfigError, match="stand for no ratings"):
+        open_checkpoint(folder, device="cpu")
+
+
+def test_a_label_map_that_is_none(tmp_path: Path) -> None:
+    folder = public_models.token_classes(tmp_path / "prm", ("negative", "positive"))
+    for labels in (["negative", "positive"], {"1": "negative", "2": "positive"}, {"0": 1, "1": 2}):
+        spoil(folder, "config.json", id2label=labels)
+        with pytest.raises(ConfigError):
+            open_checkpoint(folder, device="cpu")
+
+
 def test_a_lost_head_is_named(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -192,7 +207,10 @@ def test_a_lost_head_is_named(tmp_path: Path) -> None:
 
 def test_a_broken_label_file(tmp_path: Path) -> None:
     folder = public_models.math_shepherd(tmp_path / "mine")
-    for text in ("{", '{"tga": "x"}', "[1]"):
+    for text in (
+        "{", '{"tga": "x"}', "[1]", '{"temperature": -1}', '{"temperature": 0}', '{"tag": 5}',
+        '{"good": "+", "bad": "+"}', '{"prompt_template": "no question"}', '{"joiner": null}',
+    ):  # fmt: skip
         (folder / "stepnav_label_tokens.json").write_text(text)
         with pytest.raises(ConfigError, match="no file of label tokens"):
             open_checkpoint(folder, device="cpu")
@@ -236,6 +254,11 @@ def test_broken_small_files(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_checkpoint(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(ConfigError, match="no model's config"):
+        read_checkpoint(tmp_path)
+    (tmp_path / "config.json").write_text('{"architectures": 5}')
+    assert read_checkpoint(tmp_path).architectures == ()
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"\xff" * 40)
     assert read_checkpoint(tmp_path).weights == frozenset()

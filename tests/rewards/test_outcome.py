@@ -50,6 +50,7 @@ def test_an_encoder_reads_every_prefix_whole(tmp_path: Path) -> None:
         (("negative", "neutral", "positive"), 2),
         (("LABEL_0", "LABEL_1", "LABEL_2"), 2),
         (("positive", "negative"), 0),
+        (("1", "0"), 0),
         (("-1", "0", "1"), 2),
     ],
 )

@@ -222,3 +222,15 @@ def test_likelihood_does_not_judge_a_separator_that_was_never_written() -> None:
     assert first.prefix_tokens[:-1] == second.prefix_tokens[:-1]
     assert second.prefix_tokens[-1] - first.prefix_tokens[-1] == 1
     assert first.items[-1].positive_prob >= second.items[-1].positive_prob
+
+
+def test_likelihood_of_a_model_that_overflows_is_an_error_that_names_the_step() -> None:
+    model = causal_model()
+    trajectory = max(some_trajectories(), key=lambda t: len(t.steps))
+    with torch.no_grad():
+        for parameter in model.get_output_embeddings().parameters():
+            parameter.fill_(float("nan"))
+    backend = LikelihoodReward(model, tokenizer())
+    backend.submit(0, Score(trajectory))
+    error = poll_all(backend, 1)[0]
+    assert isinstance(error, BackendError) and "step 1 is not a number" in str(error)

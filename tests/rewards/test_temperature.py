@@ -54,6 +54,23 @@ def test_a_bad_temperature_is_refused(tmp_path: Path, bad: object) -> None:
         StepFormat.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt_template": "no question"}, {"prompt_template": 5}, {"separator": 5}, {"separator": ""},
+        {"labels": [1, 1, 1]}, {"labels": [5, 0, 1]}, {"labels": [0, 1]}, {"temperature": float("inf")},
+    ],
+)  # fmt: skip
+def test_a_format_that_would_score_wrongly_is_refused(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    StepFormat().save(tmp_path)
+    fields = json.loads((tmp_path / FILE_NAME).read_text())
+    (tmp_path / FILE_NAME).write_text(json.dumps({**fields, **change}))
+    with pytest.raises(ConfigError, match="not a valid step format"):
+        StepFormat.load(tmp_path)
+
+
 def test_a_format_that_cannot_be_written_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

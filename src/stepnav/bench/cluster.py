@@ -90,23 +90,36 @@ class Clusters:
         """Return the BCa interval; None if most resamples are undefined, or all are the same."""
         size = self.count
         rng = np.random.default_rng(BOOTSTRAP_SEED)
-        draws = rng.multinomial(size, np.full(size, 1 / size), size=NUM_RESAMPLES)
-        resampled = self._in_chunks(statistic, draws.astype(np.float64))
+        shares = np.full(size, 1 / size)
+        resampled = self._in_chunks(
+            statistic, NUM_RESAMPLES, lambda rows: rng.multinomial(size, shares, size=len(rows))
+        )
         resampled = np.sort(resampled[~np.isnan(resampled)])
         if len(resampled) < NUM_RESAMPLES / 2 or np.ptp(resampled) < 1e-12:
             return None
         groups = np.arange(size) % MAX_GROUPS
-        left_out = self._in_chunks(statistic, 1 - np.eye(min(size, MAX_GROUPS))[:, groups])
+        left_out = self._in_chunks(
+            statistic, min(size, MAX_GROUPS), lambda rows: rows[:, None] != groups
+        )
         if np.isnan(left_out).all():
             return None
         low, high = bca_levels(resampled, value, left_out, np.ones(len(left_out)), LEVEL)
         ends = np.quantile(resampled, [low, high])
         return Interval(float(ends[0]), float(ends[1]), "bootstrap")
 
-    def _in_chunks(self, statistic: Statistic, weights: Floats) -> Floats:
-        rows = max(1, MAX_CELLS // max(1, len(self.of)))
+    def _in_chunks(
+        self,
+        statistic: Statistic,
+        count: int,
+        weights: Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]],
+    ) -> Floats:
+        """Return the statistic of `count` rows of weights, made a few at a time."""
+        rows = max(1, MAX_CELLS // max(1, self.count, len(self.of)))
         return np.concatenate(
-            [statistic(weights[start : start + rows]) for start in range(0, len(weights), rows)]
+            [
+                statistic(weights(part).astype(np.float64))
+                for part in np.split(np.arange(count), range(rows, count, rows))
+            ]
         )
 
 

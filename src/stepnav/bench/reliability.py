@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stepnav.bench.cluster import Clusters, Floats, Statistic
+from stepnav.bench.cluster import Floats
 
 NUM_BINS = 15
 """As in Guo et al. 2017, section 5."""
@@ -67,24 +67,6 @@ def calibration_error(bins: Sequence[Bin]) -> float | None:
         if row.confidence is not None and row.frequency is not None
     ]
     return sum(gaps) / total if total else None
-
-
-def calibration_error_statistic(
-    probs: Floats,
-    came_true: npt.NDArray[np.bool_],
-    clusters: Clusters,
-    num_bins: int = NUM_BINS,
-) -> Statistic:
-    """Return the expected calibration error under weights of problems."""
-    inside = np.eye(num_bins)[bin_numbers(probs, num_bins)]
-    gaps = clusters.sums(inside * (probs - came_true)[:, None])
-    total = clusters.sums(np.ones(len(probs)))
-
-    def statistic(weights: Floats) -> Floats:
-        found: Floats = np.abs(weights @ gaps).sum(axis=1) / (weights @ total)
-        return found
-
-    return statistic
 
 
 def bin_numbers(probs: Floats, num_bins: int = NUM_BINS) -> npt.NDArray[np.int64]:

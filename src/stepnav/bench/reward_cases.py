@@ -10,7 +10,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any, Literal
 from stepnav.core.errors import ConfigError, DataError, quote
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.tasks.benchmark_file import read_rows
+from stepnav.train.label_rows import is_parquet
 from stepnav.train.labels import read_labelled
 from stepnav.train.records import LabelKind, StepRecord
 
@@ -111,7 +114,7 @@ def read_cases(
     """Return the solutions of a file.
 
     Args:
-      path: JSON lines, plain or gzipped.
+      path: JSON lines, plain or gzipped; step labels in Parquet too.
       kind: one of `KINDS`; None recognises it from the first row.
       labels: what step labels are; None tells it by them.
       limit: only the first so many problems, with all their solutions; None takes all.
@@ -132,6 +135,8 @@ def read_cases(
         items = [_made(make, number, where, row) for number, (where, row) in rows]
     if not items:
         raise DataError(f"{path} holds no {'labelled step' if label_kind else 'solution'}")
+    if all(case.outcome is not None and case.outcome.is_correct is None for case in items):
+        raise DataError(f"{path}: no solution is graded (is_correct is null in all of them)")
     kept = _first_groups(items, limit)
     return Cases(chosen, tuple(kept), label_kind, _digest(kept), left_out)
 
@@ -142,6 +147,9 @@ def recognise(path: Path) -> Kind:
     Raises:
       DataError: the fields fit none of them.
     """
+    with suppress(OSError), path.open("rb") as file:
+        if is_parquet(file):
+            return "prm800k"
     _, row = next(read_rows(path), ("", None))
     fields = row if isinstance(row, Mapping) else {}
     if "is_correct" in fields:
@@ -254,7 +262,7 @@ def _solution_steps(row: Mapping[str, Any], scores: tuple[float, ...] | None) ->
     if "steps" in row:
         steps = _texts(row["steps"])
     elif "text" in row:
-        lines = _text("text", row["text"]).splitlines()
+        lines = re.split(r"\r?\n", _text("text", row["text"]))
         steps = tuple(line for line in lines if line.strip())
     elif scores is not None:
         return ("",) * len(scores)

@@ -73,6 +73,13 @@ def _reliability(panels: Sequence[Any], figures: Mapping[str, Any]) -> None:
         rows = [row for row in found["bins"] if row["count"]]
         most = max((row["count"] for row in rows), default=1)
         axes.plot([0, 100], [0, 100], color="#aaaaaa", linewidth=1)
+        cells = [{"value": row["frequency"], "ci95": row["ci95"]} for row in rows]
+        axes.errorbar(
+            [100 * row["confidence"] for row in rows],
+            [100 * row["frequency"] for row in rows],
+            yerr=_errors(cells) if rows else None,
+            fmt="none", ecolor=COLOURS[0], elinewidth=0.8, capsize=2,
+        )  # fmt: skip
         axes.scatter(
             [100 * row["confidence"] for row in rows],
             [100 * row["frequency"] for row in rows],

@@ -1,8 +1,8 @@
 """Step labels: does the reward model rate steps as people do, and mean the probabilities it gives?
 
 Per-class precision, recall and F1, the confusion matrix, AUROC and average precision of the wrong
-steps, and calibration, with intervals over problems. Labels of two classes (right, wrong) are
-compared with a three-class model by counting its neutral as right; continuous labels (the share of
+steps, and calibration, with intervals over problems. Where labels or model have two classes (right,
+wrong), the other's neutral counts as right; continuous labels (the share of
 rollouts that succeed) count as wrong at 0 and right above, which is the hard estimation of Wang et
 al. 2024 (Math-Shepherd, arXiv 2312.08935).
 """
@@ -20,8 +20,9 @@ from stepnav.bench.cluster import Clusters, Floats, Statistic, divide, ratio
 from stepnav.bench.ranking import auroc_statistic, average_precision_statistic
 from stepnav.bench.reliability import (
     NUM_BINS,
+    bin_numbers,
     brier_terms,
-    calibration_error_statistic,
+    calibration_error,
     reliability_table,
 )
 from stepnav.bench.reward_cases import Case
@@ -29,8 +30,8 @@ from stepnav.bench.reward_scores import Scores
 from stepnav.train.records import LabelKind
 from stepnav.train.step_metrics import class_row, confusion_matrix
 
-LEAST_PROB = 1.401298464324817e-45
-"""The smallest positive float32: a probability of 0 is one that underflowed."""
+LEAST_PROB = float(np.finfo(np.float64).tiny)
+"""The smallest normal float64: a probability of 0 is one that underflowed."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -40,7 +41,7 @@ class RatedSteps:
     """Labelled steps and what the model says of them.
 
     Attributes:
-      classes: -1, 0, 1, or -1, 1 where labels have two classes.
+      classes: -1, 0, 1, or -1, 1 where labels or model have two classes.
       labels: per step, one of `classes` [n].
       ratings: the model's, one of `classes` [n].
       probs: per step and class [n, k].
@@ -74,7 +75,8 @@ def rated_steps(scored: Sequence[tuple[Case, Scores]], label_kind: LabelKind) ->
       scored: solutions with labels, and their scores.
       label_kind: what the labels are.
     """
-    classes = (-1, 0, 1) if label_kind == "rating" else (-1, 1)
+    has_neutral = any(score.neutral_prob for _, scores in scored for score in scores)
+    classes = (-1, 0, 1) if label_kind == "rating" and has_neutral else (-1, 1)
     labels, ratings, probs, is_first, groups = [], [], [], [], []
     for case, scores in scored:
         is_clean = True
@@ -82,7 +84,7 @@ def rated_steps(scored: Sequence[tuple[Case, Scores]], label_kind: LabelKind) ->
             if label is None:
                 continue
             hard = hard_label(label, label_kind)
-            labels.append(hard)
+            labels.append(hard if len(classes) == 3 or hard == -1 else 1)
             ratings.append(score.rating if len(classes) == 3 or score.rating == -1 else 1)
             row = [score.negative_prob, score.neutral_prob, score.positive_prob]
             probs.append(row if len(classes) == 3 else [row[0], row[1] + row[2]])
@@ -138,7 +140,9 @@ def report(steps: RatedSteps) -> dict[str, Any]:
 def calibration(steps: RatedSteps) -> dict[str, Any]:
     """Return how far the probabilities are from frequencies.
 
-    `rating` is the probability of the model's own rating against being right (Guo et al. 2017);
+    `gap` is their mean difference, above 0 for a model that is too sure. The expected calibration
+    error `ece` has no interval: it sums distances, so every resample is biased upwards, and no
+    bootstrap covers it (the bias: Kumar et al. 2019, arXiv 1909.10155). `rating` is the probability of the model's own rating against being right (Guo et al. 2017);
     `negative` the probability of -1 against the step being labelled -1. `nll` is the mean negative
     log-likelihood of the labels in nats, `brier` the mean squared distance summed over the classes.
     """
@@ -160,10 +164,18 @@ def calibration(steps: RatedSteps) -> dict[str, Any]:
 def _reliability(
     probs: Floats, came_true: npt.NDArray[np.bool_], clusters: Clusters
 ) -> dict[str, Any]:
-    statistic = calibration_error_statistic(probs, came_true, clusters)
+    bins = reliability_table(probs, came_true)
+    inside = np.eye(NUM_BINS)[bin_numbers(probs)]
+    sizes, hits = clusters.sums(inside), clusters.sums(inside * came_true[:, None])
+    frequencies = [
+        clusters.estimate(ratio(hits[:, number], sizes[:, number])).to_json()
+        for number in range(NUM_BINS)
+    ]
+    gap = ratio(clusters.sums(probs - came_true), sizes.sum(axis=1))
     return {
-        "ece": clusters.estimate(statistic).to_json(),
-        "bins": [asdict(row) for row in reliability_table(probs, came_true)],
+        "ece": {"value": calibration_error(bins), "ci95": None},
+        "gap": clusters.estimate(gap).to_json(),
+        "bins": [{**asdict(row), "ci95": found["ci95"]} for row, found in zip(bins, frequencies)],
     }
 
 

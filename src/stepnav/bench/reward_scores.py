@@ -52,17 +52,17 @@ class ScoresFile:
     Args:
       path: made if it is missing, else gone on with.
       settings: what was scored by what; JSON values.
-      num_cases: how many solutions there are.
+      sizes: how many steps each solution has.
 
     Raises:
       DataError: it belongs to another evaluation, is damaged, or cannot be written.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], num_cases: int) -> None:
+    def __init__(self, path: Path, settings: Mapping[str, Any], sizes: Sequence[int]) -> None:
         self.path = path
         self.scores: dict[int, Scores] = {}
         self.reward_tokens = 0
-        self._num_cases = num_cases
+        self._sizes = sizes
         self._header = {"format": FORMAT, **settings}
         try:
             end = self._read()
@@ -128,8 +128,10 @@ class ScoresFile:
 
     def _take(self, row: Mapping[str, Any]) -> None:
         number = row["case"]
-        if not isinstance(number, int) or not 0 <= number < self._num_cases:
+        if not isinstance(number, int) or not 0 <= number < len(self._sizes):
             raise ValueError(f"case {number!r}")
+        if len(row["probs"]) != self._sizes[number]:
+            raise ValueError(f"{len(row['probs'])} scores for {self._sizes[number]} steps")
         self.scores[number] = tuple(StepScore(*probs) for probs in row["probs"])
         self.reward_tokens += row["tokens"]
 

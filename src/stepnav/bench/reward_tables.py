@@ -78,7 +78,9 @@ _KIND_NOTES: Mapping[str, Sequence[str]] = {
         "The wrong class is -1; its AUROC and average precision rank steps by the model's P(-1). "
         "First errors and false rejections are over steps with nothing labelled wrong before them.",
         "ECE: expected calibration error over 15 equal bins (Guo et al. 2017, arXiv 1706.04599), of "
-        "the model's own rating, and of P(-1). Brier: squared distance summed over the classes.",
+        "the model's own rating, and of P(-1); biased upwards where steps are few, so without interval. "
+        "Brier: squared distance summed over the classes.",
+        "Where the model has no neutral class, steps labelled 0 count as right.",
     ),
     "best-of-n": (
         "Accuracy of the solution with the highest aggregated score among n, expected over all "
@@ -112,7 +114,7 @@ def _subtitle(report: Report) -> str:
         f"{report['solutions']} solutions of {report['problems']} problems ({report['kind']})",
         f"model digest {report['reward_digest'] or MISSING}",
         f"data digest {report['data_digest']}",
-        f"{report['dtype']}",
+        f"{report['dtype'] or MISSING}",
     ]
     return ", ".join(parts) + "."
 
@@ -189,7 +191,9 @@ def _ratings(figures: Report) -> list[TextTable]:
         ["first errors missed", cell(first["misses"])],
         ["false rejections", cell(first["false_rejections"])],
         ["ECE of the rating", cell(calibration["rating"]["ece"])],
+        ["its mean probability - accuracy", cell(calibration["rating"]["gap"])],
         ["ECE of P(-1)", cell(calibration["negative"]["ece"])],
+        ["mean P(-1) - share of -1", cell(calibration["negative"]["gap"])],
         ["Brier score", _number(calibration["brier"])],
         ["negative log-likelihood (nats)", _number(calibration["nll"])],
     ]
@@ -208,7 +212,7 @@ def _reliability(bins: Sequence[Report]) -> TextTable:
             f"{row['low']:.3f} to {row['high']:.3f}",
             str(row["count"]),
             percent(row["confidence"]),
-            percent(row["frequency"]),
+            cell({"value": row["frequency"], "ci95": row["ci95"]}),
         ]
         for row in bins
     ]

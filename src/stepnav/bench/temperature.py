@@ -24,7 +24,7 @@ from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import StepScore
 from stepnav.train.records import LabelKind
 
-BOUNDS = (0.05, 20.0)
+BOUNDS = (0.05, 1000.0)
 """What a temperature may be; a fit that ends at one of them has found none."""
 
 

@@ -99,6 +99,10 @@ def _folder(reward: str, out: Path | None) -> Path:
     if out is None:
         if folder.resolve().is_relative_to(MODELS_FOLDER.resolve()):
             raise ConfigError("a model of the package is not changed; name a new folder with --out")
+        if not any(Path(name).is_dir() for name in (reward, reward.partition(":")[2]) if name):
+            raise ConfigError("a model of the hub is not changed; name a new folder with --out")
+    elif out.resolve().is_relative_to(folder.resolve()):
+        raise ConfigError(f"{out} is in the model's own folder; name one elsewhere with --out")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is not an empty folder; name a new one with --out")
     return folder
@@ -109,22 +113,22 @@ def _score(backend: Any, cases: Sequence[Case]) -> tuple[list[Scored], int]:
     from stepnav.run.scoring import score_trajectories
 
     found: dict[int, Any] = {}
-    num_failed = 0
+    reasons: list[str] = []
     try:
         with Progress("calibrate", len(cases), "solutions") as progress:
             for number, answer in score_trajectories(backend, (c.trajectory for c in cases)):
                 if isinstance(answer, Answer):
                     found[number] = answer.items
                 else:
-                    num_failed += 1
+                    reasons.append(str(answer))
                 progress.advance()
     except KeyboardInterrupt:
         raise Interrupted("interrupted: the model was not changed") from None
     finally:
         backend.close()
     if not found:
-        raise DataError("no solution could be scored; all are too long for the model")
-    return [(cases[number], found[number]) for number in sorted(found)], num_failed
+        raise DataError(f"no solution could be scored; the first: {reasons[0]}")
+    return [(cases[number], found[number]) for number in sorted(found)], len(reasons)
 
 
 def _store(folder: Path, out: Path | None, step_format: StepFormat, report: dict[str, Any]) -> Path:

@@ -115,7 +115,9 @@ class _Scorer:
             return _own_scores(cases), {}, None
         from stepnav.bench.reward_scores import FILE_NAME, ScoresFile
 
-        with ScoresFile(out / FILE_NAME, settings, len(cases.items)) as file:
+        with ScoresFile(
+            out / FILE_NAME, settings, [len(case.steps) for case in cases.items]
+        ) as file:
             try:
                 failed = self._score_rest(cases, file)
             except KeyboardInterrupt:

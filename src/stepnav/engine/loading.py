@@ -182,10 +182,17 @@ def num_parameters(model: Any) -> int:
 
 
 def context_length(model: Any) -> int | None:
-    """Return the most tokens that the model has positions for, None if it does not say."""
+    """Return the most tokens that the model has positions for, None if it does not say.
+
+    RoBERTa and its kin count positions from one past the padding token's number.
+    """
     config = model.config.get_text_config()
     length = getattr(config, "max_position_embeddings", None)
-    return int(length) if isinstance(length, int) and length > 0 else None
+    if not isinstance(length, int) or length <= 0:
+        return None
+    embeddings = getattr(model.base_model, "embeddings", None)
+    padding = getattr(getattr(embeddings, "position_embeddings", None), "padding_idx", None)
+    return length if padding is None else length - padding - 1
 
 
 def _check_folder(path: str | Path) -> None:

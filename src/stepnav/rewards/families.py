@@ -116,11 +116,16 @@ def read_checkpoint(folder: Path, name: str = "") -> Checkpoint:
     config = _read_json(folder / "config.json")
     if config is None:
         raise ConfigError(f"{folder} is not a model folder: it has no config.json")
+    if not isinstance(config, dict):
+        raise ConfigError(f"{folder / 'config.json'} is no model's config; save the model again")
+    classes = config.get("architectures")
     names = [name or folder.resolve().name, str(config.get("_name_or_path") or "")]
     return Checkpoint(
         " ".join(part for part in names if part),
         frozenset(path.name for path in folder.iterdir()),
-        tuple(config.get("architectures") or ()),
+        tuple(
+            filter(lambda item: isinstance(item, str), classes if isinstance(classes, list) else ())
+        ),
         _weight_names(folder),
         _added_tokens(folder),
     )

@@ -47,15 +47,15 @@ def class_ratings(config: Any) -> tuple[int, ...]:
     count = config.num_labels
     if count == 1:
         return ()
-    names = [str(config.id2label[index]).strip().lower() for index in range(count)]
+    names = [str(config.id2label.get(index, "")).strip().lower() for index in range(count)]
     if all(re.fullmatch(r"label_\d+", name) for name in names) and count in UNNAMED:
         return UNNAMED[count]
-    if count == 2 and names == ["0", "1"]:
-        return UNNAMED[2]
+    if sorted(names) == ["0", "1"]:
+        return tuple(-1 if name == "0" else 1 for name in names)
     ratings = tuple(RATINGS[name] for name in names if name in RATINGS)
-    if len(ratings) < count or len(set(ratings)) < count:
+    if len(ratings) < count or len(set(ratings)) < count or not {-1, 1} <= set(ratings):
         raise ConfigError(
-            f"the classes {', '.join(config.id2label.values())} of the model stand for no ratings that "
+            f"the classes {', '.join(map(str, config.id2label.values()))} of the model stand for no ratings that "
             "are known; put a stepnav_prm.json beside the weights whose labels say which (-1, 0 or 1)"
         )
     return ratings

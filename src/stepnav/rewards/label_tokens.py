@@ -25,6 +25,7 @@ from stepnav.rewards.piece_encoder import (
     plain_ids,
     require_end,
 )
+from stepnav.rewards.step_format import check_temperature, check_template, check_text
 from stepnav.rewards.step_reader import StepReader, pair_probs
 
 if TYPE_CHECKING:
@@ -70,7 +71,16 @@ class LabelTokens:
         if not path.is_file():
             return cls()
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            found = cls(**json.loads(path.read_text(encoding="utf-8")))
+            for name in ("tag", "good", "bad"):
+                check_text(name, getattr(found, name))
+            if not isinstance(found.joiner, str):
+                raise ValueError(f"joiner must be text (got {found.joiner!r})")
+            check_template(found.prompt_template)
+            check_temperature(found.temperature)
+            if found.good == found.bad:
+                raise ValueError(f"good and bad are the same label ({found.good!r})")
+            return found
         except (ValueError, TypeError) as error:
             raise ConfigError(f"{path} is no file of label tokens ({error})") from None
 

@@ -25,6 +25,7 @@ from stepnav.engine.row import Row
 from stepnav.rewards.prm_queue import ScoreQueue
 from stepnav.rewards.prm_tokens import TrajectoryEncoder
 from stepnav.rewards.step_format import StepFormat
+from stepnav.rewards.step_reader import step_scores
 
 
 class LikelihoodReward(ScoreQueue):
@@ -141,7 +142,7 @@ class _TokenReader:
     def scores(self, row: Row) -> tuple[StepScore, ...]:
         likely = [math.exp(row.outputs[position][0]) for position in row.wanted[1:]]
         probs = [p / (p + self._threshold) for p in likely]
-        return tuple(StepScore(1 - prob, 0.0, prob) for prob in probs)
+        return step_scores([(1 - prob, 0.0, prob) for prob in probs])
 
     def _lowest(self, row: Row, end: int) -> float:
         """Return the lowest log-probability of the step that ends at `end`."""
@@ -150,5 +151,5 @@ class _TokenReader:
             return 0.0
         before = row.wanted[step - 1]
         first = float(row.outputs[before][1][row.tokens[before + 1]])
-        others = (float(row.outputs[position]) for position in range(before + 1, end))
-        return min([first, *others])
+        found = [first, *(float(row.outputs[at]) for at in range(before + 1, end))]
+        return math.nan if any(map(math.isnan, found)) else min(found)

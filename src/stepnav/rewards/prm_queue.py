@@ -187,7 +187,7 @@ class ScoreQueue:
         try:
             answer = Answer(self._reader.scores(row), usage, item.totals, self._flops_per_token)
         except NotANumber as error:
-            number = item.num_steps - len(row.wanted) + error.index + 1
+            number = item.num_steps - error.count + error.index + 1
             answer = BackendError(
                 f"the reward model's output for step {number} is not a number; a model that overflows "
                 "in half precision needs --dtype float32 or bfloat16",

@@ -8,6 +8,7 @@ A rating is read at the last token of each step's separator.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,24 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.records import trimmed
 
 FILE_NAME = "stepnav_prm.json"
+
+
+def check_text(name: str, value: object) -> None:
+    """Refuse what is no text, or empty."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} must be text (got {value!r})")
+
+
+def check_template(value: object) -> None:
+    """Refuse a prompt template that does not show the question."""
+    if not isinstance(value, str) or "{question}" not in value:
+        raise ValueError(f"prompt_template must be text with {{question}} (got {value!r})")
+
+
+def check_temperature(value: object) -> None:
+    """Refuse what is no temperature."""
+    if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise ValueError(f"temperature must be a number above 0 (got {value!r})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +124,13 @@ class StepFormat:
         try:
             fields = json.loads(path.read_text())
             found = cls(**{**fields, "labels": tuple(fields["labels"])})
-            if not found.temperature > 0:
-                raise ValueError(f"temperature must be above 0 (got {found.temperature})")
+            check_text("separator", found.separator)
+            check_template(found.prompt_template)
+            check_temperature(found.temperature)
+            if found.labels and not ({-1, 1} <= set(found.labels) <= {-1, 0, 1}):
+                raise ValueError(
+                    f"labels must be ratings, -1 and 1 among them (got {fields['labels']})"
+                )
             return found
         except FileNotFoundError:
             raise ConfigError(

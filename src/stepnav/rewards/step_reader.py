@@ -117,11 +117,13 @@ class NotANumber(ValueError):
 
     Args:
       index: of the score among those asked for.
+      count: how many were asked for.
     """
 
-    def __init__(self, index: int) -> None:
-        super().__init__(f"output {index} is not a number")
+    def __init__(self, index: int, count: int) -> None:
+        super().__init__(f"output {index} of {count} is not a number")
         self.index = index
+        self.count = count
 
 
 def step_scores(found: Sequence[Probs]) -> tuple[StepScore, ...]:
@@ -132,5 +134,5 @@ def step_scores(found: Sequence[Probs]) -> tuple[StepScore, ...]:
     """
     for index, probs in enumerate(found):
         if any(math.isnan(prob) for prob in probs):
-            raise NotANumber(index)
+            raise NotANumber(index, len(found))
     return tuple(StepScore(*probs) for probs in found)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from stepnav.core.errors import ConfigError, one_line
 from stepnav.rewards.label_names import class_ratings
 from stepnav.rewards.prm import PRMReward
 from stepnav.rewards.step_format import StepFormat
@@ -40,5 +41,10 @@ def token_class_reward(source: str | Path, **options: Any) -> PRMReward:
     from transformers import PretrainedConfig
 
     fields, _ = PretrainedConfig.get_config_dict(source)
-    config = PretrainedConfig.from_dict(fields)
+    try:
+        config = PretrainedConfig.from_dict(fields)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{source}/config.json is no model's config ({one_line(error)}); save the model again"
+        ) from None
     return PRMReward(source, format=trl_format(config), **options)

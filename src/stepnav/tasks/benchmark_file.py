@@ -105,11 +105,13 @@ def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
         with _open(path) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield f"{path}, line {number}", json.loads(line)
+                    yield f"{path}, line {number}", _parsed(line)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {number}: not valid JSON ({error})") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path}, after line {number}: not UTF-8 text ({error.reason})") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}, line {number}: not usable JSON ({error})") from None
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, number, error) from None
     if number == 0:
@@ -127,8 +129,8 @@ def text_field(row: Row, name: str) -> str:
 def _read_list(path: Path) -> Iterator[tuple[str, Any]]:
     try:
         with _open(path) as file:
-            rows = json.load(file)
-    except ValueError as error:
+            rows = _parsed(file.read())
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid JSON ({error})") from None
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, 0, error) from None
@@ -136,6 +138,18 @@ def _read_list(path: Path) -> Iterator[tuple[str, Any]]:
         raise DataError(f"{path}: expected a list of rows (got {type(rows).__name__})")
     for number, row in enumerate(rows, 1):
         yield f"{path}, row {number}", row
+
+
+def _parsed(text: str) -> Any:
+    """Return what JSON text says.
+
+    Raises:
+      ValueError: it is not valid, or holds half of a surrogate pair, which no tokenizer takes.
+    """
+    value = json.loads(text)
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _open(path: Path) -> Any:
