@@ -23,6 +23,7 @@ def test_a_free_folder_is_taken_and_gone_on_with(tmp_path: Path) -> None:
     assert json.loads((folder / "run.json").read_text()) == SETTINGS
     claim(folder)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".run.1234.part.json").write_text("{")  # what a kill left
     claim(tmp_path / "empty", resume=False)
 
 

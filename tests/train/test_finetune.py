@@ -1,3 +1,4 @@
+import gzip
 import json
 import random
 import subprocess
@@ -13,13 +14,15 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.engine.loading import load_trainable_classifier
+from stepnav.policies.local import PolicyFormat
 from stepnav.rewards.prm import PRMReward
 from stepnav.rewards.step_format import StepFormat
 from stepnav.train.collate import TreeCollator, can_pack, fill_rows, split_passes, tree_mask
 from stepnav.train.finetune import finetune_policy, finetune_reward_model
 from stepnav.train.fit import CHECKPOINTS, FitSettings, last_checkpoint
 from stepnav.train.heads import outcomes, targets
-from stepnav.train.pairs import Pair, read_pairs
+from stepnav.train.pairs import Pair, encode_pairs, read_pairs
 from stepnav.train.records import StepRecord
 from stepnav.train.solutions import (
     TokenSolution,
@@ -150,10 +153,25 @@ def test_packed_outputs_equal_plain_ones(tmp_path: Path, architecture: str, atte
 
 def test_models_with_a_window_are_not_given_trees_beyond_it(base: str, tmp_path: Path) -> None:
     window = save_tiny_lm(tmp_path, architecture="mistral", sliding_window=64)
-    config = AutoModelForCausalLM.from_pretrained(window).config
-    assert can_pack(config, 64)
-    assert not can_pack(config, 65)
-    assert can_pack(AutoModelForCausalLM.from_pretrained(base).config, 10_000)
+    model = AutoModelForCausalLM.from_pretrained(window)
+    assert can_pack(model, 64)
+    assert not can_pack(model, 65)
+    assert can_pack(AutoModelForCausalLM.from_pretrained(base), 10_000)
+
+
+def test_models_that_count_positions_themselves_are_not_given_trees() -> None:
+    from transformers import BloomConfig, FalconConfig, GPT2Config, GPTNeoConfig
+
+    sizes = {"vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    neo = {"num_layers": 2, "num_heads": 2, "attention_types": [[["global", "local"], 1]]}
+    for config, loader in (
+        (GPTNeoConfig(vocab_size=9, hidden_size=8, **neo), AutoModelForCausalLM),
+        (BloomConfig(vocab_size=9, hidden_size=8, n_layer=1, n_head=2), AutoModelForCausalLM),
+        (FalconConfig(**sizes, alibi=True), AutoModelForCausalLM),
+        (FalconConfig(**sizes), AutoModelForTokenClassification),
+    ):
+        assert not can_pack(loader.from_config(config), 16), type(config).__name__
+    assert can_pack(AutoModelForCausalLM.from_config(GPT2Config(**sizes)), 16)
 
 
 @pytest.mark.parametrize(
@@ -237,6 +255,32 @@ def test_a_policy_s_adapters_see_the_same_losses_packed(
     assert found[0] == pytest.approx(found[1], abs=1e-5)  # adapters begin as nothing
 
 
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_heads_of_any_name_are_trained_with_adapters(tmp_path: Path, architecture: str) -> None:
+    pytest.importorskip("peft")
+    base = str(save_tiny_lm(tmp_path / "base", architecture=architecture))
+    finetune_reward_model(base, RECORDS, "rating", tmp_path / "m", lora_rank=2, settings=SETTINGS)
+    model = AutoModelForTokenClassification.from_pretrained(tmp_path / "m")
+    fresh = load_trainable_classifier(base, num_labels=3)
+    name = "classifier.weight" if architecture == "gpt2" else "score.weight"
+    assert model.state_dict()[name].shape == fresh.state_dict()[name].shape
+
+
+def test_a_policy_is_asked_as_it_was_trained(base: str, tmp_path: Path) -> None:
+    finetune_policy(
+        base, [Pair("what x", "x is two .")], tmp_path / "m", prompt_template="Q: {question} A: ",
+        settings=SETTINGS,
+    )  # fmt: skip
+    assert PolicyFormat.load(tmp_path / "m").prompt_template == "Q: {question} A: "
+
+
+def test_solutions_beyond_the_models_context_are_cut(tmp_path: Path) -> None:
+    base = str(save_tiny_lm(tmp_path / "base", architecture="gpt2", max_position_embeddings=12))
+    report = finetune_reward_model(base, RECORDS, "rating", tmp_path / "m", settings=SETTINGS)
+    assert report.max_length == 12
+    assert report.cut.solutions == 4
+
+
 def test_adapters_are_merged_into_the_saved_model(base: str, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     finetune_reward_model(base, RECORDS, "rating", tmp_path / "m", lora_rank=2, settings=SETTINGS)
@@ -274,6 +318,8 @@ def test_a_killed_training_ends_as_if_it_had_not_been(base: str, tmp_path: Path)
     ):
         other = AutoModelForTokenClassification.from_pretrained(tmp_path / "b").state_dict()[name]
         assert torch.equal(one, other), name
+    logged = [json.loads(line)["step"] for line in (tmp_path / "b" / "log.jsonl").open()]
+    assert logged == list(range(1, whole.fit.steps + 1))
     assert last_checkpoint(tmp_path / "b" / CHECKPOINTS) is not None
 
 
@@ -300,6 +346,95 @@ def test_a_folder_holds_one_training(base: str, tmp_path: Path) -> None:
             settings=SETTINGS,
             resume=True,
         )
+
+
+def test_a_training_goes_on_with_other_parts_of_the_same_batch(base: str, tmp_path: Path) -> None:
+    finetune_reward_model(base, RECORDS, "rating", tmp_path / "m", settings=SETTINGS)
+    again = {"base": base, "out": tmp_path / "m"}
+
+    def go_on(**changes: Any) -> None:
+        finetune_reward_model(
+            again["base"], RECORDS, "rating", again["out"], settings=replace(SETTINGS, **changes), resume=True
+        )  # fmt: skip
+
+    go_on(batch_size=1, accumulate=2)
+    with pytest.raises(ConfigError, match="whole_batch: 2, now 1"):
+        go_on(batch_size=1)
+
+
+def test_a_training_is_not_disturbed_by_another(base: str, tmp_path: Path) -> None:
+    def second(done: int, total: int, loss: float | None) -> None:
+        with pytest.raises(ConfigError, match="another process is at work"):
+            finetune_reward_model(
+                base, RECORDS, "rating", tmp_path / "m", settings=SETTINGS, resume=True
+            )
+
+    finetune_reward_model(
+        base, RECORDS, "rating", tmp_path / "m", settings=SETTINGS, progress=second
+    )
+
+
+def test_what_cannot_be_used_here_binds_no_folder(base: str, tmp_path: Path) -> None:
+    for changes, message in (
+        ({"report_to": ("wandbb",)}, "--report-to 'wandbb' is unknown"),
+        ({"shard": True}, "start them with: torchrun"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            finetune_reward_model(
+                base, RECORDS, "rating", tmp_path / "m", settings=replace(SETTINGS, **changes)
+            )
+        assert not (tmp_path / "m").exists()
+    with pytest.raises(ConfigError, match="epochs must be above 0"):
+        replace(SETTINGS, epochs=0.0)
+    with pytest.raises(ConfigError, match="warmup is a share"):
+        replace(SETTINGS, warmup=1.0)
+    pytest.importorskip("peft")
+    with pytest.raises(ConfigError, match="use one of them"):
+        finetune_reward_model(
+            base, RECORDS, "rating", tmp_path / "m", lora_rank=2,
+            settings=replace(SETTINGS, shard=True),
+        )  # fmt: skip
+
+
+def test_warmup_holds_for_a_constant_schedule_too(base: str, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, warmup=0.5)
+    finetune_reward_model(base, RECORDS, "rating", tmp_path / "m", settings=settings)
+    rows = [json.loads(line) for line in (tmp_path / "m" / "log.jsonl").open()]
+    assert rows[0]["learning_rate"] < rows[-1]["learning_rate"] == SETTINGS.learning_rate
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.safetensors", b"torn"), ("optimizer.pt", b"torn"), ("scheduler.pt", b"torn"),
+        ("rng_state.pth", b"torn"), ("trainer_state.json", b"{}"), ("model.safetensors", None),
+    ],
+)  # fmt: skip
+def test_a_broken_checkpoint_is_one_line(
+    base: str, tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    def stop(done: int, total: int, loss: float | None) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    def train(**options: Any) -> None:
+        finetune_reward_model(
+            base, RECORDS, "rating", tmp_path / "m", settings=replace(SETTINGS, epochs=5), **options
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        train(progress=stop)
+    checkpoint = last_checkpoint(tmp_path / "m" / CHECKPOINTS)
+    assert checkpoint is not None
+    place = checkpoint / name
+    assert place.exists()
+    if content is None:
+        place.unlink()
+    else:
+        place.write_bytes(content)
+    with pytest.raises(DataError, match=r"checkpoint-\d+ is broken .*remove it") as caught:
+        train(resume=True)
+    assert "\n" not in str(caught.value)
 
 
 def test_labels_and_heads_must_fit(base: str, tmp_path: Path) -> None:
@@ -376,13 +511,31 @@ def test_bad_pairs_are_one_line(tmp_path: Path) -> None:
     for text, message in {
         "": "is empty",
         '{"prompt": 1, "completion": "b"}': "p.jsonl:1 has no pair",
-        '{"prompt": "a", "completion": "b"}\n{"pro': "p.jsonl:2 is not JSON",
+        '{"prompt": "a", "completion": "b"}\n{"pro': "p.jsonl:2 is not valid JSON",
     }.items():
         path.write_text(text)
         with pytest.raises(DataError, match=message):
             read_pairs(path)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="there is no file"):
         read_pairs(tmp_path / "none.jsonl")
+    path.write_bytes(gzip.compress(b'{"prompt": "a", "completion": "b"}\n' * 99)[:-20])
+    with pytest.raises(DataError, match="gzip data is truncated"):
+        read_pairs(path)
+    for line in ("[" * 100_000, '{"prompt": "\\ud83d", "completion": "b"}'):
+        path.write_text(line)
+        with pytest.raises(DataError, match=r"p\.jsonl:1 is "):
+            read_pairs(path)
+
+
+def test_a_pair_without_prompt_and_bos_learns_from_its_second_token(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(save_tiny_lm(tmp_path))
+    tokenizer.bos_token = None
+    (((tree,),), _) = encode_pairs(
+        tokenizer, [Pair("", "x is two")], prompt_template="{question}", max_length=9
+    )
+    assert [place for place, _ in tree.marks] == [0, 1, 2]
 
 
 def test_a_full_disk_leaves_nothing_half_written(

@@ -10,6 +10,8 @@ from transformers import (
     LlamaConfig,
     MixtralConfig,
     Qwen2Config,
+    Qwen2MoeConfig,
+    Qwen3MoeConfig,
 )
 
 from stepnav.train.labelled_only import LabelledOnly
@@ -26,6 +28,16 @@ CONFIGS = {
         vocab_size=40, n_embd=32, n_layer=2, n_head=4, n_positions=64, pad_token_id=0
     ),
     "mixtral": MixtralConfig(**SIZES, num_local_experts=2, num_experts_per_tok=1),
+    "qwen2_moe": Qwen2MoeConfig(
+        **SIZES,
+        num_experts=2,
+        num_experts_per_tok=1,
+        moe_intermediate_size=16,
+        shared_expert_intermediate_size=16,
+    ),
+    "qwen3_moe": Qwen3MoeConfig(
+        **SIZES, num_experts=2, num_experts_per_tok=1, moe_intermediate_size=16, mlp_only_layers=[0]
+    ),
 }
 PLACES = torch.tensor([3, 10, 3, 17])  # in two rows of 12; one token has two labels
 
@@ -77,7 +89,8 @@ def test_the_last_mlp_and_the_vocabulary_see_labelled_tokens_only() -> None:
 
 
 def test_experts_and_layers_that_are_computed_twice_are_left_alone() -> None:
-    assert LabelledOnly.of(AutoModelForCausalLM.from_config(CONFIGS["mixtral"])).mlp is None
+    for name in ("mixtral", "qwen2_moe", "qwen3_moe"):
+        assert LabelledOnly.of(AutoModelForCausalLM.from_config(CONFIGS[name])).mlp is None
     model = AutoModelForTokenClassification.from_config(CONFIGS["llama"])
     assert LabelledOnly.of(model).mlp is model.base_model.layers[-1].mlp
     assert LabelledOnly.of(model).vocabulary is None

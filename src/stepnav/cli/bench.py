@@ -8,7 +8,6 @@ from pathlib import Path
 
 from stepnav import build
 from stepnav.bench.extras import check_installed
-from stepnav.bench.lock import LOCK_NAME, claimed
 from stepnav.bench.plan import BenchPlan, Cell, StrategySpec, cells
 from stepnav.bench.plan_file import (
     FILE_NAME,
@@ -22,6 +21,7 @@ from stepnav.bench.runner import run_plan
 from stepnav.cli import report as report_command
 from stepnav.cli.console import Interrupted, Progress, resume_command, stderr
 from stepnav.core.errors import ConfigError, DataError, JournalError
+from stepnav.core.lock import LOCK_NAME, claimed
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.requests import Program

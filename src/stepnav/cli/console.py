@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import time
@@ -17,9 +18,13 @@ class Interrupted(Exception):
 
 
 def resume_command() -> str:
-    """Return the command that goes on with this run."""
+    """Return the command that goes on with this run, on as many processes."""
     words = [word for word in sys.argv[1:] if word != "--resume"]
-    return shlex.join(["stepnav", *words, "--resume"])
+    program = ["stepnav"]
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        count = os.environ["LOCAL_WORLD_SIZE"]
+        program = ["torchrun", "--nproc_per_node", count, "-m", "stepnav"]
+    return shlex.join([*program, *words, "--resume"])
 
 
 PLAIN_INTERVAL_S = 5.0

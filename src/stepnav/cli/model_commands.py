@@ -49,7 +49,7 @@ PromptTemplate = Annotated[
     str, typer.Option(help='How a question is shown; holds {question}; "\\n" is a new line.')
 ]
 MaxLength = Annotated[int, typer.Option(min=8, help="Most tokens of a solution.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many lines or sessions.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many pairs or problems.")]
 Epochs = Annotated[float, typer.Option(min=0.0, help="Passes over the data.")]
 MaxSteps = Annotated[int | None, typer.Option(min=1, help="Stop after so many optimizer steps.")]
 LearningRate = Annotated[float, typer.Option(min=0.0, help="Its highest value.")]

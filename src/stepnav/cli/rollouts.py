@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from stepnav import build
-from stepnav.bench.lock import claimed
 from stepnav.bench.plan_file import problems_digest
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
 from stepnav.cli.train import choose
 from stepnav.core.budget import Usage
 from stepnav.core.claim import claim_folder, is_claimed
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.core.lock import claimed
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Program

@@ -14,6 +14,9 @@ from pathlib import Path
 
 from stepnav.core.errors import DataError, StepnavError, one_line
 
+PART = ".part"
+"""In the name of a file that is being written."""
+
 
 def write_text(path: Path, text: str) -> None:
     """Write text as UTF-8, whole or not at all."""
@@ -38,7 +41,7 @@ def write_with(path: Path, write: Callable[[Path], object], *, advice: str = ADV
     Raises:
       DataError: the disk is full or the folder cannot be written.
     """
-    place = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    place = path.with_name(f".{path.stem}.{os.getpid()}{PART}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(place)
@@ -52,22 +55,37 @@ def write_with(path: Path, write: Callable[[Path], object], *, advice: str = ADV
             place.unlink(missing_ok=True)
 
 
+def is_empty(folder: Path) -> bool:
+    """Return whether a folder holds nothing but what a killed process was writing."""
+    return all(PART in path.suffixes for path in folder.iterdir())
+
+
 @contextmanager
 def whole_folder(folder: Path, *, advice: str = ADVICE) -> Iterator[Path]:
     """Give a new, empty folder to write to, and put it in the place of `folder` when it is filled.
 
-    What a killed run left of an earlier attempt is thrown away, and so is an older folder of the same name.
+    What a killed run left of an earlier attempt is thrown away, and so is an older folder of the
+    same name once the new one is there.
 
     Raises:
       DataError: it cannot be written; `folder` is as it was.
     """
-    partial = folder.with_name(folder.name + ".partial")
+    target = folder.resolve()  # a link stays one
+    partial, old = (target.with_name(target.name + ending) for ending in (".partial", ".old"))
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         yield partial
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            target.replace(old)
+        try:
+            partial.replace(target)
+        except OSError:
+            if old.exists():
+                old.replace(target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
     except StepnavError:
         raise
     except Exception as error:  # libraries that save models have kinds of their own

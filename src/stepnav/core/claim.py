@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.atomic import write_text
+from stepnav.core.atomic import is_empty, write_text
 from stepnav.core.errors import ConfigError, DataError
 
 
@@ -35,7 +35,7 @@ def is_claimed(path: Path, settings: Mapping[str, Any], *, noun: str, resume: bo
         return False
     if not folder.is_dir():
         raise ConfigError(f"{folder} is a file; name a folder")
-    if not any(folder.iterdir()):
+    if is_empty(folder):
         return False
     if not resume:
         raise ConfigError(f"{folder} is not empty; continue with --resume or name another folder")

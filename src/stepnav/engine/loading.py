@@ -123,7 +123,9 @@ def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
             f"{path} cannot be loaded as a model to train ({_one_line(error)}); save or download it again"
         ) from None
     missing = sorted(
-        name for name in report["missing_keys"] if has_head or not name.startswith(_HEADS)
+        name
+        for name in report["missing_keys"]
+        if has_head or not name.startswith(tuple(f"{head}." for head in HEADS))
     )
     if missing:
         raise ConfigError(
@@ -133,8 +135,8 @@ def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
     return model
 
 
-_HEADS = ("score.", "classifier.")
-"""Names of a token classifier's head in transformers."""
+HEADS = ("score", "classifier")
+"""What a token classifier's head may be called in transformers."""
 
 _KIND_NAMES = {"causal": "causal language model", "labels": "token classification model"}
 
@@ -193,6 +195,13 @@ def context_length(model: Any) -> int | None:
     embeddings = getattr(model.base_model, "embeddings", None)
     padding = getattr(getattr(embeddings, "position_embeddings", None), "padding_idx", None)
     return length if padding is None else length - padding - 1
+
+
+def decoder_layers(model: Any) -> Any:
+    """Return the list of a decoder's layers (of a model with adapters, the model's), None if it has none."""
+    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = whole.base_model
+    return getattr(base, "layers", getattr(base, "h", None))
 
 
 def _check_folder(path: str | Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,15 +136,22 @@ def tree_mask(ends: torch.Tensor) -> torch.Tensor:
     return (is_before & (steps[None, :, None] < ends[:, None, :]))[:, None]
 
 
-def can_pack(config: Any, max_length: int) -> bool:
-    """Return whether a model can be given trees: all its layers attend to all earlier tokens."""
-    text = config.get_text_config()
+def can_pack(model: Any, max_length: int) -> bool:
+    """Return whether a model can be given trees.
+
+    All its layers must attend to all earlier tokens, and take positions that are told: ALiBi and a
+    forward without `position_ids` count tokens in their row instead.
+    """
+    text = model.config.get_text_config()
     window = getattr(text, "sliding_window", None)
     has_window = window is not None and getattr(text, "use_sliding_window", True)
     is_windowed = has_window and window is not None and window < max_length
-    kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
+    kinds = set(getattr(text, "layer_types", None) or getattr(text, "attention_layers", None) or ())
     is_attention = hasattr(text, "num_attention_heads") and kinds <= {
         "full_attention",
         "sliding_attention",
+        "global",  # GPT-Neo's, whose "local" layers have a window
     }
-    return is_attention and not is_windowed
+    takes_positions = "position_ids" in inspect.signature(type(model).forward).parameters
+    has_alibi = getattr(text, "alibi", False) is True
+    return is_attention and takes_positions and not is_windowed and not has_alibi

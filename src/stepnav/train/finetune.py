@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +23,26 @@ from torch.nn import functional
 from stepnav.core.atomic import write_text
 from stepnav.core.errors import ConfigError, DataError, one_line
 from stepnav.engine.loading import (
+    HEADS,
     Kind,
+    context_length,
     load_model,
     load_tokenizer,
     load_trainable_classifier,
     without_progress_bar,
 )
+from stepnav.policies.local.prompt import PolicyFormat
 from stepnav.rewards.step_format import StepFormat
 from stepnav.train.collate import can_pack
-from stepnav.train.fit import FitProgress, FitResult, FitSettings, Loss, fit
+from stepnav.train.fit import (
+    FitProgress,
+    FitResult,
+    FitSettings,
+    Loss,
+    fit,
+    prepare,
+    training_folder,
+)
 from stepnav.train.heads import Head, Neutral, outcomes, step_format, step_loss, targets
 from stepnav.train.pairs import Pair, encode_pairs
 from stepnav.train.records import LabelKind, StepRecord
@@ -56,6 +70,7 @@ class TrainReport:
       tokens: tokens that are read per epoch.
       labels: labelled tokens.
       cut: what the length limit left out.
+      max_length: that limit: what was asked for, or the model's context if that is shorter.
       is_packed: whether trees were used.
       fit: steps and losses.
     """
@@ -66,6 +81,7 @@ class TrainReport:
     tokens: int
     labels: int
     cut: CutCount
+    max_length: int
     is_packed: bool
     fit: FitResult
 
@@ -109,21 +125,22 @@ def finetune_policy(
     """
     tokenizer = _load_tokenizer(model)
     network = _load(model, "causal", None)
+    max_length = min(max_length, context_length(network) or max_length)
+    torch.manual_seed(settings.seed)  # of new adapters
     groups, cut = encode_pairs(
         tokenizer, pairs, prompt_template=prompt_template, max_length=max_length
     )
-    is_packed = pack and can_pack(network.config, max_length)
+    is_packed = pack and can_pack(network, max_length)
     claim = {
         "stage": "sft", "model": model, "prompt_template": prompt_template, "pairs": len(pairs),
         "max_length": max_length, "lora_rank": lora_rank, **_claimed(settings),
     }  # fmt: skip
-    network, found = _train(
-        network, groups, _next_token_loss, out, tokenizer, is_packed=is_packed, lora_rank=lora_rank,
-        settings=settings, claim=claim, resume=resume, progress=progress,
+    return _train(
+        network, groups, _next_token_loss, out, tokenizer, PolicyFormat(prompt_template),
+        partial(_report, len(groups), groups, None, cut, max_length, is_packed),
+        is_packed=is_packed, lora_rank=lora_rank, settings=settings, claim=claim, resume=resume,
+        progress=progress,
     )  # fmt: skip
-    report = _report(len(groups), groups, None, cut, is_packed, found)
-    _save(network, tokenizer, out, None, report)
-    return report
 
 
 def finetune_reward_model(
@@ -177,11 +194,12 @@ def finetune_reward_model(
     if only_outcomes:
         records = outcomes(records)
     wanted = targets(records, kind, head, neutral)
-    solutions, cut = encode_solutions(tokenizer, records, wanted, format_, max_length=max_length)
     torch.manual_seed(settings.seed)  # of a new head
     network = _load(model, "labels", format_)
+    max_length = min(max_length, context_length(network) or max_length)
+    solutions, cut = encode_solutions(tokenizer, records, wanted, format_, max_length=max_length)
     weights = _class_weights(class_weights, format_)
-    is_packed = pack and can_pack(network.config, max(max_length, max_tree_tokens))
+    is_packed = pack and can_pack(network, max(max_length, max_tree_tokens))
     groups = _groups(solutions, max_tree_tokens, is_packed)
     claim = {
         "stage": "orm" if only_outcomes else "prm", "model": model, "head": head, "neutral": neutral,
@@ -194,13 +212,12 @@ def finetune_reward_model(
         tensor = None if weights is None else outputs.new_tensor(weights)
         return step_loss(outputs, labels, head=head, class_weights=tensor)
 
-    network, found = _train(
-        network, groups, loss, out, tokenizer, is_packed=is_packed, lora_rank=lora_rank,
-        settings=settings, claim=claim, resume=resume, progress=progress,
+    return _train(
+        network, groups, loss, out, tokenizer, format_,
+        partial(_report, len(solutions), groups, solutions, cut, max_length, is_packed),
+        is_packed=is_packed, lora_rank=lora_rank, settings=settings, claim=claim, resume=resume,
+        progress=progress,
     )  # fmt: skip
-    report = _report(len(solutions), groups, solutions, cut, is_packed, found)
-    _save(network, tokenizer, out, format_, report)
-    return report
 
 
 def _groups(
@@ -222,7 +239,7 @@ def _class_weights(weights: Sequence[float] | None, format_: StepFormat) -> list
         return None
     if not format_.labels:
         raise ConfigError("a value has no classes to weigh; leave --class-weights out")
-    if len(weights) != len(format_.labels) or any(weight < 0 for weight in weights):
+    if len(weights) != len(format_.labels) or not all(0 <= w < math.inf for w in weights):
         raise ConfigError(
             f"--class-weights needs {len(format_.labels)} numbers of at least 0, one for each of "
             f"{', '.join(map(str, format_.labels))} (got {', '.join(map(str, weights))})"
@@ -231,9 +248,13 @@ def _class_weights(weights: Sequence[float] | None, format_: StepFormat) -> list
 
 
 def _claimed(settings: FitSettings) -> dict[str, Any]:
-    """Return the settings that the result depends on."""
-    free = ("save_every", "report_to", "cpu", "gradient_checkpointing", "shard")
-    return {name: value for name, value in asdict(settings).items() if name not in free}
+    """Return the settings that the result depends on, or its checkpoints."""
+    free = ("batch_size", "accumulate", "save_every", "report_to", "cpu", "gradient_checkpointing")
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    return {
+        **{name: value for name, value in asdict(settings).items() if name not in free},
+        "whole_batch": settings.batch_size * settings.accumulate * processes,
+    }
 
 
 def _train(
@@ -242,6 +263,8 @@ def _train(
     loss: Loss,
     out: Path,
     tokenizer: Any,
+    format_: StepFormat | PolicyFormat,
+    report: Callable[[FitResult], TrainReport],
     *,
     is_packed: bool,
     lora_rank: int,
@@ -249,18 +272,23 @@ def _train(
     claim: dict[str, Any],
     resume: bool,
     progress: FitProgress | None,
-) -> tuple[Any, FitResult]:
-    """Train, and return the model without adapters."""
+) -> TrainReport:
+    """Train a model and save it, without adapters."""
+    if lora_rank and settings.shard:
+        raise ConfigError("--shard splits all weights and --lora-rank trains few; use one of them")
     if lora_rank:
         network = _with_adapters(network, lora_rank)
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    with without_progress_bar():
+    arguments = prepare(network, out, settings)
+    claim = {**claim, "data": _digest(groups)}
+    with training_folder(out, claim, resume=resume), without_progress_bar():
         found = fit(
             network, groups, loss, out=out, pad_id=pad_id or 0, is_packed=is_packed,
-            settings=settings, claim={**claim, "data": _digest(groups)}, resume=resume,
-            progress=progress,
+            settings=settings, arguments=arguments, progress=progress,
         )  # fmt: skip
-    return (network.merge_and_unload() if lora_rank else network), found
+        whole = network.merge_and_unload() if lora_rank else network
+        _save(whole, tokenizer, out, format_, report(found))
+    return report(found)
 
 
 def _digest(groups: Sequence[Sequence[Tree]]) -> str:
@@ -278,16 +306,16 @@ def _with_adapters(network: Any, rank: int) -> Any:
         import peft
     except ImportError:
         raise ConfigError("--lora-rank needs peft: pip install 'stepnav[train]'") from None
-    is_classifier = hasattr(network, "score")
+    head = next((name for name in HEADS if hasattr(network, name)), None)
     return peft.get_peft_model(
         network,
         peft.LoraConfig(
-            task_type="TOKEN_CLS" if is_classifier else "CAUSAL_LM",
+            task_type="TOKEN_CLS" if head else "CAUSAL_LM",
             r=rank,
             lora_alpha=2 * rank,
             lora_dropout=0.0,
             target_modules="all-linear",
-            modules_to_save=["score"] if is_classifier else None,
+            modules_to_save=[head] if head else None,
         ),
     )
 
@@ -311,24 +339,22 @@ def _load(model: str, kind: Kind, format_: StepFormat | None) -> Any:
 
 
 def _save(
-    network: Any, tokenizer: Any, out: Path, format_: StepFormat | None, report: TrainReport
+    network: Any, tokenizer: Any, out: Path, format_: StepFormat | PolicyFormat, report: TrainReport
 ) -> None:
     """Save the model in its folder: the weights last, so that a folder with weights is whole."""
     weights = whole_weights(network) if is_sharded(network) else None
     if not report.fit.is_main:
         return
-    partial = out / "model.partial"
+    place = out / "model.partial"
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        with without_progress_bar():
-            network.save_pretrained(partial, state_dict=weights)
-        tokenizer.save_pretrained(partial)
-        if format_ is not None:
-            format_.save(partial)
-        write_text(partial / REPORT, json.dumps(_lasting(report), indent=1) + "\n")
-        for path in sorted(partial.iterdir(), key=lambda path: "safetensors" in path.name):
+        shutil.rmtree(place, ignore_errors=True)
+        network.save_pretrained(place, state_dict=weights)
+        tokenizer.save_pretrained(place)
+        format_.save(place)
+        write_text(place / REPORT, json.dumps(_lasting(report), indent=1) + "\n")
+        for path in sorted(place.iterdir(), key=lambda path: "safetensors" in path.name):
             path.replace(out / path.name)
-        partial.rmdir()
+        place.rmdir()
     except Exception as error:  # safetensors has kinds of its own
         raise DataError(
             f"cannot write {out} ({one_line(error)}); free some space, then go on with --resume"
@@ -347,6 +373,7 @@ def _report(
     groups: list[list[Tree]],
     solutions: Sequence[TokenSolution] | None,
     cut: CutCount,
+    max_length: int,
     is_packed: bool,
     found: FitResult,
 ) -> TrainReport:
@@ -354,4 +381,6 @@ def _report(
     tokens = sum(map(len, trees))
     plain = tokens if solutions is None else sum(solution.num_tokens for solution in solutions)
     labels = sum(len(tree.marks) for tree in trees)
-    return TrainReport(examples, len(groups), plain, tokens, labels, cut, is_packed, found)
+    return TrainReport(
+        examples, len(groups), plain, tokens, labels, cut, max_length, is_packed, found
+    )

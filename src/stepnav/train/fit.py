@@ -7,21 +7,26 @@ accumulated batches, resuming from the last whole checkpoint, and saving whole o
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
+from stepnav.core.atomic import write_text
 from stepnav.core.claim import claim_folder
-from stepnav.core.errors import ConfigError, DataError, quote
+from stepnav.core.errors import ConfigError, DataError, StepnavError, one_line
+from stepnav.core.lock import claimed
 from stepnav.train.collate import TreeCollator, tree_mask
 from stepnav.train.labelled_only import LabelledOnly
 from stepnav.train.shards import is_sharded, keep_latest, load_shards, save_shards, shard_model
@@ -81,6 +86,12 @@ class FitSettings:
     cpu: bool = False
     shard: bool = False
 
+    def __post_init__(self) -> None:
+        if not self.epochs > 0:
+            raise ConfigError(f"epochs must be above 0 (got {self.epochs:g})")
+        if not 0 <= self.warmup < 1:
+            raise ConfigError(f"warmup is a share of the steps, below 1 (got {self.warmup:g})")
+
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
@@ -112,6 +123,54 @@ class Groups(torch.utils.data.Dataset):  # type: ignore[misc]
         return self.groups[index]
 
 
+@contextmanager
+def training_folder(out: Path, claim: Mapping[str, Any], *, resume: bool) -> Iterator[None]:
+    """Keep a folder for one training, and other processes out of it; the main process of several does.
+
+    Args:
+      out: folder of the model to be; checkpoints and the log stand in it.
+      claim: what is trained from what; a run is gone on with under the same claim only.
+      resume: whether `out` may hold such a run.
+
+    Raises:
+      ConfigError: `out` holds something else, or another training, or one that is going on.
+      DataError: `out` cannot be written.
+    """
+    if not _is_main():
+        yield
+        return
+    claim_folder(out / CLAIM, claim, noun="training", resume=resume)
+    with claimed(out, CLAIM):
+        yield
+
+
+def prepare(model: Any, out: Path, settings: FitSettings) -> TrainingArguments:
+    """Return the Trainer's settings, and make the model ready; nothing is written yet.
+
+    Raises:
+      ConfigError: a setting cannot be used here.
+    """
+    known = get_available_reporting_integrations()
+    for name in settings.report_to:
+        if name not in known:
+            raise ConfigError(
+                f"--report-to {name!r} is unknown or not installed; there is {', '.join(known) or 'none'}"
+            )
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.enable_input_require_grads()  # adapters leave the embeddings without gradients
+    if settings.shard:
+        shard_model(model, cpu=settings.cpu)
+    try:
+        arguments = _arguments(out, settings)
+        arguments._n_gpu = min(
+            1, arguments.n_gpu
+        )  # several GPUs are torchrun's, not DataParallel's
+    except (ValueError, RuntimeError, ImportError) as error:
+        raise ConfigError(f"these settings cannot be used here ({one_line(error)})") from None
+    return arguments
+
+
 def fit(
     model: Any,
     groups: Sequence[Sequence[Tree]],
@@ -121,53 +180,49 @@ def fit(
     pad_id: int,
     is_packed: bool,
     settings: FitSettings,
-    claim: dict[str, Any],
-    resume: bool = False,
+    arguments: TrainingArguments,
     progress: FitProgress | None = None,
 ) -> FitResult:
     """Train a model in place.
 
     Args:
-      model: any `transformers` model that gives `logits`.
+      model: any `transformers` model that gives `logits`, ready (`prepare`).
       groups: what it learns from.
       loss: of the outputs at labelled tokens.
-      out: folder of the model to be; checkpoints and the log stand in it.
+      out: folder of the training (`training_folder`).
       pad_id: fills rows up.
       is_packed: whether trees share rows.
       settings: how to train.
-      claim: what is trained from what; a run is gone on with under the same claim only.
-      resume: whether `out` may hold such a run.
+      arguments: the same for the Trainer (`prepare`).
       progress: told of each step.
 
     Raises:
-      ConfigError: `out` holds something else, or another training.
+      ConfigError: out of memory.
       DataError: the disk is full, or a checkpoint is broken.
     """
-    if int(os.environ.get("RANK", "0")) == 0:
-        claim_folder(out / CLAIM, claim, noun="training", resume=resume)
-    checkpoint = last_checkpoint(out / CHECKPOINTS)
-    if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
-        model.enable_input_require_grads()  # adapters leave the embeddings without gradients
-    if settings.shard:
-        shard_model(model)
-    watcher = _Watcher(out / LOG, progress)
-    trainer = _StepTrainer(
-        loss,
-        model=model,
-        args=_arguments(out, settings),
-        train_dataset=Groups(groups),
-        data_collator=TreeCollator(pad_id, is_packed, _pass_tokens(settings)),
-        callbacks=[watcher],
-    )
-    for printer in (PrinterCallback, ProgressCallback):
-        trainer.remove_callback(printer)
+    checkpoint = last_checkpoint(out / CHECKPOINTS, clean=_is_main())
+    watcher = _Watcher(out / LOG, progress, 0 if checkpoint is None else _step_of(checkpoint))
     try:
+        trainer = _StepTrainer(
+            loss,
+            model=model,
+            args=arguments,
+            train_dataset=Groups(groups),
+            data_collator=TreeCollator(pad_id, is_packed, _pass_tokens(settings)),
+            callbacks=[watcher],
+        )
+        for printer in (PrinterCallback, ProgressCallback):
+            trainer.remove_callback(printer)
         found = trainer.train(
             resume_from_checkpoint=None if checkpoint is None else str(checkpoint)
         )
-    except (OSError, RuntimeError) as error:
-        raise _explained(error, out) from error
+    except StepnavError:
+        raise
+    except Exception as error:  # safetensors has kinds of its own
+        explained = _explained(error, out, None if watcher.has_begun else checkpoint)
+        if explained is None:
+            raise
+        raise explained from error
     return FitResult(
         trainer.state.global_step,
         [(row["step"], row["loss"]) for row in trainer.state.log_history if "loss" in row],
@@ -254,12 +309,35 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
 
 
 class _Watcher(TrainerCallback):  # type: ignore[misc]
-    """Reports progress and writes the losses down."""
+    """Reports progress and writes the losses down.
 
-    def __init__(self, log: Path, progress: FitProgress | None) -> None:
+    Args:
+      log: gets a line per step; those after `done` are taken out.
+      progress: told of each step.
+      done: steps of the checkpoint that is gone on with.
+    """
+
+    def __init__(self, log: Path, progress: FitProgress | None, done: int) -> None:
         self._log = log
         self._progress = progress
+        self._done = done
         self._loss: float | None = None
+        self.has_begun = False
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        """Take out of the log what will be done again."""
+        if state.is_world_process_zero and self._log.exists():
+            lines = self._log.read_text().splitlines(keepends=True)
+            kept = [
+                line
+                for line in lines
+                if line.endswith("\n") and json.loads(line)["step"] <= self._done
+            ]
+            write_text(self._log, "".join(kept))
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        """Note that everything is loaded."""
+        self.has_begun = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
         """Keep the latest loss."""
@@ -301,7 +379,9 @@ def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:
         num_train_epochs=settings.epochs,
         max_steps=-1 if settings.max_steps is None else settings.max_steps,
         learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.schedule,
+        lr_scheduler_type="constant_with_warmup"
+        if settings.schedule == "constant"
+        else settings.schedule,
         warmup_steps=settings.warmup,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
@@ -323,33 +403,55 @@ def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:
     )
 
 
-def last_checkpoint(folder: Path) -> Path | None:
+def last_checkpoint(folder: Path, *, clean: bool = True) -> Path | None:
     """Return the latest whole checkpoint; its state file is written last.
 
-    What a killed run left unfinished is removed.
+    Args:
+      folder: of the checkpoints.
+      clean: whether to remove what a killed run left unfinished.
     """
     found: list[tuple[int, Path]] = []
     for path in folder.glob("checkpoint-*"):
-        number = path.name.rpartition("-")[2]
         try:
             json.loads((path / STATE).read_text())
+            found.append((_step_of(path), path))
         except (OSError, ValueError):
-            shutil.rmtree(path, ignore_errors=True)
-            continue
-        if number.isdigit():
-            found.append((int(number), path))
+            if clean:
+                shutil.rmtree(path, ignore_errors=True)
     return max(found)[1] if found else None
 
 
-def _explained(error: Exception, out: Path) -> Exception:
-    """Return an error of the Trainer as one of ours where the user can do something about it."""
-    text = quote(" ".join(str(error).split()))
-    if isinstance(error, OSError) or "No space left" in text or "PytorchStreamWriter" in text:
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _is_main() -> bool:
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS})
+
+
+def _explained(error: Exception, out: Path, checkpoint: Path | None) -> StepnavError | None:
+    """Return an error of the Trainer as one of ours, None if the user can do nothing about it.
+
+    Args:
+      error: what it raised.
+      out: folder of the training.
+      checkpoint: what was being read; None once training goes on.
+    """
+    text = one_line(error)
+    if "out of memory" in text.lower() or "can't allocate memory" in text.lower():
+        return ConfigError(
+            f"{text}; lower --batch-size and raise --accumulate as much, lower --max-length, or set "
+            "--gradient-checkpointing"
+        )
+    if checkpoint is not None:
+        return DataError(f"{checkpoint} is broken ({text}); remove it, then go on with --resume")
+    is_full = isinstance(error, OSError) and error.errno in DISK_ERRORS
+    words = ("No space left", "File too large", "PytorchStreamWriter")
+    if is_full or any(word in text for word in words):
         return DataError(
             f"cannot write to {out} ({text}); free some space, then go on with --resume"
         )
-    if "out of memory" in text.lower() or "can't allocate memory" in text.lower():
-        return ConfigError(
-            f"out of memory ({text}); lower --batch-size or --max-length, or set --gradient-checkpointing"
-        )
-    return error
+    return None

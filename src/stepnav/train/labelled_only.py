@@ -13,13 +13,16 @@ from typing import Any
 
 import torch
 
+from stepnav.engine.loading import decoder_layers
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledOnly:
     """The parts of a model that can work on labelled tokens alone.
 
     Attributes:
-      mlp: the last layer's; None if none is found, or if it is computed twice (gradient checkpointing).
+      mlp: the last layer's; None if it is of another kind (experts see each other's load), or if it is
+        computed twice (gradient checkpointing).
       vocabulary: the output over the vocabulary; None for a classifier, whose few outputs cost nothing.
     """
 
@@ -28,12 +31,14 @@ class LabelledOnly:
 
     @classmethod
     def of(cls, model: Any) -> LabelledOnly:
-        """Return those of a `transformers` model; experts are left alone, since they are balanced over all tokens."""
-        mlps = [module for module in model.modules() if type(module).__name__.endswith("MLP")]
+        """Return those of a `transformers` model."""
+        layers = decoder_layers(model)
+        mlp = getattr(layers[-1], "mlp", None) if layers else None
         is_repeated = any(
-            getattr(module, "gradient_checkpointing", False) for module in model.modules()
+            getattr(item, "gradient_checkpointing", False) for item in model.modules()
         )
-        return cls(mlps[-1] if mlps and not is_repeated else None, model.get_output_embeddings())
+        is_plain = type(mlp).__name__.endswith("MLP") and not is_repeated
+        return cls(mlp if is_plain else None, model.get_output_embeddings())
 
     def outputs(self, model: Any, inputs: dict[str, Any], places: torch.Tensor) -> torch.Tensor:
         """Return the model's outputs at labelled tokens, [M, C].

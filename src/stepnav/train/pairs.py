@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import DataError
+from stepnav.train.label_rows import BadRow, opened, parse_line
 from stepnav.train.solutions import CutCount, TokenSolution, Tree, grow_tree
 
 FIELDS = (("prompt", "completion"), ("question", "answer"), ("problem", "solution"))
@@ -32,27 +31,22 @@ def read_pairs(path: Path) -> list[Pair]:
     Raises:
       DataError: it cannot be read, is empty, or a line holds no pair.
     """
-    try:
-        pairs = list(_pairs(path))
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read ({error}); download or make it again") from None
+    pairs = list(_pairs(path))
     if not pairs:
         raise DataError(f"{path} is empty; each line must be a JSON object with {_wanted()}")
     return pairs
 
 
 def _pairs(path: Path) -> Iterator[Pair]:
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
+    with opened(path) as file:
         for number, line in enumerate(file, 1):
             if line.strip():
-                yield _pair(line, f"{path}:{number}")
+                yield _pair(parse_line(number, line), f"{path}:{number}")
 
 
-def _pair(line: str, place: str) -> Pair:
-    try:
-        fields: Any = json.loads(line)
-    except ValueError as error:
-        raise DataError(f"{place} is not JSON ({error}); mend or remove the line") from None
+def _pair(fields: Any, place: str) -> Pair:
+    if isinstance(fields, BadRow):
+        raise DataError(f"{place} is {fields.reason}; mend or remove the line")
     for prompt, completion in FIELDS if isinstance(fields, dict) else ():
         if isinstance(fields.get(prompt), str) and isinstance(fields.get(completion), str):
             return Pair(fields[prompt], fields[completion])
@@ -95,7 +89,9 @@ def encode_pairs(
             cut.lost += 1
             continue
         chain = grow_tree([TokenSolution((ids,), ())])
-        marks = tuple((place - 1, float(ids[place])) for place in range(len(shown), len(ids)))
+        marks = tuple(
+            (place - 1, float(ids[place])) for place in range(max(1, len(shown)), len(ids))
+        )
         groups.append([Tree(chain.ids, chain.positions, chain.ends, marks)])
     if not groups:
         raise DataError(f"no prompt leaves room within {max_length} tokens; raise --max-length")

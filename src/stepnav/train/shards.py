@@ -6,6 +6,7 @@ checkpoints are PyTorch's distributed ones.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,22 +23,34 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from stepnav.core.errors import ConfigError
+from stepnav.engine.loading import decoder_layers
 
 SCHEDULE = "scheduler.pt"
 
 
-def shard_model(model: Any) -> None:
+def shard_model(model: Any, *, cpu: bool = False) -> None:
     """Split a model's parameters over the processes, layer by layer.
 
+    Args:
+      model: a decoder of `transformers`.
+      cpu: whether to stay on the CPU although there is a GPU.
+
     Raises:
-      ConfigError: this is a single process.
+      ConfigError: this is a single process, or the model is built otherwise.
     """
     if not torch.distributed.is_torchelastic_launched():
         raise ConfigError(
             "--shard splits the model over several processes; start them with: "
             "torchrun --nproc_per_node N -m stepnav train ..."
         )
-    is_gpu = torch.cuda.is_available()
+    layers = decoder_layers(model)
+    if layers is None:
+        raise ConfigError(
+            f"--shard cannot split a {type(model).__name__}: it has no list of layers; leave it out"
+        )
+    is_gpu = torch.cuda.is_available() and not cpu
+    if is_gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group("nccl" if is_gpu else "gloo")
     if is_gpu:
@@ -45,7 +58,7 @@ def shard_model(model: Any) -> None:
     mesh = torch.distributed.init_device_mesh(
         "cuda" if is_gpu else "cpu", (torch.distributed.get_world_size(),)
     )
-    for layer in model.base_model.layers:
+    for layer in layers:
         fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)
 

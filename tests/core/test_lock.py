@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from stepnav.bench.lock import claimed
 from stepnav.core.errors import ConfigError
+from stepnav.core.lock import claimed
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from stepnav.bench.lock import claimed
+from stepnav.core.lock import claimed
 with claimed(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

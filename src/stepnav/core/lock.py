@@ -1,4 +1,4 @@
-"""One process at a time in a run folder."""
+"""One process at a time in a folder."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ LOCK_NAME = "lock"
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a run folder; the claim ends with the process, however that ends.
+def claimed(folder: Path, name: str = LOCK_NAME) -> Iterator[None]:
+    """Keep other processes out of a folder; the claim ends with the process, however that ends.
 
     Two that wrote one journal would ask the models everything twice. Where the system has no
     `flock` (Windows), nothing keeps them out.
+
+    Args:
+      folder: it must be there.
+      name: file in it that is locked; made if it is missing.
 
     Raises:
       ConfigError: another process is at work in it.
@@ -26,7 +30,7 @@ def claimed(folder: Path) -> Iterator[None]:
     except ImportError:
         yield
         return
-    with (folder / LOCK_NAME).open("a") as file:
+    with (folder / name).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
