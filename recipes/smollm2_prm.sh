@@ -4,12 +4,14 @@
 #
 #   recipes/smollm2_prm.sh OUT
 #
-# Hardware: two cores and 12 GB; three to four hours. PROBLEMS=888 and no --limit make it the whole phase 1.
+# Hardware: two cores and 12 GB; on one core each PRM takes an hour and a half, all else as long again.
+# PROBLEMS=888 makes it the whole phase 1; EVAL=N evaluates on N problems instead of all.
 # BASE is a folder made by recipes/gguf_to_folder.py; DATA the folder of the benchmark files.
 set -euo pipefail
 out=$1
 data=${DATA:-../shared/data}
-problems=${PROBLEMS:-100}
+problems=${PROBLEMS:-400}
+evaluated=(${EVAL:+--limit "$EVAL"})
 prm=$data/prm800k/phase1_train.jsonl.gz
 common=(--epochs 1 --batch-size 2 --learning-rate 5e-5 --bf16 --save-every 20 --max-length 640 --max-tree-tokens 1024 --resume ${EXTRA:-})
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
@@ -17,12 +19,12 @@ python -m stepnav train sft --model "$BASE" --data "$data/math/train12k.jsonl.gz
   --epochs 1 --batch-size 8 --learning-rate 5e-5 --bf16 --save-every 30 --resume ${EXTRA:-} --out "$out/sft"
 python -m stepnav train prm --model "$out/sft" --data "$prm" --limit "$problems" --out "$out/prm-sft" "${common[@]}"
 python -m stepnav train prm --model "$BASE" --data "$prm" --limit "$problems" --out "$out/prm-raw" "${common[@]}"
-python -m stepnav train orm --model "$out/sft" --data "$prm" --limit "${ORM_PROBLEMS:-60}" --out "$out/orm" "${common[@]}"
+python -m stepnav train orm --model "$out/sft" --data "$prm" --limit "${ORM_PROBLEMS:-200}" --out "$out/orm" "${common[@]}"
 python -m stepnav train prm --model "$out/sft" --data "$prm" --limit 1 --max-steps 1 --learning-rate 0 --batch-size 1 --save-every 0 \
   --max-length 640 --resume --out "$out/untrained" $(sed 's/--max-steps [0-9]*//' <<< "${EXTRA:-}")
 for model in prm-sft prm-raw orm untrained; do
-  python -m stepnav eval-prm --reward "$out/$model" --data "$data/processbench/gsm8k.jsonl.gz" --limit "${EVAL:-120}" \
+  python -m stepnav eval-prm --reward "$out/$model" --data "$data/processbench/gsm8k.jsonl.gz" "${evaluated[@]}" \
     --dtype bfloat16 --max-batch 16 --out "$out/eval/$model-processbench"
-  python -m stepnav eval-prm --reward "$out/$model" --data "$data/prm800k/phase1_test.jsonl.gz" --limit "${EVAL:-40}" \
+  python -m stepnav eval-prm --reward "$out/$model" --data "$data/prm800k/phase1_test.jsonl.gz" "${evaluated[@]}" \
     --dtype bfloat16 --max-batch 16 --out "$out/eval/$model-phase1"
 done
