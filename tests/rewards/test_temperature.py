@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.requests import Score
 from stepnav.rewards.prm import PRMReward
 from stepnav.rewards.step_format import FILE_NAME, StepFormat
@@ -77,13 +77,13 @@ def test_a_format_that_cannot_be_written_leaves_the_old_one(
     StepFormat().save(tmp_path)
     before = (tmp_path / FILE_NAME).read_text()
 
-    def full(self: Path, text: str) -> int:
-        with self.open("w") as file:
-            file.write(text[:20])
+    def full(self: Path, content: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(content[:20])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DataError, match="No space"):
         StepFormat(temperature=2.0).save(tmp_path)
     assert (tmp_path / FILE_NAME).read_text() == before
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.core.lock import claimed
 from stepnav.engine.loading import load_trainable_classifier
 from stepnav.policies.local import PolicyFormat
 from stepnav.rewards.prm import PRMReward
 from stepnav.rewards.step_format import StepFormat
 from stepnav.train.collate import TreeCollator, can_pack, fill_rows, split_passes, tree_mask
 from stepnav.train.finetune import finetune_policy, finetune_reward_model
-from stepnav.train.fit import CHECKPOINTS, FitSettings, last_checkpoint
+from stepnav.train.fit import CHECKPOINTS, CLAIM, FitSettings, last_checkpoint
 from stepnav.train.heads import outcomes, targets
 from stepnav.train.pairs import Pair, encode_pairs, read_pairs
 from stepnav.train.records import StepRecord
@@ -41,8 +42,18 @@ RECORDS = [
     StepRecord("what y", ("then y is three . so we have four", "answer x"), (1, -1)),
 ]
 SETTINGS = FitSettings(
-    epochs=2, learning_rate=1e-3, batch_size=2, save_every=1, cpu=True, schedule="constant"
+    epochs=2,
+    learning_rate=1e-3,
+    batch_size=2,
+    save_every=1,
+    cpu=True,
+    schedule="constant",
+    warmup=0.0,
 )
+
+
+def log_of(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +329,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(base: str, tmp_path: Path)
     ):
         other = AutoModelForTokenClassification.from_pretrained(tmp_path / "b").state_dict()[name]
         assert torch.equal(one, other), name
-    logged = [json.loads(line)["step"] for line in (tmp_path / "b" / "log.jsonl").open()]
+    logged = [row["step"] for row in log_of(tmp_path / "b")]
     assert logged == list(range(1, whole.fit.steps + 1))
     assert last_checkpoint(tmp_path / "b" / CHECKPOINTS) is not None
 
@@ -364,10 +375,8 @@ def test_a_training_goes_on_with_other_parts_of_the_same_batch(base: str, tmp_pa
 
 def test_a_training_is_not_disturbed_by_another(base: str, tmp_path: Path) -> None:
     def second(done: int, total: int, loss: float | None) -> None:
-        with pytest.raises(ConfigError, match="another process is at work"):
-            finetune_reward_model(
-                base, RECORDS, "rating", tmp_path / "m", settings=SETTINGS, resume=True
-            )
+        with pytest.raises(ConfigError, match="at work"), claimed(tmp_path / "m", CLAIM):
+            pass
 
     finetune_reward_model(
         base, RECORDS, "rating", tmp_path / "m", settings=SETTINGS, progress=second
@@ -399,7 +408,7 @@ def test_what_cannot_be_used_here_binds_no_folder(base: str, tmp_path: Path) -> 
 def test_warmup_holds_for_a_constant_schedule_too(base: str, tmp_path: Path) -> None:
     settings = replace(SETTINGS, warmup=0.5)
     finetune_reward_model(base, RECORDS, "rating", tmp_path / "m", settings=settings)
-    rows = [json.loads(line) for line in (tmp_path / "m" / "log.jsonl").open()]
+    rows = log_of(tmp_path / "m")
     assert rows[0]["learning_rate"] < rows[-1]["learning_rate"] == SETTINGS.learning_rate
 
 

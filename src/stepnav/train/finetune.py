@@ -315,6 +315,7 @@ def _with_adapters(network: Any, rank: int) -> Any:
             lora_alpha=2 * rank,
             lora_dropout=0.0,
             target_modules="all-linear",
+            fan_in_fan_out=any(type(item).__name__ == "Conv1D" for item in network.modules()),
             modules_to_save=[head] if head else None,
         ),
     )

@@ -1,0 +1,16 @@
+import sys
+
+import pytest
+
+from stepnav.cli.console import resume_command
+
+
+def test_a_run_goes_on_as_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    monkeypatch.setattr(sys, "argv", ["stepnav", "train", "prm", "--out", "my run", "--resume"])
+    assert resume_command() == "stepnav train prm --out 'my run' --resume"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert resume_command() == (
+        "torchrun --nproc_per_node 2 -m stepnav train prm --out 'my run' --resume"
+    )
