@@ -179,7 +179,7 @@ def test_a_changed_model_or_file_is_refused(tmp_path: Path) -> None:
         ({"dev_share": 0.5, "threshold": 0.5}, "not both"),
         ({"reward": None}, "has no scores of its own"),
         ({"reward": "arithmetik"}, "no model folder 'arithmetik'"),
-        ({"reward": "oracle"}, "no model folder"),
+        ({"reward": "oracle"}, "is of a task"),
         ({"kind": "orm"}, "--kind must be one of"),
         ({"device": "tpu"}, "the device must be"),
     ],

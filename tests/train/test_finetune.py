@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.core.lock import claimed
 from stepnav.engine.loading import load_trainable_classifier
+from stepnav.files.lock import claimed
 from stepnav.policies.local import PolicyFormat
 from stepnav.rewards.prm import PRMReward
 from stepnav.rewards.step_format import StepFormat

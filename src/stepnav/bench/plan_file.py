@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.bench.plan import NONE_TEXT, BenchPlan, StrategySpec
-from stepnav.core.atomic import write_text
 from stepnav.core.errors import ConfigError, DataError, nearest, quote
 from stepnav.core.records import Problem
+from stepnav.files.atomic import write_text
 
 if sys.version_info >= (3, 11):
     import tomllib

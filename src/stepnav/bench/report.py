@@ -20,7 +20,7 @@ from stepnav.bench.report_pages import html_page, markdown_page
 from stepnav.bench.rows import ResultRow
 from stepnav.bench.stats import Interval
 from stepnav.bench.summary import Group, SummaryRow, summarise
-from stepnav.core.atomic import write_bytes, write_text, write_with
+from stepnav.files.atomic import write_bytes, write_text, write_with
 
 PLOT_NAME = "accuracy_vs_tokens"
 

@@ -15,7 +15,7 @@ from stepnav.bench.reward_cases import Cases
 from stepnav.bench.reward_plots import PLOTS, plot
 from stepnav.bench.reward_scores import Scores
 from stepnav.bench.reward_tables import markdown_page
-from stepnav.core.atomic import write_bytes, write_text
+from stepnav.files.atomic import write_bytes, write_text
 
 
 def make_report(

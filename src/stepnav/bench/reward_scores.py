@@ -16,10 +16,10 @@ from typing import Any
 
 from stepnav.bench.reward_cases import Case
 from stepnav.core.backend import Answer, Backend
-from stepnav.core.claim import first_difference
 from stepnav.core.errors import DataError
 from stepnav.core.records import StepScore
 from stepnav.core.seeds import derive_seed
+from stepnav.files.claim import first_difference
 from stepnav.run.scoring import score_trajectories
 
 FILE_NAME = "scores.jsonl"

@@ -21,11 +21,11 @@ from stepnav.bench.runner import run_plan
 from stepnav.cli import report as report_command
 from stepnav.cli.console import Interrupted, Progress, resume_command, stderr
 from stepnav.core.errors import ConfigError, DataError, JournalError
-from stepnav.core.lock import LOCK_NAME, claimed
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
+from stepnav.files.lock import LOCK_NAME, claimed
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from stepnav import build
 from stepnav.bench.extras import check_installed
 from stepnav.cli.console import Interrupted, Progress, print_json, stdout
-from stepnav.core.atomic import whole_folder, write_text
 from stepnav.core.backend import Answer
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.files.atomic import whole_folder, write_text
 from stepnav.rewards.step_format import StepFormat
 from stepnav.zoo import MODELS_FOLDER
 

@@ -11,7 +11,7 @@ from stepnav import build
 from stepnav.bench.extras import check_installed
 from stepnav.cli.console import Interrupted, Progress, print_json, stderr, stdout
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.core.lock import LOCK_NAME, claimed
+from stepnav.files.lock import LOCK_NAME, claimed
 
 if TYPE_CHECKING:
     from stepnav.bench.reward_cases import Cases

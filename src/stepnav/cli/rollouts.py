@@ -14,13 +14,13 @@ from stepnav.bench.plan_file import problems_digest
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
 from stepnav.cli.train import choose
 from stepnav.core.budget import Usage
-from stepnav.core.claim import claim_folder, is_claimed
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.core.lock import claimed
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
+from stepnav.files.claim import claim_folder, is_claimed
+from stepnav.files.lock import claimed
 from stepnav.run.driver import Driver, Search
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task

@@ -11,12 +11,12 @@ from rich.console import Console
 
 from stepnav import build
 from stepnav.cli.console import Progress, print_json, stderr, stdout
-from stepnav.core.atomic import write_text
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
+from stepnav.files.atomic import write_text
 from stepnav.run.driver import Driver, Search
 from stepnav.tasks.task import Task
 from stepnav.view.page import render_page

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.claim import first_difference
 from stepnav.core.errors import JournalError
+from stepnav.files.claim import first_difference
 from stepnav.mutate.findings import Outcome
 
 FORMAT = 1

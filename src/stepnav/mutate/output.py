@@ -11,8 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.atomic import write_text, write_with
 from stepnav.core.errors import ConfigError
+from stepnav.files.atomic import write_text, write_with
 from stepnav.mutate.balance import weigh
 from stepnav.mutate.card import write_card
 from stepnav.mutate.findings import Outcome

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.atomic import write_text
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import trimmed
+from stepnav.files.atomic import write_text
 
 FILE_NAME = "stepnav_prm.json"
 

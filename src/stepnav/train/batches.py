@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from stepnav.core.atomic import write_with
+from stepnav.files.atomic import write_with
 
 IGNORED = -100
 """Target of a token that no loss is computed for, as in PyTorch's cross-entropy."""

@@ -20,7 +20,6 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from stepnav.core.atomic import write_text
 from stepnav.core.errors import ConfigError, DataError, one_line
 from stepnav.engine.loading import (
     HEADS,
@@ -31,6 +30,7 @@ from stepnav.engine.loading import (
     load_trainable_classifier,
     without_progress_bar,
 )
+from stepnav.files.atomic import write_text
 from stepnav.policies.local.prompt import PolicyFormat
 from stepnav.rewards.step_format import StepFormat
 from stepnav.train.collate import can_pack

@@ -23,10 +23,10 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from stepnav.core.atomic import write_text
-from stepnav.core.claim import claim_folder
 from stepnav.core.errors import ConfigError, DataError, StepnavError, one_line
-from stepnav.core.lock import claimed
+from stepnav.files.atomic import write_text
+from stepnav.files.claim import claim_folder
+from stepnav.files.lock import claimed
 from stepnav.train.collate import TreeCollator, tree_mask
 from stepnav.train.labelled_only import LabelledOnly
 from stepnav.train.shards import is_sharded, keep_latest, load_shards, save_shards, shard_model

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.atomic import write_with
 from stepnav.core.errors import ConfigError
+from stepnav.files.atomic import write_with
 from stepnav.train.label_kinds import KIND_FIELD
 from stepnav.train.labels import LabelledData
 from stepnav.train.records import LabelKind, StepRecord

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from stepnav.core.atomic import write_with
 from stepnav.core.errors import DataError
+from stepnav.files.atomic import write_with
 from stepnav.rewards.step_format import StepFormat
 from stepnav.train.batches import IGNORED, TokenExamples
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.atomic import whole_folder
+from stepnav.files.atomic import whole_folder
 from stepnav.train.batches import TokenExamples
 from stepnav.train.loop import Progress, TrainSettings
 from stepnav.zoo.domain import Count, Domain

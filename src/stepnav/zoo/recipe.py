@@ -15,9 +15,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.atomic import whole_folder, write_text
-from stepnav.core.claim import claim_folder
 from stepnav.core.errors import ConfigError, nearest
+from stepnav.files.atomic import whole_folder, write_text
+from stepnav.files.claim import claim_folder
 from stepnav.rewards.step_format import StepFormat
 from stepnav.zoo.cards import write_cards
 from stepnav.zoo.domain import Count, Domain

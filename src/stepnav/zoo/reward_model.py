@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepnav.core.atomic import whole_folder
+from stepnav.files.atomic import whole_folder
 from stepnav.rewards.step_format import StepFormat
 from stepnav.train.loop import Progress, TrainSettings
 from stepnav.zoo.folders import reading, write_compute

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.atomic import is_empty, write_text
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.files.atomic import is_empty, write_text
 
 
 def claim_folder(path: Path, settings: Mapping[str, Any], *, noun: str, resume: bool) -> None:

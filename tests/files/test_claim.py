@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stepnav.core.claim import claim_folder, first_difference, is_claimed
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.files.claim import claim_folder, first_difference, is_claimed
 
 SETTINGS = {"seed": 1, "data": "abc"}
 

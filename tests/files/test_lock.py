@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import ConfigError
-from stepnav.core.lock import claimed
+from stepnav.files.lock import claimed
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from stepnav.core.lock import claimed
+from stepnav.files.lock import claimed
 with claimed(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

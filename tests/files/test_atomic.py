@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stepnav.core.atomic import whole_folder, write_text, write_with
 from stepnav.core.errors import DataError
+from stepnav.files.atomic import whole_folder, write_text, write_with
 
 
 def fill_disk(place: Path) -> None:
