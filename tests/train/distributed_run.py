@@ -11,7 +11,7 @@ from stepnav.engine.loading import load_trainable_classifier
 from stepnav.train.finetune import finetune_reward_model
 from stepnav.train.fit import FitSettings
 from stepnav.train.records import StepRecord
-from stepnav.train.shards import shard_model
+from stepnav.train.shards import leave_processes, shard_model
 
 RECORDS = [
     StepRecord(
@@ -48,6 +48,7 @@ def main(base: str, out: Path, batch_size: int, what: str, stop: int) -> None:
     )
     if report.fit.is_main:
         (out / "losses.json").write_text(json.dumps([loss for _, loss in report.fit.losses]))
+    leave_processes()
 
 
 def write_shapes(base: str, out: Path) -> None:
@@ -60,6 +61,7 @@ def write_shapes(base: str, out: Path) -> None:
     }
     if int(os.environ["RANK"]) == 0:
         out.write_text(json.dumps(shapes))
+    leave_processes()
 
 
 if __name__ == "__main__":

@@ -88,6 +88,8 @@ def _run(
     out: Path, options: dict[str, Any], train: Callable[[dict[str, Any]], TrainReport]
 ) -> None:
     """Train with the options that all stages share, and tell what came of it."""
+    from stepnav.train.shards import leave_processes
+
     as_json = options.pop("as_json")
     steps = _Steps()
     common = {
@@ -107,6 +109,7 @@ def _run(
         ) from None
     finally:
         steps.close()
+        leave_processes()
     if not report.fit.is_main:
         return
     _tell(report, out, as_json)

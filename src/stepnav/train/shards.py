@@ -63,6 +63,12 @@ def shard_model(model: Any, *, cpu: bool = False) -> None:
     fully_shard(model, mesh=mesh)
 
 
+def leave_processes() -> None:
+    """Leave the group of processes at the end: one that is still in it may be aborted when it exits."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def is_sharded(model: Any) -> bool:
     """Return whether `shard_model` has split the model."""
     return isinstance(model, FSDPModule)
