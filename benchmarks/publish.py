@@ -3,7 +3,8 @@
     python benchmarks/publish.py runs/results
 
 No figure in these documents is typed by hand: each comes from the `report.json` of a run folder that
-`make results` makes again, or from the `evaluation.json` of a shipped model.
+`make results` makes again (`reward_models`: the eval folder of `recipes/smollm2_prm.sh`), or from the `evaluation.json` of a
+shipped model.
 """
 
 from __future__ import annotations

@@ -28,3 +28,6 @@ for model in prm-sft prm-raw orm untrained; do
   python -m stepnav eval-prm --reward "$out/$model" --data "$data/prm800k/phase1_test.jsonl.gz" "${evaluated[@]}" \
     --dtype bfloat16 --max-batch 16 --out "$out/eval/$model-phase1"
 done
+for model in sft prm-sft prm-raw orm; do
+  cp "$out/$model/training_report.json" "$out/eval/$model-training.json"  # for benchmarks/publish.py
+done

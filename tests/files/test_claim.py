@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.files.claim import claim_folder, first_difference, is_claimed
+from stepnav.files.claim import check_claim, claim_folder, first_difference
 
 SETTINGS = {"seed": 1, "data": "abc"}
 
@@ -17,7 +17,7 @@ def claim(folder: Path, *, resume: bool = True, **changed: object) -> None:
 
 def test_a_free_folder_is_taken_and_gone_on_with(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "run"
-    assert not is_claimed(folder / "run.json", SETTINGS, noun="training", resume=False)
+    assert not check_claim(folder / "run.json", SETTINGS, noun="training", resume=False)
     assert not folder.exists()
     claim(folder, resume=False)
     assert json.loads((folder / "run.json").read_text()) == SETTINGS

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import ConfigError
-from stepnav.files.lock import claimed
+from stepnav.files.lock import locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from stepnav.files.lock import claimed
-with claimed(Path(sys.argv[1])):
+from stepnav.files.lock import locked
+with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -24,16 +24,16 @@ def test_a_folder_in_use_is_refused_until_its_process_is_gone(tmp_path: Path) ->
     try:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(ConfigError, match="another process is at work"), claimed(tmp_path):
+        with pytest.raises(ConfigError, match="another process is at work"), locked(tmp_path):
             pass
     finally:
         other.kill()
         other.communicate()
-    with claimed(tmp_path):
+    with locked(tmp_path):
         pass
 
 
 def test_a_claim_is_given_back(tmp_path: Path) -> None:
     for _ in range(2):
-        with claimed(tmp_path):
+        with locked(tmp_path):
             pass

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.engine.loading import load_trainable_classifier
-from stepnav.files.lock import claimed
+from stepnav.files.lock import locked
 from stepnav.policies.local import PolicyFormat
 from stepnav.rewards.prm import PRMReward
 from stepnav.rewards.step_format import StepFormat
@@ -375,7 +375,7 @@ def test_a_training_goes_on_with_other_parts_of_the_same_batch(base: str, tmp_pa
 
 def test_a_training_is_not_disturbed_by_another(base: str, tmp_path: Path) -> None:
     def second(done: int, total: int, loss: float | None) -> None:
-        with pytest.raises(ConfigError, match="at work"), claimed(tmp_path / "m", CLAIM):
+        with pytest.raises(ConfigError, match="at work"), locked(tmp_path / "m", CLAIM):
             pass
 
     finetune_reward_model(

@@ -1,10 +1,10 @@
 """Step labels: does the reward model rate steps as people do, and mean the probabilities it gives?
 
 Per-class precision, recall and F1, the confusion matrix, AUROC and average precision of the wrong
-steps, and calibration, with intervals over problems. Where labels or model have two classes (right,
-wrong), the other's neutral counts as right; continuous labels (the share of
-rollouts that succeed) count as wrong at 0 and right above, which is the hard estimation of Wang et
-al. 2024 (Math-Shepherd, arXiv 2312.08935).
+steps, and calibration, with intervals over problems. Where labels or model have two classes
+(right, wrong), the other's neutral counts as right; continuous labels (the share of rollouts that
+succeed) count as wrong at 0 and right above, which is the hard estimation of Wang et al. 2024
+(Math-Shepherd, arXiv 2312.08935).
 """
 
 from __future__ import annotations
@@ -140,11 +140,13 @@ def report(steps: RatedSteps) -> dict[str, Any]:
 def calibration(steps: RatedSteps) -> dict[str, Any]:
     """Return how far the probabilities are from frequencies.
 
-    `gap` is their mean difference, above 0 for a model that is too sure. The expected calibration
-    error `ece` has no interval: it sums distances, so every resample is biased upwards, and no
-    bootstrap covers it (the bias: Kumar et al. 2019, arXiv 1909.10155). `rating` is the probability of the model's own rating against being right (Guo et al. 2017);
-    `negative` the probability of -1 against the step being labelled -1. `nll` is the mean negative
-    log-likelihood of the labels in nats, `brier` the mean squared distance summed over the classes.
+    `gap` is their mean difference, above 0 for a model that is too sure. The expected
+    calibration error `ece` has no interval: it sums distances, so every resample is biased
+    upwards, and no bootstrap covers it (the bias: Kumar et al. 2019, arXiv 1909.10155).
+    `rating` is the probability of the model's own rating against being right (Guo et al. 2017);
+    `negative` the probability of -1 against the step being labelled -1. `nll` is the mean
+    negative log-likelihood of the labels in nats, `brier` the mean squared distance summed over
+    the classes.
     """
     clusters = Clusters.of_keys(steps.groups)
     counts = clusters.sums(np.ones(len(steps.labels)))

@@ -25,7 +25,7 @@ from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
-from stepnav.files.lock import LOCK_NAME, claimed
+from stepnav.files.lock import LOCK_NAME, locked
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
 
@@ -84,7 +84,7 @@ def run(
         },
     )
     _prepare(out, plan, resume)
-    with claimed(out):
+    with locked(out):
         models = build.open_models(
             policy=policy,
             policy_model=policy_model,

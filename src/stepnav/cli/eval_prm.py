@@ -11,7 +11,7 @@ from stepnav import build
 from stepnav.bench.extras import check_installed
 from stepnav.cli.console import Interrupted, Progress, print_json, stderr, stdout
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.files.lock import LOCK_NAME, claimed
+from stepnav.files.lock import LOCK_NAME, locked
 
 if TYPE_CHECKING:
     from stepnav.bench.reward_cases import Cases
@@ -46,7 +46,7 @@ def run(
     settings = {"kind": cases.kind, **scorer.settings(), "data_digest": cases.digest}
     scorer.check_cases(cases)
     _prepare(out)
-    with claimed(out):
+    with locked(out):
         scores, failed, tokens = scorer.score(cases, out, settings)
         if not scores:
             raise DataError(

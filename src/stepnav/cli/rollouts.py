@@ -19,8 +19,8 @@ from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
-from stepnav.files.claim import claim_folder, is_claimed
-from stepnav.files.lock import claimed
+from stepnav.files.claim import check_claim, claim_folder
+from stepnav.files.lock import locked
 from stepnav.run.driver import Driver, Search
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
@@ -72,14 +72,14 @@ def run(
         "method": chosen, "temperature": temperature, "policy": policy, "policy_model": policy_model,
         "seed": seed, "dtype": dtype, "chat": chat,
     }  # fmt: skip
-    is_claimed(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
+    check_claim(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     models = build.open_models(
         policy=policy, policy_model=policy_model, reward=None, task=benchmark, device=device,
         dtype=dtype, chat=chat, max_batch=active,
     )  # fmt: skip
     # not before the models are there: a slip in their name would bind the folder to it
     claim_folder(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
-    with claimed(out), models:
+    with locked(out), models:
         start = partial(
             METHODS[chosen],
             is_right=partial(is_right, benchmark),

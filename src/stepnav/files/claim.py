@@ -24,11 +24,11 @@ def claim_folder(path: Path, settings: Mapping[str, Any], *, noun: str, resume: 
       ConfigError: the folder is a file, or holds something else.
       DataError: it cannot be made, or the file in it is broken.
     """
-    if not is_claimed(path, settings, noun=noun, resume=resume):
+    if not check_claim(path, settings, noun=noun, resume=resume):
         write_text(path, json.dumps(settings, indent=2) + "\n")
 
 
-def is_claimed(path: Path, settings: Mapping[str, Any], *, noun: str, resume: bool) -> bool:
+def check_claim(path: Path, settings: Mapping[str, Any], *, noun: str, resume: bool) -> bool:
     """Return whether the folder is claimed for these settings, False if it is free; else as `claim_folder`."""
     folder = path.parent
     if not folder.exists():

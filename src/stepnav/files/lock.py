@@ -12,7 +12,7 @@ LOCK_NAME = "lock"
 
 
 @contextmanager
-def claimed(folder: Path, name: str = LOCK_NAME) -> Iterator[None]:
+def locked(folder: Path, name: str = LOCK_NAME) -> Iterator[None]:
     """Keep other processes out of a folder; the claim ends with the process, however that ends.
 
     Two that wrote one journal would ask the models everything twice. Where the system has no

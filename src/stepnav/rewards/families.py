@@ -118,14 +118,13 @@ def read_checkpoint(folder: Path, name: str = "") -> Checkpoint:
         raise ConfigError(f"{folder} is not a model folder: it has no config.json")
     if not isinstance(config, dict):
         raise ConfigError(f"{folder / 'config.json'} is no model's config; save the model again")
-    classes = config.get("architectures")
+    found = config.get("architectures")
+    classes = found if isinstance(found, list) else []
     names = [name or folder.resolve().name, str(config.get("_name_or_path") or "")]
     return Checkpoint(
         " ".join(part for part in names if part),
         frozenset(path.name for path in folder.iterdir()),
-        tuple(
-            filter(lambda item: isinstance(item, str), classes if isinstance(classes, list) else ())
-        ),
+        tuple(name for name in classes if isinstance(name, str)),
         _weight_names(folder),
         _added_tokens(folder),
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.engine.loading import load_model
+from stepnav.files.atomic import write_text
 from stepnav.rewards.local_reward import LocalReward, load_pair, single_token
 from stepnav.rewards.piece_encoder import (
     PieceEncoder,
@@ -31,7 +32,8 @@ from stepnav.rewards.step_reader import StepReader, pair_probs
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from stepnav.rewards.local_reward import EngineLimits
+    from stepnav.files.atomic import write_text
+from stepnav.rewards.local_reward import EngineLimits
 
 FILE_NAME = "stepnav_label_tokens.json"
 
@@ -56,9 +58,9 @@ class LabelTokens:
     temperature: float = 1.0
 
     def save(self, folder: Path) -> None:
-        """Write the settings beside a model's weights."""
+        """Write the settings beside a model's weights, whole or not at all."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-        (folder / FILE_NAME).write_text(text + "\n", encoding="utf-8")
+        write_text(folder / FILE_NAME, text + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> LabelTokens:

@@ -26,7 +26,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from stepnav.core.errors import ConfigError, DataError, StepnavError, one_line
 from stepnav.files.atomic import write_text
 from stepnav.files.claim import claim_folder
-from stepnav.files.lock import claimed
+from stepnav.files.lock import locked
 from stepnav.train.collate import TreeCollator, tree_mask
 from stepnav.train.labelled_only import LabelledOnly
 from stepnav.train.shards import is_sharded, keep_latest, load_shards, save_shards, shard_model
@@ -41,6 +41,7 @@ FitProgress = Callable[[int, int, "float | None"], None]
 CHECKPOINTS = "checkpoints"
 CLAIM = "training.json"
 CPU_PASS_TOKENS = 512
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS})
 LOG = "log.jsonl"
 STATE = "trainer_state.json"
 """Written last: a checkpoint that has it is whole."""
@@ -140,7 +141,7 @@ def training_folder(out: Path, claim: Mapping[str, Any], *, resume: bool) -> Ite
         yield
         return
     claim_folder(out / CLAIM, claim, noun="training", resume=resume)
-    with claimed(out, CLAIM):
+    with locked(out, CLAIM):
         yield
 
 
@@ -163,9 +164,8 @@ def prepare(model: Any, out: Path, settings: FitSettings) -> TrainingArguments:
         shard_model(model, cpu=settings.cpu)
     try:
         arguments = _arguments(out, settings)
-        arguments._n_gpu = min(
-            1, arguments.n_gpu
-        )  # several GPUs are torchrun's, not DataParallel's
+        # several GPUs are torchrun's, not DataParallel's
+        arguments._n_gpu = min(1, arguments.n_gpu)
     except (ValueError, RuntimeError, ImportError) as error:
         raise ConfigError(f"these settings cannot be used here ({one_line(error)})") from None
     return arguments
@@ -427,9 +427,6 @@ def _step_of(checkpoint: Path) -> int:
 
 def _is_main() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
-
-
-DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS})
 
 
 def _explained(error: Exception, out: Path, checkpoint: Path | None) -> StepnavError | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Step, Trajectory
+from stepnav.files.atomic import write_text
 
 FILE_NAME = "stepnav_policy.json"
 MAX_KEPT_PROMPTS = 4096
@@ -58,8 +59,8 @@ class PolicyFormat:
             ) from None
 
     def save(self, folder: Path) -> None:
-        """Write the settings beside a model's weights."""
-        (folder / FILE_NAME).write_text(json.dumps(asdict(self), indent=2) + "\n")
+        """Write the settings beside a model's weights, whole or not at all."""
+        write_text(folder / FILE_NAME, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> PolicyFormat:
