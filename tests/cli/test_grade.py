@@ -134,11 +134,11 @@ def test_a_torn_last_line_is_graded_again_and_foreign_results_are_refused(tmp_pa
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
 def test_killed_and_started_again_it_goes_on(tmp_path: Path, kill: signal.Signals) -> None:
     slow = {"task_id": IDS[0], "completion": SLOW}
-    path = write(tmp_path / "s.jsonl", *map(right, IDS), *[slow] * 2, *map(wrong, IDS))
+    path = write(tmp_path / "s.jsonl", *map(right, IDS), *[slow] * 4, *map(wrong, IDS))
     options = ("grade", "--task", "micro-python", "--samples", str(path), "--workers", "2")
     process = start(*options, "--cpu-seconds", "2")
     file = tmp_path / "s.jsonl_results.jsonl"
-    while not (file.exists() and file.read_bytes().count(b"\n") >= 7):
+    while not (file.exists() and file.read_bytes().count(b"\n") >= 7):  # two slow ones are left
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     process.send_signal(kill)
@@ -148,8 +148,8 @@ def test_killed_and_started_again_it_goes_on(tmp_path: Path, kill: signal.Signal
     assert ("go on with: stepnav grade" in err) == (kill == signal.SIGINT)
     report = grade(path, "--cpu-seconds", "2")
     assert file.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
-    assert [line["line"] for line in results(path)] == list(range(1, 15))
-    assert report["statuses"] == {"failed": 6, "passed": 6, "timeout": 2}
+    assert [line["line"] for line in results(path)] == list(range(1, 17))
+    assert report["statuses"] == {"failed": 6, "passed": 6, "timeout": 4}
 
 
 @pytest.mark.realdata

@@ -226,6 +226,20 @@ def test_an_interrupt_that_a_library_turns_into_its_own_error(monkeypatch, capsy
     assert capsys.readouterr().err == "interrupted\n"
 
 
+@pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["--modle"], 2)])
+def test_an_interrupt_when_all_is_done_changes_nothing(arguments, code):
+    late = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{late}; {RUN}", *arguments],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+
+
 def test_a_report_names_the_baseline_it_used(run_folder, tmp_path):
     import shutil
 

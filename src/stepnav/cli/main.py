@@ -61,6 +61,7 @@ def main() -> None:
         if app(standalone_mode=False) == EXIT_INTERRUPTED:  # how newer parsers report Ctrl-C
             raise KeyboardInterrupt
         sys.stdout.flush()
+        _ignore_interrupts()
     except KeyboardInterrupt:
         _end("interrupted", EXIT_INTERRUPTED)
     except (BrokenPipeError, SystemExit):  # parser and printer turn the first into the second
@@ -97,6 +98,12 @@ def _interrupt(signum: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _ignore_interrupts() -> None:
+    """Let an interrupt that comes when all is done change neither the exit code nor the output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # should the interpreter hang at its end
+
+
 def _open_missing_streams() -> None:
     """Put something in the place of output streams that were closed before the start.
 
@@ -113,5 +120,6 @@ def _drop_output() -> None:
 
 
 def _end(message: str, code: int) -> NoReturn:
+    _ignore_interrupts()
     sys.stderr.write(message + "\n")
     sys.exit(code)
