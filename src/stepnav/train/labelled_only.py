@@ -1,7 +1,8 @@
 """What only labelled tokens need is computed for them only.
 
-After the last layer's attention no token sees another, so that layer's MLP, and a language model's output over the
-vocabulary, are needed only where something is to be learnt. Losses and gradients are those of the whole.
+In the last layer a token gives others only its keys and values. Its queries, what attention makes of them, the MLP, and
+a language model's output over the vocabulary are needed only where something is to be learnt. Losses and gradients are
+those of the whole.
 """
 
 from __future__ import annotations
@@ -21,24 +22,30 @@ class LabelledOnly:
     """The parts of a model that can work on labelled tokens alone.
 
     Attributes:
-      mlp: the last layer's; None if it is of another kind (experts see each other's load), or if it is
+      last_layer: its projection of queries, its attention's output and its MLP, as far as they have the usual names.
+        None of them where the MLP is of another kind (experts see each other's load), or where layers are
         computed twice (gradient checkpointing).
       vocabulary: the output over the vocabulary; None for a classifier, whose few outputs cost nothing.
     """
 
-    mlp: Any
+    last_layer: tuple[Any, ...]
     vocabulary: Any
 
     @classmethod
     def of(cls, model: Any) -> LabelledOnly:
         """Return those of a `transformers` model."""
         layers = decoder_layers(model)
-        mlp = getattr(layers[-1], "mlp", None) if layers else None
+        last: Any = layers[-1] if layers else None
+        is_plain = type(getattr(last, "mlp", None)).__name__.endswith("MLP")
         is_repeated = any(
             getattr(item, "gradient_checkpointing", False) for item in model.modules()
         )
-        is_plain = type(mlp).__name__.endswith("MLP") and not is_repeated
-        return cls(mlp if is_plain else None, model.get_output_embeddings())
+        parts: tuple[Any, ...] = ()
+        if is_plain and not is_repeated:
+            attention = getattr(last, "self_attn", None)
+            around = (getattr(attention, "q_proj", None), getattr(attention, "o_proj", None))
+            parts = (*(part for part in around if part is not None), last.mlp)
+        return cls(parts, model.get_output_embeddings())
 
     def outputs(self, model: Any, inputs: dict[str, Any], places: torch.Tensor) -> torch.Tensor:
         """Return the model's outputs at labelled tokens, [M, C].
@@ -48,9 +55,10 @@ class LabelledOnly:
           inputs: of one pass, [B, T] each.
           places: which tokens are labelled, counted over all rows, [M]; one may stand there several times.
         """
+        unique = places.unique()
         with ExitStack() as stack:
-            if self.mlp is not None:
-                stack.enter_context(_only_at(self.mlp, places.unique()))
+            for part in self.last_layer:
+                stack.enter_context(_only_at(part, unique))
             if self.vocabulary is not None:
                 stack.enter_context(_gathered(self.vocabulary, places))
             logits: torch.Tensor = model(**inputs, use_cache=False).logits.flatten(0, 1)
