@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ RECORDS = [
     StepRecord("what y", ("then y is four", "answer four"), (0, 1)),
     StepRecord("what y", ("then y is three . so we have four", "answer x"), (1, -1)),
 ]
+PAIRS = [Pair("what x", "x is two ."), Pair("what y we have", "answer four")]
 SETTINGS = FitSettings(
     epochs=2,
     learning_rate=1e-3,
@@ -185,6 +187,22 @@ def test_models_that_count_positions_themselves_are_not_given_trees() -> None:
     assert can_pack(AutoModelForCausalLM.from_config(GPT2Config(**sizes)), 16)
 
 
+@pytest.mark.parametrize("is_decoder", [False, True])
+def test_an_encoder_would_see_what_it_is_to_rate(tmp_path: Path, is_decoder: bool) -> None:
+    base = str(save_tiny_lm(tmp_path / "bert", architecture="bert", is_decoder=is_decoder))
+    out = tmp_path / "out"
+    if is_decoder:
+        finetune_policy(base, PAIRS, out, settings=SETTINGS)
+        return
+    for train in (
+        partial(finetune_policy, base, PAIRS, out, settings=SETTINGS),
+        partial(finetune_reward_model, base, RECORDS, "rating", out, settings=SETTINGS),
+    ):
+        with pytest.raises(ConfigError, match=r"is an encoder \(Bert.*begin with a decoder"):
+            train()
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("head", "kind"), [("three", "rating"), ("two", "rating"), ("value", "rating")]
 )
@@ -216,9 +234,8 @@ def test_a_reward_model_is_trained_saved_and_used(
 
 
 def test_a_policy_learns_completions_only(base: str, tmp_path: Path) -> None:
-    pairs = [Pair("what x", "x is two ."), Pair("what y we have", "answer four")]
     found = {
-        pack: finetune_policy(base, pairs, tmp_path / str(pack), pack=pack, settings=SETTINGS)
+        pack: finetune_policy(base, PAIRS, tmp_path / str(pack), pack=pack, settings=SETTINGS)
         for pack in (True, False)
     }
     assert found[True].labels == 5 + 3  # the end of each is learnt too
@@ -256,10 +273,9 @@ def test_a_policy_s_adapters_see_the_same_losses_packed(
     base: str, tmp_path: Path, pack: bool
 ) -> None:
     pytest.importorskip("peft")
-    pairs = [Pair("what x", "x is two ."), Pair("what y we have", "answer four")]
     found = [
         finetune_policy(
-            base, pairs, tmp_path / f"{lora}", pack=pack, lora_rank=lora, settings=SETTINGS
+            base, PAIRS, tmp_path / f"{lora}", pack=pack, lora_rank=lora, settings=SETTINGS
         ).fit.losses[0]
         for lora in (0, 2)
     ]

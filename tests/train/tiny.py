@@ -37,6 +37,7 @@ def save_tiny_lm(
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import (
         AutoModelForCausalLM,
+        BertConfig,
         GPT2Config,
         LlamaConfig,
         MistralConfig,
@@ -55,6 +56,7 @@ def save_tiny_lm(
         "qwen2": Qwen2Config,
         "mistral": MistralConfig,
         "gpt2": GPT2Config,
+        "bert": BertConfig,
     }
     config = kinds[architecture](
         vocab_size=len(vocab), hidden_size=32, intermediate_size=64, num_hidden_layers=layers,

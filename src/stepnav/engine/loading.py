@@ -103,7 +103,7 @@ def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
 
     _check_folder(path)
     try:
-        config = AutoConfig.from_pretrained(path)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
         has_head = any("TokenClassification" in name for name in config.architectures or ())
         if has_head and config.num_labels != num_labels:
             raise ConfigError(
@@ -114,7 +114,11 @@ def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
         config.classifier_dropout = 0.0  # some architectures have 0.1 where nothing is said
         with without_progress_bar(), _without_load_report():
             model, report = AutoModelForTokenClassification.from_pretrained(
-                path, config=config, dtype=torch.float32, output_loading_info=True
+                path,
+                config=config,
+                dtype=torch.float32,
+                output_loading_info=True,
+                trust_remote_code=False,
             )
     except ConfigError:
         raise
@@ -195,6 +199,21 @@ def context_length(model: Any) -> int | None:
     embeddings = getattr(model.base_model, "embeddings", None)
     padding = getattr(getattr(embeddings, "position_embeddings", None), "padding_idx", None)
     return length if padding is None else length - padding - 1
+
+
+def sees_later_tokens(model: Any) -> bool:
+    """Return whether a token's state depends on tokens after it, as in encoders: tried on three tokens."""
+    import torch
+
+    first, second, third, other = [
+        number for number in range(5) if number != model.config.get_text_config().pad_token_id
+    ][:4]
+    rows = torch.tensor([[first, second, third], [first, second, other]], device=model.device)
+    was_training = model.training
+    with torch.no_grad():
+        states = model.eval().base_model(input_ids=rows)[0][:, :2].float()
+    model.train(was_training)
+    return not torch.allclose(states[0], states[1], rtol=1e-3, atol=1e-4)
 
 
 def decoder_layers(model: Any) -> Any:

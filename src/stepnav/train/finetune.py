@@ -23,11 +23,11 @@ from torch.nn import functional
 from stepnav.core.errors import ConfigError, DataError, one_line
 from stepnav.engine.loading import (
     HEADS,
-    Kind,
     context_length,
     load_model,
     load_tokenizer,
     load_trainable_classifier,
+    sees_later_tokens,
     without_progress_bar,
 )
 from stepnav.files.atomic import write_text
@@ -124,7 +124,7 @@ def finetune_policy(
       DataError: nothing to learn from, or `out` cannot be written.
     """
     tokenizer = _load_tokenizer(model)
-    network = _load(model, "causal", None)
+    network = _load(model, None)
     max_length = min(max_length, context_length(network) or max_length)
     torch.manual_seed(settings.seed)  # of new adapters
     groups, cut = encode_pairs(
@@ -195,7 +195,7 @@ def finetune_reward_model(
         records = outcomes(records)
     wanted = targets(records, kind, head, neutral)
     torch.manual_seed(settings.seed)  # of a new head
-    network = _load(model, "labels", format_)
+    network = _load(model, format_)
     max_length = min(max_length, context_length(network) or max_length)
     solutions, cut = encode_solutions(tokenizer, records, wanted, format_, max_length=max_length)
     weights = _class_weights(class_weights, format_)
@@ -328,14 +328,20 @@ def _load_tokenizer(model: str) -> Any:
     return tokenizer
 
 
-def _load(model: str, kind: Kind, format_: StepFormat | None) -> Any:
+def _load(model: str, format_: StepFormat | None) -> Any:
     """Return a float32 model to train; a token classifier gets a new head unless it has a fitting one."""
     if format_ is None:
-        return load_model(model, kind, device="cpu", dtype="float32").train()
-    network = load_trainable_classifier(model, num_labels=format_.num_outputs)
-    names = [str(label) for label in format_.labels] or ["value"]
-    network.config.id2label = dict(enumerate(names))
-    network.config.label2id = {name: number for number, name in enumerate(names)}
+        network = load_model(model, "causal", device="cpu", dtype="float32")
+    else:
+        network = load_trainable_classifier(model, num_labels=format_.num_outputs)
+        names = [str(label) for label in format_.labels] or ["value"]
+        network.config.id2label = dict(enumerate(names))
+        network.config.label2id = {name: number for number, name in enumerate(names)}
+    if sees_later_tokens(network):
+        raise ConfigError(
+            f"{model} is an encoder ({type(network).__name__}): its tokens see later ones, so it would "
+            "read what it is to rate or to write; begin with a decoder"
+        )
     return network.train()
 
 
