@@ -1,5 +1,6 @@
 import gzip
 import json
+import operator
 import random
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
+from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.engine.loading import load_trainable_classifier
@@ -23,10 +24,11 @@ from stepnav.rewards.step_format import StepFormat
 from stepnav.train.collate import TreeCollator, can_pack, fill_rows, split_passes, tree_mask
 from stepnav.train.finetune import finetune_policy, finetune_reward_model
 from stepnav.train.fit import CHECKPOINTS, CLAIM, FitSettings, last_checkpoint
-from stepnav.train.heads import outcomes, targets
+from stepnav.train.heads import outcomes, step_loss, targets
 from stepnav.train.pairs import Pair, encode_pairs, read_pairs
 from stepnav.train.records import StepRecord
 from stepnav.train.solutions import (
+    Label,
     TokenSolution,
     encode_solutions,
     group_solutions,
@@ -64,7 +66,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def solutions_of(rows: list[list[int]]) -> list[TokenSolution]:
-    return [TokenSolution(((0, 0), *((n, n) for n in row)), (*map(float, row),)) for row in rows]
+    return [
+        TokenSolution(((0, 0), *((n, n) for n in row)), tuple(Label(float(n)) for n in row))
+        for row in rows
+    ]
 
 
 rows = st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=5), min_size=1, max_size=8)
@@ -77,7 +82,7 @@ def test_a_tree_holds_every_solution_and_each_shared_prefix_once(paths: list[lis
     assert len(tree) == 2 + 2 * len(prefixes)
     assert len(tree.marks) == sum(map(len, paths))
     found = []
-    for index, _ in tree.marks:
+    for index, *_ in tree.marks:
         ancestors = [j for j in range(index + 1) if index < tree.ends[j]]
         assert [tree.positions[j] for j in ancestors] == list(range(len(ancestors)))
         found.append(tuple(tree.ids[j] for j in ancestors[2::2]))
@@ -123,11 +128,19 @@ def test_a_token_sees_its_ancestors_only() -> None:
     ]
 
 
+def step_trainer(folder: Path, model: Any, loss: Any) -> Any:
+    """Return what takes batches as in training."""
+    from transformers import TrainingArguments
+
+    from stepnav.train.fit import Groups, _StepTrainer
+
+    arguments = TrainingArguments(output_dir=str(folder / "t"), use_cpu=True, report_to="none")
+    return _StepTrainer(loss, model=model, args=arguments, train_dataset=Groups([]))
+
+
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "mistral"])
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_packed_outputs_equal_plain_ones(tmp_path: Path, architecture: str, attention: str) -> None:
-    from stepnav.train.fit import Groups, _StepTrainer  # the batch goes the way of training
-
     save_tiny_lm(tmp_path, architecture=architecture)
     model = AutoModelForTokenClassification.from_pretrained(
         tmp_path, num_labels=3, attn_implementation=attention
@@ -147,21 +160,44 @@ def test_packed_outputs_equal_plain_ones(tmp_path: Path, architecture: str, atte
 
         def keep(outputs: Any, labels: Any) -> Any:
             seen.append(sorted(zip(labels.tolist(), outputs.tolist())))
-            return outputs.sum()
+            return outputs.sum(dim=1)
 
-        from transformers import TrainingArguments
-
-        arguments = TrainingArguments(
-            output_dir=str(tmp_path / "t"), use_cpu=True, report_to="none"
-        )
-        trainer = _StepTrainer(keep, model=model, args=arguments, train_dataset=Groups([]))
-        trainer.compute_loss(model, batch)
+        step_trainer(tmp_path, model, keep).compute_loss(model, batch)
     plain, *others = seen
     assert len(plain) == 16
     for found in others:
         for (label, one), (other_label, other) in zip(plain, found, strict=True):
             assert label == other_label
             torch.testing.assert_close(torch.tensor(one), torch.tensor(other), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_a_loss_counts_as_much_as_its_weight(base: str, tmp_path: Path, is_packed: bool) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    steps = ("step we add two", "so x = two")
+    records = [
+        StepRecord("what x", steps, (1, -1), weights=(0.25, 3)),
+        StepRecord("what x", (steps[0], "so x = three"), (1, None), weights=(0.0, None)),
+        StepRecord("what y", steps, (0, None)),
+    ]
+    wanted = targets(records, "rating", "three", "own")
+    solutions, _ = encode_solutions(tokenizer, records, wanted, StepFormat(), max_length=64)
+    groups = group_solutions(solutions, max_tokens=64)
+    trees = [[grow_tree(g)] if is_packed else [grow_tree([s]) for s in g] for g in groups]
+    model = load_trainable_classifier(base, num_labels=3).eval()
+    seen: list[float] = []
+
+    def loss(outputs: Any, labels: Any) -> Any:
+        losses = step_loss(outputs, labels, head="three")
+        seen.extend(losses.tolist())
+        return losses
+
+    batch = TreeCollator(0, is_packed)(trees)
+    found = step_trainer(tmp_path, model, loss).compute_loss(model, batch)
+    weights = batch["weights"].tolist()
+    assert sorted(weights) == [0.0, 0.25, 1.0, 3.0]
+    assert dict(zip(weights, batch["labels"].tolist())) == {0.0: 2, 0.25: 2, 1.0: 1, 3.0: 0}
+    assert found.item() == pytest.approx(sum(map(operator.mul, seen, weights)) / 4, rel=1e-5)
 
 
 def test_models_with_a_window_are_not_given_trees_beyond_it(base: str, tmp_path: Path) -> None:
@@ -560,7 +596,7 @@ def test_a_pair_without_prompt_and_bos_learns_from_its_second_token(tmp_path: Pa
     (((tree,),), _) = encode_pairs(
         tokenizer, [Pair("", "x is two")], prompt_template="{question}", max_length=9
     )
-    assert [place for place, _ in tree.marks] == [0, 1, 2]
+    assert [mark.place for mark in tree.marks] == [0, 1, 2]
 
 
 def test_a_full_disk_leaves_nothing_half_written(

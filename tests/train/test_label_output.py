@@ -17,7 +17,10 @@ ROWS = {
         session(step(alternative("a", 1), alternative("ä", 0)), step(alternative("b", 1)))
     ],
     "correct": [{"input": "Q? Step 1: a ки\nb ки", "label": "Q? Step 1: a +\nb -"}],
-    "value": [stepwise(0.5, None, 1.0, wrong_from=[None, 3, None]), stepwise(0.0, prompt="R")],
+    "value": [
+        stepwise(0.5, None, 1.0, wrong_from=[None, 3, None], weights=[0.25, None, 2]),
+        stepwise(0.0, prompt="R"),
+    ],
 }
 
 

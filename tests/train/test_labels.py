@@ -48,18 +48,19 @@ def test_the_format_is_told_by_the_first_recognisable_row(
     assert [row.number for row in report.malformed_rows] == [1, 2]
 
 
-def test_mutation_files_keep_what_records_hold_and_count_the_rest(tmp_path: Path) -> None:
+def test_mutation_files_keep_what_records_hold(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "train.jsonl", [MUTANT.to_json()])
     data = read_labelled(path)
     (record,) = data.records
     assert (record.labels, record.wrong_from) == ((-1, None), (12, None))
+    assert record.weights == MUTANT.weights == (0.5, None)
     assert record.origin == "train.jsonl:1, mbpp-601, constant"
     assert (data.kind, data.report.ratings, data.report.steps) == ("rating", 1, 2)
     assert dict(data.report.details) == {
         "masked": 1,
         "split=train": 1,
         "verdict=killed": 1,
-        "weights_not_read": 1,
+        "weighted": 1,
     }
 
 
@@ -93,6 +94,12 @@ def test_where_a_row_came_from_is_kept(tmp_path: Path) -> None:
         (stepwise("+"), "the label of step 1 must be true, false, a number or null"),
         (stepwise(1, wrong_from=[0, 1]), "wrong_from must be a list of 1"),
         (stepwise(1, wrong_from=[-1]), "offsets of at least 0"),
+        (stepwise(1, weights=3), "weights must be a list of 1 numbers or nulls"),
+        (stepwise(1, weights=[1, 1]), "weights must be a list of 1 numbers or nulls"),
+        (stepwise(None, 1, weights=[None, None]), "the weight of step 2 must be a number"),
+        (stepwise(1, weights=[-0.5]), "the weight of step 1 must be a number of at least 0"),
+        (stepwise(1, weights=[True]), "the weight of step 1 must be a number of at least 0"),
+        (stepwise(None, weights=["a"]), "the weight of step 1 must be a number of at least 0"),
         ({"prompt": "Q", "completions": ["a"]}, "no field 'labels'"),
     ],
 )
@@ -188,7 +195,7 @@ def test_a_file_of_something_else_is_one_clear_error(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=f"none of its 1 rows can be used as {other}"):
             read_labelled(path, format=other)
     write_lines(path, [{**MUTANT.to_json(), "weights": 3}])
-    with pytest.raises(DataError, match="'weights' must be a list"):
+    with pytest.raises(DataError, match="weights must be a list of 2"):
         read_labelled(path)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from stepnav.train.solutions import Tree
+from stepnav.train.solutions import Mark, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class TreeCollator:
     pass_tokens: int | None = None
 
     def __call__(self, groups: Sequence[Sequence[Tree]]) -> dict[str, Any]:
-        """Return `passes` and the `labels` [M] of all of them, in order.
+        """Return `passes`, and the `labels` [M] of all of them with their `weights` [M], in order.
 
         A pass has `input_ids` [B, T] and `places` of its labels, which count tokens over all rows;
         `attention_mask` [B, T] if it is plain, `position_ids` and `ends` [B, T] (see `tree_mask`)
@@ -51,22 +51,24 @@ class TreeCollator:
                 for part in split_passes([len(tree) for tree in trees], self.pass_tokens)
             ]
         laid_out = [self._lay_out(*item) for item in passes]
+        marks = [mark for _, found in laid_out for mark in found]
         return {
             "passes": [inputs for inputs, _ in laid_out],
-            "labels": torch.cat([labels for _, labels in laid_out]),
+            "labels": torch.tensor([mark.target for mark in marks]),
+            "weights": torch.tensor([mark.weight for mark in marks]),
         }
 
     def _lay_out(
         self, trees: Sequence[Tree], rows: Sequence[Sequence[int]]
-    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Return the inputs of one pass, and its labels."""
+    ) -> tuple[dict[str, torch.Tensor], list[Mark]]:
+        """Return the inputs of one pass, and what is to be learnt at its places."""
         width = max(map(len, trees))
         ids = torch.full((len(rows), width), self.pad_id)
         positions = torch.zeros((len(rows), width), dtype=torch.long)
         ends = torch.arange(1, width + 1).repeat(len(rows), 1)  # padding sees itself only
         filled = torch.zeros((len(rows), width), dtype=torch.long)
         places: list[int] = []
-        labels: list[float] = []
+        marks: list[Mark] = []
         for number, row in enumerate(rows):
             start = 0
             for tree in (trees[index] for index in row):
@@ -75,15 +77,15 @@ class TreeCollator:
                 positions[number, here] = torch.tensor(tree.positions)
                 ends[number, here] = torch.tensor(tree.ends) + start
                 filled[number, here] = 1
-                places += [number * width + start + index for index, _ in tree.marks]
-                labels += [label for _, label in tree.marks]
+                places += [number * width + start + mark.place for mark in tree.marks]
+                marks += tree.marks
                 start += len(tree)
         inputs = {"input_ids": ids, "places": torch.tensor(places)}
         if not self.is_packed:
             inputs["attention_mask"] = filled
         elif len(rows) < len(trees) or any(tree.has_branches for tree in trees):
             inputs.update(position_ids=positions, ends=ends)
-        return inputs, torch.tensor(labels)
+        return inputs, marks
 
 
 def split_passes(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:

@@ -231,7 +231,7 @@ def _groups(
 
 
 def _next_token_loss(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    return functional.cross_entropy(outputs.float(), labels.long(), reduction="sum")
+    return functional.cross_entropy(outputs.float(), labels.long(), reduction="none")
 
 
 def _class_weights(weights: Sequence[float] | None, format_: StepFormat) -> list[float] | None:

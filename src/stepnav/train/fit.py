@@ -33,7 +33,7 @@ from stepnav.train.shards import is_sharded, keep_latest, load_shards, save_shar
 from stepnav.train.solutions import Tree
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""(outputs at the labelled tokens [M, C], labels [M]) to the sum of their losses."""
+"""(outputs at the labelled tokens [M, C], labels [M]) to their losses [M]."""
 
 FitProgress = Callable[[int, int, "float | None"], None]
 """(optimizer steps done, in all, latest mean loss)."""
@@ -256,12 +256,13 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Return the losses of the batch's labels, divided by how many labels the whole step has."""
+        """Return the weighted losses of the batch's labels, divided by how many labels the whole step has."""
         labels = inputs["labels"]
         outputs = [self._outputs(model, part) for part in inputs["passes"]]
         count = len(labels) if num_items_in_batch is None else num_items_in_batch
         # gradients are averaged over the processes, and the count is that of all of them
-        loss = self._loss(torch.cat(outputs), labels) / count * self.accelerator.num_processes
+        losses = (self._loss(torch.cat(outputs), labels) * inputs["weights"]).sum()
+        loss = losses / count * self.accelerator.num_processes
         return (loss, {"logits": torch.cat(outputs)}) if return_outputs else loss
 
     def _outputs(self, model: Any, inputs: dict[str, Any]) -> Any:

@@ -133,7 +133,7 @@ def step_loss(
     head: Head,
     class_weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return the sum of the losses of all labelled steps.
+    """Return the losses of all labelled steps, [M].
 
     Cross-entropy for classes, each loss times its class's weight; binary cross-entropy with soft
     targets for a value.
@@ -150,9 +150,9 @@ def step_loss(
     outputs = outputs.float()
     if head == "value":
         return functional.binary_cross_entropy_with_logits(
-            outputs[:, 0], labels.float(), reduction="sum"
+            outputs[:, 0], labels.float(), reduction="none"
         )
-    return functional.cross_entropy(outputs, labels.long(), weight=class_weights, reduction="sum")
+    return functional.cross_entropy(outputs, labels.long(), weight=class_weights, reduction="none")
 
 
 def step_format(head: Head, *, separator: str, prompt_template: str, add_bos: bool) -> StepFormat:

@@ -86,6 +86,10 @@ def _write_parquet(place: Path, data: LabelledData) -> None:
         columns["wrong_from"] = pa.array(
             [record.wrong_from for record in records], pa.list_(pa.int64())
         )
+    if any(record.weights is not None for record in records):
+        columns["weights"] = pa.array(
+            [record.weights for record in records], pa.list_(pa.float64())
+        )
     columns[KIND_FIELD] = pa.array([data.kind] * len(records), text)
     columns["origin"] = pa.array([record.origin for record in records], text)
     parquet.write_table(pa.table(columns), place)

@@ -5,6 +5,7 @@ What the labels are is not told by a row but by the whole file (`label_kinds`); 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -41,8 +42,9 @@ def read_session(row: Row, *, texts: dict[str, str]) -> Session:
     prompt = need(row.fields, "prompt", str)
     steps = need(row.fields, "completions", list)
     labels = need(row.fields, "labels", list)
-    wrong_from = row.fields.get("wrong_from")
+    wrong_from, weights = row.fields.get("wrong_from"), row.fields.get("weights")
     _check(prompt, steps, labels, wrong_from)
+    _check_weights(weights, labels)
     origin = row.fields.get("origin")
     record = StepRecord(
         prompt,
@@ -50,14 +52,18 @@ def read_session(row: Row, *, texts: dict[str, str]) -> Session:
         tuple(labels),
         None if wrong_from is None else tuple(wrong_from),
         origin if isinstance(origin, str) and origin else row.origin,
+        None if weights is None else tuple(weights),
     )
-    counts = {"masked": sum(label is None for label in labels)}
+    counts = {
+        "masked": sum(label is None for label in labels),
+        "weighted": 0 if weights is None else sum(label is not None for label in labels),
+    }
     kind = _kind(row.fields.get(KIND_FIELD))
     return Session(row.place, prompt, (record,), len(steps), kind=kind, counts=counts)
 
 
 def read_mutation(row: Row, *, texts: dict[str, str]) -> Session:
-    """Return one program of mutation data; its weights are counted and not read.
+    """Return one program of mutation data.
 
     Args:
       row, texts: as in `read_session`.
@@ -71,13 +77,7 @@ def read_mutation(row: Row, *, texts: dict[str, str]) -> Session:
     name, operator, verdict, split = (str(row.fields[field]) for field in _MUTATION_FIELDS)
     (record,) = session.records
     origin = record.origin if "origin" in row.fields else f"{row.origin}, {name}, {operator}"
-    weights = need(row.fields, "weights", list) if "weights" in row.fields else []
-    counts = {
-        **session.counts,
-        f"verdict={verdict}": 1,
-        f"split={split}": 1,
-        "weights_not_read": sum(weight is not None for weight in weights),
-    }
+    counts = {**session.counts, f"verdict={verdict}": 1, f"split={split}": 1}
     return replace(session, records=(replace(record, origin=origin),), counts=counts)
 
 
@@ -113,3 +113,16 @@ def _check(prompt: str, steps: list[Any], labels: list[Any], wrong_from: Any) ->
         raise MalformedRow(f"wrong_from must be a list of {len(steps)} offsets or nulls")
     if not all(offset is None or (type(offset) is int and offset >= 0) for offset in wrong_from):
         raise MalformedRow("wrong_from must hold offsets of at least 0, or null")
+
+
+def _check_weights(weights: Any, labels: list[Any]) -> None:
+    if weights is None:
+        return
+    if not isinstance(weights, list) or len(weights) != len(labels):
+        raise MalformedRow(f"weights must be a list of {len(labels)} numbers or nulls")
+    for number, (weight, label) in enumerate(zip(weights, labels), 1):
+        is_number = type(weight) in (int, float) and 0 <= weight < math.inf
+        if not is_number and (weight is not None or label is not None):
+            raise MalformedRow(
+                f"the weight of step {number} must be a number of at least 0 (got {quote(str(weight))})"
+            )

@@ -9,7 +9,7 @@ from typing import Any
 
 from stepnav.core.errors import DataError
 from stepnav.train.label_rows import BadRow, opened, parse_line
-from stepnav.train.solutions import CutCount, TokenSolution, Tree, grow_tree
+from stepnav.train.solutions import CutCount, Mark, TokenSolution, Tree, grow_tree
 
 FIELDS = (("prompt", "completion"), ("question", "answer"), ("problem", "solution"))
 """What the two texts may be called: any file of pairs, GSM8K's, MATH's."""
@@ -90,7 +90,7 @@ def encode_pairs(
             continue
         chain = grow_tree([TokenSolution((ids,), ())])
         marks = tuple(
-            (place - 1, float(ids[place])) for place in range(max(1, len(shown)), len(ids))
+            Mark(place - 1, float(ids[place])) for place in range(max(1, len(shown)), len(ids))
         )
         groups.append([Tree(chain.ids, chain.positions, chain.ends, marks)])
     if not groups:

@@ -1,7 +1,7 @@
 """Step-labelled records and the token targets made from them.
 
 A record has TRL's stepwise fields (`prompt`, `completions`, `labels`) with labels -1, 0, 1, or None for a step that no loss
-is computed for, and optionally `wrong_from`: per step the offset of the first wrong character, for dense labels.
+is computed for, and optionally `wrong_from`: per step the offset of the first wrong character, for dense labels; and `weights`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class StepRecord:
       labels: per step -1, 0 or 1, or a `float` in [0, 1] if it is a value; None masks the step.
       wrong_from: per step, the offset of the first wrong character in the step as `trimmed` leaves it, if known.
       origin: where it stands, for instance "train.jsonl:12, step 3, alternative 2"; None if unknown.
+      weights: per step, how much the loss of its label counts; None for a masked step, and for all if each counts 1.
     """
 
     prompt: str
@@ -42,6 +43,7 @@ class StepRecord:
     labels: tuple[int | float | None, ...]
     wrong_from: tuple[int | None, ...] | None = None
     origin: str | None = None
+    weights: tuple[float | None, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -52,6 +54,8 @@ class StepRecord:
         }
         if self.wrong_from is not None:
             fields["wrong_from"] = list(self.wrong_from)
+        if self.weights is not None:
+            fields["weights"] = list(self.weights)
         if self.origin is not None:
             fields["origin"] = self.origin
         return fields
@@ -64,13 +68,14 @@ class StepRecord:
           DataError: a field is missing or the steps and labels differ in number.
         """
         try:
-            wrong_from = fields.get("wrong_from")
+            wrong_from, weights = fields.get("wrong_from"), fields.get("weights")
             record = cls(
                 fields["prompt"],
                 tuple(fields["completions"]),
                 tuple(fields["labels"]),
                 None if wrong_from is None else tuple(wrong_from),
                 fields.get("origin"),
+                None if weights is None else tuple(weights),
             )
         except (KeyError, TypeError) as error:
             raise DataError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from stepnav.core.errors import DataError
 from stepnav.rewards.step_format import StepFormat
@@ -19,6 +19,31 @@ from stepnav.train.records import StepRecord
 TOKENISED_STEPS_KEPT = 65536
 
 Segment = tuple[int, ...]
+
+
+class Label(NamedTuple):
+    """What is to be learnt at the end of a step.
+
+    Attributes:
+      target: a class number or a value.
+      weight: how much its loss counts.
+    """
+
+    target: float
+    weight: float = 1.0
+
+
+class Mark(NamedTuple):
+    """What is to be learnt at a token of a tree.
+
+    Attributes:
+      place: number of the token.
+      target, weight: as in `Label`; the target may be a token.
+    """
+
+    place: int
+    target: float
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +56,7 @@ class TokenSolution:
     """
 
     segments: tuple[Segment, ...]
-    labels: tuple[float | None, ...]
+    labels: tuple[Label | None, ...]
 
     @property
     def num_tokens(self) -> int:
@@ -87,7 +112,8 @@ def encode_solutions(
     cut = CutCount()
     for record, labels in zip(records, targets, strict=True):
         whole = TokenSolution(
-            (prompt(record.prompt), *map(step, record.completions)), tuple(labels)
+            (prompt(record.prompt), *map(step, record.completions)),
+            _weighted(labels, record.weights),
         )
         kept = _cut(whole, max_length)
         num_cut = sum(label is not None for label in whole.labels[len(kept.labels) :])
@@ -103,6 +129,16 @@ def encode_solutions(
             "raise --max-length, or check the data with: stepnav data inspect FILE"
         )
     return solutions, cut
+
+
+def _weighted(
+    targets: Sequence[float | None], weights: Sequence[float | None] | None
+) -> tuple[Label | None, ...]:
+    """Return a record's labels; one without a weight counts 1."""
+    return tuple(
+        None if target is None else Label(target, 1.0 if weight is None else weight)
+        for target, weight in zip(targets, weights or [None] * len(targets), strict=True)
+    )
 
 
 def _cut(solution: TokenSolution, max_length: int) -> TokenSolution:
@@ -123,13 +159,13 @@ class Tree:
       ids: the tokens.
       positions: how many ancestors each has.
       ends: one past the last descendant of each.
-      marks: (index of a token, what is to be learnt there), as often as solutions say so.
+      marks: what is to be learnt where, as often as solutions say so.
     """
 
     ids: tuple[int, ...]
     positions: tuple[int, ...]
     ends: tuple[int, ...]
-    marks: tuple[tuple[int, float], ...]
+    marks: tuple[Mark, ...]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -145,7 +181,7 @@ class _Node:
     """One segment, with what follows it in any solution."""
 
     segment: Segment
-    labels: list[float] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
     children: dict[Segment, _Node] = field(default_factory=dict)
 
 
@@ -182,7 +218,7 @@ def grow_tree(solutions: Sequence[TokenSolution]) -> Tree:
     ids: list[int] = []
     positions: list[int] = []
     ends: list[int] = []
-    marks: list[tuple[int, float]] = []
+    marks: list[Mark] = []
     # a segment is entered, its children follow, then it is left and its end is known
     stack: list[tuple[_Node, int, int | None]] = [(trunk, 0, None)]
     while stack:
@@ -195,7 +231,7 @@ def grow_tree(solutions: Sequence[TokenSolution]) -> Tree:
         ids += node.segment
         positions += range(depth, below)
         ends += [0] * len(node.segment)
-        marks += [(len(ids) - 1, label) for label in node.labels]
+        marks += [Mark(len(ids) - 1, *label) for label in node.labels]
         stack += [(child, below, None) for child in reversed(node.children.values())]
     return Tree(tuple(ids), tuple(positions), tuple(ends), tuple(marks))
 
