@@ -1,7 +1,7 @@
 """Attention of packed tokens over slots, the same bits for a row whatever else is in the pass.
 
 Registered with `transformers` under the name "stepnav"; without an active plan it is plain SDPA, so
-that a model handed to an engine still works outside it. Matrix kernels choose their order of
+that a model handed to an engine still works outside it (but for soft caps and sinks, which SDPA lacks). Matrix kernels choose their order of
 summation by shape, so shapes are kept out of it: whatever a row brings, each kv head is a product of
 its own over the head size, of at least `MIN_ROWS` rows (fewer are padded), and sums over cached
 tokens go in blocks of `SUM_BLOCK`. That kernels keep their order over the shapes that are left is
@@ -120,6 +120,7 @@ def _attend(
     scaling: float | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
+    s_aux: Any = None,
     **kwargs: Any,
 ) -> tuple[Any, None]:
     """Return [1, N, H, D] for packed queries [1, H, N, D]; key and value are whole slot stores."""
@@ -138,7 +139,7 @@ def _attend(
         parts = chosen.reshape(rows, count, key.shape[1], -1, chosen.shape[-1]).transpose(1, 2)
         keys = key[:, :, : group.length][group.slots].flatten(0, 1)
         values = value[:, :, : group.length][group.slots].flatten(0, 1)
-        result = _attend_group(group, parts, keys, values, scale, sliding_window, softcap)
+        result = _attend_group(group, parts, keys, values, scale, sliding_window, softcap, s_aux)
         results.append(result.transpose(1, 2).reshape(rows * count, *packed.shape[1:]))
     merged = results[0] if len(results) == 1 else torch.cat(results)
     return (merged if plan.put is None else merged[plan.put])[None], None
@@ -152,10 +153,12 @@ def _attend_group(
     scale: float,
     window: int | None,
     softcap: float | None,
+    sinks: Any,
 ) -> Any:
     """Return [R, G, T, g, D] for as many queries; keys and values are [R * G, length, D].
 
-    Each kv head is one product of M = T * g rows, filled up to a multiple of `MIN_ROWS`.
+    Each kv head is one product of M = T * g rows, filled up to a multiple of `MIN_ROWS`. Sinks [H] are
+    scores of each query head that take a share of its attention and give nothing (gpt-oss).
     """
     rows, heads, count, repeats, width = parts.shape
     num_rows = count * repeats
@@ -168,7 +171,15 @@ def _attend_group(
     else:
         scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
         scores = torch.tanh(scores / softcap).mul_(softcap).add_(mask)
+    if sinks is not None:
+        sunk = sinks.to(scores.dtype).view(heads, 1, repeats).expand(rows, heads, count, repeats)
+        sunk = sunk.reshape(rows * heads, num_rows, 1)
+        sunk = functional.pad(sunk, (LENGTH_STEP - 1, 0), value=float("-inf"))
+        sunk = functional.pad(sunk, (0, 0, 0, scores.shape[1] - num_rows))
+        scores = torch.cat([sunk, scores], dim=-1)
     probs = torch.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype)
+    if sinks is not None:
+        probs = probs[..., LENGTH_STEP:]
     return _weighted_sum(probs, values)[:, :num_rows].reshape(parts.shape)
 
 

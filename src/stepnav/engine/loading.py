@@ -201,21 +201,6 @@ def context_length(model: Any) -> int | None:
     return length if padding is None else length - padding - 1
 
 
-def sees_later_tokens(model: Any) -> bool:
-    """Return whether a token's state depends on tokens after it, as in encoders: tried on three tokens."""
-    import torch
-
-    first, second, third, other = [
-        number for number in range(5) if number != model.config.get_text_config().pad_token_id
-    ][:4]
-    rows = torch.tensor([[first, second, third], [first, second, other]], device=model.device)
-    was_training = model.training
-    with torch.no_grad():
-        states = model.eval().base_model(input_ids=rows)[0][:, :2].float()
-    model.train(was_training)
-    return not torch.allclose(states[0], states[1], rtol=1e-3, atol=1e-4)
-
-
 def decoder_layers(model: Any) -> Any:
     """Return the list of a decoder's layers (of a model with adapters, the model's), None if it has none."""
     whole = model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -87,6 +87,10 @@ def plan_pass(rows: Sequence[Row], cache: SlotCache, pass_tokens: int, step: int
       step: N and the number of outputs are padded to a multiple of it.
     """
     fed = _share(rows, pass_tokens)
+    num_slots = rows[-1].slot + 1
+    cache.reserve(
+        num_slots + (-num_slots) % step, max(row.num_filled + count for row, count in fed)
+    )
     layout = _Layout(cache.scratch)
     singles = {row.slot: row for row, count in fed if count == 1}
     longer = [(row, count) for row, count in fed if count > 1]
@@ -105,7 +109,6 @@ def plan_pass(rows: Sequence[Row], cache: SlotCache, pass_tokens: int, step: int
         layout.add(row, count)
     num_tokens = sum(count for _, count in fed)
     layout.add_padding(-len(layout.ids) % step)
-    cache.reserve(max(layout.positions) + 1)
     groups, put = _groups(layout, num_singles, longer, firsts, cache.shape.device)
     return _tensors(layout, fed, num_tokens, groups, put, cache, step)
 

@@ -9,16 +9,18 @@ first of them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+from stepnav.core.errors import ConfigError, one_line
 from stepnav.engine import attention
 from stepnav.engine.passes import BLOCK, Pass, plan_pass
 from stepnav.engine.prefix_tree import Match, PrefixTree
 from stepnav.engine.row import Row
+from stepnav.engine.self_check import FIRST_PASS, TOKENS, check_alike, plain_outputs
 from stepnav.engine.slots import SlotCache, probe_shape
 
 ONE_THREAD_PARAMETERS = 50_000_000
@@ -38,9 +40,13 @@ class Runner:
         what 2 GiB hold.
       cache_tokens: most tokens kept in the prefix tree, 0 for none; None is what 1 GiB holds.
       pass_tokens: most tokens of one forward pass.
-      row_step: passes are padded to a multiple of so many tokens; see `attention`.
+      row_step: on a CPU, passes are padded to a multiple of so many tokens (see `attention`), and slots
+        come in as many.
       output_floats: size of one output kept in the tree.
       has_logits: whether the model can be asked for single positions (`logits_to_keep`).
+
+    Raises:
+      ConfigError: the model's outputs would be others than by itself.
     """
 
     def __init__(
@@ -58,18 +64,21 @@ class Runner:
         attention.register()
         self._model = model
         shape = probe_shape(model)
+        expected = plain_outputs(model)
         model.set_attn_implementation(attention.ATTENTION_NAME)
         gib = 2**30 // shape.token_bytes
         self.max_batch = max_batch
         self._max_batch_tokens = 2 * gib if max_batch_tokens is None else max_batch_tokens
         self._pass_tokens = max(pass_tokens, max_batch)
-        self._row_step = row_step
+        self._row_step = row_step if shape.device.type == "cpu" else 1
         size = sum(parameter.numel() for parameter in model.parameters())
         is_small = shape.device.type == "cpu" and size <= ONE_THREAD_PARAMETERS
         self._one_thread = is_small and row_step > 1
         self._has_logits = has_logits
-        num_slots = max_batch + (-max_batch) % row_step
-        self._cache = SlotCache(shape, num_slots)
+        max_slots = max_batch + (-max_batch) % self._row_step
+        self._cache = SlotCache(shape, max_slots, self._max_batch_tokens)
+        check_alike(model, self._outputs_of(TOKENS), expected)
+        self._cache = SlotCache(shape, max_slots, self._max_batch_tokens)
         self.tree = PrefixTree(
             gib if cache_tokens is None else cache_tokens,
             output_tokens=-(-4 * output_floats // shape.token_bytes),
@@ -154,6 +163,7 @@ class Runner:
         if keep:
             self._keep(row)
         self._rows.remove(row)
+        self._cache.wipe(row.slot, row.num_filled)
         row.slot = -1
         if not row.is_settled:
             self._wake(row)
@@ -161,11 +171,32 @@ class Runner:
     def clear(self) -> None:
         """Forget all rows and everything kept."""
         for row in self._rows:
+            self._cache.wipe(row.slot, row.num_filled)
             row.slot = -1
         self._rows.clear()
         self._waiting.clear()
         self._leaders.clear()
         self.tree.clear()
+
+    def _outputs_of(self, tokens: Sequence[int]) -> Any:
+        """Return the outputs [T, C] for some tokens, read in two passes.
+
+        Raises:
+          ConfigError: the model cannot be run so.
+        """
+        row = Row(list(tokens), tuple(range(len(tokens))), slot=1)
+        outputs = []
+        try:
+            while row.num_filled < len(tokens):
+                plan = plan_pass([row], self._cache, FIRST_PASS, self._row_step)
+                outputs.append(self._run(plan))
+                row.num_filled += plan.num_tokens
+        except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise ConfigError(
+                f"{type(self._model).__name__} cannot be run by the engine ({one_line(error)}); use a model whose "
+                "attention transformers lets others compute"
+            ) from None
+        return torch.cat(outputs)
 
     def _num_usable(self, row: Row, match: Match, is_complete: bool) -> int:
         """Return how many known tokens need not be read again for the outputs still wanted."""
@@ -192,7 +223,12 @@ class Runner:
     def _start(self, row: Row, match: Match) -> None:
         """Give the row a slot and copy what is known into it."""
         row.slot = self._choose_slot(len(row.tokens))
-        self._cache.reserve(len(row.tokens) + min(row.room, 64))
+        rows = [*self._rows, row]
+        num_slots = max(item.slot for item in rows) + 1
+        self._cache.reserve(
+            num_slots + (-num_slots) % self._row_step,
+            max(len(item.tokens) + min(item.room, 64) for item in rows),
+        )
         position = 0
         for key_values, count in match.segments:
             count = min(count, row.num_cached - position)

@@ -1,7 +1,8 @@
 """Slots: where the keys and values of running rows stand, as a `transformers` cache.
 
 One tensor [layers, 2, slots, G, length, D] for all layers, so that a row is copied in or out by
-one call. It grows by doubling and never shrinks.
+one call. It grows by doubling as far as its bound allows; beyond, it is as large as the rows need.
+What is beyond a row's tokens is finite, since masked values are still multiplied (by 0).
 """
 
 from __future__ import annotations
@@ -62,6 +63,11 @@ def probe_shape(model: Any) -> CacheShape:
             f"{type(model).__name__} caches differently shaped keys or values (got {sorted(shapes)}); "
             "all layers must be alike"
         )
+    chunk = getattr(model.config.get_text_config(), "attention_chunk_size", None)
+    if chunk is not None:
+        raise ConfigError(
+            f"{type(model).__name__} attends in chunks of {chunk} tokens, which the engine does not; use another model"
+        )
     _, kv_heads, _, width = first.shape
     return CacheShape(len(cache.layers), kv_heads, width, first.dtype, first.device)
 
@@ -71,35 +77,41 @@ class SlotCache(Cache):  # type: ignore[misc]
 
     Args:
       shape: what one token leaves.
-      num_slots: slots for rows.
+      max_slots: most slots for rows.
+      max_tokens: most slots x length, unless the rows need more.
     """
 
-    def __init__(self, shape: CacheShape, num_slots: int) -> None:
+    def __init__(self, shape: CacheShape, max_slots: int, max_tokens: int) -> None:
         super().__init__(layers=[])
         self.shape = shape
-        self.num_slots = num_slots
+        self.num_slots = 0
         self.length = 0
         self.plan: Plan | None = None
+        self._max_slots = max_slots
+        self._max_tokens = max_tokens
         self._store: Any = None
         self._flat: list[Any] = []
-        self.reserve(8 * LENGTH_STEP)
 
     @property
     def scratch(self) -> int:
         """The slot that takes the keys and values of padding."""
         return self.num_slots
 
-    def reserve(self, length: int) -> None:
-        """Make every slot hold at least `length` tokens."""
-        if length <= self.length:
+    def reserve(self, slots: int, length: int) -> None:
+        """Have at least so many slots of at least so many tokens; what stands beyond both may go."""
+        length += (-length) % LENGTH_STEP
+        if slots <= self.num_slots and length <= self.length:
             return
-        length = max(length + (-length) % LENGTH_STEP, 2 * self.length)
+        slots, length = grown(
+            (self.num_slots, self.length), (slots, length), self._max_slots, self._max_tokens
+        )
         shape = self.shape
-        size = (shape.layers, 2, self.num_slots + 1, shape.kv_heads, length, shape.width)
+        size = (shape.layers, 2, slots + 1, shape.kv_heads, length, shape.width)
         store = torch.zeros(size, dtype=shape.dtype, device=shape.device)
-        if self.length:
-            store[..., : self.length, :] = self._store
-        self._store, self.length = store, length
+        if self._store is not None:
+            kept_slots, kept = min(slots, self.num_slots), min(length, self.length)
+            store[:, :, :kept_slots, :, :kept] = self._store[:, :, :kept_slots, :, :kept]
+        self._store, self.num_slots, self.length = store, slots, length
         self._flat = [layer.view(2, -1, shape.width) for layer in store]
 
     def update(self, key_states: Any, value_states: Any, layer_idx: int, *_: Any, **__: Any) -> Any:
@@ -120,8 +132,13 @@ class SlotCache(Cache):  # type: ignore[misc]
         self._store[:, :, slot, :, start : start + key_values.shape[-2]] = key_values
 
     def move(self, source: int, target: int, length: int) -> None:
-        """Copy a slot's first tokens to another slot."""
+        """Take a slot's first tokens to another slot."""
         self._store[:, :, target, :, :length] = self._store[:, :, source, :, :length]
+        self.wipe(source, length)
+
+    def wipe(self, slot: int, length: int) -> None:
+        """Forget a slot's first tokens: one that overflowed would spoil the slot's next row."""
+        self._store[:, :, slot, :, :length].zero_()
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Return 0: positions are always given."""
@@ -130,3 +147,25 @@ class SlotCache(Cache):  # type: ignore[misc]
     def get_mask_sizes(self, query_length: int, layer_idx: int = 0) -> tuple[int, int]:
         """Return sizes that no mask is made from."""
         return query_length, 0
+
+
+def grown(
+    have: tuple[int, int], need: tuple[int, int], max_slots: int, max_tokens: int
+) -> tuple[int, int]:
+    """Return how many slots of which length to have: what is needed, and as much again if there is room.
+
+    Args:
+      have: slots and length so far.
+      need: slots and length that are needed; one of them is more than there is.
+      max_slots: most slots.
+      max_tokens: most slots x length, if not more are needed.
+    """
+    slots, length = max(have[0], need[0]), max(have[1], need[1])
+    if slots * length > max_tokens:
+        return need
+    if length > have[1]:
+        room = max_tokens // slots
+        length = max(length, min(2 * have[1], room - room % LENGTH_STEP))
+    if slots > have[0]:
+        slots = max(slots, min(2 * have[0], max_slots, max_tokens // length))
+    return slots, length

@@ -27,9 +27,9 @@ from stepnav.engine.loading import (
     load_model,
     load_tokenizer,
     load_trainable_classifier,
-    sees_later_tokens,
     without_progress_bar,
 )
+from stepnav.engine.self_check import sees_later_tokens
 from stepnav.files.atomic import write_text
 from stepnav.policies.local.prompt import PolicyFormat
 from stepnav.rewards.step_format import StepFormat

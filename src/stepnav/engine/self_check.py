@@ -1,0 +1,60 @@
+"""Whether a model gives in the engine what it gives by itself, tried on a few tokens.
+
+The engine packs rows and attends by its own rules, so a model whose attention needs more than queries, keys,
+values and a window would be scored wrongly in silence.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from stepnav.core.errors import ConfigError
+
+TOKENS = (1, 2, 3, 1, 3, 2, 2, 4, 3, 3, 1, 4)
+"""What is read; every vocabulary has these."""
+FIRST_PASS = 5
+"""So many are read first, the rest with what is cached of them."""
+
+TOLERANCE = 1e-3
+HALF_TOLERANCE = 0.1
+"""How far apart outputs may be, in parts of their usual size: float32, and half precision."""
+
+
+def plain_outputs(model: Any) -> Any:
+    """Return the outputs [T, C] of a model for `TOKENS`, read in one plain pass."""
+    ids = torch.tensor([TOKENS], device=model.device)
+    with torch.inference_mode():
+        return model(input_ids=ids, use_cache=False).logits[0]
+
+
+def sees_later_tokens(model: Any) -> bool:
+    """Return whether a token's state depends on tokens after it, as in encoders."""
+    rows = torch.tensor([TOKENS[:3], (*TOKENS[:2], 4)], device=model.device)
+    was_training = model.training
+    with torch.no_grad():  # tensors of inference mode could not be trained on
+        states = model.eval().base_model(input_ids=rows)[0][:, :2]
+    model.train(was_training)
+    return not are_alike(states[0], states[1])
+
+
+def are_alike(found: Any, expected: Any) -> bool:
+    """Return whether outputs [T, C] differ by rounding only: by their medians, since a few may be huge.
+
+    In half precision a token may be given to another expert, so there most tokens must be alike.
+    """
+    by_token = (found.float() - expected.float()).abs().median(dim=-1).values
+    usual = expected.float().abs().median()
+    if expected.dtype == torch.float32:
+        return bool(by_token.max() <= TOLERANCE * usual)
+    return bool(by_token.median() <= HALF_TOLERANCE * usual)
+
+
+def check_alike(model: Any, found: Any, expected: Any) -> None:
+    """Raise a `ConfigError` if the engine's outputs are others than the model's own."""
+    if expected.isfinite().all() and not are_alike(found, expected):
+        raise ConfigError(
+            f"{type(model).__name__} gives other outputs in the engine than by itself: its attention is of a "
+            "kind that the engine does not know, or it is an encoder; use another model"
+        )
