@@ -69,6 +69,23 @@ def _config(name: str, **extra: Any) -> Any:
         "gemma3": lambda: transformers.Gemma3TextConfig(
             **llama, head_dim=8, sliding_window=24, **extra
         ),
+        "gpt-oss": lambda: transformers.GptOssConfig(
+            **llama,
+            head_dim=8,
+            sliding_window=24,
+            num_local_experts=2,
+            num_experts_per_tok=1,
+            **extra,
+        ),
+        "bert": lambda: transformers.BertConfig(**common, **extra),
+        "bert-decoder": lambda: transformers.BertConfig(**common, is_decoder=True, **extra),
+        "falcon": lambda: transformers.FalconConfig(**common, **extra),
+        "gpt-j": lambda: transformers.GPTJConfig(
+            vocab_size=vocab_size, n_embd=32, n_layer=2, n_head=4, rotary_dim=4, **ends, **extra
+        ),
+        "llama4": lambda: transformers.Llama4TextConfig(
+            **llama, head_dim=8, attention_chunk_size=16, moe_layers=[], **extra
+        ),
     }
     return configs[name]()
 
@@ -83,6 +100,8 @@ ARCHITECTURES = (
     "mistral-window",
     "gemma2",
     "gemma3",
+    "gpt-oss",
+    "bert-decoder",
 )
 
 
@@ -96,6 +115,9 @@ def causal_model(name: str = "llama", *, seed: int = 0) -> Any:
     with torch.no_grad():
         for parameter in model.get_input_embeddings().parameters():
             parameter.normal_(std=0.5)
+        for name, parameter in model.named_parameters():
+            if name.endswith("sinks"):
+                parameter.normal_()
     return model
 
 

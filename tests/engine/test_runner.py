@@ -6,10 +6,14 @@ import random
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stepnav.core.errors import ConfigError
+from stepnav.engine.attention import LENGTH_STEP
 from stepnav.engine.row import Row
 from stepnav.engine.runner import Runner
+from stepnav.engine.slots import grown
 from tests.engine.small_models import ARCHITECTURES, causal_model
 
 
@@ -107,6 +111,69 @@ def test_a_model_without_keys_and_values_is_refused() -> None:
 
     with pytest.raises(ConfigError, match="no plain key/value cache"):
         Runner(NoCache())
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("bert", "gives other outputs in the engine than by itself"),
+        ("gpt-j", "gives other outputs in the engine than by itself"),
+        ("falcon", "cannot be run by the engine"),
+        ("llama4", "attends in chunks of 16 tokens"),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_models_that_would_give_other_outputs_are_refused(
+    name: str, says: str, dtype: torch.dtype
+) -> None:
+    model = causal_model(name)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=0.5)
+    with pytest.raises(ConfigError, match=says):
+        Runner(model.to(dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_half_precision_is_no_reason_to_refuse(name: str, dtype: torch.dtype) -> None:
+    Runner(causal_model(name).to(dtype))
+
+
+def test_slots_stay_within_their_bound() -> None:
+    model = causal_model()
+    runner = Runner(model, max_batch=64, max_batch_tokens=4096)
+    cache = runner._cache
+    rng = random.Random(0)
+    for lengths in ([300] * 3, [20] * 64, [400], [50] * 40, [9]):
+        sequences = [[rng.randrange(2, 280) for _ in range(length)] for length in lengths]
+        rows = [Row(list(tokens), (len(tokens) - 1,)) for tokens in sequences]
+        run(runner, rows)
+        most = max(lengths) + 15  # a CPU's slots come in sixteens, as long as the longest row
+        assert cache.num_slots * cache.length <= max(4096, 16 * most)
+        with torch.inference_mode():
+            expected = model(input_ids=torch.tensor(sequences[-1:])).logits[0, -1]
+        found = rows[-1].outputs[rows[-1].wanted[0]]
+        torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 64), st.integers(1, 40)), min_size=1), st.integers(1, 9000)
+)
+def test_growing_gives_what_is_needed_and_no_more_than_the_bound(
+    needs: list[tuple[int, int]], bound: int
+) -> None:
+    have = (0, 0)
+    for slots, blocks in needs:
+        need = (slots, blocks * LENGTH_STEP)
+        if need[0] <= have[0] and need[1] <= have[1]:
+            continue
+        have = grown(have, need, 64, bound)
+        assert have[0] >= need[0]
+        assert have[1] >= need[1]
+        assert have[1] % LENGTH_STEP == 0
+        assert have == need or have[0] * have[1] <= bound
 
 
 def test_more_threads_change_nothing() -> None:

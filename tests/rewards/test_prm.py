@@ -224,6 +224,35 @@ def test_likelihood_does_not_judge_a_separator_that_was_never_written() -> None:
     assert first.items[-1].positive_prob >= second.items[-1].positive_prob
 
 
+def test_likelihood_of_an_empty_last_step() -> None:
+    backend = LikelihoodReward(causal_model(), tokenizer())
+    problem = prefix(0).problem
+    for steps in (("3 + 4 = 7.\n", ""), ("",)):
+        *before, last = steps
+        ended = Trajectory(problem, (*map(Step, before), Step(last, "end")))
+        open_ended = Trajectory(problem, tuple(map(Step, steps)))
+        answers = score(backend, ended, ended, open_ended)
+        assert answers[0].items == answers[1].items == answers[2].items
+        assert len(answers[0].items) == len(steps)
+
+
+def test_an_overflow_spoils_no_later_trajectory() -> None:
+    model = class_model(num_labels=2).half()
+    (bad,) = tokenizer().encode("@", add_special_tokens=False)
+    with torch.no_grad():
+        model.model.embed_tokens.weight[bad] = 65504
+        model.model.layers[0].mlp.down_proj.weight.mul_(1000)
+    backend = prm(model=model, format=StepFormat(labels=(-1, 1)))
+    clean = [prefix(index, "3 + 4 = 7.") for index in range(3)]
+    (before, *_) = score(backend, clean[0])
+    (poison,) = score(backend, prefix(5, "one " * 10 + "@ two " * 30))
+    assert isinstance(poison, BackendError)
+    backend.runner.tree.clear()
+    again, *others = score(backend, *clean)
+    assert again.items == before.items
+    assert not any(isinstance(answer, BackendError) for answer in others)
+
+
 def test_likelihood_of_a_model_that_overflows_is_an_error_that_names_the_step() -> None:
     model = causal_model()
     trajectory = max(some_trajectories(), key=lambda t: len(t.steps))

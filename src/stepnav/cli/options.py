@@ -38,7 +38,9 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON; solve and show: one line per search.")
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
-Dtype = Annotated[str, typer.Option(help="float32 (same tree in any batch) or bfloat16.")]
+Dtype = Annotated[
+    str, typer.Option(help="float32 (same tree in any batch), bfloat16 or float16 (may overflow).")
+]
 Sandbox = Annotated[
     str,
     typer.Option(help="How programs are run: process, namespace, docker, or unsafe (not at all)."),

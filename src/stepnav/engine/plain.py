@@ -89,6 +89,8 @@ class PlainRunner:
             outputs = self._model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
         self.num_passes += 1
         self.num_read_tokens += ids.numel()
+        for row in rows:
+            row.num_filled = len(row.tokens)
         return [(row, row.wanted[-1]) for row in rows], outputs.float()
 
     def settle(self, row: Row) -> None:

@@ -91,7 +91,7 @@ class LikelihoodReward(ScoreQueue):
 
 
 class _BareEnd(TrajectoryEncoder):
-    """Leaves the separator out after the step that ends a solution."""
+    """Leaves the separator out after the step that ends a solution, unless the step is nothing else."""
 
     def __init__(self, tokenizer: Any, format: StepFormat) -> None:  # noqa: A002
         super().__init__(tokenizer, format)
@@ -103,6 +103,8 @@ class _BareEnd(TrajectoryEncoder):
         if not trajectory.is_finished:
             return tokens, totals
         end = totals[-1] - self._separator_tokens
+        if end == totals[-2]:
+            return tokens, totals
         return tokens[:end], (*totals[:-1], end)
 
 

@@ -176,7 +176,9 @@ class ScoreQueue:
     def _finish(self, row: Row) -> None:
         item = self._open.pop(row)
         del self._row_of[item.ticket]
-        new = len(row.tokens) - row.num_cached
+        new = max(
+            0, row.num_filled - row.num_cached
+        )  # what stands behind the last output may be unread
         usage = Usage(
             reward_calls=1,
             reward_tokens=new,
