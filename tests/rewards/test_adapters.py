@@ -252,3 +252,15 @@ def test_the_makers_know_every_family() -> None:
 
 def _queue(backend: Any) -> Any:
     return getattr(backend, "_queue", backend)
+
+
+def test_usage_is_what_was_read(folders: dict[str, Path], family: str) -> None:
+    trajectory = trajectories()[2]
+    whole = opened(folders[family]).token_bound(Score(trajectory))
+    for pass_tokens in (whole, whole - 1, whole - 2, 7):
+        backend = opened(folders[family], max_batch=1, pass_tokens=pass_tokens)
+        runner = backend.runner
+        for _ in range(2):
+            before = runner.num_read_tokens
+            (answer,) = score(backend, trajectory)
+            assert answer.usage.reward_tokens == runner.num_read_tokens - before

@@ -245,7 +245,7 @@ def test_an_overflow_spoils_no_later_trajectory() -> None:
     backend = prm(model=model, format=StepFormat(labels=(-1, 1)))
     clean = [prefix(index, "3 + 4 = 7.") for index in range(3)]
     (before, *_) = score(backend, clean[0])
-    (poison,) = score(backend, prefix(5, "one " * 10 + "@ two " * 30))
+    (poison,) = score(backend, Trajectory(Problem("p", "Q?"), (Step("@ two " * 30),)))
     assert isinstance(poison, BackendError)
     backend.runner.tree.clear()
     again, *others = score(backend, *clean)
