@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import ConfigError, one_line
 
-DATE = "26 Jul 2024"
-"""The date that templates of Llama 3 show; the one they hold themselves, so that scores stay the same."""
+DATE = datetime(2024, 7, 26)
+"""The date that templates show, so that scores stay the same: the one that those of Llama 3 hold themselves."""
 
 
 def render(
@@ -33,11 +34,12 @@ def render(
             [{"role": role, "content": content} for role, content in messages],
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
-            date_string=DATE,
+            date_string=DATE.strftime("%d %b %Y"),
+            strftime_now=DATE.strftime,
         )
     except Exception as error:  # jinja and the template's own
-        shown = " ".join(str(error).split())[:200]
         raise ConfigError(
-            f"the tokenizer's chat template cannot show roles {[role for role, _ in messages]} ({shown})"
+            f"the tokenizer's chat template cannot show roles {[role for role, _ in messages]} "
+            f"({one_line(error)})"
         ) from None
     return text

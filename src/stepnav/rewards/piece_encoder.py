@@ -1,4 +1,4 @@
-"""Trajectories as tokens for reward models whose text is no `StepFormat`.
+"""Trajectories as tokens, made piece by piece.
 
 The question and the first step are tokenised together, each further step on its own, and what was
 tokenised before is remembered. A family gives the two functions; they refuse a text that would be
@@ -117,14 +117,25 @@ def plain_ids(
       Unreadable: it does.
     """
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
-    for token in ids:
-        if token in marks:
-            name = tokenizer.convert_ids_to_tokens(token)
-            raise Unreadable(
-                f"holds {name!r}, which marks the end of a step or turn for this reward model",
-                is_question=is_question,
-            )
+    refuse_marks(tokenizer, ids, marks, is_question=is_question)
     return ids
+
+
+def refuse_marks(
+    tokenizer: Any, ids: list[int], marks: frozenset[int], *, is_question: bool = False
+) -> None:
+    """Refuse the tokens of a question or step that holds a mark.
+
+    Raises:
+      Unreadable: it does.
+    """
+    if marks.isdisjoint(ids):
+        return
+    name = tokenizer.convert_ids_to_tokens(next(token for token in ids if token in marks))
+    raise Unreadable(
+        f"holds {name!r}, which marks the end of a step or turn for this reward model",
+        is_question=is_question,
+    )
 
 
 def require_end(ids: list[int], end: list[int], mark: int) -> None:
