@@ -65,7 +65,9 @@ class OutcomeReward(ByPrefix):
             )
 
         model, tokenizer = load_pair(model, tokenizer, load)
-        ratings = class_ratings(model.config, "rename the classes in config.json (id2label): wrong, right")
+        ratings = class_ratings(
+            model.config, "rename the classes in config.json (id2label): wrong, right"
+        )
         if model.config.problem_type == "multi_label_classification":
             raise ConfigError("the model's outputs are no classes of which one is right")
         from stepnav.engine.plain import PlainRunner
