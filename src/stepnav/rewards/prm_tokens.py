@@ -31,9 +31,9 @@ class TrajectoryEncoder(PieceEncoder):
             return format.encode_prompt(tokenizer, question)
 
         def later(step: str) -> list[int]:
-            ids = format.encode_step(tokenizer, step)
-            refuse_marks(tokenizer, ids[: -len(separator)], marks)
-            return ids
+            ids = format.bare_ids(tokenizer, step)
+            refuse_marks(tokenizer, ids, marks)
+            return ids + separator
 
         def first(question: str, step: str) -> tuple[list[int], int]:
             before = prompt(question)

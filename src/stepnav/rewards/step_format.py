@@ -82,8 +82,12 @@ class StepFormat:
 
     def encode_step(self, tokenizer: Any, step: str) -> list[int]:
         """Return one step's tokens and its separator's; a step never changes the tokens before it."""
+        return self.bare_ids(tokenizer, step) + self.separator_ids(tokenizer)
+
+    def bare_ids(self, tokenizer: Any, step: str) -> list[int]:
+        """Return one step's tokens without its separator's."""
         ids: list[int] = tokenizer.encode(trimmed(step), add_special_tokens=False)
-        return ids + self.separator_ids(tokenizer)
+        return ids
 
     def separator_ids(self, tokenizer: Any) -> list[int]:
         """Return the separator's tokens.
