@@ -66,7 +66,8 @@ class PieceEncoder:
             if not steps:
                 return tokens[:num_prompt], (num_prompt,)
             ids, totals = list(tokens), [num_prompt, len(tokens)]
-            for number, step in enumerate(steps[1:], 2):
+            for step in steps[1:]:
+                number += 1
                 if step.text not in self._laters:
                     self._laters[step.text] = self._later(trimmed(step.text))
                 ids += self._laters[step.text]
