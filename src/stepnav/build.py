@@ -301,7 +301,7 @@ def open_reward(
     """Return a reward model that needs no task.
 
     Args:
-      name: a shipped model, a folder of a process reward model, or "likelihood:FOLDER".
+      name: as in `open_models`; not "oracle" or "execution".
       device, dtype, max_batch: as in `open_models`.
     Raises:
       ConfigError: a name or folder that cannot be used.
@@ -318,20 +318,32 @@ def reward_folder(name: str) -> Path:
     Raises:
       ConfigError: there is no such folder.
     """
-    from stepnav.rewards.families import FAMILIES
+    from stepnav.rewards.families import split_family
 
     _refuse_tasks_own(name)
     kind, _, rest = name.partition(":")
     if kind == "likelihood":
         return _model_folder("policy", rest)
-    return _model_folder("prm", rest if kind in FAMILIES else name)
+    return _model_folder("prm", split_family(name)[1])
+
+
+def reward_family(name: str) -> str:
+    """Return the family of a reward model, a key of `FAMILIES`, as `open_reward` takes it.
+
+    Raises:
+      ConfigError: there is no such folder, or the family cannot be told.
+    """
+    from stepnav.rewards.families import read_checkpoint, recognise, split_family
+
+    family, rest = split_family(name)
+    return family or recognise(read_checkpoint(reward_folder(name), _hub_name(rest)))
 
 
 def _refuse_tasks_own(name: str) -> None:
     if name in ("oracle", "execution"):
         raise ConfigError(
-            f"{name!r} is of a task, and there is none here; name a shipped model, a model folder, "
-            "or likelihood:FOLDER"
+            f"{name!r} is of a task, and there is none here; name a shipped model, a model folder, a hub "
+            "name, FAMILY:FOLDER or likelihood:FOLDER"
         )
 
 
@@ -408,14 +420,15 @@ def _open_reward(name: str, task: Task | None, local: Mapping[str, Any]) -> Back
         from stepnav.rewards.likelihood import LikelihoodReward
 
         return LikelihoodReward(_model_folder("policy", name.partition(":")[2]), **local)
-    from stepnav.rewards.families import FAMILIES, open_checkpoint
+    from stepnav.rewards.families import open_checkpoint, split_family
 
-    family, colon, rest = name.partition(":")
-    if not colon or family not in FAMILIES:
-        family, rest = "", name
+    family, rest = split_family(name)
     folder = _model_folder("prm", rest)
-    shown = rest if is_hub_name(rest) else ""
-    return open_checkpoint(folder, name=shown, family=family or None, **local)
+    return open_checkpoint(folder, name=_hub_name(rest), family=family, **local)
+
+
+def _hub_name(name: str) -> str:
+    return name if is_hub_name(name) else ""
 
 
 def choose_models(

@@ -11,11 +11,17 @@ import pytest
 
 from stepnav.cli import calibrate
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.core.records import Problem, Step, Trajectory
+from stepnav.core.requests import Score
+from stepnav.rewards.families import read_checkpoint, recognise
+from stepnav.rewards.label_tokens import LabelTokenReward, LabelTokens
 from stepnav.rewards.prm import PRMReward
 from stepnav.rewards.step_format import StepFormat
 from stepnav.zoo import MODELS_FOLDER
 from tests.bench import reward_files
 from tests.cli.test_main import call
+from tests.engine.small_models import poll_all
+from tests.rewards import public_models
 
 
 def run(data: Path, **options: Any) -> None:
@@ -138,8 +144,45 @@ def test_a_model_of_the_hub_is_not_changed(
 
 def test_a_folder_without_a_step_format_is_refused(tmp_path: Path, model: Path) -> None:
     (model / "stepnav_prm.json").unlink()
+    data = reward_files.stepwise(tmp_path / "b.jsonl", 2)
     with pytest.raises(ConfigError, match=r"has no stepnav_prm\.json"):
-        run(reward_files.stepwise(tmp_path / "b.jsonl", 2), reward=str(model))
+        run(data, reward=f"prm:{model}")
+    with pytest.raises(ConfigError, match="of the family token-classes, and only prm"):
+        run(data, reward=str(model))
+
+
+def test_a_family_whose_temperature_would_not_be_read_is_refused(
+    tmp_path: Path, model: Path
+) -> None:
+    """Scores of another family than the one that reads the file would be fitted."""
+    data = reward_files.stepwise(tmp_path / "b.jsonl", 20)
+    before = (model / "stepnav_prm.json").read_text()
+    for out in (None, tmp_path / "new"):
+        with pytest.raises(ConfigError, match="of the family token-classes, and only prm"):
+            run(data, reward=f"token-classes:{model}", out=out)
+    assert (model / "stepnav_prm.json").read_text() == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_model_with_label_tokens_keeps_its_temperature_in_its_own_file(tmp_path: Path) -> None:
+    folder = public_models.math_shepherd(tmp_path / "mine")
+    backend = LabelTokenReward(folder, device="cpu")
+    with (tmp_path / "data.jsonl").open("w") as file:
+        for number in range(12):  # labels as the model's own ratings, with one mistake in each
+            steps = [f"{number} + {part} = {number + part}" for part in range(4)]
+            question = f"What is {number}?"
+            backend.submit(0, Score(Trajectory(Problem("p", question), tuple(map(Step, steps)))))
+            probs = [item.positive_prob for item in poll_all(backend, 1)[0].items]
+            labels = [(prob > 0.5) != (part == 0) for part, prob in enumerate(probs)]
+            row = {"prompt": question, "completions": steps, "labels": labels}
+            file.write(json.dumps(row) + "\n")
+    run(tmp_path / "data.jsonl", reward=f"math-shepherd:{folder}", out=tmp_path / "new")
+    found = LabelTokens.load(tmp_path / "new").temperature
+    kept = json.loads((tmp_path / "new" / "calibration.json").read_text())
+    assert found == kept["temperature"] != kept["temperature_before"] == 1.0
+    assert not (tmp_path / "new" / "stepnav_prm.json").exists()
+    assert not (folder / "stepnav_label_tokens.json").exists()
+    assert recognise(read_checkpoint(tmp_path / "new")) == "math-shepherd"
 
 
 def test_a_full_disk_leaves_no_half_made_model(

@@ -10,7 +10,13 @@ import pytest
 
 from stepnav import build
 from stepnav.core.errors import ConfigError
+from stepnav.core.requests import Score
 from stepnav.engine import hub
+from stepnav.engine.loading import load_tokenizer, load_trainable_classifier
+from stepnav.rewards.label_tokens import LabelTokenReward, LabelTokens
+from stepnav.rewards.prm import PRMReward
+from stepnav.rewards.token_classes import token_class_reward
+from tests.engine.small_models import poll_all
 from tests.rewards import public_models
 
 
@@ -54,8 +60,34 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no route\nto host")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    with pytest.raises(ConfigError, match=r"no model folder 'models/prm', .*no route to host"):
+    says = r"no model folder 'models/prm', .*no route to host.*check the name and the connection"
+    with pytest.raises(ConfigError, match=says):
         build._model_folder("prm", "models/prm")
+    with pytest.raises(ConfigError, match=says):
+        load_tokenizer("models/prm")
+    with pytest.raises(ConfigError, match=says):
+        load_trainable_classifier("models/prm", num_labels=2)
+
+
+def test_a_hub_name_in_python_reads_the_formats_beside_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = public_models.math_shepherd(tmp_path / "labels")
+    LabelTokens(good="7", bad="9", temperature=3.0).save(labels)
+    folders = {
+        "me/labels": labels,
+        "me/prm": public_models.value_prm(tmp_path / "prm"),
+        "me/trl": public_models.token_classes(tmp_path / "trl"),
+    }
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: str(folders[name]))
+    opened = {"me/labels": LabelTokenReward, "me/prm": PRMReward, "me/trl": token_class_reward}
+    for name, make in opened.items():
+        found = []
+        for source in (name, folders[name]):
+            backend = make(source, device="cpu")
+            backend.submit(0, Score(public_models.trajectories()[2]))
+            found.append(poll_all(backend, 1)[0].items)
+        assert found[0] == found[1]
 
 
 def test_names_that_are_no_hub_names() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.requests import Propose
-from stepnav.engine.loading import context_length
+from stepnav.engine.loading import context_length, load_trainable_classifier
 from stepnav.policies.local import LocalPolicy, PolicyFormat
 from tests.engine.small_models import causal_model, class_model, poll_all, prefix, tokenizer
 
@@ -125,6 +125,17 @@ def test_weights_of_another_kind_of_model(tmp_path: Path) -> None:
     class_model().save_pretrained(path)
     tokenizer().save_pretrained(path)
     assert "its weights lack lm_head.weight" in refusal(path)
+
+
+def test_a_head_of_another_shape_is_named_in_training_too(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    class_model().save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["score.weight"] = weights["score.weight"][:2].clone()
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ConfigError, match=r"its score\.weight is \[2, 32\], .* asks for \[3, 32\]"):
+        load_trainable_classifier(tmp_path, num_labels=3)
 
 
 def test_positions_that_begin_after_the_padding_are_no_room() -> None:

@@ -19,6 +19,7 @@ from tests.rewards.public_models import MAKERS, trajectories
 from tests.rewards.references import REFERENCES
 
 MARKS = {
+    "token-classes": "<|im_end|>",
     "qwen-prm": "<extra_0>",
     "math-shepherd": " ки",
     "rlhflow": "<|eot_id|>",

@@ -58,7 +58,17 @@ def test_each_sign(found: Checkpoint, family: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "found", [checkpoint("gpt", CAUSAL), checkpoint(), checkpoint("b", "Bert")]
+    "found",
+    [
+        checkpoint("gpt", CAUSAL),
+        checkpoint(),
+        checkpoint("b", "Bert"),
+        checkpoint("RLHFlow/Llama3.1-8B-ORM-Deepseek-Data", "LlamaForCausalLM"),
+        checkpoint("RLHFlow/pair-preference-model-LLaMA3-8B", "LlamaForCausalLM"),
+        checkpoint("RLHFlow/LLaMA3-iterative-DPO-final", "LlamaForCausalLM"),
+        checkpoint("my-llama3-8b-prm", "LlamaForCausalLM"),
+        checkpoint("peiyi9979/math-shepherd-mistral-7b-rl", CAUSAL),
+    ],
 )
 def test_what_cannot_be_told_says_how_to_say_it(found: Checkpoint) -> None:
     with pytest.raises(ConfigError, match=r"math-shepherd:FOLDER") as caught:
@@ -77,6 +87,15 @@ def test_a_folder_above_tells_nothing(tmp_path: Path) -> None:
     causal_model().save_pretrained(folder)
     with pytest.raises(ConfigError, match="not known as a reward model"):
         recognise(read_checkpoint(folder))
+
+
+def test_a_policy_tuned_from_a_reward_model_is_none(tmp_path: Path) -> None:
+    folder = tmp_path / "policy"
+    causal_model().save_pretrained(folder)
+    for name in ("RLHFlow/Llama3.1-8B-PRM-Deepseek-Data", "peiyi9979/math-shepherd-mistral-7b-prm"):
+        spoil(folder, "config.json", _name_or_path=name)
+        with pytest.raises(ConfigError, match="not known as a reward model"):
+            recognise(read_checkpoint(folder))
 
 
 def test_a_folder_of_another_name_is_opened_when_said(tmp_path: Path) -> None:
@@ -210,10 +229,15 @@ def test_a_broken_label_file(tmp_path: Path) -> None:
     for text in (
         "{", '{"tga": "x"}', "[1]", '{"temperature": -1}', '{"temperature": 0}', '{"tag": 5}',
         '{"good": "+", "bad": "+"}', '{"prompt_template": "no question"}', '{"joiner": null}',
+        '{"before_tag": null}', '{"temperature": true}', '{"tag": " \\n\\n"}',
     ):  # fmt: skip
         (folder / "stepnav_label_tokens.json").write_text(text)
         with pytest.raises(ConfigError, match="no file of label tokens"):
             open_checkpoint(folder, device="cpu")
+    (folder / "stepnav_label_tokens.json").unlink()
+    (folder / "stepnav_label_tokens.json").mkdir()
+    with pytest.raises(ConfigError, match="no file of label tokens"):
+        open_checkpoint(folder, device="cpu")
 
 
 def test_code_beside_the_weights_is_never_run(tmp_path: Path) -> None:
@@ -262,6 +286,73 @@ def test_broken_small_files(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"\xff" * 40)
     assert read_checkpoint(tmp_path).weights == frozenset()
+    (tmp_path / "model.safetensors").write_bytes((1).to_bytes(8, "little") + b"5")
+    assert read_checkpoint(tmp_path).weights == frozenset()
+    for name, text, says in (
+        ("tokenizer.json", "[1]", "is no tokenizer"),
+        ("tokenizer.json", '{"added_tokens": null}', "is no tokenizer"),
+        ("tokenizer.json", '{"added_tokens": ["a"]}', "is no tokenizer"),
+        ("model.safetensors.index.json", "[1]", "is no index of weights"),
+        ("model.safetensors.index.json", "[]", "is no index of weights"),
+        ("model.safetensors.index.json", '{"weight_map": 5}', "is no index of weights"),
+    ):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(ConfigError, match=says):
+            read_checkpoint(tmp_path)
+        (tmp_path / name).unlink()
+
+
+def test_weights_of_another_shape_are_named(tmp_path: Path) -> None:
+    folder = public_models.token_classes(tmp_path / "prm")
+    spoil(folder, "config.json", id2label={"0": "bad", "1": "ok", "2": "good"})
+    with pytest.raises(ConfigError, match=r"its score\.bias is \[2\], .* asks for \[3\]"):
+        open_checkpoint(folder, device="cpu")
+    folder = public_models.qwen_prm(tmp_path / "qwen")
+    spoil(folder, "config.json", vocab_size=200)
+    with pytest.raises(
+        ConfigError, match=r"its model\.embed_tokens\.weight is \[\d+, 32\], .* \[200, 32\]"
+    ):
+        open_checkpoint(folder, device="cpu")
+
+
+@pytest.mark.parametrize("text", ["[]", '{"id2label": 5}', "{"])
+def test_a_token_classifier_with_a_broken_config(tmp_path: Path, text: str) -> None:
+    folder = public_models.token_classes(tmp_path / "prm")
+    (folder / "config.json").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        open_checkpoint(folder, family="token-classes", device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_class_names_and_labels_that_contradict_each_other(tmp_path: Path) -> None:
+    from stepnav.rewards.step_format import StepFormat
+
+    folder = public_models.token_classes(tmp_path / "prm", ("negative", "neutral", "positive"))
+    StepFormat(labels=(-1, 0, 1)).save(folder)
+    assert open_checkpoint(folder, device="cpu")
+    StepFormat(labels=(1, 0, -1)).save(folder)
+    with pytest.raises(
+        ConfigError, match=r"named negative, neutral, positive, .* labels them 1, 0, -1"
+    ):
+        open_checkpoint(folder, device="cpu")
+    spoil(folder, "config.json", id2label={"0": "A", "1": "B", "2": "C"})
+    assert open_checkpoint(folder, device="cpu")
+    two = public_models.token_classes(tmp_path / "two", ("0", "1"))
+    StepFormat(labels=(-1, 1)).save(two)
+    assert open_checkpoint(two, device="cpu")
+    StepFormat(labels=(1, -1)).save(two)
+    with pytest.raises(ConfigError, match="named 0, 1"):
+        open_checkpoint(two, device="cpu")
+
+
+def test_advice_on_class_names_fits_the_kind_of_model(tmp_path: Path) -> None:
+    folder = public_models.outcome(tmp_path / "orm", num_labels=2)
+    spoil(folder, "config.json", id2label={"0": "no", "1": "yes"}, label2id={"no": 0, "yes": 1})
+    with pytest.raises(
+        ConfigError, match=r"no, yes .* rename the classes in config\.json"
+    ) as caught:
+        open_checkpoint(folder, device="cpu")
+    assert "stepnav_prm" not in str(caught.value)
 
 
 def test_a_format_must_fit_the_outputs(tmp_path: Path) -> None:

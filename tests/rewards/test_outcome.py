@@ -44,6 +44,38 @@ def test_an_encoder_reads_every_prefix_whole(tmp_path: Path) -> None:
     assert backend.runner.num_running == backend.runner.num_waiting == 0
 
 
+def test_an_encoder_is_charged_what_it_reads(tmp_path: Path) -> None:
+    """A search that adds steps one by one, and one that adds them all at once."""
+    from stepnav.run.accounting import KnownPrefixes, charge
+
+    folder = public_models.encoder_outcome(tmp_path / "orm")
+    whole = trajectories()[2]
+    one_by_one = [
+        Trajectory(whole.problem, whole.steps[:depth]) for depth in range(1, len(whole.steps) + 1)
+    ]
+    for wanted in (one_by_one, [whole]):
+        backend = open_checkpoint(folder, device="cpu")
+        known = KnownPrefixes()
+        charged = 0
+        for trajectory in wanted:
+            (answer,) = score(backend, trajectory)
+            charged += charge(Score(trajectory), answer, known).reward_tokens
+        assert charged == backend.runner.num_read_tokens == backend.token_bound(Score(whole))
+
+
+def test_a_template_with_a_clock_gives_the_same_scores_always(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    from stepnav.rewards.chat_text import render
+
+    folder = public_models.outcome(tmp_path / "orm")
+    path = folder / "chat_template.jinja"
+    clock = "{{ 'Today: ' + strftime_now('%d %B %Y %H:%M:%S.%f') + '|' + strftime_now('%-d %b') }}|"
+    path.write_text(clock + path.read_text())
+    shown = render(AutoTokenizer.from_pretrained(folder), [("user", "Q"), ("assistant", "A")])
+    assert shown.startswith("Today: 26 July 2024 00:00:00.000000|26 Jul|<|im_start|>system\n")
+
+
 @pytest.mark.parametrize(
     ("names", "right"),
     [

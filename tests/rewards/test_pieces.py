@@ -96,7 +96,7 @@ def test_what_was_tokenised_is_remembered_and_forgotten() -> None:
 
 
 def test_label_tokens_of_another_model(tmp_path: Any) -> None:
-    """As OpenR's Qwen2.5 PRM: five newlines for a tag, no BOS token."""
+    """An added token for a tag, no BOS token."""
     import torch
     from transformers import AutoModelForCausalLM, Qwen2Config
 
@@ -119,6 +119,84 @@ def test_label_tokens_of_another_model(tmp_path: Any) -> None:
     with torch.inference_mode():
         logits = model(ids).logits[0, ids[0] == tokenizer.convert_tokens_to_ids("<step>")]
     assert found == pytest.approx(logits[:, [good, bad]].softmax(-1)[:, 0].tolist(), abs=1e-5)
+
+
+def openr_tokenizer() -> Any:
+    """Return a tokenizer as Qwen2.5's, in which a space and five newlines are one token."""
+    import json
+
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+    from transformers import Qwen2Tokenizer
+    from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
+
+    backend = Tokenizer(models.BPE())
+    words = pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), behavior="isolated")
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend.pre_tokenizer = pre_tokenizers.Sequence([words, byte_level])
+    trainer = trainers.BpeTrainer(
+        vocab_size=420,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    lines = [*public_models.MATH, "a \n\n\n\n\n b\n\n\n\n\nc + d - e"]
+    backend.train_from_iterator(lines * 9, trainer)
+    model = json.loads(backend.to_str())["model"]
+    merges = [tuple(pair) for pair in model["merges"]]
+    return Qwen2Tokenizer(vocab=model["vocab"], merges=merges)
+
+
+def test_a_tag_with_white_space_of_its_own() -> None:
+    """As OpenR's Math-psa: the tag is one token, a space and five newlines; labels are " +" and " -"."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    from stepnav.core.errors import ConfigError
+    from stepnav.core.requests import Score
+    from tests.engine.small_models import poll_all
+
+    tokenizer, tag = openr_tokenizer(), " \n\n\n\n\n"
+    config = Qwen2Config(**public_models.small(len(tokenizer)))
+    model = public_models.spread(Qwen2ForCausalLM(config), 3)
+    openr = LabelTokens(tag=tag, good=" +", bad=" -", joiner=" ", before_tag="")
+    backend = LabelTokenReward(model, tokenizer, format=openr)
+    problem = Problem("q", "1 + 1?")
+    backend.submit(0, Score(Trajectory(problem, (Step("1 + 1 = 2"), Step("so 2\n")))))
+    backend.submit(1, Score(Trajectory(problem, (Step("1 + 1 = 2"), Step(f"a{tag}b")))))
+    answers = poll_all(backend, 2)
+    ids = torch.tensor([tokenizer.encode(f"1 + 1? 1 + 1 = 2{tag} so 2{tag}")])
+    labels = [tokenizer.encode(text)[0] for text in (" +", " -")]
+    with torch.inference_mode():
+        logits = model(ids).logits[0, ids[0] == tokenizer.encode(tag)[0]]
+    expected = logits[:, labels].softmax(-1)[:, 0].tolist()
+    assert [item.positive_prob for item in answers[0].items] == pytest.approx(expected, abs=1e-5)
+    assert str(answers[1]).startswith("step 2 holds")
+    for wrong in ("\n\n\n\n\n", tag):
+        with pytest.raises(ConfigError, match='set before_tag to ""'):
+            LabelTokenReward(model, tokenizer, format=LabelTokens(tag=wrong, good=" +", bad=" -"))
+    with pytest.raises(ConfigError, match="no single token for the step tag 'no tag'"):
+        LabelTokenReward(model, tokenizer, format=LabelTokens(tag="no tag"))
+
+
+def test_an_added_separator_is_no_text_even_where_it_is_not_special() -> None:
+    from stepnav.rewards.prm_tokens import TrajectoryEncoder
+    from stepnav.rewards.step_format import StepFormat
+
+    tokenizer = public_models.qwen_tokenizer()
+    tokenizer.add_tokens(["<step>"])
+    encoder = TrajectoryEncoder(tokenizer, StepFormat("<step>"))
+    newlines = TrajectoryEncoder(tokenizer, StepFormat("\n"))
+    problem = Problem("q", "1 + 1?")
+    step = Trajectory(problem, (Step("One.\n\nTwo <step> more."),))
+    with pytest.raises(BackendError, match="step 1 holds '<step>'"):
+        encoder.encode(step)
+    with pytest.raises(BackendError, match="the question holds '<step>'"):
+        encoder.encode(Trajectory(Problem("q", "What is <step>?")))
+    ids, ends = StepFormat("\n").encode(tokenizer, "1 + 1?", [step.steps[0].text, "3\n4"])
+    both = Trajectory(problem, (*step.steps, Step("3\n4")))
+    assert newlines.encode(both) == (
+        ids,
+        (newlines.encode(Trajectory(problem))[1][0], *(e + 1 for e in ends)),
+    )
 
 
 def test_small_probabilities_are_not_lost() -> None:

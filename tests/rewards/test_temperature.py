@@ -45,7 +45,7 @@ def test_a_format_from_before_temperatures_has_1(tmp_path: Path) -> None:
     assert StepFormat.load(tmp_path).temperature == 1.0
 
 
-@pytest.mark.parametrize("bad", [0, -1.0, "warm", None, float("nan")])
+@pytest.mark.parametrize("bad", [0, -1.0, "warm", None, float("nan"), True])
 def test_a_bad_temperature_is_refused(tmp_path: Path, bad: object) -> None:
     StepFormat().save(tmp_path)
     fields = json.loads((tmp_path / FILE_NAME).read_text())
@@ -59,6 +59,7 @@ def test_a_bad_temperature_is_refused(tmp_path: Path, bad: object) -> None:
     [
         {"prompt_template": "no question"}, {"prompt_template": 5}, {"separator": 5}, {"separator": ""},
         {"labels": [1, 1, 1]}, {"labels": [5, 0, 1]}, {"labels": [0, 1]}, {"temperature": float("inf")},
+        {"add_bos": "false"}, {"add_bos": None},
     ],
 )  # fmt: skip
 def test_a_format_that_would_score_wrongly_is_refused(
@@ -67,6 +68,12 @@ def test_a_format_that_would_score_wrongly_is_refused(
     StepFormat().save(tmp_path)
     fields = json.loads((tmp_path / FILE_NAME).read_text())
     (tmp_path / FILE_NAME).write_text(json.dumps({**fields, **change}))
+    with pytest.raises(ConfigError, match="not a valid step format"):
+        StepFormat.load(tmp_path)
+
+
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).mkdir()
     with pytest.raises(ConfigError, match="not a valid step format"):
         StepFormat.load(tmp_path)
 

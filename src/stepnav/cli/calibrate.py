@@ -15,6 +15,8 @@ from stepnav.cli.console import Interrupted, Progress, print_json, stdout
 from stepnav.core.backend import Answer
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import whole_folder, write_text
+from stepnav.rewards.families import split_family
+from stepnav.rewards.label_tokens import LabelTokens
 from stepnav.rewards.step_format import StepFormat
 from stepnav.zoo import MODELS_FOLDER
 
@@ -56,8 +58,8 @@ def run(
     if not 0 < fit_share < 1:
         raise ConfigError(f"--fit-share must be above 0 and below 1 (got {fit_share})")
     folder = _folder(reward, out)
-    step_format = StepFormat.load(folder)
-    classes = rated_classes(step_format.labels)
+    stored = _stored(reward, folder)
+    classes = rated_classes(stored.labels if isinstance(stored, StepFormat) else (-1, 1))
     cases = read_cases(data, kind=kind, labels=labels, limit=limit)
     if cases.kind == "best-of-n":
         raise ConfigError("a temperature is fitted on step labels; best-of-n files have none")
@@ -69,10 +71,10 @@ def run(
     scored, num_failed = _score(backend, labelled)
     fitted, held_out = split_by_problem(scored, fit_share, seed, name="calibrate")
     factor = fit_temperature(observe(fitted, label_kind, classes))
-    temperature = step_format.temperature * factor
+    temperature = stored.temperature * factor
     report = {
         "temperature": temperature,
-        "temperature_before": step_format.temperature,
+        "temperature_before": stored.temperature,
         "data": data.name,
         "data_digest": cases.digest,
         "kind": cases.kind,
@@ -82,7 +84,7 @@ def run(
         "fitted_on": describe(fitted, label_kind, factor, classes),
         "held_out": describe(held_out, label_kind, factor, classes),
     }
-    place = _store(folder, out, replace(step_format, temperature=temperature), report)
+    place = _store(folder, out, replace(stored, temperature=temperature), report)
     if as_json:
         print_json({"folder": str(place), **report})
     else:
@@ -99,7 +101,7 @@ def _folder(reward: str, out: Path | None) -> Path:
     if out is None:
         if folder.resolve().is_relative_to(MODELS_FOLDER.resolve()):
             raise ConfigError("a model of the package is not changed; name a new folder with --out")
-        if not any(Path(name).is_dir() for name in (reward, reward.partition(":")[2]) if name):
+        if not Path(split_family(reward)[1]).is_dir():
             raise ConfigError("a model of the hub is not changed; name a new folder with --out")
     elif out.resolve().is_relative_to(folder.resolve()):
         raise ConfigError(f"{out} is in the model's own folder; name one elsewhere with --out")
@@ -131,18 +133,33 @@ def _score(backend: Any, cases: Sequence[Case]) -> tuple[list[Scored], int]:
     return [(cases[number], found[number]) for number in sorted(found)], len(reasons)
 
 
-def _store(folder: Path, out: Path | None, step_format: StepFormat, report: dict[str, Any]) -> Path:
+def _stored(reward: str, folder: Path) -> StepFormat | LabelTokens:
+    """Return the settings beside a model's weights from which its family reads the temperature."""
+    family = build.reward_family(reward)
+    if family == "math-shepherd":
+        return LabelTokens.load(folder)
+    if family != "prm":
+        raise ConfigError(
+            f"{reward} is of the family {family}, and only prm and math-shepherd keep a temperature beside the "
+            "weights (stepnav_prm.json, stepnav_label_tokens.json); a token classifier with a stepnav_prm.json is prm"
+        )
+    return StepFormat.load(folder)
+
+
+def _store(
+    folder: Path, out: Path | None, stored: StepFormat | LabelTokens, report: dict[str, Any]
+) -> Path:
     """Put the temperature into the model, or into a copy of it; return where."""
     text = json.dumps(report, indent=1) + "\n"
     if out is None:
-        step_format.save(folder)
+        stored.save(folder)
         write_text(folder / FILE_NAME, text)
         return folder
     with whole_folder(out) as place:
         shutil.copytree(
             folder, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checkpoint-*", ".*")
         )
-        step_format.save(place)
+        stored.save(place)
         write_text(place / FILE_NAME, text)
     return out
 

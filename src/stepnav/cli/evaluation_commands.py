@@ -28,8 +28,8 @@ def eval_prm(
     reward: Annotated[
         str | None,
         typer.Option(
-            help="Who scores: a shipped model, a model folder, or likelihood:FOLDER. "
-            "[default: the file's own scores (best-of-n)]"
+            help="Who scores: a shipped model, a model folder, a hub name, FAMILY:FOLDER, or "
+            "likelihood:FOLDER. [default: the file's own scores (best-of-n)]"
         ),
     ] = None,
     kind: Kind = None,
@@ -69,7 +69,13 @@ def eval_prm(
 
 
 def calibrate(
-    reward: Annotated[str, typer.Option(help="A process reward model's folder.")],
+    reward: Annotated[
+        str,
+        typer.Option(
+            help="A folder or hub name of a prm or math-shepherd model (docs/reward-models.md), or "
+            "FAMILY:FOLDER; the other families keep no temperature."
+        ),
+    ],
     data: Annotated[
         Path, typer.Option(help="Held-out step labels: any file of eval-prm that has them.")
     ],

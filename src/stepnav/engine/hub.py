@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import ConfigError, one_line
 
 _SMALL = ["*.json", "*.jinja", "*.model", "*.txt"]
 _WEIGHTS = (["*.safetensors"], ["*.bin"])
@@ -32,9 +32,8 @@ def fetch_model(name: str) -> Path:
             if any(path for pattern in weights for path in folder.glob(pattern)):
                 return folder
     except Exception as error:  # huggingface_hub and its HTTP client raise many kinds
-        shown = " ".join(str(error).split())[:200]
         raise ConfigError(
-            f"no model folder {name!r}, and the hub has not given one either ({shown}); "
-            "give a folder, or fetch the model first"
+            f"no model folder {name!r}, and the hub has not given one either ({one_line(error)}); check the "
+            "name and the connection, log in if the model is gated (hf auth login), or give a folder"
         ) from None
     raise ConfigError(f"{name} on the hub has no weights (*.safetensors or *.bin)")

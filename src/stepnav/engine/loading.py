@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import ConfigError, one_line
+from stepnav.engine.hub import fetch_model, is_hub_name
 
 Kind = Literal["causal", "labels"]
 
@@ -67,25 +68,24 @@ def load_with(loader: Any, path: str | Path, kind_name: str, *, device: str, dty
         raise ConfigError(f"dtype must be float32, bfloat16 or float16 (got {dtype!r})")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    _check_folder(path)
+    folder = _checked_folder(path)
     try:
         with without_progress_bar(), _without_load_report():
             model, report = loader.from_pretrained(
-                path,
+                folder,
                 dtype=getattr(torch, dtype),
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,
                 trust_remote_code=False,
             )
-        if missing := sorted(report["missing_keys"]):
-            raise ValueError(
-                f"its weights lack {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}"
-            )
-        return model.to(device).eval()
+        found = _wrong_weights(report, report["missing_keys"])
+        if not found:
+            return model.to(device).eval()
     except Exception as error:  # transformers and safetensors raise many kinds
-        raise ConfigError(
-            f"{path} cannot be loaded as a {kind_name} ({_one_line(error)}); "
-            "save or download the model again"
-        ) from None
+        found = one_line(error)
+    raise ConfigError(
+        f"{path} cannot be loaded as a {kind_name} ({found}); save or download the model again"
+    )
 
 
 def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
@@ -101,9 +101,9 @@ def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForTokenClassification
 
-    _check_folder(path)
+    folder = _checked_folder(path)
     try:
-        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         has_head = any("TokenClassification" in name for name in config.architectures or ())
         if has_head and config.num_labels != num_labels:
             raise ConfigError(
@@ -114,29 +114,40 @@ def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
         config.classifier_dropout = 0.0  # some architectures have 0.1 where nothing is said
         with without_progress_bar(), _without_load_report():
             model, report = AutoModelForTokenClassification.from_pretrained(
-                path,
+                folder,
                 config=config,
                 dtype=torch.float32,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,
                 trust_remote_code=False,
             )
     except ConfigError:
         raise
     except Exception as error:  # transformers and safetensors raise many kinds
         raise ConfigError(
-            f"{path} cannot be loaded as a model to train ({_one_line(error)}); save or download it again"
+            f"{path} cannot be loaded as a model to train ({one_line(error)}); save or download it again"
         ) from None
-    missing = sorted(
-        name
-        for name in report["missing_keys"]
-        if has_head or not name.startswith(tuple(f"{head}." for head in HEADS))
-    )
-    if missing:
+    heads = () if has_head else tuple(f"{head}." for head in HEADS)
+    missing = [name for name in report["missing_keys"] if not name.startswith(heads)]
+    if found := _wrong_weights(report, missing):
         raise ConfigError(
-            f"{path} lacks weights ({', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}); "
-            "save or download the model again"
+            f"{path} cannot be loaded as a model to train ({found}); save or download it again"
         )
     return model
+
+
+def _wrong_weights(report: dict[str, Any], missing: Iterable[str]) -> str:
+    """Return what is wrong with a checkpoint's weights, "" for nothing.
+
+    Args:
+      report: transformers' loading info.
+      missing: names of weights that are needed and not there.
+    """
+    for name, saved, wanted in sorted(report["mismatched_keys"]):
+        return f"its {name} is {list(saved)}, and its config.json asks for {list(wanted)}"
+    names = sorted(missing)
+    more = " ..." if len(names) > 3 else ""
+    return f"its weights lack {', '.join(names[:3])}{more}" if names else ""
 
 
 HEADS = ("score", "classifier")
@@ -154,8 +165,7 @@ def load_tokenizer(path: str | Path) -> Any:
     require_torch()
     from transformers import AutoTokenizer
 
-    _check_folder(path)
-    folder = Path(path)
+    folder = _checked_folder(path)
     names = (
         "tokenizer.json",
         "tokenizer_config.json",
@@ -163,15 +173,15 @@ def load_tokenizer(path: str | Path) -> Any:
         "vocab.json",
         "vocab.txt",
     )
-    if folder.is_dir() and not any((folder / name).exists() for name in names):
+    if not any((folder / name).exists() for name in names):
         raise ConfigError(
             f"{path} has no tokenizer (tokenizer.json); save it beside the model's weights"
         )
     try:
-        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:
         raise ConfigError(
-            f"the tokenizer in {path} cannot be loaded ({_one_line(error)}); save it again"
+            f"the tokenizer in {path} cannot be loaded ({one_line(error)}); save it again"
         ) from None
 
 
@@ -208,14 +218,22 @@ def decoder_layers(model: Any) -> Any:
     return getattr(base, "layers", getattr(base, "h", None))
 
 
-def _check_folder(path: str | Path) -> None:
-    """Say what a local folder lacks; names that are no local path are left to the hub."""
-    folder = Path(path)
-    looks_local = isinstance(path, Path) or folder.is_absolute() or str(path).startswith(".")
-    if not folder.exists():
-        if looks_local or str(path).count("/") != 1:
-            raise ConfigError(f"there is no model folder {path}; give a folder or a hub name")
-        return
+def model_folder(path: str | Path) -> Path:
+    """Return a model's folder, which a hub name is fetched into.
+
+    Raises:
+      ConfigError: there is no such folder, nor such a model on the hub.
+    """
+    if Path(path).exists():
+        return Path(path)
+    if isinstance(path, str) and is_hub_name(path):
+        return fetch_model(path)
+    raise ConfigError(f"there is no model folder {path}; give a folder or a hub name")
+
+
+def _checked_folder(path: str | Path) -> Path:
+    """Return a model's folder that has what each must."""
+    folder = model_folder(path)
     if not folder.is_dir():
         raise ConfigError(f"{path} is a file, not a model folder; give the folder that holds it")
     config = folder / "config.json"
@@ -224,9 +242,10 @@ def _check_folder(path: str | Path) -> None:
     try:
         json.loads(config.read_text())
     except (ValueError, OSError) as error:
-        raise ConfigError(f"{config} cannot be read ({_one_line(error)})") from None
+        raise ConfigError(f"{config} cannot be read ({one_line(error)})") from None
     if not any((folder / name).exists() for name in _WEIGHTS):
         raise ConfigError(f"{path} has no weights (model.safetensors); copy or download them")
+    return folder
 
 
 @contextmanager
@@ -254,8 +273,3 @@ def _without_load_report() -> Iterator[None]:
         yield
     finally:
         logging.set_verbosity(level)
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:200] + "..."

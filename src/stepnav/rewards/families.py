@@ -2,7 +2,8 @@
 
 Looked at, in order: a format file of ours beside the weights, the architecture in `config.json`, the
 names of the weights, added tokens, and, for a plain causal language model, its name: the file of one
-that writes labels looks like that of any other. What cannot be told is an error; `FAMILY:FOLDER` says it.
+that writes labels looks like that of any other. The name in its config counts for nothing: a policy that
+was tuned from a reward model keeps it. What cannot be told is an error; `FAMILY:FOLDER` says it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.backend import Backend
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import ConfigError, one_line
 
 FAMILIES: Mapping[str, tuple[str, str]] = {
     "prm": ("stepnav.rewards.prm", "PRMReward"),
@@ -35,7 +36,7 @@ class Checkpoint:
     """What a checkpoint's small files say.
 
     Attributes:
-      name: hub name or name of the folder, and the name that the config was made under.
+      name: hub name, or name of the folder.
       files: names of its files.
       architectures: class names of the model, from `config.json`.
       weights: names of the tensors; empty where they cannot be listed without loading.
@@ -47,6 +48,12 @@ class Checkpoint:
     architectures: tuple[str, ...]
     weights: frozenset[str]
     added_tokens: frozenset[str]
+
+
+def split_family(name: str) -> tuple[str | None, str]:
+    """Return the family and the rest of "FAMILY:FOLDER"; None and the name where it names no family."""
+    family, colon, rest = name.partition(":")
+    return (family, rest) if colon and family in FAMILIES else (None, name)
 
 
 def open_checkpoint(
@@ -100,9 +107,9 @@ def recognise(checkpoint: Checkpoint) -> str:
 def _label_writer(checkpoint: Checkpoint) -> str | None:
     """Return the family of a causal language model that writes labels, None if it tells none."""
     name = checkpoint.name.lower()
-    if "ки" in checkpoint.added_tokens or "shepherd" in name:
+    if "ки" in checkpoint.added_tokens or ("shepherd" in name and "prm" in name):
         return "math-shepherd"
-    if re.search(r"rlhflow|llama-?3(\.\d)?-\d+b-prm", name):
+    if re.search(r"rlhflow.*prm|llama-?3\.1-8b-prm-(deepseek|mistral)-data", name):
         return "rlhflow"
     return None
 
@@ -120,9 +127,8 @@ def read_checkpoint(folder: Path, name: str = "") -> Checkpoint:
         raise ConfigError(f"{folder / 'config.json'} is no model's config; save the model again")
     found = config.get("architectures")
     classes = found if isinstance(found, list) else []
-    names = [name or folder.resolve().name, str(config.get("_name_or_path") or "")]
     return Checkpoint(
-        " ".join(part for part in names if part),
+        name or folder.resolve().name,
         frozenset(path.name for path in folder.iterdir()),
         tuple(name for name in classes if isinstance(name, str)),
         _weight_names(folder),
@@ -132,8 +138,12 @@ def read_checkpoint(folder: Path, name: str = "") -> Checkpoint:
 
 def _weight_names(folder: Path) -> frozenset[str]:
     for index in ("model.safetensors.index.json", "pytorch_model.bin.index.json"):
-        if found := _read_json(folder / index):
-            return frozenset(found.get("weight_map", {}))
+        found = _read_json(folder / index)
+        if found is None:
+            continue
+        if not isinstance(found, dict) or not isinstance(found.get("weight_map"), dict):
+            raise ConfigError(f"{folder / index} is no index of weights; download the model again")
+        return frozenset(found["weight_map"])
     path = folder / "model.safetensors"
     if not path.is_file():
         return frozenset()
@@ -143,12 +153,18 @@ def _weight_names(folder: Path) -> frozenset[str]:
             header = json.loads(file.read(min(size, 2**27)))
     except (OSError, ValueError):
         return frozenset()  # loading will say what is wrong
-    return frozenset(header) - {"__metadata__"}
+    return frozenset(header if isinstance(header, dict) else ()) - {"__metadata__"}
 
 
 def _added_tokens(folder: Path) -> frozenset[str]:
-    tokenizer = _read_json(folder / "tokenizer.json") or {}
-    return frozenset(token["content"] for token in tokenizer.get("added_tokens", ()))
+    path = folder / "tokenizer.json"
+    tokenizer = _read_json(path)
+    if tokenizer is None:
+        return frozenset()
+    try:
+        return frozenset(token["content"] for token in tokenizer.get("added_tokens", ()))
+    except (AttributeError, KeyError, TypeError):
+        raise ConfigError(f"{path} is no tokenizer; save or download it again") from None
 
 
 def _read_json(path: Path) -> Any:
@@ -162,4 +178,4 @@ def _read_json(path: Path) -> Any:
     except FileNotFoundError:
         return None
     except (ValueError, OSError) as error:
-        raise ConfigError(f"{path} cannot be read ({' '.join(str(error).split())})") from None
+        raise ConfigError(f"{path} cannot be read ({one_line(error)})") from None

@@ -85,13 +85,6 @@ class PerToken(torch.nn.Module):  # type: ignore[misc]
         """Choose how it attends."""
         self.classifier.set_attn_implementation(name)
 
-    def get_input_embeddings(self) -> Any:
-        """Return the table of input embeddings."""
-        return self.classifier.get_input_embeddings()
-
-    def get_output_embeddings(self) -> None:
-        """Return None: there is no language model's head."""
-
     def forward(self, input_ids: Any = None, **options: Any) -> TokenClassifierOutput:
         """Return outputs [B, T, C]."""
         hidden = self.classifier.base_model(input_ids=input_ids, **options).last_hidden_state

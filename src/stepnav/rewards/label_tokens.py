@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from stepnav.core.errors import ConfigError
 from stepnav.engine.loading import load_model
 from stepnav.files.atomic import write_text
-from stepnav.rewards.local_reward import LocalReward, load_pair, single_token
+from stepnav.rewards.local_reward import LocalReward, load_pair, local_source, single_token
 from stepnav.rewards.piece_encoder import (
     PieceEncoder,
     Unreadable,
@@ -32,8 +32,7 @@ from stepnav.rewards.step_reader import StepReader, pair_probs
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from stepnav.files.atomic import write_text
-from stepnav.rewards.local_reward import EngineLimits
+    from stepnav.rewards.local_reward import EngineLimits
 
 FILE_NAME = "stepnav_label_tokens.json"
 
@@ -43,11 +42,12 @@ class LabelTokens:
     """How a model with label tokens is read; the defaults are Math-Shepherd's.
 
     Attributes:
-      tag: what ends each step, one token; a space stands before it in the text.
+      tag: what ends each step, one token after text and `before_tag`.
       good, bad: labels, one token each.
       joiner: text between a tag and the next step.
       prompt_template: text before the first step; holds "{question}".
       temperature: what outputs are divided by before they become probabilities.
+      before_tag: text between a step and its tag; "" for a tag that is a token with white space of its own.
     """
 
     tag: str = "ки"
@@ -56,6 +56,28 @@ class LabelTokens:
     joiner: str = "\n"
     prompt_template: str = "{question} "
     temperature: float = 1.0
+    before_tag: str = " "
+
+    def check(self) -> None:
+        """Refuse settings that no model could be read with.
+
+        Raises:
+          ValueError: says which.
+        """
+        for name in ("tag", "good", "bad"):
+            check_text(name, getattr(self, name))
+        for name in ("joiner", "before_tag"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be text (got {getattr(self, name)!r})")
+        check_template(self.prompt_template)
+        check_temperature(self.temperature)
+        if self.good == self.bad:
+            raise ValueError(f"good and bad are the same label ({self.good!r})")
+        if self.tag[0].isspace() and self.before_tag[-1:].isspace():
+            raise ValueError(
+                f"the tag {self.tag!r} begins with white space, and before_tag {self.before_tag!r} ends in it, "
+                'so they would become other tokens; set before_tag to ""'
+            )
 
     def save(self, folder: Path) -> None:
         """Write the settings beside a model's weights, whole or not at all."""
@@ -70,20 +92,13 @@ class LabelTokens:
           ConfigError: the file is not such a file.
         """
         path = folder / FILE_NAME
-        if not path.is_file():
-            return cls()
         try:
             found = cls(**json.loads(path.read_text(encoding="utf-8")))
-            for name in ("tag", "good", "bad"):
-                check_text(name, getattr(found, name))
-            if not isinstance(found.joiner, str):
-                raise ValueError(f"joiner must be text (got {found.joiner!r})")
-            check_template(found.prompt_template)
-            check_temperature(found.temperature)
-            if found.good == found.bad:
-                raise ValueError(f"good and bad are the same label ({found.good!r})")
+            found.check()
             return found
-        except (ValueError, TypeError) as error:
+        except FileNotFoundError:
+            return cls()
+        except (OSError, ValueError, TypeError) as error:
             raise ConfigError(f"{path} is no file of label tokens ({error})") from None
 
 
@@ -111,12 +126,11 @@ class LabelTokenReward(LocalReward):
         dtype: str = "float32",
         **limits: Unpack[EngineLimits],
     ) -> None:
+        source = local_source(model)
         if format is None:
-            format = (  # noqa: A001
-                LabelTokens.load(Path(model)) if isinstance(model, (str, Path)) else LabelTokens()
-            )
+            format = LabelTokens.load(source) if isinstance(source, Path) else LabelTokens()  # noqa: A001
         model, tokenizer = load_pair(
-            model, tokenizer, lambda path: load_model(path, "causal", device=device, dtype=dtype)
+            source, tokenizer, lambda path: load_model(path, "causal", device=device, dtype=dtype)
         )
         read = pair_probs(
             single_token(tokenizer, format.good, "good label"),
@@ -128,27 +142,55 @@ class LabelTokenReward(LocalReward):
 
 
 def _encoder(tokenizer: Any, format: LabelTokens) -> PieceEncoder:  # noqa: A002
-    tag = single_token(tokenizer, format.tag, "step tag")
+    try:
+        format.check()
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    end = format.before_tag + format.tag
+    start, tag = _tag_after_text(tokenizer, format)
     marks = mark_ids(tokenizer) | {tag}
 
     def first(question: str, step: str) -> tuple[list[int], int]:
         plain_ids(tokenizer, question, marks, is_question=True)
         plain_ids(tokenizer, step, marks)
         prompt = format.prompt_template.replace("{question}", question)
-        ids = _with_bos(tokenizer, f"{prompt}{step} {format.tag}")
+        ids = _with_bos(tokenizer, prompt + step + end)
         require_end(ids, [tag], tag)
         return ids, num_shared(_with_bos(tokenizer, prompt), ids)
 
     def later(step: str) -> list[int]:
         plain_ids(tokenizer, step, marks)
-        text = f"{format.tag}{format.joiner}{step} {format.tag}"
+        text = _TEXT + end + format.joiner + step + end
         ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
-        if ids[0] != tag or ids.count(tag) != 2:
+        if ids[: len(start)] != start:
             raise Unreadable("is tokenised together with the tag before it")
-        require_end(ids[1:], [tag], tag)
-        return ids[1:]
+        require_end(ids[len(start) :], [tag], tag)
+        return ids[len(start) :]
 
     return PieceEncoder(first, later)
+
+
+_TEXT = "a"
+"""Stands for the text before a tag."""
+
+
+def _tag_after_text(tokenizer: Any, format: LabelTokens) -> tuple[list[int], int]:  # noqa: A002
+    """Return the tokens of a text with a tag, and the tag's.
+
+    Raises:
+      ConfigError: the tag is not one token there.
+    """
+    before = tokenizer.encode(_TEXT + format.before_tag, add_special_tokens=False)
+    ids: list[int] = tokenizer.encode(
+        _TEXT + format.before_tag + format.tag, add_special_tokens=False
+    )
+    num_tag = len(ids) - num_shared(before, ids)
+    if num_tag != 1 or ids[-1] == tokenizer.unk_token_id:
+        raise ConfigError(
+            f"the tokenizer has no single token for the step tag {format.tag!r} (it gives {num_tag} after "
+            "text); this is no reward model of this family, or its tokenizer is another's"
+        )
+    return ids, ids[-1]
 
 
 def _with_bos(tokenizer: Any, text: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""What the reward models of other people's checkpoints share: loading, and the engine behind them."""
+"""What reward models in this process share: loading, and the engine behind them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import context_length, load_tokenizer, num_parameters, require_torch
+from stepnav.engine.loading import (
+    context_length,
+    load_tokenizer,
+    model_folder,
+    num_parameters,
+    require_torch,
+)
 from stepnav.rewards.prm_queue import Reader, ScoreQueue
 
 if TYPE_CHECKING:
@@ -60,7 +66,17 @@ class LocalReward(ScoreQueue):
         )
 
 
-def load_pair(model: Any, tokenizer: Any, load: Callable[[str | Path], Any]) -> tuple[Any, Any]:
+def local_source(model: Any) -> Any:
+    """Return the folder (`Path`) of a folder or a hub name; a loaded model as it is.
+
+    Raises:
+      ConfigError: torch is missing, or there is no such folder or hub model.
+    """
+    require_torch()
+    return model_folder(model) if isinstance(model, (str, Path)) else model
+
+
+def load_pair(model: Any, tokenizer: Any, load: Callable[[Path], Any]) -> tuple[Any, Any]:
     """Return a loaded model and its tokenizer.
 
     Args:
@@ -70,9 +86,9 @@ def load_pair(model: Any, tokenizer: Any, load: Callable[[str | Path], Any]) -> 
     Raises:
       ConfigError: torch is missing, or one of them cannot be used.
     """
-    require_torch()
-    if isinstance(model, (str, Path)):
-        return load(model), load_tokenizer(model) if tokenizer is None else tokenizer
+    source = local_source(model)
+    if isinstance(source, Path):
+        return load(source), load_tokenizer(source) if tokenizer is None else tokenizer
     if tokenizer is None:
         raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
     return model, tokenizer

@@ -65,15 +65,20 @@ class OutcomeReward(ByPrefix):
             )
 
         model, tokenizer = load_pair(model, tokenizer, load)
-        ratings = class_ratings(model.config)
+        ratings = class_ratings(
+            model.config, "rename the classes in config.json (id2label): wrong, right"
+        )
         if model.config.problem_type == "multi_label_classification":
             raise ConfigError("the model's outputs are no classes of which one is right")
+        from stepnav.engine.plain import PlainRunner
+
         self.num_parameters = num_parameters(model)
         self.runner = _runner(model, limits)
         reader = _LastReader(
             tokenizer,
             class_probs(ratings) if ratings else value_probs(),
             model.config.get_text_config().pad_token_id,
+            shares=not isinstance(self.runner, PlainRunner),
         )
         queue = ScoreQueue(
             reader,
@@ -106,17 +111,22 @@ class _LastReader:
       tokenizer: the model's.
       read: makes probabilities of outputs.
       pad: the padding token, which transformers never reads at; None for none.
+      shares: whether the runner reads what prefixes have in common only once.
     """
 
-    def __init__(self, tokenizer: Any, read: Read, pad: int | None) -> None:
+    def __init__(self, tokenizer: Any, read: Read, pad: int | None, *, shares: bool) -> None:
         self._tokenizer = tokenizer
         self._read = read
         self._pad = pad
+        self._shares = shares
         self._marks = mark_ids(tokenizer)
         self._known: dict[str, list[int]] = {}
 
     def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
-        """Return the tokens, and how many there are before the last step and after it."""
+        """Return the tokens, and how many there are before the last step and after it.
+
+        Where nothing is shared, all of them are the last step's.
+        """
         question = trajectory.problem.question
         steps = [trimmed(step.text) for step in trajectory.steps]
         if len(self._known) > MAX_KEPT:
@@ -132,6 +142,8 @@ class _LastReader:
         ids = self._ids(question, steps)
         if not steps:
             return ids, (len(ids),)
+        if not self._shares:
+            return ids, (0, len(ids))
         return ids, (num_shared(self._ids(question, steps[:-1]), ids), len(ids))
 
     def row(self, tokens: list[int], totals: Sequence[int]) -> Row:

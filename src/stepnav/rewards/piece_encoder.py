@@ -1,4 +1,4 @@
-"""Trajectories as tokens for reward models whose text is no `StepFormat`.
+"""Trajectories as tokens, made piece by piece.
 
 The question and the first step are tokenised together, each further step on its own, and what was
 tokenised before is remembered. A family gives the two functions; they refuse a text that would be
@@ -40,7 +40,7 @@ class PieceEncoder:
 
     Args:
       first: tokens of the question and the first step.
-      later: tokens of any other step.
+      later: tokens of any other step; both get steps without blank lines around them.
     """
 
     def __init__(self, first: First, later: Later) -> None:
@@ -59,19 +59,22 @@ class PieceEncoder:
             self._firsts.clear()
             self._laters.clear()
         question = trajectory.problem.question
-        texts = [trimmed(step.text) for step in trajectory.steps]
+        steps = trajectory.steps
         number = 1
         try:
-            tokens, num_prompt = self._start(question, texts[0] if texts else "")
-            if not texts:
+            tokens, num_prompt = self._start(question, steps[0].text if steps else "")
+            if not steps:
                 return tokens[:num_prompt], (num_prompt,)
             ids, totals = list(tokens), [num_prompt, len(tokens)]
-            for number in range(2, len(texts) + 1):
-                ids += self._follow(texts[number - 1])
+            for step in steps[1:]:
+                number += 1
+                if step.text not in self._laters:
+                    self._laters[step.text] = self._later(trimmed(step.text))
+                ids += self._laters[step.text]
                 totals.append(len(ids))
             return ids, tuple(totals)
         except Unreadable as error:
-            place, text = f"step {number}", texts[number - 1] if texts else ""
+            place, text = f"step {number}", trimmed(steps[number - 1].text) if steps else ""
             if error.is_question:
                 place, text = "the question", question
             raise BackendError(f"{place} {error}: {quote(text)}", provider="local") from None
@@ -79,13 +82,8 @@ class PieceEncoder:
     def _start(self, question: str, step: str) -> tuple[list[int], int]:
         key = question, step
         if key not in self._firsts:
-            self._firsts[key] = self._first(question, step)
+            self._firsts[key] = self._first(question, trimmed(step))
         return self._firsts[key]
-
-    def _follow(self, step: str) -> list[int]:
-        if step not in self._laters:
-            self._laters[step] = self._later(step)
-        return self._laters[step]
 
 
 def num_shared(one: list[int], other: list[int]) -> int:
@@ -117,14 +115,25 @@ def plain_ids(
       Unreadable: it does.
     """
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
-    for token in ids:
-        if token in marks:
-            name = tokenizer.convert_ids_to_tokens(token)
-            raise Unreadable(
-                f"holds {name!r}, which marks the end of a step or turn for this reward model",
-                is_question=is_question,
-            )
+    refuse_marks(tokenizer, ids, marks, is_question=is_question)
     return ids
+
+
+def refuse_marks(
+    tokenizer: Any, ids: list[int], marks: frozenset[int], *, is_question: bool = False
+) -> None:
+    """Refuse the tokens of a question or step that holds a mark.
+
+    Raises:
+      Unreadable: it does.
+    """
+    if marks.isdisjoint(ids):
+        return
+    name = tokenizer.convert_ids_to_tokens(next(token for token in ids if token in marks))
+    raise Unreadable(
+        f"holds {name!r}, which marks the end of a step or turn for this reward model",
+        is_question=is_question,
+    )
 
 
 def require_end(ids: list[int], end: list[int], mark: int) -> None:

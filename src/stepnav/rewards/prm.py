@@ -8,23 +8,23 @@ and a step added to a known trajectory costs its own tokens only.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import (
-    context_length,
-    load_model,
-    load_tokenizer,
-    num_parameters,
-    require_torch,
-)
-from stepnav.rewards.prm_queue import ScoreQueue
+from stepnav.engine.loading import load_model
+from stepnav.rewards.label_names import check_labels
+from stepnav.rewards.local_reward import LocalReward, load_pair, local_source
 from stepnav.rewards.prm_tokens import TrajectoryEncoder
 from stepnav.rewards.step_format import StepFormat
 from stepnav.rewards.step_reader import StepReader, class_probs, value_probs
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-class PRMReward(ScoreQueue):
+    from stepnav.rewards.local_reward import EngineLimits
+
+
+class PRMReward(LocalReward):
     """Scores steps with a token-classification model in this process.
 
     Args:
@@ -33,10 +33,7 @@ class PRMReward(ScoreQueue):
       format: token format; None takes the one saved beside the model.
       device: "cpu", "cuda" or "auto"; a loaded model stays where it is.
       dtype: "float32", "bfloat16" or "float16"; a loaded model keeps its own.
-      max_batch: most trajectories in one pass.
-      max_batch_tokens: bound of trajectories x longest one in tokens; None is what 2 GiB hold.
-      cache_tokens: tokens of scored trajectories kept for reuse; None is what 1 GiB holds.
-      pass_tokens: most tokens of one forward pass.
+      limits: see `EngineLimits`.
 
     Raises:
       ConfigError: torch is missing, or the model, tokenizer or format cannot be used.
@@ -50,43 +47,22 @@ class PRMReward(ScoreQueue):
         format: StepFormat | None = None,  # noqa: A002
         device: str = "auto",
         dtype: str = "float32",
-        max_batch: int = 64,
-        max_batch_tokens: int | None = None,
-        cache_tokens: int | None = None,
-        pass_tokens: int = 1024,
+        **limits: Unpack[EngineLimits],
     ) -> None:
-        require_torch()
-        from stepnav.engine.runner import Runner
-
-        if isinstance(model, (str, Path)):
-            source, model = model, load_model(model, "labels", device=device, dtype=dtype)
-            format = format or StepFormat.load(Path(source))  # noqa: A001
-            tokenizer = tokenizer or load_tokenizer(source)
-        elif tokenizer is None:
-            raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
-        self.format = format or StepFormat()
-        if model.config.num_labels != self.format.num_outputs:
+        source = local_source(model)
+        model, tokenizer = load_pair(
+            source, tokenizer, lambda path: load_model(path, "labels", device=device, dtype=dtype)
+        )
+        if format is None:
+            format = StepFormat.load(source) if isinstance(source, Path) else StepFormat()  # noqa: A001
+        self.format = format
+        if model.config.num_labels != format.num_outputs:
             raise ConfigError(
                 f"the model has {model.config.num_labels} output classes, its step format labels "
-                f"{self.format.labels or 'a value'}; one label per class is needed, or one output "
-                "for a value"
+                f"{format.labels or 'a value'}; one label per class is needed, or one output for a value"
             )
-        self.format.separator_ids(tokenizer)
-        self.num_parameters = num_parameters(model)
-        runner = Runner(
-            model,
-            max_batch=max_batch,
-            max_batch_tokens=max_batch_tokens,
-            cache_tokens=cache_tokens,
-            pass_tokens=pass_tokens,
-            has_logits=False,
-        )
-        super().__init__(
-            _reader(tokenizer, self.format),
-            runner,
-            flops_per_token=2 * self.num_parameters,
-            context=context_length(model),
-        )
+        check_labels(model.config, format.labels)
+        super().__init__(model, _reader(tokenizer, format), **limits)
 
 
 def _reader(tokenizer: Any, format: StepFormat) -> StepReader:  # noqa: A002

@@ -1,17 +1,18 @@
-"""Trajectories as a reward model's tokens, with what was tokenised before remembered."""
+"""Trajectories as tokens by a `StepFormat`."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from stepnav.core.records import Trajectory
+from stepnav.rewards.piece_encoder import PieceEncoder, mark_ids, plain_ids, refuse_marks
 from stepnav.rewards.step_format import StepFormat
 
-MAX_KEPT = 65536
+PROMPTS_KEPT = 4096
 
 
-class TrajectoryEncoder:
-    """Tokenises by a `StepFormat`, each prompt and each step once.
+class TrajectoryEncoder(PieceEncoder):
+    """Tokenises by a `StepFormat`; refuses a text that holds a special token or a separator that is one.
 
     Args:
       tokenizer: the reward model's.
@@ -19,24 +20,23 @@ class TrajectoryEncoder:
     """
 
     def __init__(self, tokenizer: Any, format: StepFormat) -> None:  # noqa: A002
-        self._tokenizer = tokenizer
-        self._format = format
-        self._prompts: dict[str, list[int]] = {}
-        self._steps: dict[str, list[int]] = {}
+        separator = format.separator_ids(tokenizer)
+        marks = mark_ids(tokenizer)
+        if len(separator) == 1 and format.separator.strip():
+            marks |= {*separator} & {*tokenizer.added_tokens_decoder}
 
-    def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
-        """Return the tokens, and how many there are after the prompt and after each step."""
-        question = trajectory.problem.question
-        if len(self._prompts) + len(self._steps) > MAX_KEPT:
-            self._prompts.clear()
-            self._steps.clear()
-        if question not in self._prompts:
-            self._prompts[question] = self._format.encode_prompt(self._tokenizer, question)
-        ids = list(self._prompts[question])
-        totals = [len(ids)]
-        for step in trajectory.steps:
-            if step.text not in self._steps:
-                self._steps[step.text] = self._format.encode_step(self._tokenizer, step.text)
-            ids += self._steps[step.text]
-            totals.append(len(ids))
-        return ids, tuple(totals)
+        @lru_cache(PROMPTS_KEPT)
+        def prompt(question: str) -> list[int]:
+            plain_ids(tokenizer, question, marks, is_question=True)
+            return format.encode_prompt(tokenizer, question)
+
+        def later(step: str) -> list[int]:
+            ids = format.bare_ids(tokenizer, step)
+            refuse_marks(tokenizer, ids, marks)
+            return ids + separator
+
+        def first(question: str, step: str) -> tuple[list[int], int]:
+            before = prompt(question)
+            return before + later(step), len(before)
+
+        super().__init__(first, later)

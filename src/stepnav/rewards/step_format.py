@@ -35,7 +35,8 @@ def check_template(value: object) -> None:
 
 def check_temperature(value: object) -> None:
     """Refuse what is no temperature."""
-    if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number and 0 < value < math.inf):  # type: ignore[operator]
         raise ValueError(f"temperature must be a number above 0 (got {value!r})")
 
 
@@ -81,8 +82,12 @@ class StepFormat:
 
     def encode_step(self, tokenizer: Any, step: str) -> list[int]:
         """Return one step's tokens and its separator's; a step never changes the tokens before it."""
+        return self.bare_ids(tokenizer, step) + self.separator_ids(tokenizer)
+
+    def bare_ids(self, tokenizer: Any, step: str) -> list[int]:
+        """Return one step's tokens without its separator's."""
         ids: list[int] = tokenizer.encode(trimmed(step), add_special_tokens=False)
-        return ids + self.separator_ids(tokenizer)
+        return ids
 
     def separator_ids(self, tokenizer: Any) -> list[int]:
         """Return the separator's tokens.
@@ -122,11 +127,13 @@ class StepFormat:
         """
         path = folder / FILE_NAME
         try:
-            fields = json.loads(path.read_text())
+            fields = json.loads(path.read_text(encoding="utf-8"))
             found = cls(**{**fields, "labels": tuple(fields["labels"])})
             check_text("separator", found.separator)
             check_template(found.prompt_template)
             check_temperature(found.temperature)
+            if not isinstance(found.add_bos, bool):
+                raise ValueError(f"add_bos must be true or false (got {found.add_bos!r})")
             if found.labels and not ({-1, 1} <= set(found.labels) <= {-1, 0, 1}):
                 raise ValueError(
                     f"labels must be ratings, -1 and 1 among them (got {fields['labels']})"
@@ -137,5 +144,5 @@ class StepFormat:
                 f"{folder} has no {FILE_NAME}, so its step separator and labels are unknown; "
                 "it must stand beside the weights of a process reward model"
             ) from None
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ConfigError(f"{path} is not a valid step format ({error})") from None

@@ -13,6 +13,7 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError, one_line
 from stepnav.rewards.label_names import class_ratings
+from stepnav.rewards.local_reward import local_source
 from stepnav.rewards.prm import PRMReward
 from stepnav.rewards.step_format import StepFormat
 
@@ -33,18 +34,19 @@ def token_class_reward(source: str | Path, **options: Any) -> PRMReward:
     """Return the reward model of a token classifier's checkpoint.
 
     Args:
-      source: a `save_pretrained` folder.
+      source: a `save_pretrained` folder, or a hub name.
       options: as in `PRMReward`.
     Raises:
       ConfigError: the checkpoint cannot be used.
     """
+    folder = local_source(source)
     from transformers import PretrainedConfig
 
-    fields, _ = PretrainedConfig.get_config_dict(source)
     try:
+        fields, _ = PretrainedConfig.get_config_dict(folder)
         config = PretrainedConfig.from_dict(fields)
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, OSError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"{source}/config.json is no model's config ({one_line(error)}); save the model again"
+            f"{folder}/config.json is no model's config ({one_line(error)}); save the model again"
         ) from None
-    return PRMReward(source, format=trl_format(config), **options)
+    return PRMReward(folder, format=trl_format(config), **options)
