@@ -213,7 +213,8 @@ def _read_labelled(
     cases = [_labelled_case(n, record, path) for n, record in enumerate(found.records, 1)]
     cases = [case for case in cases if any(label is not None for label in case.labels or ())]
     bad = found.report.malformed_rows
-    lines = [f"row {row.number}: {row.reason}" for row in bad]
+    lines = [f"{n.sessions} rows ({why})" for why, n in found.report.excluded.items()]
+    lines += [f"row {row.number}: {row.reason}" for row in bad]
     if found.report.malformed > len(bad):
         lines.append(f"{found.report.malformed - len(bad)} more rows like these")
     return found.kind, cases, tuple(lines)
