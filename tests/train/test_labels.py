@@ -168,6 +168,21 @@ def test_the_figures_of_a_small_file(tmp_path: Path) -> None:
     assert (characters.min, characters.median, characters.max) == (8, 8, 19)
 
 
+def test_equal_beginnings_with_different_labels_are_counted(tmp_path: Path) -> None:
+    rows = [
+        stepwise(1, 1, -1),
+        stepwise(1, -1, -1),  # differs in step 2
+        stepwise(1, 1),  # and again
+        stepwise(-1, prompt="R"),  # another problem
+        stepwise(None, None, 1),  # and in step 3
+        {**stepwise(-1), "completions": ["other"]},
+    ]
+    path = write_lines(tmp_path / "s.jsonl", rows)
+    assert read_labelled(path).report.details["contradicted"] == 2
+    write_lines(path, [stepwise(0.5), stepwise(0.25)])
+    assert "contradicted" not in read_labelled(path).report.details
+
+
 def test_values_are_counted_in_bins(tmp_path: Path) -> None:
     rows = [stepwise(0.0, 0.05, 0.1, 0.95, 1.0)]
     labels = read_labelled(write_lines(tmp_path / "s.jsonl", rows)).report.labels

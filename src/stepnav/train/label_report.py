@@ -17,7 +17,7 @@ from stepnav.train.label_kinds import ZERO_IS_WRONG
 from stepnav.train.label_math_shepherd import AT_QUESTION_MARK
 from stepnav.train.label_rows import BadRow
 from stepnav.train.label_sessions import Session
-from stepnav.train.records import LabelKind
+from stepnav.train.records import LabelKind, StepRecord
 
 SHOWN_BAD_ROWS = 5
 """Malformed rows that are named one by one; the rest are counted."""
@@ -191,6 +191,10 @@ def describe(
     for session in kept:
         details.update(session.counts)
         details["sessions_unlabelled"] += not session.num_labels
+    if (
+        name != "prm800k" and kind != "value"
+    ):  # its reader counts within steps; values are estimates
+        details["contradicted"] = _contradicted(kept)
     return LabelReport(
         file=file,
         format=name,
@@ -227,6 +231,26 @@ def _classes(labels: Iterable[float | None], kind: LabelKind) -> dict[str, int]:
     for label, count in found.items():
         bins[min(int(label * BINS), BINS - 1)] += count
     return {f"{n / BINS:.1f}-{(n + 1) / BINS:.1f}": count for n, count in enumerate(bins)}
+
+
+def _contradicted(sessions: Iterable[Session]) -> int:
+    """Return how many beginnings of solutions of one problem end in a step with different labels."""
+    by_problem: dict[str, list[StepRecord]] = {}
+    for session in sessions:
+        by_problem.setdefault(session.problem, []).extend(session.records)
+    return sum(_contradictions(records) for records in by_problem.values() if len(records) > 1)
+
+
+def _contradictions(records: Iterable[StepRecord]) -> int:
+    first: dict[int, float] = {}
+    found: set[int] = set()
+    for record in records:
+        prefix = 0
+        for step, label in zip(record.completions, record.labels):
+            prefix = hash((prefix, step))
+            if label is not None and first.setdefault(prefix, label) != label:
+                found.add(prefix)
+    return len(found)
 
 
 def _lengths(kept: Sequence[Session]) -> dict[str, Lengths]:
