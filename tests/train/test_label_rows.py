@@ -59,6 +59,7 @@ def test_lines_are_numbered_as_in_the_file(tmp_path: Path) -> None:
     ("line", "reason"),
     [
         (b"{torn", "not valid JSON (Expecting property name"),
+        (b'{"a": "\\u00e4', "not valid JSON (Invalid control character"),
         (b"[1]", "expected an object (got list)"),
         (b'"a"', "expected an object (got str)"),
         (b'{"a": "\xff"}', "not UTF-8 text"),

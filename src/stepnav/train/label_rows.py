@@ -155,7 +155,9 @@ def parquet_rows(file: IO[bytes], path: Path) -> Iterator[Mapping[str, Any]]:
 def parse_line(number: int, line: bytes) -> Any:
     """Return what a line of JSON says, or a `BadRow`."""
     value = _parse_json(number, line)
-    return _encodable(number, value) if b"\\u" in line else value
+    if b"\\u" not in line or isinstance(value, BadRow):
+        return value
+    return _encodable(number, value)
 
 
 def is_json_list(file: IO[bytes]) -> bool:
