@@ -189,6 +189,13 @@ def test_a_malformed_row_is_left_out_and_named(tmp_path: Path) -> None:
     assert len(cases.left_out) == 1 and cases.left_out[0].startswith("row 2: ")
 
 
+def test_a_split_that_is_left_out_is_named(tmp_path: Path) -> None:
+    row = {"prompt": "Q", "completions": ["a"], "labels": [1], "task_id": "t", "operator": "none"}
+    rows = [{**row, "verdict": "reference", "split": name} for name in ("train", "validation")]
+    cases = read_cases(write(tmp_path / "m.jsonl", rows))
+    assert (len(cases.items), cases.left_out) == (1, ("1 rows (split=validation)",))
+
+
 def test_an_unknown_kind(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--kind must be one of processbench, prm800k, best-of-n"):
         read_cases(write(tmp_path / "a.jsonl", [BENCH]), kind="orm")

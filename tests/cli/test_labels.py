@@ -71,7 +71,8 @@ def test_inspect_tells_what_is_left_out(call: Any, ratings: Path, tmp_path: Path
     }
     assert (report["sessions"], report["exclude_listed"], report["exclude_found"]) == (0, 1, 1)
     code, out, err = call("inspect", ratings, *options)
-    assert "1 of 1 listed problems are in this file" in out
+    assert "1 of 1 listed problems found" in out
+    assert "1 of 1 listed problems found" in err
     assert "left out: 1 sessions with 3 labels (problems)" in err
 
 

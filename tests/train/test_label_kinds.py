@@ -64,6 +64,10 @@ def test_who_knows_better_says_so(
         ([[1], [True]], "rating", "line 2: the label true is not -1, 0 or 1"),
         ([[1], [0.5]], "correct", "line 2: the label 0.5 is not true or false"),
         ([[1, -1], [0]], "correct", "line 2: 0 stands beside -1 ("),
+        ([[1.0, -1.0], [0.0]], "correct", "line 2: 0 stands beside -1 ("),
+        ([[1, 0.0], [-1]], "correct", "line 1: 0 stands beside -1 ("),
+        ([[0.5], [-1.0]], None, "line 2: the label -1.0 is out of range"),
+        ([[0.0], [1]], None, "line 2: the label 1 is of another kind than 0.0 ("),
         ([[1], [-1]], "value", "line 2: the label -1 is not a number in [0, 1]"),
         ([[None], [None]], None, "not one step has a label"),
         ([[None], [None]], "rating", "2 sessions without a label"),
@@ -82,6 +86,9 @@ def test_the_rule_that_may_be_wrong_is_told(tmp_path: Path) -> None:
     data = read_labelled(write_lines(tmp_path / "s.jsonl", [stepwise(1, 0)]))
     assert any("if it is neutral, say --labels rating" in note for note in data.report.notes)
     data = read_labelled(write_lines(tmp_path / "s.jsonl", [stepwise(1, -1)]))
+    assert data.report.notes == []
+    data = read_labelled(write_lines(tmp_path / "s.jsonl", [stepwise(1), stepwise(1)]))
+    assert (data.kind, data.report.kind_rule) == ("correct", "all labels are 1")
     assert data.report.notes == []
 
 

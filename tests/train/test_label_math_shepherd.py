@@ -9,6 +9,7 @@ from stepnav.train.label_rows import MalformedRow, Row
 from stepnav.train.label_sessions import Session
 from stepnav.train.labels import read_labelled
 from stepnav.train.records import StepRecord
+from tests.train.label_files import write_lines
 
 
 def read(text: str, label: str, **more: str) -> Session:
@@ -45,11 +46,44 @@ def test_a_tag_in_the_problem_is_no_step() -> None:
     assert found.counts == {"tags_in_problem": 1}
 
 
+def test_all_tags_in_the_problem_are_none(tmp_path: Path) -> None:
+    text = "Who? ки really now ки Step 1: x ки\nStep 2: y ки"
+    found = read(text, signed(text, "-++-"))
+    assert found.records == (
+        StepRecord("Who?  really now", ("Step 1: x", "Step 2: y"), (1, -1), origin="m.jsonl:3"),
+    )
+    assert found.counts == {"tags_in_problem": 2}
+
+
 def test_without_a_numbered_step_the_problem_ends_at_its_question_mark() -> None:
     found = read("How many? Two of them. ки\nThree. ки", "How many? Two of them. +\nThree. -")
     (record,) = found.records
     assert (record.prompt, record.completions) == ("How many?", ("Two of them.", "Three."))
     assert found.counts == {"split_at_question_mark": 1}
+
+
+def test_a_problem_that_was_cut_at_its_question_mark_is_told(tmp_path: Path) -> None:
+    row = {"input": "How many? Two. ки", "label": "How many? Two. +"}
+    notes = read_labelled(write_lines(tmp_path / "m.jsonl", [row])).report.notes
+    assert notes == [
+        'no "Step 1:" in 1 sessions: their problem was taken to end at its question mark'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("How many? ки She has 5. ки", "step 1 has a label and is blank"),
+        ("Q? Step 1: a ки\n ки\nStep 3: b ки", "step 2 has a label and is blank"),
+        (" Step 1: a ки", "its problem is blank"),
+    ],
+)
+def test_blank_texts_are_malformed(tmp_path: Path, text: str, reason: str) -> None:
+    good = {"input": "Q? Step 1: a ки", "label": "Q? Step 1: a +"}
+    row = {"input": text, "label": text.replace("ки", "+")}
+    report = read_labelled(write_lines(tmp_path / "m.jsonl", [good, row])).report
+    assert [(bad.number, bad.reason) for bad in report.malformed_rows] == [(2, reason)]
+    assert (report.sessions, report.ratings) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +97,11 @@ def test_without_a_numbered_step_the_problem_ends_at_its_question_mark() -> None
         ("Q? Step 1: a ки", "Q? Step 1: a ", "'' instead of + or - at tag 1"),
         ("Q? Step 1: a ки", "Q? Step 1: a + b", "text behind the label's last sign: 'b'"),
         ("Find x. a ки", "Find x. a +", "where its problem ends"),
-        (" Step 1: a ки", " Step 1: a +", "no problem before its first step"),
+        (
+            "Do Step 1: add 2. Then? Step 1: 2 ки",
+            "Do Step 1: add 2. Then? Step 1: 2 +",
+            '2 times "Step 1:" before a tag',
+        ),
     ],
 )
 def test_malformed_rows(text: str, label: str, reason: str) -> None:

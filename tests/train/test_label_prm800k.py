@@ -141,6 +141,20 @@ ALTERNATIVES = st.builds(
 )
 
 
+def test_what_would_be_a_labelled_blank_is_malformed(tmp_path: Path) -> None:
+    rows = [
+        session(step(alternative(" ", None), human="\n"), step(alternative("b", 1))),
+        session(step(alternative("a", 1)), step(alternative("b", 1), alternative("\n", -1))),
+        session(step(alternative("a", 1)), problem=" "),
+    ]
+    report = inspect_labelled(write_lines(tmp_path / "p.jsonl", rows)).report
+    assert (report.sessions, report.ratings) == (1, 1)
+    assert [str(row) for row in report.malformed_rows] == [
+        "line 2: step 2 has a label and is blank",
+        "line 3: its problem is blank",
+    ]
+
+
 @st.composite
 def steps(draw: st.DrawFn) -> Any:
     alternatives = draw(st.lists(ALTERNATIVES, max_size=4))

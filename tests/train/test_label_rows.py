@@ -35,6 +35,16 @@ def test_containers_are_told_by_content(tmp_path: Path, container: str, zipped: 
     assert fields(path) == expected
 
 
+def test_half_a_surrogate_pair_spoils_its_row_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('[{"a": "\\ud83d\\ude00"}, {"a": "\\ud83d"}, {"a": 1}]')
+    assert fields(path) == [
+        {"a": "\U0001f600"},
+        BadRow(2, "half of a surrogate pair in its text", "row"),
+        {"a": 1},
+    ]
+
+
 def test_lines_are_numbered_as_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n\n  \n{"a": 2}\n')
@@ -49,6 +59,7 @@ def test_lines_are_numbered_as_in_the_file(tmp_path: Path) -> None:
     ("line", "reason"),
     [
         (b"{torn", "not valid JSON (Expecting property name"),
+        (b'{"a": "\\u00e4', "not valid JSON (Invalid control character"),
         (b"[1]", "expected an object (got list)"),
         (b'"a"', "expected an object (got str)"),
         (b'{"a": "\xff"}', "not UTF-8 text"),

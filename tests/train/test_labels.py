@@ -74,6 +74,37 @@ def test_the_mutation_table_is_read(tmp_path: Path) -> None:
     assert data.records[0].origin == "mutants.parquet:1, mbpp-601, constant"
 
 
+def test_of_several_splits_the_training_one_is_used(tmp_path: Path) -> None:
+    splits = ("train", "validation", "held_out", "set_aside", "validation")
+    rows = [{**MUTANT.to_json(), "split": split} for split in splits]
+    report = read_labelled(write_lines(tmp_path / "all.jsonl", rows)).report
+    assert {why: (n.sessions, n.ratings) for why, n in report.excluded.items()} == {
+        "split=validation": (2, 2),
+        "split=held_out": (1, 1),
+        "split=set_aside": (1, 1),
+    }
+    assert (report.sessions, report.ratings, report.details["split=train"]) == (1, 1, 1)
+    for whole, (count, parts) in report.sums.items():
+        assert count == sum(parts.values()), whole
+    assert "left out: 2 sessions with 2 labels (split=validation)" in report.notes
+
+
+@pytest.mark.parametrize("splits", [("validation",), ("validation", "held_out")])
+def test_a_file_without_a_training_split_is_used_whole(
+    tmp_path: Path, splits: tuple[str, ...]
+) -> None:
+    rows = [{**MUTANT.to_json(), "split": split} for split in splits]
+    report = read_labelled(write_lines(tmp_path / "v.jsonl", rows)).report
+    assert (report.sessions, report.excluded) == (len(splits), {})
+
+
+def test_an_unmerged_journal_is_told_apart(tmp_path: Path) -> None:
+    header = {"format": 1, "num_problems": 7, "shard": [1, 1], "held_out": []}
+    path = write_lines(tmp_path / "shard-1-of-1.jsonl", [header, {"task_id": "mbpp-511"}])
+    with pytest.raises(DataError, match=rf"make one with: stepnav data merge {path} --out FOLDER"):
+        read_labelled(path)
+
+
 def test_where_a_row_came_from_is_kept(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "s.jsonl", [stepwise(1, origin="gsm8k-train-3/0"), stepwise(-1)])
     assert [record.origin for record in read_labelled(path).records] == [
@@ -87,7 +118,8 @@ def test_where_a_row_came_from_is_kept(tmp_path: Path) -> None:
     [
         ({**stepwise(1, 1), "labels": [1]}, "2 completions but 1 labels"),
         (stepwise(), "it has no steps"),
-        (stepwise(1, prompt=" "), "its prompt is blank"),
+        (stepwise(1, prompt=" "), "its problem is blank"),
+        ({**stepwise(None, 1), "completions": ["", " "]}, "step 2 has a label and is blank"),
         (stepwise(1, prompt=["Q"]), "'prompt' must be text"),
         ({**stepwise(1), "completions": [3]}, "step 1 must be text"),
         ({**stepwise(1), "completions": "a"}, "'completions' must be a list"),
@@ -134,6 +166,21 @@ def test_the_figures_of_a_small_file(tmp_path: Path) -> None:
     steps, characters = report.lengths["steps"], report.lengths["record_characters"]
     assert (steps.min, steps.median, steps.mean, steps.max) == (1, 1, 1.7, 3)
     assert (characters.min, characters.median, characters.max) == (8, 8, 19)
+
+
+def test_equal_beginnings_with_different_labels_are_counted(tmp_path: Path) -> None:
+    rows = [
+        stepwise(1, 1, -1),
+        stepwise(1, -1, -1),  # differs in step 2
+        stepwise(1, 1),  # and again
+        stepwise(-1, prompt="R"),  # another problem
+        stepwise(None, None, 1),  # and in step 3
+        {**stepwise(-1), "completions": ["other"]},
+    ]
+    path = write_lines(tmp_path / "s.jsonl", rows)
+    assert read_labelled(path).report.details["contradicted"] == 2
+    write_lines(path, [stepwise(0.5), stepwise(0.25)])
+    assert "contradicted" not in read_labelled(path).report.details
 
 
 def test_values_are_counted_in_bins(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -6,11 +7,11 @@ from stepnav.core.errors import DataError
 from stepnav.rewards.step_format import StepFormat
 from stepnav.tasks import arithmetic
 from stepnav.train.batches import IGNORED
+from stepnav.train.label_stepwise import read_records
 from stepnav.train.records import (
     STEP_END,
     StepRecord,
     encode_records,
-    read_records,
     write_records,
 )
 from stepnav.zoo.arithmetic import labelled
@@ -83,10 +84,19 @@ def test_records_survive_the_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["{", '{"prompt": "Q"}', '{"prompt": "Q", "completions": ["a"], "labels": []}']
+    "line",
+    [
+        b"{",
+        b"[1]",
+        b"\xff\xfe",
+        b'{"prompt": "Q"}',
+        b'{"prompt": "Q", "completions": ["a"], "labels": []}',
+        b'{"prompt": "Q", "completions": "abc", "labels": [1, 1, 1]}',
+    ],
 )
-def test_broken_records_are_refused(tmp_path: Path, line: str) -> None:
+def test_broken_records_are_refused(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "r.jsonl"
-    path.write_text(line + "\n")
-    with pytest.raises(DataError):
+    good = json.dumps(StepRecord("Q", (" ",), (-1,)).to_json()).encode()
+    path.write_bytes(good + b"\n" + line + b"\n")
+    with pytest.raises(DataError, match=r"r\.jsonl, line 2: "):
         list(read_records(path))

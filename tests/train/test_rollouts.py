@@ -17,7 +17,8 @@ from stepnav.core.outcome import Outcome, SearchResult
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import BudgetSpent, Complete
 from stepnav.core.tree import Tree
-from stepnav.train.records import StepRecord, read_records
+from stepnav.train.label_stepwise import read_records
+from stepnav.train.records import StepRecord
 from stepnav.train.rollouts import METHODS, rollout_record
 
 PROBLEM = Problem("p", "how many")

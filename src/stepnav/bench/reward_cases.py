@@ -21,15 +21,13 @@ from typing import Any, Literal
 from stepnav.core.errors import ConfigError, DataError, quote
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.tasks.benchmark_file import read_rows
+from stepnav.train.heads import ANSWER_MARK
 from stepnav.train.label_rows import is_parquet
 from stepnav.train.labels import read_labelled
 from stepnav.train.records import LabelKind, StepRecord
 
 Kind = Literal["processbench", "prm800k", "best-of-n"]
 KINDS: tuple[Kind, ...] = ("processbench", "prm800k", "best-of-n")
-
-ANSWER_BLOCK = "# Answer"
-"""Begins the block that ends a PRM800K solution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +211,8 @@ def _read_labelled(
     cases = [_labelled_case(n, record, path) for n, record in enumerate(found.records, 1)]
     cases = [case for case in cases if any(label is not None for label in case.labels or ())]
     bad = found.report.malformed_rows
-    lines = [f"row {row.number}: {row.reason}" for row in bad]
+    lines = [f"{n.sessions} rows ({why})" for why, n in found.report.excluded.items()]
+    lines += [f"row {row.number}: {row.reason}" for row in bad]
     if found.report.malformed > len(bad):
         lines.append(f"{found.report.malformed - len(bad)} more rows like these")
     return found.kind, cases, tuple(lines)
@@ -227,7 +226,7 @@ def _labelled_case(number: int, record: StepRecord, path: Path) -> Case:
         group=record.prompt,
         question=record.prompt,
         steps=record.completions,
-        is_whole=ANSWER_BLOCK in record.completions[-1],
+        is_whole=ANSWER_MARK in record.completions[-1],
         labels=record.labels,
     )
 

@@ -13,6 +13,10 @@ from stepnav.cli.options import (
     Data,
     Device,
     Dtype,
+    ExcludeProblems,
+    LabelFormat,
+    LabelKinds,
+    LeaveOut,
     Policy,
     PolicyModel,
     Sandbox,
@@ -27,33 +31,6 @@ data_app = typer.Typer(
 
 LabelFile = Annotated[
     Path, typer.Argument(help="JSON lines, a JSON list or Parquet; may be gzipped.")
-]
-LabelFormat = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        help="prm800k, math-shepherd, stepwise (TRL's) or mutation. [default: told by the rows]",
-    ),
-]
-LabelKinds = Annotated[
-    str | None,
-    typer.Option(
-        help="What stepwise labels are: rating (-1, 0, 1), correct (right or wrong) or value (in [0, 1]). "
-        "[default: told by the labels]"
-    ),
-]
-ExcludeProblems = Annotated[
-    Path | None,
-    typer.Option(
-        help="Leave out the problems in this file: rows with problem, question or prompt, or lines."
-    ),
-]
-LeaveOut = Annotated[
-    str | None,
-    typer.Option(
-        help="Of PRM800K, comma-separated: quality_control, screening, bad_problem, give_up (sessions), "
-        "flagged (alternatives). [default: nothing]"
-    ),
 ]
 
 

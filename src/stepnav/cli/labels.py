@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.cli.console import print_json, stderr, stdout
+from stepnav.cli.options import label_arguments
 from stepnav.core.errors import ConfigError
 from stepnav.train.label_output import SUFFIXES, write_stepwise
 from stepnav.train.label_report import LabelReport
@@ -27,7 +28,7 @@ LENGTHS = {
 
 def inspect(*, file: Path, as_json: bool, **options: Any) -> None:
     """Tell what a file holds; arguments as in `stepnav data inspect --help`."""
-    report = inspect_labelled(file, **_arguments(options)).report
+    report = inspect_labelled(file, **label_arguments(options)).report
     if as_json:
         print_json(report.to_json())
     else:
@@ -38,7 +39,7 @@ def convert(*, file: Path, out: Path, as_json: bool, **options: Any) -> None:
     """Write a file in stepwise form; arguments as in `stepnav data convert --help`."""
     if not out.name.endswith(SUFFIXES):
         raise ConfigError(f"--out must end in {', '.join(SUFFIXES)} (got {out.name!r})")
-    data = read_labelled(file, **_arguments(options))
+    data = read_labelled(file, **label_arguments(options))
     write_stepwise(out, data)
     report = data.report
     if as_json:
@@ -50,17 +51,6 @@ def convert(*, file: Path, out: Path, as_json: bool, **options: Any) -> None:
         soft_wrap=True,
     )
     _tell_notes(report)
-
-
-def _arguments(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the reader's arguments."""
-    parts = (part.strip() for part in (options["leave_out"] or "").split(","))
-    return {
-        "format": options["form"],
-        "kind": options["labels"],
-        "exclude": options["exclude_problems"],
-        "leave_out": tuple(part for part in parts if part),
-    }
 
 
 def _print(report: LabelReport) -> None:
@@ -86,7 +76,7 @@ def _print(report: LabelReport) -> None:
     if report.exclude_listed is not None:
         say(
             "to exclude",
-            f"{report.exclude_found:,} of {report.exclude_listed:,} listed problems are in this file",
+            f"{report.exclude_found:,} of {report.exclude_listed:,} listed problems found",
         )
     shown = {name for _, parts in report.sums.values() for name in parts} | set(report.sums)
     rest = [f"{name} {n:,}" for name, n in report.details.items() if name not in shown]

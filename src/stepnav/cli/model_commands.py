@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from stepnav.cli.options import AsJson, Device, Seed, arguments
+from stepnav.cli.options import (
+    AsJson,
+    Device,
+    ExcludeProblems,
+    LabelFormat,
+    LabelKinds,
+    LeaveOut,
+    Seed,
+    arguments,
+)
 
 train_app = typer.Typer(
     help="Fine-tuning of policies and reward models.", no_args_is_help=True, rich_markup_mode=None
@@ -142,15 +151,10 @@ def train_prm(
     separator: Annotated[str, typer.Option(help='Text after each step; "\\n" is a new line.')] = (
         "\\n"
     ),
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            help="What the labels are: rating, correct or value. [default: told from them]"
-        ),
-    ] = None,
-    exclude_problems: Annotated[
-        Path | None, typer.Option(help="Problems that must not be trained on.")
-    ] = None,
+    form: LabelFormat = None,
+    labels: LabelKinds = None,
+    exclude_problems: ExcludeProblems = None,
+    leave_out: LeaveOut = None,
     prompt_template: PromptTemplate = "{question}\\n",
     max_length: MaxLength = 1024,
     max_tree_tokens: Annotated[int, typer.Option(min=8, help="Most tokens of a tree.")] = 2048,
@@ -199,15 +203,10 @@ def train_orm(
     separator: Annotated[str, typer.Option(help='Text after each step; "\\n" is a new line.')] = (
         "\\n"
     ),
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            help="What the labels are: rating, correct or value. [default: told from them]"
-        ),
-    ] = None,
-    exclude_problems: Annotated[
-        Path | None, typer.Option(help="Problems that must not be trained on.")
-    ] = None,
+    form: LabelFormat = None,
+    labels: LabelKinds = None,
+    exclude_problems: ExcludeProblems = None,
+    leave_out: LeaveOut = None,
     prompt_template: PromptTemplate = "{question}\\n",
     max_length: MaxLength = 1024,
     max_tree_tokens: Annotated[int, typer.Option(min=8, help="Most tokens of a tree.")] = 2048,

@@ -47,6 +47,45 @@ Sandbox = Annotated[
 ]
 Chat = Annotated[bool, typer.Option("--chat", help="Prompt with the model's chat template.")]
 
+LabelFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="prm800k, math-shepherd, stepwise (TRL's) or mutation. [default: told by the rows]",
+    ),
+]
+LabelKinds = Annotated[
+    str | None,
+    typer.Option(
+        help="What stepwise labels are: rating (-1, 0, 1), correct (right or wrong) or value (in [0, 1]). "
+        "[default: told by the labels]"
+    ),
+]
+ExcludeProblems = Annotated[
+    Path | None,
+    typer.Option(
+        help="Leave out the problems in this file: rows of a benchmark or of labelled data, or lines."
+    ),
+]
+LeaveOut = Annotated[
+    str | None,
+    typer.Option(
+        help="Of PRM800K, comma-separated: quality_control, screening, bad_problem, give_up (sessions), "
+        "flagged (alternatives). [default: nothing]"
+    ),
+]
+
+
+def label_arguments(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the four options above out of a subcommand's; return them as the label reader's arguments."""
+    parts = (part.strip() for part in (options.pop("leave_out") or "").split(","))
+    return {
+        "format": options.pop("form"),
+        "kind": options.pop("labels"),
+        "exclude": options.pop("exclude_problems"),
+        "leave_out": tuple(part for part in parts if part),
+    }
+
 
 def arguments(values: dict[str, Any]) -> dict[str, Any]:
     """Return a subcommand's arguments from its `locals()`."""

@@ -12,9 +12,8 @@ from typing import Any
 from stepnav import build
 from stepnav.bench.plan_file import problems_digest
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
-from stepnav.cli.train import choose
 from stepnav.core.budget import Usage
-from stepnav.core.errors import ConfigError, DataError
+from stepnav.core.errors import ConfigError, DataError, choose
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Program

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
-from stepnav.core.errors import ConfigError, nearest
+from stepnav.cli.options import label_arguments
+from stepnav.core.errors import ConfigError, choose
 
 if TYPE_CHECKING:
     from stepnav.train.finetune import TrainReport
     from stepnav.train.fit import FitSettings
 
-Choice = TypeVar("Choice", bound=str)
-
 HEADS = ("three", "two", "value")
 NEUTRALS = ("own", "positive", "negative", "masked")
-KINDS = ("rating", "correct", "value")
 SCHEDULES = ("cosine", "linear", "constant")
 
 
@@ -58,11 +56,8 @@ def _reward_model(out: Path, options: dict[str, Any], **chosen: Any) -> None:
     from stepnav.train.finetune import finetune_reward_model
     from stepnav.train.labels import read_labelled
 
-    kind = options.pop("labels")
-    if kind is not None:
-        kind = choose("--labels", kind, KINDS)
     model, limit = options.pop("model"), options.pop("limit")
-    found = read_labelled(options.pop("data"), kind=kind, exclude=options.pop("exclude_problems"))
+    found = read_labelled(options.pop("data"), **label_arguments(options))
     for note in found.report.notes:
         stderr().print(f"note: {note}", soft_wrap=True)
     if found.kind == "value" and chosen.get("only_outcomes"):
@@ -157,20 +152,6 @@ def _require_libraries() -> None:
         import transformers  # noqa: F401
     except ImportError as error:
         raise ConfigError(f"training needs {error.name}: pip install 'stepnav[train]'") from None
-
-
-def choose(option: str, value: str, allowed: tuple[Choice, ...]) -> Choice:
-    """Return a value that is one of some.
-
-    Raises:
-      ConfigError: it is not.
-    """
-    for item in allowed:
-        if item == value:
-            return item
-    raise ConfigError(
-        f"{option} must be one of {', '.join(allowed)} (got {value!r}){nearest(value, list(allowed))}"
-    )
 
 
 def unescape(text: str) -> str:

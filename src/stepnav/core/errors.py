@@ -16,6 +16,10 @@ Wrong arguments to a function stay plain `ValueError` or `TypeError`.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+Choice = TypeVar("Choice", bound=str)
+
 QUOTE_CHARACTERS = 200
 """Model or server text quoted in a message is cut at this length."""
 
@@ -88,6 +92,20 @@ def quote(text: str) -> str:
     if len(text) > QUOTE_CHARACTERS:
         text = text[:QUOTE_CHARACTERS] + "..."
     return repr(text)
+
+
+def choose(option: str, value: str, allowed: tuple[Choice, ...]) -> Choice:
+    """Return a value that is one of some.
+
+    Raises:
+      ConfigError: it is not.
+    """
+    for item in allowed:
+        if item == value:
+            return item
+    raise ConfigError(
+        f"{option} must be one of {', '.join(allowed)} (got {value!r}){nearest(value, list(allowed))}"
+    )
 
 
 def one_line(error: Exception) -> str:

@@ -4,7 +4,7 @@
 | --- | --- |
 | `true`, `false` | correct |
 | whole numbers, with -1 and 0 among them | rating |
-| whole numbers otherwise: -1 and 1, or 0 and 1 | correct: the lower one is wrong |
+| whole numbers otherwise: -1 and 1, or 0 and 1 | correct: the lower one is wrong; 1 alone is right |
 | numbers with a decimal point in [0, 1] | value |
 | anything else, or several of these | an error that names the lines |
 
@@ -29,9 +29,11 @@ KIND_FIELD = "label_kind"
 """Field of a stepwise row that says what its labels are."""
 
 ZERO_IS_WRONG = (
-    "the labels are 0 and 1, never -1: 0 is taken for wrong; if it is neutral, say --labels rating"
+    "there are labels 0 and none is -1: 0 is taken for wrong; if it is neutral, say --labels rating"
 )
 """The one rule that may be wrong: a user should see it."""
+
+_DECIMAL = ("decimal", "decimal zero")
 
 _WHOLE: Mapping[int, str] = {-1: "minus", 0: "zero", 1: "one"}
 
@@ -66,8 +68,9 @@ def decide_kind(path: Path, survey: LabelSurvey) -> tuple[LabelKind, str]:
     found = survey.first
     if not found:
         raise DataError(f"{path}: not one step has a label")
-    if "other" in found:
-        place, label = found["other"]
+    outside = found.get("other") or found.get("decimal minus")
+    if outside is not None:
+        place, label = outside
         hint = "; if these are ratings, say --labels rating" if label == -1 else ""
         raise DataError(
             f"{place}: the label {label!r} is out of range; labels are true or false, -1, 0 or 1, or "
@@ -75,7 +78,7 @@ def decide_kind(path: Path, survey: LabelSurvey) -> tuple[LabelKind, str]:
         )
     if set(found) == {"truth"}:
         return "correct", "all labels are true or false"
-    if set(found) == {"decimal"}:
+    if set(found) <= set(_DECIMAL):
         return "value", "all labels are numbers with a decimal point"
     if set(found) <= set(_WHOLE.values()):
         return _decide_whole(set(found))
@@ -132,10 +135,11 @@ def check_correct(survey: LabelSurvey) -> None:
     Raises:
       DataError: by 0 and by -1.
     """
-    if "zero" in survey.first and "minus" in survey.first:
-        place, other = survey.first["zero"][0], survey.first["minus"][0]
+    zero = survey.first.get("zero") or survey.first.get("decimal zero")
+    minus = survey.first.get("minus") or survey.first.get("decimal minus")
+    if zero is not None and minus is not None:
         raise DataError(
-            f"{place}: 0 stands beside -1 ({other}), so these are ratings; say --labels rating"
+            f"{zero[0]}: 0 stands beside -1 ({minus[0]}), so these are ratings; say --labels rating"
         )
 
 
@@ -144,14 +148,18 @@ def _shape(label: bool | int | float) -> str:
         return "truth"
     if isinstance(label, int):
         return _WHOLE.get(label, "other")
-    return "decimal" if 0 <= label <= 1 else "other"
+    if label in (0, -1):
+        return "decimal minus" if label else "decimal zero"
+    return "decimal" if 0 < label <= 1 else "other"
 
 
 def _decide_whole(found: set[str]) -> tuple[LabelKind, str]:
     if {"minus", "zero"} <= found:
         return "rating", "the labels are -1, 0 and 1"
     if "minus" in found:
-        return "correct", "the labels are -1 and 1, never 0"
+        return "correct", "no label is 0"
+    if found == {"one"}:
+        return "correct", "all labels are 1"
     return "correct", ZERO_IS_WRONG
 
 
@@ -159,7 +167,8 @@ def _mixed(found: Mapping[str, tuple[str, Label]]) -> list[tuple[str, Label]]:
     """Return where the first two kinds begin."""
     by_kind: dict[str, tuple[str, Label]] = {}
     for shape, seen in found.items():
-        by_kind.setdefault("whole" if shape in _WHOLE.values() else shape, seen)
+        kind = "whole" if shape in _WHOLE.values() else shape.partition(" ")[0]
+        by_kind.setdefault(kind, seen)
     return list(by_kind.values())[:2]
 
 

@@ -2,7 +2,8 @@
 
 `input` is the problem and its steps, each followed by the tag; `label` is the same text with `+` or `-` in the tag's place
 (https://huggingface.co/datasets/peiyi9979/Math-Shepherd). The two are compared character by character, so that a sign can
-never be given to another step. The problem ends where "Step 1:" begins, which stays part of the first step.
+never be given to another step. The problem ends where "Step 1:" begins, which stays part of the first step; in a row that
+has none, behind the only question mark before the first tag.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ TAG = "ки"
 
 SIGNS = {"+": 1, "-": -1}
 
+AT_QUESTION_MARK = "split_at_question_mark"
+"""Count of rows without "Step 1:" whose problem was taken to end at its only question mark."""
+
 _FIRST_STEP = re.compile(r"\bstep\s*1\s*:", re.IGNORECASE)
 
 
@@ -36,17 +40,33 @@ def read_session(row: Row) -> Session:
       MalformedRow: input and label do not fit each other, or no first step is found.
     """
     text, label = need(row.fields, "input", str), need(row.fields, "label", str)
-    parts = text.split(TAG)
-    if len(parts) == 1:
-        raise MalformedRow(f"no step tag {TAG!r} in its input")
-    if parts[-1].strip():
-        raise MalformedRow(f"text behind the last step tag: {quote(parts[-1].strip())}")
+    parts = _parts(text)
     signs = _signs(parts, label)
     problem, steps, signs, quirk = _cut(parts[:-1], signs)
     record = StepRecord(problem, tuple(steps), tuple(signs), origin=row.origin)
     task = row.fields.get("task")
     counts = {f"task={task}": 1} if isinstance(task, str) else {}
     return Session(row.place, problem, (record,), len(steps), counts={**counts, **quirk})
+
+
+def find_problem(text: str) -> str:
+    """Return the problem in an `input`.
+
+    Raises:
+      MalformedRow: it cannot be told from the first step.
+    """
+    parts = _parts(text)[:-1]
+    return _cut(parts, [0] * len(parts))[0]
+
+
+def _parts(text: str) -> list[str]:
+    """Return what stands between the tags; the last part is what stands behind them, blank."""
+    parts = text.split(TAG)
+    if len(parts) == 1:
+        raise MalformedRow(f"no step tag {TAG!r} in its input")
+    if parts[-1].strip():
+        raise MalformedRow(f"text behind the last step tag: {quote(parts[-1].strip())}")
+    return parts
 
 
 def _signs(parts: list[str], label: str) -> list[int]:
@@ -70,23 +90,22 @@ def _signs(parts: list[str], label: str) -> list[int]:
 def _cut(parts: list[str], signs: list[int]) -> tuple[str, list[str], list[int], dict[str, int]]:
     """Return the problem, its steps, their signs, and how an irregular row was read.
 
-    A few rows have a tag inside the problem: it belongs to no step and is dropped.
+    A few rows have tags inside the problem: they belong to no step and are dropped.
     """
-    first = _FIRST_STEP.search(parts[0])
-    quirk: dict[str, int] = {}
-    if first is None and len(parts) > 1 and (inner := _FIRST_STEP.search(parts[1])):
-        quirk = {"tags_in_problem": 1}
-        shift = len(parts[0])
-        parts, signs = [parts[0] + parts[1], *parts[2:]], signs[1:]
-        start = shift + inner.start()
-    elif first is not None:
-        start = first.start()
-    elif parts[0].count("?") == 1:
-        quirk = {"split_at_question_mark": 1}
-        start = parts[0].index("?") + 1
+    found = ((n, _FIRST_STEP.findall(part)) for n, part in enumerate(parts))
+    number, marks = next(((n, marks) for n, marks in found if marks), (0, []))
+    if len(marks) > 1:
+        raise MalformedRow(
+            f'{len(marks)} times "Step 1:" before a tag: where its problem ends is open'
+        )
+    first, quirk = parts[number], {"tags_in_problem": number} if number else {}
+    if mark := _FIRST_STEP.search(first):
+        start = mark.start()
+    elif first.count("?") == 1:
+        quirk = {AT_QUESTION_MARK: 1}
+        start = first.index("?") + 1
     else:
         raise MalformedRow('no "Step 1:" tells where its problem ends')
-    problem, steps = parts[0][:start].strip(), [parts[0][start:], *parts[1:]]
-    if not problem:
-        raise MalformedRow("no problem before its first step")
-    return problem, [step.strip() for step in steps], signs, quirk
+    problem = "".join([*parts[:number], first[:start]]).strip()
+    steps = [first[start:], *parts[number + 1 :]]
+    return problem, [step.strip() for step in steps], signs[number:], quirk

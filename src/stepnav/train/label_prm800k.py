@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepnav.core.errors import DataError, quote
+from stepnav.train.heads import ANSWER_MARK
 from stepnav.train.label_rows import MalformedRow, Row, need
 from stepnav.train.label_sessions import Session
 from stepnav.train.records import StepRecord
@@ -29,9 +30,6 @@ problem is broken; ended because the labeler was stuck."""
 
 FLAGGED = "flagged"
 """Alternatives that may be left out: the labeler did not know how to rate them."""
-
-ANSWER = "# Answer"
-"""Heads the answer in a solution's last step."""
 
 RATINGS = {-1: -1, 0: 0, 1: 1}
 
@@ -119,7 +117,7 @@ def _records(
         text, flagged = alternative["text"], alternative.get("flagged") is True
         rating = _rating(alternative.get("rating"), f"{row.place}, step {number}")
         known = ratings.setdefault(text.strip(), set())
-        counts.update(answers=ANSWER in text, flagged=flagged)
+        counts.update(answers=ANSWER_MARK in text, flagged=flagged)
         if flagged and FLAGGED in leave_out:
             counts["flagged_left_out"] += 1
         elif rating is None:

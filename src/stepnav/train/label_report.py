@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stepnav.train.label_exclude import normalise
+from stepnav.train.label_exclude import normalise, problem_names
 from stepnav.train.label_kinds import ZERO_IS_WRONG
+from stepnav.train.label_math_shepherd import AT_QUESTION_MARK
 from stepnav.train.label_rows import BadRow
 from stepnav.train.label_sessions import Session
-from stepnav.train.records import LabelKind
+from stepnav.train.records import LabelKind, StepRecord
 
 SHOWN_BAD_ROWS = 5
 """Malformed rows that are named one by one; the rest are counted."""
@@ -117,13 +118,22 @@ class LabelReport:
     @property
     def notes(self) -> list[str]:
         """What a user should be told before a training: what was left out, and what was taken for granted."""
-        found = [
+        found = []
+        if self.exclude_listed is not None:
+            found.append(
+                f"to exclude: {self.exclude_found:,} of {self.exclude_listed:,} listed problems found"
+            )
+        found += [
             f"left out: {left.sessions:,} sessions with {left.ratings:,} labels ({why})"
             for why, left in self.excluded.items()
         ]
         found += [f"malformed: {self.file}, {row}" for row in self.malformed_rows]
         if self.malformed > len(self.malformed_rows):
             found.append(f"malformed: {self.malformed - len(self.malformed_rows):,} further rows")
+        if at_mark := self.details.get(AT_QUESTION_MARK):
+            found.append(
+                f'no "Step 1:" in {at_mark:,} sessions: their problem was taken to end at its question mark'
+            )
         if self.kind_rule == ZERO_IS_WRONG:
             found.append(f"labels: {self.kind_rule}")
         return found
@@ -157,7 +167,7 @@ def describe(
     name: str,
     kind: LabelKind,
     kind_rule: str,
-    exclude: frozenset[str] | None,
+    exclude: Mapping[str, int] | None,
 ) -> LabelReport:
     """Return the report of a file.
 
@@ -167,14 +177,24 @@ def describe(
       bad: malformed rows.
       file, kind, kind_rule: as in the report.
       name: the format's.
-      exclude: problems to exclude; None without such a file.
+      exclude: name -> number of each problem to exclude; None without such a file.
     """
     records = [record for session in kept for record in session.records]
-    found = {normalise(session.problem) for session in left.get("problems", ())}
+    listed = exclude or {}
+    found = {
+        listed[name]
+        for session in left.get("problems", ())
+        for name in problem_names(session)
+        if name in listed
+    }
     details: Counter[str] = Counter()
     for session in kept:
         details.update(session.counts)
         details["sessions_unlabelled"] += not session.num_labels
+    if (
+        name != "prm800k" and kind != "value"
+    ):  # its reader counts within steps; values are estimates
+        details["contradicted"] = _contradicted(kept)
     return LabelReport(
         file=file,
         format=name,
@@ -193,7 +213,7 @@ def describe(
             why: Left(len(sessions), sum(session.num_labels for session in sessions))
             for why, sessions in left.items()
         },
-        exclude_listed=None if exclude is None else len(exclude),
+        exclude_listed=None if exclude is None else len(set(exclude.values())),
         exclude_found=None if exclude is None else len(found),
         malformed=len(bad),
         malformed_rows=tuple(bad[:SHOWN_BAD_ROWS]),
@@ -211,6 +231,26 @@ def _classes(labels: Iterable[float | None], kind: LabelKind) -> dict[str, int]:
     for label, count in found.items():
         bins[min(int(label * BINS), BINS - 1)] += count
     return {f"{n / BINS:.1f}-{(n + 1) / BINS:.1f}": count for n, count in enumerate(bins)}
+
+
+def _contradicted(sessions: Iterable[Session]) -> int:
+    """Return how many beginnings of solutions of one problem end in a step with different labels."""
+    by_problem: dict[str, list[StepRecord]] = {}
+    for session in sessions:
+        by_problem.setdefault(session.problem, []).extend(session.records)
+    return sum(_contradictions(records) for records in by_problem.values() if len(records) > 1)
+
+
+def _contradictions(records: Iterable[StepRecord]) -> int:
+    first: dict[int, float] = {}
+    found: set[int] = set()
+    for record in records:
+        prefix = 0
+        for step, label in zip(record.completions, record.labels):
+            prefix = hash((prefix, step))
+            if label is not None and first.setdefault(prefix, label) != label:
+                found.add(prefix)
+    return len(found)
 
 
 def _lengths(kept: Sequence[Session]) -> dict[str, Lengths]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ from stepnav.core.errors import ConfigError, DataError, quote
 GZIP_MAGIC = b"\x1f\x8b"
 PARQUET_MAGIC = b"PAR1"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_LIST_HEAD = re.compile(rb"\[\s*(?:[\[{\"\]]|null\b|$)")
+"""Begins a JSON list of objects, lists or texts, and no line of plain text such as "[asy]"."""
 
 TYPE_NAMES = {"str": "text", "list": "a list", "dict": "an object"}
 
@@ -150,19 +154,34 @@ def parquet_rows(file: IO[bytes], path: Path) -> Iterator[Mapping[str, Any]]:
 
 def parse_line(number: int, line: bytes) -> Any:
     """Return what a line of JSON says, or a `BadRow`."""
-    try:
-        value = json.loads(line.removeprefix(BYTE_ORDER_MARK).decode())
-        if b"\\u" in line:
-            json.dumps(value, ensure_ascii=False).encode()  # refuses halves of surrogate pairs
-    except json.JSONDecodeError as error:
-        return BadRow(number, f"not valid JSON ({error.msg} at character {error.pos + 1})")
-    except UnicodeEncodeError:
-        return BadRow(number, "half of a surrogate pair in its text")
-    except UnicodeDecodeError as error:
-        return BadRow(number, f"not UTF-8 text ({error.reason})")
-    except (ValueError, RecursionError) as error:
-        return BadRow(number, f"not usable JSON ({error})")
-    return value
+    value = _parse_json(number, line)
+    if b"\\u" not in line or isinstance(value, BadRow):
+        return value
+    return _encodable(number, value)
+
+
+def is_json_list(file: IO[bytes]) -> bool:
+    """Return whether a file that was just opened begins like a JSON list of rows."""
+    head = _peek(file).removeprefix(BYTE_ORDER_MARK).lstrip()
+    return _LIST_HEAD.match(head) is not None
+
+
+def json_list(file: IO[bytes], path: Path) -> list[Any]:
+    """Return the items of a JSON list; one that cannot be written again is a `BadRow`.
+
+    Raises:
+      DataError: the list is damaged.
+    """
+    content = file.read()
+    found = _parse_json(1, content)
+    if isinstance(found, BadRow):
+        raise DataError(
+            f"{path} begins like a JSON list but is {found.reason}: it is truncated or damaged"
+        )
+    rows: list[Any] = found
+    if b"\\u" not in content:
+        return rows
+    return [_encodable(number, row, "row") for number, row in enumerate(rows, 1)]
 
 
 def need(fields: Mapping[str, Any], name: str, kind: type[Kind]) -> Kind:
@@ -188,8 +207,8 @@ def _objects(file: IO[bytes], path: Path) -> Iterator[tuple[int, str, Any]]:
     if is_parquet(file):
         for number, row in enumerate(parquet_rows(file, path), 1):
             yield number, "row", row
-    elif _peek(file).removeprefix(BYTE_ORDER_MARK).lstrip()[:1] == b"[":
-        for number, row in enumerate(_json_list(file, path), 1):
+    elif is_json_list(file):
+        for number, row in enumerate(json_list(file, path), 1):
             yield number, "row", row
     else:
         for number, value in _json_lines(file, path):
@@ -214,11 +233,24 @@ def _json_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, Any]]:
         yield number, value
 
 
-def _json_list(file: IO[bytes], path: Path) -> list[Any]:
-    value = parse_line(1, file.read())
-    if isinstance(value, BadRow):
-        raise DataError(
-            f"{path} begins like a JSON list but is {value.reason}: it is truncated or damaged"
-        )
-    rows: list[Any] = value
-    return rows
+def _parse_json(number: int, text: bytes) -> Any:
+    """Return what JSON says, or a `BadRow`."""
+    try:
+        return json.loads(text.removeprefix(BYTE_ORDER_MARK).decode())
+    except json.JSONDecodeError as error:
+        return BadRow(number, f"not valid JSON ({error.msg} at character {error.pos + 1})")
+    except UnicodeDecodeError as error:
+        return BadRow(number, f"not UTF-8 text ({error.reason})")
+    except (ValueError, RecursionError) as error:
+        return BadRow(number, f"not usable JSON ({error})")
+
+
+def _encodable(number: int, value: Any, unit: str = "line") -> Any:
+    """Return a value, or a `BadRow` if it has half of a surrogate pair."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return BadRow(number, "half of a surrogate pair in its text", unit)
+    except (ValueError, RecursionError) as error:
+        return BadRow(number, f"not usable JSON ({error})", unit)
+    return value

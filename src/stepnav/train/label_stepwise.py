@@ -6,13 +6,14 @@ What the labels are is not told by a row but by the whole file (`label_kinds`); 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from stepnav.core.errors import quote
+from stepnav.core.errors import DataError, quote
 from stepnav.train.label_kinds import KIND_FIELD, KINDS
-from stepnav.train.label_rows import MalformedRow, Row, need
+from stepnav.train.label_rows import BadRow, MalformedRow, Row, need, read_rows
 from stepnav.train.label_sessions import Session
 from stepnav.train.records import LabelKind, StepRecord
 
@@ -43,7 +44,7 @@ def read_session(row: Row, *, texts: dict[str, str]) -> Session:
     steps = need(row.fields, "completions", list)
     labels = need(row.fields, "labels", list)
     wrong_from, weights = row.fields.get("wrong_from"), row.fields.get("weights")
-    _check(prompt, steps, labels, wrong_from)
+    _check(steps, labels, wrong_from)
     _check_weights(weights, labels)
     origin = row.fields.get("origin")
     record = StepRecord(
@@ -78,7 +79,31 @@ def read_mutation(row: Row, *, texts: dict[str, str]) -> Session:
     (record,) = session.records
     origin = record.origin if "origin" in row.fields else f"{row.origin}, {name}, {operator}"
     counts = {**session.counts, f"verdict={verdict}": 1, f"split={split}": 1}
-    return replace(session, records=(replace(record, origin=origin),), counts=counts)
+    return replace(
+        session,
+        records=(replace(record, origin=origin),),
+        names=(name,),
+        split=split,
+        counts=counts,
+    )
+
+
+def read_records(path: Path) -> Iterator[StepRecord]:
+    """Yield the records that `write_records` wrote, labels as they stand: a row that is no record is an error.
+
+    A labelled step may be blank: a policy's blank line, found wrong.
+
+    Raises:
+      DataError: a row is no record, or the file is missing or broken.
+    """
+    for row in read_rows(path):
+        if isinstance(row, BadRow):
+            raise DataError(f"{path}, {row}")
+        try:
+            (record,) = read_session(row, texts={}).records
+        except MalformedRow as error:
+            raise DataError(f"{row.place}: {error}") from None
+        yield record if "origin" in row.fields else replace(record, origin=None)
 
 
 def _kind(name: Any) -> LabelKind | None:
@@ -92,9 +117,7 @@ def _kind(name: Any) -> LabelKind | None:
     return None
 
 
-def _check(prompt: str, steps: list[Any], labels: list[Any], wrong_from: Any) -> None:
-    if not prompt.strip():
-        raise MalformedRow("its prompt is blank")
+def _check(steps: list[Any], labels: list[Any], wrong_from: Any) -> None:
     if not steps:
         raise MalformedRow("it has no steps")
     if len(steps) != len(labels):

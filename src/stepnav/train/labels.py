@@ -19,9 +19,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.errors import ConfigError, DataError, nearest, quote
+from stepnav.core.errors import ConfigError, DataError, choose, quote
 from stepnav.train import label_math_shepherd, label_prm800k, label_stepwise
-from stepnav.train.label_exclude import normalise, read_problems
+from stepnav.train.label_exclude import problem_names, read_problems
 from stepnav.train.label_kinds import (
     KINDS,
     LabelSurvey,
@@ -32,7 +32,7 @@ from stepnav.train.label_kinds import (
 )
 from stepnav.train.label_report import LabelReport, describe
 from stepnav.train.label_rows import BadRow, MalformedRow, Row, read_rows
-from stepnav.train.label_sessions import Session
+from stepnav.train.label_sessions import Session, check_texts
 from stepnav.train.records import LabelKind, StepRecord
 
 DETECTORS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
@@ -49,6 +49,12 @@ FIXED_KINDS: Mapping[str, LabelKind] = {
     "mutation": "rating",
 }
 """What the labels of a format always are."""
+
+TRAIN = "train"
+"""Split of mutation data that is learnt from, where a file holds several."""
+
+JOURNAL_FIELDS = {"num_problems", "shard", "held_out"}
+"""Fields of the first line of a mutation campaign's journal."""
 
 LEAVE_OUT = (*label_prm800k.MARKS, label_prm800k.FLAGGED)
 """What of a PRM800K file may be left out."""
@@ -150,6 +156,11 @@ def detect_format(path: Path, rows: Iterator[Row | BadRow]) -> tuple[str, Iterat
                 if has_format(row.fields):
                     return name, chain(seen, rows)
     usable = [row for row in seen if isinstance(row, Row)]
+    if usable and usable[0].fields.keys() >= JOURNAL_FIELDS:
+        raise DataError(
+            f"{path} is a journal of `stepnav data mutate`, not yet a data set; make one with: "
+            f"stepnav data merge {path} --out FOLDER"
+        )
     if not usable:
         first = next(row for row in seen if isinstance(row, BadRow))
         raise DataError(f"{path}: none of its {len(seen)} rows can be read; the first is {first}")
@@ -167,11 +178,8 @@ def _check_options(name: str | None, kind: str | None, leave_out: Collection[str
         ("--leave-out", leave_out, LEAVE_OUT),
     ):
         for value in values:
-            if value is not None and value not in allowed:
-                raise ConfigError(
-                    f"{option} must be one of {', '.join(allowed)} (got {value!r})"
-                    f"{nearest(value, list(allowed))}"
-                )
+            if value is not None:
+                choose(option, value, allowed)
 
 
 def _check_fits(path: Path, name: str, kind: LabelKind | None, leave_out: Collection[str]) -> None:
@@ -203,9 +211,11 @@ def _parse(
 
 def _parse_row(row: Row, read: Callable[[Row], Session]) -> Session | BadRow:
     try:
-        return read(row)
+        session = read(row)
+        check_texts(session)
     except MalformedRow as error:
         return BadRow(row.number, str(error), row.unit)
+    return session
 
 
 def _settle_kind(
@@ -245,22 +255,32 @@ def _converted(session: Session, kind: LabelKind) -> Session:
 
 
 def _leave_out(
-    sessions: Sequence[Session], problems: frozenset[str] | None, leave_out: Collection[str]
+    sessions: Sequence[Session], problems: Mapping[str, int] | None, leave_out: Collection[str]
 ) -> tuple[list[Session], dict[str, list[Session]]]:
-    """Return the sessions that are used, and the others by the first reason that holds."""
+    """Return the sessions that are used, and the others by the first reason that holds.
+
+    Of a file that holds several splits, those of "train" are used.
+    """
+    splits = {session.split for session in sessions} - {None}
+    split = TRAIN if TRAIN in splits and len(splits) > 1 else None
     kept: list[Session] = []
     left: dict[str, list[Session]] = {}
     for session in sessions:
-        why = _reason(session, problems, leave_out)
+        why = _reason(session, problems, split, leave_out)
         (kept if why is None else left.setdefault(why, [])).append(session)
     return kept, left
 
 
 def _reason(
-    session: Session, problems: frozenset[str] | None, leave_out: Collection[str]
+    session: Session,
+    problems: Mapping[str, int] | None,
+    split: str | None,
+    leave_out: Collection[str],
 ) -> str | None:
-    if problems is not None and normalise(session.problem) in problems:
+    if problems is not None and any(name in problems for name in problem_names(session)):
         return "problems"
+    if split is not None and session.split != split:
+        return f"split={session.split}"
     for mark in label_prm800k.MARKS:
         if mark in leave_out and mark in session.marks:
             return mark

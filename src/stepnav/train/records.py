@@ -7,12 +7,11 @@ is computed for, and optionally `wrong_from`: per step the offset of the first w
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from stepnav.core.errors import DataError
 from stepnav.files.atomic import write_with
 from stepnav.rewards.step_format import StepFormat
 from stepnav.train.batches import IGNORED, TokenExamples
@@ -59,47 +58,6 @@ class StepRecord:
         if self.origin is not None:
             fields["origin"] = self.origin
         return fields
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> StepRecord:
-        """Read what `to_json` wrote; unknown fields are provenance and ignored.
-
-        Raises:
-          DataError: a field is missing or the steps and labels differ in number.
-        """
-        try:
-            wrong_from, weights = fields.get("wrong_from"), fields.get("weights")
-            record = cls(
-                fields["prompt"],
-                tuple(fields["completions"]),
-                tuple(fields["labels"]),
-                None if wrong_from is None else tuple(wrong_from),
-                fields.get("origin"),
-                None if weights is None else tuple(weights),
-            )
-        except (KeyError, TypeError) as error:
-            raise DataError(
-                f"not a stepwise record: {error!r}; it needs prompt, completions and labels"
-            ) from None
-        if len(record.completions) != len(record.labels):
-            raise DataError(
-                f"a record has {len(record.completions)} completions but {len(record.labels)} labels"
-            )
-        return record
-
-
-def read_records(path: Path) -> Iterator[StepRecord]:
-    """Yield the records of a JSON Lines file.
-
-    Raises:
-      DataError: a line is not a stepwise record.
-    """
-    with path.open() as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield StepRecord.from_json(json.loads(line))
-            except ValueError as error:
-                raise DataError(f"{path}:{number} is not JSON ({error})") from None
 
 
 def write_records(path: Path, records: Iterable[StepRecord]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.records import Problem
-from stepnav.train.records import StepRecord, read_records, write_records
+from stepnav.train.label_stepwise import read_records
+from stepnav.train.records import StepRecord, write_records
 from stepnav.zoo.domain import Count, Domain, Sampler
 from stepnav.zoo.scale import Scale
 

@@ -22,7 +22,8 @@ MEASURED_EXAMPLES = 200
 
 def shard_source(labelled: Path, tokenizer: Any, scale: Scale) -> Callable[[int], TokenExamples]:
     """Return what gives an epoch's tokens: the reward model goes through the shards in turn."""
-    from stepnav.train.records import encode_records, read_records
+    from stepnav.train.label_stepwise import read_records
+    from stepnav.train.records import encode_records
 
     shards = shard_paths(labelled, scale)
 
