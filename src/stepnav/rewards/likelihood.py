@@ -9,26 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import StepScore, Trajectory
-from stepnav.engine.loading import (
-    context_length,
-    load_model,
-    load_tokenizer,
-    num_parameters,
-    require_torch,
-)
+from stepnav.engine.loading import load_model
 from stepnav.engine.row import Row
-from stepnav.rewards.prm_queue import ScoreQueue
+from stepnav.rewards.local_reward import LocalReward, load_pair
 from stepnav.rewards.prm_tokens import TrajectoryEncoder
 from stepnav.rewards.step_format import StepFormat
 from stepnav.rewards.step_reader import step_scores
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-class LikelihoodReward(ScoreQueue):
+    from stepnav.rewards.local_reward import EngineLimits
+
+
+class LikelihoodReward(LocalReward):
     r"""Scores steps by their least likely token under a causal language model in this process.
 
     `positive_prob` is p / (p + threshold), `negative_prob` the rest, `neutral_prob` 0: a step is
@@ -41,7 +39,8 @@ class LikelihoodReward(ScoreQueue):
       separator: text after each step.
       threshold: above 0; where several wordings are right, each has a fair share of the probability,
         so it should stand well below 1 / wordings.
-      device, dtype, max_batch, max_batch_tokens, cache_tokens, pass_tokens: as in `PRMReward`.
+      device, dtype: as in `PRMReward`.
+      limits: see `EngineLimits`; the default of `pass_tokens` is 512 here, with outputs as wide as the vocabulary.
 
     Raises:
       ConfigError: torch is missing, or the model or tokenizer cannot be used.
@@ -57,36 +56,21 @@ class LikelihoodReward(ScoreQueue):
         threshold: float = 0.02,
         device: str = "auto",
         dtype: str = "float32",
-        max_batch: int = 64,
-        max_batch_tokens: int | None = None,
-        cache_tokens: int | None = None,
-        pass_tokens: int = 512,
+        **limits: Unpack[EngineLimits],
     ) -> None:
         if not threshold > 0:
             raise ConfigError(f"threshold must be above 0 (got {threshold})")
-        require_torch()
-        from stepnav.engine.runner import Runner
-
-        if isinstance(model, (str, Path)):
-            tokenizer = tokenizer or load_tokenizer(model)
-            model = load_model(model, "causal", device=device, dtype=dtype)
-        elif tokenizer is None:
-            raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
-        self.num_parameters = num_parameters(model)
-        runner = Runner(
-            model,
-            max_batch=max_batch,
-            max_batch_tokens=max_batch_tokens,
-            cache_tokens=cache_tokens,
-            pass_tokens=pass_tokens,
-            output_floats=model.config.get_text_config().vocab_size,
+        model, tokenizer = load_pair(
+            model, tokenizer, lambda path: load_model(path, "causal", device=device, dtype=dtype)
         )
         encoder = _BareEnd(tokenizer, StepFormat(separator, prompt_template))
+        limits.setdefault("pass_tokens", 512)
         super().__init__(
+            model,
             _TokenReader(encoder, threshold),
-            runner,
-            flops_per_token=2 * self.num_parameters,
-            context=context_length(model),
+            has_logits=True,
+            output_floats=model.config.get_text_config().vocab_size,
+            **limits,
         )
 
 

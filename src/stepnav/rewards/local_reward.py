@@ -43,6 +43,7 @@ class LocalReward(ScoreQueue):
       model: gives outputs per token and keeps plain keys and values.
       reader: what is read.
       has_logits: whether it can be asked for single positions (`logits_to_keep`).
+      output_floats: size of one output, where outputs are kept for reuse.
       limits: see `EngineLimits`.
     """
 
@@ -52,6 +53,7 @@ class LocalReward(ScoreQueue):
         reader: Reader,
         *,
         has_logits: bool = False,
+        output_floats: int = 0,
         **limits: Unpack[EngineLimits],
     ) -> None:
         from stepnav.engine.runner import Runner
@@ -60,7 +62,7 @@ class LocalReward(ScoreQueue):
         limits.setdefault("pass_tokens", 1024)
         super().__init__(
             reader,
-            Runner(model, has_logits=has_logits, **limits),
+            Runner(model, has_logits=has_logits, output_floats=output_floats, **limits),
             flops_per_token=2 * self.num_parameters,
             context=context_length(model),
         )

@@ -176,9 +176,8 @@ class ScoreQueue:
     def _finish(self, row: Row) -> None:
         item = self._open.pop(row)
         del self._row_of[item.ticket]
-        new = max(
-            0, row.num_filled - row.num_cached
-        )  # what stands behind the last output may be unread
+        # what stands behind the last output may be unread
+        new = max(0, row.num_filled - row.num_cached)
         usage = Usage(
             reward_calls=1,
             reward_tokens=new,
