@@ -13,10 +13,11 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.requests import Score
 from stepnav.engine import hub
 from stepnav.engine.loading import load_tokenizer, load_trainable_classifier
+from stepnav.policies.local import LocalPolicy, PolicyFormat
 from stepnav.rewards.label_tokens import LabelTokenReward, LabelTokens
 from stepnav.rewards.prm import PRMReward
 from stepnav.rewards.token_classes import token_class_reward
-from tests.engine.small_models import poll_all
+from tests.engine.small_models import causal_model, poll_all, tokenizer
 from tests.rewards import public_models
 
 
@@ -88,6 +89,12 @@ def test_a_hub_name_in_python_reads_the_formats_beside_the_weights(
             backend.submit(0, Score(public_models.trajectories()[2]))
             found.append(poll_all(backend, 1)[0].items)
         assert found[0] == found[1]
+    policy = tmp_path / "policy"
+    causal_model().save_pretrained(policy)
+    tokenizer().save_pretrained(policy)
+    PolicyFormat("Q: {question} A: ").save(policy)
+    folders["me/policy"] = policy
+    assert LocalPolicy("me/policy", device="cpu").format.prompt_template == "Q: {question} A: "
 
 
 def test_names_that_are_no_hub_names() -> None:

@@ -20,6 +20,7 @@ from stepnav.engine.loading import (
     context_length,
     load_model,
     load_tokenizer,
+    model_folder,
     num_parameters,
     require_torch,
 )
@@ -74,9 +75,10 @@ class LocalPolicy:
         if max_batch < 1:
             raise ConfigError(f"max_batch must be at least 1 (got {max_batch})")
         if isinstance(model, (str, Path)):
-            format = format or PolicyFormat.load(Path(model))  # noqa: A001
-            tokenizer = tokenizer or load_tokenizer(model)
-            model = load_model(model, "causal", device=device, dtype=dtype)
+            folder = model_folder(model)
+            format = format or PolicyFormat.load(folder)  # noqa: A001
+            tokenizer = tokenizer or load_tokenizer(folder)
+            model = load_model(folder, "causal", device=device, dtype=dtype)
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
         self.format = format or PolicyFormat()
