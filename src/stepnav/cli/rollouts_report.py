@@ -43,7 +43,10 @@ def report(
     _tell_failed(found)
     write_text(out / REPORT_NAME, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     if not records:
-        raise DataError(f"no solution could be labelled ({_left_out(found)}); see {out}")
+        raise DataError(
+            f"no solution could be labelled ({_left_out(found)}); take more --solutions or --samples in "
+            "another folder, or --keep-unsolved"
+        )
     _write_records(out / DATA_NAME, records, kind)
     if as_json:
         print_json({"out": str(out / DATA_NAME), **found})
