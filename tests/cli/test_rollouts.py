@@ -179,7 +179,7 @@ def test_a_failure_is_told_with_the_command_that_tries_again(
     again = "stepnav data rollouts --out 'my run' --resume"
     text = "1 of 4 problems failed (the first: the model is overloaded); this tries them again: "
     assert f"note: {text}{again}" in captured.err
-    assert "0 cut, 0 drawn twice" in captured.out
+    assert "0 cut, 0 drawn before" in captured.out
     assert "1 problems failed" in captured.out
     scripted(Flaky(lambda _: True))
     with pytest.raises(BackendError, match=f"4 of 4 problems failed .*: {again}"):
@@ -234,7 +234,7 @@ def test_test_sets_are_not_taken_without_a_word(
     asked = {"task": "math500", "data": math500, "policy": "http://x", "solutions": 8}
     with pytest.raises(DataError, match="no train split: all its problems are MATH's test"):
         command.run(**options(tmp_path / "m", **asked))
-    capsys.readouterr()
+    assert "taken for" not in capsys.readouterr().err
     command.run(**options(tmp_path / "m", split="test", **asked))
     assert "made from the test split of math500" in capsys.readouterr().err
     math500.write_text(json.dumps(row) + "\n")
@@ -247,7 +247,7 @@ def test_test_sets_are_not_taken_without_a_word(
 def test_a_task_without_a_train_split_needs_a_named_one() -> None:
     task = replace(load_task("arithmetic"), splits=("dev", "test"))
     with pytest.raises(ConfigError, match=r"has no train split; name one with --split .dev, test."):
-        command._choose_split(task, None, None)
+        command._choose_split(task, None)
 
 
 def test_problems_can_be_excluded(

@@ -180,7 +180,7 @@ def data_rollouts(
     out: Annotated[Path, typer.Option(help="Folder for the journal and the data.")],
     task: Task = "arithmetic",
     split: Annotated[
-        str | None, typer.Option(help="Its split; none but train without being named.")
+        str | None, typer.Option(help="Its split; one that is not train must be named.")
     ] = None,
     data: Data = None,
     exclude_problems: ExcludeProblems = None,

@@ -64,12 +64,14 @@ def run(
     if chosen == "bisection" and kind == "soft":
         raise ConfigError("a binary search finds the first wrong step only; use --labels hard")
     benchmark = build.load_task(task, sandbox=sandbox)
-    split = _choose_split(benchmark, split, data)
+    used = _choose_split(benchmark, split)
     policy = policy or build.choose_models(benchmark, [], None, None)[0]
-    drawn = _leave_out(benchmark.load(split, problems, seed, data), exclude_problems)
+    drawn = benchmark.load(used, problems, seed, data)
+    _tell_split(task, split, data)
+    drawn = _leave_out(drawn, exclude_problems)
     weights = build.policy_folder(policy)
     settings = {
-        "task": task, "split": split, "problems": problems_digest(drawn),
+        "task": task, "split": used, "problems": problems_digest(drawn),
         "data": None if data is None else str(data), "solutions": solutions, "samples": samples,
         "method": chosen, "labels": kind, "keep_unsolved": keep_unsolved, "temperature": temperature,
         "policy": policy, "policy_digest": None if weights is None else folder_digest(weights),
@@ -97,8 +99,8 @@ def is_right(task: Task, solution: Trajectory) -> bool:
     return task.grade(solution.problem, task.extract(solution.text)) is True
 
 
-def _choose_split(task: Task, split: str | None, data: Path | None) -> str:
-    """Return the split to label; a test set is never taken without a word.
+def _choose_split(task: Task, split: str | None) -> str:
+    """Return the split to label; only a train split is taken without being named.
 
     Raises:
       ConfigError: the task is never trained on, or has no train split and none is named.
@@ -109,17 +111,21 @@ def _choose_split(task: Task, split: str | None, data: Path | None) -> str:
         raise ConfigError(
             f"{task.name} has no train split; name one with --split ({', '.join(task.splits)})"
         )
-    note = None
-    if split not in (None, "train"):
-        note = (
-            f"these labels are made from the {split} split of {task.name}: what learns from them "
-            "must not be evaluated on it"
-        )
-    elif split is None and data is not None:
-        note = f"{data} is taken for the train split of {task.name}; --split names another"
-    if note is not None:
-        stderr().print(f"note: {note}", soft_wrap=True)
     return split or "train"
+
+
+def _tell_split(task: str, split: str | None, data: Path | None) -> None:
+    """Say what the user should know of the split that was named, or was not."""
+    if split is None and data is not None:
+        note = f"{data} is taken for the train split of {task}; --split names another"
+    elif split not in (None, "train"):
+        note = (
+            f"these labels are made from the {split} split of {task}: what learns from them must not be "
+            "evaluated on it"
+        )
+    else:
+        return
+    stderr().print(f"note: {note}", soft_wrap=True)
 
 
 def _leave_out(problems: Sequence[Problem], exclude: Path | None) -> list[Problem]:

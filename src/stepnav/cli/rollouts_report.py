@@ -41,13 +41,14 @@ def report(
     records = [record for result in results for record in rollout_records(result, labels=kind)]
     found = _figures(results, records, kind, seconds)
     _tell_failed(found)
+    if records:
+        _write_records(out / DATA_NAME, records, kind)
     write_text(out / REPORT_NAME, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     if not records:
         raise DataError(
             f"no solution could be labelled ({_left_out(found)}); take more --solutions or --samples in "
             "another folder, or --keep-unsolved"
         )
-    _write_records(out / DATA_NAME, records, kind)
     if as_json:
         print_json({"out": str(out / DATA_NAME), **found})
     else:
@@ -91,7 +92,7 @@ def _left_out(found: Mapping[str, Any]) -> str:
     """Return what was left out, each reason with its count."""
     unsolved = found["never_solved"]
     return (
-        f"{found['cut']} cut, {found['duplicates']} drawn twice, {unsolved['left_out']} left out of "
+        f"{found['cut']} cut, {found['duplicates']} drawn before, {unsolved['left_out']} left out of "
         f"{unsolved['problems']} problems never solved; {found['failed']} problems failed"
     )
 
