@@ -134,6 +134,7 @@ def test_every_row_says_what_its_labels_are(
     for line in lines:
         part = tmp_path / "part.jsonl"
         part.write_text(line + "\n")
+        assert json.loads(line)["label_kind"] == kind
         assert read_labelled(part).kind == kind
 
 
@@ -269,7 +270,7 @@ def test_problems_can_be_excluded(
 
 @pytest.mark.slow
 def test_killed_rollouts_end_as_undisturbed_ones(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "stepnav", "data", "rollouts", "--problems", "12", "--samples", "4",
+    words = [sys.executable, "-m", "stepnav", "data", "rollouts", "--problems", "8", "--samples", "3",
              "--labels", "soft", "--keep-unsolved", "--resume", "--json", "--out"]  # fmt: skip
     subprocess.run([*words, str(tmp_path / "whole")], check=True, capture_output=True)
     for patience in (2.5, 5.0, 8.0):
