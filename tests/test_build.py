@@ -87,4 +87,7 @@ def test_a_reward_models_folder_is_found_behind_its_family(tmp_path):
     assert build.reward_folder(f"skywork:{tmp_path}") == tmp_path
     assert build.reward_folder(f"likelihood:{tmp_path}") == tmp_path
     assert build.reward_folder(str(tmp_path)) == tmp_path
+    assert build.policy_folder(str(tmp_path)) == tmp_path
+    assert build.policy_folder("arithmetic") == MODELS_FOLDER / "arithmetic-policy"
+    assert build.policy_folder("http://localhost:8000/v1") is None
     assert build.reward_folder("arithmetic") == MODELS_FOLDER / "arithmetic-prm"

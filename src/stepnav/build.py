@@ -339,6 +339,17 @@ def reward_family(name: str) -> str:
     return family or recognise(read_checkpoint(reward_folder(name), _hub_name(rest)))
 
 
+def policy_folder(name: str) -> Path | None:
+    """Return the folder of a policy's weights; None if it is on a server.
+
+    Raises:
+      ConfigError: there is no such folder.
+    """
+    if name.startswith(("http://", "https://")):
+        return None
+    return _model_folder("policy", name)
+
+
 def _refuse_tasks_own(name: str) -> None:
     if name in ("oracle", "execution"):
         raise ConfigError(

@@ -14,3 +14,9 @@ def test_a_run_goes_on_as_it_was_started(monkeypatch: pytest.MonkeyPatch) -> Non
     assert resume_command() == (
         "torchrun --nproc_per_node 2 -m stepnav train prm --out 'my run' --resume"
     )
+
+
+def test_a_command_that_needs_no_flag_goes_on_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    monkeypatch.setattr(sys, "argv", ["stepnav", "data", "mutate", "--out", "a b/m"])
+    assert resume_command(with_flag=False) == "stepnav data mutate --out 'a b/m'"

@@ -129,3 +129,17 @@ def test_ids_of_mbpp(
     first = json.loads((tmp_path / "out" / "train.jsonl").read_text().splitlines()[0])
     assert first["prompt"].startswith("Add one.\nassert f(1) == 2\n")
     assert first["prompt"].endswith("def f(x):\n")
+
+
+def test_an_interrupt_says_how_to_go_on(
+    own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stepnav.cli.data.run_campaign", interrupt)
+    words = ["mutate", "--program", own / "double.py", "--tests", own / "test_double.py"]
+    assert run(monkeypatch, *words, "--out", own / "a b") != 0
+    error = capsys.readouterr().err
+    assert f"--out '{own / 'a b'}'" in error
+    assert "--resume" not in error

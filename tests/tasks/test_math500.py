@@ -8,6 +8,7 @@ import pytest
 
 from stepnav.answers.canonical import canonical
 from stepnav.answers.equal import AnswerChecker
+from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
 from stepnav.tasks import math500
 
@@ -34,6 +35,19 @@ def test_levels_are_spelled_one_way(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     first, second = math500.load(path=path)
     assert first.metadata == second.metadata
+
+
+def test_a_file_of_test_problems_is_no_train_split(tmp_path: Path) -> None:
+    row = {"problem": "a", "solution": "b", "answer": "1", "subject": "Algebra", "level": 2}
+    path = tmp_path / "math500.jsonl"
+    rows = [{**row, "unique_id": f"test/algebra/{number}.json"} for number in range(3)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert len(math500.load("test", path=path)) == 3
+    with pytest.raises(DataError, match="all its problems are MATH's test problems"):
+        math500.load("train", 1, path=path)
+    with path.open("a") as file:  # PRM800K's train split holds problems of both
+        file.write(json.dumps({**row, "unique_id": "train/algebra/1.json"}) + "\n")
+    assert len(math500.load("train", 1, path=path)) == 1
 
 
 @pytest.mark.realdata
@@ -69,3 +83,10 @@ def test_an_answer_to_another_problem_is_rarely_equal() -> None:
         verdicts = checker.compare_many(pairs)
     assert "timeout" not in verdicts
     assert verdicts.count("equal") <= 3
+
+
+@pytest.mark.realdata
+@needs_data
+def test_math500_itself_is_no_train_split() -> None:
+    with pytest.raises(DataError, match="no train split"):
+        math500.load("train", 5, path=DATA / "math500.jsonl.gz")

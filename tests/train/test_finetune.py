@@ -540,6 +540,15 @@ def test_outcomes_are_those_of_whole_solutions() -> None:
         ("answer x", -1),
     ]
     assert all(label is None for record in found for label in record.labels[:-1])
+    values = [
+        StepRecord("q", ("a", "b", "c"), (0.0, 0.25, 1.0)),
+        StepRecord("q", ("a", "x"), (0.0, 0.0)),
+        StepRecord("q", ("a", "y"), (0.5, None)),
+    ]
+    assert [(record.completions[-1], record.labels[-1]) for record in outcomes(values)] == [
+        ("c", 1.0),
+        ("x", 0.0),
+    ]
     marked = StepRecord("what x", ("step we add two", "# Answer\n\nx"), (None, 1))
     assert [record.completions for record in outcomes([*RECORDS, marked])] == [marked.completions]
 

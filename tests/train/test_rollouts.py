@@ -1,177 +1,219 @@
-import json
-import subprocess
-import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepnav.cli import rollouts as command
 from stepnav.core.budget import Usage
-from stepnav.core.errors import ConfigError
+from stepnav.core.codec import decode_result, encode_result
 from stepnav.core.outcome import Outcome, SearchResult
 from stepnav.core.records import Problem, Step, Trajectory
-from stepnav.core.requests import BudgetSpent, Complete
+from stepnav.core.requests import Complete
 from stepnav.core.tree import Tree
-from stepnav.train.label_stepwise import read_records
+from stepnav.train.heads import outcomes
 from stepnav.train.records import StepRecord
-from stepnav.train.rollouts import METHODS, rollout_record
+from stepnav.train.rollouts import METHODS, label_problem, rollout_records
 
 PROBLEM = Problem("p", "how many")
 NUM_SAMPLES = 3
 
+RIGHT = "right"
+"""The last step of a right solution."""
 
-def solution(length: int, *, finish: Any = "end") -> Trajectory:
-    steps = [Step(f"step {n}\n") for n in range(length - 1)] + [Step("last", finish)]
-    return Trajectory(PROBLEM, tuple(steps))
+
+def solution(words: str, *, finish: Any = "end") -> Trajectory:
+    """Return a solution of these steps."""
+    *begin, last = words.split()
+    return Trajectory(PROBLEM, (*(Step(f"{word}\n") for word in begin), Step(last, finish)))
 
 
 def play(
-    method: Any, length: int, hits: Sequence[int], *, broke_after: int | None = None
-) -> tuple[Outcome, list[int]]:
-    """Run a program; `hits[n]` completions behind n steps are right, hits[length] is the solution's own."""
-    asked: list[int] = []
+    drawn: Sequence[Trajectory], hits: Mapping[str, int] | None = None, **options: Any
+) -> tuple[SearchResult, list[str]]:
+    """Return the result for these solutions and the prefixes that were completed, the root as "".
 
-    def is_right(found: Trajectory) -> bool:
-        if found == solution(length):
-            return bool(hits[length])
-        return found.steps[-1].text == "right"
-
-    program = METHODS[method](
-        Tree(PROBLEM), is_right=is_right, samples=NUM_SAMPLES, temperature=1.0
+    Args:
+      drawn: the problem's solutions.
+      hits: prefix -> how many of its completions are right.
+      options: of the program.
+    """
+    asked: list[str] = []
+    tree = Tree(PROBLEM)
+    program = label_problem(
+        tree,
+        is_right=lambda found: found.is_finished and found.steps[-1].text == RIGHT,
+        solutions=len(drawn),
+        samples=NUM_SAMPLES,
+        temperature=1.0,
+        **options,
     )
-    requests = next(program)
+    (first,) = next(program)
+    assert isinstance(first, Complete)
+    assert (first.n, first.prefix.steps) == (len(drawn), ())
+    answers: list[Any] = [tuple(drawn)]
     try:
         while True:
+            requests = program.send(answers)
             answers = []
             for request in requests:
                 assert isinstance(request, Complete)
-                n = len(request.prefix.steps)
-                asked.append(n)
-                if broke_after is not None and len(asked) > broke_after:
-                    requests = program.throw(BudgetSpent("policy_tokens"))
-                    break
-                ends = ["right"] * hits[n] + ["wrong"] * (request.n - hits[n])
-                answers.append(
-                    (solution(length),)
-                    if n == 0
-                    else tuple(request.prefix.extend(Step(text, "end")) for text in ends)
-                )
-            else:
-                requests = program.send(answers)
+                assert request.n == NUM_SAMPLES
+                asked.append(" ".join(step.key for step in request.prefix.steps))
+                count = (hits or {}).get(asked[-1], 0)
+                ends = [RIGHT] * count + ["wrong"] * (NUM_SAMPLES - count)
+                answers.append(tuple(request.prefix.extend(Step(text, "end")) for text in ends))
     except StopIteration as end:
-        return end.value, asked
+        outcome: Outcome = end.value
+    return SearchResult("p", "r", {}, "p", 0, None, outcome, tree, Usage(), 1), asked
 
 
-def record(outcome: Outcome, labels: Any = "hard") -> StepRecord | None:
-    result = SearchResult("p/0", "r", {}, "p", 0, None, outcome, Tree(PROBLEM), Usage(), 1)
-    return rollout_record(result, labels=labels)
+def records(result: SearchResult, labels: Any = "hard") -> list[StepRecord]:
+    """Return a result's records, as they are after the journal."""
+    found = rollout_records(result, labels=labels)
+    assert rollout_records(decode_result(encode_result(result)), labels=labels) == found
+    return found
 
 
-def test_every_prefix_is_completed_and_the_last_step_is_the_answers() -> None:
-    outcome, asked = play("each", 4, [0, 3, 1, 0, 1])
-    assert asked == [0, 1, 2, 3]
-    hard, soft = record(outcome), record(outcome, "soft")
-    assert hard is not None
-    assert soft is not None
-    assert hard.labels == (1, 1, -1, 1)
-    assert soft.labels == (1.0, 1 / 3, 0.0, 1.0)
-    assert hard.completions == ("step 0\n", "step 1\n", "step 2\n", "last")
-    assert hard.origin == "p/0"
+def test_a_wrong_solution_is_completed_from_its_end_until_a_completion_is_right() -> None:
+    result, asked = play([solution("a b c d e"), solution("x right")], {"a b": 1, "a": 0})
+    assert asked == ["a b c d", "a b c", "a b"]
+    wrong, right = records(result)
+    assert wrong.labels == (1, 1, -1, -1, -1)
+    assert wrong.completions == ("a\n", "b\n", "c\n", "d\n", "e")
+    assert wrong.prompt == "how many"
+    assert (wrong.origin, right.origin) == ("p/0", "p/1")
+    assert right.labels == (1, 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_right_solution_shows_that_its_steps_are_right_and_needs_no_completion(
+    method: Any,
+) -> None:
+    result, asked = play([solution("a b c right")], method=method)
+    assert asked == []
+    assert [record.labels for record in records(result)] == [(1, 1, 1, 1)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_one_solution_shows_counts_for_all_of_the_problem(method: Any) -> None:
+    result, asked = play([solution("a b no"), solution("a b c right")], method=method)
+    assert asked == []
+    wrong, right = records(result)
+    assert wrong.labels == (1, 1, -1)
+    assert right.labels == (1, 1, 1, 1)
+
+
+def test_equal_prefixes_are_completed_once_and_equal_solutions_make_one_record() -> None:
+    drawn = [solution("a b no"), solution("a b other"), solution("a b no"), solution("right")]
+    result, asked = play(drawn)
+    assert asked == ["a b", "a"]
+    assert [record.labels for record in records(result)] == [(-1, -1, -1), (-1, -1, -1), (1,)]
+    assert result.outcome.counts == {
+        "drawn": 4, "cut": 0, "duplicates": 1, "right": 1, "solved": 1,
+    }  # fmt: skip
+
+
+def test_soft_labels_are_each_prefixs_own_share() -> None:
+    result, asked = play(
+        [solution("a b c right"), solution("a x no")], {"a": 1, "a b": 0, "a b c": 3}, labels="soft"
+    )
+    assert asked == ["a", "a b", "a b c", "a x"]
+    first, second = records(result, "soft")
+    assert first.labels == (1 / 3, 0.0, 1.0, 1.0)
+    assert second.labels == (1 / 3, 0.0, 0.0)
+    assert all(isinstance(label, float) for label in first.labels + second.labels)
 
 
 @given(st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1))))
 def test_bisection_finds_the_first_wrong_step_with_few_completions(case: tuple[int, int]) -> None:
     length, first = case
-    hits = [0] + [2 if n <= first else 0 for n in range(1, length)] + [0]
-    outcome, asked = play("bisection", length, hits)
-    found = record(outcome)
-    assert found is not None
+    words = [f"w{number}" for number in range(length)]
+    hits = {" ".join(words[:n]): 2 for n in range(1, first + 1)}
+    result, asked = play([solution(" ".join(words)), solution(RIGHT)], hits, method="bisection")
+    found = records(result)[0]
     assert found.labels == (*(1,) * first, -1, *(None,) * (length - first - 1))
-    assert len(asked) <= 1 + length.bit_length()
+    assert len(asked) <= length.bit_length()
 
 
-def test_a_right_solution_needs_no_search() -> None:
-    outcome, asked = play("bisection", 3, [0, 0, 0, 1])
-    assert asked == [0]
-    found = record(outcome)
-    assert found is not None
-    assert found.labels == (1, 1, 1)
+@pytest.mark.parametrize(
+    ("method", "labels"), [("each", "hard"), ("each", "soft"), ("bisection", "hard")]
+)
+def test_a_problem_that_is_never_solved_is_left_out(method: Any, labels: Any) -> None:
+    result, asked = play([solution("a b"), solution("c d")], method=method, labels=labels)
+    assert asked == [""]
+    assert result.outcome.counts["solved"] == 0
+    assert records(result, labels) == []
+    kept, asked = play(
+        [solution("a b"), solution("c d")], method=method, labels=labels, keep_unsolved=True
+    )
+    assert asked == ["", "a", "c"]
+    assert kept.outcome.counts["solved"] == 0
+    assert [record.labels[0] for record in records(kept, labels)] == [
+        0.0 if labels == "soft" else -1
+    ] * 2
 
 
-@pytest.mark.parametrize("method", list(METHODS))
-def test_what_cannot_be_paid_is_left_out(method: str) -> None:
-    for broke_after in (0, 1):
-        outcome, _ = play(method, 5, [0] * 6, broke_after=broke_after)
-        assert outcome.stop_reason == "budget"
-        assert record(outcome) is None
+def test_a_right_completion_of_the_question_is_evidence_enough() -> None:
+    result, asked = play([solution("a b no")], {"": 1})
+    assert asked == ["", "a b", "a"]
+    assert [record.labels for record in records(result)] == [(-1, -1, -1)]
 
 
-def test_an_unfinished_completion_is_never_right() -> None:
-    from stepnav.build import load_task
-
-    task = load_task("arithmetic")
-    (problem,) = task.load("dev", 1, 0, None)
-    text = f"#### {problem.answer}"
-    assert command.is_right(task, Trajectory(problem, (Step(text, "end"),)))
-    assert not command.is_right(task, Trajectory(problem, (Step(text, "length"),)))
-    assert not command.is_right(task, Trajectory(problem, (Step("#### 0.5", "end"),)))
+def test_solutions_that_were_cut_are_left_out() -> None:
+    result, asked = play([solution("a right", finish="length")])
+    assert (result.outcome.stop_reason, result.outcome.trajectory, asked) == ("length", None, [])
+    assert records(result) == []
+    result, _ = play([solution("a b", finish="length"), solution("right")])
+    assert [record.completions for record in records(result)] == [(RIGHT,)]
+    assert result.outcome.counts["cut"] == 1
 
 
-def options(out: Path, **changes: Any) -> dict[str, Any]:
-    return {
-        "out": out, "task": "arithmetic", "split": None, "data": None, "problems": 2, "solutions": 1,
-        "samples": 2, "method": "each", "labels": "hard", "temperature": 1.0, "policy": None,
-        "policy_model": None, "seed": 0, "resume": False, "active": 64, "device": "cpu",
-        "dtype": "float32", "chat": False, "sandbox": "process", "as_json": True, **changes,
-    }  # fmt: skip
+WORDS = st.lists(st.sampled_from("abc"), max_size=4)
+SOLUTIONS = st.lists(
+    st.tuples(WORDS, st.sampled_from([RIGHT, "no"])).map(
+        lambda s: solution(" ".join([*s[0], s[1]]))
+    ),
+    min_size=1,
+    max_size=5,
+)
+HITS = st.dictionaries(WORDS.map(" ".join), st.integers(0, NUM_SAMPLES))
 
 
-def test_the_command_labels_the_shipped_policy_and_goes_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@given(SOLUTIONS, HITS, st.sampled_from(METHODS), st.booleans())
+def test_hard_labels_never_contradict_what_was_seen(
+    drawn: list[Trajectory], hits: dict[str, int], method: Any, keep: bool
 ) -> None:
-    command.run(**options(tmp_path / "a"))
-    report = json.loads(capsys.readouterr().out)
-    records = list(read_records(tmp_path / "a" / "rollouts.jsonl"))
-    assert report["records"] == len(records) == 2
-    assert sum(report["labels"].values()) == sum(len(r.labels) for r in records)
-    assert report["policy_tokens"] > 0
-    before = (tmp_path / "a" / "rollouts.jsonl").read_bytes()
-    command.run(**options(tmp_path / "a", resume=True))
-    assert json.loads(capsys.readouterr().out) == report
-    assert (tmp_path / "a" / "rollouts.jsonl").read_bytes() == before
-    with pytest.raises(ConfigError, match="is not empty; continue with --resume"):
-        command.run(**options(tmp_path / "a"))
-    with pytest.raises(ConfigError, match="samples: 2, now 3"):
-        command.run(**options(tmp_path / "a", resume=True, samples=3))
-    with pytest.raises(ConfigError, match=r"other settings .problems: "):
-        command.run(**options(tmp_path / "a", resume=True, problems=3))
-    with pytest.raises(ConfigError, match="no model folder"):
-        command.run(**options(tmp_path / "slip", policy="arithmetik"))
-    assert not (tmp_path / "slip").exists()
-    with pytest.raises(ConfigError, match="first wrong step only"):
-        command.run(**options(tmp_path / "b", method="bisection", labels="soft"))
-    with pytest.raises(ConfigError, match="did you mean 'each'"):
-        command.run(**options(tmp_path / "b", method="eahc"))
+    result, asked = play(drawn, hits, method=method, keep_unsolved=keep)
+    found = records(result)
+    assert len(asked) == len(set(asked))
+    labels: dict[tuple[str, ...], set[Any]] = {}
+    for record in found:
+        known = [label for label in record.labels if label is not None]
+        assert known == sorted(known, reverse=True)  # nothing right stands behind a wrong step
+        for number, label in enumerate(record.labels, 1):
+            labels.setdefault(record.completions[:number], set()).add(label)
+    assert all(len(kinds) == 1 for kinds in labels.values())
+    for prefix in asked:
+        if prefix and hits.get(prefix):
+            texts = tuple(f"{word}\n" for word in prefix.split())
+            assert labels[texts] == {1}
+    for record in outcomes(found):
+        assert (record.labels[-1] == 1) == (record.completions[-1] == RIGHT)
 
 
-@pytest.mark.slow
-def test_killed_rollouts_end_as_undisturbed_ones(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "stepnav", "data", "rollouts", "--problems", "12", "--samples", "4",
-             "--resume", "--json", "--out"]  # fmt: skip
-    subprocess.run([*words, str(tmp_path / "whole")], check=True, capture_output=True)
-    for patience in (2.5, 5.0, 8.0):
-        with suppress(subprocess.TimeoutExpired):
-            subprocess.run(
-                [*words, str(tmp_path / "killed")],
-                capture_output=True,
-                timeout=patience,
-                check=False,
-            )
-    subprocess.run([*words, str(tmp_path / "killed")], check=True, capture_output=True)
-    one, other = (tmp_path / name / "rollouts.jsonl" for name in ("whole", "killed"))
-    assert one.read_bytes() == other.read_bytes()
+@given(SOLUTIONS, HITS)
+def test_stopping_at_the_first_right_completion_gives_the_labels_of_all(
+    drawn: list[Trajectory], hits: dict[str, int]
+) -> None:
+    result, _ = play(drawn, hits, keep_unsolved=True)
+    seen: set[tuple[str, ...]] = set()
+    for found in drawn:
+        texts = tuple(step.key for step in found.steps)
+        for length in range(1, len(texts)):
+            if texts[-1] == RIGHT or hits.get(" ".join(texts[:length])):
+                seen |= {texts[:n] for n in range(1, length + 1)}
+    for record in records(result):
+        texts = tuple(text.strip() for text in record.completions)
+        for number, label in enumerate(record.labels[:-1], 1):
+            assert (label == 1) == (texts[:number] in seen)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stepnav.cli.console import Interrupted, Progress, print_json, stderr, stdout
+from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
 from stepnav.cli.data_origin import load_references
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.mutate.campaign import find_journals, merge, run_campaign
@@ -60,7 +59,7 @@ def mutate(
             progress=progress.show,
         )
     except KeyboardInterrupt:
-        command = f"stepnav {' '.join(sys.argv[1:])}"
+        command = resume_command(with_flag=False)
         raise Interrupted(
             f"interrupted: finished problems are kept in {out}; go on with: {command}"
         ) from None

@@ -157,9 +157,10 @@ def data_rollouts(
     out: Annotated[Path, typer.Option(help="Folder for the journal and the data.")],
     task: Task = "arithmetic",
     split: Annotated[
-        str | None, typer.Option(help="Its split. [default: train if there is one]")
-    ] = (None),
+        str | None, typer.Option(help="Its split; one that is not train must be named.")
+    ] = None,
     data: Data = None,
+    exclude_problems: ExcludeProblems = None,
     problems: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
     solutions: Annotated[
         int, typer.Option(min=1, help="Solutions drawn and labelled of each.")
@@ -170,14 +171,24 @@ def data_rollouts(
         typer.Option(help="each (prefix is completed) or bisection (for the first wrong step)."),
     ] = "each",
     labels: Annotated[
-        str, typer.Option(help="hard (any completion is right) or soft (the share that is).")
+        str,
+        typer.Option(
+            help="hard (a right solution goes on from there) or soft (the share that does)."
+        ),
     ] = "hard",
+    keep_unsolved: Annotated[
+        bool,
+        typer.Option(
+            "--keep-unsolved",
+            help="Label the solutions of problems that the policy never solves, too.",
+        ),
+    ] = False,
     temperature: Annotated[float, typer.Option(min=0.0, help="Of all sampling.")] = 1.0,
     policy: Policy = None,
     policy_model: PolicyModel = None,
     seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run.")] = False,
-    active: Annotated[int, typer.Option(min=1, help="Solutions worked on at once.")] = 64,
+    active: Annotated[int, typer.Option(min=1, help="Problems worked on at once.")] = 64,
     device: Device = "cpu",
     dtype: Dtype = "float32",
     chat: Chat = False,
@@ -187,7 +198,7 @@ def data_rollouts(
     """Label the steps of a policy's own solutions by completing them from each prefix.
 
     A step is good if the policy can still reach the right answer from behind it. Killed and started again with
-    --resume, nothing that was answered is asked again.
+    --resume, nothing that was answered is asked again; what failed is tried again.
 
     Examples:
 

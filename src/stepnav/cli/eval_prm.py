@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnav import build
 from stepnav.bench.extras import check_installed
-from stepnav.cli.console import Interrupted, Progress, print_json, stderr, stdout
+from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.lock import LOCK_NAME, locked
 
@@ -123,7 +121,7 @@ class _Scorer:
             except KeyboardInterrupt:
                 raise Interrupted(
                     f"interrupted: {len(file.scores)} of {len(cases.items)} solutions are scored and "
-                    f"kept; go on with: {shlex.join(['stepnav', *sys.argv[1:]])}"
+                    f"kept; go on with: {resume_command(with_flag=False)}"
                 ) from None
             return dict(file.scores), failed, file.reward_tokens
 

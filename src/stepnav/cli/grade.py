@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +19,7 @@ from stepnav.bench.samples import (
     results_path,
 )
 from stepnav.bench.stats import mean_pass_at_k
-from stepnav.cli.console import Interrupted, Progress, print_json, stderr, stdout
+from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
 from stepnav.core.errors import DataError
 from stepnav.tasks.code_task import Programs
 from stepnav.tasks.program_checker import ProgramChecker
@@ -70,7 +68,7 @@ def run(
             _grade(grading, checker, results)
             report = _report(grading, results, programs, task)
     except KeyboardInterrupt:
-        again = shlex.join(["stepnav", *sys.argv[1:]])
+        again = resume_command(with_flag=False)
         raise Interrupted(
             f"interrupted: the verdicts so far are kept in {results_path(samples)}; go on with: {again}"
         ) from None

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stepnav import build
 from stepnav.bench.plan_file import problems_digest
-from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
-from stepnav.core.budget import Usage
-from stepnav.core.errors import ConfigError, DataError, choose
+from stepnav.bench.reward_scores import folder_digest
+from stepnav.cli.console import Interrupted, Progress, resume_command, stderr
+from stepnav.cli.rollouts_report import report
+from stepnav.core.errors import ConfigError, DataError, JournalError, choose
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
-from stepnav.core.requests import Program
-from stepnav.core.tree import Tree
 from stepnav.files.claim import check_claim, claim_folder
 from stepnav.files.lock import locked
 from stepnav.run.driver import Driver, Search
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
-from stepnav.train.records import write_records
-from stepnav.train.rollouts import METHODS, Labels, rollout_record
+from stepnav.train.label_exclude import normalise, read_problems
+from stepnav.train.rollouts import LABELS, METHODS, label_problem
 
 JOURNAL_NAME = "journal.sqlite"
-DATA_NAME = "rollouts.jsonl"
 SETTINGS_NAME = "rollouts.json"
 NOUN = "run of rollouts"
-LABEL_NAMES: tuple[Labels, ...] = ("hard", "soft")
+PROGRAM_OPTIONS = ("solutions", "samples", "temperature", "method", "labels", "keep_unsolved")
+"""The settings that the program takes."""
 
 
 def run(
@@ -39,11 +38,13 @@ def run(
     task: str,
     split: str | None,
     data: Path | None,
+    exclude_problems: Path | None,
     problems: int,
     solutions: int,
     samples: int,
     method: str,
     labels: str,
+    keep_unsolved: bool,
     temperature: float,
     policy: str | None,
     policy_model: str | None,
@@ -57,19 +58,23 @@ def run(
     as_json: bool,
 ) -> None:
     """Draw, complete and label; arguments as in `stepnav data rollouts --help`."""
-    chosen = choose("--method", method, tuple(METHODS))
-    kind = choose("--labels", labels, LABEL_NAMES)
+    chosen = choose("--method", method, METHODS)
+    kind = choose("--labels", labels, LABELS)
     if chosen == "bisection" and kind == "soft":
         raise ConfigError("a binary search finds the first wrong step only; use --labels hard")
     benchmark = build.load_task(task, sandbox=sandbox)
+    used = _choose_split(benchmark, split)
     policy = policy or build.choose_models(benchmark, [], None, None)[0]
-    split = split or ("train" if "train" in benchmark.splits else benchmark.default_split)
-    drawn = benchmark.load(split, problems, seed, data)
+    drawn = benchmark.load(used, problems, seed, data)
+    _tell_split(task, split, data)
+    drawn = _leave_out(drawn, exclude_problems)
+    weights = build.policy_folder(policy)
     settings = {
-        "task": task, "split": split, "problems": problems_digest(drawn),
+        "task": task, "split": used, "problems": problems_digest(drawn),
         "data": None if data is None else str(data), "solutions": solutions, "samples": samples,
-        "method": chosen, "temperature": temperature, "policy": policy, "policy_model": policy_model,
-        "seed": seed, "dtype": dtype, "chat": chat,
+        "method": chosen, "labels": kind, "keep_unsolved": keep_unsolved, "temperature": temperature,
+        "policy": policy, "policy_digest": None if weights is None else folder_digest(weights),
+        "policy_model": policy_model, "seed": seed, "dtype": dtype, "chat": chat,
     }  # fmt: skip
     check_claim(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     models = build.open_models(
@@ -79,18 +84,11 @@ def run(
     # not before the models are there: a slip in their name would bind the folder to it
     claim_folder(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     with locked(out), models:
-        start = partial(
-            METHODS[chosen],
-            is_right=partial(is_right, benchmark),
-            samples=samples,
-            temperature=temperature,
-        )
         for note in models.notes:
             stderr().print(f"note: {note}", soft_wrap=True)
-        results = _run(
-            out, settings, list(_searches(benchmark, drawn, settings, start)), models, active
-        )
-    _write(out, results, kind, as_json)
+        searches = list(_searches(benchmark, drawn, settings))
+        results, seconds = _run(out, settings, searches, models, active)
+        report(out, results, kind, seconds, as_json)
 
 
 def is_right(task: Task, solution: Trajectory) -> bool:
@@ -100,23 +98,70 @@ def is_right(task: Task, solution: Trajectory) -> bool:
     return task.grade(solution.problem, task.extract(solution.text)) is True
 
 
+def _choose_split(task: Task, split: str | None) -> str:
+    """Return the split to label; only a train split is taken without being named.
+
+    Raises:
+      ConfigError: the task is never trained on, or has no train split and none is named.
+    """
+    if task.name == "humaneval":
+        raise ConfigError("HumanEval is a test set and is never trained on; use --task mbpp")
+    if split is None and "train" not in task.splits:
+        raise ConfigError(
+            f"{task.name} has no train split; name one with --split ({', '.join(task.splits)})"
+        )
+    return split or "train"
+
+
+def _tell_split(task: str, split: str | None, data: Path | None) -> None:
+    """Say what the user should know of the split that was named, or was not."""
+    if split is None and data is not None:
+        note = f"{data} is taken for the train split of {task}; --split names another"
+    elif split not in (None, "train"):
+        note = (
+            f"these labels are made from the {split} split of {task}: what learns from them must not be "
+            "evaluated on it"
+        )
+    else:
+        return
+    stderr().print(f"note: {note}", soft_wrap=True)
+
+
+def _leave_out(problems: Sequence[Problem], exclude: Path | None) -> list[Problem]:
+    """Return the problems that are not in a file.
+
+    Raises:
+      DataError: the file cannot be used, or none is left.
+    """
+    if exclude is None:
+        return list(problems)
+    excluded = read_problems(exclude)
+    kept = [problem for problem in problems if normalise(problem.question) not in excluded]
+    if not kept:
+        raise DataError(
+            f"all {len(problems)} problems stand in {exclude}; nothing is left to label"
+        )
+    stderr().print(
+        f"note: {len(problems) - len(kept)} of {len(problems)} problems stand in {exclude} and are left out",
+        soft_wrap=True,
+    )
+    return kept
+
+
 def _searches(
-    task: Task,
-    problems: Sequence[Problem],
-    settings: dict[str, Any],
-    start: Callable[[Tree], Program],
+    task: Task, problems: Sequence[Problem], settings: dict[str, Any]
 ) -> Iterator[Search]:
+    options = {name: settings[name] for name in PROGRAM_OPTIONS}
     for problem in problems:
-        for number in range(settings["solutions"]):
-            yield Search(
-                id=f"{problem.id}/{number}",
-                strategy=f"rollouts-{settings['method']}",
-                options={name: settings[name] for name in ("method", "samples", "temperature")},
-                problem=problem,
-                start=start,
-                extract=task.extract,
-                seed=settings["seed"] + number,
-            )
+        yield Search(
+            id=problem.id,
+            strategy="rollouts",
+            options=options,
+            problem=problem,
+            start=partial(label_problem, is_right=partial(is_right, task), **options),
+            extract=task.extract,
+            seed=settings["seed"],
+        )
 
 
 def _run(
@@ -125,53 +170,27 @@ def _run(
     searches: list[Search],
     models: build.Models,
     active: int,
-) -> list[SearchResult]:
+) -> tuple[list[SearchResult], float]:
+    """Return the results of all problems, and the seconds that all attempts took."""
     journal = Journal(out / JOURNAL_NAME, json.dumps(settings))
     done = len(journal.finished_ids())
     try:
-        with Progress("rollouts", len(searches), "solutions", first=done) as progress:
+        with Progress("rollouts", len(searches), "problems", first=done) as progress:
             driver = Driver(models.policy, journal=journal, max_active=active)
-            for _ in driver.run(searches):
-                progress.advance()
-        return list(journal.results())
+            began = time.monotonic()
+            try:
+                for _ in driver.run(searches):
+                    progress.advance()
+            finally:
+                if driver.num_asked:
+                    journal.add_span(NOUN, time.monotonic() - began)
+        return list(journal.results()), journal.spans().get(NOUN, 0.0)
     except KeyboardInterrupt:
         raise Interrupted(
-            f"interrupted: {len(journal.finished_ids())} of {len(searches)} solutions are labelled and "
+            f"interrupted: {len(journal.finished_ids())} of {len(searches)} problems are labelled and "
             f"kept; go on with: {resume_command()}"
         ) from None
+    except JournalError as error:
+        raise JournalError(f"{error}; then go on with: {resume_command()}") from None
     finally:
         journal.close()
-
-
-def _write(out: Path, results: list[SearchResult], kind: Labels, as_json: bool) -> None:
-    records = [rollout_record(result, labels=kind) for result in results]
-    kept = [record for record in records if record is not None]
-    if not kept:
-        raise DataError(f"none of the {len(results)} solutions could be labelled; see {out}")
-    write_records(out / DATA_NAME, kept)
-    usage = sum((result.usage for result in results), Usage())
-    counts = Counter(
-        "masked" if label is None else str(label) if kind == "hard" else "value"
-        for record in kept
-        for label in record.labels
-    )
-    report = {
-        "out": str(out / DATA_NAME),
-        "solutions": len(results),
-        "records": len(kept),
-        "left_out": len(results) - len(kept),
-        "failed": sum(result.outcome.stop_reason == "failed" for result in results),
-        "labels": dict(sorted(counts.items())),
-        "policy_tokens": usage.policy_tokens,
-        "policy_calls": usage.policy_calls,
-        "flops": usage.flops,
-    }
-    if as_json:
-        print_json(report)
-        return
-    stdout().print(
-        f"{report['records']} solutions labelled ({report['left_out']} left out: cut or failed); steps: "
-        + ", ".join(f"{name} {count}" for name, count in report["labels"].items())  # type: ignore[attr-defined]
-        + f"; {usage.policy_tokens} policy tokens in {usage.policy_calls} calls\nSaved to {out / DATA_NAME}.",
-        soft_wrap=True,
-    )

@@ -15,6 +15,7 @@ from stepnav.answers.canonical import canonical_answer
 from stepnav.answers.equal import AnswerChecker, shared_checker
 from stepnav.answers.extract import as_answer
 from stepnav.answers.pool import Verdict
+from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
 
@@ -31,7 +32,18 @@ CHAT_TEMPLATE = (
 def load(
     split: str = "test", count: int | None = None, seed: int = 0, *, path: Path | None = None
 ) -> list[Problem]:
-    """Return problems of split "test" (from a file also "train"); see `Benchmark.load`."""
+    """Return problems of split "test" (from a file also "train"); see `Benchmark.load`.
+
+    Raises:
+      DataError: as `Benchmark.load`; or the file for "train" holds MATH-500, the test set.
+    """
+    if split == "train" and path is not None:
+        rows = BENCHMARK.load(split, path=path, count=None, seed=seed)
+        if all(p.metadata["unique_id"].startswith("test/") for p in rows):
+            raise DataError(
+                f"{path} is no train split: all its problems are MATH's test problems, as MATH-500's "
+                "are; give a file of the train split, or say --split test"
+            )
     return BENCHMARK.load(split, path=path, count=count, seed=seed)
 
 
@@ -59,6 +71,7 @@ def _make(problem_id: str, row: Row) -> Problem:
         "solution": text_field(row, "solution"),
         "subject": str(row["subject"] if "subject" in row else row["type"]),
         "level": str(row["level"]).removeprefix("Level "),
+        "unique_id": str(row.get("unique_id", "")),
     }
     return Problem(problem_id, question, answer.strip() or None, metadata)
 

@@ -81,8 +81,10 @@ def _target(
 def outcomes(records: Sequence[StepRecord]) -> list[StepRecord]:
     """Return solutions with one label, at the last step: right unless a step is wrong.
 
-    For outcome reward models. Of several that begin alike, the longest stand for all. Where solutions
-    end in an answer that is marked as PRM800K's are, those without one are begun solutions and left out.
+    For outcome reward models. Where labels are values, the last step's own is the outcome (a share of
+    completions on the way is none), and a solution without it is left out. Of several that begin alike,
+    the longest stand for all. Where solutions end in an answer that is marked as PRM800K's are, those
+    without one are begun solutions and left out.
     """
     whole = _longest(records)
     if any(ANSWER_MARK in record.completions[-1] for record, _ in whole):
@@ -99,7 +101,7 @@ def outcomes(records: Sequence[StepRecord]) -> list[StepRecord]:
 
 
 def _longest(records: Sequence[StepRecord]) -> list[tuple[StepRecord, float]]:
-    """Return the records that are no prefix of another, with the lowest label on their way."""
+    """Return the records that are no prefix of another, with their outcome: the lowest rating on their way."""
     lowest: dict[tuple[str, tuple[str, ...]], float] = {}
     for record in records:
         for number, label in enumerate(record.labels, 1):
@@ -116,9 +118,11 @@ def _longest(records: Sequence[StepRecord]) -> list[tuple[StepRecord, float]]:
         key = (record.prompt, record.completions)
         if not record.completions or key in inner or key in found:
             continue
+        are_values = any(isinstance(label, float) for label in record.labels)
+        first = len(record.completions) if are_values else 1
         labels = [
             lowest[place]
-            for number in range(1, len(record.completions) + 1)
+            for number in range(first, len(record.completions) + 1)
             if (place := (record.prompt, record.completions[:number])) in lowest
         ]
         if labels:
