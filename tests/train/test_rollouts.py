@@ -114,6 +114,12 @@ def test_equal_prefixes_are_completed_once_and_equal_solutions_make_one_record()
     }  # fmt: skip
 
 
+def test_a_blank_step_has_no_label() -> None:
+    blank = Trajectory(PROBLEM, (Step("a\n"), Step(" \n"), Step("right", "end")))
+    result, _ = play([blank])
+    assert [record.labels for record in records(result)] == [(1, None, 1)]
+
+
 def test_soft_labels_are_each_prefixs_own_share() -> None:
     result, asked = play(
         [solution("a b c right"), solution("a x no")], {"a": 1, "a b": 0, "a b c": 3}, labels="soft"

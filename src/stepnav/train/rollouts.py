@@ -135,7 +135,7 @@ def rollout_records(result: SearchResult, *, labels: Labels) -> list[StepRecord]
         StepRecord(
             tree.problem.question,
             tuple(node.step.text for node in path),
-            tuple(_label(node.value, labels) for node in path),
+            tuple(_label(node, labels) for node in path),
             origin=f"{result.search_id}/{number}",
         )
         for number, path in enumerate(paths)
@@ -143,8 +143,11 @@ def rollout_records(result: SearchResult, *, labels: Labels) -> list[StepRecord]
     ]
 
 
-def _label(value: float | None, labels: Labels) -> int | float | None:
-    return value if value is None or labels == "soft" else int(value)
+def _label(node: Node, labels: Labels) -> int | float | None:
+    """Return a step's label; none for a blank step, of which nothing could be learnt."""
+    if node.value is None or not node.step.text.strip():
+        return None
+    return node.value if labels == "soft" else int(node.value)
 
 
 def _wanted(
