@@ -22,7 +22,7 @@ from stepnav.files.lock import locked
 from stepnav.run.driver import Driver, Search
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
-from stepnav.train.label_exclude import normalise, read_problems
+from stepnav.train.label_exclude import problem_names, read_problems
 from stepnav.train.rollouts import LABELS, METHODS, label_problem
 
 JOURNAL_NAME = "journal.sqlite"
@@ -136,7 +136,11 @@ def _leave_out(problems: Sequence[Problem], exclude: Path | None) -> list[Proble
     if exclude is None:
         return list(problems)
     excluded = read_problems(exclude)
-    kept = [problem for problem in problems if normalise(problem.question) not in excluded]
+    kept = [
+        problem
+        for problem in problems
+        if excluded.keys().isdisjoint(problem_names(problem.question, problem.id))
+    ]
     if not kept:
         raise DataError(
             f"all {len(problems)} problems stand in {exclude}; nothing is left to label"

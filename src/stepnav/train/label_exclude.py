@@ -28,7 +28,6 @@ from stepnav.train.label_rows import (
     parquet_rows,
     parse_line,
 )
-from stepnav.train.label_sessions import Session
 
 FIELDS = ("problem", "question", "prompt", "text")
 """Where a row may hold its problem, the first one counts; a raw PRM800K `question` is an object with a `problem`."""
@@ -49,9 +48,10 @@ def normalise(problem: str) -> str:
     return " ".join(problem.split())
 
 
-def problem_names(session: Session) -> tuple[str, ...]:
-    """Return by what a session's problem may be listed."""
-    return _names(session.problem, *session.names)
+def problem_names(problem: str, *others: str) -> tuple[str, ...]:
+    """Return by what a problem may be listed: its text, and what else it is called."""
+    asked = problem.partition("\nassert ")[0]
+    return (normalise(asked if asked.strip() else problem), *map(normalise, others))
 
 
 def read_problems(path: Path) -> dict[str, int]:
@@ -71,11 +71,6 @@ def read_problems(path: Path) -> dict[str, int]:
     if not found:
         raise DataError(f"{path} holds no problem to exclude")
     return found
-
-
-def _names(problem: str, *others: str) -> tuple[str, ...]:
-    asked = problem.partition("\nassert ")[0]
-    return (normalise(asked if asked.strip() else problem), *map(normalise, others))
 
 
 def _read(path: Path) -> Iterator[tuple[str, ...]]:
@@ -134,14 +129,14 @@ def _line(number: int, line: bytes, place: str) -> tuple[str, ...]:
         raise DataError(f"{place}: {value.reason}; a line must be JSON or a problem's plain text")
     if isinstance(value, (Mapping, str, list)):
         return _item(value, place)
-    return _names(_text(line, place))
+    return problem_names(_text(line, place))
 
 
 def _item(value: Any, place: str) -> tuple[str, ...]:
     if isinstance(value, Mapping):
         return _row(value, place)
     if isinstance(value, str) and value.strip():
-        return _names(value)
+        return problem_names(value)
     found = value.reason if isinstance(value, BadRow) else quote(str(value))
     raise DataError(f"{place}: expected an object or a problem's text (got {found})")
 
@@ -153,15 +148,15 @@ def _row(row: Mapping[str, Any], place: str) -> tuple[str, ...]:
         if isinstance(value, Mapping):
             value = value.get("problem")
         if isinstance(value, str) and value.strip():
-            return _names(value, *named)
+            return problem_names(value, *named)
     body, question, text = row.get("Body"), row.get("Question"), row.get("input")
     if isinstance(body, str) and isinstance(question, str):
         body = body.strip()
-        return _names(f"{body} {question}", f"{body}. {question}")
+        return problem_names(f"{body} {question}", f"{body}. {question}")
     if isinstance(text, str) and TAG in text:
         try:
             if problem := find_problem(text):
-                return _names(problem)
+                return problem_names(problem)
         except MalformedRow as error:
             raise DataError(f"{place}: {error}; mend or remove it") from None
     fields = quote(", ".join(map(str, row)))

@@ -184,7 +184,7 @@ def describe(
     found = {
         listed[name]
         for session in left.get("problems", ())
-        for name in problem_names(session)
+        for name in problem_names(session.problem, *session.names)
         if name in listed
     }
     details: Counter[str] = Counter()

@@ -277,7 +277,9 @@ def _reason(
     split: str | None,
     leave_out: Collection[str],
 ) -> str | None:
-    if problems is not None and any(name in problems for name in problem_names(session)):
+    if problems is not None and any(
+        name in problems for name in problem_names(session.problem, *session.names)
+    ):
         return "problems"
     if split is not None and session.split != split:
         return f"split={session.split}"
