@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -184,10 +185,11 @@ def read(): return sys.stdin.read()
 
 
 def test_scratch_exists_at_level_namespace_only(sandbox: Sandbox) -> None:
-    source = "def f():\n    open('/tmp/x', 'w').write('abc')\n    return open('/tmp/x').read()\n"
+    place = Path("/tmp", f"stepnav-{uuid.uuid4()}")
+    source = f"def f():\n    open('{place}', 'w').write('abc')\n    return open('{place}').read()\n"
     (result,) = sandbox.run(Job(source, (Call("f"),))).calls
     assert result.value == ("abc" if sandbox.level == "namespace" else None)
-    assert not Path("/tmp/x").exists() or sandbox.level == "process"
+    assert not place.exists()
 
 
 @pytest.mark.parametrize("level", LEVELS)
