@@ -93,6 +93,14 @@ def test_few_differences_get_the_exact_interval() -> None:
     assert found.interval.low < 0, "five wins of a hundred do not prove a difference"
 
 
+@pytest.mark.parametrize(("won", "tied"), [(12, 0), (59, 1), (96, 4)])
+def test_almost_all_won_gets_the_exact_interval(won: int, tied: int) -> None:
+    found = compare(*table(both=0, won=won, lost=0, neither=tied))
+    assert found.interval is not None
+    assert found.interval.method == "exact"
+    assert found.interval.low < won / (won + tied) - 0.05
+
+
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 60))
 @settings(deadline=None)
 def test_the_sparse_interval_agrees_with_the_test(won: int, lost: int, same: int) -> None:

@@ -56,7 +56,8 @@ def test_all_files_and_nothing_else(run_folder: Path) -> None:
 
 def test_the_object_has_the_promised_keys(run_folder: Path) -> None:
     report = json.loads((run_folder / "report.json").read_text())
-    assert list(report) == ["task", "split", "problems", "seeds", "rows"]
+    assert list(report) == ["task", "split", "problems", "seeds", "rows", "incomplete"]
+    assert report["incomplete"] == []
     assert (report["task"], report["split"], report["problems"], report["seeds"]) == (
         "arithmetic", "test", 20, 1,
     )  # fmt: skip
@@ -207,6 +208,8 @@ def test_an_incomplete_run_says_so() -> None:
     rows = [row for row in RUN if (row.group, row.problem_id) != (("hgs", 500), "p3")]
     said = notes(summarise(rows, baseline="cot"), PLAN)
     assert said[-1] == "The run is not complete: hgs at budget 500 has 19 of 20 searches."
+    none_of_beam = notes([row for row in SUMMARY if row.label != "hgs"], PLAN)[-1]
+    assert "hgs at budget 500 has 0 of 20" in none_of_beam
     assert not any("not complete" in note for note in notes(SUMMARY, PLAN))
 
 

@@ -131,6 +131,47 @@ def test_stopping_in_the_middle_cancels_what_is_open():
     assert backend.cancelled
 
 
+def test_a_driver_runs_again_after_a_run_that_was_left():
+    policy, reward = random_world(3)
+    expected = run(policy, reward)
+    driver = Driver(Unordered(policy), Unordered(reward))
+    for _ in driver.run(searches()):
+        break
+    found = {result.search_id: comparable(result) for result in driver.run(searches())}
+    assert found == expected
+
+
+class AtOnce(Wrapped):
+    """Gives a batch's scores in one poll, the second of them as an error."""
+
+    def __init__(self, backend, error):
+        super().__init__(backend)
+        self._error = error
+
+    def poll(self, timeout_s):
+        answers = self._backend.poll(timeout_s)
+        if len(answers) > 2:
+            answers[1] = (answers[1][0], self._error)
+        return answers
+
+
+@pytest.mark.parametrize("error", [BadResponse("rubbish"), BackendDown("no route")])
+def test_what_was_answered_beside_an_error_is_kept_and_charged(tmp_path, error):
+    policy, reward = random_world(3)
+    journal = Journal(tmp_path / "j.sqlite")
+    backend = AtOnce(reward, error)
+    search = make_search("best_of_n", options={"samples": 4})
+    driver = Driver(policy, backend, journal=journal)
+    if isinstance(error, BackendDown):
+        with pytest.raises(BackendDown):
+            list(driver.run([search]))
+    else:
+        (result,) = driver.run([search])
+        assert result.outcome.stop_reason == "failed"
+        assert result.usage.reward_calls == 3
+    assert journal.num_answers() == 1 + 3  # one request for all samples, and three scores
+
+
 def test_seconds_end_a_search_that_waits(tmp_path):
     policy, reward = random_world(3)
     budget = Budget(seconds=0.15)

@@ -285,7 +285,7 @@ def square(x):
            frozenset({"crash", "error"})),
     Attack("abort", "resource", "import os\ndef square(x):\n    os.abort()\n", ENDED),
     Attack("long text", "resource", "def square(x):\n    return 'x' * 10**8\n",
-           frozenset({"failed", "output", "memory"})),
+           frozenset({"failed", "output", "memory", "timeout"})),
     Attack("deep value", "resource", "def square(x):\n    items = []\n"
            "    for _ in range(10**4): items = [items]\n    return items\n", WRONG_VALUE),
     Attack("value that contains itself", "resource",

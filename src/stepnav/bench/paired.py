@@ -22,10 +22,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from stepnav.bench.extras import load
-from stepnav.bench.stats import Grades, Interval, exact_interval, ratio_interval
+from stepnav.bench.stats import MIN_UNITS, Grades, Interval, exact_interval, ratio_interval
 
 MIN_DISCORDANT = 10
-"""With fewer problems that differ than this, the exact interval is taken."""
+"""With fewer problems that differ than this, the exact interval is taken.
+
+So it is where fewer than `MIN_UNITS` problems have another outcome than the most frequent one: almost all won, say.
+"""
 
 TestName = Literal["mcnemar", "sign-flip"]
 
@@ -177,7 +180,9 @@ def _difference_interval(units: Sequence[tuple[int, int]]) -> Interval:
     Args:
       units: per problem, wins minus losses and the number of pairs.
     """
-    if sum(gain != 0 for gain, _ in units) >= MIN_DISCORDANT:
+    differing = sum(gain != 0 for gain, _ in units)
+    (_, most_alike), *_ = Counter(units).most_common(1)
+    if differing >= MIN_DISCORDANT and len(units) - most_alike >= MIN_UNITS:
         return ratio_interval(units)
     won = math.fsum(max(gain, 0) / count for gain, count in units)
     lost = math.fsum(max(-gain, 0) / count for gain, count in units)

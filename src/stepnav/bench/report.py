@@ -16,7 +16,7 @@ from typing import Any
 from stepnav.bench.extras import load
 from stepnav.bench.plan import BenchPlan
 from stepnav.bench.plots import accuracy_curves, plot_accuracy
-from stepnav.bench.report_pages import html_page, markdown_page
+from stepnav.bench.report_pages import html_page, incomplete, markdown_page
 from stepnav.bench.rows import ResultRow
 from stepnav.bench.stats import Interval
 from stepnav.bench.summary import Group, SummaryRow, summarise
@@ -69,6 +69,7 @@ def report_object(summary: Sequence[SummaryRow], plan: BenchPlan) -> dict[str, A
         "problems": _num_problems(summary, plan),
         "seeds": plan.seeds,
         "rows": [row_object(row) for row in summary],
+        "incomplete": incomplete(summary, plan),
     }
 
 

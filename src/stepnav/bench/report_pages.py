@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from typing import Any
 
 from stepnav.bench.paired import MIN_DISCORDANT
 from stepnav.bench.plan import BenchPlan
@@ -92,7 +93,8 @@ def notes(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[str]:
             1,
             "Difference, in percentage points, is to the baseline at the same budget, on the same "
             "problems and seeds. Its interval is the same bootstrap over problems, or from exact "
-            f"intervals where fewer than {MIN_DISCORDANT} problems differ. Won : lost counts the "
+            f"intervals where fewer than {MIN_DISCORDANT} problems differ, or all but fewer than {MIN_UNITS} "
+            "have the same outcome. Won : lost counts the "
             "pairs that only this strategy, or only the baseline, got right.",
         )
         lines.insert(2, _test_note("sign-flip" in tests, compared))
@@ -101,23 +103,34 @@ def notes(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[str]:
             "An upper bound is a row whose reward model reads the reference answer: no real "
             "reward model can be expected to reach it."
         )
-    wanted = _num_searches(summary, plan)
-    short = [row for row in summary if row.searches < wanted]
-    if short:
-        named = ", ".join(
-            f"{row.label} at {_budget(row)} has {row.searches} of {wanted}" for row in short
-        )
-        lines.append(f"The run is not complete: {named} searches.")
+    if note := incomplete_note(summary, plan):
+        lines.append(note)
     return lines
 
 
-def _num_searches(summary: Sequence[SummaryRow], plan: BenchPlan) -> int:
-    """Return how many searches a complete row has."""
-    return (plan.problems or max((row.problems for row in summary), default=0)) * plan.seeds
+def incomplete(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[dict[str, Any]]:
+    """Return the rows of the plan that lack searches: label, budget, searches, and of how many."""
+    wanted = (plan.problems or max((row.problems for row in summary), default=0)) * plan.seeds
+    done = {(row.label, row.budget): row.searches for row in summary}
+    return [
+        {"label": label, "budget": budget, "searches": done.get((label, budget), 0), "of": wanted}
+        for label in plan.labels
+        for budget in plan.budgets
+        if done.get((label, budget), 0) < wanted
+    ]
 
 
-def _budget(row: SummaryRow) -> str:
-    return "no budget" if row.budget is None else f"budget {row.budget}"
+def incomplete_note(summary: Sequence[SummaryRow], plan: BenchPlan) -> str | None:
+    """Return what searches are missing in words; None if none is."""
+    named = ", ".join(
+        f"{row['label']} at {_budget(row['budget'])} has {row['searches']} of {row['of']}"
+        for row in incomplete(summary, plan)
+    )
+    return f"The run is not complete: {named} searches." if named else None
+
+
+def _budget(budget: int | None) -> str:
+    return "no budget" if budget is None else f"budget {budget}"
 
 
 def _test_note(is_repeated: bool, compared: int) -> str:

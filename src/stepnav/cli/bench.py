@@ -100,7 +100,7 @@ def run(
         with models:
             _run_all(plan, drawn, benchmark, models, out, active)
     try:
-        report_command.run(run=out, baseline=None, as_json=as_json)
+        report_command.run(run=out, baseline=baseline, as_json=as_json)
     except KeyboardInterrupt:
         again = shlex.join(["stepnav", "report", str(out)])
         raise Interrupted(

@@ -9,6 +9,7 @@ from stepnav import build
 from stepnav.bench.plan import BenchPlan
 from stepnav.bench.plan_file import read_plan
 from stepnav.bench.report import write_report
+from stepnav.bench.report_pages import incomplete_note
 from stepnav.bench.report_tables import print_summary
 from stepnav.bench.rows import ResultRow
 from stepnav.bench.runner import read_rows, wall_seconds
@@ -76,4 +77,6 @@ def _print(
 ) -> None:
     summary = summarise(rows, baseline=baseline or plan.baseline_label, wall_s=wall_s)
     print_summary(stdout(), summary)
+    if note := incomplete_note(summary, plan):
+        stderr().print(f"note: {note}", soft_wrap=True, markup=False)
     stderr().print(f"report: {run / 'report.md'}, {run / 'report.html'}", soft_wrap=True)

@@ -149,10 +149,19 @@ class Driver:
                 yield from self._take_finished()
         except (GeneratorExit, StepnavError):
             # Not after Ctrl-C: it may have stopped a backend at any line, which then is only closed.
-            for ticket, waiter in self._tickets.items():
-                waiter.backend.cancel(ticket)
-            self._tickets.clear()
+            self._forget()
             raise
+
+    def _forget(self) -> None:
+        """Leave all running searches, so that a later run starts with none."""
+        for ticket_id, ticket in self._tickets.items():
+            ticket.backend.cancel(ticket_id)
+        self._tickets.clear()
+        for _, pending in self._pending:
+            pending[0] = 0
+        self._finished.clear()
+        self._clocked.clear()
+        self._num_active = self._fruitless = 0
 
     def _start(self, search: Search, entries: Sequence[Entry]) -> None:
         tree = Tree(search.problem, search.on_change)
@@ -319,21 +328,17 @@ class Driver:
         return ready
 
     def _serve(self, ready: Sequence[tuple[int, Answer | BackendError]]) -> None:
-        """Journal what was answered, then wake the programs whose batch is complete."""
+        """Journal all that was answered, then see to errors, then wake the programs whose batch is complete."""
         entries: list[Entry] = []
         served: list[_Running] = []
+        errors: list[tuple[_Running, BackendError]] = []
         for ticket_id, answer in ready:
             ticket = self._close_ticket(ticket_id)
             if ticket is None:
                 continue
             running = ticket.running
-            if isinstance(answer, BackendDown):
-                self._write(entries)
-                raise answer
             if isinstance(answer, BackendError):
-                self._write(entries)
-                entries = []
-                self._fail(running, answer)
+                errors.append((running, answer))
                 continue
             if self.journal is not None:
                 request = running.batch[ticket.position]
@@ -344,7 +349,15 @@ class Driver:
             if not running.open_tickets:
                 served.append(running)
         self._write(entries)
+        down = next((error for _, error in errors if isinstance(error, BackendDown)), None)
+        if down is not None:
+            raise down
+        failed = {id(running): (running, error) for running, error in reversed(errors)}
+        for running, error in failed.values():
+            self._fail(running, error)
         for running in served:
+            if id(running) in failed:
+                continue
             self._advance(running, self._collect(running))
         self._stop_late()
 
@@ -357,13 +370,19 @@ class Driver:
 
     def _collect(self, running: _Running) -> list[Any]:
         """Charge a complete batch and return what the program is sent."""
+        self._charge(running)
         sent = []
-        for request, answer in zip(running.batch, running.answers):
+        for answer in running.answers:
             assert answer is not None, "a batch was collected before it was complete"
-            known = running.reward_known if isinstance(request, Score) else running.policy_known
-            running.ledger.charge(charge(request, answer, known))
             sent.append(answer.items)
         return sent
+
+    def _charge(self, running: _Running) -> None:
+        """Charge what was answered of a batch."""
+        for request, answer in zip(running.batch, running.answers):
+            if answer is not None:
+                known = running.reward_known if isinstance(request, Score) else running.policy_known
+                running.ledger.charge(charge(request, answer, known))
 
     def _stop_late(self) -> None:
         """Cancel the requests of searches whose seconds are spent, and tell their programs."""
@@ -386,6 +405,7 @@ class Driver:
     def _fail(self, running: _Running, error: BackendError) -> None:
         self._cancel(running)
         running.program.close()
+        self._charge(running)
         running.ledger.charge(
             Usage(policy_tokens=error.failed_tokens, failed_tokens=error.failed_tokens)
         )
