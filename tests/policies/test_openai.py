@@ -311,6 +311,9 @@ def test_base_urls() -> None:
     assert with_version("http://host:1") == "http://host:1/v1"
     assert with_version("http://host:1/") == "http://host:1/v1"
     assert with_version("https://host/api/v2/") == "https://host/api/v2"
+    for url in ("http://[::1", "http://host:99999/v1", "http:///v1"):
+        with pytest.raises(ConfigError, match="is no server's URL"):
+            with_version(url)
 
 
 def test_default_capabilities_promise_nothing() -> None:

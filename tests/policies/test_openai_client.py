@@ -494,8 +494,15 @@ def test_a_reasoning_model_without_visible_text_is_cut_short() -> None:
     assert (choice.text, choice.finish) == ("", "length")
 
 
-def test_a_bad_answer_tells_the_tokens_that_it_cost() -> None:
-    payload = {"choices": [{}], "usage": {"prompt_tokens": 1, "completion_tokens": 9}}
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    payload = {"choices": [{"text": "a \ud83d \U0001f600", "finish_reason": "stop"}]}
+    (choice,) = parse_reply("completions", payload).choices
+    assert choice.text == "a \ufffd \U0001f600"
+
+
+@pytest.mark.parametrize("choices", [[], [{}]])
+def test_a_bad_answer_tells_the_tokens_that_it_cost(choices: list[Any]) -> None:
+    payload = {"choices": choices, "usage": {"prompt_tokens": 1, "completion_tokens": 9}}
     with pytest.raises(BadResponse) as caught:
         parse_reply("completions", payload)
     assert caught.value.failed_tokens == 9

@@ -386,6 +386,23 @@ def test_a_killed_training_ends_as_if_it_had_not_been(base: str, tmp_path: Path)
     assert last_checkpoint(tmp_path / "b" / CHECKPOINTS) is not None
 
 
+@pytest.mark.parametrize("lora_rank", [0, 2])
+def test_resuming_what_has_ended_takes_no_further_step(
+    base: str, tmp_path: Path, lora_rank: int
+) -> None:
+    settings = replace(SETTINGS, max_steps=2, batch_size=1, save_every=1)  # within an epoch
+    arguments = (base, RECORDS, "rating", tmp_path / "m")
+    first = finetune_reward_model(*arguments, lora_rank=lora_rank, settings=settings)
+    weights = (tmp_path / "m" / "model.safetensors").read_bytes()
+    for _ in range(2):
+        (tmp_path / "m" / "model.safetensors").unlink()
+        again = finetune_reward_model(
+            *arguments, lora_rank=lora_rank, settings=settings, resume=True
+        )
+        assert (again.fit.steps, again.fit.losses) == (2, first.fit.losses)
+        assert (tmp_path / "m" / "model.safetensors").read_bytes() == weights
+
+
 def test_a_folder_holds_one_training(base: str, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "something").write_text("")

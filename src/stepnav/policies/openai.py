@@ -246,6 +246,18 @@ class OpenAIPolicy:
 
 
 def with_version(base_url: str) -> str:
-    """Return the URL without a slash at its end, and with "/v1" if it has no path."""
+    """Return the URL without a slash at its end, and with "/v1" if it has no path.
+
+    Raises:
+      ConfigError: it is no URL of a server.
+    """
     url = base_url.rstrip("/")
-    return f"{url}/v1" if urlsplit(url).path == "" else url
+    try:
+        parts = urlsplit(url)
+        if parts.scheme and (parts.port == 0 or not parts.hostname):
+            raise ValueError("it names no host" if not parts.hostname else "port 0 is none")
+    except ValueError as error:
+        raise ConfigError(
+            f"{base_url!r} is no server's URL ({error}); give one such as http://localhost:8000/v1"
+        ) from None
+    return f"{url}/v1" if parts.path == "" else url

@@ -105,6 +105,7 @@ def parse_reply(api: Api, payload: Any) -> Reply:
             f"the server's answer holds no choices: {quote(_as_text(payload))}",
             provider=PROVIDER,
             status_code=200,
+            failed_tokens=0 if tokens is None else tokens.generated,
         )
     return Reply(choices, tokens)
 
@@ -120,7 +121,13 @@ def _parse_choice(api: Api, choice: Mapping[str, Any]) -> Choice:
         raise TypeError(f"the text is {text!r}, finish_reason {finish!r}")
     named = [choice[key] for key in ("stop_reason", "matched_stop") if key in choice]
     stopped_at = next((value for value in named if isinstance(value, str)), None)
+    text = _whole_characters(text)
     return Choice(text, finish, stopped_at, bool(named), _parse_logprobs(choice.get("logprobs")))
+
+
+def _whole_characters(text: str) -> str:
+    """Return a text without halves of surrogate pairs, which a cut text may end in and nothing can encode."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _parse_logprobs(logprobs: Any) -> tuple[tuple[str, float], ...] | None:

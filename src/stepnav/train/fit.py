@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_available_reporting_integrations
-from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
 
 from stepnav.core.errors import ConfigError, DataError, StepnavError, one_line
 from stepnav.files.atomic import write_text
@@ -29,7 +29,14 @@ from stepnav.files.claim import claim_folder
 from stepnav.files.lock import locked
 from stepnav.train.collate import TreeCollator, tree_mask
 from stepnav.train.labelled_only import LabelledOnly
-from stepnav.train.shards import is_sharded, keep_latest, load_shards, save_shards, shard_model
+from stepnav.train.shards import (
+    is_sharded,
+    keep_latest,
+    load_shards,
+    load_weight_shards,
+    save_shards,
+    shard_model,
+)
 from stepnav.train.solutions import Tree
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -213,9 +220,7 @@ def fit(
         )
         for printer in (PrinterCallback, ProgressCallback):
             trainer.remove_callback(printer)
-        found = trainer.train(
-            resume_from_checkpoint=None if checkpoint is None else str(checkpoint)
-        )
+        seconds = trainer.run(checkpoint)
     except StepnavError:
         raise
     except Exception as error:  # safetensors has kinds of its own
@@ -226,7 +231,7 @@ def fit(
     return FitResult(
         trainer.state.global_step,
         [(row["step"], row["loss"]) for row in trainer.state.log_history if "loss" in row],
-        found.metrics["train_runtime"],
+        seconds,
         trainer.is_world_process_zero(),
     )
 
@@ -248,6 +253,24 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
             self.accelerator.prepare_model = lambda model, **_: prepare(
                 model, device_placement=False, evaluation_mode=True
             )
+
+    def run(self, checkpoint: Path | None) -> float:
+        """Train to the end, from a checkpoint if there is one; return the seconds.
+
+        The Trainer sees only after a step that it was the last one, so it is not asked to go on from the end.
+        """
+        if checkpoint is None:
+            return float(self.train().metrics["train_runtime"])
+        state = TrainerState.load_from_json(str(checkpoint / STATE))
+        if state.global_step < state.max_steps:
+            found = self.train(resume_from_checkpoint=str(checkpoint))
+            return float(found.metrics["train_runtime"])
+        self.state = state
+        if is_sharded(self.model):
+            load_weight_shards(checkpoint, self.model)
+        else:
+            self._load_from_checkpoint(str(checkpoint))
+        return 0.0
 
     def compute_loss(
         self,

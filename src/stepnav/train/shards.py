@@ -18,6 +18,7 @@ from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
     get_state_dict,
+    set_model_state_dict,
     set_state_dict,
 )
 from torch.distributed.fsdp import FSDPModule, fully_shard
@@ -99,6 +100,13 @@ def load_shards(folder: Path, model: Any, optimizer: Any, schedule: Any) -> None
         model, plain, model_state_dict=state["model"], optim_state_dict=state["optimizer"]
     )
     schedule.load_state_dict(torch.load(folder / SCHEDULE, weights_only=True))
+
+
+def load_weight_shards(folder: Path, model: Any) -> None:
+    """Load only the weights of what `save_shards` saved; every process must call this."""
+    state = {"model": get_model_state_dict(model)}
+    load_distributed(state, checkpoint_id=folder)
+    set_model_state_dict(model, state["model"])
 
 
 def keep_latest(folder: Path, count: int | None) -> None:
