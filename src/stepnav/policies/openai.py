@@ -254,7 +254,8 @@ def with_version(base_url: str) -> str:
     url = base_url.rstrip("/")
     try:
         parts = urlsplit(url)
-        if parts.scheme and (parts.port == 0 or not parts.hostname):
+        is_http = parts.scheme in ("http", "https")
+        if is_http and (parts.port == 0 or not parts.hostname):
             raise ValueError("it names no host" if not parts.hostname else "port 0 is none")
     except ValueError as error:
         raise ConfigError(
