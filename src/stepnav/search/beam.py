@@ -3,7 +3,9 @@
 Source: Snell et al. 2024, arXiv 2408.03314 ("beam search" there; "BFS-V" elsewhere).
 With `beam_size` 1 it is stepwise best-of-K: the highest scored of K next steps, at every step.
 Differs in: siblings with equal text are merged and counted as duplicates instead of filling the
-beam; finished solutions keep their place in the beam.
+beam; finished solutions keep their place in the beam; the first round draws `branching` steps, not
+`beam_size` times as many; step scores are multiplied unless `aggregation` is "last"; the answer is
+the best beam's, not a weighted vote over the last beams.
 """
 
 from __future__ import annotations
