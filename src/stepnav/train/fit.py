@@ -262,7 +262,7 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
         if checkpoint is None:
             return float(self.train().metrics["train_runtime"])
         state = TrainerState.load_from_json(str(checkpoint / STATE))
-        if state.global_step < state.max_steps:
+        if not 0 < state.max_steps <= state.global_step:
             found = self.train(resume_from_checkpoint=str(checkpoint))
             return float(found.metrics["train_runtime"])
         self.state = state
