@@ -18,12 +18,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from stepnav.build import strategy
 from stepnav.core.records import Problem
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
-from stepnav.run.driver import Driver, Search
+from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
-from stepnav.search.hgs import hgs
+from stepnav.run.search import Search
 
 POLICY = ScriptedPolicy.from_table(
     {
@@ -37,16 +38,17 @@ POLICY = ScriptedPolicy.from_table(
 REWARD = ScriptedReward.from_table(
     {"a": 0, "b": -1, "c": 1, "x": -1, "y": -1, "#### 1": -1, "#### 3": 1, "#### 4": -1}
 )
+HGS = strategy("hgs")
 REQUESTS_PER_SEARCH = 27
 
 
 def time_searches(num_requests: int, journal: Journal | None) -> float:
     """Return microseconds per request of HGS searches, about `num_requests` in all."""
     searches = [
-        Search(f"s{i}", "hgs", {}, Problem(f"p{i}", "what now"), hgs, lambda text: text[-1:])
+        Search(f"s{i}", HGS, Problem(f"p{i}", "what now"), lambda text: text[-1:])
         for i in range(max(1, num_requests // REQUESTS_PER_SEARCH))
     ]
-    driver = Driver(POLICY, REWARD, journal=journal, max_active=256)
+    driver = Driver({"policy": POLICY, "reward": REWARD}, journal=journal, max_active=256)
     began = time.perf_counter()
     answered = sum(result.requests for result in driver.run(searches))
     return (time.perf_counter() - began) / answered * 1e6

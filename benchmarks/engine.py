@@ -28,7 +28,7 @@ from typing import Any
 import torch
 
 from stepnav.core.records import Problem, Step, Trajectory
-from stepnav.core.requests import Propose
+from stepnav.core.requests import Propose, Sampling
 from stepnav.policies.local import LocalPolicy, PolicyFormat
 from stepnav.tasks import arithmetic
 from stepnav.zoo.tokenizer import train_tokenizer
@@ -110,7 +110,7 @@ def step_requests(num: int, tokenizer: Any, *, drawn: bool) -> list[Propose]:
         depth = rng.randrange(len(item.steps))
         limit = min(160, 4 + int(rng.expovariate(1 / 28))) if drawn else STEP_LIMIT
         prefix = Trajectory(item.problem, item.steps[:depth])
-        requests.append(Propose(prefix, temperature=1.0, max_tokens=limit, seed=number))
+        requests.append(Propose(prefix, sampling=Sampling(1.0, max_tokens=limit), seed=number))
     return requests
 
 
@@ -146,7 +146,7 @@ class Generator:
         self.tokenizer.padding_side = "left"
         inputs = self.tokenizer(texts, return_tensors="pt", padding=True)
         start = inputs.input_ids.shape[1]
-        limits = torch.tensor([item.max_tokens or STEP_LIMIT for item in requests])
+        limits = torch.tensor([item.sampling.max_tokens or STEP_LIMIT for item in requests])
         lengths = torch.zeros_like(limits)
 
         def stop(ids: Any, _scores: Any, **_: Any) -> Any:
@@ -239,7 +239,7 @@ def proposals(item: Trajectory, depth: int, branching: int) -> list[Propose]:
     """Return what a search asks at one node of the fixed tree."""
     prefix = Trajectory(item.problem, item.steps[:depth])
     return [
-        Propose(prefix, temperature=1.0, max_tokens=16, seed=100 * depth + child)
+        Propose(prefix, sampling=Sampling(1.0, max_tokens=16), seed=100 * depth + child)
         for child in range(branching)
     ]
 

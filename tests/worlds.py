@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stepnav.build import StrategyChoice, resolve_options, start_strategy
+from stepnav.build import strategy as find_strategy
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
 from stepnav.core.outcome import SearchResult
@@ -13,8 +13,9 @@ from stepnav.core.records import Problem, StepScore, Trajectory
 from stepnav.core.seeds import derive_seed
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
-from stepnav.run.driver import Driver, Search
+from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
+from stepnav.run.search import Search
 
 
 def extract(text: str) -> str | None:
@@ -57,14 +58,11 @@ def make_search(
 ) -> Search:
     """Return a search over a scripted world."""
     budget = budget or Budget()
-    choice = StrategyChoice(strategy, options or {}, strategy)
-    resolved = resolve_options(choice, budget.policy_tokens)
+    chosen = find_strategy(strategy)(**(options or {}))
     return Search(
         id=name,
-        strategy=strategy,
-        options=resolved,
+        strategy=chosen.for_budget(budget.policy_tokens),
         problem=Problem(problem, "What now?"),
-        start=start_strategy(strategy, resolved, extract),
         extract=extract,
         budget=budget,
         seed=seed,
@@ -79,7 +77,8 @@ def run_one(
     wrap: Callable[[Any], Any] = lambda backend: backend,
 ) -> SearchResult:
     """Run one search to its end."""
-    (result,) = Driver(wrap(policy), wrap(reward), journal=journal).run([search])
+    models = {"policy": wrap(policy), "reward": wrap(reward)}
+    (result,) = Driver(models, journal=journal).run([search])
     return result
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stepnav.bench.plan import BenchPlan, StrategySpec, search_id
+from stepnav.bench.plan import BenchPlan, search_id
 from stepnav.bench.rows import ResultRow
+from stepnav.core.strategy import Strategy
 
 PLAN = BenchPlan(
     "arithmetic",
     "test",
-    (StrategySpec("cot"), StrategySpec("hgs", {"children": 8, "note": "a|b <i>"})),
+    (Strategy("cot"), Strategy("hgs", {"children": 8, "note": "a|b <i>"})),
     problems=20,
     budgets=(250, 500),
     policy="tiny",

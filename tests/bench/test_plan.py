@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from stepnav.bench.plan import BenchPlan, StrategySpec, cells
+from stepnav.bench.plan import BenchPlan, cells
 from stepnav.core.errors import ConfigError
+from stepnav.core.strategy import Strategy
 
-COT = StrategySpec("cot")
-HGS = StrategySpec("hgs", {"children": 8})
+COT = Strategy("cot")
+HGS = Strategy("hgs", {"children": 8})
 
 
 def make_plan(**changes: object) -> BenchPlan:
@@ -29,9 +30,12 @@ def test_cells_are_every_search_once_grouped_by_budget_and_strategy() -> None:
 
 
 def test_one_strategy_under_two_labels() -> None:
-    cold = StrategySpec("hgs", {"temperature": 0.1}, "hgs-paper")
+    cold = Strategy("hgs", {"temperature": 0.1}, "hgs-paper")
     found = cells(make_plan(strategies=(HGS, cold)), ["a"])
-    assert [(cell.strategy, cell.label) for cell in found] == [("hgs", "hgs"), ("hgs", "hgs-paper")]
+    assert [(cell.strategy.name, cell.strategy.label) for cell in found] == [
+        ("hgs", "hgs"),
+        ("hgs", "hgs-paper"),
+    ]
 
 
 def test_the_number_of_problems_must_be_there() -> None:
@@ -67,7 +71,7 @@ def test_wrong_plans_are_refused_with_the_reason(changes: dict[str, object], mes
 
 def test_a_label_cannot_break_a_search_id() -> None:
     with pytest.raises(ConfigError, match="label"):
-        StrategySpec("hgs", label="a/b")
+        make_plan(strategies=(Strategy("hgs", label="a/b"),))
 
 
 def test_baseline_is_cot_if_it_is_there() -> None:
@@ -78,6 +82,6 @@ def test_baseline_is_cot_if_it_is_there() -> None:
 
 def test_plans_do_not_share_the_callers_containers() -> None:
     options = {"stop": ["a"]}
-    spec = StrategySpec("hgs", options)
+    plan = make_plan(strategies=(Strategy("hgs", options),))
     options["stop"].append("b")
-    assert spec.options == {"stop": ["a"]}
+    assert plan.strategies[0].options == {"stop": ["a"]}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepnav.bench.plan import BenchPlan, StrategySpec
+from stepnav.bench.plan import BenchPlan
 from stepnav.bench.plan_file import (
     _from_toml,
     _to_toml,
@@ -18,14 +18,15 @@ from stepnav.bench.plan_file import (
     write_plan,
 )
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.core.strategy import Strategy
 
 PLAN = BenchPlan(
     "arithmetic",
     "test",
     (
-        StrategySpec("cot"),
-        StrategySpec("hgs", {"children": 8, "temperature": 1.0, "max_step_tokens": None}),
-        StrategySpec("hgs", {"temperature": 0.1, "stop": ["\n", None]}, "hgs-paper"),
+        Strategy("cot"),
+        Strategy("hgs", {"children": 8, "temperature": 1.0, "max_step_tokens": None}),
+        Strategy("hgs", {"temperature": 0.1, "stop": ["\n", None]}, "hgs-paper"),
     ),
     problems=300,
     budgets=(250, None),
@@ -34,7 +35,7 @@ PLAN = BenchPlan(
     settings={"top_p": 1.0, "prompt": 'Say "x"\n\tü', "nested": {"none": None}},
 )
 
-FEWER_CHILDREN = StrategySpec("hgs", {**PLAN.strategies[1].options, "children": 4})
+FEWER_CHILDREN = Strategy("hgs", {**PLAN.strategies[1].options, "children": 4})
 
 SCALARS = (
     st.none()
@@ -68,7 +69,7 @@ def test_any_plan_survives_the_file(
     from stepnav.bench.plan_file import tomllib
 
     plan = BenchPlan(
-        "t", "s", (StrategySpec("hgs", options),), problems, budgets=tuple(budgets) or (None,),
+        "t", "s", (Strategy("hgs", options),), problems, budgets=tuple(budgets) or (None,),
         settings=settings,
     )  # fmt: skip
     table = tomllib.loads(tomli_w.dumps(_to_toml(plan)))
@@ -83,7 +84,7 @@ def test_digest_is_stable_and_ignores_what_changes_nothing() -> None:
     assert plan_digest(PLAN) == plan_digest(replace(PLAN, baseline="hgs"))
     whole = replace(PLAN, settings={**PLAN.settings, "top_p": 1})
     assert plan_digest(PLAN) == plan_digest(whole)
-    assert plan_digest(BenchPlan("t", "s", (StrategySpec("cot"),))) == "6646d4493cec5e8e"
+    assert plan_digest(BenchPlan("t", "s", (Strategy("cot"),))) == "6646d4493cec5e8e"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from stepnav.core.budget import Usage
 from stepnav.core.errors import DataError
 from stepnav.core.outcome import Outcome, SearchResult
 from stepnav.core.records import Problem
+from stepnav.core.strategy import Strategy
 from stepnav.core.tree import Tree
 from tests.bench.rows_for_tests import labels, make_row, make_run
 
@@ -109,13 +110,13 @@ def test_nothing_gives_nothing() -> None:
 def test_row_of_a_result(
     stop: str, answer: str | None, grade: bool | None, stored: bool | None
 ) -> None:
-    cell = Cell("hgs/250/0/p", "hgs", "hgs-paper", {"children": 8}, 250, "p", 0, 7)
+    cell = Cell("hgs/250/0/p", Strategy("hgs", {"branching": 8}, "hgs-paper"), 250, "p", 0, 7)
     outcome = Outcome(None, stop, counts={"backtracks": 2, "neutral": 1})  # type: ignore[arg-type]
     usage = Usage(
         policy_calls=3, policy_tokens=40, reward_calls=2, reward_tokens=50, flops=2**60 + 1
     )
     result = SearchResult(
-        cell.search_id, "hgs", cell.options, "p", 7, answer, outcome, Tree(Problem("p", "?")),
+        cell.search_id, "hgs", cell.strategy.options, "p", 7, answer, outcome, Tree(Problem("p", "?")),
         usage, 6,
     )  # fmt: skip
     row = row_of_result(result, cell, correct=grade, oracle=True)
@@ -128,7 +129,7 @@ def test_row_of_a_result(
 
 
 def test_a_search_that_never_asked_the_oracle_is_no_upper_bound() -> None:
-    cell = Cell("cot/250/0/p", "cot", "cot", {}, 250, "p", 0, 7)
+    cell = Cell("cot/250/0/p", Strategy("cot"), 250, "p", 0, 7)
     outcome = Outcome(None, "finished")
     result = SearchResult(
         cell.search_id, "cot", {}, "p", 7, "4", outcome, Tree(Problem("p", "?")), Usage(), 1

@@ -10,7 +10,7 @@ import torch
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.records import Step
-from stepnav.core.requests import Complete, Propose, Score
+from stepnav.core.requests import Complete, Propose, Sampling, Score
 from stepnav.policies.local import LocalPolicy, PolicyFormat
 from tests.engine.small_models import causal_model, poll_all, prefix, tokenizer
 
@@ -53,7 +53,7 @@ def test_greedy_steps_equal_plain_forward_passes() -> None:
         prompt = f"{trajectory.problem.question}\n"
         tokens = [0, *tokenizer().encode(prompt, add_special_tokens=False)]
         tokens += tokenizer().encode("3 + 4 = 7.\n", add_special_tokens=False)
-        (answer,) = ask(backend, Propose(trajectory, temperature=0, seed=1))
+        (answer,) = ask(backend, Propose(trajectory, sampling=Sampling(0), seed=1))
         written, total = greedy_reference(plain, tokens, 40)
         step = answer.items[0]
         assert [*step.token_ids, *([1] if step.finish == "end" else [])] == written
@@ -106,7 +106,9 @@ def test_a_step_with_the_answer_ends_the_solution() -> None:
 def test_a_completion_is_cut_where_proposals_are() -> None:
     backend = policy(max_tokens=100)
     start = prefix(1, "3 + 4 = 7.\n")
-    for answer in ask(backend, *(Complete(start, temperature=0.9, seed=seed) for seed in range(6))):
+    for answer in ask(
+        backend, *(Complete(start, sampling=Sampling(0.9), seed=seed) for seed in range(6))
+    ):
         trajectory = answer.items[0]
         assert trajectory.steps[0].text == "3 + 4 = 7.\n"
         new = trajectory.steps[1:]
@@ -118,9 +120,9 @@ def test_a_completion_is_cut_where_proposals_are() -> None:
 def test_a_greedy_completion_is_the_chain_of_greedy_proposals() -> None:
     backend = policy(max_tokens=60, max_step_tokens=60)
     trajectory = prefix(2)
-    (answer,) = ask(backend, Complete(trajectory, temperature=0, seed=0))
+    (answer,) = ask(backend, Complete(trajectory, sampling=Sampling(0), seed=0))
     while not trajectory.is_finished and len(trajectory.steps) < len(answer.items[0].steps):
-        (step,) = ask(backend, Propose(trajectory, temperature=0, seed=9))[0].items
+        (step,) = ask(backend, Propose(trajectory, sampling=Sampling(0), seed=9))[0].items
         trajectory = trajectory.extend(step)
     assert answer.items[0].text.startswith(trajectory.text[:-1])
 
@@ -129,12 +131,12 @@ def test_limits_are_kept() -> None:
     backend = policy()
     answers = ask(
         backend,
-        Propose(prefix(), 8, max_tokens=3, seed=0),
-        Complete(prefix(), 8, max_tokens=5, seed=0),
+        Propose(prefix(), 8, Sampling(max_tokens=3), seed=0),
+        Complete(prefix(), 8, Sampling(max_tokens=5), seed=0),
     )
     assert all(step.num_tokens <= 3 for step in answers[0].items)
     assert all(sum(s.num_tokens for s in item.steps) <= 5 for item in answers[1].items)
-    assert backend.token_bound(Propose(prefix(), 8, max_tokens=3)) == 24
+    assert backend.token_bound(Propose(prefix(), 8, Sampling(max_tokens=3))) == 24
     assert backend.token_bound(Propose(prefix(), 2)) == 80
     assert backend.token_bound(Complete(prefix(), 2)) == 2048
 
@@ -180,7 +182,7 @@ def test_a_child_never_reads_its_parent_again() -> None:
 def test_finished_steps_leave_and_waiting_ones_join() -> None:
     backend = policy(max_batch=4)
     for ticket in range(12):
-        backend.submit(ticket, Propose(prefix(ticket), temperature=1.0, seed=ticket))
+        backend.submit(ticket, Propose(prefix(ticket), sampling=Sampling(1.0), seed=ticket))
     order: list[int] = []
     running: list[int] = []
     while len(order) < 12:

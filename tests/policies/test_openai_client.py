@@ -25,7 +25,7 @@ from stepnav.core.errors import (
     RateLimited,
 )
 from stepnav.core.records import Problem, Trajectory
-from stepnav.core.requests import Propose
+from stepnav.core.requests import Propose, Sampling
 from stepnav.policies.openai import OpenAIPolicy
 from stepnav.policies.openai_capabilities import Capabilities
 from stepnav.policies.openai_client import transport_error
@@ -40,7 +40,7 @@ from stepnav.policies.openai_protocol import (
 from tests.policies.fake_openai import ALL_HONOURED, FakeOpenAI
 
 KNOWN = Capabilities(stop="removed", seed="honoured", names_stop=True)
-REQUEST = Propose(Trajectory(Problem("p", "How many?")), 1, 1.0, seed=1)
+REQUEST = Propose(Trajectory(Problem("p", "How many?")), 1, Sampling(1.0), seed=1)
 GOOD = {
     "choices": [{"text": "One.", "finish_reason": "stop", "stop_reason": "\n"}],
     "usage": {"prompt_tokens": 3, "completion_tokens": 2},

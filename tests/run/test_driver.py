@@ -8,12 +8,13 @@ import pytest
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Budget, Usage
-from stepnav.core.errors import BackendDown, BadResponse, JournalError
+from stepnav.core.errors import BackendDown, BadResponse, ConfigError, JournalError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Complete, Propose, Score
 from stepnav.run.accounting import KnownPrefixes, charge
-from stepnav.run.driver import Driver, Search
+from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
+from stepnav.run.search import Search
 from tests.worlds import comparable, extract, make_search, random_world
 
 NAMES = ["cot", "self_consistency", "best_of_n", "weighted_vote", "beam", "hgs"]
@@ -80,7 +81,7 @@ def searches(count=5):
 
 
 def run(policy, reward, journal=None, **options):
-    driver = Driver(policy, reward, journal=journal, **options)
+    driver = Driver({"policy": policy, "reward": reward}, journal=journal, **options)
     return {result.search_id: comparable(result) for result in driver.run(searches())}
 
 
@@ -115,7 +116,7 @@ def test_a_backend_that_is_gone_ends_the_run_and_loses_nothing(tmp_path):
         run(broken, reward, journal)
     assert journal.num_answers() >= 39
     before = journal.num_answers()
-    driver = Driver(policy, reward, journal=journal)
+    driver = Driver({"policy": policy, "reward": reward}, journal=journal)
     list(driver.run(searches()))
     assert driver.num_asked == journal.num_answers() - before
     found = {r.search_id: comparable(r) for r in journal.results()}
@@ -125,7 +126,7 @@ def test_a_backend_that_is_gone_ends_the_run_and_loses_nothing(tmp_path):
 def test_stopping_in_the_middle_cancels_what_is_open():
     policy, reward = random_world(3)
     backend = Wrapped(policy)
-    running = Driver(Unordered(backend), reward).run(searches())
+    running = Driver({"policy": Unordered(backend), "reward": reward}).run(searches())
     next(running)
     running.close()
     assert backend.cancelled
@@ -134,7 +135,7 @@ def test_stopping_in_the_middle_cancels_what_is_open():
 def test_a_driver_runs_again_after_a_run_that_was_left():
     policy, reward = random_world(3)
     expected = run(policy, reward)
-    driver = Driver(Unordered(policy), Unordered(reward))
+    driver = Driver({"policy": Unordered(policy), "reward": Unordered(reward)})
     for _ in driver.run(searches()):
         break
     found = {result.search_id: comparable(result) for result in driver.run(searches())}
@@ -161,7 +162,7 @@ def test_what_was_answered_beside_an_error_is_kept_and_charged(tmp_path, error):
     journal = Journal(tmp_path / "j.sqlite")
     backend = AtOnce(reward, error)
     search = make_search("best_of_n", options={"samples": 4})
-    driver = Driver(policy, backend, journal=journal)
+    driver = Driver({"policy": policy, "reward": backend}, journal=journal)
     if isinstance(error, BackendDown):
         with pytest.raises(BackendDown):
             list(driver.run([search]))
@@ -177,7 +178,9 @@ def test_seconds_end_a_search_that_waits(tmp_path):
     budget = Budget(seconds=0.15)
     journal = Journal(tmp_path / "j.sqlite")
     silent = Silent(policy)
-    (result,) = Driver(silent, reward, journal=journal).run([make_search("hgs", budget=budget)])
+    (result,) = Driver({"policy": silent, "reward": reward}, journal=journal).run(
+        [make_search("hgs", budget=budget)]
+    )
     assert result.outcome.stop_reason == "budget"
     assert 0.15 <= result.usage.seconds < 1
     assert silent.cancelled
@@ -194,9 +197,11 @@ def test_a_refusal_by_the_clock_is_replayed(tmp_path):
     policy, reward = random_world(3)
     path = tmp_path / "j.sqlite"
     search = make_search("hgs", budget=Budget(seconds=0.15))
-    (whole,) = Driver(Silent(policy), reward, journal=Journal(path)).run([search])
+    (whole,) = Driver({"policy": Silent(policy), "reward": reward}, journal=Journal(path)).run(
+        [search]
+    )
     forget_results(path)
-    driver = Driver(policy, reward, journal=Journal(path))
+    driver = Driver({"policy": policy, "reward": reward}, journal=Journal(path))
     (resumed,) = driver.run([search])
     assert driver.num_asked == 0
     assert comparable(resumed) == comparable(whole)
@@ -205,17 +210,21 @@ def test_a_refusal_by_the_clock_is_replayed(tmp_path):
 def test_changed_settings_do_not_fit_a_journal(tmp_path):
     policy, reward = random_world(3)
     path = tmp_path / "j.sqlite"
-    list(Driver(policy, reward, journal=Journal(path)).run([make_search("beam")]))
+    list(
+        Driver({"policy": policy, "reward": reward}, journal=Journal(path)).run(
+            [make_search("beam")]
+        )
+    )
     forget_results(path)
     other = make_search("beam", {"branching": 7})
     with pytest.raises(JournalError, match="given to another request"):
-        list(Driver(policy, reward, journal=Journal(path)).run([other]))
+        list(Driver({"policy": policy, "reward": reward}, journal=Journal(path)).run([other]))
 
 
 def test_a_strategy_that_needs_scores_says_so():
     policy, _ = random_world(3)
-    with pytest.raises(ValueError, match="needs a reward model"):
-        list(Driver(policy, None).run([make_search("hgs")]))
+    with pytest.raises(ConfigError, match="needs a reward model"):
+        list(Driver({"policy": policy}).run([make_search("hgs")]))
 
 
 def test_a_prefix_is_charged_once():
@@ -256,9 +265,10 @@ def test_limits_are_clipped_to_the_budget_before_they_are_asked():
     policy, reward = random_world(3)
     budget = Budget(policy_tokens=20)
     search = make_search("best_of_n", {"samples": 4}, budget=budget)
-    list(Driver(Watch(policy), reward).run([search]))
-    assert isinstance(asked[0], Complete)
-    assert asked[0].max_tokens == 5
+    list(Driver({"policy": Watch(policy), "reward": reward}).run([search]))
+    assert all(isinstance(request, Complete) for request in asked)
+    assert asked[0].sampling.max_tokens == 20
+    assert all(request.sampling.max_tokens < 20 for request in asked[1:])
 
 
 def test_seeds_come_from_run_problem_strategy_and_number():
@@ -272,15 +282,15 @@ def test_seeds_come_from_run_problem_strategy_and_number():
     policy, reward = random_world(3)
     for seed, problem in itertools.product((0, 1), ("p", "q")):
         search = make_search("hgs", problem=problem, seed=seed)
-        list(Driver(Watch(policy), reward).run([search]))
+        list(Driver({"policy": Watch(policy), "reward": reward}).run([search]))
     assert len(set(asked)) == len(asked)
 
 
 def test_results_carry_what_was_searched():
     policy, reward = random_world(3)
-    search = make_search("hgs", {"children": 2}, seed=4)
+    search = make_search("hgs", {"branching": 2}, seed=4)
     assert isinstance(search, Search)
-    (result,) = Driver(policy, reward).run([search])
+    (result,) = Driver({"policy": policy, "reward": reward}).run([search])
     assert (result.strategy, result.seed, result.problem_id) == ("hgs", 4, "p")
-    assert result.options["children"] == 2
+    assert result.options["branching"] == 2
     assert result.answer == extract(result.outcome.trajectory.text)

@@ -27,7 +27,7 @@ from tests.worlds import random_world
 journal = Journal(Path(sys.argv[1]), "config")
 policy, reward = random_world(5)
 print("ready", flush=True)
-for result in Driver(policy, reward, journal=journal, max_active=4).run(searches()):
+for result in Driver({"policy": policy, "reward": reward}, journal=journal, max_active=4).run(searches()):
     time.sleep(0.002)
 """
 
@@ -59,10 +59,10 @@ def test_a_killed_process_resumes_to_the_same_results(tmp_path, delay_s):
     journal = Journal(path, "config")
     answered = journal.num_answers()
     policy, reward = random_world(5)
-    driver = Driver(policy, reward, journal=journal)
+    driver = Driver({"policy": policy, "reward": reward}, journal=journal)
     list(driver.run(searches()))
     resumed = {result.search_id: comparable(result) for result in journal.results()}
-    undisturbed = Driver(policy, reward)
+    undisturbed = Driver({"policy": policy, "reward": reward})
     assert resumed == {r.search_id: comparable(r) for r in undisturbed.run(searches())}
     assert answered + driver.num_asked == undisturbed.num_asked
 
@@ -100,7 +100,7 @@ def test_a_torn_file_is_reported(tmp_path):
     path = tmp_path / "j.sqlite"
     journal = Journal(path)
     policy, reward = random_world(5)
-    list(Driver(policy, reward, journal=journal).run(searches()[:20]))
+    list(Driver({"policy": policy, "reward": reward}, journal=journal).run(searches()[:20]))
     journal.close()
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
@@ -112,7 +112,7 @@ def test_a_torn_file_is_reported(tmp_path):
 def test_a_damaged_result_is_one_line(tmp_path, payload):
     journal = Journal(tmp_path / "j.sqlite")
     policy, reward = random_world(5)
-    list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+    list(Driver({"policy": policy, "reward": reward}, journal=journal).run(searches()[:3]))
     journal._db.execute("UPDATE results SET payload = ?", [payload])
     with pytest.raises(JournalError, match=r"is damaged at search .*take it from a backup"):
         list(journal.results())
@@ -122,18 +122,18 @@ def test_a_damaged_result_is_one_line(tmp_path, payload):
 def test_a_damaged_answer_is_one_line(tmp_path, payload):
     journal = Journal(tmp_path / "j.sqlite")
     policy, reward = random_world(5)
-    list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+    list(Driver({"policy": policy, "reward": reward}, journal=journal).run(searches()[:3]))
     journal._db.execute("DELETE FROM results")
     journal._db.execute("UPDATE answers SET payload = ?", [payload])
     with pytest.raises(JournalError, match=r"damaged .*take (it|the journal) from a backup"):
-        list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+        list(Driver({"policy": policy, "reward": reward}, journal=journal).run(searches()[:3]))
 
 
 def test_a_journal_is_read_without_being_written(tmp_path):
     path = tmp_path / "j.sqlite"
     journal = Journal(path, "config")
     policy, reward = random_world(5)
-    list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+    list(Driver({"policy": policy, "reward": reward}, journal=journal).run(searches()[:3]))
     assert len(list(Journal(path, is_read_only=True).results())) == 3  # while it is open
     journal.close()
     before = path.read_bytes()
@@ -186,5 +186,9 @@ def test_answers_are_there_before_a_program_sees_them(tmp_path):
         def __getattr__(self, name):
             return getattr(self._backend, name)
 
-    list(Driver(Watch(policy), Watch(reward), journal=journal).run(searches()[:2]))
+    list(
+        Driver({"policy": Watch(policy), "reward": Watch(reward)}, journal=journal).run(
+            searches()[:2]
+        )
+    )
     reader.close()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepnav.build import NEEDS_REWARD, STRATEGIES, strategy_options
+from stepnav.build import STRATEGIES, strategy
 from stepnav.core.budget import Budget
 from stepnav.core.codec import decode_result, encode_result
 from stepnav.core.requests import Score
@@ -42,7 +42,9 @@ def test_no_budget_is_ever_exceeded(world, name, policy_tokens, reward_tokens, c
     if policy_tokens is None and calls is None and name in {"self_consistency"}:
         calls = 50
     budget = Budget(policy_tokens, reward_tokens, calls)
-    options = {"reserve_tokens": reserve} if "reserve_tokens" in strategy_options(name) else {}
+    options = (
+        {"reserve_tokens": reserve} if "reserve_tokens" in strategy(name).known_options else {}
+    )
     result = run_one(*random_world(world), make_search(name, options, budget=budget))
     usage = result.usage
     assert policy_tokens is None or usage.policy_tokens <= policy_tokens
@@ -57,7 +59,8 @@ def test_same_seed_same_tree_whatever_runs_beside(world, name, limit):
     search = make_search(name, budget=budget, seed=world)
     alone = run_one(*random_world(world), search)
     others = [make_search(n, name=f"other {n}", problem="q") for n in STRATEGIES]
-    crowd = Driver(*random_world(world)).run([*others, search])
+    policy, reward = random_world(world)
+    crowd = Driver({"policy": policy, "reward": reward}).run([*others, search])
     together = next(result for result in crowd if result.search_id == "s")
     assert comparable(alone) == comparable(together)
 
@@ -97,7 +100,7 @@ def test_backtracking_never_revisits_a_dead_child(world, children, iterations):
     asked = []
     result = run_one(
         *random_world(world),
-        make_search("hgs", {"children": children, "iterations": iterations, "fallback": "none"}),
+        make_search("hgs", {"branching": children, "max_draws": iterations, "fallback": "none"}),
         wrap=lambda backend: Recorder(backend, asked),
     )
     tree = result.tree
@@ -128,7 +131,9 @@ def test_backtracking_never_revisits_a_dead_child(world, children, iterations):
 def test_a_strategy_asks_for_scores_only_if_it_says_so(name):
     asked = []
     run_one(*random_world(1), make_search(name), wrap=lambda backend: Recorder(backend, asked))
-    assert any(isinstance(request, Score) for request in asked) == (name in NEEDS_REWARD)
+    assert any(isinstance(request, Score) for request in asked) == (
+        "reward" in strategy(name).models
+    )
 
 
 @pytest.mark.parametrize("name", list(STRATEGIES))

@@ -27,7 +27,7 @@ def test_a_dead_end_is_left_by_backtracking():
     result = search(
         {"": ["dead end\n", "way\n"], "dead end\n": ["x\n"], "way\n": ["#### 2"]},
         {"dead end": StepScore(0.0, 0.6, 0.4), "way": StepScore(0.0, 0.7, 0.3), "x": -1},
-        children=12,
+        branching=12,
     )
     assert result.answer == "2"
     assert result.outcome.counts["backtracks"] == 1
@@ -40,27 +40,27 @@ def test_a_dead_end_is_left_by_backtracking():
 def test_neutral_order(order, answer):
     table = {"": ["a\n", "b\n"], "a\n": ["#### 1"], "b\n": ["#### 2"]}
     ratings = {"a": StepScore(0.15, 0.45, 0.4), "b": StepScore(0.05, 0.65, 0.3)}
-    result = search(table, ratings, children=8, neutral_order=order)
+    result = search(table, ratings, branching=8, neutral_order=order)
     first = result.tree.nodes[1].step.key
     assert result.answer == (answer or {"a": "1", "b": "2"}[first])
 
 
 def test_duplicates_are_counted_and_not_rated_again():
-    result = search({"": ["same\n"]}, {"same": -1}, children=5, fallback="none")
+    result = search({"": ["same\n"]}, {"same": -1}, branching=5, fallback="none")
     assert result.outcome.counts["duplicates"] == 4
     assert result.usage.reward_calls == 1
     assert result.tree.nodes[1].duplicates == 4
 
 
 def test_exhausted_root_falls_back_to_greedy():
-    result = search({"": ["#### 7"]}, {"#### 7": -1}, children=3)
+    result = search({"": ["#### 7"]}, {"#### 7": -1}, branching=3)
     assert result.outcome.stop_reason == "exhausted"
     assert result.outcome.counts["fallbacks"] == 1
     assert result.answer == "7"
 
 
 def test_without_fallback_there_is_no_answer():
-    result = search({"": ["#### 7"]}, {"#### 7": -1}, children=3, fallback="none")
+    result = search({"": ["#### 7"]}, {"#### 7": -1}, branching=3, fallback="none")
     assert result.answer is None
     assert result.outcome.trajectory is None
 
@@ -69,7 +69,7 @@ def test_without_fallback_there_is_no_answer():
 def test_fallback_place_when_iterations_run_out(fallback, answer):
     table = {"": ["#### bad", "a\n"], "a\n": ["#### good"]}
     ratings = {"#### bad": -1, "#### good": -1}
-    result = search(table, ratings, children=20, iterations=12, fallback=fallback)
+    result = search(table, ratings, branching=20, max_draws=12, fallback=fallback)
     assert result.outcome.stop_reason == "iterations"
     assert result.outcome.counts["iterations"] == 12
     assert result.answer == answer
@@ -77,8 +77,8 @@ def test_fallback_place_when_iterations_run_out(fallback, answer):
 
 def test_reserve_pays_for_the_fallback():
     table = {"": ["one two three\n"], "one two three\n": ["#### 1"]}
-    spent = search(table, {"#### 1": -1}, Budget(policy_tokens=10), children=20)
-    kept = search(table, {"#### 1": -1}, Budget(policy_tokens=10), children=20, reserve_tokens=2)
+    spent = search(table, {"#### 1": -1}, Budget(policy_tokens=10), branching=20)
+    kept = search(table, {"#### 1": -1}, Budget(policy_tokens=10), branching=20, reserve_tokens=2)
     assert spent.outcome.stop_reason == kept.outcome.stop_reason == "budget"
     assert kept.answer == "1"
     assert kept.usage.policy_tokens <= 10

@@ -10,40 +10,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepnav.core.errors import ConfigError, nearest, quote
+from stepnav.core.strategy import Strategy
 
 DEFAULT_BASELINE = "cot"
 NONE_TEXT = "<none>"
 """How TOML, which has no null, holds an option that is None; no option may be this string."""
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=,:-]*")
-
-
-@dataclass(frozen=True, slots=True)
-class StrategySpec:
-    """One strategy of a comparison.
-
-    Attributes:
-      name: the strategy's name.
-      options: its resolved arguments.
-      label: its name in the report; the same strategy may stand in a plan under several labels
-        with different options. Empty is `name`.
-    """
-
-    name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    label: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "label", self.label or self.name)
-        object.__setattr__(self, "options", plain_value(self.options, f"option of {self.label}"))
-        if not _LABEL.fullmatch(self.label):
-            raise ConfigError(
-                f"a strategy's label must be letters, digits and _.+=,:- (got {quote(self.label)})"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +41,7 @@ class BenchPlan:
 
     task: str
     split: str
-    strategies: tuple[StrategySpec, ...]
+    strategies: tuple[Strategy, ...]
     problems: int | None = None
     seeds: int = 1
     seed: int = 0
@@ -75,7 +52,7 @@ class BenchPlan:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "strategies", tuple(self.strategies))
+        object.__setattr__(self, "strategies", tuple(map(_plain_strategy, self.strategies)))
         object.__setattr__(self, "budgets", tuple(self.budgets))
         object.__setattr__(self, "settings", plain_value(self.settings, "setting"))
         _check_count("problems", self.problems, or_none=True)
@@ -111,9 +88,7 @@ class Cell:
 
     Attributes:
       search_id: unique within the plan, and the same whenever the plan is the same.
-      strategy: the strategy's name.
-      label: its name in the report.
-      options: its arguments.
+      strategy: with those options that do not depend on the budget.
       budget: limit on its policy tokens, None for no limit.
       problem_id: the problem.
       repeat: 0 to `seeds` - 1.
@@ -121,9 +96,7 @@ class Cell:
     """
 
     search_id: str
-    strategy: str
-    label: str
-    options: Mapping[str, Any]
+    strategy: Strategy
     budget: int | None
     problem_id: str
     repeat: int
@@ -150,9 +123,7 @@ def cells(plan: BenchPlan, problem_ids: Sequence[str]) -> list[Cell]:
     return [
         Cell(
             search_id=search_id(spec.label, budget, repeat, problem_id),
-            strategy=spec.name,
-            label=spec.label,
-            options=spec.options,
+            strategy=spec,
             budget=budget,
             problem_id=problem_id,
             repeat=repeat,
@@ -190,6 +161,16 @@ def plain_value(value: Any, what: str) -> Any:
         f"each {what} must be text, a finite number, true, false, none, a list or a table "
         f"(got {quote(str(value))} of type {type(value).__name__})"
     )
+
+
+def _plain_strategy(strategy: Strategy) -> Strategy:
+    """Return a strategy whose label and options can be written down."""
+    if not _LABEL.fullmatch(strategy.label):
+        raise ConfigError(
+            f"a strategy's label must be letters, digits and _.+=,:- (got {quote(strategy.label)})"
+        )
+    options = plain_value(strategy.options, f"option of {strategy.label}")
+    return replace(strategy, options=options)
 
 
 def _plain_key(key: Any, what: str) -> str:

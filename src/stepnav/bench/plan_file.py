@@ -13,9 +13,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from stepnav.bench.plan import NONE_TEXT, BenchPlan, StrategySpec
+from stepnav.bench.plan import NONE_TEXT, BenchPlan
 from stepnav.core.errors import ConfigError, DataError, nearest, quote
 from stepnav.core.records import Problem
+from stepnav.core.strategy import Strategy
 from stepnav.files.atomic import write_text
 
 if sys.version_info >= (3, 11):
@@ -166,7 +167,7 @@ def _from_toml(table: dict[str, Any]) -> BenchPlan:
     values = {key: _show_none(value) for key, value in table.items()}
     if "budgets" in values:
         values["budgets"] = tuple(None if b == _UNLIMITED else b for b in values["budgets"])
-    values["strategies"] = tuple(StrategySpec(**spec) for spec in values["strategies"])
+    values["strategies"] = tuple(Strategy(**spec) for spec in values["strategies"])
     return BenchPlan(**values)
 
 

@@ -90,7 +90,7 @@ def make_row(
     return ResultRow(
         search_id=result.search_id,
         strategy=result.strategy,
-        label=cell.label,
+        label=cell.strategy.label,
         options=result.options,
         budget=cell.budget,
         problem_id=result.problem_id,

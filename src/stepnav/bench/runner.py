@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
@@ -14,12 +14,11 @@ from stepnav.core.backend import Backend
 from stepnav.core.budget import Budget
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
-from stepnav.core.requests import Program
-from stepnav.core.tree import Tree
-from stepnav.run.driver import Driver, Search
+from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
+from stepnav.run.search import Search
 
-Start = Callable[[Cell], Callable[[Tree], Program]]
+Grade = Callable[[Problem, "str | None"], "bool | None"]
 Group = tuple[str, "int | None"]
 
 
@@ -27,10 +26,9 @@ def run_plan(
     plan: BenchPlan,
     problems: Sequence[Problem],
     *,
-    start: Start,
     extract: Callable[[str], str | None],
-    policy: Backend,
-    reward: Backend | None,
+    grade: Grade,
+    models: Mapping[str, Backend],
     journal: Journal,
     max_active: int = 64,
     on_result: Callable[[Cell, SearchResult | None], None] = lambda cell, result: None,
@@ -40,17 +38,17 @@ def run_plan(
     Args:
       plan: what to run.
       problems: the plan's problems, in the task's order.
-      start: makes the program of a cell.
       extract: finds the final answer in a solution's text.
-      policy, reward: the backends.
-      journal: gets every answer and result, and the wall time of each strategy and budget.
+      grade: (problem, answer) to whether the answer is right, None if that cannot be told.
+      models: the backends by name.
+      journal: gets every answer, result and verdict, and the wall time of each strategy and budget.
       max_active: how many searches run at once.
       on_result: called with each cell when its result is there; with None for the cells that the
         journal held from before.
     """
     by_id = {problem.id: problem for problem in problems}
     done = journal.finished_ids()
-    driver = Driver(policy, reward, journal=journal, max_active=max_active)
+    driver = Driver(models, journal=journal, max_active=max_active)
     for group, members in groupby(cells(plan, list(by_id)), key=_group):
         waiting: dict[str, Cell] = {}
         for cell in members:
@@ -60,9 +58,11 @@ def run_plan(
                 waiting[cell.search_id] = cell
         if not waiting:
             continue
-        searches = [_search(cell, by_id, start, extract) for cell in waiting.values()]
+        searches = (_search(cell, by_id[cell.problem_id], extract) for cell in waiting.values())
         with _timed(journal, group):
             for result in driver.run(searches):
+                correct = grade(by_id[result.problem_id], result.answer)
+                journal.add_verdict(result.search_id, correct)
                 on_result(waiting[result.search_id], result)
 
 
@@ -70,18 +70,18 @@ def read_rows(
     plan: BenchPlan,
     journal: Journal,
     *,
-    grade: Callable[[Problem, str | None], bool | None],
-    oracle: Collection[str] = (),
+    grade: Grade,
 ) -> list[ResultRow]:
     """Return one row per finished search of a run, in the order of the plan.
 
     Args:
       plan: the plan that the run was made with.
       journal: the run's journal.
-      grade: (problem, answer) to whether the answer is right.
-      oracle: strategies whose reward model read the reference answers.
+      grade: (problem, answer) to whether the answer is right, for results whose verdict is not in
+        the journal.
     """
     found = {result.search_id: result for result in journal.results()}
+    verdicts = journal.verdicts()
     ids = list(dict.fromkeys(result.problem_id for result in found.values()))
     if not ids:
         return []
@@ -90,8 +90,11 @@ def read_rows(
         result = found.get(cell.search_id)
         if result is None:
             continue
-        correct = grade(result.tree.problem, result.answer)
-        rows.append(make_row(result, cell, correct=correct, oracle=cell.strategy in oracle))
+        if cell.search_id in verdicts:
+            correct = verdicts[cell.search_id]
+        else:
+            correct = grade(result.tree.problem, result.answer)
+        rows.append(make_row(result, cell, correct=correct, oracle=plan.reward == "oracle"))
     return rows
 
 
@@ -104,18 +107,11 @@ def wall_seconds(journal: Journal) -> dict[Group, float]:
     return found
 
 
-def _search(
-    cell: Cell,
-    by_id: dict[str, Problem],
-    start: Start,
-    extract: Callable[[str], str | None],
-) -> Search:
+def _search(cell: Cell, problem: Problem, extract: Callable[[str], str | None]) -> Search:
     return Search(
         id=cell.search_id,
-        strategy=cell.strategy,
-        options=cell.options,
-        problem=by_id[cell.problem_id],
-        start=start(cell),
+        strategy=cell.strategy.for_budget(cell.budget),
+        problem=problem,
         extract=extract,
         budget=Budget(policy_tokens=cell.budget),
         seed=cell.seed,
@@ -123,7 +119,7 @@ def _search(
 
 
 def _group(cell: Cell) -> Group:
-    return cell.label, cell.budget
+    return cell.strategy.label, cell.budget
 
 
 @contextmanager

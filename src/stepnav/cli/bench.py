@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from stepnav import build
 from stepnav.bench.extras import check_installed
-from stepnav.bench.plan import BenchPlan, Cell, StrategySpec, cells
+from stepnav.bench.plan import BenchPlan, Cell, cells
 from stepnav.bench.plan_file import (
     FILE_NAME,
     check_same,
@@ -23,8 +23,7 @@ from stepnav.cli.console import Interrupted, Progress, resume_command, stderr
 from stepnav.core.errors import ConfigError, DataError, JournalError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
-from stepnav.core.requests import Program
-from stepnav.core.tree import Tree
+from stepnav.core.strategy import RESERVE_SHARE, Strategy
 from stepnav.files.lock import LOCK_NAME, locked
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
@@ -66,7 +65,7 @@ def run(
     plan = BenchPlan(
         task=task,
         split=split or benchmark.default_split,
-        strategies=tuple(_spec(choice, limits, benchmark.temperature) for choice in choices),
+        strategies=tuple(_resolved(choice, limits, benchmark.temperature) for choice in choices),
         problems=len(drawn),
         seeds=seeds,
         seed=seed,
@@ -75,7 +74,7 @@ def run(
         reward=reward,
         baseline=baseline,
         settings={
-            "reserve_share": build.RESERVE_SHARE,
+            "reserve_share": RESERVE_SHARE,
             "dtype": dtype,
             "chat": chat,
             "data": None if data is None else str(data),
@@ -143,12 +142,6 @@ def _run(
     active: int,
 ) -> None:
     """Run what is left of the plan behind a progress bar."""
-
-    def start(cell: Cell) -> Callable[[Tree], Program]:
-        choice = build.StrategyChoice(cell.strategy, cell.options, cell.label)
-        options = build.resolve_options(choice, cell.budget)
-        return build.start_strategy(cell.strategy, options, task.extract)
-
     total = len(cells(plan, [problem.id for problem in problems]))
     with Progress("bench", total, "searches") as progress:
 
@@ -156,31 +149,30 @@ def _run(
             if result is None:
                 progress.skip()
             else:
-                progress.advance(
-                    cell.label if cell.budget is None else f"{cell.label} {cell.budget}"
-                )
+                label = cell.strategy.label
+                progress.advance(label if cell.budget is None else f"{label} {cell.budget}")
 
         run_plan(
             plan,
             problems,
-            start=start,
             extract=task.extract,
-            policy=models.policy,
-            reward=models.reward,
+            grade=task.grade,
+            models=models.by_name,
             journal=journal,
             max_active=active,
             on_result=on_result,
         )
 
 
-def _spec(
-    choice: build.StrategyChoice, limits: tuple[int | None, ...], temperature: float | None
-) -> StrategySpec:
+def _resolved(
+    strategy: Strategy, limits: tuple[int | None, ...], temperature: float | None
+) -> Strategy:
     """Return the strategy with every option that does not depend on the budget."""
-    options = build.resolve_options(choice, limits[0], temperature=temperature)
-    if "reserve_tokens" not in choice.options:
+    found = strategy.for_budget(limits[0], temperature=temperature)
+    options = dict(found.options)
+    if "reserve_tokens" not in strategy.options:
         options.pop("reserve_tokens", None)
-    return StrategySpec(choice.name, options, choice.label)
+    return replace(found, options=options)
 
 
 def _budgets(budgets: str | None, max_policy_tokens: int | None) -> tuple[int | None, ...]:

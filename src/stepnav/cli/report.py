@@ -29,8 +29,7 @@ def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
         )
     try:
         task = build.load_task(plan.task, sandbox=plan.settings.get("sandbox", "process"))
-        oracle = build.NEEDS_REWARD if plan.reward == "oracle" else frozenset()
-        rows = read_rows(plan, journal, grade=task.grade, oracle=oracle)
+        rows = read_rows(plan, journal, grade=task.grade)
         wall_s = wall_seconds(journal)
         errors = [result.error for result in journal.results() if result.error is not None]
     finally:

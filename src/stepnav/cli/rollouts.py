@@ -17,10 +17,12 @@ from stepnav.cli.rollouts_report import report
 from stepnav.core.errors import ConfigError, DataError, JournalError, choose
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
+from stepnav.core.strategy import Strategy
 from stepnav.files.claim import check_claim, claim_folder
 from stepnav.files.lock import locked
-from stepnav.run.driver import Driver, Search
+from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
+from stepnav.run.search import Search
 from stepnav.tasks.task import Task
 from stepnav.train.label_exclude import problem_names, read_problems
 from stepnav.train.rollouts import LABELS, METHODS, label_problem
@@ -155,17 +157,11 @@ def _leave_out(problems: Sequence[Problem], exclude: Path | None) -> list[Proble
 def _searches(
     task: Task, problems: Sequence[Problem], settings: dict[str, Any]
 ) -> Iterator[Search]:
+    function = partial(label_problem, is_right=partial(is_right, task))
     options = {name: settings[name] for name in PROGRAM_OPTIONS}
+    strategy = Strategy("rollouts", options, function=function)
     for problem in problems:
-        yield Search(
-            id=problem.id,
-            strategy="rollouts",
-            options=options,
-            problem=problem,
-            start=partial(label_problem, is_right=partial(is_right, task), **options),
-            extract=task.extract,
-            seed=settings["seed"],
-        )
+        yield Search(problem.id, strategy, problem, task.extract, seed=settings["seed"])
 
 
 def _run(
@@ -180,7 +176,7 @@ def _run(
     done = len(journal.finished_ids())
     try:
         with Progress("rollouts", len(searches), "problems", first=done) as progress:
-            driver = Driver(models.policy, journal=journal, max_active=active)
+            driver = Driver(models.by_name, journal=journal, max_active=active)
             began = time.monotonic()
             try:
                 for _ in driver.run(searches):

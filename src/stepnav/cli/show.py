@@ -47,11 +47,13 @@ def run(
     for cell, result in found:
         correct = grade(result.tree.problem, result.answer)
         if as_json:
-            print_json({**encode_result(result), "label": cell.label, "correct": correct})
+            print_json({**encode_result(result), "label": cell.strategy.label, "correct": correct})
         elif page is None:
             console = stdout()
             limit = "" if cell.budget is None else f", budget {cell.budget}"
-            console.print(Text.assemble((cell.label, "bold"), f"{limit}, repeat {cell.repeat}"))
+            console.print(
+                Text.assemble((cell.strategy.label, "bold"), f"{limit}, repeat {cell.repeat}")
+            )
             print_tree(console, result.tree)
             reference = result.tree.problem.answer
             print_verdict(console, result, is_correct=correct, reference=reference)
@@ -73,7 +75,7 @@ def _choose(
     _check(problem, ids, "problem")
     found = []
     for cell in cells(replace(plan, problems=len(ids)), ids):
-        fits = cell.problem_id == problem and strategy in (None, cell.label)
+        fits = cell.problem_id == problem and strategy in (None, cell.strategy.label)
         if fits and budget in (None, cell.budget) and cell.search_id in results:
             found.append((cell, results[cell.search_id]))
     if not found:

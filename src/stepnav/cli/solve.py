@@ -16,8 +16,10 @@ from stepnav.core.codec import encode_result
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
+from stepnav.core.strategy import Strategy
 from stepnav.files.atomic import write_text
-from stepnav.run.driver import Driver, Search
+from stepnav.run.driver import Driver
+from stepnav.run.search import Search
 from stepnav.tasks.task import Task
 from stepnav.view.page import render_page
 from stepnav.view.terminal import TreeFollower
@@ -35,20 +37,16 @@ class _Session:
 
     task: Task
     driver: Driver
-    strategy: build.StrategyChoice
+    strategy: Strategy
     budget: Budget
     seed: int
 
-    def search(self, problem: Problem, choice: build.StrategyChoice, on_change: Any) -> Search:
-        options = build.resolve_options(
-            choice, self.budget.policy_tokens, temperature=self.task.temperature
-        )
+    def search(self, problem: Problem, strategy: Strategy, on_change: Any) -> Search:
+        tokens = self.budget.policy_tokens
         return Search(
-            id=f"{choice.label}/{problem.id}",
-            strategy=choice.name,
-            options=options,
+            id=f"{strategy.label}/{problem.id}",
+            strategy=strategy.for_budget(tokens, temperature=self.task.temperature),
             problem=problem,
-            start=build.start_strategy(choice.name, options, self.task.extract),
             extract=self.task.extract,
             budget=self.budget,
             seed=self.seed,
@@ -98,7 +96,7 @@ def run(
     with models:
         for note in models.notes:
             stderr().print(f"note: {note}", soft_wrap=True)
-        driver = Driver(models.policy, models.reward)
+        driver = Driver(models.by_name)
         budget = Budget(policy_tokens=max_policy_tokens, seconds=max_seconds)
         session = _Session(benchmark, driver, choice, budget, seed)
         if problem is not None:

@@ -13,8 +13,8 @@ from typing import Any
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.outcome import Outcome, SearchResult
-from stepnav.core.records import Problem, Step, StepScore, Trajectory
-from stepnav.core.requests import Complete, Propose, Request
+from stepnav.core.records import Problem, Reply, Step, StepScore, Trajectory
+from stepnav.core.requests import Ask, Complete, Propose, Request
 from stepnav.core.tree import NO_PARENT, Tree
 
 USAGE_FIELDS = tuple(field.name for field in fields(Usage))
@@ -50,6 +50,8 @@ def encode_answer(request: Request, answer: Answer) -> list[Any]:
     elif isinstance(request, Complete):
         known = len(request.prefix.steps)
         items = [[encode_step(step) for step in item.steps[known:]] for item in answer.items]
+    elif isinstance(request, Ask):
+        items = [[r.text, r.finish, r.num_tokens, r.logprob] for r in answer.items]
     else:
         items = [encode_score(score) for score in answer.items]
     return [items, encode_usage(answer.usage), answer.prefix_tokens, answer.flops_per_token]
@@ -63,6 +65,8 @@ def decode_answer(request: Request, value: list[Any]) -> Answer:
         decoded = tuple(decode_step(item) for item in items)
     elif isinstance(request, Complete):
         decoded = tuple(request.prefix.extend(*map(decode_step, item)) for item in items)
+    elif isinstance(request, Ask):
+        decoded = tuple(Reply(*item) for item in items)
     else:
         decoded = tuple(StepScore(*item) for item in items)
     known = None if prefix_tokens is None else tuple(prefix_tokens)
@@ -91,6 +95,7 @@ def encode_tree(tree: Tree) -> dict[str, Any]:
                 "status": node.status,
                 "duplicates": node.duplicates,
                 "value": node.value,
+                "visits": node.visits,
             }
             for node in tree.nodes
             if node.parent != NO_PARENT
@@ -108,6 +113,7 @@ def decode_tree(value: Mapping[str, Any]) -> Tree:
         node.status = item["status"]
         node.duplicates = item["duplicates"]
         node.value = item["value"]
+        node.visits = item.get("visits")  # absent in journals of earlier versions
     return tree
 
 

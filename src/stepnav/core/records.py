@@ -13,8 +13,12 @@ from typing import Any, Literal
 Rating = Literal[-1, 0, 1]
 """PRM800K's classes: negative, neutral, positive (Lightman et al. 2023, section 2.4)."""
 
-Finish = Literal["step", "end", "length"]
-"""Why a step ended: at the step boundary, with the whole solution, or cut at a token limit."""
+Finish = Literal["step", "end", "length", "budget"]
+"""Why a text ended.
+
+step: at the step boundary; end: with the whole solution; length: cut at a token limit; budget: cut
+because the search's budget paid for no more tokens. The driver alone says "budget".
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,27 @@ class Step:
         """The text by which two siblings are the same, indentation kept: code needs it."""
         return trimmed(self.text)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether it was cut in the middle; such a step is neither rated nor continued."""
+        return self.finish in ("length", "budget")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Free text that a model answered to a conversation.
+
+    Attributes:
+      text: what it wrote.
+      finish: "end", or why it was cut.
+      num_tokens, logprob: as in `Step`.
+    """
+
+    text: str
+    finish: Finish = "end"
+    num_tokens: int = 0
+    logprob: float | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
@@ -83,9 +108,14 @@ class Trajectory:
         return "".join(step.text for step in self.steps)
 
     @property
+    def finish(self) -> Finish | None:
+        """Why the last step ended; None where there is no step."""
+        return self.steps[-1].finish if self.steps else None
+
+    @property
     def is_finished(self) -> bool:
         """Whether the last step ended the solution."""
-        return bool(self.steps) and self.steps[-1].finish == "end"
+        return self.finish == "end"
 
     def extend(self, *steps: Step) -> Trajectory:
         """Return the trajectory with further steps at its end."""

@@ -1,67 +1,120 @@
 """What a search program asks for, and the helpers with which it asks.
 
 A program yields a sequence of requests and is sent a list of the same length: for `Propose` a
-tuple of steps, for `Complete` a tuple of trajectories, for `Score` a tuple of step scores. If a
-request cannot be paid, `BudgetSpent` is raised at the yield; the program may then ask for
-something cheaper, or return its best so far.
+tuple of steps, for `Complete` a tuple of trajectories, for `Ask` a tuple of replies, for `Score` a
+tuple of step scores. Where the budget pays for some of a batch's samples only, the tuples are
+shorter, and the last sample may end with finish "budget". If nothing of a batch can be paid,
+`BudgetSpent` is raised at the yield; the program may then ask for something cheaper, or return its
+best so far.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, Literal, Union
 
 from stepnav.core.outcome import Outcome
-from stepnav.core.records import Step, StepScore, Trajectory
+from stepnav.core.records import Reply, Step, StepScore, Trajectory
+
+POLICY = "policy"
+REWARD = "reward"
+"""The models that requests go to unless they name another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How samples are drawn.
+
+    Attributes:
+      temperature: 0 is greedy.
+      top_p: nucleus sampling; 1 switches it off.
+      max_tokens: limit on the tokens of each sample; None leaves it to the backend.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int | None = None
+
+
+GREEDY = Sampling(temperature=0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Propose:
-    """Ask the policy for next steps, each stopped at the step boundary.
+    """Ask a policy for next steps, each stopped at the step boundary.
 
     Attributes:
       prefix: the steps so far.
       n: how many independent samples, at least 1.
-      temperature: 0 is greedy.
-      top_p: nucleus sampling; 1 switches it off.
-      max_tokens: limit on the tokens of each sample; None leaves it to the backend.
+      sampling: how each is drawn.
       reserve_tokens: refuse the request unless so many policy tokens stay in the budget after it,
         so that a later fallback can be paid.
       seed: 63-bit seed of the sampling; None lets the driver derive it (the normal case).
+      first: number of the first sample; sample i is drawn with seed and `first` + i, so that a
+        request that is split draws what it would have drawn whole.
+      model: name of the model that is asked.
     """
 
     prefix: Trajectory
     n: int = 1
-    temperature: float = 1.0
-    top_p: float = 1.0
-    max_tokens: int | None = None
+    sampling: Sampling = Sampling()
     reserve_tokens: int = 0
     seed: int | None = None
+    first: int = 0
+    model: str = POLICY
 
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """Ask the policy for finished trajectories; attributes as in `Propose`."""
+    """Ask a policy for finished trajectories; attributes as in `Propose`."""
 
     prefix: Trajectory
     n: int = 1
-    temperature: float = 1.0
-    top_p: float = 1.0
-    max_tokens: int | None = None
+    sampling: Sampling = Sampling()
     reserve_tokens: int = 0
     seed: int | None = None
+    first: int = 0
+    model: str = POLICY
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask a chat or completion model for free text, for instance a judgement.
+
+    Attributes:
+      messages: the conversation so far, at least one.
+      n, sampling, reserve_tokens, seed, first, model: as in `Propose`.
+    """
+
+    messages: tuple[Message, ...]
+    n: int = 1
+    sampling: Sampling = Sampling()
+    reserve_tokens: int = 0
+    seed: int | None = None
+    first: int = 0
+    model: str = POLICY
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Ask the reward model for one `StepScore` per step of a trajectory."""
+    """Ask a reward model for one `StepScore` per step of a trajectory."""
 
     trajectory: Trajectory
+    model: str = REWARD
 
 
-Request = Union[Propose, Complete, Score]
-PolicyRequest = Union[Propose, Complete]
+PolicyRequest = Union[Propose, Complete, Ask]
+Request = Union[Propose, Complete, Ask, Score]
+POLICY_REQUESTS = (Propose, Complete, Ask)
 Program = Generator[Sequence[Request], list[Any], Outcome]
 """A running search: yields requests, is sent their answers in the same order, returns an outcome."""
 
@@ -78,31 +131,24 @@ class BudgetSpent(Exception):
 
 
 def propose(
-    prefix: Trajectory,
-    n: int = 1,
-    *,
-    temperature: float,
-    top_p: float = 1.0,
-    max_tokens: int | None = None,
-    reserve_tokens: int = 0,
+    prefix: Trajectory, n: int = 1, *, sampling: Sampling, reserve_tokens: int = 0
 ) -> Generator[Sequence[Request], list[Any], tuple[Step, ...]]:
     """Return `n` proposed next steps; use with `yield from`."""
-    request = Propose(prefix, n, temperature, top_p, max_tokens, reserve_tokens)
-    return (yield (request,))[0]  # type: ignore[no-any-return]
+    return (yield (Propose(prefix, n, sampling, reserve_tokens),))[0]  # type: ignore[no-any-return]
 
 
 def complete(
-    prefix: Trajectory,
-    n: int = 1,
-    *,
-    temperature: float,
-    top_p: float = 1.0,
-    max_tokens: int | None = None,
-    reserve_tokens: int = 0,
+    prefix: Trajectory, n: int = 1, *, sampling: Sampling, reserve_tokens: int = 0
 ) -> Generator[Sequence[Request], list[Any], tuple[Trajectory, ...]]:
     """Return `n` completions of the prefix; use with `yield from`."""
-    request = Complete(prefix, n, temperature, top_p, max_tokens, reserve_tokens)
-    return (yield (request,))[0]  # type: ignore[no-any-return]
+    return (yield (Complete(prefix, n, sampling, reserve_tokens),))[0]  # type: ignore[no-any-return]
+
+
+def ask(
+    messages: Sequence[Message], n: int = 1, *, sampling: Sampling, model: str = POLICY
+) -> Generator[Sequence[Request], list[Any], tuple[Reply, ...]]:
+    """Return `n` replies to a conversation; use with `yield from`."""
+    return (yield (Ask(tuple(messages), n, sampling, model=model),))[0]  # type: ignore[no-any-return]
 
 
 def score(

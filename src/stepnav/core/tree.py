@@ -31,6 +31,7 @@ class Node:
       status: what became of it.
       duplicates: how many further proposals under the same parent had the same text.
       value: what the strategy thinks of the node, if it computes such a number.
+      visits: how often the strategy went through the node, if it counts that.
       children: indices, in order of proposal.
     """
 
@@ -41,6 +42,7 @@ class Node:
     status: Status = "open"
     duplicates: int = 0
     value: float | None = None
+    visits: int | None = None
     children: list[int] = field(default_factory=list)
 
     @property
@@ -108,9 +110,13 @@ class Tree:
                 known, has_grown = self.add(node, step), True
             node = known
         if is_new and not has_grown:
-            node.duplicates += 1
-            self._notify(node)
+            self.count_duplicate(node)
         return node
+
+    def count_duplicate(self, node: Node) -> None:
+        """Note that a node was proposed once more."""
+        node.duplicates += 1
+        self._notify(node)
 
     def add_scores(self, trajectory: Trajectory, scores: Sequence[StepScore]) -> None:
         """Set the scores of all steps of a trajectory that is in the tree."""
@@ -119,9 +125,18 @@ class Tree:
             child = self.find_child(node, step)
             assert child is not None, "a scored trajectory is not in the tree"
             if child.score != score:
-                child.score = score
-                self._notify(child)
+                self.set_score(child, score)
             node = child
+
+    def set_score(self, node: Node, score: StepScore) -> None:
+        """Set what the reward model thinks of a node's step."""
+        node.score = score
+        self._notify(node)
+
+    def set_value(self, node: Node, value: float | None, *, visits: int | None = None) -> None:
+        """Set what the strategy thinks of a node, and how often it went through it."""
+        node.value, node.visits = value, visits
+        self._notify(node)
 
     def mark(self, node: Node, status: Status) -> None:
         """Set what became of a node."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Trajectory
+from stepnav.core.requests import Message
 from stepnav.policies.openai_capabilities import Capabilities, Continuation
 from stepnav.policies.openai_protocol import Api
 
@@ -84,6 +86,13 @@ def prompt_fields(
         ask = ASK_STEP.replace("{question}", question).replace("{prefix}", text.strip())
         return {"messages": chat(options.system_prompt, ask)}
     return continuation(chat(options.system_prompt, question), text, found.continues)
+
+
+def conversation_fields(messages: Sequence[Message], api: Api) -> dict[str, Any]:
+    """Return the fields of a request to answer a conversation."""
+    if api == "chat":
+        return {"messages": [{"role": m.role, "content": m.content} for m in messages]}
+    return {"prompt": "".join(f"{message.content}\n\n" for message in messages)}
 
 
 def chat(system_prompt: str | None, question: str) -> list[dict[str, Any]]:

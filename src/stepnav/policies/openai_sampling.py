@@ -12,16 +12,18 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from stepnav.core import records
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendError
 from stepnav.core.records import Finish, Step, Trajectory
-from stepnav.core.requests import Complete, PolicyRequest, Propose
+from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
 from stepnav.policies.openai_capabilities import Capabilities
 from stepnav.policies.openai_client import Client
 from stepnav.policies.openai_prompts import (
     PromptOptions,
+    conversation_fields,
     is_stop_usable,
     prompt_fields,
     without_repeats,
@@ -67,13 +69,13 @@ class Sampler:
 
     def limit(self, request: PolicyRequest) -> int:
         """Return the token limit of each sample."""
-        if request.max_tokens is not None:
-            return max(1, request.max_tokens)
+        if request.sampling.max_tokens is not None:
+            return max(1, request.sampling.max_tokens)
         return self.max_step_tokens if isinstance(request, Propose) else self.max_solution_tokens
 
     def num_draws(self, request: PolicyRequest) -> int:
         """Return how many samples are really drawn: greedy ones are all the same."""
-        return 1 if request.temperature == 0 else request.n
+        return 1 if request.sampling.temperature == 0 else request.n
 
     async def answer(self, request: PolicyRequest) -> Answer:
         """Return the answer to a request.
@@ -86,6 +88,8 @@ class Sampler:
             items: tuple[Any, ...]
             if isinstance(request, Complete):
                 items = tuple(await self._complete(request, spent))
+            elif isinstance(request, Ask):
+                items = tuple(await self._reply(request, spent))
             else:
                 items = tuple(await self._propose(request, spent))
         except BackendError as error:
@@ -94,6 +98,18 @@ class Sampler:
         if len(items) < request.n:
             items *= request.n
         return Answer(items, self._usage(request, spent))
+
+    async def _reply(self, request: Ask, spent: Spending) -> list[records.Reply]:
+        samples = await self._draw(request, "", self.num_draws(request), self.limit(request), spent)
+        return [
+            records.Reply(
+                sample.choice.text,
+                "length" if sample.choice.finish == "length" else "end",
+                sample.num_tokens,
+                _logprob(sample.choice, sample.choice.text),
+            )
+            for sample in samples
+        ]
 
     async def _propose(self, request: Propose, spent: Spending) -> list[Step]:
         samples = await self._draw(request, "", self.num_draws(request), self.limit(request), spent)
@@ -214,9 +230,13 @@ class Sampler:
     ) -> dict[str, Any]:
         """Return the request body of one sample; its seed depends on nothing else that is drawn."""
         found, options = self.found, self.options
-        body = prompt_fields(options, found, request.prefix, written)
-        body.update(max_tokens=limit, temperature=request.temperature, top_p=request.top_p)
-        stop = list(options.end_strings)
+        sampling = request.sampling
+        if isinstance(request, Ask):
+            body = conversation_fields(request.messages, found.api)
+        else:
+            body = prompt_fields(options, found, request.prefix, written)
+        body.update(max_tokens=limit, temperature=sampling.temperature, top_p=sampling.top_p)
+        stop = [] if isinstance(request, Ask) else list(options.end_strings)
         if isinstance(request, Propose) and is_stop_usable(found, request.prefix):
             stop.insert(0, options.separator)
             if found.keep_stop_field is not None:
@@ -224,10 +244,13 @@ class Sampler:
         if stop and found.stop != "ignored":
             body["stop"] = stop
         if found.seed != "ignored" and request.seed is not None:
+            index += request.first
             parts = (index,) if blank_round == 0 else (index, blank_round)
             body["seed"] = server_seed(request.seed, *parts)
-        if found.temperature == "generation_config" and request.temperature > 0:
-            body["generation_config"] = generation_config(request.temperature, request.top_p, limit)
+        if found.temperature == "generation_config" and sampling.temperature > 0:
+            body["generation_config"] = generation_config(
+                sampling.temperature, sampling.top_p, limit
+            )
         if self.wants_logprobs and found.logprobs:
             body["logprobs"] = 1 if found.api == "completions" else True
         return body

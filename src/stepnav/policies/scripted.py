@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendError
-from stepnav.core.records import Step, Trajectory
-from stepnav.core.requests import Complete, PolicyRequest, Propose, Request
+from stepnav.core.records import Reply, Step, Trajectory
+from stepnav.core.requests import (
+    POLICY_REQUESTS,
+    Ask,
+    Complete,
+    Message,
+    PolicyRequest,
+    Propose,
+    Request,
+    Sampling,
+)
 from stepnav.core.seeds import derive_seed
 
 MAX_STEPS = 64
@@ -22,15 +32,21 @@ class ScriptedPolicy:
       next_step: returns the text of the next step, given the prefix, a seed and a temperature. A
         text that ends with a newline is a step; any other one ends the solution.
       max_tokens: limit of a request that sets none.
+      reply: returns the answer to a conversation, given the messages and a seed.
 
     Example:
       >>> policy = ScriptedPolicy.from_table({"": ["1 + 1 = 2\n"], "1 + 1 = 2\n": ["#### 2"]})
     """
 
     def __init__(
-        self, next_step: Callable[[Trajectory, int, float], str], *, max_tokens: int = 1000
+        self,
+        next_step: Callable[[Trajectory, int, float], str],
+        *,
+        max_tokens: int = 1000,
+        reply: Callable[[Sequence[Message], int], str] = lambda messages, seed: "",
     ) -> None:
         self._next_step = next_step
+        self._reply = reply
         self._max_tokens = max_tokens
         self._waiting: deque[tuple[int, PolicyRequest]] = deque()
 
@@ -49,7 +65,7 @@ class ScriptedPolicy:
 
     def submit(self, ticket: int, request: Request) -> None:
         """Take a request."""
-        if not isinstance(request, (Propose, Complete)):
+        if not isinstance(request, POLICY_REQUESTS):
             raise TypeError(f"a policy cannot answer {type(request).__name__}")
         self._waiting.append((ticket, request))
 
@@ -67,14 +83,19 @@ class ScriptedPolicy:
 
     def token_bound(self, request: Request) -> int:
         """Return the most tokens that the request may generate."""
-        assert isinstance(request, (Propose, Complete)), "a policy bounds policy requests only"
-        return request.n * (request.max_tokens or self._max_tokens)
+        assert isinstance(request, POLICY_REQUESTS), "a policy bounds policy requests only"
+        return request.n * self._limit(request.sampling)
 
     def close(self) -> None:
         """Forget all requests."""
         self._waiting.clear()
 
+    def _limit(self, sampling: Sampling) -> int:
+        return self._max_tokens if sampling.max_tokens is None else sampling.max_tokens
+
     def _answer(self, request: PolicyRequest) -> Answer:
+        if isinstance(request, Ask):
+            return self._answer_ask(request)
         totals = [_num_words(request.prefix.problem.question)]
         for step in request.prefix.steps:
             totals.append(totals[-1] + _num_words(step.text))
@@ -93,18 +114,35 @@ class ScriptedPolicy:
         )
         return Answer(items, usage, tuple(totals))
 
-    def _sample(self, request: PolicyRequest, index: int) -> Step | Trajectory:
-        prefix = request.prefix
-        left = self._max_tokens if request.max_tokens is None else request.max_tokens
-        assert request.seed is not None, "the driver gives each policy request a seed"
-        seed = derive_seed(request.seed, index)
+    def _answer_ask(self, request: Ask) -> Answer:
+        limit = self._limit(request.sampling)
+        replies = []
+        for index in range(request.n):
+            words = self._reply(request.messages, _seed(request, index)).split(" ")
+            kept, is_cut = words[:limit], len(words) > limit
+            replies.append(Reply(" ".join(kept), "length" if is_cut else "end", len(kept)))
+        prompt = sum(_num_words(message.content) for message in request.messages)
+        usage = Usage(
+            policy_calls=request.n,
+            policy_prompt_tokens=request.n * prompt,
+            policy_tokens=sum(reply.num_tokens for reply in replies),
+            flops=None,
+        )
+        return Answer(tuple(replies), usage, (prompt,))
+
+    def _sample(self, request: Propose | Complete, index: int) -> Step | Trajectory:
+        prefix, temperature = request.prefix, request.sampling.temperature
+        left = self._limit(request.sampling)
+        seed = _seed(request, index)
         if isinstance(request, Propose):
-            return self._step(prefix, seed, request.temperature, left)
+            return self._step(prefix, seed, temperature, left)
         for number in range(MAX_STEPS):
-            step = self._step(prefix, derive_seed(seed, number), request.temperature, left)
-            prefix = prefix.extend(step)
+            step = self._step(prefix, derive_seed(seed, number), temperature, left)
             left -= step.num_tokens
-            if step.finish != "step" or left <= 0:
+            if step.finish == "step" and left <= 0:
+                step = replace(step, finish="length")
+            prefix = prefix.extend(step)
+            if step.finish != "step":
                 break
         return prefix
 
@@ -114,6 +152,11 @@ class ScriptedPolicy:
             cut = " ".join(text.split()[:left])
             return Step(cut, "length", left)
         return Step(text, "step" if text.endswith("\n") else "end", _num_words(text))
+
+
+def _seed(request: PolicyRequest, index: int) -> int:
+    assert request.seed is not None, "the driver gives each policy request a seed"
+    return derive_seed(request.seed, request.first + index)
 
 
 def _num_words(text: str) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.records import Step, Trajectory
-from stepnav.core.requests import Request, Score
+from stepnav.core.requests import Ask, Request, Score
 
 _PROMPT = 0
 
@@ -58,6 +58,8 @@ def charge(request: Request, answer: Answer, known: KnownPrefixes) -> Usage:
         usage = _charge_score(request.trajectory, answer, known)
         known.add(request.trajectory.steps)
         return usage
+    if isinstance(request, Ask):
+        return _charge_prompt(None, request.n, answer, known)
     usage = _charge_prompt(request.prefix, request.n, answer, known)
     known.add(request.prefix.steps)
     for item in answer.items:
@@ -86,12 +88,16 @@ def _charge_score(trajectory: Trajectory, answer: Answer, known: KnownPrefixes) 
     )
 
 
-def _charge_prompt(prefix: Trajectory, n: int, answer: Answer, known: KnownPrefixes) -> Usage:
+def _charge_prompt(
+    prefix: Trajectory | None, n: int, answer: Answer, known: KnownPrefixes
+) -> Usage:
+    """Return what `n` samples from a prompt cost; a conversation (None) shares nothing with others."""
     if answer.prefix_tokens is None:
         return answer.usage
     total = n * answer.prefix_tokens[-1]
     cached = total - answer.prefix_tokens[-1]
-    cached += _known_tokens(prefix.steps, answer.prefix_tokens, known)
+    if prefix is not None:
+        cached += _known_tokens(prefix.steps, answer.prefix_tokens, known)
     generated = answer.usage.policy_tokens
     return Usage(
         policy_calls=answer.usage.policy_calls,

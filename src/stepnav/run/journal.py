@@ -34,6 +34,10 @@ CREATE TABLE IF NOT EXISTS results (
     is_failed INTEGER NOT NULL,
     payload TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS verdicts (
+    search_id TEXT PRIMARY KEY,
+    correct INTEGER
+);
 CREATE TABLE IF NOT EXISTS spans (
     name TEXT NOT NULL,
     seconds REAL NOT NULL
@@ -112,6 +116,18 @@ class Journal:
             for result in results
         ]
         self._write("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", rows)
+
+    def add_verdict(self, search_id: str, correct: bool | None) -> None:
+        """Note whether a search's answer is right; None is a verdict too: it could not be told."""
+        row = (search_id, None if correct is None else int(correct))
+        self._write("INSERT OR REPLACE INTO verdicts VALUES (?, ?)", [row])
+
+    def verdicts(self) -> dict[str, bool | None]:
+        """Return the verdicts that were noted, by search."""
+        if not self._read("SELECT 1 FROM sqlite_master WHERE name = 'verdicts'"):
+            return {}  # an earlier version wrote this journal
+        rows = self._read("SELECT search_id, correct FROM verdicts")
+        return {search_id: None if value is None else bool(value) for search_id, value in rows}
 
     def add_span(self, name: str, seconds: float) -> None:
         """Add wall-clock seconds to a named span of the run."""

@@ -10,27 +10,28 @@ the best beam's, not a weighted vote over the last beams.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from stepnav.core.aggregate import Aggregation, aggregate
+from stepnav.core.aggregate import Aggregation
+from stepnav.core.options import Count, NumTokens, Temperature, TopP
 from stepnav.core.outcome import Outcome, StopReason
-from stepnav.core.requests import BudgetSpent, Program, Propose, Request, score_all
+from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
 from stepnav.core.tree import Node, Tree
-from stepnav.search.sampling import finish_greedily
+from stepnav.search.draw import finish_greedily
+from stepnav.search.expand import add_steps, rate
 
 
 def beam(
     tree: Tree,
     *,
-    beam_size: int = 4,
-    branching: int = 4,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
+    beam_size: Count = 4,
+    branching: Count = 4,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
     aggregation: Aggregation = "prod",
-    max_steps: int = 40,
-    max_step_tokens: int | None = None,
-    reserve_tokens: int = 0,
+    max_steps: Count = 40,
+    max_step_tokens: Count | None = None,
+    reserve_tokens: NumTokens = 0,
 ) -> Program:
     """Return the best scored solution in the last beam.
 
@@ -46,24 +47,27 @@ def beam(
         greedily when the rest is spent.
     """
     kept = [tree.root]
+    sampling = Sampling(temperature, top_p, max_step_tokens)
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
     stop_reason: StopReason = "length"
     try:
         for _ in range(max_steps):
             open_nodes = [node for node in kept if not node.is_finished]
             requests = [
-                Propose(
-                    node.trajectory, branching, temperature, top_p, max_step_tokens, reserve_tokens
-                )
-                for node in open_nodes
+                Propose(node.trajectory, branching, sampling, reserve_tokens) for node in open_nodes
             ]
             proposals = yield requests
-            counts["iterations"] += len(requests) * branching
-            children = _add_children(tree, open_nodes, proposals, counts)
-            yield from _rate(children, aggregation)
+            counts["iterations"] += sum(map(len, proposals))
+            children = [
+                child
+                for node, steps in zip(open_nodes, proposals)
+                for child in add_steps(tree, node, steps, counts)
+            ]
+            yield from rate(tree, children, aggregation)
             rivals = [node for node in kept if node.is_finished] + children
             if not rivals:
-                stop_reason = "exhausted"
+                is_cut = any(s.finish == "budget" for steps in proposals for s in steps)
+                stop_reason = "budget" if is_cut else "exhausted"
                 break
             kept = _keep_best(tree, rivals, beam_size)
             if all(node.is_finished for node in kept):
@@ -77,34 +81,6 @@ def beam(
         best = yield from finish_greedily(tree, best, counts)
     tree.mark_path(best, "chosen")
     return Outcome(best.trajectory if best.depth else None, stop_reason, counts=counts)
-
-
-def _add_children(
-    tree: Tree, parents: Sequence[Node], proposals: Sequence[Any], counts: dict[str, int]
-) -> list[Node]:
-    children = []
-    for parent, steps in zip(parents, proposals):
-        for step in steps:
-            twin = tree.find_child(parent, step)
-            if twin is not None:
-                twin.duplicates += 1
-                counts["duplicates"] += 1
-                continue
-            child = tree.add(parent, step)
-            if step.finish == "length":  # a cut step can be neither rated nor continued
-                tree.mark(child, "dead")
-            else:
-                children.append(child)
-    return children
-
-
-def _rate(
-    children: Sequence[Node], aggregation: Aggregation
-) -> Generator[Sequence[Request], list[Any], None]:
-    scores = yield from score_all([child.trajectory for child in children])
-    for child, path_scores in zip(children, scores):
-        child.score = path_scores[-1]
-        child.value = aggregate(path_scores, aggregation)
 
 
 def _keep_best(tree: Tree, rivals: Sequence[Node], beam_size: int) -> list[Node]:

@@ -8,20 +8,21 @@ solution that was drawn first.
 from __future__ import annotations
 
 from stepnav.core.aggregate import Aggregation
+from stepnav.core.options import Count, Temperature, TopP
 from stepnav.core.outcome import Outcome
-from stepnav.core.requests import Program
+from stepnav.core.requests import Program, Sampling
 from stepnav.core.tree import Tree
-from stepnav.search.sampling import draw_samples
+from stepnav.search.draw import draw_samples
 
 
 def best_of_n(
     tree: Tree,
     *,
-    samples: int | None = 16,
-    wave: int | None = None,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    max_tokens: int | None = None,
+    samples: Count | None = 16,
+    wave: Count | None = None,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
+    max_tokens: Count | None = None,
     aggregation: Aggregation = "prod",
 ) -> Program:
     """Return the sampled solution with the highest score.
@@ -37,14 +38,13 @@ def best_of_n(
         tree,
         samples=samples,
         wave=wave,
-        temperature=temperature,
-        top_p=top_p,
-        max_tokens=max_tokens,
+        sampling=Sampling(temperature, top_p, max_tokens),
         aggregation=aggregation,
     )
-    counts = {"samples": len(drawn.scores), "cut": drawn.num_cut}
-    if not drawn.scores:
-        return Outcome(None, drawn.stop_reason, counts=counts)
-    chosen = drawn.trajectories[drawn.scores.index(max(drawn.scores))]
+    if not drawn.trajectories:
+        return Outcome(None, drawn.stop_reason, counts=drawn.counts)
+    # the first solution, unscored, where the budget paid for no score
+    best = drawn.scores.index(max(drawn.scores)) if drawn.scores else 0
+    chosen = drawn.trajectories[best]
     tree.mark_path(tree.add_trajectory(chosen, is_new=False), "chosen")
-    return Outcome(chosen, drawn.stop_reason, counts=counts)
+    return Outcome(chosen, drawn.stop_reason, counts=drawn.counts)

@@ -5,17 +5,18 @@ Source: Wei et al. 2022, arXiv 2201.11903. The baseline that every search has to
 
 from __future__ import annotations
 
+from stepnav.core.options import Count, Temperature, TopP
 from stepnav.core.outcome import Outcome
-from stepnav.core.requests import BudgetSpent, Program, complete
+from stepnav.core.requests import BudgetSpent, Program, Sampling, complete
 from stepnav.core.tree import Tree
 
 
 def cot(
     tree: Tree,
     *,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    max_tokens: int | None = None,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    max_tokens: Count | None = None,
 ) -> Program:
     """Return one solution.
 
@@ -25,15 +26,13 @@ def cot(
       top_p: nucleus sampling; 1 switches it off.
       max_tokens: limit of the solution; None leaves it to the backend.
     """
+    sampling = Sampling(temperature, top_p, max_tokens)
     try:
-        (solution,) = yield from complete(
-            tree.root.trajectory,
-            temperature=temperature,
-            top_p=top_p,
-            max_tokens=max_tokens,
-        )
+        (solution,) = yield from complete(tree.root.trajectory, sampling=sampling)
     except BudgetSpent:
         return Outcome(None, "budget")
     if solution.steps:
         tree.mark_path(tree.add_trajectory(solution), "chosen")
-    return Outcome(solution, "finished" if solution.is_finished else "length")
+    if solution.is_finished:
+        return Outcome(solution, "finished")
+    return Outcome(solution, "budget" if solution.finish == "budget" else "length")

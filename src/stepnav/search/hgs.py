@@ -11,13 +11,16 @@ Differs in: the default temperature is 1, because at the paper's most siblings a
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
+from stepnav.core.options import Count, NumTokens, Temperature, TopP
 from stepnav.core.outcome import Outcome, StopReason
 from stepnav.core.records import Step
-from stepnav.core.requests import BudgetSpent, Program, Request, complete, propose, score
+from stepnav.core.requests import BudgetSpent, Program, Request, Sampling, complete, propose, score
 from stepnav.core.tree import Node, Tree
-from stepnav.search.sampling import finish_greedily
+from stepnav.search.draw import finish_greedily
+from stepnav.search.expand import add_steps
 
 NeutralOrder = Literal["positive", "value", "first"]
 Fallback = Literal["path", "root", "none"]
@@ -27,22 +30,22 @@ Proposal = Literal["step", "path"]
 def hgs(
     tree: Tree,
     *,
-    children: int = 8,
-    iterations: int = 100,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
+    branching: Count = 8,
+    max_draws: Count = 100,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
     neutral_order: NeutralOrder = "positive",
     fallback: Fallback = "path",
     proposal: Proposal = "step",
-    max_step_tokens: int | None = None,
-    reserve_tokens: int = 0,
+    max_step_tokens: Count | None = None,
+    reserve_tokens: NumTokens = 0,
 ) -> Program:
     """Return the first solution whose steps the reward model all keeps.
 
     Args:
       tree: holds the problem, is given every proposed step.
-      children: steps drawn per node, duplicates included (K).
-      iterations: steps drawn in all (N).
+      branching: steps drawn per node, duplicates included (K).
+      max_draws: steps drawn in all (N).
       temperature, top_p: of each draw.
       neutral_order: which neutral step is tried first: "positive", the highest P(+1); "value", the
         lowest P(-1); "first", the order of drawing.
@@ -55,33 +58,23 @@ def hgs(
       reserve_tokens: policy tokens of the budget that are kept back for the fallback.
     """
     node = tree.root
+    sampling = Sampling(temperature, top_p, max_step_tokens)
     drawn: dict[int, int] = {}
     counts = {"iterations": 0, "backtracks": 0, "duplicates": 0, "neutral": 0, "fallbacks": 0}
     stop_reason: StopReason = "iterations"
     try:
         while True:
-            if drawn.get(node.index, 0) < children:
-                if counts["iterations"] == iterations:
+            if drawn.get(node.index, 0) < branching:
+                if counts["iterations"] == max_draws:
                     break
                 counts["iterations"] += 1
                 drawn[node.index] = drawn.get(node.index, 0) + 1
-                step = yield from _draw(
-                    node,
-                    proposal,
-                    temperature=temperature,
-                    top_p=top_p,
-                    max_tokens=max_step_tokens,
-                    reserve_tokens=reserve_tokens,
-                )
-                twin = tree.find_child(node, step)
-                if twin is not None:
-                    twin.duplicates += 1
-                    counts["duplicates"] += 1
+                step = yield from _draw(node, proposal, sampling, reserve_tokens)
+                children = add_steps(tree, node, [step], counts)
+                yield from _judge(tree, children)
+                if not children or children[0].status != "accepted":
                     continue
-                child = tree.add(node, step)
-                yield from _rate(tree, child)
-                if child.status != "accepted":
-                    continue
+                child = children[0]
             else:
                 candidate = _best_neutral(tree, node, neutral_order)
                 if candidate is None:
@@ -108,26 +101,28 @@ def hgs(
 
 
 def _draw(
-    node: Node, proposal: Proposal, **sampling: Any
+    node: Node, proposal: Proposal, sampling: Sampling, reserve_tokens: int
 ) -> Generator[Sequence[Request], list[Any], Step]:
     """Return one next step."""
     if proposal == "step":
-        (step,) = yield from propose(node.trajectory, **sampling)
-    else:
-        (solution,) = yield from complete(node.trajectory, **{**sampling, "max_tokens": None})
-        step = solution.steps[node.depth]
-    return step
+        (step,) = yield from propose(
+            node.trajectory, sampling=sampling, reserve_tokens=reserve_tokens
+        )
+        return step
+    whole = replace(sampling, max_tokens=None)
+    (solution,) = yield from complete(
+        node.trajectory, sampling=whole, reserve_tokens=reserve_tokens
+    )
+    return solution.steps[node.depth]
 
 
-def _rate(tree: Tree, child: Node) -> Generator[Sequence[Request], list[Any], None]:
-    """Score a new child and mark it accepted, neutral or dead; a cut step is dead unrated."""
-    if child.step.finish == "length":
-        tree.mark(child, "dead")
-        return
-    scores = yield from score(child.trajectory)
-    child.score = scores[-1]
-    rating = child.score.rating
-    tree.mark(child, "accepted" if rating > 0 else "dead" if rating < 0 else "neutral")
+def _judge(tree: Tree, children: Sequence[Node]) -> Generator[Sequence[Request], list[Any], None]:
+    """Score new children and mark them accepted, neutral or dead."""
+    for child in children:
+        scores = yield from score(child.trajectory)
+        tree.set_score(child, scores[-1])
+        rating = scores[-1].rating
+        tree.mark(child, "accepted" if rating > 0 else "dead" if rating < 0 else "neutral")
 
 
 def _best_neutral(tree: Tree, node: Node, order: NeutralOrder) -> Node | None:

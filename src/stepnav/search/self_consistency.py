@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stepnav.core.outcome import Outcome
-from stepnav.core.requests import Program
+from stepnav.core.options import Count, Temperature, TopP
+from stepnav.core.requests import Program, Sampling
 from stepnav.core.tree import Tree
-from stepnav.core.vote import count_votes
-from stepnav.search.sampling import draw_samples
+from stepnav.search.draw import draw_samples, outcome_of_vote
 
 
 def self_consistency(
     tree: Tree,
     *,
     extract: Callable[[str], str | None],
-    samples: int | None = 16,
-    wave: int | None = None,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    max_tokens: int | None = None,
+    samples: Count | None = 16,
+    wave: Count | None = None,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
+    max_tokens: Count | None = None,
 ) -> Program:
     """Return the answer that most sampled solutions give.
 
@@ -38,17 +37,7 @@ def self_consistency(
         tree,
         samples=samples,
         wave=wave,
-        temperature=temperature,
-        top_p=top_p,
-        max_tokens=max_tokens,
+        sampling=Sampling(temperature, top_p, max_tokens),
         aggregation=None,
     )
-    answers = [extract(solution.text) for solution in drawn.trajectories]
-    votes = count_votes(answers)
-    counts = {"samples": len(answers), "cut": drawn.num_cut}
-    if not votes:
-        return Outcome(None, drawn.stop_reason, counts=counts)
-    answer = next(iter(votes))
-    chosen = drawn.trajectories[answers.index(answer)]
-    tree.mark_path(tree.add_trajectory(chosen, is_new=False), "chosen")
-    return Outcome(chosen, drawn.stop_reason, answer, counts, votes)
+    return outcome_of_vote(tree, drawn, extract)

@@ -10,22 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stepnav.core.aggregate import Aggregation
-from stepnav.core.outcome import Outcome
-from stepnav.core.requests import Program
+from stepnav.core.options import Count, Temperature, TopP
+from stepnav.core.requests import Program, Sampling
 from stepnav.core.tree import Tree
-from stepnav.core.vote import count_votes
-from stepnav.search.sampling import draw_samples
+from stepnav.search.draw import draw_samples, outcome_of_vote
 
 
 def weighted_vote(
     tree: Tree,
     *,
     extract: Callable[[str], str | None],
-    samples: int | None = 16,
-    wave: int | None = None,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    max_tokens: int | None = None,
+    samples: Count | None = 16,
+    wave: Count | None = None,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
+    max_tokens: Count | None = None,
     aggregation: Aggregation = "prod",
 ) -> Program:
     """Return the answer with the highest summed score.
@@ -42,19 +41,8 @@ def weighted_vote(
         tree,
         samples=samples,
         wave=wave,
-        temperature=temperature,
-        top_p=top_p,
-        max_tokens=max_tokens,
+        sampling=Sampling(temperature, top_p, max_tokens),
         aggregation=aggregation,
     )
-    scored = drawn.trajectories[: len(drawn.scores)]
-    answers = [extract(solution.text) for solution in scored]
-    votes = count_votes(answers, drawn.scores)
-    counts = {"samples": len(answers), "cut": drawn.num_cut}
-    if not votes:
-        return Outcome(None, drawn.stop_reason, counts=counts)
-    answer = next(iter(votes))
-    voters = [index for index, given in enumerate(answers) if given == answer]
-    chosen = scored[max(voters, key=lambda index: drawn.scores[index])]
-    tree.mark_path(tree.add_trajectory(chosen, is_new=False), "chosen")
-    return Outcome(chosen, drawn.stop_reason, answer, counts, votes)
+    unscored = len(drawn.trajectories) - len(drawn.scores)  # what the budget did not pay for
+    return outcome_of_vote(tree, drawn, extract, [*drawn.scores, *[0.0] * unscored])

@@ -22,7 +22,7 @@ from typing import Literal
 
 from stepnav.core.outcome import Outcome, SearchResult
 from stepnav.core.records import Trajectory
-from stepnav.core.requests import Complete, Program, complete
+from stepnav.core.requests import Complete, Program, Sampling, complete
 from stepnav.core.tree import Node, Tree
 from stepnav.train.records import StepRecord
 
@@ -94,22 +94,22 @@ def label_problem(
         is judged by the answer itself.
       keep_unsolved: whether to label the solutions of a problem that was never solved.
     """
-    root = Trajectory(tree.problem)
-    drawn = yield from complete(root, solutions, temperature=temperature)
+    root, sampling = Trajectory(tree.problem), Sampling(temperature)
+    drawn = yield from complete(root, solutions, sampling=sampling)
     finished = [solution for solution in drawn if solution.is_finished]
     distinct = _distinct(finished)
     evidence = Evidence(is_right)
     verdicts = [evidence.judge(solution) for solution in distinct]
     leaves = [tree.add_trajectory(solution) for solution in distinct]
     if leaves and not evidence.reached:
-        evidence.add(root, (yield from complete(root, samples, temperature=temperature)))
+        evidence.add(root, (yield from complete(root, samples, sampling=sampling)))
     if evidence.reached or keep_unsolved:
         while wanted := _wanted(distinct, evidence, method, labels):
-            answers = yield [Complete(prefix, samples, temperature) for prefix in wanted]
+            answers = yield [Complete(prefix, samples, sampling) for prefix in wanted]
             for prefix, completions in zip(wanted, answers, strict=True):
                 evidence.add(prefix, completions)
         for leaf, verdict in zip(leaves, verdicts, strict=True):
-            _write_labels(tree.path(leaf), verdict, evidence, method, labels)
+            _write_labels(tree, tree.path(leaf), verdict, evidence, method, labels)
     counts = {
         "drawn": len(drawn),
         "cut": len(drawn) - len(finished),
@@ -178,7 +178,12 @@ def _next_lengths(
 
 
 def _write_labels(
-    path: Sequence[Node], verdict: bool, evidence: Evidence, method: Method, labels: Labels
+    tree: Tree,
+    path: Sequence[Node],
+    verdict: bool,
+    evidence: Evidence,
+    method: Method,
+    labels: Labels,
 ) -> None:
     """Set the values of a solution's nodes; nodes that solutions share get the same from each."""
     texts = tuple(node.step.key for node in path)
@@ -186,9 +191,10 @@ def _write_labels(
     for number, node in enumerate(path):
         if labels == "soft":
             is_last = number == len(path) - 1
-            node.value = float(verdict) if is_last else evidence.hits[texts[: number + 1]]
+            value = float(verdict) if is_last else evidence.hits[texts[: number + 1]]
+            tree.set_value(node, value)
         elif number <= right or method == "each":
-            node.value = 1.0 if number < right else -1.0
+            tree.set_value(node, 1.0 if number < right else -1.0)
 
 
 def _distinct(trajectories: Iterable[Trajectory]) -> list[Trajectory]:

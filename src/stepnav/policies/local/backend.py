@@ -14,7 +14,7 @@ from typing import Any
 
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendDown, BackendError, ConfigError
-from stepnav.core.requests import Complete, PolicyRequest, Propose, Request
+from stepnav.core.requests import POLICY_REQUESTS, Ask, PolicyRequest, Propose, Request
 from stepnav.core.seeds import derive_seed
 from stepnav.engine.loading import (
     context_length,
@@ -103,10 +103,13 @@ class LocalPolicy:
         self._answers: deque[tuple[int, Answer | BackendError]] = deque()
 
     def submit(self, ticket: int, request: Request) -> None:
-        """Take a `Propose` or a `Complete`."""
-        if not isinstance(request, (Propose, Complete)):
+        """Take a `Propose`, a `Complete` or an `Ask`."""
+        if not isinstance(request, POLICY_REQUESTS):
             raise TypeError(f"a policy cannot answer {type(request).__name__}")
-        tokens, totals = self._encoder.encode(request.prefix)
+        if isinstance(request, Ask):
+            tokens, totals = self._encoder.encode_messages(request.messages)
+        else:
+            tokens, totals = self._encoder.encode(request.prefix)
         context = self._context
         if not tokens or (context is not None and len(tokens) >= context):
             message = (
@@ -122,7 +125,7 @@ class LocalPolicy:
         self._jobs[ticket] = job
         for index in range(request.n):
             row = Row(list(tokens), (len(tokens) - 1,), room=limit)
-            seed = derive_seed(request.seed or 0, index)
+            seed = derive_seed(request.seed or 0, request.first + index)
             sample = Sample(job, row, seed, limit, len(tokens))
             job.samples.append(sample)
             self._sample_of[row] = sample
@@ -154,7 +157,7 @@ class LocalPolicy:
 
     def token_bound(self, request: Request) -> int:
         """Return the most tokens that the request may generate."""
-        assert isinstance(request, (Propose, Complete)), "a policy bounds policy requests only"
+        assert isinstance(request, POLICY_REQUESTS), "a policy bounds policy requests only"
         return request.n * self._limit(request)
 
     def close(self) -> None:
@@ -166,7 +169,8 @@ class LocalPolicy:
 
     def _limit(self, request: PolicyRequest) -> int:
         default = self._max_step_tokens if isinstance(request, Propose) else self._max_tokens
-        return default if request.max_tokens is None else max(1, request.max_tokens)
+        limit = request.sampling.max_tokens
+        return default if limit is None else max(1, limit)
 
     def _advance(self) -> None:
         """Admit what waits, draw for rows that are fully known, run one pass, draw for the rest."""
@@ -189,11 +193,11 @@ class LocalPolicy:
 
     def _draw(self, rows: list[Row], logits: Any) -> None:
         samples = [self._sample_of[row] for row in rows]
-        requests = [sample.job.request for sample in samples]
+        settings = [sample.job.request.sampling for sample in samples]
         tokens, logprobs = self._sample(
             logits,
-            [request.temperature for request in requests],
-            [request.top_p for request in requests],
+            [sampling.temperature for sampling in settings],
+            [sampling.top_p for sampling in settings],
             [sample.seed for sample in samples],
             [sample.num_tokens for sample in samples],
         )

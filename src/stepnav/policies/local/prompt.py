@@ -15,6 +15,7 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Step, Trajectory
+from stepnav.core.requests import Message
 from stepnav.files.atomic import write_text
 
 FILE_NAME = "stepnav_policy.json"
@@ -104,6 +105,19 @@ class PromptEncoder:
             totals.append(len(ids))
         return ids, tuple(totals)
 
+    def encode_messages(self, messages: Sequence[Message]) -> tuple[list[int], tuple[int, ...]]:
+        """Return the tokens of a conversation that the model is to answer, and how many there are.
+
+        A model without a chat template is shown the turns' texts, with a blank line after each.
+        """
+        if getattr(self._tokenizer, "chat_template", None):
+            turns = [{"role": message.role, "content": message.content} for message in messages]
+            ids = self._encode_turns(turns)
+        else:
+            text = "".join(f"{message.content}\n\n" for message in messages)
+            ids = self._encode_text(text)
+        return ids, (len(ids),)
+
     def _step(self, step: Step) -> Sequence[int]:
         if step.token_ids is not None:
             return step.token_ids
@@ -119,15 +133,21 @@ class PromptEncoder:
 
     def _encode_prompt(self, question: str) -> list[int]:
         text = self._format.prompt_template.replace("{question}", question)
+        if not self._format.is_chat:
+            return self._encode_text(text)
+        turns = [{"role": "user", "content": text.strip()}]
+        if self._format.system_prompt is not None:
+            turns.insert(0, {"role": "system", "content": self._format.system_prompt})
+        return self._encode_turns(turns)
+
+    def _encode_turns(self, turns: list[dict[str, str]]) -> list[int]:
+        text = self._tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True
+        )
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _encode_text(self, text: str) -> list[int]:
         bos = self._tokenizer.bos_token_id
-        if self._format.is_chat:
-            turns = [{"role": "user", "content": text.strip()}]
-            if self._format.system_prompt is not None:
-                turns.insert(0, {"role": "system", "content": self._format.system_prompt})
-            text = self._tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=True
-            )
-            return list(self._tokenizer.encode(text, add_special_tokens=False))
         ids = list(self._tokenizer.encode(text, add_special_tokens=False))
         return [bos, *ids] if self._format.add_bos and bos is not None else ids
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
-from stepnav.core.records import Finish, Step
-from stepnav.core.requests import PolicyRequest, Propose
+from stepnav.core.records import Finish, Reply, Step
+from stepnav.core.requests import Ask, PolicyRequest, Propose
 from stepnav.engine.row import Row
 from stepnav.policies.local.prompt import StepCutter
 
@@ -33,12 +33,14 @@ class Job:
 
     def answer(self, flops_per_token: int) -> Answer:
         """Return the finished samples with what they cost."""
-        prefix = self.request.prefix
-        items: tuple[Any, ...]
-        if isinstance(self.request, Propose):
+        request, items = self.request, tuple[Any, ...]()
+        if isinstance(request, Propose):
             items = tuple(sample.steps[0] for sample in self.samples)
+        elif isinstance(request, Ask):
+            texts = [sample.steps[0] for sample in self.samples]
+            items = tuple(Reply(s.text, s.finish, s.num_tokens, s.logprob) for s in texts)
         else:
-            items = tuple(prefix.extend(*sample.steps) for sample in self.samples)
+            items = tuple(request.prefix.extend(*sample.steps) for sample in self.samples)
         prompt = self.prefix_tokens[-1] * len(self.samples)
         cached = sum(sample.row.num_cached for sample in self.samples)
         generated = sum(sample.num_tokens for sample in self.samples)
@@ -105,8 +107,9 @@ class StepWriter:
         sample.row.tokens.append(token)
         sample.row.room -= 1
         is_full = sample.num_tokens >= sample.limit
+        is_free = isinstance(sample.job.request, Ask)
         text = self._text(sample) if is_full or self._cutter.may_end(token) else ""
-        if not self._cutter.is_end(text):
+        if is_free or not self._cutter.is_end(text):
             if is_full:
                 self._finish(sample, text, "length")
             return is_full

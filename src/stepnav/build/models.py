@@ -1,16 +1,9 @@
-"""The only place where names become objects: strategies, tasks, policies, reward models.
-
-Each kind is one literal table. Modules are imported when their name is asked for, so that looking
-a name up costs nothing.
-"""
+"""Tasks, policies and reward models by name."""
 
 from __future__ import annotations
 
-import inspect
-import math
 import re
 import types
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,26 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.records import Problem
-from stepnav.core.requests import Program
-from stepnav.core.tree import Tree
+from stepnav.core.requests import POLICY, REWARD
+from stepnav.core.strategy import Strategy
 from stepnav.engine.hub import fetch_model, is_hub_name
 from stepnav.tasks.splits import check_split
 from stepnav.tasks.task import Loader, Task
 
 if TYPE_CHECKING:
     from stepnav.tasks.code_task import Programs
-
-STRATEGIES: Mapping[str, str] = {
-    "cot": "stepnav.search.cot",
-    "self_consistency": "stepnav.search.self_consistency",
-    "best_of_n": "stepnav.search.best_of_n",
-    "weighted_vote": "stepnav.search.weighted_vote",
-    "beam": "stepnav.search.beam",
-    "hgs": "stepnav.search.hgs",
-}
-"""Strategy -> module that holds a function of the same name."""
-
-NEEDS_REWARD = frozenset({"best_of_n", "weighted_vote", "beam", "hgs"})
 
 TASKS: Mapping[str, str] = {
     "arithmetic": "stepnav.tasks.arithmetic",
@@ -57,115 +38,6 @@ CODE_TASKS = frozenset({"humaneval", "mbpp", "micro-python"})
 
 EMBEDDED_TASKS = frozenset({"arithmetic", "micro-python"})
 """Tasks that make their own problems."""
-
-RESERVE_SHARE = 0.25
-"""Share of a limited policy-token budget that step searches keep back for their fallback."""
-
-_RANGES: Mapping[str, tuple[float, float]] = {
-    "temperature": (0, 100),
-    "top_p": (1e-6, 1),
-    "reserve_tokens": (0, math.inf),
-}
-"""What a numeric option may be; at least 1 where nothing is said."""
-
-_GIVEN = frozenset({"tree", "extract"})
-"""Arguments of strategies that are not options."""
-
-
-@dataclass(frozen=True, slots=True)
-class StrategyChoice:
-    """A strategy with its options, as named on the command line.
-
-    Attributes:
-      name: key of `STRATEGIES`.
-      options: only those that were set.
-      label: the text it was named by.
-    """
-
-    name: str
-    options: Mapping[str, Any]
-    label: str
-
-
-def strategy_options(name: str) -> dict[str, inspect.Parameter]:
-    """Return the options of a strategy with their types and defaults.
-
-    Raises:
-      ConfigError: there is no such strategy.
-    """
-    function = _strategy(name)
-    hints = typing.get_type_hints(function)
-    return {
-        parameter.name: parameter.replace(annotation=hints[parameter.name])
-        for parameter in inspect.signature(function).parameters.values()
-        if parameter.name not in _GIVEN
-    }
-
-
-def parse_strategy(text: str) -> StrategyChoice:
-    """Return the strategy named by `NAME` or `NAME:OPTION=VALUE:OPTION=VALUE`.
-
-    Raises:
-      ConfigError: an unknown strategy or option, or a value of the wrong type.
-    Example:
-      >>> parse_strategy("hgs:children=4").options
-      {'children': 4}
-    """
-    name, *settings = text.strip().split(":")
-    known = strategy_options(name)
-    options: dict[str, Any] = {}
-    for setting in settings:
-        option, equals, value = setting.partition("=")
-        if not equals:
-            raise ConfigError(f"{setting!r} in {text!r} must read OPTION=VALUE")
-        if option not in known:
-            raise ConfigError(
-                f"{name} has no option {option!r}{nearest(option, list(known))}; "
-                f"its options are {', '.join(known)}"
-            )
-        options[option] = _parse_value(f"{name}.{option}", value, known[option].annotation)
-    return StrategyChoice(name, options, text.strip())
-
-
-def resolve_options(
-    choice: StrategyChoice, budget_tokens: int | None, *, temperature: float | None = None
-) -> dict[str, Any]:
-    """Return every option of a strategy for one budget.
-
-    Under a limited budget, sampling strategies draw until it is spent, and step searches keep
-    `RESERVE_SHARE` of it for their fallback, unless the user has set these options.
-
-    Args:
-      choice: the strategy and what the user has set.
-      budget_tokens: limit on the policy tokens, None for no limit.
-      temperature: the task's own default, None for the strategy's.
-    """
-    resolved = {
-        name: parameter.default for name, parameter in strategy_options(choice.name).items()
-    }
-    if budget_tokens is not None:
-        if "samples" in resolved:
-            resolved["samples"] = None
-        if "reserve_tokens" in resolved:
-            resolved["reserve_tokens"] = int(RESERVE_SHARE * budget_tokens)
-    if temperature is not None and "temperature" in resolved:
-        resolved["temperature"] = temperature
-    resolved.update(choice.options)
-    return resolved
-
-
-def start_strategy(
-    name: str, options: Mapping[str, Any], extract: Callable[[str], str | None]
-) -> Callable[[Tree], Program]:
-    """Return what makes a program of a tree."""
-    function = _strategy(name)
-    given = {"extract": extract} if "extract" in inspect.signature(function).parameters else {}
-
-    def start(tree: Tree) -> Program:
-        return function(tree, **options, **given)  # type: ignore[no-any-return]
-
-    return start
-
 
 def load_task(name: str, *, sandbox: str = "process") -> Task:
     """Return a benchmark.
@@ -245,6 +117,14 @@ class Models:
     policy: Backend
     reward: Backend | None
     notes: list[str]
+
+    @property
+    def by_name(self) -> dict[str, Backend]:
+        """The backends under the names by which requests ask for them."""
+        found = {POLICY: self.policy}
+        if self.reward is not None:
+            found[REWARD] = self.reward
+        return found
 
     def __enter__(self) -> Models:
         return self
@@ -443,18 +323,18 @@ def _hub_name(name: str) -> str:
 
 
 def choose_models(
-    task: Task, choices: Sequence[StrategyChoice], policy: str | None, reward: str | None
+    task: Task, strategies: Sequence[Strategy], policy: str | None, reward: str | None
 ) -> tuple[str, str | None]:
     """Return the names of a run's models: those given, else those that ship for the task.
 
     Args:
       task: what is to be solved.
-      choices: the run's strategies; where none of them scores, there is no reward model.
+      strategies: the run's; where none of them scores, there is no reward model.
       policy, reward: what the user named, if anything.
     Raises:
       ConfigError: nothing was named and nothing ships.
     """
-    needs_reward = any(choice.name in NEEDS_REWARD for choice in choices)
+    needs_reward = any(REWARD in strategy.models for strategy in strategies)
     return (
         policy or _shipped_model(task, "policy"),
         (reward or _shipped_model(task, "prm")) if needs_reward else None,
@@ -518,11 +398,6 @@ def _embedded_loader(name: str, module: types.ModuleType) -> Loader:
     return load
 
 
-def _strategy(name: str) -> Callable[..., Any]:
-    module = import_module(_look_up("strategy", name, STRATEGIES))
-    return getattr(module, name)  # type: ignore[no-any-return]
-
-
 def _look_up(kind: str, name: str, table: Mapping[str, str]) -> str:
     if name not in table:
         raise ConfigError(
@@ -530,29 +405,3 @@ def _look_up(kind: str, name: str, table: Mapping[str, str]) -> str:
             f"there are: {', '.join(table)}"
         )
     return table[name]
-
-
-def _parse_value(name: str, text: str, annotation: Any) -> Any:
-    """Return an option's value read as the type of its annotation."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        kinds = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
-        if text.lower() == "none":
-            return None
-        return _parse_value(name, text, kinds[0])
-    if typing.get_origin(annotation) is Literal:
-        allowed = [str(value) for value in typing.get_args(annotation)]
-        if text not in allowed:
-            raise ConfigError(
-                f"{name} must be one of {', '.join(allowed)} (got {text!r}){nearest(text, allowed)}"
-            )
-        return text
-    try:
-        value = annotation(text)
-    except ValueError:
-        kind = "a whole number" if annotation is int else "a number"
-        raise ConfigError(f"{name} must be {kind} (got {text!r})") from None
-    low, high = _RANGES.get(name.rpartition(".")[2], (1, math.inf))
-    if not low <= value <= high:
-        wanted = f"at least {low}" if high == math.inf else f"between {low} and {high}"
-        raise ConfigError(f"{name} must be {wanted} (got {text})")
-    return value

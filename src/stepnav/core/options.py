@@ -1,0 +1,175 @@
+"""What an option of a strategy may be, said in the signature of its function.
+
+    def beam(tree: Tree, *, beam_size: Count = 4, temperature: Temperature = 1.0) -> Program: ...
+
+The command line, `stepnav strategies` and the front door read names, types, defaults and ranges from
+there; nothing else lists them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union
+
+from stepnav.core.errors import ConfigError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The numbers that an option may be.
+
+    Attributes:
+      low, high: the ends.
+      has_low: whether `low` itself is allowed.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    has_low: bool = True
+
+    def __contains__(self, value: float) -> bool:
+        """Return whether a number is allowed; not-a-number never is."""
+        return (self.low <= value if self.has_low else self.low < value) and value <= self.high
+
+    def __str__(self) -> str:
+        """Return the range in words."""
+        if self.high == math.inf:
+            return f"at least {self.low:g}" if self.has_low else f"above {self.low:g}"
+        if self.has_low:
+            return f"between {self.low:g} and {self.high:g}"
+        return f"above {self.low:g} and at most {self.high:g}"
+
+
+def at_least(low: float) -> Range:
+    """Return the numbers from `low` on."""
+    return Range(low)
+
+
+def above(low: float, up_to: float = math.inf) -> Range:
+    """Return the numbers above `low`, up to another one."""
+    return Range(low, up_to, has_low=False)
+
+
+def between(low: float, high: float) -> Range:
+    """Return the numbers from `low` to `high`."""
+    return Range(low, high)
+
+
+Count = Annotated[int, at_least(1)]
+NumTokens = Annotated[int, at_least(0)]
+Temperature = Annotated[float, between(0, 100)]
+TopP = Annotated[float, above(0, up_to=1)]
+
+GIVEN = frozenset({"tree", "extract"})
+"""Arguments of strategies that are not options."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a strategy.
+
+    Attributes:
+      name: as in the signature.
+      kind: int, float, str or bool.
+      default: where it is not set.
+      allowed: the words it may be, None if it is no choice of words.
+      range: the numbers it may be, None if nothing is said.
+      may_be_none: whether None is allowed.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    allowed: tuple[str, ...] | None = None
+    range: Range | None = None
+    may_be_none: bool = False
+
+    def parse(self, owner: str, text: str) -> Any:
+        """Return the value that a text stands for.
+
+        Raises:
+          ConfigError: it stands for none that is allowed; `owner` names whose option it is.
+        """
+        if self.may_be_none and text.lower() == "none":
+            return None
+        if self.kind is bool:
+            if text.lower() not in ("true", "false"):
+                raise ConfigError(f"{owner}.{self.name} must be true or false (got {text!r})")
+            return text.lower() == "true"
+        try:
+            value = self.kind(text)
+        except ValueError:
+            noun = "a whole number" if self.kind is int else "a number"
+            raise ConfigError(f"{owner}.{self.name} must be {noun} (got {text!r})") from None
+        return self.check(owner, value)
+
+    def check(self, owner: str, value: Any) -> Any:
+        """Return a value that is allowed, a whole number as a float where a float is wanted.
+
+        Raises:
+          ConfigError: it is not allowed.
+        """
+        if value is None and self.may_be_none:
+            return None
+        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        given: Any = value
+        if type(value) is not self.kind:
+            noun = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+            raise ConfigError(f"{owner}.{self.name} must be {noun[self.kind]} (got {value!r})")
+        if self.allowed is not None and value not in self.allowed:
+            raise ConfigError(
+                f"{owner}.{self.name} must be one of {', '.join(self.allowed)} (got {value!r})"
+                f"{nearest(given, list(self.allowed))}"
+            )
+        if self.range is not None and given not in self.range:
+            raise ConfigError(f"{owner}.{self.name} must be {self.range} (got {value})")
+        return value
+
+
+def options_of(function: Callable[..., Any]) -> Mapping[str, Option]:
+    """Return the options that a strategy's function declares, in order.
+
+    Raises:
+      ConfigError: an option has no default, or a type that no text can be read as.
+    """
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise ConfigError(
+            f"the annotations of {function.__name__} cannot be read: {error}"
+        ) from None
+    found: dict[str, Option] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in GIVEN:
+            continue
+        if parameter.default is parameter.empty:
+            raise ConfigError(f"option {name!r} of {function.__name__} needs a default")
+        found[name] = _option(name, hints.get(name, type(parameter.default)), parameter.default)
+    return found
+
+
+def _option(name: str, hint: Any, default: Any) -> Option:
+    limits, may_be_none = None, False
+    while True:
+        origin, inner = typing.get_origin(hint), typing.get_args(hint)
+        if origin is Annotated:
+            hint, limits = inner[0], next((a for a in inner[1:] if isinstance(a, Range)), limits)
+        elif origin in (Union, types.UnionType) and len(inner) == 2 and type(None) in inner:
+            (hint,) = (kind for kind in inner if kind is not type(None))
+            may_be_none = True
+        else:
+            break
+    if origin is Literal:
+        return Option(name, str, default, inner, None, may_be_none)
+    if hint not in (int, float, str, bool):
+        raise ConfigError(
+            f"option {name!r} must be annotated as int, float, str, bool, a Literal of words or one "
+            f"of these or None (got {hint!r})"
+        )
+    return Option(name, hint, default, None, limits, may_be_none)

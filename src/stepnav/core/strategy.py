@@ -1,0 +1,122 @@
+"""A strategy with its options: one record from the command line to the journal."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from stepnav.core.errors import ConfigError, nearest
+from stepnav.core.options import Option, options_of
+from stepnav.core.requests import POLICY, Program
+from stepnav.core.tree import Tree
+
+RESERVE_SHARE = 0.25
+"""Share of a limited policy-token budget that step searches keep back for their fallback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """What makes search programs.
+
+    Attributes:
+      name: with the problem and the seed it derives all request seeds.
+      options: those that were set; plain JSON values.
+      label: its name in reports; the same strategy may stand in a comparison under several labels
+        with different options. Empty is `name`.
+      function: a generator function that takes the tree, its options as keywords and, if it asks
+        for it, `extract`; None in one that was read from a file and can only be reported.
+      models: names of the models that it asks.
+      renamed: options of earlier versions and what they are called now.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+    function: Callable[..., Program] | None = None
+    models: tuple[str, ...] = (POLICY,)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.label or self.name)
+
+    @property
+    def known_options(self) -> Mapping[str, Option]:
+        """The options that its function declares."""
+        assert self.function is not None, "a strategy from a file does not know its options"
+        return _known_options(self.function)
+
+    def __call__(self, **options: Any) -> Strategy:
+        """Return the strategy with options set, for instance `hgs(branching=16)`.
+
+        Raises:
+          ConfigError: there is no such option, or a value is not allowed.
+        """
+        checked = {name: self._option(name).check(self.name, v) for name, v in options.items()}
+        if not checked:
+            return self
+        settings = ":".join(f"{name}={value}" for name, value in checked.items())
+        return replace(self, options={**self.options, **checked}, label=f"{self.label}:{settings}")
+
+    def with_texts(self, settings: Mapping[str, str], label: str = "") -> Strategy:
+        """Return the strategy with options set from text, as on the command line.
+
+        Raises:
+          ConfigError: there is no such option, or a text stands for no value that is allowed.
+        """
+        parsed = {
+            name: self._option(name).parse(self.name, text) for name, text in settings.items()
+        }
+        return replace(self, options={**self.options, **parsed}, label=label or self.label)
+
+    def for_budget(
+        self, policy_tokens: int | None, *, temperature: float | None = None
+    ) -> Strategy:
+        """Return the strategy with every option resolved for one budget.
+
+        Under a limited budget, sampling strategies draw until it is spent, and step searches keep
+        `RESERVE_SHARE` of it for their fallback, unless these options are set.
+
+        Args:
+          policy_tokens: limit on the policy tokens, None for no limit.
+          temperature: the task's own default, None for the strategy's.
+        """
+        resolved = {name: option.default for name, option in self.known_options.items()}
+        if policy_tokens is not None:
+            if "samples" in resolved:
+                resolved["samples"] = None
+            if "reserve_tokens" in resolved:
+                resolved["reserve_tokens"] = int(RESERVE_SHARE * policy_tokens)
+        if temperature is not None and "temperature" in resolved:
+            resolved["temperature"] = temperature
+        return replace(self, options={**resolved, **self.options})
+
+    def start(self, tree: Tree, extract: Callable[[str], str | None]) -> Program:
+        """Return a program that searches in a tree; `extract` finds a solution's answer."""
+        assert self.function is not None, "a strategy from a file cannot be started"
+        if _takes_extract(self.function):
+            return self.function(tree, extract=extract, **self.options)
+        return self.function(tree, **self.options)
+
+    def _option(self, name: str) -> Option:
+        if name in self.renamed:
+            raise ConfigError(f"{self.name} calls option {name!r} {self.renamed[name]!r} now")
+        known = self.known_options
+        if name not in known:
+            raise ConfigError(
+                f"{self.name} has no option {name!r}{nearest(name, list(known))}; "
+                f"its options are {', '.join(known)}"
+            )
+        return known[name]
+
+
+@cache
+def _known_options(function: Callable[..., Any]) -> Mapping[str, Option]:
+    return options_of(function)
+
+
+@cache
+def _takes_extract(function: Callable[..., Any]) -> bool:
+    return "extract" in inspect.signature(function).parameters

@@ -1,0 +1,133 @@
+"""Drawing whole solutions, voting over them, and finishing begun ones: what strategies share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from stepnav.core.aggregate import Aggregation, aggregate
+from stepnav.core.outcome import Outcome, StopReason
+from stepnav.core.records import Trajectory
+from stepnav.core.requests import GREEDY, BudgetSpent, Request, Sampling, complete, score_all
+from stepnav.core.tree import Node, Tree
+from stepnav.core.vote import count_votes
+
+MAX_SAMPLES = 4096
+"""Where a search draws until its budget is spent, it still ends after so many."""
+
+
+@dataclass(slots=True)
+class Samples:
+    """What was drawn.
+
+    Attributes:
+      trajectories: in the order of drawing; those cut at a limit are left out.
+      scores: one aggregated score per trajectory, as far as the budget paid for scoring; empty if
+        scoring was not asked for.
+      num_cut: how many were left out because a limit cut them.
+      stop_reason: "finished", or "budget" if fewer were drawn or scored than asked for.
+    """
+
+    trajectories: list[Trajectory] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    num_cut: int = 0
+    stop_reason: StopReason = "finished"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many samples there are, and how many were cut."""
+        return {"samples": len(self.trajectories), "cut": self.num_cut}
+
+
+def draw_samples(
+    tree: Tree,
+    *,
+    samples: int | None,
+    wave: int | None,
+    sampling: Sampling,
+    aggregation: Aggregation | None,
+) -> Generator[Sequence[Request], list[Any], Samples]:
+    """Return solutions drawn from the root, scored if `aggregation` is given.
+
+    Args:
+      tree: is given every drawn solution.
+      samples: how many to draw; None draws until the budget is spent.
+      wave: how many to ask for at once; None asks for all, or one by one if `samples` is None.
+      sampling: of each sample.
+      aggregation: how step scores become one number; None does not score.
+    """
+    drawn = Samples()
+    left = MAX_SAMPLES if samples is None else samples
+    wave = wave or (1 if samples is None else samples)
+    try:
+        while left > 0:
+            asked = min(wave, left)
+            left -= asked
+            solutions = yield from complete(tree.root.trajectory, asked, sampling=sampling)
+            finished = _add_solutions(tree, solutions, drawn)
+            if len(solutions) < asked or any(s.finish == "budget" for s in solutions):
+                drawn.stop_reason = "budget"
+            if aggregation is not None:
+                scores = yield from score_all(finished)
+                for solution, solution_scores in zip(finished, scores):
+                    tree.add_scores(solution, solution_scores)
+                    drawn.scores.append(aggregate(solution_scores, aggregation))
+    except BudgetSpent:
+        drawn.stop_reason = "budget"
+    return drawn
+
+
+def _add_solutions(
+    tree: Tree, solutions: Sequence[Trajectory], drawn: Samples
+) -> Sequence[Trajectory]:
+    """Add solutions to the tree and to what was drawn; return the finished ones."""
+    finished = [solution for solution in solutions if solution.is_finished]
+    leaves = [tree.add_trajectory(solution) for solution in solutions if solution.steps]
+    for leaf in leaves:
+        if not leaf.is_finished:
+            tree.mark(leaf, "dead")
+    drawn.num_cut += len(solutions) - len(finished)
+    drawn.trajectories.extend(finished)
+    return finished
+
+
+def outcome_of_vote(
+    tree: Tree,
+    drawn: Samples,
+    extract: Callable[[str], str | None],
+    weights: Sequence[float] | None = None,
+) -> Outcome:
+    """Return the answer with the most votes, shown by its voter of the highest weight.
+
+    Args:
+      tree: gets the chosen path marked.
+      drawn: the voters.
+      extract: finds the canonical answer in a solution's text.
+      weights: one per voter, at least 0; None counts every voter once.
+    """
+    answers = [extract(solution.text) for solution in drawn.trajectories]
+    votes = count_votes(answers, weights)
+    if not votes:
+        return Outcome(None, drawn.stop_reason, counts=drawn.counts)
+    answer = next(iter(votes))
+    voters = [index for index, given in enumerate(answers) if given == answer]
+    best = max(voters, key=lambda index: 0.0 if weights is None else weights[index])
+    chosen = drawn.trajectories[best]
+    tree.mark_path(tree.add_trajectory(chosen, is_new=False), "chosen")
+    return Outcome(chosen, drawn.stop_reason, answer, drawn.counts, votes)
+
+
+def finish_greedily(
+    tree: Tree, node: Node, counts: dict[str, int]
+) -> Generator[Sequence[Request], list[Any], Node]:
+    """Return the end of the greedy, unrated completion of a prefix, counted as a fallback.
+
+    Returns `node` itself if the budget cannot pay for it.
+    """
+    try:
+        (solution,) = yield from complete(node.trajectory, sampling=GREEDY)
+    except BudgetSpent:
+        return node
+    counts["fallbacks"] += 1
+    return tree.add_trajectory(solution) if solution.steps else node
