@@ -30,7 +30,7 @@ import torch
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Propose, Sampling
 from stepnav.policies.local import LocalPolicy, PolicyFormat
-from stepnav.tasks import arithmetic
+from stepnav.tasks.arithmetic import problems as arithmetic
 from stepnav.zoo.tokenizer import train_tokenizer
 
 ZOO = Path(__file__).resolve().parents[1] / "src" / "stepnav" / "zoo" / "models"

@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from stepnav.train.label_output import SUFFIXES, write_stepwise
-from stepnav.train.labels import LabelledData, read_labelled
+from stepnav.labels.output import SUFFIXES, write_stepwise
+from stepnav.labels.reader import LabelledData, read_labelled
 
 
 def main() -> None:

@@ -28,13 +28,13 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.cli.data_origin import load_references
-from stepnav.mutate.edit import apply_edits
 from stepnav.mutate.journal import read_journal
 from stepnav.mutate.laboratory import SandboxLaboratory, cpu_limit_s
-from stepnav.mutate.operators import mutants
+from stepnav.mutate.operators.table import mutants
+from stepnav.mutate.program.edit import apply_edits
+from stepnav.mutate.program.source import parse
+from stepnav.mutate.program.steps import split_steps
 from stepnav.mutate.reference import Reference
-from stepnav.mutate.source import parse
-from stepnav.mutate.steps import split_steps
 from stepnav.sandbox.judge import judge_problem
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import MEBIBYTE, Limits, Problem

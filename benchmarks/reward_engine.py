@@ -22,8 +22,8 @@ import torch
 from engine import BATCH, ZOO, ForwardClock, best_of, load, print_table, solved_problems
 from stepnav.core.records import Step, Trajectory
 from stepnav.core.requests import Score
-from stepnav.rewards.prm import PRMReward
-from stepnav.rewards.step_format import StepFormat
+from stepnav.rewards.families.prm import PRMReward
+from stepnav.rewards.local.step_format import StepFormat
 
 CANDIDATES = 2
 

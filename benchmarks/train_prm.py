@@ -29,11 +29,11 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from trl.experimental.prm import PRMConfig, PRMTrainer
 
 from stepnav.engine.loading import load_tokenizer, load_trainable_classifier
+from stepnav.labels.reader import read_labelled
+from stepnav.labels.records import StepRecord
 from stepnav.train import fit as fit_module
 from stepnav.train.finetune import finetune_reward_model
 from stepnav.train.fit import FitSettings
-from stepnav.train.labels import read_labelled
-from stepnav.train.records import StepRecord
 from stepnav.zoo.tokenizer import train_tokenizer
 
 LEARNING_RATE = 1e-4

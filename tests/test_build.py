@@ -3,20 +3,21 @@ from pathlib import Path
 import pytest
 
 from stepnav import build
+from stepnav.build import models
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
-from stepnav.tasks import micro_python
+from stepnav.tasks.micro_python import problems as micro_python
 
 PROBLEM_ID = "micro-python-dev-0-0"
 
 
 def test_a_tasks_temperature_is_a_default_only():
-    choice = build.parse_strategy("hgs")
-    assert build.resolve_options(choice, None)["temperature"] == 1.0
-    assert build.resolve_options(choice, None, temperature=0.2)["temperature"] == 0.2
+    plain = build.parse_strategy("hgs")
+    assert plain.for_budget(None).options["temperature"] == 1.0
+    assert plain.for_budget(None, temperature=0.2).options["temperature"] == 0.2
     given = build.parse_strategy("hgs:temperature=0.7")
-    assert build.resolve_options(given, None, temperature=0.2)["temperature"] == 0.7
+    assert given.for_budget(None, temperature=0.2).options["temperature"] == 0.7
 
 
 def test_code_tasks_have_the_papers_temperature_and_ends_of_their_own():
@@ -52,7 +53,7 @@ def test_the_embedded_code_task_refuses_what_it_has_not():
 
 def ratings(problem: Problem, body: str, finish: str) -> list[int]:
     task = build.load_task("micro-python")
-    reward = build._open_reward("execution", task, {})
+    reward = models._open_reward("execution", task, {})
     lines = body.splitlines(keepends=True)
     steps = [Step(line) for line in lines[:-1]] + [Step(lines[-1], finish)]
     reward.submit(0, Score(Trajectory(problem, tuple(steps))))
@@ -76,7 +77,7 @@ def test_execution_as_a_reward_runs_the_public_tests():
 
 def test_execution_is_for_code_only():
     with pytest.raises(ConfigError, match="arithmetic has no programs to run"):
-        build._open_reward("execution", build.load_task("arithmetic"), {})
+        models._open_reward("execution", build.load_task("arithmetic"), {})
     with pytest.raises(ConfigError, match=r"'humanevl' is no code task \(did you mean 'humaneval'"):
         build.load_programs("humanevl", None)
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from stepnav.bench.paired import mcnemar_p
 from stepnav.bench.plan import Cell
 from stepnav.bench.rows import make_row as row_of_result
+from stepnav.bench.stats.paired import mcnemar_p
 from stepnav.bench.summary import compare_groups, summarise
 from stepnav.core.budget import Usage
 from stepnav.core.errors import DataError

@@ -13,12 +13,12 @@ from stepnav.cli import calibrate
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
-from stepnav.rewards.families import read_checkpoint, recognise
-from stepnav.rewards.label_tokens import LabelTokenReward, LabelTokens
-from stepnav.rewards.prm import PRMReward
-from stepnav.rewards.step_format import StepFormat
+from stepnav.rewards.families.label_tokens import LabelTokenReward, LabelTokens
+from stepnav.rewards.families.prm import PRMReward
+from stepnav.rewards.families.recognise import read_checkpoint, recognise
+from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo import MODELS_FOLDER
-from tests.bench import reward_files
+from tests.bench.prm import reward_files
 from tests.cli.test_main import call
 from tests.engine.small_models import poll_all
 from tests.rewards import public_models

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stepnav.tasks import micro_python
+from stepnav.tasks.micro_python import problems as micro_python
 from tests.cli.test_main import call, fails_with_one_line, start
 
 HUMANEVAL = Path(__file__).parents[3] / "shared" / "data" / "humaneval" / "HumanEval.jsonl.gz"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stepnav.cli import main as cli
-from tests.train.label_files import alternative, session, step, stepwise, write_lines
+from tests.labels.label_files import alternative, session, step, stepwise, write_lines
 
 Call = tuple[int, str, str]
 

@@ -17,9 +17,9 @@ from stepnav.cli import rollouts as command
 from stepnav.cli.console import Interrupted
 from stepnav.core.errors import BackendError, BadResponse, ConfigError, DataError
 from stepnav.core.records import Step, Trajectory
+from stepnav.labels.reader import read_labelled
+from stepnav.labels.stepwise import read_records
 from stepnav.policies.scripted import ScriptedPolicy
-from stepnav.train.label_stepwise import read_records
-from stepnav.train.labels import read_labelled
 from stepnav.zoo import MODELS_FOLDER
 
 

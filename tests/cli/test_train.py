@@ -8,7 +8,7 @@ import pytest
 
 from stepnav.cli import main as cli
 from stepnav.core.errors import DataError
-from tests.train.label_files import alternative, session, step, write_lines
+from tests.labels.label_files import alternative, session, step, write_lines
 
 pytest.importorskip("accelerate")
 

@@ -9,14 +9,15 @@ import huggingface_hub
 import pytest
 
 from stepnav import build
+from stepnav.build import models
 from stepnav.core.errors import ConfigError
 from stepnav.core.requests import Score
 from stepnav.engine import hub
 from stepnav.engine.loading import load_tokenizer, load_trainable_classifier
 from stepnav.policies.local import LocalPolicy, PolicyFormat
-from stepnav.rewards.label_tokens import LabelTokenReward, LabelTokens
-from stepnav.rewards.prm import PRMReward
-from stepnav.rewards.token_classes import token_class_reward
+from stepnav.rewards.families.label_tokens import LabelTokenReward, LabelTokens
+from stepnav.rewards.families.prm import PRMReward
+from stepnav.rewards.families.token_classes import token_class_reward
 from tests.engine.small_models import causal_model, poll_all, tokenizer
 from tests.rewards import public_models
 
@@ -34,8 +35,8 @@ def test_a_hub_name_is_fetched_without_code(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     task = build.load_task("arithmetic")
     local = {"device": "cpu", "dtype": "float32", "max_batch": 4}
-    assert build._open_reward("peiyi9979/math-shepherd-mistral-7b-prm", task, local)
-    assert build._open_reward("math-shepherd:some/model", task, local)
+    assert models._open_reward("peiyi9979/math-shepherd-mistral-7b-prm", task, local)
+    assert models._open_reward("math-shepherd:some/model", task, local)
     assert [name for name, _ in asked] == ["peiyi9979/math-shepherd-mistral-7b-prm", "some/model"]
     assert not any(pattern.endswith("py") for _, patterns in asked for pattern in patterns)
 
@@ -63,7 +64,7 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     says = r"no model folder 'models/prm', .*no route to host.*check the name and the connection"
     with pytest.raises(ConfigError, match=says):
-        build._model_folder("prm", "models/prm")
+        models._model_folder("prm", "models/prm")
     with pytest.raises(ConfigError, match=says):
         load_tokenizer("models/prm")
     with pytest.raises(ConfigError, match=says):

@@ -5,8 +5,8 @@ from collections import defaultdict
 import pytest
 
 from stepnav.mutate.balance import MAX_WEIGHT, weigh
-from stepnav.mutate.edit import Edit
 from stepnav.mutate.findings import Finding, Outcome
+from stepnav.mutate.program.edit import Edit
 from stepnav.mutate.records import MutationRecord, make_records
 
 SOURCE = "def f(x):\n    a = x + 1\n    b = a * 2\n    return b\n"

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import ConfigError, DataError, JournalError
+from stepnav.labels.stepwise import read_records
 from stepnav.mutate.campaign import find_journals, merge, run_campaign
 from stepnav.mutate.examination import Settings
 from stepnav.mutate.findings import Outcome
 from stepnav.mutate.reference import Reference
-from stepnav.train.label_stepwise import read_records
 
 SETTINGS = Settings(seed=1, decoys=2, second_order=1, repairs=1)
 

@@ -4,8 +4,8 @@ from typing import get_args
 
 import pytest
 
-from stepnav.mutate.bytecode import fingerprint
 from stepnav.mutate.labels import DROPS, LABELS, Drop, Observation, Verdict, decide, label_steps
+from stepnav.mutate.program.bytecode import fingerprint
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from stepnav.mutate.edit import apply_edits
-from stepnav.mutate.operators import OPERATORS, mutants
-from stepnav.mutate.source import parse, parses
-from stepnav.mutate.steps import split_steps
+from stepnav.mutate.operators.table import OPERATORS, mutants
+from stepnav.mutate.program.edit import apply_edits
+from stepnav.mutate.program.source import parse, parses
+from stepnav.mutate.program.steps import split_steps
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "mbpp" / "mbpp.jsonl.gz"
 needs_data = pytest.mark.skipif(not DATA.is_file(), reason=f"the MBPP file is not at {DATA}")

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from stepnav.mutate.rewrites import REWRITES, decoyed, decoys
-from stepnav.mutate.source import parse
-from stepnav.mutate.steps import split_steps
+from stepnav.mutate.program.rewrites import REWRITES, decoyed, decoys
+from stepnav.mutate.program.source import parse
+from stepnav.mutate.program.steps import split_steps
 
 HEAD = "def f(a, b):\n"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import DataError
-from stepnav.mutate.source import parse, split_lines
-from stepnav.mutate.steps import split_steps
+from stepnav.mutate.program.source import parse, split_lines
+from stepnav.mutate.program.steps import split_steps
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the benchmark files are not at {DATA}")

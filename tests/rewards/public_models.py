@@ -256,7 +256,7 @@ def encoder_outcome(folder: Path) -> Path:
 
 def value_prm(folder: Path) -> Path:
     """Write a checkpoint of ours with one output, a value."""
-    from stepnav.rewards.step_format import StepFormat
+    from stepnav.rewards.local.step_format import StepFormat
     from tests.engine.small_models import class_model, tokenizer
 
     _save(folder, class_model(num_labels=1), tokenizer())

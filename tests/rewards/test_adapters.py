@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from stepnav import build
+from stepnav.build import models
 from stepnav.core.errors import BackendError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Propose, Score
-from stepnav.rewards.families import FAMILIES, open_checkpoint
+from stepnav.rewards.families.recognise import FAMILIES, open_checkpoint
 from tests.engine.small_models import poll_all
 from tests.rewards.public_models import MAKERS, trajectories
 from tests.rewards.references import REFERENCES
@@ -243,7 +244,7 @@ def test_the_command_line_opens_each_by_its_folder(family: str, folders: dict[st
     trajectory = trajectories()[1]
     expected = values(score(opened(folders[family]), trajectory)[0])
     for name in (str(folders[family]), f"{family}:{folders[family]}"):
-        (answer,) = score(build._open_reward(name, task, local), trajectory)
+        (answer,) = score(models._open_reward(name, task, local), trajectory)
         assert values(answer) == pytest.approx(expected, abs=1e-6)
 
 

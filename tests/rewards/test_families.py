@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 from stepnav import build
+from stepnav.build import models
 from stepnav.core.errors import ConfigError
-from stepnav.rewards.families import (
+from stepnav.rewards.families.label_tokens import LabelTokens
+from stepnav.rewards.families.recognise import (
     FAMILIES,
     Checkpoint,
     open_checkpoint,
     read_checkpoint,
     recognise,
 )
-from stepnav.rewards.label_tokens import LabelTokens
 from tests.engine.small_models import causal_model, class_model, tokenizer
 from tests.rewards import public_models
 from tests.rewards.public_models import MAKERS
@@ -103,16 +104,16 @@ def test_a_folder_of_another_name_is_opened_when_said(tmp_path: Path) -> None:
     task = build.load_task("arithmetic")
     local = {"device": "cpu", "dtype": "float32", "max_batch": 4}
     with pytest.raises(ConfigError, match="not known as a reward model"):
-        build._open_reward(str(folder), task, local)
-    assert build._open_reward(f"math-shepherd:{folder}", task, local)
+        models._open_reward(str(folder), task, local)
+    assert models._open_reward(f"math-shepherd:{folder}", task, local)
     LabelTokens().save(folder)
-    assert build._open_reward(str(folder), task, local)
+    assert models._open_reward(str(folder), task, local)
 
 
 def test_an_unknown_family_is_no_folder(tmp_path: Path) -> None:
     task = build.load_task("arithmetic")
     with pytest.raises(ConfigError, match="no model folder"):
-        build._open_reward(f"shepard:{tmp_path}", task, {})
+        models._open_reward(f"shepard:{tmp_path}", task, {})
 
 
 @pytest.mark.parametrize("family", ["prm", "qwen-prm", "skywork", "orm", "token-classes"])
@@ -325,7 +326,7 @@ def test_a_token_classifier_with_a_broken_config(tmp_path: Path, text: str) -> N
 
 
 def test_class_names_and_labels_that_contradict_each_other(tmp_path: Path) -> None:
-    from stepnav.rewards.step_format import StepFormat
+    from stepnav.rewards.local.step_format import StepFormat
 
     folder = public_models.token_classes(tmp_path / "prm", ("negative", "neutral", "positive"))
     StepFormat(labels=(-1, 0, 1)).save(folder)
@@ -356,8 +357,8 @@ def test_advice_on_class_names_fits_the_kind_of_model(tmp_path: Path) -> None:
 
 
 def test_a_format_must_fit_the_outputs(tmp_path: Path) -> None:
-    from stepnav.rewards.prm import PRMReward
-    from stepnav.rewards.step_format import StepFormat
+    from stepnav.rewards.families.prm import PRMReward
+    from stepnav.rewards.local.step_format import StepFormat
 
     with pytest.raises(ConfigError, match="3 output classes, its step format labels a value"):
         PRMReward(class_model(), tokenizer(), format=StepFormat(labels=()))

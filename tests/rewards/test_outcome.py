@@ -8,7 +8,7 @@ import pytest
 
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Score
-from stepnav.rewards.families import open_checkpoint
+from stepnav.rewards.families.recognise import open_checkpoint
 from tests.engine.small_models import poll_all
 from tests.rewards import public_models
 from tests.rewards.public_models import trajectories
@@ -66,7 +66,7 @@ def test_an_encoder_is_charged_what_it_reads(tmp_path: Path) -> None:
 def test_a_template_with_a_clock_gives_the_same_scores_always(tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
-    from stepnav.rewards.chat_text import render
+    from stepnav.rewards.local.chat_text import render
 
     folder = public_models.outcome(tmp_path / "orm")
     path = folder / "chat_template.jinja"

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from stepnav.core.errors import BackendError
 from stepnav.core.records import Problem, Step, Trajectory, trimmed
-from stepnav.rewards import chat_labels, label_tokens, qwen_prm, skywork
-from stepnav.rewards.label_tokens import LabelTokenReward, LabelTokens
-from stepnav.rewards.piece_encoder import PieceEncoder
-from stepnav.rewards.step_reader import class_probs, pair_probs, value_probs
+from stepnav.rewards.families import chat_labels, label_tokens, qwen_prm, skywork
+from stepnav.rewards.families.label_tokens import LabelTokenReward, LabelTokens
+from stepnav.rewards.local.piece_encoder import PieceEncoder
+from stepnav.rewards.local.step_reader import class_probs, pair_probs, value_probs
 from tests.rewards import public_models
 from tests.rewards.references import BOXED
 
@@ -178,8 +178,8 @@ def test_a_tag_with_white_space_of_its_own() -> None:
 
 
 def test_an_added_separator_is_no_text_even_where_it_is_not_special() -> None:
-    from stepnav.rewards.prm_tokens import TrajectoryEncoder
-    from stepnav.rewards.step_format import StepFormat
+    from stepnav.rewards.local.prm_tokens import TrajectoryEncoder
+    from stepnav.rewards.local.step_format import StepFormat
 
     tokenizer = public_models.qwen_tokenizer()
     tokenizer.add_tokens(["<step>"])

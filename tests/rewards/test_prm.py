@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.records import Problem, Step, StepScore, Trajectory
 from stepnav.core.requests import Propose, Score
+from stepnav.rewards.families.prm import PRMReward
 from stepnav.rewards.likelihood import LikelihoodReward
-from stepnav.rewards.prm import PRMReward
-from stepnav.rewards.step_format import StepFormat
+from stepnav.rewards.local.step_format import StepFormat
 from tests.engine.small_models import causal_model, class_model, poll_all, prefix, tokenizer
 
 STEPS = ("3 + 4 = 7.\n", "He has 7 apples.\n", "Ann sold 12 eggs.\n", "12 * 2 = 24.\n", "#### 24")

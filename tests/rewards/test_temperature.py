@@ -10,8 +10,8 @@ import torch
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.requests import Score
-from stepnav.rewards.prm import PRMReward
-from stepnav.rewards.step_format import FILE_NAME, StepFormat
+from stepnav.rewards.families.prm import PRMReward
+from stepnav.rewards.local.step_format import FILE_NAME, StepFormat
 from tests.engine.small_models import class_model, poll_all, prefix, tokenizer
 
 STEPS = ("3 + 4 = 7.\n", "He has 7 apples.\n", "#### 7")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
-from stepnav.tasks import arithmetic
+from stepnav.tasks.arithmetic import problems as arithmetic
 
 ids = st.builds(
     "arithmetic-{}-{}-{}".format,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.tasks import micro_python
-from stepnav.tasks.micro_python_calls import draw_input, make_functions
+from stepnav.tasks.micro_python import problems as micro_python
+from stepnav.tasks.micro_python.calls import draw_input, make_functions
 
 ids = st.builds(
     "micro-python-{}-{}-{}".format,

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from stepnav.engine.loading import load_trainable_classifier
+from stepnav.labels.records import StepRecord
 from stepnav.train.finetune import finetune_reward_model
 from stepnav.train.fit import FitSettings
-from stepnav.train.records import StepRecord
 from stepnav.train.shards import leave_processes, shard_model
 
 RECORDS = [

@@ -18,15 +18,15 @@ from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.engine.loading import load_trainable_classifier
 from stepnav.files.lock import locked
+from stepnav.labels.records import StepRecord
 from stepnav.policies.local import PolicyFormat
-from stepnav.rewards.prm import PRMReward
-from stepnav.rewards.step_format import StepFormat
+from stepnav.rewards.families.prm import PRMReward
+from stepnav.rewards.local.step_format import StepFormat
 from stepnav.train.collate import TreeCollator, can_pack, fill_rows, split_passes, tree_mask
 from stepnav.train.finetune import finetune_policy, finetune_reward_model
 from stepnav.train.fit import CHECKPOINTS, CLAIM, FitSettings, last_checkpoint
 from stepnav.train.heads import outcomes, step_loss, targets
 from stepnav.train.pairs import Pair, encode_pairs, read_pairs
-from stepnav.train.records import StepRecord
 from stepnav.train.solutions import (
     Label,
     TokenSolution,

@@ -5,10 +5,9 @@ import pytest
 
 from stepnav.core.records import Problem
 from stepnav.mutate.records import MutationRecord
-from stepnav.rewards.step_format import StepFormat
+from stepnav.rewards.local.step_format import StepFormat
 from stepnav.sandbox.pool import Sandbox
-from stepnav.tasks import micro_python
-from stepnav.train.records import STEP_END, encode_records
+from stepnav.tasks.micro_python import problems as micro_python
 from stepnav.zoo.language import reference_pairs
 from stepnav.zoo.micro_python import (
     DOMAIN,
@@ -22,6 +21,7 @@ from stepnav.zoo.micro_python import (
     spread,
 )
 from stepnav.zoo.tokenizer import train_tokenizer
+from stepnav.zoo.training.targets import STEP_END, encode_records
 
 HEADER = "def solve(xs):"
 BODY = ("    total = 0\n", "    for x in xs:\n", "        total += x\n", "    return total\n")

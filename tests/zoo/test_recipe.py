@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.rewards.step_format import StepFormat
-from stepnav.tasks import arithmetic
+from stepnav.rewards.local.step_format import StepFormat
+from stepnav.tasks.arithmetic import problems as arithmetic
 from stepnav.zoo import MODELS_FOLDER
 from stepnav.zoo.recipe import DOMAINS, make_models
 
@@ -110,7 +110,7 @@ def test_the_shipped_models_of_a_task_are_small(task: str) -> None:
 def test_the_shipped_policy_is_an_ordinary_model_that_samples_by_default() -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from stepnav.train.sampling import SampleRequest, sample_solutions
+    from stepnav.zoo.training.sampling import SampleRequest, sample_solutions
 
     folder = MODELS_FOLDER / POLICY_NAME
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
@@ -127,7 +127,7 @@ def test_the_shipped_policy_is_an_ordinary_model_that_samples_by_default() -> No
 def test_the_shipped_reward_model_is_an_ordinary_model_that_rates_steps() -> None:
     from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-    from stepnav.train.scoring import class_probs
+    from stepnav.zoo.training.scoring import class_probs
 
     folder = MODELS_FOLDER / PRM_NAME
     model = AutoModelForTokenClassification.from_pretrained(folder).eval()

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepnav.tasks import arithmetic, micro_python
+from stepnav.tasks.arithmetic import problems as arithmetic
+from stepnav.tasks.micro_python import problems as micro_python
 from stepnav.zoo.arithmetic import DOMAIN
 from stepnav.zoo.language import reference_pairs
 from stepnav.zoo.tokenizer import CODE_PATTERN, train_tokenizer

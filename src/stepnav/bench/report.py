@@ -18,7 +18,7 @@ from stepnav.bench.plan import BenchPlan
 from stepnav.bench.plots import accuracy_curves, plot_accuracy
 from stepnav.bench.report_pages import html_page, incomplete, markdown_page
 from stepnav.bench.rows import ResultRow
-from stepnav.bench.stats import Interval
+from stepnav.bench.stats.intervals import Interval
 from stepnav.bench.summary import Group, SummaryRow, summarise
 from stepnav.files.atomic import write_bytes, write_text, write_with
 

@@ -6,10 +6,10 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from stepnav.bench.paired import MIN_DISCORDANT
 from stepnav.bench.plan import BenchPlan
 from stepnav.bench.report_tables import html_table, markdown_table, report_tables
-from stepnav.bench.stats import MIN_UNITS, NUM_RESAMPLES
+from stepnav.bench.stats.intervals import MIN_UNITS, NUM_RESAMPLES
+from stepnav.bench.stats.paired import MIN_DISCORDANT
 from stepnav.bench.summary import SummaryRow
 
 _STYLE = """

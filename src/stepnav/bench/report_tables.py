@@ -17,7 +17,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from stepnav.bench.plan import BenchPlan
-from stepnav.bench.stats import Interval
+from stepnav.bench.stats.intervals import Interval
 from stepnav.bench.summary import SummaryRow
 
 MISSING = "-"

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stepnav.bench.paired import Comparison, compare, holm
 from stepnav.bench.rows import ResultRow
-from stepnav.bench.stats import Accuracy, Grades, PassAtK, accuracy, mean_pass_at_k
+from stepnav.bench.stats.intervals import Accuracy, Grades, PassAtK, accuracy, mean_pass_at_k
+from stepnav.bench.stats.paired import Comparison, compare, holm
 from stepnav.core.errors import DataError
 
 Group = tuple[str, int | None]

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from stepnav.tasks.code_task import Programs
 
 TASKS: Mapping[str, str] = {
-    "arithmetic": "stepnav.tasks.arithmetic",
+    "arithmetic": "stepnav.tasks.arithmetic.problems",
     "gsm8k": "stepnav.tasks.gsm8k",
     "svamp": "stepnav.tasks.svamp",
     "math500": "stepnav.tasks.math500",
     "humaneval": "stepnav.tasks.humaneval",
     "mbpp": "stepnav.tasks.mbpp",
-    "micro-python": "stepnav.tasks.micro_python",
+    "micro-python": "stepnav.tasks.micro_python.problems",
 }
 
 CODE_TASKS = frozenset({"humaneval", "mbpp", "micro-python"})
@@ -151,7 +151,7 @@ def open_models(
     Args:
       policy: a shipped model, a model folder, or the URL of an OpenAI-compatible server.
       reward: a shipped model, a folder or hub name of a reward model of any family
-        (`rewards/families.py`), "FAMILY:FOLDER" where its files cannot tell, "likelihood:FOLDER",
+        (`rewards/families/recognise.py`), "FAMILY:FOLDER" where its files cannot tell, "likelihood:FOLDER",
         "oracle", "execution" (code tasks: the public tests), or None.
       task: gives the prompt of models that have none of their own, and the oracle.
       policy_model: the model's name on the server.
@@ -198,7 +198,7 @@ def reward_folder(name: str) -> Path:
     Raises:
       ConfigError: there is no such folder.
     """
-    from stepnav.rewards.families import split_family
+    from stepnav.rewards.families.recognise import split_family
 
     _refuse_tasks_own(name)
     kind, _, rest = name.partition(":")
@@ -213,7 +213,7 @@ def reward_family(name: str) -> str:
     Raises:
       ConfigError: there is no such folder, or the family cannot be told.
     """
-    from stepnav.rewards.families import read_checkpoint, recognise, split_family
+    from stepnav.rewards.families.recognise import read_checkpoint, recognise, split_family
 
     family, rest = split_family(name)
     return family or recognise(read_checkpoint(reward_folder(name), _hub_name(rest)))
@@ -311,7 +311,7 @@ def _open_reward(name: str, task: Task | None, local: Mapping[str, Any]) -> Back
         from stepnav.rewards.likelihood import LikelihoodReward
 
         return LikelihoodReward(_model_folder("policy", name.partition(":")[2]), **local)
-    from stepnav.rewards.families import open_checkpoint, split_family
+    from stepnav.rewards.families.recognise import open_checkpoint, split_family
 
     family, rest = split_family(name)
     folder = _model_folder("prm", rest)

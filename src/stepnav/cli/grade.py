@@ -18,7 +18,7 @@ from stepnav.bench.samples import (
     read_samples,
     results_path,
 )
-from stepnav.bench.stats import mean_pass_at_k
+from stepnav.bench.stats.intervals import mean_pass_at_k
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
 from stepnav.core.errors import DataError
 from stepnav.tasks.code_task import Programs

@@ -9,9 +9,9 @@ from typing import Any
 from stepnav.cli.console import print_json, stderr, stdout
 from stepnav.cli.options import label_arguments
 from stepnav.core.errors import ConfigError
-from stepnav.train.label_output import SUFFIXES, write_stepwise
-from stepnav.train.label_report import LabelReport
-from stepnav.train.labels import inspect_labelled, read_labelled
+from stepnav.labels.output import SUFFIXES, write_stepwise
+from stepnav.labels.reader import inspect_labelled, read_labelled
+from stepnav.labels.report import LabelReport
 
 KINDS = {
     "rating": "ratings -1, 0, 1",

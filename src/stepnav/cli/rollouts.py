@@ -11,7 +11,7 @@ from typing import Any
 
 from stepnav import build
 from stepnav.bench.plan_file import problems_digest
-from stepnav.bench.reward_scores import folder_digest
+from stepnav.bench.prm.scores import folder_digest
 from stepnav.cli.console import Interrupted, Progress, resume_command, stderr
 from stepnav.cli.rollouts_report import report
 from stepnav.core.errors import ConfigError, DataError, JournalError, choose
@@ -20,12 +20,12 @@ from stepnav.core.records import Problem, Trajectory
 from stepnav.core.strategy import Strategy
 from stepnav.files.claim import check_claim, claim_folder
 from stepnav.files.lock import locked
+from stepnav.labels.exclude import problem_names, read_problems
+from stepnav.labels.rollouts import LABELS, METHODS, label_problem
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
 from stepnav.run.search import Search
 from stepnav.tasks.task import Task
-from stepnav.train.label_exclude import problem_names, read_problems
-from stepnav.train.rollouts import LABELS, METHODS, label_problem
 
 JOURNAL_NAME = "journal.sqlite"
 SETTINGS_NAME = "rollouts.json"

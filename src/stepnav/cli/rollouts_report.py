@@ -14,9 +14,9 @@ from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendError, DataError
 from stepnav.core.outcome import SearchResult
 from stepnav.files.atomic import write_text
-from stepnav.train.label_kinds import KIND_FIELD
-from stepnav.train.records import StepRecord
-from stepnav.train.rollouts import Labels, rollout_records
+from stepnav.labels.kinds import KIND_FIELD
+from stepnav.labels.records import StepRecord
+from stepnav.labels.rollouts import Labels, rollout_records
 
 DATA_NAME = "rollouts.jsonl"
 REPORT_NAME = "rollouts_report.json"

@@ -53,8 +53,8 @@ def orm(*, out: Path, **options: Any) -> None:
 
 def _reward_model(out: Path, options: dict[str, Any], **chosen: Any) -> None:
     _require_libraries()
+    from stepnav.labels.reader import read_labelled
     from stepnav.train.finetune import finetune_reward_model
-    from stepnav.train.labels import read_labelled
 
     model, limit = options.pop("model"), options.pop("limit")
     found = read_labelled(options.pop("data"), **label_arguments(options))

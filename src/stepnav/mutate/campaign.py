@@ -18,7 +18,7 @@ from stepnav.core.errors import ConfigError, DataError, JournalError, nearest
 from stepnav.mutate.examination import Settings
 from stepnav.mutate.findings import Outcome
 from stepnav.mutate.journal import Journal, read_journal
-from stepnav.mutate.operators import OPERATORS
+from stepnav.mutate.operators.table import OPERATORS
 from stepnav.mutate.output import check_installed, write_data
 from stepnav.mutate.processes import examine_all
 from stepnav.mutate.reference import Reference

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stepnav.mutate.edit import Edit
 from stepnav.mutate.labels import Verdict
+from stepnav.mutate.program.edit import Edit
 
 
 @dataclass(frozen=True, slots=True)

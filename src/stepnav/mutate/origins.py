@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.mutate.program.source import parse
 from stepnav.mutate.reference import Reference
-from stepnav.mutate.source import parse
 from stepnav.mutate.suite import read_suite
 
 HELD_OUT = ("augmented_assignment", "function_swap", "slice")

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stepnav.core.records import trimmed
-from stepnav.mutate.edit import Edit, apply_edits
 from stepnav.mutate.findings import Finding, Outcome
 from stepnav.mutate.labels import Verdict, label_steps
-from stepnav.mutate.source import parse
-from stepnav.mutate.steps import Split, split_steps
+from stepnav.mutate.program.edit import Edit, apply_edits
+from stepnav.mutate.program.source import parse
+from stepnav.mutate.program.steps import Split, split_steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from stepnav.core.errors import DataError
 from stepnav.mutate.calls import called_names
-from stepnav.mutate.source import parse
+from stepnav.mutate.program.source import parse
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

@@ -15,15 +15,15 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.records import StepScore, Trajectory
 from stepnav.engine.loading import load_model
 from stepnav.engine.row import Row
-from stepnav.rewards.local_reward import LocalReward, load_pair
-from stepnav.rewards.prm_tokens import TrajectoryEncoder
-from stepnav.rewards.step_format import StepFormat
-from stepnav.rewards.step_reader import step_scores
+from stepnav.rewards.local.prm_tokens import TrajectoryEncoder
+from stepnav.rewards.local.reward import LocalReward, load_pair
+from stepnav.rewards.local.step_format import StepFormat
+from stepnav.rewards.local.step_reader import step_scores
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from stepnav.rewards.local_reward import EngineLimits
+    from stepnav.rewards.local.reward import EngineLimits
 
 
 class LikelihoodReward(LocalReward):

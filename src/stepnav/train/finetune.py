@@ -31,8 +31,9 @@ from stepnav.engine.loading import (
 )
 from stepnav.engine.self_check import sees_later_tokens
 from stepnav.files.atomic import write_text
+from stepnav.labels.records import LabelKind, StepRecord
 from stepnav.policies.local.prompt import PolicyFormat
-from stepnav.rewards.step_format import StepFormat
+from stepnav.rewards.local.step_format import StepFormat
 from stepnav.train.collate import can_pack
 from stepnav.train.fit import (
     FitProgress,
@@ -45,7 +46,6 @@ from stepnav.train.fit import (
 )
 from stepnav.train.heads import Head, Neutral, outcomes, step_format, step_loss, targets
 from stepnav.train.pairs import Pair, encode_pairs
-from stepnav.train.records import LabelKind, StepRecord
 from stepnav.train.shards import is_sharded, whole_weights
 from stepnav.train.solutions import (
     CutCount,

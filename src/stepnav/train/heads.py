@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.rewards.step_format import StepFormat
-from stepnav.train.records import LabelKind, StepRecord
+from stepnav.labels.prm800k import ANSWER_MARK
+from stepnav.labels.records import LabelKind, StepRecord
+from stepnav.rewards.local.step_format import StepFormat
 
 if TYPE_CHECKING:
     import torch
@@ -20,10 +21,6 @@ Neutral = Literal["own", "positive", "negative", "masked"]
 
 CLASSES: dict[Head, tuple[int, ...]] = {"three": (-1, 0, 1), "two": (-1, 1), "value": ()}
 """The rating that each output stands for; a value's only output stands for none."""
-
-
-ANSWER_MARK = "# Answer"
-"""Stands before the answer in the last step of PRM800K's solutions."""
 
 
 def default_neutral(head: Head) -> Neutral:

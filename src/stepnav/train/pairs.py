@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import DataError
-from stepnav.train.label_rows import BadRow, opened, parse_line
+from stepnav.labels.rows import BadRow, opened, parse_line
 from stepnav.train.solutions import CutCount, Mark, TokenSolution, Tree, grow_tree
 
 FIELDS = (("prompt", "completion"), ("question", "answer"), ("problem", "solution"))

@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from stepnav.core.errors import DataError
-from stepnav.rewards.step_format import StepFormat
-from stepnav.train.records import StepRecord
+from stepnav.labels.records import StepRecord
+from stepnav.rewards.local.step_format import StepFormat
 
 TOKENISED_STEPS_KEPT = 65536
 

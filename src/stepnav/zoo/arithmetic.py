@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stepnav.core.records import Problem
-from stepnav.tasks import arithmetic
-from stepnav.train.records import StepRecord
+from stepnav.labels.records import StepRecord
+from stepnav.tasks.arithmetic import problems as arithmetic
 from stepnav.zoo.domain import Cards, Count, Domain, HeldOut, Sampler
 from stepnav.zoo.scale import TINY, Scale
 from stepnav.zoo.tokenizer import WORD_PATTERN

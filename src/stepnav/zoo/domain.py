@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from stepnav.core.records import Problem
-from stepnav.train.records import StepRecord
+from stepnav.labels.records import StepRecord
 from stepnav.zoo.scale import Scale
 
 Count = Callable[[int, int], None]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepnav.core.records import Problem
-from stepnav.rewards.step_format import StepFormat
-from stepnav.train.step_metrics import share
+from stepnav.labels.metrics import share
+from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo.domain import Count, Domain, HeldOut
 from stepnav.zoo.gate import gate_report, threshold_report
 
@@ -36,7 +36,7 @@ def solve_rates(
     """
     import numpy as np
 
-    from stepnav.train.sampling import SampleRequest, sample_solutions
+    from stepnav.zoo.training.sampling import SampleRequest, sample_solutions
 
     prompts = [domain.prompt(problem.question) for problem in problems]
     requests = [SampleRequest(prompt, 0.0) for prompt in prompts]
@@ -74,7 +74,7 @@ class RatedStep:
 
 def rate(prm: Any, tokenizer: Any, held_out: HeldOut, step_format: StepFormat) -> list[RatedStep]:
     """Return every labelled step as the reward model rates it; masked steps are left out."""
-    from stepnav.train.scoring import class_probs
+    from stepnav.zoo.training.scoring import class_probs
 
     solutions = [(record.prompt, record.completions) for record in held_out.records]
     negative = step_format.labels.index(-1)
@@ -124,7 +124,7 @@ def gate_on(
       step_format: how the PRM reads steps.
       baselines: causal LMs by name; the lowest token log-probability of a step under each is a training-free rater.
     """
-    from stepnav.train.scoring import lowest_logprobs
+    from stepnav.zoo.training.scoring import lowest_logprobs
 
     steps = rate(prm, tokenizer, held_out, step_format)
     report = report_of(steps)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stepnav.train.step_metrics import CLASSES, auroc, class_row, confusion_matrix, share
+from stepnav.labels.metrics import CLASSES, auroc, class_row, confusion_matrix, share
 
 MAX_MISSES = 0.10
 MAX_FALSE_REJECTIONS = 0.05

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.records import Problem
-from stepnav.train.label_stepwise import read_records
-from stepnav.train.records import StepRecord, write_records
+from stepnav.labels.records import StepRecord, write_records
+from stepnav.labels.stepwise import read_records
 from stepnav.zoo.domain import Count, Domain, Sampler
 from stepnav.zoo.scale import Scale
 
@@ -19,7 +19,7 @@ def policy_sampler(
     """Return what draws one solution per problem and temperature from the policy."""
 
     def sample(problems: Sequence[Problem], progress: Count) -> list[list[str]]:
-        from stepnav.train.sampling import SampleRequest, sample_solutions
+        from stepnav.zoo.training.sampling import SampleRequest, sample_solutions
 
         requests = [
             SampleRequest(domain.prompt(problem.question), temperature)

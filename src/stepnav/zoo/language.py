@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.files.atomic import whole_folder
-from stepnav.train.batches import TokenExamples
-from stepnav.train.loop import Progress, TrainSettings
 from stepnav.zoo.domain import Count, Domain
 from stepnav.zoo.folders import reading, write_compute
 from stepnav.zoo.scale import Scale
 from stepnav.zoo.tokenizer import train_tokenizer
+from stepnav.zoo.training.batches import TokenExamples
+from stepnav.zoo.training.loop import Progress, TrainSettings
 
 MAX_POSITIONS = 512
 
@@ -98,7 +98,7 @@ def train_language_model(
     import torch
     from transformers import LlamaForCausalLM
 
-    from stepnav.train.lm import encode_pairs, train_lm
+    from stepnav.zoo.training.lm import encode_pairs, train_lm
 
     if (folder / "final" / "config.json").exists():
         return
@@ -154,7 +154,7 @@ def normalise_language_model(
     import torch
     from transformers import LlamaForCausalLM
 
-    from stepnav.train.lm import encode_pairs, mean_normaliser, train_lm
+    from stepnav.zoo.training.lm import encode_pairs, mean_normaliser, train_lm
 
     if (folder / "final" / "config.json").exists():
         return

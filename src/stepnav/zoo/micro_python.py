@@ -16,14 +16,14 @@ from dataclasses import replace
 from itertools import takewhile
 
 from stepnav.core.records import Problem
+from stepnav.labels.records import StepRecord
 from stepnav.mutate.examination import Settings, examine
 from stepnav.mutate.laboratory import SandboxLaboratory
 from stepnav.mutate.records import MutationRecord, make_records
 from stepnav.mutate.reference import Reference
 from stepnav.sandbox.judge import judge_problem
 from stepnav.sandbox.pool import Sandbox
-from stepnav.tasks import micro_python
-from stepnav.train.records import StepRecord
+from stepnav.tasks.micro_python import problems as micro_python
 from stepnav.zoo.domain import Cards, Count, Domain, HeldOut, Sampler
 from stepnav.zoo.scale import TINY, Scale
 from stepnav.zoo.tokenizer import CODE_PATTERN

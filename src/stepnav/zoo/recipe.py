@@ -18,7 +18,7 @@ from typing import Any
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.files.atomic import whole_folder, write_text
 from stepnav.files.claim import claim_folder
-from stepnav.rewards.step_format import StepFormat
+from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo.cards import write_cards
 from stepnav.zoo.domain import Count, Domain
 from stepnav.zoo.folders import COMPUTE_NAME, reading

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnav.files.atomic import whole_folder
-from stepnav.rewards.step_format import StepFormat
-from stepnav.train.loop import Progress, TrainSettings
+from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo.folders import reading, write_compute
 from stepnav.zoo.labelled import shard_paths
 from stepnav.zoo.scale import Scale
+from stepnav.zoo.training.loop import Progress, TrainSettings
 
 if TYPE_CHECKING:
-    from stepnav.train.batches import TokenExamples
+    from stepnav.zoo.training.batches import TokenExamples
 
 MEASURED_EXAMPLES = 200
 """Solutions from which the backbone's sizes are measured."""
@@ -22,8 +22,8 @@ MEASURED_EXAMPLES = 200
 
 def shard_source(labelled: Path, tokenizer: Any, scale: Scale) -> Callable[[int], TokenExamples]:
     """Return what gives an epoch's tokens: the reward model goes through the shards in turn."""
-    from stepnav.train.label_stepwise import read_records
-    from stepnav.train.records import encode_records
+    from stepnav.labels.stepwise import read_records
+    from stepnav.zoo.training.targets import encode_records
 
     shards = shard_paths(labelled, scale)
 
@@ -62,8 +62,8 @@ def train_reward_model(
     """
     import torch
 
-    from stepnav.train.graft import graft_classifier, train_top_only
-    from stepnav.train.prm import train_prm
+    from stepnav.zoo.training.graft import graft_classifier, train_top_only
+    from stepnav.zoo.training.prm import train_prm
 
     if (target / "config.json").exists():
         return

@@ -1,0 +1,307 @@
+"""What a reward model is evaluated on: solutions whose truth is known, of one of three kinds.
+
+- processbench: `problem`, `steps`, `label` (the first wrong step, -1 for none), as in ProcessBench
+  (Zheng et al. 2024, arXiv 2412.06559).
+- prm800k: step labels, in any format that `labels/reader.py` reads (raw PRM800K, TRL stepwise, ...).
+- best-of-n: `problem_id`, `is_correct`, and `steps` or `text`; optional `problem` (needed to score),
+  `answer` (needed to vote) and `scores` (one number in [0, 1] per step).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal
+
+from stepnav.core.errors import ConfigError, DataError, quote
+from stepnav.core.records import Problem, Step, Trajectory
+from stepnav.labels.prm800k import ANSWER_MARK
+from stepnav.labels.reader import read_labelled
+from stepnav.labels.records import LabelKind, StepRecord
+from stepnav.labels.rows import is_parquet
+from stepnav.tasks.benchmark_file import read_rows
+
+Kind = Literal["processbench", "prm800k", "best-of-n"]
+KINDS: tuple[Kind, ...] = ("processbench", "prm800k", "best-of-n")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known of a whole solution.
+
+    Attributes:
+      is_correct: whether its answer is right; None if that could not be decided.
+      answer: its answer, for votes; None if it has none.
+      scores: per step P(not wrong), where the file gives them.
+    """
+
+    is_correct: bool | None
+    answer: str | None
+    scores: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One solution to score.
+
+    Attributes:
+      id: what the file calls it, or where it stands.
+      group: what resampling draws together: the problem.
+      question: the problem's text; empty if the file does not give it.
+      steps: texts, without separators.
+      is_whole: whether the last step ends the solution.
+      first_error: processbench: 0-based first wrong step, None for none.
+      labels: prm800k: per step, None where it is not labelled.
+      outcome: best-of-n.
+    """
+
+    id: str
+    group: str
+    question: str
+    steps: tuple[str, ...]
+    is_whole: bool
+    first_error: int | None = None
+    labels: tuple[int | float | None, ...] | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """The solution as a reward model is asked about it: one line end after each step but the last."""
+        *before, last = self.steps
+        steps = [Step(text if text.endswith("\n") else text + "\n") for text in before]
+        steps.append(Step(last, "end" if self.is_whole else "step"))
+        return Trajectory(Problem(self.id, self.question), tuple(steps))
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """A file's solutions.
+
+    Attributes:
+      kind: which of `KINDS`.
+      items: the solutions, in the order of the file.
+      label_kind: what the labels of step-labelled data are.
+      digest: changes with whatever is scored or compared with.
+      left_out: what the reader left out and why, one line each.
+    """
+
+    kind: Kind
+    items: tuple[Case, ...]
+    label_kind: LabelKind | None
+    digest: str
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def num_problems(self) -> int:
+        """How many problems the solutions are of."""
+        return len({case.group for case in self.items})
+
+
+def read_cases(
+    path: Path,
+    *,
+    kind: str | None = None,
+    labels: LabelKind | None = None,
+    limit: int | None = None,
+) -> Cases:
+    """Return the solutions of a file.
+
+    Args:
+      path: JSON lines, plain or gzipped; step labels in Parquet too.
+      kind: one of `KINDS`; None recognises it from the first row.
+      labels: what step labels are; None tells it by them.
+      limit: only the first so many problems, with all their solutions; None takes all.
+    Raises:
+      ConfigError: there is no such kind.
+      DataError: the file is missing, empty, broken, or not of that kind.
+    """
+    chosen = _kind(kind) if kind is not None else recognise(path)
+    if labels is not None and chosen != "prm800k":
+        raise ConfigError(f"--labels is for step labels; {path} is {chosen}")
+    label_kind: LabelKind | None = None
+    left_out: tuple[str, ...] = ()
+    if chosen == "prm800k":
+        label_kind, items, left_out = _read_labelled(path, labels)
+    else:
+        make = _first_error_case if chosen == "processbench" else _outcome_case
+        rows = enumerate(read_rows(path), 1)
+        items = [_made(make, number, where, row) for number, (where, row) in rows]
+    if not items:
+        raise DataError(f"{path} holds no {'labelled step' if label_kind else 'solution'}")
+    if all(case.outcome is not None and case.outcome.is_correct is None for case in items):
+        raise DataError(f"{path}: no solution is graded (is_correct is null in all of them)")
+    kept = _first_groups(items, limit)
+    return Cases(chosen, tuple(kept), label_kind, _digest(kept), left_out)
+
+
+def recognise(path: Path) -> Kind:
+    """Return the kind of a file, by the fields of its first row.
+
+    Raises:
+      DataError: the fields fit none of them.
+    """
+    with suppress(OSError), path.open("rb") as file:
+        if is_parquet(file):
+            return "prm800k"
+    _, row = next(read_rows(path), ("", None))
+    fields = row if isinstance(row, Mapping) else {}
+    if "is_correct" in fields:
+        return "best-of-n"
+    if {"problem", "steps", "label"} <= set(fields):
+        return "processbench"
+    is_raw = isinstance(fields.get("label"), Mapping) and "question" in fields
+    is_tagged = {"input", "label", "task"} <= set(fields)
+    if is_raw or is_tagged or {"prompt", "completions", "labels"} <= set(fields):
+        return "prm800k"
+    raise DataError(
+        f"{path}: its fields ({', '.join(map(str, fields)) or 'none'}) are none of processbench "
+        "(problem, steps, label), prm800k (question and label, or prompt, completions and labels), "
+        "best-of-n (problem_id, is_correct); name the kind with --kind if it is one of them"
+    )
+
+
+def _kind(name: str) -> Kind:
+    for kind in KINDS:
+        if name == kind:
+            return kind
+    raise ConfigError(f"--kind must be one of {', '.join(KINDS)} (got {name!r})")
+
+
+def _made(make: Any, number: int, where: str, row: Any) -> Case:
+    if not isinstance(row, Mapping):
+        raise DataError(f"{where}: expected an object (got {type(row).__name__})")
+    try:
+        return make(number, row)  # type: ignore[no-any-return]
+    except KeyError as error:
+        raise DataError(
+            f"{where}: no field {error}; its fields are {', '.join(map(str, row))}"
+        ) from None
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: {error}") from None
+
+
+def _first_error_case(number: int, row: Mapping[str, Any]) -> Case:
+    steps = _texts(row["steps"])
+    label = row["label"]
+    if isinstance(label, bool) or not isinstance(label, int) or not -1 <= label < len(steps):
+        raise ValueError(
+            f"label must be -1 or the number of a step, 0 to {len(steps) - 1} (got {label!r})"
+        )
+    question = _text("problem", row["problem"])
+    return Case(
+        id=str(row.get("id", f"row {number}")),
+        group=question,
+        question=question,
+        steps=steps,
+        is_whole=True,
+        first_error=None if label == -1 else label,
+    )
+
+
+def _read_labelled(
+    path: Path, labels: LabelKind | None
+) -> tuple[LabelKind, list[Case], tuple[str, ...]]:
+    """Return what the labels are, the solutions that have any, and what was left out."""
+    found = read_labelled(path, kind=labels)
+    cases = [_labelled_case(n, record, path) for n, record in enumerate(found.records, 1)]
+    cases = [case for case in cases if any(label is not None for label in case.labels or ())]
+    bad = found.report.malformed_rows
+    lines = [f"{n.sessions} rows ({why})" for why, n in found.report.excluded.items()]
+    lines += [f"row {row.number}: {row.reason}" for row in bad]
+    if found.report.malformed > len(bad):
+        lines.append(f"{found.report.malformed - len(bad)} more rows like these")
+    return found.kind, cases, tuple(lines)
+
+
+def _labelled_case(number: int, record: StepRecord, path: Path) -> Case:
+    if not record.completions:
+        raise DataError(f"{record.origin or f'{path}, record {number}'}: it has no steps")
+    return Case(
+        id=record.origin or f"record {number}",
+        group=record.prompt,
+        question=record.prompt,
+        steps=record.completions,
+        is_whole=ANSWER_MARK in record.completions[-1],
+        labels=record.labels,
+    )
+
+
+def _outcome_case(number: int, row: Mapping[str, Any]) -> Case:
+    problem = row.get("problem")
+    group = row["problem_id"] if "problem_id" in row else _text("problem", row["problem"])
+    if isinstance(group, bool) or not isinstance(group, (str, int)):
+        raise ValueError(f"problem_id must be text or a whole number (got {group!r})")
+    is_correct = row["is_correct"]
+    if is_correct is not None and not isinstance(is_correct, bool):
+        raise ValueError(f"is_correct must be true, false or null (got {is_correct!r})")
+    answer = row.get("answer")
+    if answer is not None and (
+        isinstance(answer, bool) or not isinstance(answer, (str, int, float))
+    ):
+        raise ValueError(f"answer must be text or a number (got {quote(repr(answer))})")
+    scores = _scores(row.get("scores"))
+    steps = _solution_steps(row, scores)
+    return Case(
+        id=str(row.get("id", f"row {number}")),
+        group=str(group),
+        question="" if problem is None else _text("problem", problem),
+        steps=steps,
+        is_whole=True,
+        outcome=Outcome(is_correct, None if answer is None else str(answer), scores),
+    )
+
+
+def _solution_steps(row: Mapping[str, Any], scores: tuple[float, ...] | None) -> tuple[str, ...]:
+    """Return the steps; a text's steps are its lines, blank ones left out."""
+    if "steps" in row:
+        steps = _texts(row["steps"])
+    elif "text" in row:
+        lines = re.split(r"\r?\n", _text("text", row["text"]))
+        steps = tuple(line for line in lines if line.strip())
+    elif scores is not None:
+        return ("",) * len(scores)
+    else:
+        raise ValueError("a solution needs steps, text or scores")
+    if scores is not None and len(scores) != len(steps):
+        raise ValueError(f"{len(steps)} steps but {len(scores)} scores")
+    return steps
+
+
+def _scores(value: Any) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"scores must be a list of numbers (got {quote(repr(value))})")
+    for score in value:
+        is_number = isinstance(score, (int, float)) and not isinstance(score, bool)
+        if not is_number or not 0 <= score <= 1:
+            raise ValueError(f"a score must be a number in [0, 1] (got {score!r})")
+    return tuple(float(score) for score in value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+        raise ValueError(f"steps must be a list of at least one text (got {quote(repr(value))})")
+    return tuple(value)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} must be text (got {quote(repr(value))})")
+    return value
+
+
+def _first_groups(items: Sequence[Case], limit: int | None) -> list[Case]:
+    groups = list(dict.fromkeys(case.group for case in items))
+    kept = set(groups if limit is None else groups[:limit])
+    return [case for case in items if case.group in kept]
+
+
+def _digest(items: Sequence[Case]) -> str:
+    text = "\n".join(json.dumps(asdict(case)) for case in items)
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()

@@ -1,0 +1,1 @@
+"""Step-labelled data: records, readers of public formats, exclusion, rollouts."""

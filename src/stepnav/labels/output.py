@@ -1,0 +1,95 @@
+"""Records in TRL's stepwise form, on disk whole or not at all.
+
+Ratings are whole numbers, right and wrong `true` and `false`, values numbers with a decimal point; null is a masked step.
+Each row also says which they are (`label_kinds.KIND_FIELD`), so that any part of the file is read back as what it was.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.errors import ConfigError
+from stepnav.files.atomic import write_with
+from stepnav.labels.kinds import KIND_FIELD
+from stepnav.labels.reader import LabelledData
+from stepnav.labels.records import LabelKind, StepRecord
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+ADVICE = "nothing was changed: free some space or name another --out, and do it again"
+
+
+def write_stepwise(path: Path, data: LabelledData) -> None:
+    """Write a data set as JSON lines or Parquet, by the file's ending; a file that was there is replaced.
+
+    Raises:
+      ConfigError: another ending, or pyarrow is missing.
+      DataError: the file cannot be written.
+    """
+    writers: dict[str, Callable[..., None]] = {
+        ".jsonl": _write_lines,
+        ".jsonl.gz": _write_gzip,
+        ".parquet": _write_parquet,
+    }
+    for suffix, write in writers.items():
+        if path.name.endswith(suffix):
+            write_with(path, partial(write, data=data), advice=ADVICE)
+            return
+    raise ConfigError(f"--out must end in {', '.join(SUFFIXES)} (got {path.name!r})")
+
+
+def _write_lines(place: Path, data: LabelledData) -> None:
+    with place.open("wb") as file:
+        file.writelines(_lines(data))
+
+
+def _write_gzip(place: Path, data: LabelledData) -> None:
+    """Write the same bytes for the same records."""
+    with place.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
+        file.writelines(_lines(data))
+
+
+def _lines(data: LabelledData) -> Iterator[bytes]:
+    for record in data.records:
+        row = {**record.to_json(), "labels": _labels(record, data.kind), KIND_FIELD: data.kind}
+        yield (json.dumps(row, ensure_ascii=False) + "\n").encode()
+
+
+def _labels(record: StepRecord, kind: LabelKind) -> list[Any]:
+    if kind == "correct":
+        return [None if label is None else label > 0 for label in record.labels]
+    return list(record.labels)
+
+
+def _write_parquet(place: Path, data: LabelledData) -> None:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ConfigError(
+            f"writing Parquet needs pyarrow ({error}): pip install 'stepnav[bench]'; or end --out in .jsonl"
+        ) from None
+    types = {"rating": pa.int8(), "correct": pa.bool_(), "value": pa.float64()}
+    text, records = pa.string(), data.records
+    columns = {
+        "prompt": pa.array([record.prompt for record in records], text),
+        "completions": pa.array([record.completions for record in records], pa.list_(text)),
+        "labels": pa.array(
+            [_labels(record, data.kind) for record in records], pa.list_(types[data.kind])
+        ),
+    }
+    if any(record.wrong_from is not None for record in records):
+        columns["wrong_from"] = pa.array(
+            [record.wrong_from for record in records], pa.list_(pa.int64())
+        )
+    if any(record.weights is not None for record in records):
+        columns["weights"] = pa.array(
+            [record.weights for record in records], pa.list_(pa.float64())
+        )
+    columns[KIND_FIELD] = pa.array([data.kind] * len(records), text)
+    columns["origin"] = pa.array([record.origin for record in records], text)
+    parquet.write_table(pa.table(columns), place)

@@ -1,0 +1,209 @@
+"""Step labels without people: how often a policy still reaches the right answer from a prefix.
+
+A problem's solutions are labelled together, so that what one of them shows counts for all. Method "each" labels every step
+(Math-Shepherd: Wang et al. 2024, arXiv 2312.08935, section 3.2); "bisection" looks for the first wrong step by binary search
+(OmegaPRM: Luo et al. 2024, section 3.2; theirs also grows a tree of rollouts). The program is one for the driver, so that
+batching, the journal, resuming and the account of cost are those of searches.
+
+Differs in: Math-Shepherd's hard estimation asks each prefix by itself, which lets a step be wrong before one that is right,
+and within a right solution. Here a prefix is right (+1) if any right solution that begins with it was seen: the solution
+itself, another one of the problem, or a completion of this or of a longer prefix. So prefixes are completed from the last
+to the first, until one is right: that gives the labels that all completions would, and costs less. Soft estimation is theirs:
+each prefix's own share. Before a wrong solution is labelled, the problem must have been solved once (another solution, or
+a completion of the empty prefix); where the policy never does, "cannot be reached any more" says nothing of a step.
+Equal solutions of a problem make one record, and equal prefixes are completed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stepnav.core.outcome import Outcome, SearchResult
+from stepnav.core.records import Trajectory
+from stepnav.core.requests import Complete, Program, Sampling, complete
+from stepnav.core.tree import Node, Tree
+from stepnav.labels.records import StepRecord
+
+Method = Literal["each", "bisection"]
+Labels = Literal["hard", "soft"]
+
+METHODS: tuple[Method, ...] = ("each", "bisection")
+LABELS: tuple[Labels, ...] = ("hard", "soft")
+
+IsRight = Callable[[Trajectory], bool]
+"""Whether a finished solution's answer is right."""
+
+Prefix = tuple[str, ...]
+"""The texts by which the steps of a prefix are compared (`Step.key`)."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What completions of one problem have shown.
+
+    Attributes:
+      is_right: judges a solution.
+      reached: prefixes of the right solutions that were seen, the empty one included.
+      hits: completed prefix -> share of its completions that were right.
+    """
+
+    is_right: IsRight
+    reached: set[Prefix] = field(default_factory=set)
+    hits: dict[Prefix, float] = field(default_factory=dict)
+
+    def judge(self, solution: Trajectory) -> bool:
+        """Return whether a solution is right; if it is, all its prefixes are reached."""
+        if not self.is_right(solution):
+            return False
+        texts = _texts(solution)
+        self.reached.update(texts[:length] for length in range(len(texts) + 1))
+        return True
+
+    def add(self, prefix: Trajectory, drawn: Sequence[Trajectory]) -> None:
+        """Note the completions of a prefix."""
+        self.hits[_texts(prefix)] = sum(map(self.judge, drawn)) / len(drawn)
+
+    def num_right(self, texts: Prefix) -> int:
+        """Return how many first steps of a solution are right, its last one left out."""
+        return sum(texts[:length] in self.reached for length in range(1, len(texts)))
+
+
+def label_problem(
+    tree: Tree,
+    *,
+    is_right: IsRight,
+    solutions: int,
+    samples: int,
+    temperature: float,
+    method: Method = "each",
+    labels: Labels = "hard",
+    keep_unsolved: bool = False,
+) -> Program:
+    """Draw solutions of a problem and label their steps: the values of the tree's nodes.
+
+    Args:
+      tree: holds the problem; gets the finished solutions.
+      is_right: judges a solution.
+      solutions: how many are drawn.
+      samples: completions per prefix.
+      temperature: of solutions and completions.
+      method: "each" step, or "bisection" for the first wrong one.
+      labels: "hard": 1 or -1; "soft": the share of a step's completions that are right. The last step
+        is judged by the answer itself.
+      keep_unsolved: whether to label the solutions of a problem that was never solved.
+    """
+    root, sampling = Trajectory(tree.problem), Sampling(temperature)
+    drawn = yield from complete(root, solutions, sampling=sampling)
+    finished = [solution for solution in drawn if solution.is_finished]
+    distinct = _distinct(finished)
+    evidence = Evidence(is_right)
+    verdicts = [evidence.judge(solution) for solution in distinct]
+    leaves = [tree.add_trajectory(solution) for solution in distinct]
+    if leaves and not evidence.reached:
+        evidence.add(root, (yield from complete(root, samples, sampling=sampling)))
+    if evidence.reached or keep_unsolved:
+        while wanted := _wanted(distinct, evidence, method, labels):
+            answers = yield [Complete(prefix, samples, sampling) for prefix in wanted]
+            for prefix, completions in zip(wanted, answers, strict=True):
+                evidence.add(prefix, completions)
+        for leaf, verdict in zip(leaves, verdicts, strict=True):
+            _write_labels(tree, tree.path(leaf), verdict, evidence, method, labels)
+    counts = {
+        "drawn": len(drawn),
+        "cut": len(drawn) - len(finished),
+        "duplicates": len(finished) - len(distinct),
+        "right": sum(verdicts),
+        "solved": int(bool(evidence.reached)),
+    }
+    return Outcome(
+        distinct[0] if distinct else None, "finished" if distinct else "length", counts=counts
+    )
+
+
+def rollout_records(result: SearchResult, *, labels: Labels) -> list[StepRecord]:
+    """Return the labelled solutions of a problem; none if it was left out or failed.
+
+    Args:
+      result: of `label_problem`.
+      labels: as it was called with.
+    """
+    tree = result.tree
+    paths = [tree.path(node) for node in tree.nodes if node.depth and node.is_finished]
+    return [
+        StepRecord(
+            tree.problem.question,
+            tuple(node.step.text for node in path),
+            tuple(_label(node, labels) for node in path),
+            origin=f"{result.search_id}/{number}",
+        )
+        for number, path in enumerate(paths)
+        if any(node.value is not None for node in path)
+    ]
+
+
+def _label(node: Node, labels: Labels) -> int | float | None:
+    """Return a step's label; none for a blank step, of which nothing could be learnt."""
+    if node.value is None or not node.step.text.strip():
+        return None
+    return node.value if labels == "soft" else int(node.value)
+
+
+def _wanted(
+    solutions: Iterable[Trajectory], evidence: Evidence, method: Method, labels: Labels
+) -> list[Trajectory]:
+    """Return the prefixes to complete next, each once; none when all that is asked is known."""
+    return _distinct(
+        Trajectory(solution.problem, solution.steps[:length])
+        for solution in solutions
+        for length in _next_lengths(_texts(solution), evidence, method, labels)
+    )
+
+
+def _next_lengths(
+    texts: Prefix, evidence: Evidence, method: Method, labels: Labels
+) -> Sequence[int]:
+    """Return the lengths of a solution's prefixes to complete next."""
+    if labels == "soft":
+        return [n for n in range(1, len(texts)) if texts[:n] not in evidence.hits]
+    right = evidence.num_right(texts)
+    tried = [n for n in range(right + 1, len(texts)) if texts[:n] in evidence.hits]
+    # no right solution was seen from the shortest of these, so from none that is longer
+    wrong = min(tried, default=len(texts))
+    if method == "bisection":
+        return [(right + wrong) // 2] if wrong - right > 1 else []
+    open_lengths = [n for n in range(right + 1, len(texts)) if n not in tried]
+    return open_lengths[-1:]
+
+
+def _write_labels(
+    tree: Tree,
+    path: Sequence[Node],
+    verdict: bool,
+    evidence: Evidence,
+    method: Method,
+    labels: Labels,
+) -> None:
+    """Set the values of a solution's nodes; nodes that solutions share get the same from each."""
+    texts = tuple(node.step.key for node in path)
+    right = len(texts) if verdict else evidence.num_right(texts)
+    for number, node in enumerate(path):
+        if labels == "soft":
+            is_last = number == len(path) - 1
+            value = float(verdict) if is_last else evidence.hits[texts[: number + 1]]
+            tree.set_value(node, value)
+        elif number <= right or method == "each":
+            tree.set_value(node, 1.0 if number < right else -1.0)
+
+
+def _distinct(trajectories: Iterable[Trajectory]) -> list[Trajectory]:
+    """Return the first of each that have the same steps."""
+    found: dict[Prefix, Trajectory] = {}
+    for trajectory in trajectories:
+        found.setdefault(_texts(trajectory), trajectory)
+    return list(found.values())
+
+
+def _texts(trajectory: Trajectory) -> Prefix:
+    return tuple(step.key for step in trajectory.steps)

@@ -1,0 +1,1 @@
+"""The mutation operators: one table, small generators."""

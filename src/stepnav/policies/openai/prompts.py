@@ -1,0 +1,145 @@
+"""The request that asks a server to go on from a prefix, and what to do with its reply."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stepnav.core.errors import ConfigError
+from stepnav.core.records import Trajectory
+from stepnav.core.requests import Message
+from stepnav.policies.openai.capabilities import Capabilities, Continuation
+from stepnav.policies.openai.protocol import Api
+
+ANSWER_PATTERN = r"####|\\boxed\{"
+"""How solutions to grade-school and to competition problems usually end."""
+
+ASK_STEP = (
+    "{question}\n\nThis is the solution so far:\n\n{prefix}\n\n"
+    "Go on from there. Do not repeat what is written; write the next steps only."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptOptions:
+    r"""How problems are shown and where steps and solutions end.
+
+    Attributes:
+      separator: text that ends a step.
+      prompt_template: how the question is shown; holds "{question}".
+      chat_template: how a chat model is shown it; None uses `prompt_template`.
+      system_prompt: first message of a chat; None for none.
+      end_strings: text after which a completion model has gone past its solution (as
+        "\n\nQuestion:"); it is cut there, and the strings are not part of the solution.
+      answer_pattern: regular expression; a step in which it is found is the last. None leaves the
+        end to the server.
+    """
+
+    separator: str = "\n"
+    prompt_template: str = "{question}\n"
+    chat_template: str | None = None
+    system_prompt: str | None = None
+    end_strings: tuple[str, ...] = ()
+    answer_pattern: str | None = ANSWER_PATTERN
+
+    def __post_init__(self) -> None:
+        if not self.separator:
+            raise ConfigError("the step separator must not be empty")
+        try:
+            re.compile(self.answer_pattern or "")
+        except re.error as error:
+            raise ConfigError(
+                f"answer_pattern is no regular expression ({error}; got {self.answer_pattern!r})"
+            ) from None
+        for name, template in (
+            ("prompt_template", self.prompt_template),
+            ("chat_template", self.chat_template or "{question}"),
+        ):
+            if "{question}" not in template:
+                raise ConfigError(f"{name} must hold {{question}} (got {template!r})")
+
+    def holds_answer(self, text: str) -> bool:
+        """Return whether a text holds the final answer, so that its step is the last."""
+        return self.answer_pattern is not None and bool(re.search(self.answer_pattern, text))
+
+    def shown(self, question: str, api: Api) -> str:
+        """Return the question as the policy sees it."""
+        if api == "completions":
+            return self.prompt_template.replace("{question}", question)
+        template = self.chat_template or self.prompt_template
+        return template.replace("{question}", question).strip()
+
+
+def prompt_fields(
+    options: PromptOptions, found: Capabilities, prefix: Trajectory, written: str
+) -> dict[str, Any]:
+    """Return the fields of a request to go on from `prefix` and the text `written` after it."""
+    question = options.shown(prefix.problem.question, found.api)
+    text = prefix.text + written
+    if found.api == "completions":
+        return {"prompt": question + text}
+    if not text.strip():
+        return {"messages": chat(options.system_prompt, question)}
+    if found.continues == "no":
+        ask = ASK_STEP.replace("{question}", question).replace("{prefix}", text.strip())
+        return {"messages": chat(options.system_prompt, ask)}
+    return continuation(chat(options.system_prompt, question), text, found.continues)
+
+
+def conversation_fields(messages: Sequence[Message], api: Api) -> dict[str, Any]:
+    """Return the fields of a request to answer a conversation."""
+    if api == "chat":
+        return {"messages": [{"role": m.role, "content": m.content} for m in messages]}
+    return {"prompt": "".join(f"{message.content}\n\n" for message in messages)}
+
+
+def chat(system_prompt: str | None, question: str) -> list[dict[str, Any]]:
+    """Return the messages that ask a question."""
+    messages = [{"role": "user", "content": question}]
+    if system_prompt is not None:
+        messages.insert(0, {"role": "system", "content": system_prompt})
+    return messages
+
+
+def continuation(
+    messages: list[dict[str, Any]], text: str, continues: Continuation
+) -> dict[str, Any]:
+    """Return the fields that ask a chat server to continue an assistant message."""
+    message: dict[str, Any] = {"role": "assistant", "content": text}
+    if continues == "prefix":
+        message["prefix"] = True
+    fields: dict[str, Any] = {"messages": [*messages, message]}
+    if continues == "continue_final_message":
+        fields.update(continue_final_message=True, add_generation_prompt=False)
+    return fields
+
+
+def is_stop_usable(found: Capabilities, prefix: Trajectory) -> bool:
+    """Return whether the separator may be sent as a stop string.
+
+    Not where the reply may begin with what ends the prefix, for it would stop before the step.
+    """
+    if found.stop == "ignored":
+        return False
+    return found.api == "completions" or not prefix.text or _is_exact(found)
+
+
+def without_repeats(
+    options: PromptOptions, found: Capabilities, prefix: Trajectory, text: str
+) -> str:
+    """Return a reply without the steps of the prefix that it repeats."""
+    if found.api == "completions" or found.continues != "no" or not prefix.steps:
+        return text
+    rest = text
+    for step in prefix.steps:
+        known = step.text.strip()
+        if not rest.lstrip().startswith(known):
+            return text
+        rest = rest.lstrip()[len(known) :]
+    return rest.removeprefix(options.separator)
+
+
+def _is_exact(found: Capabilities) -> bool:
+    return found.continues != "no" and not found.trims_prefix

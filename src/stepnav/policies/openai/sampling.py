@@ -1,0 +1,318 @@
+"""From a `Propose` or `Complete` to requests that this server honours, and back to steps.
+
+A step is always cut exactly at its boundary, whatever the server did with the stop string, and all
+that was generated is charged, what lies beyond the boundary included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from stepnav.core import records
+from stepnav.core.backend import Answer
+from stepnav.core.budget import Usage
+from stepnav.core.errors import BackendError
+from stepnav.core.records import Finish, Step, Trajectory
+from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose
+from stepnav.core.seeds import derive_seed
+from stepnav.policies.openai.capabilities import Capabilities
+from stepnav.policies.openai.client import Client
+from stepnav.policies.openai.prompts import (
+    PromptOptions,
+    conversation_fields,
+    is_stop_usable,
+    prompt_fields,
+    without_repeats,
+)
+from stepnav.policies.openai.protocol import Choice, Reply, Tokens
+from stepnav.policies.splitting import cut_at_first, share_out, split_steps, step_end
+
+MAX_BLANK_ROUNDS = 4
+"""How often a sample that stopped at a blank line is continued before it counts as the end."""
+
+CHARACTERS_PER_TOKEN = 4
+"""Assumed where a server does not count tokens."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Spending:
+    """What one request has cost so far, whether it succeeds or not."""
+
+    tokens: Tokens = field(default_factory=Tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One choice with what it cost."""
+
+    choice: Choice
+    num_tokens: int
+
+
+@dataclass(slots=True)
+class Sampler:
+    """Answers policy requests through one client."""
+
+    client: Client
+    found: Capabilities
+    options: PromptOptions
+    max_step_tokens: int = 256
+    max_solution_tokens: int = 1024
+    wants_logprobs: bool = False
+    num_parameters: int | None = None
+
+    def limit(self, request: PolicyRequest) -> int:
+        """Return the token limit of each sample."""
+        if request.sampling.max_tokens is not None:
+            return max(1, request.sampling.max_tokens)
+        return self.max_step_tokens if isinstance(request, Propose) else self.max_solution_tokens
+
+    def num_draws(self, request: PolicyRequest) -> int:
+        """Return how many samples are really drawn: greedy ones are all the same."""
+        return 1 if request.sampling.temperature == 0 else request.n
+
+    async def answer(self, request: PolicyRequest) -> Answer:
+        """Return the answer to a request.
+
+        Raises:
+          BackendError: it failed for good; carries the tokens that were generated for it.
+        """
+        spent = Spending()
+        try:
+            items: tuple[Any, ...]
+            if isinstance(request, Complete):
+                items = tuple(await self._complete(request, spent))
+            elif isinstance(request, Ask):
+                items = tuple(await self._reply(request, spent))
+            else:
+                items = tuple(await self._propose(request, spent))
+        except BackendError as error:
+            error.failed_tokens += spent.tokens.generated
+            raise
+        if len(items) < request.n:
+            items *= request.n
+        return Answer(items, self._usage(request, spent))
+
+    async def _reply(self, request: Ask, spent: Spending) -> list[records.Reply]:
+        samples = await self._draw(request, "", self.num_draws(request), self.limit(request), spent)
+        return [
+            records.Reply(
+                sample.choice.text,
+                "length" if sample.choice.finish == "length" else "end",
+                sample.num_tokens,
+                _logprob(sample.choice, sample.choice.text),
+            )
+            for sample in samples
+        ]
+
+    async def _propose(self, request: Propose, spent: Spending) -> list[Step]:
+        samples = await self._draw(request, "", self.num_draws(request), self.limit(request), spent)
+        steps = [self._step(request, spent, index, sample) for index, sample in enumerate(samples)]
+        return await _all(steps)
+
+    async def _step(self, request: Propose, spent: Spending, index: int, sample: Sample) -> Step:
+        """Return the step of a sample, continued while it holds nothing but blank lines."""
+        written, cost = "", 0
+        for blank_round in range(1, MAX_BLANK_ROUNDS + 1):
+            cost += sample.num_tokens
+            text, finish = self._read_step(request.prefix, written, sample.choice)
+            if text.strip() or finish != "step":
+                return Step(text, finish, cost, None, _logprob(sample.choice, text))
+            left = self.limit(request) - cost
+            if left <= 0:
+                return Step(text, "length", cost)
+            written = text
+            (sample,) = await self._draw(
+                request, written, 1, left, spent, first_index=index, blank_round=blank_round
+            )
+        return Step("", "end", cost + sample.num_tokens)
+
+    def _read_step(self, prefix: Trajectory, written: str, choice: Choice) -> tuple[str, Finish]:
+        """Return a step's text and why it ended."""
+        options, found = self.options, self.found
+        reply = without_repeats(options, found, prefix, choice.text)
+        text, is_past_end = cut_at_first(written + reply, options.end_strings)
+        end = step_end(text, options.separator)
+        if end is not None:
+            is_last = options.holds_answer(text[:end])
+            return text[:end], "end" if is_last else "step"
+        if is_past_end:
+            return text, "end"
+        if choice.finish == "length":
+            return text, "length"
+        if not self._is_stop_removed(prefix) or choice.stopped_at in options.end_strings:
+            is_blank_line = not text.strip() and options.separator in text
+            return text, "step" if is_blank_line else "end"
+        if choice.stopped_at == options.separator:
+            is_last = options.holds_answer(text)
+            return text + options.separator, "end" if is_last else "step"
+        if found.names_stop:
+            return text, "end"
+        if options.holds_answer(text):
+            return text, "end"
+        is_after_end = not text.strip() and options.holds_answer(prefix.text)
+        return ("", "end") if is_after_end else (text + options.separator, "step")
+
+    def _is_stop_removed(self, prefix: Trajectory) -> bool:
+        found = self.found
+        return (
+            is_stop_usable(found, prefix)
+            and found.stop == "removed"
+            and found.keep_stop_field is None
+        )
+
+    async def _complete(self, request: Complete, spent: Spending) -> list[Trajectory]:
+        samples = await self._draw(request, "", self.num_draws(request), self.limit(request), spent)
+        return [self._trajectory(request.prefix, sample) for sample in samples]
+
+    def _trajectory(self, prefix: Trajectory, sample: Sample) -> Trajectory:
+        """Return the prefix with a sample's steps, up to the step that ends the solution."""
+        options, choice = self.options, sample.choice
+        reply = without_repeats(options, self.found, prefix, choice.text)
+        text, is_past_end = cut_at_first(reply, options.end_strings)
+        pieces = split_steps(text, options.separator) or [text]
+        finish: Finish = "length" if choice.finish == "length" and not is_past_end else "end"
+        for index, piece in enumerate(pieces):
+            if options.holds_answer(piece) and piece.endswith(options.separator):
+                pieces, finish = pieces[: index + 1], "end"
+                break
+        costs = share_out(sample.num_tokens, [len(piece) for piece in pieces])
+        last = len(pieces) - 1
+        steps = [
+            Step(piece, finish if index == last else "step", cost)
+            for index, (piece, cost) in enumerate(zip(pieces, costs))
+        ]
+        return prefix.extend(*steps)
+
+    async def _draw(
+        self,
+        request: PolicyRequest,
+        written: str,
+        n: int,
+        limit: int,
+        spent: Spending,
+        *,
+        first_index: int = 0,
+        blank_round: int = 0,
+    ) -> list[Sample]:
+        """Return `n` samples, by one request where `n` is honoured, else by several at once."""
+        samples: list[Sample] = []
+        if n > 1 and self.found.n:
+            body = self._body(request, written, limit, first_index, blank_round)
+            samples = await self._ask({**body, "n": n}, request, spent)
+            samples = samples[:n]
+        missing = range(first_index + len(samples), first_index + n)
+        bodies = [self._body(request, written, limit, index, blank_round) for index in missing]
+        replies = await _all([self._ask(body, request, spent) for body in bodies])
+        return samples + [reply[0] for reply in replies]
+
+    async def _ask(
+        self, body: dict[str, Any], request: PolicyRequest, spent: Spending
+    ) -> list[Sample]:
+        """Return the samples of one HTTP request, and add their cost to `spent`."""
+        reply = await self.client.generate(
+            self.found.api, body, body.get("seed", request.seed or 0)
+        )
+        tokens = reply.tokens or _estimate(body, reply)
+        spent.tokens += tokens
+        lengths = [len(choice.tokens or choice.text) for choice in reply.choices]
+        shares = share_out(tokens.generated, lengths)
+        return [Sample(choice, share) for choice, share in zip(reply.choices, shares)]
+
+    def _body(
+        self, request: PolicyRequest, written: str, limit: int, index: int, blank_round: int
+    ) -> dict[str, Any]:
+        """Return the request body of one sample; its seed depends on nothing else that is drawn."""
+        found, options = self.found, self.options
+        sampling = request.sampling
+        if isinstance(request, Ask):
+            body = conversation_fields(request.messages, found.api)
+        else:
+            body = prompt_fields(options, found, request.prefix, written)
+        body.update(max_tokens=limit, temperature=sampling.temperature, top_p=sampling.top_p)
+        stop = [] if isinstance(request, Ask) else list(options.end_strings)
+        if isinstance(request, Propose) and is_stop_usable(found, request.prefix):
+            stop.insert(0, options.separator)
+            if found.keep_stop_field is not None:
+                body[found.keep_stop_field] = True
+        if stop and found.stop != "ignored":
+            body["stop"] = stop
+        if found.seed != "ignored" and request.seed is not None:
+            index += request.first
+            parts = (index,) if blank_round == 0 else (index, blank_round)
+            body["seed"] = server_seed(request.seed, *parts)
+        if found.temperature == "generation_config" and sampling.temperature > 0:
+            body["generation_config"] = generation_config(
+                sampling.temperature, sampling.top_p, limit
+            )
+        if self.wants_logprobs and found.logprobs:
+            body["logprobs"] = 1 if found.api == "completions" else True
+        return body
+
+    def _usage(self, request: PolicyRequest, spent: Spending) -> Usage:
+        tokens = spent.tokens
+        processed = tokens.prompt - tokens.cached + tokens.generated
+        flops = None if self.num_parameters is None else 2 * self.num_parameters * processed
+        return Usage(
+            policy_calls=self.num_draws(request),
+            policy_prompt_tokens=tokens.prompt,
+            policy_cached_tokens=tokens.cached,
+            policy_tokens=tokens.generated,
+            flops=flops,
+        )
+
+
+def server_seed(seed: int, *parts: int) -> int:
+    """Return the seed of one sample as 31 bits, which every server's integer type holds."""
+    return derive_seed(seed, *parts) >> 32
+
+
+def generation_config(temperature: float, top_p: float, limit: int) -> str:
+    """Return the field by which `transformers serve` samples whatever the model's own settings."""
+    return json.dumps(
+        {
+            "do_sample": True,
+            "temperature": temperature,
+            "top_p": top_p,
+            "top_k": 0,
+            "max_new_tokens": limit,
+        }
+    )
+
+
+def _estimate(body: dict[str, Any], reply: Reply) -> Tokens:
+    """Return token counts for a server that gives none."""
+    prompt = body.get("prompt") or json.dumps(body["messages"])
+    generated = sum(len(choice.text) for choice in reply.choices)
+    return Tokens(len(prompt) // CHARACTERS_PER_TOKEN, 0, -(-generated // CHARACTERS_PER_TOKEN))
+
+
+def _logprob(choice: Choice, step: str) -> float | None:
+    """Return the sum over the tokens that begin within the step; None if they are not known."""
+    if choice.tokens is None or not choice.text.startswith(step[: len(choice.text)]):
+        return None
+    total, position = 0.0, 0
+    for token, value in choice.tokens:
+        if position >= len(step):
+            break
+        total += value
+        position += len(token)
+    return total
+
+
+async def _all(coroutines: list[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return all results; if one fails, the others are cancelled and waited for."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

@@ -1,0 +1,103 @@
+"""Qwen2.5-Math-PRM: two classes read at `<extra_0>` after each step of a chat answer.
+
+Source: the model card of Qwen/Qwen2.5-Math-PRM-7B and Zhang et al. 2025,
+https://arxiv.org/abs/2501.07301. Differs from the card in that a step that holds `<extra_0>` or a
+turn's mark is refused, where the card's code would count it as a further step, and in that a
+probability of 0 keeps its place, where the card's code drops it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stepnav.core.errors import ConfigError
+from stepnav.engine.loading import load_with
+from stepnav.rewards.local.chat_text import render
+from stepnav.rewards.local.piece_encoder import (
+    PieceEncoder,
+    mark_ids,
+    num_shared,
+    plain_ids,
+    require_end,
+)
+from stepnav.rewards.local.reward import LocalReward, load_pair, single_token
+from stepnav.rewards.local.step_reader import StepReader, class_probs
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from stepnav.rewards.local.reward import EngineLimits
+
+SYSTEM_PROMPT = r"Please reason step by step, and put your final answer within \boxed{}."
+SEPARATOR = "<extra_0>"
+
+
+class QwenReward(LocalReward):
+    """Scores steps with a Qwen2.5-Math-PRM in this process.
+
+    Args:
+      model: a folder, a hub name, or a loaded `Qwen2ProcessReward`.
+      tokenizer: a loaded tokenizer; None takes the one beside the model.
+      device, dtype: as in `PRMReward`.
+      limits: see `EngineLimits`.
+
+    Raises:
+      ConfigError: torch is missing, or the model or tokenizer cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any = None,
+        *,
+        device: str = "auto",
+        dtype: str = "float32",
+        **limits: Unpack[EngineLimits],
+    ) -> None:
+        def load(path: Any) -> Any:
+            from stepnav.rewards.families.headed_models import Qwen2ProcessReward
+
+            kind = "Qwen2.5-Math-PRM"
+            return load_with(Qwen2ProcessReward, path, kind, device=device, dtype=dtype)
+
+        model, tokenizer = load_pair(model, tokenizer, load)
+        reader = StepReader(_encoder(tokenizer), class_probs((-1, 1)))
+        super().__init__(model, reader, **limits)
+
+
+def _encoder(tokenizer: Any) -> PieceEncoder:
+    mark = single_token(tokenizer, SEPARATOR, "step separator")
+    marks = mark_ids(tokenizer) | {mark}
+    _check_template(tokenizer)
+
+    def later(step: str) -> list[int]:
+        plain_ids(tokenizer, step, marks)
+        ids: list[int] = tokenizer.encode(step + SEPARATOR, add_special_tokens=False)
+        require_end(ids, [mark], mark)
+        return ids
+
+    def first(question: str, step: str) -> tuple[list[int], int]:
+        plain_ids(tokenizer, question, marks, is_question=True)
+        plain_ids(tokenizer, step, marks)
+        prompt = _prompt(tokenizer, question)
+        before: list[int] = tokenizer.encode(prompt, add_special_tokens=False)
+        ids: list[int] = tokenizer.encode(prompt + step + SEPARATOR, add_special_tokens=False)
+        require_end(ids, [mark], mark)
+        return ids, num_shared(before, ids)
+
+    return PieceEncoder(first, later)
+
+
+def _prompt(tokenizer: Any, question: str) -> str:
+    messages = [("system", SYSTEM_PROMPT), ("user", question)]
+    return render(tokenizer, messages, add_generation_prompt=True)
+
+
+def _check_template(tokenizer: Any) -> None:
+    """Refuse a template that shows an answer in another way than one that is being written."""
+    messages = [("system", SYSTEM_PROMPT), ("user", "1 + 1?"), ("assistant", "2" + SEPARATOR)]
+    if not render(tokenizer, messages).startswith(_prompt(tokenizer, "1 + 1?") + "2" + SEPARATOR):
+        raise ConfigError(
+            "the tokenizer's chat template changes an answer's text or its beginning, so steps cannot "
+            "be told apart; use the template that came with the model"
+        )

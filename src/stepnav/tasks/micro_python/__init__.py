@@ -1,0 +1,1 @@
+"""The embedded code task: small Python functions with tests, drawn by seed."""

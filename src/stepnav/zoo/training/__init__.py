@@ -1,0 +1,1 @@
+"""The small trainers of the shipped models."""

@@ -1,0 +1,340 @@
+"""The training loop that the language-model and reward-model trainers share: resumable, deterministic, one device.
+
+Hidden matrices are trained by Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/), the rest by AdamW.
+The rate warms up, stays, and decays linearly to zero at the end (warmup-stable-decay, Hu et al. 2024, arXiv 2404.06395),
+so that a checkpoint from the middle is usable and a run can be made longer. Absent: several devices.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stepnav.core.errors import DataError
+from stepnav.zoo.training.batches import Ints, TokenExamples, plan_batches
+
+LOG_NAME = "log.jsonl"
+CHECKPOINT_NAME = "checkpoint.pt"
+MAX_SHAPES = 64
+"""Batch shapes that are compiled; torch stops at 8 otherwise."""
+
+logger = logging.getLogger("stepnav")
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""(tokens (B, T), targets (B, T)) -> scalar loss."""
+Source = Callable[[int], TokenExamples]
+"""Epoch number -> the examples of that epoch."""
+Progress = Callable[[int, int, float], None]
+"""(tokens done, tokens in all, latest loss)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainSettings:
+    """How to train.
+
+    Attributes:
+      total_tokens: train on this many tokens, padding not counted, going over the data as often as that takes.
+      batch_tokens: tokens of one batch, padding counted.
+      accumulate: batches per step of the optimisers. Batches hold examples of one length, and where length tells the label,
+        one batch is a skewed sample.
+      muon_rate, adamw_rate: peak learning rates of the two optimisers; without the first, AdamW trains all.
+      slow_factor: rate of the parameters that are trained slowly, relative to the others.
+      weight_decay: decoupled decay of the hidden matrices.
+      warmup_tokens: linear warmup.
+      decay_fraction: share of `total_tokens` over which the rate falls to zero.
+      max_grad_norm: gradients are clipped to this norm.
+      seed: orders the data and seeds torch.
+      compile: compile the model when a compiler is there.
+      bfloat16: compute in bfloat16 where autocast does; the weights stay in full precision.
+      checkpoint_s: seconds between checkpoints.
+      log_steps: steps between log lines.
+      snapshot_tokens: token counts at which `on_snapshot` is called.
+    """
+
+    total_tokens: int
+    batch_tokens: int = 8192
+    accumulate: int = 1
+    muon_rate: float | None = 0.02
+    adamw_rate: float = 3e-3
+    slow_factor: float = 1.0
+    weight_decay: float = 0.01
+    warmup_tokens: int = 200_000
+    decay_fraction: float = 0.3
+    max_grad_norm: float = 1.0
+    seed: int = 0
+    compile: bool = True
+    bfloat16: bool = True
+    checkpoint_s: float = 60.0
+    log_steps: int = 50
+    snapshot_tokens: tuple[int, ...] = ()
+
+    def rate_factor(self, tokens: int) -> float:
+        """Return the share of the peak rate after `tokens` tokens."""
+        warm = min(1.0, (tokens + 1) / max(1, self.warmup_tokens))
+        left = (self.total_tokens - tokens) / max(1.0, self.decay_fraction * self.total_tokens)
+        return max(0.0, min(warm, left))
+
+
+@dataclass(slots=True)
+class Position:
+    """Where a run stands; saved with every checkpoint."""
+
+    step: int = 0
+    tokens: int = 0
+    epoch: int = 0
+    batch: int = 0
+    seconds: float = 0.0
+
+
+def make_optimizers(
+    model: torch.nn.Module,
+    settings: TrainSettings,
+    *,
+    slow: Callable[[str], bool] = lambda name: False,
+) -> list[torch.optim.Optimizer]:
+    """Return Muon for hidden matrices and AdamW for embeddings, heads, norms and biases.
+
+    Args:
+      model: what to train; parameters without gradient are left out.
+      settings: rates.
+      slow: tells by name which parameters are trained at `settings.slow_factor` times the rate.
+    """
+    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            is_hidden = (
+                parameter.ndim == 2 and ".layers." in f".{name}" and settings.muon_rate is not None
+            )
+            groups.setdefault((is_hidden, slow(name)), []).append(parameter)
+
+    def rated(is_hidden: bool, rate: float) -> list[dict[str, Any]]:
+        factors = {False: 1.0, True: settings.slow_factor}
+        return [
+            {"params": groups[is_hidden, is_slow], "lr": rate * factor}
+            for is_slow, factor in factors.items()
+            if (is_hidden, is_slow) in groups
+        ]
+
+    optimizers: list[torch.optim.Optimizer] = []
+    if others := rated(False, settings.adamw_rate):
+        optimizers.append(torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.0))
+    if matrices := rated(True, settings.muon_rate or 0.0):
+        optimizers.append(torch.optim.Muon(matrices, weight_decay=settings.weight_decay))
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["peak_lr"] = group["lr"]
+    return optimizers
+
+
+def compiled(loss: Loss, *, enabled: bool, device: torch.device) -> Loss:
+    """Return the loss compiled, or as it is where no compiler works."""
+    if not enabled or (
+        device.type == "cpu" and not any(shutil.which(name) for name in ("c++", "g++", "clang++"))
+    ):
+        logger.info("training runs uncompiled")
+        return loss
+    torch._dynamo.config.recompile_limit = MAX_SHAPES
+    compiled_loss: Loss = torch.compile(loss, dynamic=False)
+    return compiled_loss
+
+
+class Trainer:
+    """Trains one model on one set of examples and can be killed at any moment.
+
+    Args:
+      model: the model; trained in place.
+      loss: loss of a batch under `model`.
+      source: gives the examples of each epoch; called once per epoch and process.
+      pad_id: token that fills rows up.
+      folder: checkpoint and log go here; a checkpoint found there is continued.
+      settings: how to train.
+      slow: tells by name which parameters are trained at `settings.slow_factor` times the rate.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        loss: Loss,
+        source: Source,
+        *,
+        pad_id: int,
+        folder: Path,
+        settings: TrainSettings,
+        slow: Callable[[str], bool] = lambda name: False,
+    ) -> None:
+        self.model = model
+        self.source = source
+        self.pad_id = pad_id
+        self.folder = folder
+        self.settings = settings
+        self.device = next(model.parameters()).device
+        self.loss = compiled(loss, enabled=settings.compile, device=self.device)
+        torch.manual_seed(settings.seed)
+        self.optimizers = make_optimizers(model, settings, slow=slow)
+        self.position = Position()
+        self._logged = (0.0, 0)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._restore()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all tokens were trained on."""
+        return self.position.tokens >= self.settings.total_tokens
+
+    def run(
+        self,
+        *,
+        progress: Progress | None = None,
+        on_snapshot: Callable[[int], None] | None = None,
+    ) -> Position:
+        """Train to the end.
+
+        Args:
+          progress: called at every log line.
+          on_snapshot: called with the planned token count once each of `settings.snapshot_tokens` is passed.
+        """
+        self.model.train()
+        saved_at = time.monotonic()
+        self._logged = (saved_at, self.position.tokens)
+        for batch in self._batches():
+            started, before = time.monotonic(), self.position.tokens
+            loss = self._step(batch)
+            self.position.seconds += time.monotonic() - started
+            if self.position.step % self.settings.log_steps == 0:
+                self._log(float(loss), progress)
+            self._snapshot(before, on_snapshot)
+            is_updated = self.position.step % self.settings.accumulate == 0
+            if is_updated and time.monotonic() - saved_at >= self.settings.checkpoint_s:
+                self.save()
+                saved_at = time.monotonic()
+        self.save()
+        self.model.eval()
+        return self.position
+
+    def _batches(self) -> Iterator[Ints]:
+        """Yield batches, epoch after epoch, until all tokens were trained on."""
+        while not self.is_finished:
+            for batch in self._epoch():
+                if self.position.tokens >= self.settings.total_tokens:
+                    return
+                yield batch
+
+    def _epoch(self) -> list[Ints]:
+        """Return the batches of this epoch that are still to do; start the next one when none is left."""
+        plan = self._plan()
+        if self.position.batch >= len(plan):
+            self.position.epoch, self.position.batch = self.position.epoch + 1, 0
+            plan = self._plan()
+        return plan[self.position.batch :]
+
+    def _plan(self) -> list[Ints]:
+        self.examples = self.source(self.position.epoch)
+        seed = self.settings.seed * 1_000_003 + self.position.epoch
+        return plan_batches(
+            self.examples.lengths, batch_tokens=self.settings.batch_tokens, seed=seed
+        )
+
+    def _step(self, batch: Ints) -> torch.Tensor:
+        """Train on one batch and advance the position."""
+        arrays = self.examples.padded(
+            batch, pad_id=self.pad_id, batch_tokens=self.settings.batch_tokens
+        )
+        ids, targets = (torch.from_numpy(array).to(self.device) for array in arrays)
+        factor = self.settings.rate_factor(self.position.tokens)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16):
+            loss = self.loss(ids, targets)
+        (loss / self.settings.accumulate).backward()
+        self.position.step += 1
+        self.position.batch += 1
+        self.position.tokens += int(self.examples.lengths[batch].sum())
+        if self.position.step % self.settings.accumulate == 0:
+            self._update(factor)
+        return loss.detach()
+
+    def _update(self, factor: float) -> None:
+        """Let the optimisers take one step at this share of their peak rates."""
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak_lr"] * factor
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def _snapshot(self, before: int, on_snapshot: Callable[[int], None] | None) -> None:
+        for tokens in self.settings.snapshot_tokens:
+            if on_snapshot is not None and before < tokens <= self.position.tokens:
+                self.model.eval()
+                on_snapshot(tokens)
+                self.model.train()
+
+    def _log(self, loss: float, progress: Progress | None) -> None:
+        """Append a line to the log and report progress."""
+        now = time.monotonic()
+        logged_at, logged_tokens = self._logged
+        rate = (self.position.tokens - logged_tokens) / max(1e-9, now - logged_at)
+        self._logged = (now, self.position.tokens)
+        line = {
+            "step": self.position.step,
+            "tokens": self.position.tokens,
+            "loss": round(loss, 5),
+            "tokens_per_s": round(rate, 1),
+            "seconds": round(self.position.seconds, 1),
+        }
+        with (self.folder / LOG_NAME).open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        if progress is not None:
+            progress(self.position.tokens, self.settings.total_tokens, loss)
+
+    def save(self) -> None:
+        """Write a checkpoint, whole or not at all.
+
+        Raises:
+          DataError: the disk is full or cannot be written; the last checkpoint is as it was.
+        """
+        state = {
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "position": asdict(self.position),
+            "torch_rng": torch.get_rng_state(),
+        }
+        path = self.folder / CHECKPOINT_NAME
+        partial = path.with_suffix(".partial")
+        try:
+            torch.save(state, partial)
+            os.replace(partial, path)
+        except (OSError, RuntimeError) as error:  # torch's writer knows the second only
+            partial.unlink(missing_ok=True)
+            raise DataError(
+                f"cannot write {path} ({_first_line(error)}); the last checkpoint is kept: "
+                "free some space, then go on"
+            ) from error
+
+    def _restore(self) -> None:
+        path = self.folder / CHECKPOINT_NAME
+        if not path.exists():
+            return
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=False)
+            self.model.load_state_dict(state["model"])
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.position = Position(**state["position"])
+            torch.set_rng_state(state["torch_rng"].cpu())
+        except Exception as error:  # torch, zipfile and pickle raise many kinds
+            raise DataError(
+                f"the checkpoint {path} is broken or of another model ({_first_line(error)}); "
+                "delete it to train from the start"
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

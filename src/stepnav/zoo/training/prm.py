@@ -1,0 +1,100 @@
+"""Trains a process reward model: a token classifier whose rating of a step is read at the step's last token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from stepnav.zoo.training.batches import IGNORED
+from stepnav.zoo.training.loop import Loss, Position, Progress, Source, Trainer, TrainSettings
+from stepnav.zoo.training.targets import STEP_END
+
+
+def classifier_loss(
+    model: torch.nn.Module,
+    *,
+    dense_weight: float = 0.5,
+    class_weights: tuple[float, ...] | None = None,
+) -> Loss:
+    """Return the loss of a token classifier on the targets of `encode_records`.
+
+    Args:
+      model: a `transformers` token classifier.
+      dense_weight: weight of the mean loss over dense tokens; that over the steps' last tokens has weight 1.
+      class_weights: weight of each class, None for equal ones.
+    """
+
+    def loss(ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logits = model(input_ids=ids).logits.float()
+        is_end = (targets >= STEP_END).flatten()
+        is_dense = (targets >= 0).flatten() & ~is_end
+        classes = torch.where(targets >= STEP_END, targets - STEP_END, targets).flatten()
+        weight = (
+            None if class_weights is None else torch.tensor(class_weights, device=logits.device)
+        )
+        losses = F.cross_entropy(
+            logits.reshape(-1, logits.shape[-1]),
+            classes,
+            weight=weight,
+            ignore_index=IGNORED,
+            reduction="none",
+        )
+        at_ends = (losses * is_end).sum() / is_end.sum().clamp_min(1)
+        at_tokens = (losses * is_dense).sum() / is_dense.sum().clamp_min(1)
+        return at_ends + dense_weight * at_tokens
+
+    return loss
+
+
+def train_prm(
+    model: Any,
+    source: Source,
+    *,
+    pad_id: int,
+    folder: Path,
+    settings: TrainSettings,
+    num_slow_layers: int = 0,
+    dense_weight: float = 0.5,
+    class_weights: tuple[float, ...] | None = None,
+    progress: Progress | None = None,
+) -> Position:
+    """Train a token-classification PRM in place, continuing from the checkpoint in `folder` if there is one.
+
+    Args:
+      model: a `transformers` token classifier.
+      source: gives what `encode_records` made, per epoch.
+      pad_id: token that fills rows up.
+      folder: for the checkpoint and `log.jsonl`.
+      settings: how to train; `slow_factor` applies to the embeddings and the first `num_slow_layers` layers.
+      num_slow_layers: layers that come trained.
+      dense_weight, class_weights: see `classifier_loss`.
+      progress: called with (tokens done, tokens in all, latest loss).
+
+    Returns:
+      Where the run ended.
+    """
+
+    def is_slow(name: str) -> bool:
+        parts = name.split(".")
+        return "embed_tokens" in parts or (
+            "layers" in parts and int(parts[parts.index("layers") + 1]) < num_slow_layers
+        )
+
+    loss = classifier_loss(model, dense_weight=dense_weight, class_weights=class_weights)
+    trainer = Trainer(
+        model,
+        loss,
+        source,
+        pad_id=pad_id,
+        folder=folder,
+        settings=settings,
+        slow=is_slow if num_slow_layers else _never,
+    )
+    return trainer.run(progress=progress)
+
+
+def _never(name: str) -> bool:
+    return False
