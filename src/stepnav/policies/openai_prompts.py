@@ -10,6 +10,7 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.records import Trajectory
 from stepnav.policies.openai_capabilities import Capabilities, Continuation
 from stepnav.policies.openai_protocol import Api
+from stepnav.policies.splitting import fill
 
 ANSWER_PATTERN = r"####|\\boxed\{"
 """How solutions to grade-school and to competition problems usually end."""
@@ -65,7 +66,7 @@ class PromptOptions:
     def shown(self, question: str, api: Api) -> str:
         """Return the question as the policy sees it."""
         if api == "completions":
-            return self.prompt_template.replace("{question}", question)
+            return fill(self.prompt_template, question)
         template = self.chat_template or self.prompt_template
         return template.replace("{question}", question).strip()
 
