@@ -123,7 +123,9 @@ def main() -> None:
             for work in WORK
             for way in WAYS
         ]
-    rates = {w: {way: max(r for a, b, r in runs if (a, b) == (w, way)) for way in WAYS} for w in WORK}
+    rates = {
+        w: {way: max(r for a, b, r in runs if (a, b) == (w, way)) for way in WAYS} for w in WORK
+    }
     if options.json:
         print(json.dumps(rates))
         return
