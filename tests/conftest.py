@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from stepnav.core.compute import prepare
+
+prepare()  # before any test loads torch
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads on tiny matrices collapse under load
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -28,7 +28,7 @@ def options(out: Path, **changes: Any) -> dict[str, Any]:
         "out": out, "task": "arithmetic", "split": None, "data": None, "exclude_problems": None,
         "problems": 2, "solutions": 2, "samples": 2, "method": "each", "labels": "hard",
         "keep_unsolved": False, "temperature": 1.0, "policy": None, "policy_model": None, "seed": 0,
-        "resume": False, "active": 64, "device": "cpu", "dtype": "float32", "chat": False,
+        "resume": False, "active": 64, "device": "cpu", "dtype": "float32", "shots": None, "chat": False,
         "sandbox": "process", "as_json": True, **changes,
     }  # fmt: skip
 

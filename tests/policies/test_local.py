@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -11,7 +12,10 @@ from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.records import Step
 from stepnav.core.requests import Complete, Propose, Sampling, Score
+from stepnav.engine.row import Row
 from stepnav.policies.local import LocalPolicy, PolicyFormat
+from stepnav.policies.local.prompt import PromptEncoder, StepCutter
+from stepnav.policies.local.samples import Job, Sample, StepWriter
 from tests.engine.small_models import causal_model, poll_all, prefix, tokenizer
 
 
@@ -131,12 +135,12 @@ def test_limits_are_kept() -> None:
     backend = policy()
     answers = ask(
         backend,
-        Propose(prefix(), 8, Sampling(max_tokens=3), seed=0),
-        Complete(prefix(), 8, Sampling(max_tokens=5), seed=0),
+        Propose(prefix(), 8, Sampling(Sampling(max_tokens=3)), seed=0),
+        Complete(prefix(), 8, Sampling(Sampling(max_tokens=5)), seed=0),
     )
     assert all(step.num_tokens <= 3 for step in answers[0].items)
     assert all(sum(s.num_tokens for s in item.steps) <= 5 for item in answers[1].items)
-    assert backend.token_bound(Propose(prefix(), 8, Sampling(max_tokens=3))) == 24
+    assert backend.token_bound(Propose(prefix(), 8, Sampling(Sampling(max_tokens=3)))) == 24
     assert backend.token_bound(Propose(prefix(), 2)) == 80
     assert backend.token_bound(Complete(prefix(), 2)) == 2048
 
@@ -270,3 +274,76 @@ def test_a_step_without_tokens_is_tokenised() -> None:
         Propose(prefix(0, "3 + 4 = 7.\n"), 2, seed=4),
     )
     assert first.items == second.items
+
+
+def test_special_tokens_are_never_proposed_as_text() -> None:
+    model = causal_model()
+    head = torch.nn.Linear(*reversed(model.lm_head.weight.shape))
+    head.weight.data = model.lm_head.weight.data.clone()
+    head.bias.data.zero_()
+    head.bias.data[0] = 1000.0  # "<s>" is what this model always wants to write
+    model.lm_head = head
+    requests = [
+        Propose(prefix(), 8, Sampling(1.0), seed=0),
+        Complete(prefix(), sampling=Sampling(0)),
+    ]
+    drawn, greedy = ask(policy(model=model, max_tokens=40), *requests)
+    texts = [step.text for step in drawn.items] + [item.text for item in greedy.items]
+    assert all(text for text in texts)
+    assert not any("<s>" in text for text in texts)
+
+
+def written(text: str, **options: Any) -> tuple[list[Step], bool]:
+    """Return the steps of a completion that writes this text, and whether it came to an end."""
+    words = tokenizer()
+    cutter = StepCutter(words, "\n", options.pop("end_strings", ()))
+    writer = StepWriter(cutter, frozenset({1}), None)
+    job = Job(0, Complete(prefix()), (1,))
+    sample = Sample(job, Row([5], (0,), room=999), 0, 999, 1)
+    ended = [
+        writer.add(sample, token, -1.0) for token in words.encode(text, add_special_tokens=False)
+    ]
+    assert not any(ended[:-1])
+    return sample.steps, ended[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("3 + 4 = 7.\nHe has 7.\n\nQuestion:", ["3 + 4 = 7.\n", "He has 7.\n\n"]),
+        ("3 + 4 = 7.\nHe has 7. Question:", ["3 + 4 = 7.\n", "He has 7. "]),
+        ("Question:", [""]),
+    ],
+)
+def test_a_solution_ends_before_an_end_string(text: str, steps: list[str]) -> None:
+    found, is_ended = written(text, end_strings=("Question:", "</s>"))
+    assert is_ended
+    assert [step.text for step in found] == steps
+    assert [step.finish for step in found] == ["step"] * (len(steps) - 1) + ["end"]
+    assert found[-1].token_ids is None  # the last token may reach beyond the text
+    assert sum(step.num_tokens for step in found) == len(
+        tokenizer().encode(text, add_special_tokens=False)
+    )
+    assert not written(text)[1]
+
+
+def test_end_strings_hold_no_separator() -> None:
+    with pytest.raises(ConfigError, match="text without the separator"):
+        PolicyFormat(end_strings=("\nQuestion:",))
+
+
+@pytest.mark.parametrize(("add_bos", "first"), [(True, [0]), (False, []), (None, [7])])
+def test_the_first_token_is_the_tokenizers_own_where_nothing_is_said(
+    add_bos: bool | None, first: list[int]
+) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    words = copy.deepcopy(tokenizer())
+    mark = words.convert_ids_to_tokens(7)
+    words.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{mark} $A </s>", special_tokens=[(mark, 7), ("</s>", 1)]
+    )
+    trajectory = prefix()
+    encoder = PromptEncoder(words, PolicyFormat(add_bos=add_bos))
+    plain = words.encode(trajectory.problem.question + "\n", add_special_tokens=False)
+    assert encoder.encode(trajectory)[0] == [*first, *plain]

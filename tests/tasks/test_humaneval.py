@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from stepnav import build
 from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
+from stepnav.policies.splitting import fill
 from stepnav.tasks import humaneval
 from stepnav.tasks.program_text import parses_so_far, split_statements
 
@@ -98,7 +100,8 @@ def test_split_stops_at_the_end_of_the_function() -> None:
 def test_programs_of_answers() -> None:
     problem = Problem("p", PROMPT)
     assert humaneval.program_of(problem, BODY) == PROMPT + BODY
-    assert humaneval.program_of(problem, "def area(r):\n    return 1\n").startswith("def area")
+    whole = "def area(r):\n    return 1\n"
+    assert humaneval.program_of(problem, whole) == "import math\n\n\n" + whole
     assert humaneval.after_prompt(problem, "return 1") == PROMPT + "return 1"
 
 
@@ -115,10 +118,42 @@ def test_programs_of_answers() -> None:
         ("\nprint(1)\n", True),
         ("# done\n", True),
         ("    # done\n", False),
+        ("    return [\n", False),
+        ("    return f(x,\n", False),
+        ("    return (a) + (b\n", False),
+        ("    return a + \\\n", False),
+        ('    return """a\n', False),
+        ("    return f(x, [y[0]])  # (done\n", True),
+        ('    return s.replace("(", "")\n', True),
     ],
 )
 def test_the_step_that_ends_a_body(step: str, is_end: bool) -> None:
     assert bool(re.search(humaneval.ANSWER_PATTERN, step)) is is_end
+
+
+CHAT_ANSWER = "def concatenate(strings: List[str]) -> str:\n    return ''.join(strings)\n"
+
+
+@pytest.mark.realdata
+@needs_data
+def test_a_whole_program_runs_after_the_prompts_imports_and_helpers() -> None:
+    task = build.load_task("humaneval")
+    problems = {problem.id: problem for problem in task.load("test", None, 0, DATA)}
+    problem = problems["humaneval-28"]
+    answer = task.extract(f"Sure:\n```python\n{CHAT_ANSWER}```\n")
+    assert task.grade(problem, answer) is True
+    future = "from __future__ import annotations\n\n" + CHAT_ANSWER
+    assert task.grade(problem, future) is True
+    for problem in problems.values():
+        assert problem.answer is not None
+        header = f"def {problem.metadata['entry_point']}("
+        own = header + problem.question.rpartition(header)[2] + problem.answer
+        assert humaneval.program_of(problem, own) == problem.question + problem.answer
+
+
+def test_a_base_model_is_shown_the_prompt_without_its_last_line_break() -> None:
+    assert fill(humaneval.PROMPT_TEMPLATE, PROMPT) == PROMPT.strip()
+    assert humaneval.extract("\n" + BODY) == "\n" + BODY
 
 
 @pytest.mark.realdata

@@ -18,7 +18,7 @@ from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
 from stepnav.engine.hub import fetch_model, is_hub_name
 from stepnav.tasks.splits import check_split
-from stepnav.tasks.task import Loader, Task
+from stepnav.tasks.task import Example, Loader, Task
 
 if TYPE_CHECKING:
     from stepnav.tasks.code_task import Programs
@@ -38,6 +38,7 @@ CODE_TASKS = frozenset({"humaneval", "mbpp", "micro-python"})
 
 EMBEDDED_TASKS = frozenset({"arithmetic", "micro-python"})
 """Tasks that make their own problems."""
+
 
 def load_task(name: str, *, sandbox: str = "process") -> Task:
     """Return a benchmark.
@@ -64,6 +65,7 @@ def load_task(name: str, *, sandbox: str = "process") -> Task:
             extract=module.extract,
             grade=lambda problem, answer: answer is not None and answer == problem.answer,
             rate_steps=lambda problem, steps: [v.rating for v in module.rate_steps(problem, steps)],
+            examples=_examples(name, module),
         )
     verdicts = {"equal": True, "different": False, "timeout": None}
     return Task(
@@ -72,11 +74,40 @@ def load_task(name: str, *, sandbox: str = "process") -> Task:
         default_split="test",
         prompt_template=module.PROMPT_TEMPLATE,
         chat_template=module.CHAT_TEMPLATE,
-        answer_pattern=r"####\s*\S|\\boxed\{",
+        answer_pattern=module.ANSWER_PATTERN,
         load=lambda split, count, seed, path: module.load(split, count, seed, path=path),
         extract=module.extract,
         grade=lambda problem, answer: verdicts[module.grade(problem, answer)],
+        examples=_examples(name, module),
+        default_shots=module.DEFAULT_SHOTS,
+        end_strings=module.END_STRINGS,
     )
+
+
+def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> tuple[Task, int]:
+    """Return the task with its worked examples, and how many they are.
+
+    Args:
+      task: what is to be solved.
+      shots: as the user set it; None takes what the field shows: the task's default to a completion model,
+        none to a chat model or to one that has a prompt format of its own.
+      policy: as in `open_models`.
+      chat: whether the question goes through the model's chat template.
+    Raises:
+      ConfigError: the task has fewer, or the model's own format has no place for them.
+    """
+    from stepnav.policies.local.prompt import FILE_NAME
+    from stepnav.tasks.worked_examples import with_shots
+
+    folder = policy_folder(policy)
+    has_format = folder is not None and (folder / FILE_NAME).exists()
+    if has_format and shots:
+        raise ConfigError(
+            f"{policy} has a prompt format of its own ({FILE_NAME}), without worked examples; "
+            "leave --shots out"
+        )
+    count = (0 if chat or has_format else task.default_shots) if shots is None else shots
+    return with_shots(task, count), count
 
 
 def load_programs(name: str, data: Path | None) -> Programs:
@@ -263,7 +294,10 @@ def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> 
         format_ = PolicyFormat(
             prompt_template=(task.chat_template if chat else None) or task.prompt_template,
             answer_pattern=_answer_pattern(task, chat),
+            # the embedded tasks' own models are trained with it; others are shown what harnesses show
+            add_bos=True if task.name in EMBEDDED_TASKS else None,
             is_chat=chat,
+            end_strings=() if chat else task.end_strings,
         )
     return LocalPolicy(folder, format=format_, **local)
 
@@ -279,6 +313,7 @@ def _open_server(
         api="chat" if chat else "auto",
         prompt_template=task.prompt_template,
         chat_template=task.chat_template,
+        end_strings=() if chat else task.end_strings,
         answer_pattern=_answer_pattern(task, chat),
         max_concurrency=max_concurrency,
     )
@@ -384,7 +419,21 @@ def _code_task(name: str, module: types.ModuleType, sandbox: str) -> Task:
         load=_embedded_loader(name, module)
         if is_embedded
         else lambda split, count, seed, path: module.load(split, count, seed, path=path),
+        examples=_examples(name, module),
     )
+
+
+def _examples(name: str, module: types.ModuleType) -> Callable[[int], list[Example]] | None:
+    """Return what gives a task's worked examples, None where it has none."""
+    from stepnav.tasks.worked_examples import shipped_examples
+
+    if name not in EMBEDDED_TASKS:
+        known = getattr(module, "EXAMPLES", None)
+        return None if known is None else lambda count: shipped_examples(known, count)
+    return lambda count: [
+        (problem.question, "".join(module.solve(problem.id)))
+        for problem in module.load("train", count)
+    ]
 
 
 def _embedded_loader(name: str, module: types.ModuleType) -> Loader:

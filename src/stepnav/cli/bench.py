@@ -51,6 +51,7 @@ def run(
     active: int,
     device: str,
     dtype: str,
+    shots: int | None,
     chat: bool,
     sandbox: str,
     as_json: bool,
@@ -61,6 +62,7 @@ def run(
     choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
     limits = _budgets(budgets, max_policy_tokens)
     policy, reward = build.choose_models(benchmark, choices, policy, reward)
+    benchmark, num_shots = build.choose_shots(benchmark, shots, policy, chat=chat)
     drawn = benchmark.load(split or benchmark.default_split, problems, seed, data)
     plan = BenchPlan(
         task=task,
@@ -77,6 +79,7 @@ def run(
             "reserve_share": RESERVE_SHARE,
             "dtype": dtype,
             "chat": chat,
+            "shots": num_shots,
             "data": None if data is None else str(data),
             **({"sandbox": sandbox} if task in build.CODE_TASKS else {}),
             **({} if data is None else {"data_digest": problems_digest(drawn)}),

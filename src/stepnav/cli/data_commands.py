@@ -21,6 +21,7 @@ from stepnav.cli.options import (
     PolicyModel,
     Sandbox,
     Seed,
+    Shots,
     Task,
     arguments,
 )
@@ -191,6 +192,7 @@ def data_rollouts(
     active: Annotated[int, typer.Option(min=1, help="Problems worked on at once.")] = 64,
     device: Device = "cpu",
     dtype: Dtype = "float32",
+    shots: Shots = None,
     chat: Chat = False,
     sandbox: Sandbox = "process",
     as_json: AsJson = False,

@@ -17,6 +17,7 @@ from stepnav.cli.data_commands import data_app
 from stepnav.cli.evaluation_commands import calibrate, eval_prm
 from stepnav.cli.model_commands import train_app, zoo_app
 from stepnav.cli.search_commands import bench, grade, report, show, solve
+from stepnav.core.compute import prepare
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -54,6 +55,7 @@ def root(
 def main() -> None:
     """Run the command; every expected error is one line on standard error and exit code 2."""
     _open_missing_streams()
+    prepare()
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it may be switched off
         signal.signal(signal.SIGINT, _interrupt)

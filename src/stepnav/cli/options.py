@@ -45,6 +45,14 @@ Sandbox = Annotated[
     str,
     typer.Option(help="How programs are run: process, namespace, docker, or unsafe (not at all)."),
 ]
+Shots = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Worked examples before the question, from the training split. [default: as the field shows a "
+        "base model: gsm8k and svamp 5, math500 4, mbpp 3, else 0; 0 with --chat]",
+    ),
+]
 Chat = Annotated[bool, typer.Option("--chat", help="Prompt with the model's chat template.")]
 
 LabelFormat = Annotated[

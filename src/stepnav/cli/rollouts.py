@@ -55,6 +55,7 @@ def run(
     active: int,
     device: str,
     dtype: str,
+    shots: int | None,
     chat: bool,
     sandbox: str,
     as_json: bool,
@@ -67,6 +68,7 @@ def run(
     benchmark = build.load_task(task, sandbox=sandbox)
     used = _choose_split(benchmark, split)
     policy = policy or build.choose_models(benchmark, [], None, None)[0]
+    benchmark, num_shots = build.choose_shots(benchmark, shots, policy, chat=chat)
     drawn = benchmark.load(used, problems, seed, data)
     _tell_split(task, split, data)
     drawn = _leave_out(drawn, exclude_problems)
@@ -76,7 +78,8 @@ def run(
         "data": None if data is None else str(data), "solutions": solutions, "samples": samples,
         "method": chosen, "labels": kind, "keep_unsolved": keep_unsolved, "temperature": temperature,
         "policy": policy, "policy_digest": None if weights is None else folder_digest(weights),
-        "policy_model": policy_model, "seed": seed, "dtype": dtype, "chat": chat,
+        "policy_model": policy_model, "seed": seed, "dtype": dtype, "shots": num_shots,
+        "chat": chat,
     }  # fmt: skip
     check_claim(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     models = build.open_models(

@@ -71,6 +71,7 @@ def run(
     max_seconds: float | None,
     device: str,
     dtype: str,
+    shots: int | None,
     chat: bool,
     sandbox: str,
     page: Path | None,
@@ -84,6 +85,7 @@ def run(
     if problem is not None and hard:
         raise ConfigError("--hard takes problems from a task; leave the problem's text out")
     policy, reward = build.choose_models(benchmark, [choice], policy, reward)
+    benchmark, _ = build.choose_shots(benchmark, shots, policy, chat=chat)
     models = build.open_models(
         policy=policy,
         policy_model=policy_model,

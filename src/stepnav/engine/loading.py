@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from stepnav.core.compute import prepare
 from stepnav.core.errors import ConfigError, one_line
 from stepnav.engine.hub import fetch_model, is_hub_name
 
@@ -22,12 +23,20 @@ _WEIGHTS = (
 
 
 def require_torch() -> None:
-    """Raise a `ConfigError` unless torch and transformers can be imported."""
+    """Import torch and transformers, or raise a `ConfigError` if they are missing."""
+    prepare()
     try:
         import torch  # noqa: F401
         import transformers  # noqa: F401
     except ImportError as error:
         raise ConfigError(f"This needs {error.name}: pip install 'stepnav[local]'.") from None
+
+
+def special_tokens(tokenizer: Any) -> frozenset[int]:
+    """Return the tokens that a tokenizer keeps for marks, those for unknown text among them."""
+    added = tokenizer.added_tokens_decoder.items()
+    found = {token_id for token_id, token in added if token.special}
+    return frozenset(found | set(tokenizer.all_special_ids))
 
 
 def load_model(path: str | Path, kind: Kind, *, device: str, dtype: str) -> Any:

@@ -65,6 +65,22 @@ def cut_at_first(text: str, strings: Sequence[str]) -> tuple[str, bool]:
     return (text[: min(found)], True) if found else (text, False)
 
 
+def fill(template: str, question: str) -> str:
+    r"""Return a template with the question in the place of "{question}".
+
+    A template that is the question alone shows it without blank text around it, as the field's
+    harnesses send HumanEval's prompts (`strip_prompt` in bigcode-evaluation-harness): after a line
+    break of its own a model begins in the first column, where no function's body is.
+
+    Example:
+      >>> fill("{question}", "def f(x):\n"), fill("{question}\n", "1 + 1?")
+      ('def f(x):', '1 + 1?\n')
+    """
+    if template == "{question}":
+        return question.strip()
+    return template.replace("{question}", question)
+
+
 def share_out(total: int, weights: Sequence[int]) -> list[int]:
     """Return whole shares of `total` in proportion to the weights, summing to it exactly.
 

@@ -13,7 +13,7 @@ from stepnav.core.records import Problem
 from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.program_checker import ProgramChecker
 from stepnav.tasks.program_text import is_whole_program, parses_so_far
-from stepnav.tasks.task import CodeChecks, Loader, Task
+from stepnav.tasks.task import CodeChecks, Example, Loader, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ def make_code_task(
     splits: tuple[str, ...],
     default_split: str,
     load: Loader,
+    examples: Callable[[int], Sequence[Example]] | None,
 ) -> Task:
     """Return the task of a module.
 
@@ -62,7 +63,7 @@ def make_code_task(
       name: its name on the command line.
       module: see above.
       checker: returns what runs the programs; called when the first one is to be run.
-      splits, default_split, load: see `Task`.
+      splits, default_split, load, examples: see `Task`.
     """
 
     def grade(problem: Problem, answer: str | None) -> bool | None:
@@ -94,4 +95,7 @@ def make_code_task(
         temperature=module.TEMPERATURE,
         ask=module.ask,
         code=CodeChecks(parses, passes_public),
+        examples=examples,
+        default_shots=getattr(module, "DEFAULT_SHOTS", 0),
+        end_strings=getattr(module, "END_STRINGS", ()),
     )

@@ -18,11 +18,19 @@ from pathlib import Path
 from stepnav.core.records import Problem
 from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
-from stepnav.tasks.program_text import cut_body, is_whole_program, parse, split_statements, unfenced
+from stepnav.tasks.program_text import (
+    RETURN,
+    cut_body,
+    is_whole_program,
+    parse,
+    split_statements,
+    unfenced,
+    with_preamble,
+)
 
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = "{question}"
-"""For completion models."""
+"""For completion models: the prompt alone, which is shown without its last line break."""
 
 CHAT_TEMPLATE = (
     "Complete the Python function below. Answer with the whole function, imports included, in one "
@@ -33,7 +41,7 @@ CHAT_TEMPLATE = (
 TEMPERATURE = 0.2
 """Of all draws where none is set; Ma et al. 2023 (arXiv 2310.10080), section 4.1, for code."""
 
-ANSWER_PATTERN = r"^\n*(?:(?: {4}|\t)return\b|class\b|def\b|if\b|print\b|assert\b|[#@`])"
+ANSWER_PATTERN = rf"^\n*(?:{RETURN}|class\b|def\b|if\b|print\b|assert\b|[#@`])"
 """A step that ends a body: a return at its own depth, after which nothing runs, or text in the first column."""
 
 CHAT_ANSWER_PATTERN = r"^\s*```\s*$"
@@ -72,7 +80,16 @@ def split(text: str) -> list[str]:
 
 def program_of(problem: Problem, answer: str) -> str:
     """Return the program that an answer makes of a problem."""
-    return answer if is_whole_program(answer) else problem.question + answer
+    if not is_whole_program(answer):
+        return problem.question + answer
+    return with_preamble(_preamble(problem), answer)
+
+
+def _preamble(problem: Problem) -> str:
+    """Return what stands in the prompt before the function that is asked for."""
+    name = re.escape(problem.metadata.get("entry_point", ""))
+    header = re.search(rf"^(?:async )?def {name or '[^(]+'}\b", problem.question, re.MULTILINE)
+    return problem.question[: header.start()] if header else ""
 
 
 def after_prompt(problem: Problem, completion: str) -> str:

@@ -19,8 +19,18 @@ from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
 
-PROMPT_TEMPLATE = "Problem: {question}\nSolution:\n"
-"""For completion models; few-shot examples go before it."""
+PROMPT_TEMPLATE = "Problem:\n{question}\n\nSolution:"
+"""For completion models, as in Minerva (Lewkowycz et al. 2022, arXiv 2206.14858, appendix D.2) and
+lm-eval's `minerva_math`; worked examples go before it."""
+
+END_STRINGS = ("Problem:",)
+"""Where a completion model has gone past its solution; lm-eval 0.4.13, `minerva_math`."""
+
+EXAMPLES, DEFAULT_SHOTS = "math500", 4
+"""Minerva's four, all of MATH's training split."""
+
+ANSWER_PATTERN = r"\\boxed\{"
+"""A step that ends a solution."""
 
 CHAT_TEMPLATE = (
     "Solve the problem step by step. Write each step on one line of its own. "

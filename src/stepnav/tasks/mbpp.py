@@ -22,8 +22,16 @@ from stepnav.tasks.benchmark_file import Benchmark, Row, draw, text_field
 from stepnav.tasks.program_text import cut_program, parse, split_statements, unfenced
 
 SEPARATOR = "\n"
-PROMPT_TEMPLATE = '"""\n{question}\n"""\n'
-"""For completion models; few-shot examples go before it."""
+PROMPT_TEMPLATE = (
+    "You are an expert Python programmer, and here is your task: {question}\n[BEGIN]\n"
+)
+"""For completion models, as in Austin et al. 2021, section 3.1, and lm-eval's `mbpp`; worked
+examples go before it."""
+
+END_STRINGS = ("[DONE]",)
+"""Where a completion model has gone past its program; lm-eval 0.4.13, `mbpp.yaml`."""
+
+EXAMPLES, DEFAULT_SHOTS = "mbpp", 3
 
 CHAT_TEMPLATE = (
     "Write a Python program for this task. Answer with the program in one ```python block and "
@@ -147,7 +155,8 @@ def _make(problem_id: str, row: Row) -> Problem:
         "tests": tests,
         "public": tests[:1],
     }
-    question = "\n".join([text_field(row, "text").strip(), *tests])
+    text = text_field(row, "text").strip()
+    question = f"{text} Your code should pass these tests:\n\n" + "\n".join(tests)
     return Problem(f"mbpp-{task_id}", question, code, metadata)
 
 

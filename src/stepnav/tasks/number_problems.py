@@ -8,8 +8,18 @@ from stepnav.answers.extract import extract_answer
 from stepnav.answers.pool import Verdict
 from stepnav.core.records import Problem
 
-PROMPT_TEMPLATE = "Question: {question}\nAnswer:\n"
-"""For completion models; few-shot examples go before it."""
+PROMPT_TEMPLATE = "Question: {question}\nAnswer:"
+"""For completion models, as lm-eval's `gsm8k` has it; worked examples go before it."""
+
+END_STRINGS = ("Question:", "</s>", "<|im_end|>")
+"""Where a completion model has gone past its solution; lm-eval 0.4.13, `gsm8k.yaml`."""
+
+DEFAULT_SHOTS = 5
+"""As lm-eval's `gsm8k`. SVAMP, which it lacks, takes GSM8K's examples: Wei et al. 2022 (arXiv
+2201.11903) too have one set for all word problems."""
+
+ANSWER_PATTERN = r"####\s*[-+$€£]*\.?\d|\\boxed\{"
+"""A step that ends a solution: a number stands after the mark."""
 
 CHAT_TEMPLATE = (
     "Solve the problem step by step. Write each step on one line of its own. "

@@ -20,6 +20,15 @@ STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint", "\n@", "\nassert", "\n```
 PROGRAM_STOPS = ("\nassert", "\nprint", "\nif __name__", '\n"""', "\n```", "\n[DONE]", "\n<|")
 """Where a whole program has ended."""
 
+_ATOM = r"""(?:"[^"\n]*"|'[^'\n]*'|[^][(){}'"\\#\n])"""
+_BALANCED = rf"{_ATOM}*"
+for _ in range(4):  # brackets within brackets
+    _BALANCED = rf"(?:{_ATOM}|[\[({{]{_BALANCED}[\])}}])*"
+
+RETURN = rf"(?: {{4}}|\t)return\b{_BALANCED}(?:#[^\n]*)?(?:\n|$)"
+"""A return at the body's own depth that is whole on its line, after which nothing runs. One that cannot be told to be
+whole is none: the body then ends with the next text in the first column."""
+
 MAX_CHARACTERS = 50_000
 """Longer texts are no program."""
 
@@ -51,6 +60,24 @@ def cut_program(text: str) -> str:
 def unfenced(text: str) -> str:
     """Return the longest fenced block of a chat answer, the text itself if it has none."""
     return max(_FENCE.findall(text), key=len, default=text)
+
+
+def with_preamble(preamble: str, program: str) -> str:
+    r"""Return a whole program behind what the prompt sets up for it: imports and helper functions.
+
+    Example:
+      >>> with_preamble("import math\n", "from __future__ import annotations\nx = math.pi\n")
+      'from __future__ import annotations\nimport math\nx = math.pi\n'
+    """
+    tree = parse(program)
+    futures = [
+        node.end_lineno or 0
+        for node in (tree.body if tree is not None else [])
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+    ]
+    lines = program.splitlines(keepends=True)
+    first = max(futures, default=0)  # such imports must come first
+    return "".join([*lines[:first], preamble, *lines[first:]])
 
 
 def parse(source: str) -> ast.Module | None:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from stepnav.core.records import Problem, Rating
 
+Example = tuple[str, str]
+"""A worked example: its question, and what follows the prompt that shows it."""
+
 Loader = Callable[[str, "int | None", int, "Path | None"], "list[Problem]"]
 
 
@@ -46,6 +49,10 @@ class Task:
       ask: the user's own question to a problem without an answer; None takes it as one line of text.
       temperature: of all draws where the user sets none; None leaves each strategy its own.
       code: what a code task knows besides; None for other tasks.
+      examples: so many worked examples at most, from a training split, always the same; None where
+        there are none.
+      default_shots: how many of them the field shows a completion model.
+      end_strings: text after which a completion model has gone past its solution.
     """
 
     name: str
@@ -62,3 +69,6 @@ class Task:
     ask: Callable[[str], Problem] | None = None
     temperature: float | None = None
     code: CodeChecks | None = None
+    examples: Callable[[int], Sequence[Example]] | None = None
+    default_shots: int = 0
+    end_strings: tuple[str, ...] = ()

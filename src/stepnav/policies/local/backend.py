@@ -23,6 +23,7 @@ from stepnav.engine.loading import (
     model_folder,
     num_parameters,
     require_torch,
+    special_tokens,
 )
 from stepnav.engine.row import Row
 from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
@@ -69,6 +70,8 @@ class LocalPolicy:
         batch_invariant: bool = True,
     ) -> None:
         require_torch()
+        import torch
+
         from stepnav.engine.runner import Runner
         from stepnav.policies.local import sampling
 
@@ -87,8 +90,11 @@ class LocalPolicy:
         self._context = context_length(model)
         self.num_parameters = num_parameters(model)
         self._encoder = PromptEncoder(tokenizer, self.format)
-        cutter = StepCutter(tokenizer, self.format.separator)
-        self._writer = StepWriter(cutter, _end_tokens(model, tokenizer), self.format.answer_pattern)
+        cutter = StepCutter(tokenizer, self.format.separator, self.format.end_strings)
+        ends = _end_tokens(model, tokenizer)
+        self._writer = StepWriter(cutter, ends, self.format.answer_pattern)
+        unwritable = sorted(_unwritable_tokens(model, tokenizer) - ends)
+        self._unwritable = torch.tensor(unwritable, dtype=torch.long, device=model.device)
         self.runner = Runner(
             model,
             max_batch=max_batch,
@@ -200,6 +206,7 @@ class LocalPolicy:
             [sampling.top_p for sampling in settings],
             [sample.seed for sample in samples],
             [sample.num_tokens for sample in samples],
+            self._unwritable,
         )
         for sample, token, logprob in zip(samples, tokens, logprobs):
             if self._writer.add(sample, token, logprob):
@@ -213,6 +220,16 @@ class LocalPolicy:
         if job.num_open == 0:
             del self._jobs[job.ticket]
             self._answers.append((job.ticket, job.answer(2 * self.num_parameters)))
+
+
+def _unwritable_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Return the tokens that are no text: special ones, and rows of the output that pad it.
+
+    In a step they would be taken for marks by whatever reads its text.
+    """
+    size = model.config.get_text_config().vocab_size
+    words = set(tokenizer.get_vocab().values()) - special_tokens(tokenizer)
+    return frozenset(range(size)) - words
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:

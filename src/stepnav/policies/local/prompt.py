@@ -17,6 +17,7 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.records import Step, Trajectory
 from stepnav.core.requests import Message
 from stepnav.files.atomic import write_text
+from stepnav.policies.splitting import cut_at_first, fill
 
 FILE_NAME = "stepnav_policy.json"
 MAX_KEPT_PROMPTS = 4096
@@ -31,27 +32,36 @@ class PolicyFormat:
       separator: text that ends a step.
       answer_pattern: regular expression; a step in which it is found ends the solution. None leaves
         the end to the model's end-of-sequence token.
-      add_bos: whether the tokeniser's BOS token comes first, if it has one; chat templates bring
-        their own.
+      add_bos: whether the tokeniser's BOS token comes first, if it has one; None leaves it to the
+        tokeniser's own settings, as the field's harnesses do; chat templates bring their own.
       is_chat: whether the question goes through the tokeniser's chat template as the user's turn;
         steps continue the assistant's.
       system_prompt: the system turn of the chat, if any.
+      end_strings: text after which the model has gone past its solution, for instance "Question:";
+        the solution ends before it. They hold no separator, where steps are cut already.
     """
 
     prompt_template: str = "{question}\n"
     separator: str = "\n"
     answer_pattern: str | None = None
-    add_bos: bool = True
+    add_bos: bool | None = True
     is_chat: bool = False
     system_prompt: str | None = None
+    end_strings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "end_strings", tuple(self.end_strings))  # a list in the file
         if "{question}" not in self.prompt_template:
             raise ConfigError(
                 f"prompt_template must hold {{question}} (got {self.prompt_template!r})"
             )
         if not self.separator:
             raise ConfigError("separator must not be empty; it is the text that ends a step")
+        if not all(text and self.separator not in text for text in self.end_strings):
+            raise ConfigError(
+                "each end string must be text without the separator "
+                f"(got {self.end_strings!r}, separator {self.separator!r})"
+            )
         try:
             re.compile(self.answer_pattern or "")
         except re.error as error:
@@ -132,7 +142,7 @@ class PromptEncoder:
         return known
 
     def _encode_prompt(self, question: str) -> list[int]:
-        text = self._format.prompt_template.replace("{question}", question)
+        text = fill(self._format.prompt_template, question)
         if not self._format.is_chat:
             return self._encode_text(text)
         turns = [{"role": "user", "content": text.strip()}]
@@ -148,12 +158,19 @@ class PromptEncoder:
 
     def _encode_text(self, text: str) -> list[int]:
         bos = self._tokenizer.bos_token_id
+        if self._format.add_bos is None:
+            return _without_end(list(self._tokenizer.encode(text)), self._tokenizer.eos_token_id)
         ids = list(self._tokenizer.encode(text, add_special_tokens=False))
         return [bos, *ids] if self._format.add_bos and bos is not None else ids
 
 
+def _without_end(ids: list[int], end: int | None) -> list[int]:
+    """Return a prompt's tokens without the end that some tokenizers put after every text."""
+    return ids[:-1] if ids and ids[-1] == end else ids
+
+
 class StepCutter:
-    """Finds step ends in sampled tokens.
+    """Finds the ends of steps and of solutions in sampled tokens.
 
     A step ends with the token that completes the separator, wherever in that token it stands, and
     not before it has any visible text: leading separators belong to the step that follows.
@@ -161,19 +178,22 @@ class StepCutter:
     Args:
       tokenizer: the policy's.
       separator: text that ends a step.
+      end_strings: texts before which a solution ends.
     """
 
-    def __init__(self, tokenizer: Any, separator: str) -> None:
+    def __init__(self, tokenizer: Any, separator: str, end_strings: Sequence[str] = ()) -> None:
         self._tokenizer = tokenizer
         self._separator = separator
+        self._end_strings = tuple(end_strings)
+        self._last_characters = {separator[-1], *(text[-1] for text in end_strings)}
         self._may_end: dict[int, bool] = {}
         self._alone: dict[int, str] = {}
 
     def may_end(self, token: int) -> bool:
-        """Return whether a step can end at this token at all."""
+        """Return whether a step or the solution can end at this token at all."""
         known = self._may_end.get(token)
         if known is None:
-            known = self._separator[-1] in self._decode_one(token)
+            known = not self._last_characters.isdisjoint(self._decode_one(token))
             self._may_end[token] = known
         return known
 
@@ -181,6 +201,10 @@ class StepCutter:
         """Return whether the text holds a separator after its first visible character."""
         visible = text.lstrip()
         return self._separator in visible if visible else False
+
+    def before_end_string(self, text: str) -> tuple[str, bool]:
+        """Return a step's text before the first end string, and whether it holds one."""
+        return cut_at_first(text, self._end_strings)
 
     def text(self, before: Sequence[int], tokens: Sequence[int]) -> str:
         """Return the text that `tokens` add after `before`; some tokenizers decode by context."""

@@ -109,6 +109,10 @@ class StepWriter:
         is_full = sample.num_tokens >= sample.limit
         is_free = isinstance(sample.job.request, Ask)
         text = self._text(sample) if is_full or self._cutter.may_end(token) else ""
+        kept, is_past_end = self._cutter.before_end_string(text)
+        if is_past_end and not is_free:
+            self._finish(sample, kept, "end", is_cut=True)
+            return True
         if is_free or not self._cutter.is_end(text):
             if is_full:
                 self._finish(sample, text, "length")
@@ -124,17 +128,18 @@ class StepWriter:
         tokens, start = sample.row.tokens, sample.start
         return self._cutter.text(tokens[max(start - 1, 0) : start], tokens[start:])
 
-    def _finish(self, sample: Sample, text: str, finish: Finish) -> None:
-        """Close the current step, whose text this is.
+    def _finish(self, sample: Sample, text: str, finish: Finish, *, is_cut: bool = False) -> None:
+        """Close the current step, whose text this is; of one that was cut the tokens are not told.
 
-        An end-of-sequence token with nothing before it ends the step before, if the sample has one.
+        An end with nothing before it ends the step before, if the sample has one.
         """
         tokens = sample.row.tokens
-        ids = tuple(tokens[sample.start :])
+        ids = None if is_cut else tuple(tokens[sample.start :])
         num_tokens, logprob = sample.num_step_tokens, sample.logprob
         if finish == "end" and not text.strip() and sample.steps:
             last = sample.steps.pop()
-            text, ids = last.text + text, (last.token_ids or ()) + ids
+            text = last.text + text
+            ids = None if ids is None else (last.token_ids or ()) + ids
             num_tokens, logprob = last.num_tokens + num_tokens, (last.logprob or 0.0) + logprob
         sample.steps.append(Step(text, finish, num_tokens, ids, logprob))
         sample.start = len(tokens)

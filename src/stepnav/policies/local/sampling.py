@@ -39,8 +39,9 @@ def sample(
     top_ps: Sequence[float],
     seeds: Sequence[int],
     counters: Sequence[int],
+    excluded: Any = None,
 ) -> tuple[list[int], list[float]]:
-    """Return one token per row and its log-probability at temperature 1.
+    """Return one token per row and its log-probability at temperature 1 under the model itself.
 
     Shapes: B rows, V tokens of the vocabulary.
 
@@ -49,8 +50,11 @@ def sample(
       temperatures: 0 takes the likeliest token.
       top_ps: smallest set of likeliest tokens that has at least this probability; 1 is all.
       seeds, counters: what the draw depends on.
+      excluded: tensor of tokens that are never drawn; None excludes none.
     """
     log_probs = torch.log_softmax(logits, dim=-1)
+    if excluded is not None:
+        logits = logits.index_fill(1, excluded, -torch.inf)
     if not any(temperatures):
         tokens = logits.argmax(dim=-1)
     else:

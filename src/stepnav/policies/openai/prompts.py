@@ -12,6 +12,7 @@ from stepnav.core.records import Trajectory
 from stepnav.core.requests import Message
 from stepnav.policies.openai.capabilities import Capabilities, Continuation
 from stepnav.policies.openai.protocol import Api
+from stepnav.policies.splitting import fill
 
 ANSWER_PATTERN = r"####|\\boxed\{"
 """How solutions to grade-school and to competition problems usually end."""
@@ -67,7 +68,7 @@ class PromptOptions:
     def shown(self, question: str, api: Api) -> str:
         """Return the question as the policy sees it."""
         if api == "completions":
-            return self.prompt_template.replace("{question}", question)
+            return fill(self.prompt_template, question)
         template = self.chat_template or self.prompt_template
         return template.replace("{question}", question).strip()
 

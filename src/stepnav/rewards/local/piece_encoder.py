@@ -12,6 +12,7 @@ from typing import Any
 
 from stepnav.core.errors import BackendError, quote
 from stepnav.core.records import Trajectory, trimmed
+from stepnav.engine.loading import special_tokens
 
 MAX_KEPT = 65536
 
@@ -97,13 +98,9 @@ def mark_ids(tokenizer: Any) -> frozenset[int]:
 
     A token that is for unknown text only is none of them: texts may have it.
     """
-    added = tokenizer.added_tokens_decoder.items()
     names = ("bos_token_id", "eos_token_id", "pad_token_id")
     ends = {getattr(tokenizer, name) for name in names}
-    found = {token_id for token_id, token in added if token.special} | set(
-        tokenizer.all_special_ids
-    )
-    return frozenset((found - {tokenizer.unk_token_id} | ends) - {None})
+    return frozenset((special_tokens(tokenizer) - {tokenizer.unk_token_id} | ends) - {None})
 
 
 def plain_ids(

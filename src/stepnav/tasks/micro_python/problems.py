@@ -21,7 +21,13 @@ from stepnav.core.records import Problem
 from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.micro_python.calls import is_meaningful, make_calls
 from stepnav.tasks.micro_python.specs import Spec, draw_spec, tell
-from stepnav.tasks.program_text import canonical_body, canonical_program, is_whole_program, unfenced
+from stepnav.tasks.program_text import (
+    RETURN,
+    canonical_body,
+    canonical_program,
+    is_whole_program,
+    unfenced,
+)
 from stepnav.tasks.splits import SPLITS as SPLITS
 from stepnav.tasks.splits import check_drawn, split_of
 
@@ -33,7 +39,7 @@ CHAT_TEMPLATE = (
 )
 TEMPERATURE = None
 """Each strategy's own."""
-ANSWER_PATTERN = r"^\n*(?: {4}|\t)return\b|^\n*\S"
+ANSWER_PATTERN = rf"^\n*{RETURN}|^\n*\S"
 """A step that ends a body: a return at its own depth, after which nothing runs, or text in the first column."""
 CHAT_ANSWER_PATTERN = r"^\s*```\s*$"
 ENTRY_POINT = "solve"

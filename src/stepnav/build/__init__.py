@@ -1,0 +1,43 @@
+"""The only place where names become objects: strategies, tasks, policies, reward models.
+
+Each kind is one literal table. Modules are imported when their name is asked for, so that looking
+a name up costs nothing.
+"""
+
+from stepnav.build.models import (
+    CODE_TASKS,
+    EMBEDDED_TASKS,
+    TASKS,
+    Models,
+    check_device,
+    choose_models,
+    choose_shots,
+    load_programs,
+    load_task,
+    open_models,
+    open_reward,
+    policy_folder,
+    reward_family,
+    reward_folder,
+)
+from stepnav.build.strategies import STRATEGIES, parse_strategy, strategy
+
+__all__ = [
+    "CODE_TASKS",
+    "EMBEDDED_TASKS",
+    "STRATEGIES",
+    "TASKS",
+    "Models",
+    "check_device",
+    "choose_models",
+    "choose_shots",
+    "load_programs",
+    "load_task",
+    "open_models",
+    "open_reward",
+    "parse_strategy",
+    "policy_folder",
+    "reward_family",
+    "reward_folder",
+    "strategy",
+]

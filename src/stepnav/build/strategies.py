@@ -1,0 +1,73 @@
+"""Strategies by name.
+
+A row is a module that holds a generator function of the row's name, and the models besides the
+policy that it asks. Options, their ranges and defaults stand in the function's signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+
+from stepnav.core.errors import ConfigError, nearest
+from stepnav.core.requests import POLICY, REWARD
+from stepnav.core.strategy import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    module: str
+    models: tuple[str, ...] = (POLICY,)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+
+_SCORED = (POLICY, REWARD)
+
+STRATEGIES: Mapping[str, _Row] = {
+    "cot": _Row("stepnav.search.cot"),
+    "self_consistency": _Row("stepnav.search.self_consistency"),
+    "best_of_n": _Row("stepnav.search.best_of_n", _SCORED),
+    "weighted_vote": _Row("stepnav.search.weighted_vote", _SCORED),
+    "beam": _Row("stepnav.search.beam", _SCORED),
+    "hgs": _Row(
+        "stepnav.search.hgs", _SCORED, {"children": "branching", "iterations": "max_draws"}
+    ),
+}
+
+
+def strategy(name: str) -> Strategy:
+    """Return the strategy of a name, with no option set.
+
+    Raises:
+      ConfigError: there is no such strategy.
+    """
+    if name not in STRATEGIES:
+        raise ConfigError(
+            f"no strategy is called {name!r}{nearest(name, list(STRATEGIES))}; "
+            f"there are: {', '.join(STRATEGIES)}"
+        )
+    row = STRATEGIES[name]
+    function = getattr(import_module(row.module), name)
+    return Strategy(name, function=function, models=row.models, renamed=row.renamed)
+
+
+def parse_strategy(text: str) -> Strategy:
+    """Return the strategy named by `NAME` or `NAME:OPTION=VALUE:OPTION=VALUE`.
+
+    Raises:
+      ConfigError: an unknown strategy or option, or a value of the wrong type.
+    Example:
+      >>> parse_strategy("hgs:branching=4").options
+      {'branching': 4}
+    """
+    name, *settings = text.strip().split(":")
+    found: dict[str, str] = {}
+    for setting in settings:
+        option, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"{setting!r} in {text!r} must read OPTION=VALUE")
+        if option in found:
+            raise ConfigError(f"{text!r} sets {option!r} twice")
+        found[option] = value
+    return strategy(name).with_texts(found, text.strip())
