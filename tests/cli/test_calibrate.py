@@ -18,9 +18,9 @@ from stepnav.rewards.families.prm import PRMReward
 from stepnav.rewards.families.recognise import read_checkpoint, recognise
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo import MODELS_FOLDER
-from tests.bench.prm import reward_files
 from tests.cli.test_main import call
 from tests.engine.small_models import poll_all
+from tests.measure.prm import reward_files
 from tests.rewards import public_models
 
 

@@ -17,8 +17,8 @@ from stepnav.core.errors import BackendError, ConfigError, DataError
 from stepnav.core.records import StepScore
 from stepnav.rewards.scripted import ScriptedReward
 from stepnav.zoo import MODELS_FOLDER
-from tests.bench.prm import reward_files
 from tests.cli.test_main import call, fails_with_one_line
+from tests.measure.prm import reward_files
 
 
 def run(data: Path, out: Path, **options: Any) -> None:

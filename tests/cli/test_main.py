@@ -171,7 +171,7 @@ def test_a_slip_in_a_models_name_does_not_bind_the_folder(tmp_path):
 
 
 def test_a_changed_data_file_is_another_run(tmp_path):
-    from stepnav.bench.plan_file import read_plan
+    from stepnav.measure.plan_file import read_plan
 
     data = tmp_path / "test.jsonl"
     arguments = ("bench", "--task", "gsm8k", "--data", str(data), "--strategies", "cot")

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from typing import Any
 
+from stepnav.build.plugins import entry_names, load_entry, load_file, split_file
 from stepnav.core.errors import ConfigError, nearest
+from stepnav.core.options import options_of
 from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
 
@@ -43,9 +46,13 @@ def strategy(name: str) -> Strategy:
       ConfigError: there is no such strategy.
     """
     if name not in STRATEGIES:
+        outside = load_entry("strategies", name)
+        if outside is not None:
+            return _from_outside(name, outside)
+        known = [*STRATEGIES, *entry_names("strategies")]
         raise ConfigError(
-            f"no strategy is called {name!r}{nearest(name, list(STRATEGIES))}; "
-            f"there are: {', '.join(STRATEGIES)}"
+            f"no strategy is called {name!r}{nearest(name, known)}; there are: {', '.join(known)}, "
+            "and FILE.py:FUNCTION"
         )
     row = STRATEGIES[name]
     function = getattr(import_module(row.module), name)
@@ -55,13 +62,22 @@ def strategy(name: str) -> Strategy:
 def parse_strategy(text: str) -> Strategy:
     """Return the strategy named by `NAME` or `NAME:OPTION=VALUE:OPTION=VALUE`.
 
+    NAME may be `FILE.py:FUNCTION` too.
+
     Raises:
       ConfigError: an unknown strategy or option, or a value of the wrong type.
     Example:
       >>> parse_strategy("hgs:branching=4").options
       {'branching': 4}
     """
-    name, *settings = text.strip().split(":")
+    place = split_file(text.strip())
+    if place is None:
+        name, *settings = text.strip().split(":")
+        chosen = strategy(name)
+    else:
+        path, name, rest = place
+        settings = rest.split(":") if rest else []
+        chosen = _from_outside(name, load_file(path, name))
     found: dict[str, str] = {}
     for setting in settings:
         option, equals, value = setting.partition("=")
@@ -70,4 +86,20 @@ def parse_strategy(text: str) -> Strategy:
         if option in found:
             raise ConfigError(f"{text!r} sets {option!r} twice")
         found[option] = value
-    return strategy(name).with_texts(found, text.strip())
+    return chosen.with_texts(found, ":".join([name, *settings]))
+
+
+def _from_outside(name: str, found: Any) -> Strategy:
+    """Return the strategy that a plugin defines: a `Strategy`, or a function that may ask for scores.
+
+    Raises:
+      ConfigError: it is neither, or its options cannot be read.
+    """
+    if isinstance(found, Strategy):
+        return found
+    if not callable(found):
+        raise ConfigError(
+            f"the strategy {name} must be a generator function or a Strategy (got {found!r:.80})"
+        )
+    options_of(found)
+    return Strategy(name, function=found, models=_SCORED)

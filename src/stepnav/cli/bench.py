@@ -7,17 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from stepnav import build
-from stepnav.bench.extras import check_installed
-from stepnav.bench.plan import BenchPlan, Cell, cells
-from stepnav.bench.plan_file import (
-    FILE_NAME,
-    check_same,
-    plan_digest,
-    problems_digest,
-    read_plan,
-    write_plan,
-)
-from stepnav.bench.runner import run_plan
 from stepnav.cli import report as report_command
 from stepnav.cli.console import Interrupted, Progress, resume_command, stderr
 from stepnav.core.errors import ConfigError, DataError, JournalError
@@ -25,6 +14,17 @@ from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.strategy import RESERVE_SHARE, Strategy
 from stepnav.files.lock import LOCK_NAME, locked
+from stepnav.measure.extras import check_installed
+from stepnav.measure.plan import BenchPlan, Cell, cells
+from stepnav.measure.plan_file import (
+    FILE_NAME,
+    check_same,
+    plan_digest,
+    problems_digest,
+    read_plan,
+    write_plan,
+)
+from stepnav.measure.runner import run_plan
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
 

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnav import build
-from stepnav.bench.extras import check_installed
 from stepnav.cli.console import Interrupted, Progress, print_json, stdout
 from stepnav.core.backend import Answer
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import whole_folder, write_text
+from stepnav.measure.extras import check_installed
 from stepnav.rewards.families.label_tokens import LabelTokens
 from stepnav.rewards.families.recognise import split_family
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo import MODELS_FOLDER
 
 if TYPE_CHECKING:
-    from stepnav.bench.prm.cases import Case
-    from stepnav.bench.prm.scores import Scored
+    from stepnav.measure.prm.cases import Case
+    from stepnav.measure.prm.scores import Scored
 
 FILE_NAME = "calibration.json"
 """Written beside the weights: what the temperature was fitted on, and what it changed."""
@@ -45,9 +45,9 @@ def run(
 ) -> None:
     """Fit and store a temperature; arguments as in `stepnav calibrate --help`."""
     check_installed()
-    from stepnav.bench.prm.cases import read_cases
-    from stepnav.bench.prm.scores import split_by_problem
-    from stepnav.bench.prm.temperature import (
+    from stepnav.measure.prm.cases import read_cases
+    from stepnav.measure.prm.scores import split_by_problem
+    from stepnav.measure.prm.temperature import (
         describe,
         fit_temperature,
         observe,
@@ -165,8 +165,8 @@ def _store(
 
 
 def _print(report: dict[str, Any], place: Path) -> None:
-    from stepnav.bench.prm.tables import calibration_table
-    from stepnav.bench.report_tables import rich_table
+    from stepnav.measure.prm.tables import calibration_table
+    from stepnav.measure.report_tables import rich_table
 
     console = stdout()
     console.print(rich_table(calibration_table(report)))

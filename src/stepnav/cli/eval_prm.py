@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnav import build
-from stepnav.bench.extras import check_installed
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.lock import LOCK_NAME, locked
+from stepnav.measure.extras import check_installed
 
 if TYPE_CHECKING:
-    from stepnav.bench.prm.cases import Cases
-    from stepnav.bench.prm.scores import Scores
+    from stepnav.measure.prm.cases import Cases
+    from stepnav.measure.prm.scores import Scores
 
 
 def run(
@@ -34,9 +34,9 @@ def run(
 ) -> None:
     """Score and report; arguments as in `stepnav eval-prm --help`."""
     check_installed()
-    from stepnav.bench.prm.cases import read_cases
-    from stepnav.bench.prm.processbench import DEV_SHARE
-    from stepnav.bench.prm.report import make_report, write_report
+    from stepnav.measure.prm.cases import read_cases
+    from stepnav.measure.prm.processbench import DEV_SHARE
+    from stepnav.measure.prm.report import make_report, write_report
 
     cases = read_cases(data, kind=kind, labels=labels, limit=limit)
     _check_threshold(cases.kind, threshold, dev_share)
@@ -83,7 +83,7 @@ class _Scorer:
 
     def settings(self) -> dict[str, Any]:
         """Return what the scores depend on, as far as the reward model goes."""
-        from stepnav.bench.prm.scores import folder_digest
+        from stepnav.measure.prm.scores import folder_digest
 
         if self._reward is None:
             return {"reward_kind": None, "reward_digest": None, "dtype": None}
@@ -111,7 +111,7 @@ class _Scorer:
         """Return the scores, why others have none, and the tokens that the model has read."""
         if self._reward is None:
             return _own_scores(cases), {}, None
-        from stepnav.bench.prm.scores import FILE_NAME, ScoresFile
+        from stepnav.measure.prm.scores import FILE_NAME, ScoresFile
 
         with ScoresFile(
             out / FILE_NAME, settings, [len(case.steps) for case in cases.items]
@@ -126,7 +126,7 @@ class _Scorer:
             return dict(file.scores), failed, file.reward_tokens
 
     def _score_rest(self, cases: Cases, file: Any) -> dict[int, str]:
-        from stepnav.bench.prm.scores import score_cases
+        from stepnav.measure.prm.scores import score_cases
 
         total, done = len(cases.items), len(file.scores)
         if done == total:
@@ -163,7 +163,7 @@ def _check_threshold(kind: str, threshold: float | None, dev_share: float | None
 
 def _prepare(out: Path) -> None:
     """Make the folder, or check that it is of an evaluation."""
-    from stepnav.bench.prm.scores import FILE_NAME
+    from stepnav.measure.prm.scores import FILE_NAME
 
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -175,8 +175,8 @@ def _prepare(out: Path) -> None:
 
 
 def _print(report: dict[str, Any], out: Path, files: list[str]) -> None:
-    from stepnav.bench.prm.tables import tables, threshold_note
-    from stepnav.bench.report_tables import rich_table
+    from stepnav.measure.prm.tables import tables, threshold_note
+    from stepnav.measure.report_tables import rich_table
 
     console = stdout()
     for table in tables(report):

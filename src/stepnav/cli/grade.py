@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from stepnav import build
-from stepnav.bench.samples import (
+from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
+from stepnav.core.errors import DataError
+from stepnav.measure.samples import (
     BadLine,
     ResultsFile,
     Sample,
@@ -18,9 +20,7 @@ from stepnav.bench.samples import (
     read_samples,
     results_path,
 )
-from stepnav.bench.stats.intervals import mean_pass_at_k
-from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
-from stepnav.core.errors import DataError
+from stepnav.measure.stats.intervals import mean_pass_at_k
 from stepnav.tasks.code_task import Programs
 from stepnav.tasks.program_checker import ProgramChecker
 

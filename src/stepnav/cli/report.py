@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from stepnav import build
-from stepnav.bench.plan import BenchPlan
-from stepnav.bench.plan_file import read_plan
-from stepnav.bench.report import write_report
-from stepnav.bench.report_pages import incomplete_note
-from stepnav.bench.report_tables import print_summary
-from stepnav.bench.rows import ResultRow
-from stepnav.bench.runner import read_rows, wall_seconds
-from stepnav.bench.summary import summarise
 from stepnav.cli.console import print_json, stderr, stdout
 from stepnav.core.errors import BackendError, ConfigError, DataError, nearest
+from stepnav.measure.plan import BenchPlan
+from stepnav.measure.plan_file import read_plan
+from stepnav.measure.report import write_report
+from stepnav.measure.report_pages import incomplete_note
+from stepnav.measure.report_tables import print_summary
+from stepnav.measure.rows import ResultRow
+from stepnav.measure.runner import read_rows, wall_seconds
+from stepnav.measure.summary import summarise
 from stepnav.run.journal import Journal
 
 

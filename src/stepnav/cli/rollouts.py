@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from stepnav import build
-from stepnav.bench.plan_file import problems_digest
-from stepnav.bench.prm.scores import folder_digest
 from stepnav.cli.console import Interrupted, Progress, resume_command, stderr
 from stepnav.cli.rollouts_report import report
 from stepnav.core.errors import ConfigError, DataError, JournalError, choose
@@ -22,6 +20,8 @@ from stepnav.files.claim import check_claim, claim_folder
 from stepnav.files.lock import locked
 from stepnav.labels.exclude import problem_names, read_problems
 from stepnav.labels.rollouts import LABELS, METHODS, label_problem
+from stepnav.measure.plan_file import problems_digest
+from stepnav.measure.prm.scores import folder_digest
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
 from stepnav.run.search import Search

@@ -8,13 +8,13 @@ from pathlib import Path
 from rich.text import Text
 
 from stepnav import build
-from stepnav.bench.plan import BenchPlan, Cell, cells
 from stepnav.cli.console import print_json, stdout
 from stepnav.cli.report import open_run
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.outcome import SearchResult
 from stepnav.files.atomic import write_text
+from stepnav.measure.plan import BenchPlan, Cell, cells
 from stepnav.view.page import render_page
 from stepnav.view.terminal import print_tree
 from stepnav.view.verdict import print_verdict

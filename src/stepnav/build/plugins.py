@@ -1,0 +1,93 @@
+"""Objects from outside the package: `FILE.py:NAME` on the command line, and entry points.
+
+An entry point of the group `stepnav.strategies`, `stepnav.tasks`, `stepnav.policies` or
+`stepnav.rewards` adds its name to that table; a name of our own wins.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from stepnav.core.errors import ConfigError, nearest, one_line
+
+Kind = Literal["strategies", "tasks", "policies", "rewards"]
+
+_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)(?P<rest>(?::.*)?)", re.DOTALL)
+
+
+def split_file(text: str) -> tuple[Path, str, str] | None:
+    """Return (file, name, what follows) of `FILE.py:NAME...`; None if it is no such text."""
+    match = _FILE.fullmatch(text)
+    if match is None:
+        return None
+    return Path(match["file"]), match["name"], match["rest"].removeprefix(":")
+
+
+def load_file(path: Path, name: str) -> Any:
+    """Return an object that a Python file defines.
+
+    Raises:
+      ConfigError: the file is not there, does not import, or defines no such name.
+    """
+    module = _import_file(path.resolve())
+    if not hasattr(module, name):
+        public = [known for known in vars(module) if not known.startswith("_")]
+        raise ConfigError(f"{path} defines no {name!r}{nearest(name, public)}")
+    return getattr(module, name)
+
+
+@cache
+def _import_file(path: Path) -> Any:
+    if not path.is_file():
+        raise ConfigError(f"there is no file {path}; give FILE.py:NAME")
+    spec = importlib.util.spec_from_file_location(f"stepnav_plugin_{path.stem}", path)
+    assert spec is not None and spec.loader is not None, "a .py file has a loader"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and pickling look there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ConfigError(f"{path} does not import: {one_line(error)}") from error
+    return module
+
+
+def entry_names(kind: Kind) -> list[str]:
+    """Return the names that installed packages add to a table."""
+    return sorted({point.name for point in entry_points(group=f"stepnav.{kind}")})
+
+
+def load_entry(kind: Kind, name: str) -> Any | None:
+    """Return the object of an entry point, None if no installed package has one of this name.
+
+    Raises:
+      ConfigError: it does not import.
+    """
+    for point in entry_points(group=f"stepnav.{kind}", name=name):
+        try:
+            return point.load()
+        except Exception as error:
+            raise ConfigError(
+                f"the plugin {point.value!r} of {kind} {name!r} does not import: {one_line(error)}"
+            ) from error
+    return None
+
+
+def find(kind: Kind, text: str) -> Any | None:
+    """Return the object named by `FILE.py:NAME` or by an entry point; None if it is neither.
+
+    Raises:
+      ConfigError: it is one, and cannot be loaded.
+    """
+    place = split_file(text)
+    if place is None:
+        return load_entry(kind, text)
+    path, name, rest = place
+    if rest:
+        raise ConfigError(f"{text!r} must read FILE.py:NAME (got {rest!r} behind it)")
+    return load_file(path, name)

@@ -1,0 +1,99 @@
+"""A completion queue over plain functions: what a user's own policy or reward model runs on."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from stepnav.core.backend import Answer
+from stepnav.core.errors import BackendError, one_line
+
+
+class CallQueue:
+    """Runs functions in the background and keeps their results until they are asked for.
+
+    Coroutine functions run side by side on one event loop, which lives as long as the queue, so that
+    a client of theirs may keep its connections. Other functions run one after the other, or on
+    `workers` threads if they are safe there.
+
+    Args:
+      noun: what the functions are, for messages.
+      workers: threads for functions that are no coroutines.
+    """
+
+    def __init__(self, noun: str, *, workers: int = 1) -> None:
+        self._noun = noun
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="stepnav-call")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._open: dict[int, Future[Any]] = {}
+        self._done: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def submit(self, ticket: int, call: Callable[[], Any]) -> None:
+        """Start a call; returns at once."""
+        if inspect.iscoroutinefunction(call):
+            future = asyncio.run_coroutine_threadsafe(call(), self._running_loop())
+        else:
+            future = self._threads.submit(call)
+        self._open[ticket] = future
+        future.add_done_callback(lambda _: self._done.put(ticket))
+
+    def poll(self, timeout_s: float) -> list[tuple[int, Answer | BackendError]]:
+        """Return what was answered; waits up to `timeout_s` if nothing was."""
+        ready: list[tuple[int, Answer | BackendError]] = []
+        try:
+            if self._open and timeout_s > 0:
+                self._take(ready, self._done.get(timeout=timeout_s))
+            while True:
+                self._take(ready, self._done.get_nowait())
+        except queue.Empty:
+            return ready
+
+    def cancel(self, ticket: int) -> None:
+        """Forget a call; one that has begun on a thread runs to its end."""
+        future = self._open.pop(ticket, None)
+        if future is not None:
+            future.cancel()
+
+    def close(self) -> None:
+        """Forget all calls and end the threads; may be called twice."""
+        for ticket in list(self._open):
+            self.cancel(ticket)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop = None
+
+    def _take(self, ready: list[tuple[int, Answer | BackendError]], ticket: int) -> None:
+        future = self._open.pop(ticket, None)
+        if future is None or future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            ready.append((ticket, future.result()))
+        elif isinstance(error, BackendError):
+            ready.append((ticket, error))
+        elif isinstance(error, Exception):
+            message = f"the {self._noun} raised {one_line(error)}"
+            ready.append((ticket, BackendError(message, provider="function")))
+        else:
+            raise error
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            threading.Thread(target=_serve, args=(self._loop,), daemon=True).start()
+        return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, then free it."""
+    loop.run_forever()
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()

@@ -1,0 +1,327 @@
+"""The front door: solve a question, watch it being solved, compare strategies, from Python.
+
+The same names, models and defaults as on the command line; `stepnav/__init__.py` lists what is
+public. Models may be names, folders, URLs, backends, or plain functions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stepnav import build
+from stepnav.core.backend import Backend
+from stepnav.core.budget import Budget, Usage
+from stepnav.core.errors import BackendError, ConfigError
+from stepnav.core.outcome import SearchResult
+from stepnav.core.records import Problem
+from stepnav.core.strategy import Strategy
+from stepnav.core.tree import Node
+from stepnav.run.driver import Driver
+from stepnav.run.search import Search
+from stepnav.tasks.task import Task
+from stepnav.view.shown import ShownTree
+
+Model = "str | Path | Backend | Callable[..., Any]"
+Rows = "str | Path | Task | Iterable[Mapping[str, Any]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What came of a question.
+
+    Attributes:
+      answer: the final answer; None if the search found none.
+      text: the solution that was chosen; None if there is none.
+      tree: shows itself (`tree.show()`; in a notebook as its page).
+      result: everything that the search did.
+    """
+
+    answer: str | None
+    text: str | None
+    tree: ShownTree
+    result: SearchResult
+
+    @property
+    def usage(self) -> Usage:
+        """All that was charged."""
+        return self.result.usage
+
+    @property
+    def stop_reason(self) -> str:
+        """Why the search stopped."""
+        return self.result.outcome.stop_reason
+
+    def _repr_html_(self) -> str:
+        return self.tree._repr_html_()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened while a question was being solved.
+
+    Attributes:
+      node: a step that was added or marked; None in the last event.
+      solution: what came of it; None in all but the last event.
+    """
+
+    node: Node | None = None
+    solution: Solution | None = None
+
+
+def solve(
+    question: str,
+    *,
+    strategy: str | Strategy = "hgs",
+    policy: Any = None,
+    reward: Any = None,
+    task: str | Task | None = None,
+    budget: int | Budget | None = None,
+    seed: int = 0,
+    on_change: Callable[[Node], None] | None = None,
+    **options: Any,
+) -> Solution:
+    """Return what a search makes of a question.
+
+    Args:
+      question: the problem's text.
+      strategy: a name as on the command line, or a strategy, for instance `stepnav.hgs(branching=16)`.
+      policy, reward: a shipped model's name, a folder, a server's URL, a function, or an open backend,
+        which stays open; None takes the task's own.
+      task: gives prompts and reads answers; None is the one for typed questions.
+      budget: policy tokens, or a `Budget`; None is no limit.
+      seed: same seed, same tree.
+      on_change: called with each node that is added or marked.
+      options: of the models, as `build.open_models` takes them (`policy_model`, `device`, `dtype`, ...).
+    Raises:
+      ConfigError: something named cannot be used.
+      BackendError: a model did not answer.
+    """
+    chosen = _strategy(strategy)
+    found = build.load_task(task) if isinstance(task, str) else task or build.typed_task()
+    with _models(policy, reward, found, [chosen], options) as models:
+        search = _search(question, chosen, found, budget, seed, on_change)
+        (result,) = Driver(models).run([search])
+    return _solution(result)
+
+
+async def asolve(question: str, **arguments: Any) -> Solution:
+    """Return what a search makes of a question, as `solve`, without blocking the event loop."""
+    return await asyncio.to_thread(solve, question, **arguments)
+
+
+def stream(question: str, **arguments: Any) -> Iterator[Event]:
+    """Yield what happens while a question is solved, and last its solution; arguments as of `solve`.
+
+    Leaving the loop early leaves the search: nothing more is asked.
+    """
+    own = arguments.pop("on_change", None)
+    events: list[Event] = []
+
+    def follow(node: Node) -> None:
+        events.append(Event(node))
+        if own is not None:
+            own(node)
+
+    chosen = _strategy(arguments.pop("strategy", "hgs"))
+    task = arguments.pop("task", None)
+    found = build.load_task(task) if isinstance(task, str) else task or build.typed_task()
+    policy, reward = arguments.pop("policy", None), arguments.pop("reward", None)
+    budget, seed = arguments.pop("budget", None), arguments.pop("seed", 0)
+    with _models(policy, reward, found, [chosen], arguments) as models:
+        driver = Driver(models)
+        driver.add(_search(question, chosen, found, budget, seed, follow))
+        try:
+            results: list[SearchResult] = []
+            while not results:
+                results = driver.step()
+                yield from events
+                events.clear()
+        finally:
+            driver.close()
+    yield Event(solution=_solution(results[0]))
+
+
+async def astream(question: str, **arguments: Any) -> AsyncIterator[Event]:
+    """Yield what `stream` yields, without blocking the event loop."""
+    events = stream(question, **arguments)
+    while (event := await asyncio.to_thread(next, events, None)) is not None:
+        yield event
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A comparison of strategies.
+
+    Attributes:
+      rows: one per search (`ResultRow`), in the order of the plan.
+      trees: the searches' trees, in the same order; each shows itself.
+      summary: one per strategy and budget (`SummaryRow`), with intervals and paired tests.
+    """
+
+    rows: Sequence[Any]
+    trees: Sequence[ShownTree]
+    summary: Sequence[Any]
+
+    def table(self) -> str:
+        """Return accuracy, cost and tests as a Markdown table."""
+        from stepnav.measure.report_tables import accuracy_table, markdown_table
+
+        return markdown_table(accuracy_table(self.summary))
+
+    def to_pandas(self) -> Any:
+        """Return the rows as a `pandas.DataFrame`.
+
+        Raises:
+          ConfigError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise ConfigError("to_pandas needs pandas: pip install pandas") from None
+        return pandas.DataFrame([asdict(row) for row in self.rows])
+
+    def _repr_markdown_(self) -> str:
+        return self.table()
+
+
+def bench(
+    problems: Any,
+    strategies: Sequence[str | Strategy],
+    *,
+    policy: Any = None,
+    reward: Any = None,
+    budgets: Sequence[int | None] = (None,),
+    count: int | None = None,
+    split: str | None = None,
+    seeds: int = 1,
+    seed: int = 0,
+    baseline: str | None = None,
+    out: str | Path | None = None,
+    max_active: int = 64,
+    **options: Any,
+) -> Results:
+    """Return a comparison of strategies on the same problems, at the same budgets.
+
+    Args:
+      problems: a task or its name, a file of rows, or rows (a list of dicts, a `datasets.Dataset`) with
+        `question` and `answer`.
+      strategies: names as on the command line, or strategies.
+      policy, reward: as of `solve`.
+      budgets: policy tokens per search; None is no limit.
+      count: how many problems; None is all (300 of a task that draws its own).
+      split: the task's split; None is its default.
+      seeds: searches per problem.
+      seed: of the first.
+      baseline: label to compare with; None is "cot" if it is there.
+      out: folder that keeps the journal, for `resume`; None keeps nothing.
+      max_active: searches that run at once.
+      options: of the models, as of `solve`.
+    Raises:
+      ConfigError: something named cannot be used.
+      BackendError: a model cannot be reached.
+    """
+    from stepnav.measure.plan import BenchPlan
+    from stepnav.measure.plan_file import plan_digest
+    from stepnav.measure.runner import read_rows, run_plan, wall_seconds
+    from stepnav.measure.summary import summarise
+    from stepnav.run.journal import Journal
+
+    task = _task(problems)
+    used = split or task.default_split
+    drawn = task.load(used, count, seed, None)
+    chosen = [_strategy(item) for item in strategies]
+    temperature = task.temperature
+    plan = BenchPlan(
+        task=task.name,
+        split=used,
+        strategies=tuple(item.resolved(budgets[0], temperature=temperature) for item in chosen),
+        problems=len(drawn),
+        seeds=seeds,
+        seed=seed,
+        budgets=tuple(budgets),
+        baseline=baseline,
+    )
+    with (
+        tempfile.TemporaryDirectory() as own,
+        _models(policy, reward, task, chosen, options) as models,
+    ):
+        folder = Path(own if out is None else out)
+        folder.mkdir(parents=True, exist_ok=True)
+        journal = Journal(folder / "journal.sqlite", plan_digest(plan))
+        try:
+            run_plan(
+                plan, drawn, extract=task.extract, grade=task.grade, models=models,
+                journal=journal, max_active=max_active,
+            )  # fmt: skip
+            rows = read_rows(plan, journal, grade=task.grade)
+            results = {result.search_id: result for result in journal.results()}
+            wall_s = wall_seconds(journal)
+        finally:
+            journal.close()
+    trees = [ShownTree(results[row.search_id], row.correct) for row in rows]
+    return Results(rows, trees, summarise(rows, baseline=plan.baseline_label, wall_s=wall_s))
+
+
+def _strategy(strategy: str | Strategy) -> Strategy:
+    return build.parse_strategy(strategy) if isinstance(strategy, str) else strategy
+
+
+def _task(problems: Any) -> Task:
+    if isinstance(problems, Task):
+        return problems
+    if isinstance(problems, str) and not Path(problems).is_file():
+        return build.load_task(problems)
+    from stepnav.tasks.own import own_task
+
+    return own_task(Path(problems) if isinstance(problems, (str, Path)) else problems)
+
+
+@contextmanager
+def _models(
+    policy: Any, reward: Any, task: Task, strategies: Sequence[Strategy], options: dict[str, Any]
+) -> Iterator[dict[str, Backend]]:
+    """Open the models that were named, and close those at the end that were opened here."""
+    models = build.open_named(
+        policy=policy, reward=reward, task=task, strategies=strategies, **options
+    )
+    try:
+        yield models.by_name
+    finally:
+        models.close_own()
+
+
+def _search(
+    question: str,
+    strategy: Strategy,
+    task: Task,
+    budget: int | Budget | None,
+    seed: int,
+    on_change: Callable[[Node], None] | None,
+) -> Search:
+    if not question.strip():
+        raise ConfigError("the question is empty; give its text")
+    limits = budget if isinstance(budget, Budget) else Budget(policy_tokens=budget)
+    problem = task.ask(question) if task.ask else Problem("given", " ".join(question.split()))
+    return Search(
+        id="given",
+        strategy=strategy.for_budget(limits.policy_tokens, temperature=task.temperature),
+        problem=problem,
+        extract=task.extract,
+        budget=limits,
+        seed=seed,
+        on_change=on_change,
+    )
+
+
+def _solution(result: SearchResult) -> Solution:
+    if result.error is not None:
+        raise BackendError(result.error)
+    trajectory = result.outcome.trajectory
+    text = None if trajectory is None else trajectory.text
+    return Solution(result.answer, text, ShownTree(result), result)

@@ -1,0 +1,257 @@
+"""A plan as `run.toml`, its digest, and what differs between two plans.
+
+TOML has no null: an option that is None is written as `"<none>"`, an unlimited budget as
+`"unlimited"`, and a setting of the plan itself that is None is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.errors import ConfigError, DataError, nearest, quote
+from stepnav.core.records import Problem
+from stepnav.core.strategy import Strategy
+from stepnav.files.atomic import write_text
+from stepnav.measure.plan import NONE_TEXT, BenchPlan
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE_NAME = "run.toml"
+FORMAT = 1
+"""Version of the file; a newer one is refused."""
+
+_UNLIMITED = "unlimited"
+_HEADER = "# The resolved configuration of this run; stepnav writes it, and --resume checks it.\n\n"
+_KEYS: Mapping[str, type | tuple[type, ...]] = {
+    "task": str,
+    "split": str,
+    "problems": int,
+    "seeds": int,
+    "seed": int,
+    "budgets": list,
+    "policy": str,
+    "reward": str,
+    "baseline": str,
+    "settings": dict,
+    "strategies": list,
+}
+_REQUIRED = ("task", "split", "strategies")
+
+
+def write_plan(plan: BenchPlan, run_folder: Path) -> Path:
+    """Write the plan to `run.toml` in the run folder, and return the file's path."""
+    import tomli_w
+
+    path = run_folder / FILE_NAME
+    write_text(path, _HEADER + tomli_w.dumps(_to_toml(plan)))
+    return path
+
+
+def read_plan(run_folder: Path) -> BenchPlan:
+    """Return the plan of a run folder.
+
+    Raises:
+      DataError: there is none, or it is not a plan.
+      ConfigError: it holds a wrong value.
+    """
+    path = run_folder / FILE_NAME
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(
+            f"{run_folder} is not a run folder: it has no {FILE_NAME}; stepnav bench makes one"
+        ) from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:  # broken TOML, or not UTF-8
+        raise DataError(f"{path} is broken: {error}") from error
+    if table.pop("format", None) != FORMAT:
+        raise DataError(f"{path} is not in format {FORMAT}; another version of stepnav wrote it")
+    _check_table(table, path)
+    try:
+        return _from_toml(table)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def problems_digest(problems: Sequence[Problem]) -> str:
+    """Return what changes with the problems' texts, so that a run is never mixed from two files."""
+    text = json.dumps([[p.id, p.question, p.answer] for p in problems])
+    return blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def plan_digest(plan: BenchPlan) -> str:
+    """Return 16 hexadecimal digits that change with every setting that can change a result.
+
+    The baseline is left out: a finished run may be reported against another one. So is the
+    difference between 1 and 1.0.
+    """
+    text = json.dumps(_comparable(plan), sort_keys=True, ensure_ascii=True)
+    return blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def describe_difference(made: BenchPlan, now: BenchPlan, run: str) -> str | None:
+    """Return one line that names exactly the settings that differ, None if there are none.
+
+    Args:
+      made: the plan that the run folder was made with.
+      now: the plan that was asked for.
+      run: how to name the run folder.
+    """
+    old, new = _flat(_comparable(made)), _flat(_comparable(now))
+    names = [name for name in {**old, **new} if _exact(old, name) != _exact(new, name)]
+    if not names:
+        return None
+    before, after = [], []
+    for name in names:
+        pair = [_short(values[name]) if name in values else "unset" for values in (old, new)]
+        if pair[0] == pair[1]:  # "1" and 1 look the same
+            pair = [_exact(old, name), _exact(new, name)]
+        before.append(f"{name}={pair[0]}")
+        after.append(f"{name}={pair[1]}")
+    return (
+        f"the run folder {run} was made with {', '.join(before)}, now {', '.join(after)}; "
+        "use another --out or the same settings"
+    )
+
+
+def check_same(made: BenchPlan, now: BenchPlan, run: str) -> None:
+    """Refuse to go on with a run that was made with other settings.
+
+    Raises:
+      ConfigError: they differ; the message names the settings.
+    """
+    difference = describe_difference(made, now, run)
+    if difference is not None:
+        raise ConfigError(difference)
+
+
+def plan_object(plan: BenchPlan) -> dict[str, Any]:
+    """Return the plan as plain JSON values, None included."""
+    return {
+        "task": plan.task,
+        "split": plan.split,
+        "problems": plan.problems,
+        "seeds": plan.seeds,
+        "seed": plan.seed,
+        "budgets": list(plan.budgets),
+        "policy": plan.policy,
+        "reward": plan.reward,
+        "baseline": plan.baseline,
+        "settings": plan.settings,
+        "strategies": [
+            {"name": spec.name, "label": spec.label, "options": spec.options}
+            for spec in plan.strategies
+        ],
+    }
+
+
+def _to_toml(plan: BenchPlan) -> dict[str, Any]:
+    """Return the plan as TOML values."""
+    table = {key: value for key, value in plan_object(plan).items() if value is not None}
+    table["budgets"] = [_UNLIMITED if budget is None else budget for budget in plan.budgets]
+    hidden: dict[str, Any] = _hide_none(table)
+    return {"format": FORMAT, **hidden}
+
+
+def _from_toml(table: dict[str, Any]) -> BenchPlan:
+    """Return the plan that checked TOML values stand for."""
+    values = {key: _show_none(value) for key, value in table.items()}
+    if "budgets" in values:
+        values["budgets"] = tuple(None if b == _UNLIMITED else b for b in values["budgets"])
+    values["strategies"] = tuple(Strategy(**spec) for spec in values["strategies"])
+    return BenchPlan(**values)
+
+
+def _check_table(table: Mapping[str, Any], path: Path) -> None:
+    """Check keys and types, so that a hand-edited file gives a clear message."""
+    for key, value in table.items():
+        if key not in _KEYS:
+            raise DataError(f"{path}: unknown setting {quote(key)}{nearest(key, list(_KEYS))}")
+        if not isinstance(value, _KEYS[key]) or isinstance(value, bool):
+            raise DataError(f"{path}: {key} has the wrong type (got {quote(str(value))})")
+    for key in _REQUIRED:
+        if key not in table:
+            raise DataError(f"{path}: {key} is missing")
+    for spec in table["strategies"]:
+        if not isinstance(spec, dict) or set(spec) - {"name", "label", "options"}:
+            raise DataError(f"{path}: a strategy has name, label and options (got {spec!r})")
+        if not isinstance(spec.get("name"), str) or not isinstance(spec.get("options", {}), dict):
+            raise DataError(f"{path}: a strategy needs a name and a table of options")
+        if not isinstance(spec.get("label", ""), str):
+            raise DataError(f"{path}: a strategy's label must be text")
+
+
+def _hide_none(value: Any) -> Any:
+    """Return the value with None written as text, at any depth."""
+    if isinstance(value, dict):
+        return {key: _hide_none(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_hide_none(item) for item in value]
+    return NONE_TEXT if value is None else value
+
+
+def _show_none(value: Any) -> Any:
+    """Undo `_hide_none`."""
+    if isinstance(value, dict):
+        return {key: _show_none(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_show_none(item) for item in value]
+    return None if value == NONE_TEXT else value
+
+
+def _comparable(plan: BenchPlan) -> dict[str, Any]:
+    """Return what two equal runs have in common, with whole floats as integers."""
+    values = plan_object(plan)
+    del values["baseline"]
+    return {key: _whole(value) for key, value in values.items()}
+
+
+def _whole(value: Any) -> Any:
+    """Return the value with 1.0 as 1, at any depth."""
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return setting -> value, one entry per option and setting."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if key == "strategies":
+            flat[key] = [spec["label"] for spec in value]
+            for spec in value:
+                if spec["name"] != spec["label"]:
+                    flat[f"{spec['label']}.strategy"] = spec["name"]
+                for option, choice in spec["options"].items():
+                    flat[f"{spec['label']}.{option}"] = choice
+        elif key == "settings":
+            for option, choice in value.items():
+                flat[f"settings.{option}" if option in values else option] = choice
+        else:
+            flat[key] = value
+    return flat
+
+
+def _exact(values: Mapping[str, Any], name: str) -> str:
+    """Return a value in a form in which only equal values are equal; empty if it is not set."""
+    return json.dumps(values[name], sort_keys=True) if name in values else ""
+
+
+def _short(value: Any) -> str:
+    """Return a value as it is written on the command line, as nearly as can be."""
+    if isinstance(value, list) and not any(isinstance(item, (list, dict)) for item in value):
+        return ",".join(_short(item) for item in value)
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -1,0 +1,181 @@
+"""Best-of-N from solutions that are there already: what would picking by this reward model buy?
+
+For every n the expectation over all subsets of n of a problem's N solutions is exact: the best of n
+is the highest ranked of them, so its chance to be right is a sum over ranks, the counterpart of the
+unbiased pass@n (Chen et al. 2021, equation 1). Ties are broken evenly, as by order of drawing.
+Majority votes have no such sum: all subsets are gone through where there are few, else many are
+drawn.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from itertools import combinations, groupby
+from typing import Any
+
+import numpy as np
+
+from stepnav.core.aggregate import AGGREGATIONS
+from stepnav.core.seeds import derive_seed
+from stepnav.core.vote import count_votes
+from stepnav.measure.prm.cases import Case
+from stepnav.measure.prm.scores import Scores
+from stepnav.measure.stats.cluster import Clusters, ratio
+from stepnav.measure.stats.intervals import pass_at_k
+from stepnav.measure.stats.ranking import auroc_statistic
+
+MAX_SUBSETS = 1000
+"""Majority votes: with more subsets than this, so many are drawn."""
+
+Graded = Sequence[tuple[float, bool]]
+"""(score, is correct) of one problem's solutions."""
+
+
+def report(scored: Sequence[tuple[Case, Scores]]) -> dict[str, Any]:
+    """Return accuracy for each n, by each way to choose, with intervals over problems.
+
+    Solutions that nobody could grade are left out and counted.
+    """
+    graded = [(c, s) for c, s in scored if c.outcome and c.outcome.is_correct is not None]
+    problems: dict[str, list[tuple[Case, Scores]]] = {}
+    for case, scores in graded:
+        problems.setdefault(case.group, []).append((case, scores))
+    most = max((len(members) for members in problems.values()), default=0)
+    sizes = sample_sizes(most)
+    return {
+        "problems": len(problems),
+        "solutions": len(graded),
+        "ungraded": len(scored) - len(graded),
+        "most_solutions": most,
+        "n": [_row(n, list(problems.values())) for n in sizes],
+        "auroc": {name: _auroc(graded, name) for name in AGGREGATIONS},
+    }
+
+
+def sample_sizes(most: int) -> list[int]:
+    """Return 1, 2, 4, ... and `most` itself.
+
+    Example:
+      >>> sample_sizes(10)
+      [1, 2, 4, 8, 10]
+    """
+    sizes = []
+    n = 1
+    while n < most:
+        sizes.append(n)
+        n *= 2
+    return [*sizes, most] if most else []
+
+
+def best_of(graded: Graded, n: int) -> float:
+    """Return the chance that the highest scored of n of the solutions, drawn at random, is right.
+
+    Args:
+      graded: at least n solutions.
+      n: at least 1.
+    """
+    ranked = sorted(graded, key=lambda item: -item[0])
+    total = math.comb(len(ranked), n)
+    left, chance = len(ranked), 0.0
+    for _, tied in groupby(ranked, key=lambda item: item[0]):
+        rights = [is_correct for _, is_correct in tied]
+        share = (math.comb(left, n) - math.comb(left - len(rights), n)) / total
+        chance += share * sum(rights) / len(rights)
+        left -= len(rights)
+    return chance
+
+
+def majority_of(
+    answers: Sequence[str | None], is_correct: Sequence[bool], n: int, *, seed: int = 0
+) -> float:
+    """Return the chance that the most frequent answer of n of the solutions is right.
+
+    Ties are broken evenly; where nobody votes, nothing is right. An answer is as right as the
+    share of its solutions that are.
+
+    Args:
+      answers: one per solution; None does not vote.
+      is_correct: one per solution.
+      n: 1 to the number of solutions.
+      seed: of the drawn subsets, where there are more than `MAX_SUBSETS`.
+    """
+    found: dict[str, list[bool]] = {}
+    for answer, right in zip(answers, is_correct, strict=True):
+        if answer is not None:
+            found.setdefault(answer, []).append(right)
+    rightness = {answer: sum(rights) / len(rights) for answer, rights in found.items()}
+    chances = []
+    for subset in _subsets(len(answers), n, seed):
+        votes = count_votes([answers[index] for index in subset])
+        top = [answer for answer, count in votes.items() if count == max(votes.values())]
+        chances.append(sum(rightness[answer] for answer in top) / len(top) if top else 0.0)
+    return math.fsum(chances) / len(chances)
+
+
+def _subsets(size: int, n: int, seed: int) -> Iterator[tuple[int, ...]]:
+    if math.comb(size, n) <= MAX_SUBSETS:
+        yield from combinations(range(size), n)
+        return
+    rng = random.Random(seed)
+    for _ in range(MAX_SUBSETS):
+        yield tuple(rng.sample(range(size), n))
+
+
+def _row(n: int, problems: Sequence[Sequence[tuple[Case, Scores]]]) -> dict[str, Any]:
+    """Return the figures of one n, over the problems that have so many solutions."""
+    kept = [members for members in problems if len(members) >= n]
+    chances: dict[str, list[float]] = {
+        name: [best_of(_graded(members, name), n) for members in kept] for name in AGGREGATIONS
+    }
+    chances["pass"] = [_pass(members, n) for members in kept]
+    has_answers = any(c.outcome and c.outcome.answer is not None for m in kept for c, _ in m)
+    chances["majority"] = [_majority(members, n) for members in kept] if has_answers else []
+    return {
+        "n": n,
+        "problems": len(kept),
+        "short": len(problems) - len(kept),
+        **{name: _mean(values) for name, values in chances.items()},
+    }
+
+
+def _graded(members: Sequence[tuple[Case, Scores]], aggregation: str) -> Graded:
+    return [
+        (_score(scores, aggregation), bool(case.outcome and case.outcome.is_correct))
+        for case, scores in members
+    ]
+
+
+def _score(scores: Scores, aggregation: str) -> float:
+    return AGGREGATIONS[aggregation]([score.value for score in scores])
+
+
+def _pass(members: Sequence[tuple[Case, Scores]], n: int) -> float:
+    right = sum(bool(case.outcome and case.outcome.is_correct) for case, _ in members)
+    chance = pass_at_k(len(members), right, n)
+    assert chance is not None, "only problems with n solutions are asked about"
+    return chance
+
+
+def _majority(members: Sequence[tuple[Case, Scores]], n: int) -> float:
+    outcomes = [case.outcome for case, _ in members if case.outcome]
+    return majority_of(
+        [outcome.answer for outcome in outcomes],
+        [bool(outcome.is_correct) for outcome in outcomes],
+        n,
+        seed=derive_seed("majority", members[0][0].group, n),
+    )
+
+
+def _mean(values: Sequence[float]) -> dict[str, Any]:
+    clusters = Clusters(np.arange(len(values)), len(values))
+    return clusters.estimate(ratio(np.array(values), np.ones(len(values)))).to_json()
+
+
+def _auroc(graded: Sequence[tuple[Case, Scores]], aggregation: str) -> dict[str, Any]:
+    """Return how well the score tells right solutions from wrong ones."""
+    clusters = Clusters.of_keys([case.group for case, _ in graded])
+    scores = np.array([_score(scores, aggregation) for _, scores in graded])
+    right = np.array([bool(c.outcome and c.outcome.is_correct) for c, _ in graded], dtype=bool)
+    return clusters.estimate(auroc_statistic(scores, right, clusters)).to_json()

@@ -1,0 +1,159 @@
+"""The report as a Markdown file and as one self-contained HTML page."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+from stepnav.measure.plan import BenchPlan
+from stepnav.measure.report_tables import html_table, markdown_table, report_tables
+from stepnav.measure.stats.intervals import MIN_UNITS, NUM_RESAMPLES
+from stepnav.measure.stats.paired import MIN_DISCORDANT
+from stepnav.measure.summary import SummaryRow
+
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1c1c1c; background: #fff; margin: 2rem auto;
+  max-width: 76rem; padding: 0 1rem; }
+h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .7rem; border-bottom: 1px solid #e4e4e4; vertical-align: top; }
+th { border-bottom: 2px solid #999; white-space: nowrap; }
+.number { text-align: right; white-space: nowrap; } .text { text-align: left; }
+td.text { max-width: 34rem; overflow-wrap: anywhere; }
+tbody tr:hover { background: #f5f8fb; }
+svg { max-width: 100%; height: auto; } li { margin: .2rem 0; max-width: 60rem; }
+"""
+
+
+def markdown_page(summary: Sequence[SummaryRow], plan: BenchPlan, plot: str) -> str:
+    """Return the report in Markdown.
+
+    Args:
+      summary: its rows.
+      plan: what was run.
+      plot: file name of the plot, relative to the report.
+    """
+    parts = [f"# {_title(plan)}\n", _subtitle(plan) + "\n"]
+    for position, table in enumerate(report_tables(summary, plan)):
+        parts += [f"## {table.title}\n", markdown_table(table)]
+        if position == 0:
+            parts.append(f"![Accuracy against policy tokens per problem]({plot})\n")
+    parts.append("## How to read this\n")
+    parts.append("".join(f"- {note}\n" for note in notes(summary, plan)))
+    return "\n".join(parts)
+
+
+def html_page(summary: Sequence[SummaryRow], plan: BenchPlan, svg: str) -> str:
+    """Return the report as one HTML page that loads nothing.
+
+    Args:
+      summary: its rows.
+      plan: what was run.
+      svg: the plot.
+    """
+    drawing = svg[svg.index("<svg") :]
+    body = [f"<h1>{html.escape(_title(plan))}</h1>\n<p>{html.escape(_subtitle(plan))}</p>\n"]
+    for position, table in enumerate(report_tables(summary, plan)):
+        body.append(f"<h2>{html.escape(table.title)}</h2>\n{html_table(table)}")
+        if position == 0:
+            body.append(f"<figure>{drawing}</figure>\n")
+    items = "".join(f"<li>{html.escape(note)}</li>\n" for note in notes(summary, plan))
+    body.append(f"<h2>How to read this</h2>\n<ul>\n{items}</ul>\n")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "style-src 'unsafe-inline'\">\n"
+        f"<title>{html.escape(_title(plan))}</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<body>\n{''.join(body)}</body>\n</html>\n"
+    )
+
+
+def notes(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[str]:
+    """Return how the numbers were made, and what a reader must know about them."""
+    tests = {row.comparison.test for row in summary if row.comparison}
+    compared = sum(row.p_holm is not None for row in summary)
+    lines = [
+        "Accuracy is right answers over graded ones. Its interval is a BCa bootstrap over problems "
+        f"({NUM_RESAMPLES:,} resamples; a problem keeps all its repeats), or the exact "
+        f"Clopper-Pearson interval with problems as trials where fewer than {MIN_UNITS} problems "
+        "are right or wrong.",
+        "Ungraded are answers that the grader could not decide in its time, and searches whose "
+        "backend failed. They count neither as right nor as wrong; report.json holds the accuracy "
+        "if all of them were wrong, and if all were right (accuracy_bounds).",
+        "Budget limits the generated policy tokens of one search. Costs are means per search and "
+        "hold discarded and failed work. FLOPs are 2 x parameters x processed tokens, both models.",
+        "Wall seconds are for all searches of the row together; hundreds of them run at once.",
+    ]
+    if compared:
+        lines.insert(
+            1,
+            "Difference, in percentage points, is to the baseline at the same budget, on the same "
+            "problems and seeds. Its interval is the same bootstrap over problems, or from exact "
+            f"intervals where fewer than {MIN_DISCORDANT} problems differ, or all but fewer than {MIN_UNITS} "
+            "have the same outcome. Won : lost counts the "
+            "pairs that only this strategy, or only the baseline, got right.",
+        )
+        lines.insert(2, _test_note("sign-flip" in tests, compared))
+    if any(row.oracle for row in summary):
+        lines.append(
+            "An upper bound is a row whose reward model reads the reference answer: no real "
+            "reward model can be expected to reach it."
+        )
+    if note := incomplete_note(summary, plan):
+        lines.append(note)
+    return lines
+
+
+def incomplete(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[dict[str, Any]]:
+    """Return the rows of the plan that lack searches: label, budget, searches, and of how many."""
+    wanted = (plan.problems or max((row.problems for row in summary), default=0)) * plan.seeds
+    done = {(row.label, row.budget): row.searches for row in summary}
+    return [
+        {"label": label, "budget": budget, "searches": done.get((label, budget), 0), "of": wanted}
+        for label in plan.labels
+        for budget in plan.budgets
+        if done.get((label, budget), 0) < wanted
+    ]
+
+
+def incomplete_note(summary: Sequence[SummaryRow], plan: BenchPlan) -> str | None:
+    """Return what searches are missing in words; None if none is."""
+    named = ", ".join(
+        f"{row['label']} at {_budget(row['budget'])} has {row['searches']} of {row['of']}"
+        for row in incomplete(summary, plan)
+    )
+    return f"The run is not complete: {named} searches." if named else None
+
+
+def _budget(budget: int | None) -> str:
+    return "no budget" if budget is None else f"budget {budget}"
+
+
+def _test_note(is_repeated: bool, compared: int) -> str:
+    """Return which test the p-values are from."""
+    name = (
+        "the exact sign-flip permutation test over problems (McNemar's test where each problem "
+        "has one pair)"
+        if is_repeated
+        else "McNemar's exact test"
+    )
+    return (
+        f"p is two-sided, from {name}; Holm p is corrected for the {compared} comparisons of this "
+        "table."
+    )
+
+
+def _title(plan: BenchPlan) -> str:
+    return f"{plan.task}, {plan.split}: {len(plan.strategies)} strategies compared"
+
+
+def _subtitle(plan: BenchPlan) -> str:
+    problems = "all problems" if plan.problems is None else f"{plan.problems} problems"
+    seeds = f"{plan.seeds} seeds" if plan.seeds > 1 else f"seed {plan.seed}"
+    models = f"policy {plan.policy or 'unnamed'}, reward {plan.reward or 'none'}"
+    against = f"baseline {plan.baseline_label}" if plan.baseline_label else "no baseline"
+    return f"{problems}, {seeds}; {models}; {against}."

@@ -1,0 +1,297 @@
+"""The report's tables as text cells, and their Markdown, HTML and terminal forms.
+
+The same cells go into all three, so they cannot disagree. Labels and options are escaped for each.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from stepnav.measure.plan import BenchPlan
+from stepnav.measure.stats.intervals import Interval
+from stepnav.measure.summary import SummaryRow
+
+MISSING = "-"
+"""Stands where a number is not known or does not apply."""
+
+UPPER_BOUND = "(upper bound: the reward read the answers)"
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table of finished text.
+
+    Attributes:
+      title: its heading.
+      header: one heading per column.
+      rows: cells, as many per row as there are headings.
+      is_text: per column, whether it is text (aligned left) and not a number.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    is_text: tuple[bool, ...]
+
+
+def report_tables(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[TextTable]:
+    """Return the tables of a report, in reading order."""
+    tables = [
+        accuracy_table(summary),
+        _table("Cost per problem", summary, _COST_COLUMNS),
+        _table("What the searches did", summary, _SEARCH_COLUMNS),
+        _options_table(summary),
+        _settings_table(plan),
+    ]
+    if any(row.pass_at_k for row in summary):
+        tables.insert(1, _pass_table(summary))
+    return tables
+
+
+def accuracy_table(summary: Sequence[SummaryRow]) -> TextTable:
+    """Return the main table: accuracy, interval, difference to the baseline, tests."""
+    return _table("Accuracy", summary, _ACCURACY_COLUMNS)
+
+
+def brief_table(summary: Sequence[SummaryRow]) -> TextTable:
+    """Return the main table in a form that fits a narrow terminal."""
+    return _table("Accuracy", summary, _BRIEF_COLUMNS)
+
+
+def print_summary(console: Console, summary: Sequence[SummaryRow]) -> None:
+    """Print the main table: whole where it fits and in a pipe, else its brief form."""
+    table = accuracy_table(summary)
+    if console.is_terminal and table_width(table) > console.width:
+        table = brief_table(summary)
+    if not console.is_terminal:  # rich would cut it to 80 columns
+        console = Console(file=console.file, width=table_width(table))
+    console.print(rich_table(table))
+
+
+def table_width(table: TextTable) -> int:
+    """Return how many columns a table needs on the terminal."""
+    columns = zip(table.header, *table.rows)
+    return sum(max(map(len, column)) + 2 for column in columns)
+
+
+def markdown_table(table: TextTable) -> str:
+    """Return a table in GitHub's Markdown, without its title."""
+    rule = [":--" if is_text else "--:" for is_text in table.is_text]
+    lines = [_markdown_row(table.header), "| " + " | ".join(rule) + " |"]
+    return "\n".join([*lines, *(_markdown_row(row) for row in table.rows)]) + "\n"
+
+
+def html_table(table: TextTable) -> str:
+    """Return a table as HTML, without its title."""
+    kinds = ["text" if is_text else "number" for is_text in table.is_text]
+
+    def row(cells: Sequence[str], tag: str) -> str:
+        inner = "".join(
+            f'<{tag} class="{kind}">{html.escape(cell)}</{tag}>' for kind, cell in zip(kinds, cells)
+        )
+        return f"<tr>{inner}</tr>\n"
+
+    body = "".join(row(cells, "td") for cells in table.rows)
+    head = row(table.header, "th")
+    return (
+        f'<div class="wide"><table>\n<thead>{head}</thead>\n<tbody>{body}</tbody>\n</table></div>\n'
+    )
+
+
+def rich_table(table: TextTable) -> RichTable:
+    """Return a table for the terminal."""
+    rich = RichTable(title=table.title, title_justify="left", title_style="bold", box=None)
+    for heading, is_text in zip(table.header, table.is_text):
+        rich.add_column(
+            Text(heading), justify="left" if is_text else "right", header_style="bold dim",
+            overflow="fold", no_wrap=not is_text or heading == table.header[0],
+        )  # fmt: skip
+    for cells in table.rows:
+        rich.add_row(*(Text(cell) for cell in cells))
+    return rich
+
+
+def percent(value: float | None) -> str:
+    """Return a share in per cent with one digit."""
+    return MISSING if value is None else f"{100 * value:.1f}%"
+
+
+def points(value: float | None) -> str:
+    """Return a difference of shares in percentage points, with its sign."""
+    return MISSING if value is None else f"{100 * value:+.1f}"
+
+
+def p_text(p: float | None) -> str:
+    """Return a p-value with two significant digits."""
+    if p is None:
+        return MISSING
+    if p == 0:
+        return "<1e-300"
+    if p < 0.001:
+        return f"{p:.1e}"
+    return f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+
+
+def amount(value: float | None) -> str:
+    """Return a cost: whole with thousands marks from 100 on, else with one digit."""
+    if value is None:
+        return MISSING
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}"
+
+
+def engineering(value: float | None) -> str:
+    """Return a large number in powers of a thousand, for instance `3.2 G`."""
+    if value is None:
+        return MISSING
+    for unit in ("", " k", " M", " G", " T", " P"):
+        if abs(value) < 999.5:
+            return f"{value:.3g}{unit}"
+        value /= 1000
+    return f"{value:.3g} E"
+
+
+def _budget_text(budget: int | None) -> str:
+    return "none" if budget is None else f"{budget:,}"
+
+
+def _label_text(row: SummaryRow) -> str:
+    return f"{row.label} {UPPER_BOUND}" if row.oracle else row.label
+
+
+def _interval_text(interval: Interval | None, show: Callable[[float | None], str]) -> str:
+    if interval is None:
+        return MISSING
+    return f"{show(interval.low)} to {show(interval.high)}".replace("% to", " to")
+
+
+def _count_text(value: int | None) -> str:
+    return MISSING if value is None else f"{value:,}"
+
+
+def _stops_text(row: SummaryRow) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in row.stop_reasons.items())
+
+
+Column = tuple[str, bool, Callable[[SummaryRow], str]]
+"""Heading, whether it is text, and how to fill it."""
+
+_NAME_COLUMNS: tuple[Column, ...] = (
+    ("strategy", True, _label_text),
+    ("budget", False, lambda row: _budget_text(row.budget)),
+)
+_ACCURACY_COLUMNS: tuple[Column, ...] = (
+    *_NAME_COLUMNS,
+    ("accuracy", False, lambda row: percent(row.accuracy.value)),
+    ("95% interval", False, lambda row: _interval_text(row.accuracy.interval, percent)),
+    (
+        "difference",
+        False,
+        lambda row: points(row.comparison.difference if row.comparison else None),
+    ),
+    (
+        "95% interval",
+        False,
+        lambda row: _interval_text(row.comparison.interval if row.comparison else None, points),
+    ),
+    ("p", False, lambda row: p_text(row.comparison.p if row.comparison else None)),
+    ("Holm p", False, lambda row: p_text(row.p_holm)),
+    (
+        "won : lost",
+        False,
+        lambda row: f"{row.comparison.won} : {row.comparison.lost}" if row.comparison else MISSING,
+    ),
+    ("correct / total", False, lambda row: f"{row.accuracy.correct} / {row.accuracy.total}"),
+    ("ungraded", False, lambda row: str(row.accuracy.ungraded)),
+    ("policy tokens", False, lambda row: amount(row.means["policy_tokens"])),
+)
+_BRIEF_COLUMNS: tuple[Column, ...] = (
+    *_NAME_COLUMNS,
+    *(column for column in _ACCURACY_COLUMNS[2:5]),
+    ("Holm p", False, lambda row: p_text(row.p_holm)),
+    ("tokens", False, lambda row: amount(row.means["policy_tokens"])),
+)
+_COST_COLUMNS: tuple[Column, ...] = (
+    *_NAME_COLUMNS,
+    ("policy tokens", False, lambda row: amount(row.means["policy_tokens"])),
+    ("prompt tokens", False, lambda row: amount(row.means["policy_prompt_tokens"])),
+    ("of them cached", False, lambda row: amount(row.means["policy_cached_tokens"])),
+    ("reward tokens", False, lambda row: amount(row.means["reward_tokens"])),
+    ("policy calls", False, lambda row: amount(row.means["policy_calls"])),
+    ("reward calls", False, lambda row: amount(row.means["reward_calls"])),
+    ("FLOPs", False, lambda row: engineering(row.means["flops"])),
+    ("wall s, all", False, lambda row: amount(row.wall_s)),
+)
+_SEARCH_COLUMNS: tuple[Column, ...] = (
+    *_NAME_COLUMNS,
+    ("searches", False, lambda row: f"{row.searches:,}"),
+    ("stop reasons", True, _stops_text),
+    ("iterations", False, lambda row: _count_text(row.totals["iterations"])),
+    ("backtracks", False, lambda row: _count_text(row.totals["backtracks"])),
+    ("duplicates", False, lambda row: _count_text(row.totals["duplicates"])),
+    ("fallbacks", False, lambda row: _count_text(row.totals["fallbacks"])),
+    ("failed", False, lambda row: _count_text(row.totals["failed"])),
+)
+
+
+def _table(title: str, summary: Sequence[SummaryRow], columns: Sequence[Column]) -> TextTable:
+    """Return a table with one row per row of the summary."""
+    return TextTable(
+        title,
+        tuple(name for name, _, _ in columns),
+        tuple(tuple(fill(row) for _, _, fill in columns) for row in summary),
+        tuple(is_text for _, is_text, _ in columns),
+    )
+
+
+def _pass_table(summary: Sequence[SummaryRow]) -> TextTable:
+    """Return pass@k, where seeds repeat."""
+    most = max(len(row.pass_at_k) for row in summary)
+    columns: list[Column] = [*_NAME_COLUMNS]
+    for position in range(most):
+        columns.append(
+            (f"pass@{position + 1}", False, lambda row, i=position: percent(row.pass_at_k[i].value))  # type: ignore[misc]
+        )
+    columns.append(("too few samples", False, lambda row: str(row.pass_at_k[-1].short)))
+    return _table("pass@k", summary, columns)
+
+
+def _options_table(summary: Sequence[SummaryRow]) -> TextTable:
+    """Return the options of each strategy, once per label."""
+    rows = {row.label: (row.label, row.strategy, _pairs_text(row.options)) for row in summary}
+    return TextTable(
+        "Strategies", ("label", "strategy", "options"), tuple(rows.values()), (True, True, True)
+    )
+
+
+def _settings_table(plan: BenchPlan) -> TextTable:
+    """Return the settings that all strategies share."""
+    pairs: list[tuple[str, Any]] = [
+        ("task", plan.task), ("split", plan.split), ("problems", plan.problems or "all"),
+        ("seeds", plan.seeds), ("first seed", plan.seed), ("policy", plan.policy or MISSING),
+        ("reward", plan.reward or MISSING), *plan.settings.items(),
+    ]  # fmt: skip
+    rows = tuple((name, _value_text(value)) for name, value in pairs)
+    return TextTable("Settings", ("setting", "value"), rows, (True, True))
+
+
+def _pairs_text(options: Any) -> str:
+    return ", ".join(f"{name}={_value_text(value)}" for name, value in options.items()) or MISSING
+
+
+def _value_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    """Return one row; what Markdown or HTML would read as markup is escaped."""
+    escaped = [re.sub(r"([\\|`*<>\[\]])", r"\\\1", " ".join(cell.split())) for cell in cells]
+    return "| " + " | ".join(escaped) + " |"

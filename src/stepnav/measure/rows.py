@@ -1,0 +1,116 @@
+"""One finished search as one plain row: what reports, plots and the Parquet file are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stepnav.core.outcome import SearchResult, StopReason
+from stepnav.measure.plan import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """One finished search.
+
+    Attributes:
+      search_id: unique within the run.
+      strategy: the strategy's name.
+      label: its name in the report, unique per set of options.
+      options: its resolved arguments.
+      budget: limit on the policy tokens of the search, None for no limit.
+      problem_id: the problem.
+      repeat: which repeat of the problem, from 0.
+      correct: whether the answer is right; None where that could not be decided.
+      answer: the final answer, None if there is none.
+      stop_reason: why the search stopped.
+      policy_tokens: generated tokens, discarded and failed ones included.
+      policy_prompt_tokens: prompt and prefix tokens, cached ones included.
+      policy_cached_tokens: the part of them that was not encoded again.
+      reward_tokens: tokens that the reward model processed.
+      policy_calls: sampled sequences.
+      reward_calls: scored trajectories.
+      requests: requests answered.
+      seconds: the search's own wall-clock seconds; searches overlap, so they do not add up.
+      flops: floating-point operations of both models, None if a model's size is unknown.
+      backtracks, duplicates, iterations, fallbacks: the strategy's counters; None where it has
+        no such counter.
+      failed: whether the backend gave up on one of the search's requests.
+      oracle: whether the reward model read the reference answer: an upper bound.
+    """
+
+    search_id: str
+    strategy: str
+    label: str
+    options: Mapping[str, Any]
+    budget: int | None
+    problem_id: str
+    repeat: int
+    correct: bool | None
+    answer: str | None
+    stop_reason: StopReason
+    policy_tokens: int
+    policy_prompt_tokens: int
+    policy_cached_tokens: int
+    reward_tokens: int
+    policy_calls: int
+    reward_calls: int
+    requests: int
+    seconds: float
+    flops: float | None
+    backtracks: int | None = None
+    duplicates: int | None = None
+    iterations: int | None = None
+    fallbacks: int | None = None
+    failed: bool = False
+    oracle: bool = False
+
+    @property
+    def group(self) -> tuple[str, int | None]:
+        """What is averaged over: all searches of one label and budget."""
+        return self.label, self.budget
+
+
+def make_row(
+    result: SearchResult, cell: Cell, *, correct: bool | None, oracle: bool = False
+) -> ResultRow:
+    """Return the row of a finished search.
+
+    Args:
+      result: what the driver made of the search.
+      cell: the plan's cell that the search belongs to.
+      correct: the grade of its answer; a search without an answer is wrong (False), but one that
+        has none because its backend failed is not graded, as that says nothing of the strategy.
+      oracle: whether the run's reward model reads the reference answer; marks the row if the
+        search asked it anything.
+    """
+    usage, counts = result.usage, result.outcome.counts
+    failed = result.outcome.stop_reason == "failed"
+    return ResultRow(
+        search_id=result.search_id,
+        strategy=result.strategy,
+        label=cell.strategy.label,
+        options=result.options,
+        budget=cell.budget,
+        problem_id=result.problem_id,
+        repeat=cell.repeat,
+        correct=None if failed and result.answer is None else correct,
+        answer=result.answer,
+        stop_reason=result.outcome.stop_reason,
+        policy_tokens=usage.policy_tokens,
+        policy_prompt_tokens=usage.policy_prompt_tokens,
+        policy_cached_tokens=usage.policy_cached_tokens,
+        reward_tokens=usage.reward_tokens,
+        policy_calls=usage.policy_calls,
+        reward_calls=usage.reward_calls,
+        requests=result.requests,
+        seconds=usage.seconds,
+        flops=None if usage.flops is None else float(usage.flops),
+        backtracks=counts.get("backtracks"),
+        duplicates=counts.get("duplicates"),
+        iterations=counts.get("iterations"),
+        fallbacks=counts.get("fallbacks"),
+        failed=failed,
+        oracle=oracle and usage.reward_calls > 0,
+    )

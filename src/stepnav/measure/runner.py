@@ -1,0 +1,132 @@
+"""Running a plan into its journal, and reading the rows back out of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import groupby
+
+from stepnav.core.backend import Backend
+from stepnav.core.budget import Budget
+from stepnav.core.outcome import SearchResult
+from stepnav.core.records import Problem
+from stepnav.measure.plan import BenchPlan, Cell, cells
+from stepnav.measure.rows import ResultRow, make_row
+from stepnav.run.driver import Driver
+from stepnav.run.journal import Journal
+from stepnav.run.search import Search
+
+Grade = Callable[[Problem, "str | None"], "bool | None"]
+Group = tuple[str, "int | None"]
+
+
+def run_plan(
+    plan: BenchPlan,
+    problems: Sequence[Problem],
+    *,
+    extract: Callable[[str], str | None],
+    grade: Grade,
+    models: Mapping[str, Backend],
+    journal: Journal,
+    max_active: int = 64,
+    on_result: Callable[[Cell, SearchResult | None], None] = lambda cell, result: None,
+) -> None:
+    """Run every search of a plan that the journal does not hold yet.
+
+    Args:
+      plan: what to run.
+      problems: the plan's problems, in the task's order.
+      extract: finds the final answer in a solution's text.
+      grade: (problem, answer) to whether the answer is right, None if that cannot be told.
+      models: the backends by name.
+      journal: gets every answer, result and verdict, and the wall time of each strategy and budget.
+      max_active: how many searches run at once.
+      on_result: called with each cell when its result is there; with None for the cells that the
+        journal held from before.
+    """
+    by_id = {problem.id: problem for problem in problems}
+    done = journal.finished_ids()
+    driver = Driver(models, journal=journal, max_active=max_active)
+    for group, members in groupby(cells(plan, list(by_id)), key=_group):
+        waiting: dict[str, Cell] = {}
+        for cell in members:
+            if cell.search_id in done:
+                on_result(cell, None)
+            else:
+                waiting[cell.search_id] = cell
+        if not waiting:
+            continue
+        searches = (_search(cell, by_id[cell.problem_id], extract) for cell in waiting.values())
+        with _timed(journal, group):
+            for result in driver.run(searches):
+                correct = grade(by_id[result.problem_id], result.answer)
+                journal.add_verdict(result.search_id, correct)
+                on_result(waiting[result.search_id], result)
+
+
+def read_rows(
+    plan: BenchPlan,
+    journal: Journal,
+    *,
+    grade: Grade,
+) -> list[ResultRow]:
+    """Return one row per finished search of a run, in the order of the plan.
+
+    Args:
+      plan: the plan that the run was made with.
+      journal: the run's journal.
+      grade: (problem, answer) to whether the answer is right, for results whose verdict is not in
+        the journal.
+    """
+    found = {result.search_id: result for result in journal.results()}
+    verdicts = journal.verdicts()
+    ids = list(dict.fromkeys(result.problem_id for result in found.values()))
+    if not ids:
+        return []
+    rows = []
+    for cell in cells(replace(plan, problems=len(ids)), ids):
+        result = found.get(cell.search_id)
+        if result is None:
+            continue
+        if cell.search_id in verdicts:
+            correct = verdicts[cell.search_id]
+        else:
+            correct = grade(result.tree.problem, result.answer)
+        rows.append(make_row(result, cell, correct=correct, oracle=plan.reward == "oracle"))
+    return rows
+
+
+def wall_seconds(journal: Journal) -> dict[Group, float]:
+    """Return (label, budget) -> seconds in which its searches ran, interrupted runs summed."""
+    found: dict[Group, float] = {}
+    for name, seconds in journal.spans().items():
+        label, _, budget = name.rpartition("/")
+        found[label, int(budget) if budget else None] = seconds
+    return found
+
+
+def _search(cell: Cell, problem: Problem, extract: Callable[[str], str | None]) -> Search:
+    return Search(
+        id=cell.search_id,
+        strategy=cell.strategy.for_budget(cell.budget),
+        problem=problem,
+        extract=extract,
+        budget=Budget(policy_tokens=cell.budget),
+        seed=cell.seed,
+    )
+
+
+def _group(cell: Cell) -> Group:
+    return cell.strategy.label, cell.budget
+
+
+@contextmanager
+def _timed(journal: Journal, group: Group) -> Iterator[None]:
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        label, budget = group
+        journal.add_span(f"{label}/{'' if budget is None else budget}", time.monotonic() - began)

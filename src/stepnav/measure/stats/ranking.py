@@ -1,0 +1,66 @@
+"""How well a score puts the positives before the rest: AUROC and average precision, per weight of problems."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from stepnav.measure.stats.cluster import Clusters, Floats, Statistic, divide
+
+
+def auroc_statistic(
+    scores: Floats, positive: npt.NDArray[np.bool_], clusters: Clusters
+) -> Statistic:
+    """Return the chance that a positive scores higher than another, ties counting half.
+
+    Args:
+      scores: per item [n].
+      positive: which items are positive [n].
+      clusters: the items' problems.
+    """
+    order, starts = _tied(scores)
+
+    def statistic(weights: Floats) -> Floats:
+        right, wrong = _sums(weights[:, clusters.of[order]], positive[order], starts)
+        below = np.cumsum(wrong, axis=1) - wrong / 2
+        return divide((right * below).sum(axis=1), right.sum(axis=1) * wrong.sum(axis=1))
+
+    return statistic
+
+
+def average_precision_statistic(
+    scores: Floats, positive: npt.NDArray[np.bool_], clusters: Clusters
+) -> Statistic:
+    """Return the mean precision over the positives, in falling order of score; ties stand together.
+
+    Args:
+      scores: per item [n].
+      positive: which items are positive [n].
+      clusters: the items' problems.
+    """
+    order, starts = _tied(-scores)
+
+    def statistic(weights: Floats) -> Floats:
+        right, wrong = _sums(weights[:, clusters.of[order]], positive[order], starts)
+        hits = np.cumsum(right, axis=1)
+        precision = np.nan_to_num(divide(hits, hits + np.cumsum(wrong, axis=1)))
+        return divide((right * precision).sum(axis=1), right.sum(axis=1))
+
+    return statistic
+
+
+def _tied(scores: Floats) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the rising order, and where in it each group of equal scores begins."""
+    order = np.argsort(scores, kind="stable")
+    ordered = scores[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    return order.astype(np.int64), starts.astype(np.int64)
+
+
+def _sums(
+    weights: Floats, positive: npt.NDArray[np.bool_], starts: npt.NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    """Return the weight of the positives and of the rest in each group of equal scores."""
+    right: Floats = np.add.reduceat(weights * positive, starts, axis=1)
+    wrong: Floats = np.add.reduceat(weights * ~positive, starts, axis=1)
+    return right, wrong

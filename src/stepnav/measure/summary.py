@@ -1,0 +1,203 @@
+"""From rows of searches to one row per strategy and budget."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from stepnav.core.errors import DataError
+from stepnav.measure.rows import ResultRow
+from stepnav.measure.stats.intervals import Accuracy, Grades, PassAtK, accuracy, mean_pass_at_k
+from stepnav.measure.stats.paired import Comparison, compare, holm
+
+Group = tuple[str, int | None]
+"""A label and a budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """All searches of one strategy at one budget.
+
+    Attributes:
+      strategy, label, options, budget: which searches.
+      accuracy: how often they were right.
+      baseline: the group that they are compared with; None for the baseline itself and where
+        there is none.
+      comparison: the paired comparison with it.
+      p_holm: the comparison's p-value corrected for all comparisons of the table.
+      pass_at_k: for k from 1 to the number of repeats; empty with a single repeat.
+      means: mean per search of each cost and counter; None where one was not known.
+      stop_reasons: stop reason -> number of searches, most frequent first.
+      totals: sums over the searches ("backtracks", "duplicates", "iterations", "fallbacks",
+        "failed"); None where the strategy has no such counter.
+      wall_s: wall-clock seconds in which all these searches ran; None if unknown.
+      searches: how many searches.
+      problems: how many problems they are about.
+      oracle: whether a reward model read the reference answers: an upper bound.
+    """
+
+    strategy: str
+    label: str
+    options: Mapping[str, Any]
+    budget: int | None
+    accuracy: Accuracy
+    baseline: Group | None
+    comparison: Comparison | None
+    p_holm: float | None
+    pass_at_k: tuple[PassAtK, ...]
+    means: Mapping[str, float | None]
+    stop_reasons: Mapping[str, int]
+    totals: Mapping[str, int | None]
+    wall_s: float | None
+    searches: int
+    problems: int
+    oracle: bool
+
+    @property
+    def group(self) -> Group:
+        """The row's label and budget."""
+        return self.label, self.budget
+
+
+COSTS = (
+    "policy_tokens",
+    "policy_prompt_tokens",
+    "policy_cached_tokens",
+    "reward_tokens",
+    "policy_calls",
+    "reward_calls",
+    "requests",
+    "seconds",
+    "flops",
+)
+COUNTERS = ("iterations", "backtracks", "duplicates", "fallbacks", "failed")
+
+
+def summarise(
+    rows: Sequence[ResultRow],
+    *,
+    baseline: str | None,
+    wall_s: Mapping[Group, float] | None = None,
+) -> list[SummaryRow]:
+    """Return one row per strategy and budget, in the order in which they first come.
+
+    Each is compared with the baseline at the same budget; where the baseline was not run at that
+    budget, with the baseline without a budget.
+
+    Args:
+      rows: finished searches; may be a part of the plan's.
+      baseline: label of the baseline, None to compare nothing.
+      wall_s: (label, budget) -> wall-clock seconds, where known.
+    Raises:
+      DataError: two rows are the same search.
+    """
+    groups: dict[Group, list[ResultRow]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+    repeats = max((row.repeat + 1 for row in rows), default=0)
+    grades = {group: group_grades(members, repeats) for group, members in groups.items()}
+    summary = [
+        _summarise_group(members, grades, baseline, (wall_s or {}).get(group), repeats)
+        for group, members in groups.items()
+    ]
+    corrected = holm({row.group: row.comparison.p for row in summary if row.comparison})
+    return [replace(row, p_holm=corrected.get(row.group)) for row in summary]
+
+
+def compare_groups(rows: Sequence[ResultRow], ours: Group, theirs: Group) -> Comparison:
+    """Return the paired comparison of any two groups, for instance at different budgets.
+
+    Args:
+      rows: finished searches, those of other groups included.
+      ours, theirs: label and budget of the two; `difference` is ours minus theirs.
+    Raises:
+      DataError: there is no row of one of them, or two rows are the same search.
+    """
+    repeats = max((row.repeat + 1 for row in rows), default=0)
+    grades = []
+    for group in (ours, theirs):
+        members = [row for row in rows if row.group == group]
+        if not members:
+            raise DataError(f"the run has no search of {group[0]} at budget {group[1]}")
+        grades.append(group_grades(members, repeats))
+    return compare(grades[0], grades[1])
+
+
+def group_grades(rows: Iterable[ResultRow], repeats: int) -> Grades:
+    """Return problem id -> one grade per repeat, None where a search is missing.
+
+    Raises:
+      DataError: two rows are the same problem and repeat.
+    """
+    grades: dict[str, list[bool | None]] = {}
+    seen: set[tuple[str, int]] = set()
+    for row in rows:
+        place = (row.problem_id, row.repeat)
+        if place in seen:
+            raise DataError(
+                f"two results of {row.label} for problem {row.problem_id}, repeat {row.repeat}; "
+                "report each search once"
+            )
+        seen.add(place)
+        grades.setdefault(row.problem_id, [None] * repeats)[row.repeat] = row.correct
+    return grades
+
+
+def _summarise_group(
+    rows: Sequence[ResultRow],
+    grades: Mapping[Group, Grades],
+    baseline: str | None,
+    wall_s: float | None,
+    repeats: int,
+) -> SummaryRow:
+    """Return the row of one group, its p-value not yet corrected."""
+    first = rows[0]
+    own = grades[first.group]
+    against = _find_baseline(first.group, grades, baseline)
+    undecided = sum(row.correct is None for row in rows)
+    return SummaryRow(
+        strategy=first.strategy,
+        label=first.label,
+        options=first.options,
+        budget=first.budget,
+        accuracy=replace(accuracy(own), ungraded=undecided),
+        baseline=against,
+        comparison=None if against is None else compare(own, grades[against]),
+        p_holm=None,
+        pass_at_k=tuple(mean_pass_at_k(own, k) for k in range(1, repeats + 1) if repeats > 1),
+        means={name: _mean([getattr(row, name) for row in rows]) for name in COSTS},
+        stop_reasons=dict(Counter(row.stop_reason for row in rows).most_common()),
+        totals={name: _total([getattr(row, name) for row in rows]) for name in COUNTERS},
+        wall_s=wall_s,
+        searches=len(rows),
+        problems=len(own),
+        oracle=any(row.oracle for row in rows),
+    )
+
+
+def _find_baseline(
+    group: Group, grades: Mapping[Group, Grades], baseline: str | None
+) -> Group | None:
+    """Return the group to compare with, None for the baseline itself."""
+    label, budget = group
+    if baseline is None or label == baseline:
+        return None
+    for candidate in ((baseline, budget), (baseline, None)):
+        if candidate in grades:
+            return candidate
+    return None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean, None if any value is unknown."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _total(values: Sequence[int | None]) -> int | None:
+    """Return the sum, None if any value is unknown."""
+    known = [int(value) for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

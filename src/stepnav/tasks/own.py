@@ -1,0 +1,100 @@
+"""A task of the user's own rows: a list of dicts, a `datasets.Dataset`, or a JSON-lines file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from stepnav.answers.equal import shared_checker
+from stepnav.answers.extract import extract_answer
+from stepnav.core.errors import ConfigError, DataError, nearest
+from stepnav.core.records import Problem
+from stepnav.tasks.benchmark_file import draw, read_rows
+from stepnav.tasks.task import Task
+
+SPLIT = "test"
+"""The only split of such a task."""
+
+PROMPT_TEMPLATE = "Question: {question}\nAnswer:\n"
+CHAT_TEMPLATE = (
+    "Solve the problem step by step. Write each step on one line of its own. "
+    "End with a line that holds only #### and the final answer.\n\n{question}"
+)
+
+_VERDICTS = {"equal": True, "different": False, "timeout": None}
+
+
+def own_task(
+    rows: Iterable[Mapping[str, Any]] | Path,
+    *,
+    name: str = "own",
+    question_field: str = "question",
+    answer_field: str = "answer",
+    grade: Callable[[str, str], bool | None] | None = None,
+) -> Task:
+    """Return a task over rows that have a question and, if they are to be graded, an answer.
+
+    Args:
+      rows: mappings, or a file of such rows (JSON lines, a JSON list, gzipped or not).
+      name: its name in reports.
+      question_field, answer_field: where the two stand in a row.
+      grade: (answer that was found, the row's answer) to whether it is right, None if that cannot be
+        told; None compares as mathematics.
+    Raises:
+      DataError: the file cannot be read, or a row lacks its question.
+    """
+    named = (
+        read_rows(rows) if isinstance(rows, Path) else ((f"row {i}", r) for i, r in enumerate(rows))
+    )
+    problems = [
+        _problem(f"{name}-{number}", where, row, question_field, answer_field)
+        for number, (where, row) in enumerate(named)
+    ]
+    if not problems:
+        raise DataError(f"{rows if isinstance(rows, Path) else 'the task'} holds no rows")
+
+    def load(split: str, count: int | None, seed: int, path: Path | None) -> list[Problem]:
+        if path is not None:
+            raise ConfigError(f"the task {name} brings its own problems; leave --data out")
+        if split != SPLIT:
+            raise ConfigError(f"the task {name} has one split, {SPLIT} (got {split!r})")
+        return draw(problems, count, seed)
+
+    def verdict(problem: Problem, answer: str | None) -> bool | None:
+        if problem.answer is None:
+            return None
+        if answer is None:
+            return False
+        if grade is not None:
+            return grade(answer, problem.answer)
+        return _VERDICTS[shared_checker().compare(answer, problem.answer)]
+
+    return Task(
+        name=name,
+        splits=(SPLIT,),
+        default_split=SPLIT,
+        prompt_template=PROMPT_TEMPLATE,
+        chat_template=CHAT_TEMPLATE,
+        answer_pattern=r"####\s*\S|\\boxed\{",
+        load=load,
+        extract=extract_answer,
+        grade=verdict,
+    )
+
+
+def _problem(
+    problem_id: str, where: str, row: Any, question_field: str, answer_field: str
+) -> Problem:
+    if not isinstance(row, Mapping):
+        raise DataError(f"{where} is no object of fields (got {row!r:.80})")
+    question = row.get(question_field)
+    if not isinstance(question, str) or not question.strip():
+        raise DataError(
+            f"{where} has no text in the field {question_field!r}"
+            f"{nearest(question_field, list(row))}; it has {', '.join(map(str, row)) or 'none'}"
+        )
+    answer = row.get(answer_field)
+    if isinstance(answer, str) and "####" in answer:  # GSM8K's solutions end so
+        answer = answer.rpartition("####")[2].strip()
+    return Problem(problem_id, question, None if answer is None else str(answer))

@@ -1,0 +1,110 @@
+"""Best-of-N expectations."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepnav.core.records import StepScore
+from stepnav.measure.prm.best_of_n import best_of, majority_of, report, sample_sizes
+from stepnav.measure.prm.cases import Case, Outcome
+from stepnav.measure.stats.intervals import pass_at_k
+
+
+def test_sizes():
+    assert sample_sizes(0) == []
+    assert sample_sizes(1) == [1]
+    assert sample_sizes(8) == [1, 2, 4, 8]
+    assert sample_sizes(6) == [1, 2, 4, 6]
+
+
+def test_best_of_by_hand():
+    graded = [(0.9, False), (0.5, True), (0.1, False)]
+    assert best_of(graded, 1) == pytest.approx(1 / 3)
+    assert best_of(graded, 2) == pytest.approx(1 / 3)  # right only in {0.5, 0.1}
+    assert best_of(graded, 3) == 0
+
+
+def test_ties_are_broken_evenly():
+    assert best_of([(0.5, True), (0.5, False), (0.5, False)], 3) == pytest.approx(1 / 3)
+
+
+def brute_best(graded, n):
+    subsets = list(combinations(graded, n))
+    total = 0.0
+    for subset in subsets:
+        top = [right for score, right in subset if score == max(s for s, _ in subset)]
+        total += sum(top) / len(top)
+    return total / len(subsets)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.1, 0.2, 0.3, 0.9]), st.booleans()), min_size=1, max_size=7
+    ),
+    st.data(),
+)
+def test_best_of_is_the_mean_over_all_subsets(graded, data):
+    n = data.draw(st.integers(1, len(graded)))
+    assert best_of(graded, n) == pytest.approx(brute_best(graded, n))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=12), st.data())
+def test_a_score_that_knows_the_truth_reaches_pass_at_n(rights, data):
+    n = data.draw(st.integers(1, len(rights)))
+    found = best_of([(float(right), right) for right in rights], n)
+    assert found == pytest.approx(pass_at_k(len(rights), sum(rights), n))
+
+
+def test_majority_by_hand():
+    answers, right = ["4", "5", "4", None], [True, False, True, False]
+    assert majority_of(answers, right, 1) == pytest.approx(2 / 4)
+    # {4,5} .5, {4,4} 1, {4,-} 1, {5,4} .5, {5,-} 0, {4,-} 1
+    assert majority_of(answers, right, 2) == pytest.approx(4 / 6)
+    assert majority_of(answers, right, 4) == 1
+    assert majority_of([None, None], [False, False], 2) == 0
+
+
+def test_majority_over_drawn_subsets_is_near_the_expectation_and_repeats():
+    answers = ["r"] * 12 + ["w"] * 8
+    right = [True] * 12 + [False] * 8
+    found = majority_of(answers, right, 5, seed=1)  # C(20, 5) = 15504 subsets
+    assert found == majority_of(answers, right, 5, seed=1)
+    exact = sum(sum(a < 12 for a in subset) >= 3 for subset in combinations(range(20), 5)) / 15504
+    assert found == pytest.approx(exact, abs=0.06)
+
+
+def solved(group: str, right: bool | None, *values: float, answer: str | None = None):
+    case = Case("", group, "?", ("s",) * len(values), True, outcome=Outcome(right, answer, None))
+    return case, tuple(StepScore(1 - value, 0.0, value) for value in values)
+
+
+def test_a_report_by_hand():
+    scored = [
+        solved("a", True, 0.9, 0.9),  # product 0.81, minimum 0.9, last 0.9
+        solved("a", False, 0.85, 0.96),  # product 0.816, minimum 0.85, last 0.96
+        solved("b", False, 0.5),
+        solved("b", None, 1.0),
+    ]
+    found = report(scored)
+    assert (found["problems"], found["solutions"], found["ungraded"]) == (2, 3, 1)
+    one, two = found["n"]
+    assert one["n"] == 1 and one["problems"] == 2 and one["short"] == 0
+    assert one["prod"]["value"] == pytest.approx(0.25)
+    assert one["pass"]["value"] == pytest.approx(0.25)
+    assert two["problems"] == 1 and two["short"] == 1
+    assert two["min"]["value"] == 1
+    assert two["last"]["value"] == two["prod"]["value"] == two["mean"]["value"] == 0
+    assert two["pass"]["value"] == 1
+    assert two["majority"]["value"] is None
+
+
+def test_nothing_graded_is_nothing_reported():
+    found = report([solved("a", None, 0.5)])
+    assert found["n"] == [] and found["ungraded"] == 1
+    assert found["auroc"]["prod"]["value"] is None
