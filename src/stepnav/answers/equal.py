@@ -1,23 +1,37 @@
-"""Whether two answers are the same: exactly, as numbers, and only then by math-verify.
+"""Whether two answers are the same: by spelling, by their forms, and only then by math-verify.
 
-The fast paths settle nearly all grade-school answers without a process. What they cannot settle
-goes to workers that are killed by CPU time (see `worker`), with "timeout" as an outcome of its own:
-neither right nor wrong, and reports count it.
+The fast paths (see `forms`) settle nearly all answers exactly and without a process. What they
+cannot read, integrals and sums for example, or what is too big for them, goes to workers that are
+killed by CPU time (see `worker`), with "timeout" as an outcome of its own: neither right nor wrong,
+and reports count it.
 """
 
 from __future__ import annotations
 
 import atexit
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import lru_cache
 
-from stepnav.answers.canonical import canonical, parse_number
+from stepnav.answers import forms
+from stepnav.answers.canonical import parse_number
+from stepnav.answers.expression import UnreadableError
 from stepnav.answers.pool import Verdict, WorkerPool
+from stepnav.answers.reading import read
+from stepnav.answers.spelling import spelled, tidy
+from stepnav.answers.value import TooBigError
 
 ROUNDING = Fraction(1, 2 * 10**6)
-"""Half of the sixth decimal place: math-verify's rounding, used where a number is not whole."""
+"""Half of the sixth decimal place: what a number task forgives where a number is not whole."""
+
+_PLAIN = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?")
+_BEYOND = re.compile(r"\\(?:i?int|sum|prod|lim|limsup|liminf|bmod|det|gcd|lcm|max|min)(?![A-Za-z])")
+"""What math-verify reads and `expression` does not."""
+
+_NOT_ITS = re.compile(r"[=<>]|\\(?:le|ge|ne|in|equiv|pmod|text|mid|approx)(?![A-Za-z])")
+"""What math-verify does not tell apart: `x = 5` from `y = 5`, or what words say."""
 
 
 class AnswerChecker:
@@ -35,7 +49,7 @@ class AnswerChecker:
         """Return whether an answer equals the reference; no answer (None) differs.
 
         Raises:
-          ConfigError: the fast paths did not settle it and math-verify is not installed.
+          ConfigError: this needs mpmath or math-verify, and it is not installed.
         """
         if answer is None:
             return "different"
@@ -60,30 +74,50 @@ class AnswerChecker:
 
 
 def compare_fast(answer: str, reference: str) -> Verdict | None:
-    """Return the verdict if spelling or numbers settle it, None if they do not.
+    r"""Return the verdict if it needs no math-verify, None if it does.
 
     Example:
-      >>> compare_fast("1,000.0", "1000"), compare_fast("3", "4"), compare_fast("x+1", "1+x")
-      ('equal', 'different', None)
+      >>> compare_fast("1,000.0", "1000"), compare_fast("x+1", "1+x"), compare_fast(r"\int x", "1")
+      ('equal', 'equal', None)
+
+    Raises:
+      ConfigError: this needs mpmath, and it is not installed.
     """
-    if canonical(answer) == canonical(reference):
-        return "equal" if canonical(reference) else "different"
-    left, right = parse_number(answer), parse_number(reference)
-    if left is None or right is None:
-        return None if answer.strip() and reference.strip() else "different"
-    if left.denominator == right.denominator == 1:
+    if _PLAIN.fullmatch(answer) and _PLAIN.fullmatch(reference):
+        return _verdict(Fraction(answer) == Fraction(reference))
+    if not answer.strip() or not reference.strip():
         return "different"
-    return "equal" if abs(left - right) <= ROUNDING else "different"
+    if spelled(answer) == spelled(reference):
+        return "equal"
+    try:
+        return _verdict(forms.equal(read(answer), read(reference)))
+    except UnreadableError:
+        return None if _is_for_math_verify(answer, reference) else "different"
+    except TooBigError:
+        return None
+
+
+def _verdict(is_equal: bool) -> Verdict:
+    return "equal" if is_equal else "different"
+
+
+def _is_for_math_verify(answer: str, reference: str) -> bool:
+    texts = (tidy(answer), tidy(reference))
+    return any(map(_BEYOND.search, texts)) and not any(map(_NOT_ITS.search, texts))
 
 
 def compare_numbers(answer: str | None, reference: str) -> Verdict:
     """Return the verdict where the reference is a number, so that math-verify is not needed.
 
-    An answer that is no plain number differs.
+    An answer that is no plain number differs; numbers that are not whole may be rounded to six
+    decimals.
     """
-    if answer is None:
+    left, right = parse_number(answer or ""), parse_number(reference)
+    if left is None or right is None:
         return "different"
-    return compare_fast(answer, reference) or "different"
+    if left.denominator == right.denominator == 1:
+        return _verdict(left == right)
+    return _verdict(abs(left - right) <= ROUNDING)
 
 
 def compare(answer: str | None, reference: str) -> Verdict:

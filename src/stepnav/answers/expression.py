@@ -318,7 +318,7 @@ class _Parser:
 
     def number(self, token: str) -> Run:
         value = read_decimal(token)
-        if token.isdigit() and self.peek() == "_":
+        if self.peek() == "_":
             self.take()
             value = read_numeral(token, self.raw_group())
         elif token.isdigit():
@@ -389,8 +389,11 @@ def read_numeral(digits: str, base: str) -> Fraction:
     """
     word = re.sub(r"\\text\{([^{}]*)\}", r"\1", base).strip()
     number = _BASES.get(word) or (int(word) if word.isdigit() and len(word) < 3 else 0)
+    whole, _, part = digits.partition(".")
+    if not 2 <= number <= 36 or len(digits) > 1000:
+        raise UnreadableError
     try:
-        return Fraction(int(digits, number if 2 <= number <= 36 else 1))
+        return Fraction(int(whole + part, number), number ** len(part))
     except ValueError:
         raise UnreadableError from None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from fractions import Fraction
+from functools import lru_cache
 
 _MATH = re.compile(
     r"\$\$(.+?)\$\$|(?<!\\)\$([^$]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL
@@ -84,13 +85,15 @@ _REWRITES: list[tuple[re.Pattern[str], str]] = [
         (r"(?<=\d)(?:\\,|\\ |\u2009|\u202f|\u00a0|~)(?=\d{3}(?!\d))", ""),
         (r"(?<!\\)\\[,;:> ]|\\(?:q?quad|thinspace|enspace|hfill|hspace\{[^{}]*\})(?![A-Za-z])|~", " "),
         (r"\\(?:displaystyle|textstyle|limits|rm|bf|it)(?![A-Za-z])", " "),
-        (r"\\phantom\{[^{}]*\}", ""),
+        (r"\\phantom\s*(?:\{[^{}]*\}|-)", ""),
+        (r"^\s*\\approx(?![A-Za-z])", ""),
         (r"\\(?:mathbf|boldsymbol|bm|mathit|mathsf|mathcal|boxed|fbox)\s*\{([^{}]*)\}", r"\1"),
         (r"\\(?:textbf|textit|textrm|textnormal|texttt|emph|mathrm|mbox|hbox|operatorname\*?)\s*\{", r"\\text{"),
         (r"\\text\s*\{", r"\\text{"),
         (r"\\text\{\\text\{([^{}]*)\}\}", r"\\text{\1}"),
         (r"\\text\{\s*(sin|cos|tan|cot|sec|csc|ln|log|exp|lcm|gcd|cis|arc(?:sin|cos|tan))\s*\}", r"\\\1 "),
         (r"\\text\{\s*([a-z])\s*\}", r"\1"),
+        (r"\\text\{\s*([-\d.,]+|[0-9A-Z]+(?=\s*\}\s*_))\s*\}", r"\1"),
         (r"\^\s*(?:\{\s*\\(?:circ|degree)\s*\}|\\circ(?![A-Za-z])|\\degree)", r"\\degree "),
         (r"\\circ(?![A-Za-z])", r"\\degree "),
         (r"\^\s*\{?\s*\\prime\s*\}?", "'"),
@@ -141,6 +144,7 @@ def undelimited(answer: str) -> str:
     return re.sub(r"(?<!\\)\\(?=[$\d])", "", answer)  # "\15" is a slip for "\$15" that models make
 
 
+@lru_cache(maxsize=4096)
 def tidy(answer: str) -> str:
     r"""Return the one spelling of an answer.
 
@@ -185,3 +189,13 @@ def _closes_at_end(text: str) -> bool:
         if depth == 0:
             return position == len(text) - 1
     return False
+
+
+def spelled(answer: str) -> str:
+    r"""Return the tidy text without the blanks that mean nothing.
+
+    Example:
+      >>> spelled(r"( 1, \text{ no} )"), spelled("1 1")
+      ('(1,\\text{no})', '1 1')
+    """
+    return re.sub(r"(?<![\w.]) | (?![\w.])", "", tidy(answer))

@@ -251,3 +251,14 @@ def apply(name: str, value: Value, *, is_real_only: bool = False) -> Value:
     if is_real_only and is_real(value) and not is_real(result) and name != "cis":
         raise OutsideError
     return result
+
+
+def is_less(left: Value, right: Value) -> bool:
+    """Return whether one real value, which may be an infinite float, is below another."""
+    if isinstance(left, float) or isinstance(right, float):
+        low = left if isinstance(left, float) else 0.0
+        high = right if isinstance(right, float) else 0.0
+        return low < high
+    if isinstance(left, Fraction) and isinstance(right, Fraction):
+        return left < right
+    return not same(left, right) and bool(real(left).real < real(right).real)
