@@ -4,7 +4,15 @@ import time
 
 import pytest
 
-from stepnav.answers.extract import as_answer, clean, extract_answer, last_boxed, last_number
+from stepnav.answers.canonical import clean
+from stepnav.answers.extract import (
+    as_answer,
+    extract_answer,
+    extract_number,
+    last_boxed,
+    last_number,
+    stated_number,
+)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ _PLAIN = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?")
 _BEYOND = re.compile(r"\\(?:i?int|sum|prod|lim|limsup|liminf|bmod|det|gcd|lcm|max|min)(?![A-Za-z])")
 """What math-verify reads and `expression` does not."""
 
+_SUBSCRIPT = re.compile(r"_\s*\{[^{}]*\}")
 _NOT_ITS = re.compile(r"[=<>]|\\(?:le|ge|ne|in|equiv|pmod|text|mid|approx)(?![A-Za-z])")
 """What math-verify does not tell apart: `x = 5` from `y = 5`, or what words say."""
 
@@ -102,7 +103,7 @@ def _verdict(is_equal: bool) -> Verdict:
 
 
 def _is_for_math_verify(answer: str, reference: str) -> bool:
-    texts = (tidy(answer), tidy(reference))
+    texts = [_SUBSCRIPT.sub("", tidy(text)) for text in (answer, reference)]
     return any(map(_BEYOND.search, texts)) and not any(map(_NOT_ITS.search, texts))
 
 

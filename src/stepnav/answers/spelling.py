@@ -137,7 +137,7 @@ def undelimited(answer: str) -> str:
     """
     answer = answer.strip().strip("*`").strip()
     if answer.endswith((".", ",", ";", ":")) and not answer.endswith(".."):
-        answer = answer[:-1].rstrip()
+        answer = answer[:-1].rstrip().strip("*`").strip()
     match = _MATH.fullmatch(answer)
     if match:
         answer = next(group for group in match.groups() if group is not None).strip()
@@ -153,8 +153,7 @@ def tidy(answer: str) -> str:
       ('x^{2} - \\frac{1}{2}', '\\frac{1}{2} \\text{cm}')
     """
     text = undelimited(answer)
-    if not text.isascii():
-        text = _ascii(text)
+    text = ascii_symbols(text)
     dollars = text.count("$") - text.count("\\$")
     text = text.replace("\\$", "\\dollar ")
     text = text.replace("$", "\\dollar " if dollars == 1 else "")
@@ -167,7 +166,10 @@ def tidy(answer: str) -> str:
     return text.removesuffix(".").rstrip()
 
 
-def _ascii(text: str) -> str:
+def ascii_symbols(text: str) -> str:
+    """Return a text with LaTeX for mathematical symbols, such as "x^{2}" for a raised 2."""
+    if text.isascii():
+        return text
     text = _VULGAR.sub(_fraction, text)
     text = _RAISED_RUN.sub(lambda run: "^{" + "".join(_RAISED[c] for c in run[0]) + "}", text)
     text = _LOWERED_RUN.sub(lambda run: "_{" + "".join(_LOWERED[c] for c in run[0]) + "}", text)

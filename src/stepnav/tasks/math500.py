@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stepnav.answers.canonical import canonical_answer
 from stepnav.answers.equal import AnswerChecker, shared_checker
-from stepnav.answers.extract import as_answer
+from stepnav.answers.extract import as_answer, canonical_answer
 from stepnav.answers.pool import Verdict
 from stepnav.core.errors import DataError
 from stepnav.core.records import Problem

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from stepnav.answers.canonical import canonical_answer
 from stepnav.answers.equal import compare_numbers
-from stepnav.answers.extract import extract_answer
+from stepnav.answers.extract import extract_number
 from stepnav.answers.pool import Verdict
 from stepnav.core.records import Problem
 
@@ -17,11 +16,11 @@ CHAT_TEMPLATE = (
 )
 """For chat models."""
 
-extract = canonical_answer
+extract = extract_number
 
 
 def grade(problem: Problem, text: str | None) -> Verdict:
     """Return the verdict on a solution's text, or on an answer taken from one."""
     if text is None or problem.answer is None:
         return "different"
-    return compare_numbers(extract_answer(text), problem.answer)
+    return compare_numbers(extract_number(text), problem.answer)
