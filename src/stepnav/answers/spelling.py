@@ -125,6 +125,7 @@ _REWRITES: list[tuple[re.Pattern[str], str]] = [
         (r"\\(?:bar|overbar)\{(\d+)\}", r"\\overline{\1}"),
     )
 ]
+_SPACED_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _TEXT_ENDS = re.compile(r"\\text\{\s*([^{}]*?)\s*\}")
 
 
@@ -161,6 +162,8 @@ def tidy(answer: str) -> str:
         text = pattern.sub(replacement, text)
     text = _TEXT_ENDS.sub(r" \\text{\1} ", text)
     text = re.sub(r"\s+", " ", text).strip()
+    if _SPACED_GROUPS.fullmatch(text):
+        text = text.replace(" ", "")
     while text.startswith("{") and _closes_at_end(text):
         text = text[1:-1].strip()
     return text.removesuffix(".").rstrip()
