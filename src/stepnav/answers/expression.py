@@ -387,7 +387,7 @@ def read_numeral(digits: str, base: str) -> Fraction:
     Raises:
       UnreadableError: the base is none, or a digit does not exist in it.
     """
-    word = re.sub(r"\\text\{([^{}]*)\}", r"\1", base).strip()
+    word = re.sub(r"\\text\{([^{}]*)\}", r"\1", base).removeprefix("base").strip()
     number = _BASES.get(word) or (int(word) if word.isdigit() and len(word) < 3 else 0)
     whole, _, part = digits.partition(".")
     if not 2 <= number <= 36 or len(digits) > 1000:

@@ -20,9 +20,10 @@ _MEANINGS: dict[str, Form] = {
     ),
     **dict.fromkeys(
         ("all real numbers", "all reals", "all real number", "any real number", "reals")
-        + ("real numbers", "every real number", "set of all real numbers"),
+        + ("real numbers", "every real number", "set of all real numbers", "all real x"),
         REALS,
     ),
+    **dict.fromkeys(("integers", "all integers", "set of integers"), Words("integers")),
     **dict.fromkeys(
         ("undefined", "does not exist", "dne", "is undefined", "not defined"), Words("undefined")
     ),
@@ -56,6 +57,7 @@ def read_phrase(text: str, read: Reader) -> Form | None:
     if text.replace(" ", "") in ("\\emptyset", "\\{\\emptyset\\}"):
         return f.EMPTY
     folded = re.sub(r"\\infty\b", "infinity", folded)
+    folded = re.sub(r"^there (?:is|are) ", "", folded)
     found = _MEANINGS.get(_ARTICLES.sub("", re.sub(r"(?<=[+-]) ", "", folded)))
     if found is not None:
         return found

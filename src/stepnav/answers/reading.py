@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from stepnav.answers import forms as f
 from stepnav.answers.expression import SIGN, Expression, UnreadableError, parse, read_numeral
-from stepnav.answers.forms import Form, Items, Matrix, Named, Quantity
+from stepnav.answers.forms import Form, Items, Matrix, Named, Quantity, Words
 from stepnav.answers.phrases import read_phrase
 from stepnav.answers.quantity import UNITS, Unit, read_time, read_unit
 from stepnav.answers.region import REALS
@@ -25,6 +25,10 @@ MAX_MEMBERS = 64
 
 _OPENING = re.compile(r"\\begin|\\langle|\\[lL]floor|\\lceil|\\\{|[(\[{]")
 _CLOSING = re.compile(r"\\end|\\rangle|\\rfloor|\\rceil|\\\}|[)\]}]")
+_NAMED_SETS: dict[str, Form] = {"\\mathbb{R}": REALS, "\\mathbb{Z}": Words("integers")}
+_EXCEPT = re.compile(
+    r"(?:\\text\{)?all real(?:s| numbers)?,? (?:except|but|other than)(?: for)?\s*\}?(.+)", re.IGNORECASE
+)
 _MARK = re.compile(rf"{_OPENING.pattern}|{_CLOSING.pattern}|\\[A-Za-z]+|\\.|\s|.", re.DOTALL)
 _GROUPS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 _AND = re.compile(r"\\text\{,?\s*(and|or)\s*,?\}|,?\s(and|or)\s|,\s*(and|or)\b")
@@ -276,26 +280,28 @@ _NUMERAL = re.compile(r"\(?((?=[A-Z]*\d|[A-Z]{2})[0-9A-Z.]+)\)?\s*_\s*(?:\{([^{}
 
 
 def _quantity(text: str) -> Form | None:
+    if re.fullmatch(r"0(?:x[0-9A-Fa-f]{1,64}|b[01]{1,64}|o[0-7]{1,64})", text):
+        return _constant(Fraction(int(text, 0)))
     numeral = _NUMERAL.fullmatch(text)
     if numeral:
-        value = read_numeral(numeral[1], numeral[2] or numeral[3])
-        return Quantity(Expression(lambda point: value, frozenset()))
-    compound = _compound(text)
-    if compound is not None:
-        return compound
+        return _constant(read_numeral(numeral[1], numeral[2] or numeral[3]))
     ordinal = _ORDINAL.fullmatch(text)
     if ordinal:
         return Quantity(parse(ordinal[1]))
     money = _CURRENCY.fullmatch(text)
     if money:
         name = _CURRENCIES.get(money[2], money[2].lower())
-        amount = _quantity(money[1] + money[3])
+        amount = _read(money[1] + money[3])
         return _with_unit(amount, UNITS[name]) if isinstance(amount, Quantity) else None
     for reader in (_suffixed, _bare_suffixed):
         form = reader(text)
         if form is not None:
             return form
     return _expression(text, None)
+
+
+def _constant(value: Fraction) -> Quantity:
+    return Quantity(Expression(lambda point: value, frozenset()))
 
 
 def _with_unit(amount: Quantity, unit: Unit) -> Quantity:
@@ -335,7 +341,6 @@ def _compound(text: str) -> Form | None:
         return None
     marks = {"'": ("minute", "foot"), '"': ("second", "inch")}
     is_angle = parts[0][1] == "\\degree"
-    total: Expression | None = None
     first: Unit | None = None
     scaled = Fraction(0)
     for number, name in parts:
@@ -350,8 +355,7 @@ def _compound(text: str) -> Form | None:
         first = first or unit
         scaled += Fraction(amount) * unit.factor / first.factor
     assert first is not None, "there are at least two parts"
-    total = Expression(lambda point, value=scaled: value, frozenset())  # type: ignore[misc]
-    return Quantity(total, first)
+    return Quantity(_constant(scaled).expression, first)
 
 
 def _ratio(text: str) -> Form | None:
@@ -383,14 +387,18 @@ def _signed(expression: Expression, sign: Fraction) -> Callable[..., object]:
     return lambda point: expression.run({**point, SIGN: sign})
 
 
-def _region(text: str) -> Form | None:
-    return REALS if text.replace(" ", "") == "\\mathbb{R}" else None
+def _named_set(text: str) -> Form | None:
+    exception = _EXCEPT.fullmatch(text)
+    if exception:
+        return _combined("setminus", [REALS, _set(exception[1].replace("\\text{ and }", ","))])
+    return _NAMED_SETS.get(text.replace(" ", ""))
 
 
 _READERS: tuple[Callable[[str], Form | None], ...] = (
-    _region,
+    _named_set,
     _phrase,
     _sets,
+    _compound,
     _list,
     _relation,
     _bracketed,

@@ -21,6 +21,7 @@ _LETTER = (
 _NAME = re.compile(
     rf"{_LETTER}(?:_(?:\w|\{{[^{{}}]*\}}))?'*"  # x, a_n, f'
     rf"|{_LETTER}'*\s*\([^=]*\)"  # f(x), P(A)
+    r"|[A-Za-z](?::[A-Za-z])+"  # a:b
     r"|[A-Z]{2,3}|\\text\{[^{}]*\}|[A-Za-z]{4,}"  # AB, area
     r"|(?:m\s*)?\\angle\s*[A-Z]+|\\overline\{[A-Z]+\}|\|[A-Z]+\|"
     r"|\\(?:sin|cos|tan)\s*[A-Z]"
@@ -49,6 +50,8 @@ def read_relation(text: str, split: Splitter, read: Reader) -> Form | None:
         raise UnreadableError
     if signs == ["\\in"]:
         return Named(_name(parts[0]) or _refuse(), read(parts[1]))
+    if signs == ["\\equiv"]:
+        return _congruence(*parts)
     if set(signs) <= {"=", "\\approx"}:
         return _equation(parts, read)
     if set(signs) <= {"<", ">", "\\le", "\\ge", "\\ne"}:
@@ -90,6 +93,15 @@ def _equation(parts: list[str], read: Reader) -> Form:
     if len(parts) > 2 and not _is_chain(parts[1:]):
         raise UnreadableError
     return Named(name, form)
+
+
+def _congruence(left: str, right: str) -> Form:
+    match = re.fullmatch(r"(-?\d{1,50})\s*\(?\\(?:p?mod|bmod)\s*\{?(\d{1,50})\}?\)?", right)
+    name = _name(left)
+    if match is None or name is None or int(match[2]) == 0:
+        raise UnreadableError
+    residue = Fraction(int(match[1]) % int(match[2]))
+    return Named(f"{name} mod {int(match[2])}", Quantity(Expression(lambda p: residue, frozenset())))
 
 
 def _is_curve(name: str, right: str) -> bool:
