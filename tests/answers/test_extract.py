@@ -8,10 +8,8 @@ from stepnav.answers.canonical import clean
 from stepnav.answers.extract import (
     as_answer,
     extract_answer,
-    extract_number,
     last_boxed,
     last_number,
-    stated_number,
 )
 
 

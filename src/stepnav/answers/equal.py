@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import lru_cache
 
-from stepnav.answers import forms
+from stepnav.answers import sameness
 from stepnav.answers.canonical import parse_number
 from stepnav.answers.expression import UnreadableError
 from stepnav.answers.pool import Verdict, WorkerPool
@@ -91,7 +91,7 @@ def compare_fast(answer: str, reference: str) -> Verdict | None:
     if spelled(answer) == spelled(reference):
         return "equal"
     try:
-        return _verdict(forms.equal(read(answer), read(reference)))
+        return _verdict(sameness.equal(read(answer), read(reference)))
     except UnreadableError:
         return None if _is_for_math_verify(answer, reference) else "different"
     except TooBigError:

@@ -123,10 +123,10 @@ def has_mark(text: str) -> bool:
 
 
 def as_answer(text: str) -> str | None:
-    """Return the answer in a text that may be a whole solution or the bare answer already.
+    r"""Return the answer in a text that may be a whole solution or the bare answer already.
 
     A text is a bare answer if it marks none, is one line, and is no prose around a number: without
-    a digit, or without two words in a row outside `\\text{}`.
+    a digit, or without two words in a row outside `\text{}`.
     """
     if not has_mark(text) and "\n" not in text.strip():
         rest = _IN_TEXT.sub("", text)

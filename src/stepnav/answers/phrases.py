@@ -7,33 +7,25 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from stepnav.answers import forms as f
-from stepnav.answers.expression import Expression, UnreadableError, parse
+from stepnav.answers.expression import Expression, UnreadableError
 from stepnav.answers.forms import Choice, Form, Items, Moment, Quantity, Words
+from stepnav.answers.grammar import parse
 from stepnav.answers.quantity import SCALES, read_date, read_number_words, read_time
 from stepnav.answers.region import REALS
 
-_MEANINGS: dict[str, Form] = {
-    **dict.fromkeys(
-        ("no solution", "no solutions", "no real solution", "no real solutions", "none", "empty")
-        + ("empty set", "no such number", "no roots", "no real roots", "null set"),
-        f.EMPTY,
-    ),
-    **dict.fromkeys(
-        ("all real numbers", "all reals", "all real number", "any real number", "reals")
-        + ("real numbers", "every real number", "set of all real numbers", "all real x"),
-        REALS,
-    ),
-    **dict.fromkeys(("integers", "all integers", "set of integers"), Words("integers")),
-    **dict.fromkeys(
-        ("undefined", "does not exist", "dne", "is undefined", "not defined"), Words("undefined")
-    ),
-    **dict.fromkeys(("infinity", "+infinity", "positive infinity"), f.INFINITY),
-    **dict.fromkeys(("-infinity", "negative infinity", "minus infinity"), f.MINUS_INFINITY),
-    **dict.fromkeys(
-        ("infinitely many", "infinitely many solutions", "infinite solutions"),
-        Words("infinitely many"),
-    ),
-}
+_SYNONYMS: tuple[tuple[Form, str], ...] = (
+    (f.EMPTY, "no solution;no solutions;no real solution;no real solutions;none;empty;empty set"),
+    (f.EMPTY, "null set;no such number;no roots;no real roots"),
+    (REALS, "all real numbers;all reals;any real number;reals;real numbers;every real number"),
+    (REALS, "set of all real numbers;all real x"),
+    (Words("integers"), "integers;all integers;set of integers"),
+    (Words("undefined"), "undefined;does not exist;dne;is undefined;not defined"),
+    (f.INFINITY, "infinity;+infinity;positive infinity"),
+    (f.MINUS_INFINITY, "-infinity;negative infinity;minus infinity"),
+    (Words("infinitely many"), "infinitely many;infinitely many solutions;infinite solutions"),
+)
+_MEANINGS = {phrase: form for form, phrases in _SYNONYMS for phrase in phrases.split(";")}
+
 Reader = Callable[[str], Form]
 
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")

@@ -126,11 +126,29 @@ def read_unit(text: str) -> Unit | None:
     return result
 
 
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SMALL = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _NUMBERS = {word: number for number, word in enumerate(_SMALL)}
 _NUMBERS |= {word: 10 * (number + 2) for number, word in enumerate(_TENS)}
 SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
@@ -187,9 +205,7 @@ def _read_whole(words: list[str]) -> Fraction | None:
             total, group = total + (group or 1) * SCALES[word], 0
         elif word in ("dozen",):
             group = (group or 1) * 12
-        elif word == "a" and not is_number:
-            continue
-        elif word == "and" and is_number:
+        elif (word == "a" and not is_number) or (word == "and" and is_number):
             continue
         else:
             return None
@@ -217,9 +233,20 @@ def read_time(text: str) -> tuple[int, str] | None:
     return (hour % 12) * 3600 + minute * 60 + second, half
 
 
-_MONTHS = (
-    "january february march april may june july august september october november december"
-).split()
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 _SHORT_MONTHS = {month[:3]: month for month in _MONTHS} | {"sept": "september"}
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from functools import lru_cache
 
 from stepnav.answers import forms as f
-from stepnav.answers.expression import SIGN, Expression, UnreadableError, parse, read_numeral
-from stepnav.answers.forms import Form, Items, Matrix, Named, Quantity, Words
+from stepnav.answers.expression import UnreadableError
+from stepnav.answers.forms import Form, Items, Named, Quantity, Words
+from stepnav.answers.matrices import read_matrix
+from stepnav.answers.measures import GROUPS, read_compound, read_quantity
 from stepnav.answers.phrases import read_phrase
-from stepnav.answers.quantity import UNITS, Unit, read_time, read_unit
+from stepnav.answers.quantity import read_time
 from stepnav.answers.region import REALS
 from stepnav.answers.relations import RELATION, read_relation
+from stepnav.answers.sameness import as_region
 from stepnav.answers.spelling import tidy
 
 MAX_CHARACTERS = 2000
@@ -27,10 +29,10 @@ _OPENING = re.compile(r"\\begin|\\langle|\\[lL]floor|\\lceil|\\\{|[(\[{]")
 _CLOSING = re.compile(r"\\end|\\rangle|\\rfloor|\\rceil|\\\}|[)\]}]")
 _NAMED_SETS: dict[str, Form] = {"\\mathbb{R}": REALS, "\\mathbb{Z}": Words("integers")}
 _EXCEPT = re.compile(
-    r"(?:\\text\{)?all real(?:s| numbers)?,? (?:except|but|other than)(?: for)?\s*\}?(.+)", re.IGNORECASE
+    r"(?:\\text\{)?all real(?:s| numbers)?,? (?:except|but|other than)(?: for)?\s*\}?(.+)",
+    re.IGNORECASE,
 )
 _MARK = re.compile(rf"{_OPENING.pattern}|{_CLOSING.pattern}|\\[A-Za-z]+|\\.|\s|.", re.DOTALL)
-_GROUPS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 _AND = re.compile(r"\\text\{,?\s*(and|or)\s*,?\}|,?\s(and|or)\s|,\s*(and|or)\b")
 
 
@@ -83,13 +85,15 @@ def split(text: str, separator: str) -> list[str]:
 
 
 def _phrase(text: str) -> Form | None:
-    return read_phrase(text, _read)
+    form = read_phrase(text, _read)
+    wrapped = re.fullmatch(r"\\text\{([^{}]*\d[^{}]*)\}", text)
+    return _read(wrapped[1]) if form is None and wrapped else form
 
 
 def _list(text: str) -> Form | None:
     joined = _AND.sub(lambda m: f" \0{m[1] or m[2] or m[3]} ", text)
     if not re.search(r"[(\[{]", joined):
-        joined = _GROUPS.sub(lambda m: m[0].replace(",", ""), joined)
+        joined = GROUPS.sub(lambda m: m[0].replace(",", ""), joined)
     if re.fullmatch(r"\s*(?:\\text\{)?both\b.*", joined):
         return None
     pieces = split(joined, "\0(?:and|or) ")
@@ -97,7 +101,7 @@ def _list(text: str) -> Form | None:
         combined = _conditions(pieces, is_or="\0or" in joined)
         if combined is not None:
             return combined
-    parts = [part for part in split(joined.replace("\0and ", ",").replace("\0or ", ","), r"[,;]")]
+    parts = split(joined.replace("\0and ", ",").replace("\0or ", ","), r"[,;]")
     if len(parts) < 2:
         plain = joined.strip()
         return _read(plain) if plain != text else None
@@ -114,7 +118,7 @@ def _conditions(pieces: list[str], *, is_or: bool) -> Form | None:
     names = {item.name for item in found if isinstance(item, Named)}
     if len(regions) != len(found) or len(names) != 1:
         return None
-    total, *rest = (f.as_region(region) for region in regions)
+    total, *rest = (as_region(region) for region in regions)
     for region in rest:
         if total is None or region is None:
             return None
@@ -141,9 +145,7 @@ def _members(parts: Sequence[str]) -> list[Form]:
 
 
 def _is_named_list(form: Form) -> bool:
-    return (
-        isinstance(form, Named) and isinstance(form.form, Items) and form.form.brackets == f.LIST
-    )
+    return isinstance(form, Named) and isinstance(form.form, Items) and form.form.brackets == f.LIST
 
 
 def _gather(members: list[Form]) -> Form:
@@ -172,7 +174,7 @@ def _sets(text: str) -> Form | None:
 def _combined(operator: str, operands: list[Form]) -> Form:
     if "cup" in operator and all(isinstance(o, Items) and o.brackets == f.SET for o in operands):
         return Items(f.SET, tuple(m for o in operands if isinstance(o, Items) for m in o.members))
-    regions = [f.as_region(operand) for operand in operands]
+    regions = [as_region(operand) for operand in operands]
     total = regions[0]
     for region in regions[1:]:
         if total is None or region is None:
@@ -237,125 +239,12 @@ def _inner(inner: str) -> Form | None:
     return None if isinstance(form, Quantity) else form
 
 
-_MATRIX = re.compile(
-    r"([^&]*?)\s*[(\[]?\s*\\begin\{(?:[pbB]?matrix|smallmatrix|array)\}(?:\{[^{}]*\})?(.*?)"
-    r"\\end\{(?:[pbB]?matrix|smallmatrix|array)\}\s*[)\]]?\s*(\^\s*\{?\s*(?:T|\\top)\s*\}?)?",
-    re.DOTALL,
-)
-
-
 def _matrix(text: str) -> Form | None:
-    match = _MATRIX.fullmatch(text)
-    if match is None:
-        return None
-    factor, body, transposed = match.groups()
-    cells = [line.split("&") for line in body.replace("\\hline", "").split("\\\\") if line.strip()]
-    if not cells or len({len(row) for row in cells}) != 1:
-        raise UnreadableError
-    prefix = f"({factor})" if factor.strip() not in ("", "-") else factor
-    rows = [tuple(_read(f"{prefix}({cell})" if prefix else cell) for cell in row) for row in cells]
-    return Matrix(tuple(zip(*rows)) if transposed else tuple(rows))
-
-
-_CURRENCY = re.compile(
-    r"([-+]?)\s*(\\dollar|\\euro|\\pound|(?:USD|EUR|GBP)(?=\s*\d))\s*([-+]?\S.*)", re.DOTALL
-)
-_CURRENCIES = {"\\dollar": "dollar", "\\euro": "euro", "\\pound": "\\pound"}
-_TEXT_SUFFIX = re.compile(
-    r"(.*?[^\s^_{,=+*/-])\s*((?:\\text\{[^{}]*\}|%|\\degree ?[FC]?)"
-    r"(?:\s*(?:\^\s*(?:\{\s*-?\d\s*\}|\d)|/|\\cdot|\\text\{[^{}]*\}|(?<=/)[a-z]+))*)",
-    re.DOTALL,
-)
-_BARE_SUFFIX = re.compile(
-    r"(.*?(?:[\d)}!]|\\pi))(\s*)((?:[A-Za-z]+\.?\s*)(?:(?:[A-Za-z]+\.?|/)\s*)*"
-    r"(?:\^\s*(?:\{\s*-?\d\s*\}|\d)\s*)?(?:/\s*[A-Za-z]+\s*(?:\^\s*(?:\{\s*-?\d\s*\}|\d))?)?)",
-    re.DOTALL,
-)
-_HAS_FUNCTION = re.compile(r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc|cis)")
-_ORDINAL = re.compile(r"(\d+)\s*(?:\^\s*\{?\s*)?(?:\\text\{)?(?:st|nd|rd|th)\}?\s*\}?")
-_COMPOUND = re.compile(r"(\d+(?:\.\d+)?|\\frac\{\d+\}\{\d+\})\s*([A-Za-z]+\.?|\\degree|'|\")")
-
-
-_NUMERAL = re.compile(r"\(?((?=[A-Z]*\d|[A-Z]{2})[0-9A-Z.]+)\)?\s*_\s*(?:\{([^{}]*)\}|(\d))")
+    return read_matrix(text, _read)
 
 
 def _quantity(text: str) -> Form | None:
-    if re.fullmatch(r"0(?:x[0-9A-Fa-f]{1,64}|b[01]{1,64}|o[0-7]{1,64})", text):
-        return _constant(Fraction(int(text, 0)))
-    numeral = _NUMERAL.fullmatch(text)
-    if numeral:
-        return _constant(read_numeral(numeral[1], numeral[2] or numeral[3]))
-    ordinal = _ORDINAL.fullmatch(text)
-    if ordinal:
-        return Quantity(parse(ordinal[1]))
-    money = _CURRENCY.fullmatch(text)
-    if money:
-        name = _CURRENCIES.get(money[2], money[2].lower())
-        amount = _read(money[1] + money[3])
-        return _with_unit(amount, UNITS[name]) if isinstance(amount, Quantity) else None
-    for reader in (_suffixed, _bare_suffixed):
-        form = reader(text)
-        if form is not None:
-            return form
-    return _expression(text, None)
-
-
-def _constant(value: Fraction) -> Quantity:
-    return Quantity(Expression(lambda point: value, frozenset()))
-
-
-def _with_unit(amount: Quantity, unit: Unit) -> Quantity:
-    return Quantity(amount.expression, unit if amount.unit is None else None)
-
-
-def _suffixed(text: str) -> Form | None:
-    match = _TEXT_SUFFIX.fullmatch(text)
-    if match is None or (_HAS_FUNCTION.search(match[1]) and "\\text" not in match[2]):
-        return None
-    if re.search(r"\\text\{[^{}]*\d[^{}]*\}", match[2]):
-        return None
-    return _expression(match[1], read_unit(match[2]))
-
-
-def _bare_suffixed(text: str) -> Form | None:
-    match = _BARE_SUFFIX.fullmatch(text)
-    if match is None:
-        return None
-    body, gap, suffix = match[1], match[2], match[3].strip()
-    unit = read_unit(suffix)
-    words = re.findall(r"[A-Za-z]+", suffix)
-    if unit is not None and (gap or max(map(len, words)) > 1):
-        return _expression(body, unit)
-    is_number = re.fullmatch(r"[-+\d.,\s\\a-z{}/]*", body) is not None
-    if unit is None and gap and is_number and all(len(w) > 2 or w in ("of", "in") for w in words):
-        return _expression(body, None)
-    return None
-
-
-def _compound(text: str) -> Form | None:
-    r"""Return the sum of parts such as "2 hours 15 minutes"."""
-    plain = re.sub(r"\\text\{([^{}]*)\}", r"\1 ", text)
-    plain = re.sub(r"\band\b|,", " ", plain)
-    parts = _COMPOUND.findall(plain)
-    if len(parts) < 2 or _COMPOUND.sub("", plain).strip():
-        return None
-    marks = {"'": ("minute", "foot"), '"': ("second", "inch")}
-    is_angle = parts[0][1] == "\\degree"
-    first: Unit | None = None
-    scaled = Fraction(0)
-    for number, name in parts:
-        if is_angle:
-            factor = {"\\degree": 1, "'": Fraction(1, 60), '"': Fraction(1, 3600)}.get(name)
-            unit = None if factor is None else Unit(UNITS["degree"].dimension, Fraction(factor))
-        else:
-            unit = read_unit(marks[name][1] if name in marks else name)
-        amount = parse(number).constant()
-        if unit is None or amount is None or (first and unit.dimension != first.dimension):
-            return None
-        first = first or unit
-        scaled += Fraction(amount) * unit.factor / first.factor
-    assert first is not None, "there are at least two parts"
-    return Quantity(_constant(scaled).expression, first)
+    return read_quantity(text, _read)
 
 
 def _ratio(text: str) -> Form | None:
@@ -369,24 +258,6 @@ def _ratio(text: str) -> Form | None:
     return Items(f.RATIO, tuple(members), f.Moment(*time) if time else None)
 
 
-def _expression(text: str, unit: Unit | None) -> Form:
-    expression = parse(_GROUPS.sub(lambda m: m[0].replace(",", ""), text))
-    if SIGN not in expression.names:
-        return Quantity(expression, unit)
-    names = expression.names - {SIGN}
-    return Items(
-        f.LIST,
-        tuple(
-            Quantity(Expression(_signed(expression, sign), names), unit)
-            for sign in (Fraction(1), Fraction(-1))
-        ),
-    )
-
-
-def _signed(expression: Expression, sign: Fraction) -> Callable[..., object]:
-    return lambda point: expression.run({**point, SIGN: sign})
-
-
 def _named_set(text: str) -> Form | None:
     exception = _EXCEPT.fullmatch(text)
     if exception:
@@ -398,7 +269,7 @@ _READERS: tuple[Callable[[str], Form | None], ...] = (
     _named_set,
     _phrase,
     _sets,
-    _compound,
+    read_compound,
     _list,
     _relation,
     _bracketed,

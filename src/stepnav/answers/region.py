@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
 
 from stepnav.answers import value as v
 from stepnav.answers.value import Value
@@ -22,7 +25,9 @@ class Region:
     @classmethod
     def of(cls, *intervals: Interval) -> Region:
         """Return the union of intervals."""
-        rest = [i for i in intervals if v.is_less(i[0], i[1]) or (i[2] and i[3] and _is(i[0], i[1]))]
+        rest = [
+            i for i in intervals if v.is_less(i[0], i[1]) or (i[2] and i[3] and _is(i[0], i[1]))
+        ]
         joined: list[Interval] = []
         for interval in _ascending(rest):
             if joined and _touches(joined[-1], interval):
@@ -46,13 +51,32 @@ class Region:
     def __and__(self, other: Region) -> Region:
         return ~(~self | ~other)
 
+    def agrees(self, holds: Callable[[Value], bool]) -> bool:
+        """Return whether a condition holds just in this set, as far as can be seen.
+
+        It is tried at the finite ends, between and beyond them, and at 41 numbers around zero.
+        """
+        ends = [e for i in self.intervals for e in i[:2] if not isinstance(e, float)]
+        inner = [v.divide(v.add(a, b), Fraction(2)) for a, b in pairwise(ends)]
+        outer = [v.add(end, Fraction(step, 7)) for end in ends for step in (-1, 1)]
+        around = [Fraction(number, 3) for number in range(-20, 21)]
+        return all(holds(x) == self.contains(x) for x in (*ends, *inner, *outer, *around))
+
+    def contains(self, number: Value) -> bool:
+        """Return whether a number belongs to the set."""
+        return any(
+            (v.is_less(low, number) and v.is_less(number, high))
+            or (has_low and _is(low, number))
+            or (has_high and _is(high, number))
+            for low, high, has_low, has_high in self.intervals
+        )
+
     def is_same(self, other: Region) -> bool:
         """Return whether both hold the same numbers."""
         return len(self.intervals) == len(other.intervals) and all(
             _is(a[0], b[0]) and _is(a[1], b[1]) and a[2:] == b[2:]
             for a, b in zip(self.intervals, other.intervals)
         )
-
 
 
 def _is(left: Value, right: Value) -> bool:

@@ -8,8 +8,9 @@ from fractions import Fraction
 from itertools import pairwise
 
 from stepnav.answers import value as v
-from stepnav.answers.expression import STRICT, Expression, UnreadableError, parse, same
+from stepnav.answers.expression import STRICT, Expression, UnreadableError, same
 from stepnav.answers.forms import Form, Named, Quantity, Relation
+from stepnav.answers.grammar import parse
 from stepnav.answers.region import INF, Region
 from stepnav.answers.value import Value
 
@@ -101,7 +102,9 @@ def _congruence(left: str, right: str) -> Form:
     if match is None or name is None or int(match[2]) == 0:
         raise UnreadableError
     residue = Fraction(int(match[1]) % int(match[2]))
-    return Named(f"{name} mod {int(match[2])}", Quantity(Expression(lambda p: residue, frozenset())))
+    return Named(
+        f"{name} mod {int(match[2])}", Quantity(Expression(lambda p: residue, frozenset()))
+    )
 
 
 def _is_curve(name: str, right: str) -> bool:
@@ -183,9 +186,7 @@ def _half_line(difference: Expression, sign: str) -> Region | None:
     """Return where a linear difference in one letter is `sign` 0; None if it is not linear."""
     (name,) = difference.names or {""}
     try:
-        at = [
-            difference.run({name: Fraction(x), STRICT: True}) for x in _PROBES
-        ]
+        at = [difference.run({name: Fraction(x), STRICT: True}) for x in _PROBES]
     except v.OutsideError:
         return None
     slope = v.add(at[1], v.multiply(Fraction(-1), at[0]))

@@ -71,9 +71,7 @@ _RAISED_RUN = re.compile(f"[{''.join(_RAISED)}]+")
 _LOWERED_RUN = re.compile(f"[{''.join(_LOWERED)}]+")
 _VULGAR = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
 
-_WORDS = (
-    "sqrt|pi|infinity|infty|inf|sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|sinh|cosh|tanh|ln|log|exp"
-)
+_WORDS = "sqrt|pi|infinity|infty|inf|sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|sinh|cosh|tanh|ln|log|exp"
 _REWRITES: list[tuple[re.Pattern[str], str]] = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -83,15 +81,24 @@ _REWRITES: list[tuple[re.Pattern[str], str]] = [
         (r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\.?\s*", ""),
         (r"\{,\}|,\s*\\!\s*|\\!", lambda match: "," if "," in match[0] else ""),
         (r"(?<=\d)(?:\\,|\\ |\u2009|\u202f|\u00a0|~)(?=\d{3}(?!\d))", ""),
-        (r"(?<!\\)\\[,;:> ]|\\(?:q?quad|thinspace|enspace|hfill|hspace\{[^{}]*\})(?![A-Za-z])|~", " "),
+        (
+            r"(?<!\\)\\[,;:> ]|\\(?:q?quad|thinspace|enspace|hfill|hspace\{[^{}]*\})(?![A-Za-z])|~",
+            " ",
+        ),
         (r"\\(?:displaystyle|textstyle|limits|rm|bf|it)(?![A-Za-z])", " "),
         (r"\\phantom\s*(?:\{[^{}]*\}|-)", ""),
         (r"^\s*\\approx(?![A-Za-z])", ""),
         (r"\\(?:mathbf|boldsymbol|bm|mathit|mathsf|mathcal|boxed|fbox)\s*\{([^{}]*)\}", r"\1"),
-        (r"\\(?:textbf|textit|textrm|textnormal|texttt|emph|mathrm|mbox|hbox|operatorname\*?)\s*\{", r"\\text{"),
+        (
+            r"\\(?:textbf|textit|textrm|textnormal|texttt|emph|mathrm|mbox|hbox|operatorname\*?)\s*\{",
+            r"\\text{",
+        ),
         (r"\\text\s*\{", r"\\text{"),
         (r"\\text\{\\text\{([^{}]*)\}\}", r"\\text{\1}"),
-        (r"\\text\{\s*(sin|cos|tan|cot|sec|csc|ln|log|exp|lcm|gcd|cis|arc(?:sin|cos|tan))\s*\}", r"\\\1 "),
+        (
+            r"\\text\{\s*(sin|cos|tan|cot|sec|csc|ln|log|exp|lcm|gcd|cis|arc(?:sin|cos|tan))\s*\}",
+            r"\\\1 ",
+        ),
         (r"\\text\{\s*([a-z])\s*\}", r"\1"),
         (r"\\text\{\s*([-\d.,]+|[0-9A-Z]+(?=\s*\}\s*_))\s*\}", r"\1"),
         (r"\^\s*(?:\{\s*\\(?:circ|degree)\s*\}|\\circ(?![A-Za-z])|\\degree)", r"\\degree "),
@@ -118,7 +125,10 @@ _REWRITES: list[tuple[re.Pattern[str], str]] = [
         (r"(?<![A-Za-z\\])R(?=\s*\\setminus)|\\(?:R|Reals|reals)(?![A-Za-z])", r"\\mathbb{R}"),
         (rf"(?<![A-Za-z\\])({_WORDS})(?![A-Za-z])", r"\\\1 "),
         (r"\\(?:infinity|inf)(?![A-Za-z])", r"\\infty"),
-        (r"\\arc(?:sin|cos|tan)|\\a(sin|cos|tan)(?![A-Za-z])", lambda m: f"\\arc{m[1]}" if m[1] else m[0]),
+        (
+            r"\\arc(?:sin|cos|tan)|\\a(sin|cos|tan)(?![A-Za-z])",
+            lambda m: f"\\arc{m[1]}" if m[1] else m[0],
+        ),
         (r"\\sqrt\s+", r"\\sqrt"),
         (r"\{([^{}]+)\\choose\s*([^{}]+)\}", r"\\binom{\1}{\2}"),
         (r"(?<=\d)\.\\dot\{(\d)\}", r".\\overline{\1}"),
