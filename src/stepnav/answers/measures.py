@@ -32,6 +32,13 @@ _BARE_SUFFIX = re.compile(
 )
 _HAS_FUNCTION = re.compile(r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc|cis)")
 _ORDINAL = re.compile(r"(\d+)\s*(?:\^\s*\{?\s*)?(?:\\text\{)?(?:st|nd|rd|th)\}?\s*\}?")
+_DEGREE = UNITS["degree"]
+_ANGLE_PARTS = {
+    "\\degree": _DEGREE,
+    "'": Unit(_DEGREE.dimension, Fraction(1, 60)),
+    '"': Unit(_DEGREE.dimension, Fraction(1, 3600)),
+}
+_LENGTH_PARTS = {"'": UNITS["foot"], '"': UNITS["inch"]}
 _COMPOUND = re.compile(r"(\d+(?:\.\d+)?|\\frac\{\d+\}\{\d+\})\s*([A-Za-z]+\.?|\\degree|'|\")")
 
 
@@ -99,26 +106,19 @@ def read_compound(text: str) -> Form | None:
     parts = _COMPOUND.findall(plain)
     if len(parts) < 2 or _COMPOUND.sub("", plain).strip():
         return None
-    marks = {"'": ("minute", "foot"), '"': ("second", "inch")}
-    is_angle = parts[0][1] == "\\degree"
+    units = _ANGLE_PARTS if parts[0][1] == "\\degree" else _LENGTH_PARTS
     first: Unit | None = None
-    last: Fraction | None = None
-    scaled = Fraction(0)
+    last, total = None, Fraction(0)
     for number, name in parts:
-        if is_angle:
-            factor = {"\\degree": 1, "'": Fraction(1, 60), '"': Fraction(1, 3600)}.get(name)
-            unit = None if factor is None else Unit(UNITS["degree"].dimension, Fraction(factor))
-        else:
-            unit = read_unit(marks[name][1] if name in marks else name)
+        unit = units.get(name) or read_unit(name)
         amount = parse(number).constant()
         if unit is None or amount is None or (first and unit.dimension != first.dimension):
             return None
         if last is not None and unit.factor >= last:
             return None  # "5 cm, 7 cm" are two
         first, last = first or unit, unit.factor
-        scaled += Fraction(amount) * unit.factor / first.factor
-    assert first is not None, "there are at least two parts"
-    return Quantity(_constant(scaled).expression, first)
+        total += amount * unit.factor / first.factor
+    return Quantity(_constant(total).expression, first)
 
 
 def _expression(text: str, unit: Unit | None) -> Form:

@@ -73,7 +73,7 @@ def _choice(plain: str, text: str, read: Reader) -> Form | None:
             return Choice(letter.upper())
         return None
     match = _CHOICE_AND_VALUE.fullmatch(plain)
-    if match is None or re.match(r"[*/^=<>+]|\\(?:cup|cap|cdot|times|le|ge)", match[3]):
+    if match is None or re.match(r"[*/^=<>+,;]|\\(?:cup|cap|cdot|times|le|ge)", match[3]):
         return None
     if match[1] and match[3][0] in "-(" and "\\text" not in text:
         return None

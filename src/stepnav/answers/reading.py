@@ -17,7 +17,7 @@ from stepnav.answers.matrices import read_matrix
 from stepnav.answers.measures import GROUPS, read_compound, read_quantity
 from stepnav.answers.phrases import read_phrase
 from stepnav.answers.quantity import read_time
-from stepnav.answers.region import REALS
+from stepnav.answers.region import REALS, Region
 from stepnav.answers.relations import RELATION, read_relation
 from stepnav.answers.sameness import as_region
 from stepnav.answers.spelling import tidy
@@ -123,7 +123,7 @@ def _conditions(pieces: list[str], *, is_or: bool) -> Form | None:
         if total is None or region is None:
             return None
         total = total | region if is_or else total & region
-    if total is None or not any(isinstance(region, f.Region) for region in regions):
+    if total is None or not any(isinstance(region, Region) for region in regions):
         return None
     return Named(names.pop(), total)
 

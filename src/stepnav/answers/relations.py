@@ -150,7 +150,8 @@ def _inequality(parts: list[str], signs: list[str]) -> Form:
             total = regions[0]
             for region in regions[1:]:
                 total = total & region
-            return Named(*names, total)
+            (name,) = names
+            return Named(name, total)
     if len(signs) != 1:
         raise UnreadableError
     difference = differences[0]
