@@ -26,13 +26,17 @@ from stepnav.answers.value import TooBigError
 ROUNDING = Fraction(1, 2 * 10**6)
 """Half of the sixth decimal place: what a number task forgives where a number is not whole."""
 
-_PLAIN = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?")
+_PLAIN = re.compile(
+    r"(-?)(?:(\d{1,3}(?:,\d{3}){1,20}|\d{1,300})(\.\d{1,300})?"
+    r"|(\d{1,300})/(\d{1,300})|\\[dt]?frac\{(-?\d{1,300})\}\{(\d{1,300})\})"
+)
 _BEYOND = re.compile(r"\\(?:i?int|sum|prod|lim|limsup|liminf|bmod|det|gcd|lcm|max|min)(?![A-Za-z])")
 """What math-verify reads and `expression` does not."""
 
-_SUBSCRIPT = re.compile(r"_\s*\{[^{}]*\}")
 _NOT_ITS = re.compile(r"[=<>]|\\(?:le|ge|ne|in|equiv|pmod|text|mid|approx)(?![A-Za-z])")
 """What math-verify does not tell apart: `x = 5` from `y = 5`, or what words say."""
+
+_SUBSCRIPT = re.compile(r"_\s*\{[^{}]*\}")
 
 
 class AnswerChecker:
@@ -84,8 +88,9 @@ def compare_fast(answer: str, reference: str) -> Verdict | None:
     Raises:
       ConfigError: this needs mpmath, and it is not installed.
     """
-    if _PLAIN.fullmatch(answer) and _PLAIN.fullmatch(reference):
-        return _verdict(Fraction(answer) == Fraction(reference))
+    left, right = _plain_number(answer), _plain_number(reference)
+    if left is not None and right is not None:
+        return _verdict(left == right)
     if not answer.strip() or not reference.strip():
         return "different"
     if spelled(answer) == spelled(reference):
@@ -100,6 +105,21 @@ def compare_fast(answer: str, reference: str) -> Verdict | None:
 
 def _verdict(is_equal: bool) -> Verdict:
     return "equal" if is_equal else "different"
+
+
+def _plain_number(text: str) -> Fraction | None:
+    """Return the value of a decimal or a fraction, None of all else; what most answers are."""
+    match = _PLAIN.fullmatch(text)
+    if match is None:
+        return None
+    sign, whole, part, top, bottom, over, under = match.groups()
+    if whole is not None:
+        value = Fraction(whole.replace(",", "") + (part or ""))
+    elif int(bottom or under) == 0:
+        return None
+    else:
+        value = Fraction(int(top or over), int(bottom or under))
+    return -value if sign else value
 
 
 def _is_for_math_verify(answer: str, reference: str) -> bool:
