@@ -200,7 +200,7 @@ def load_task(name: str, *, sandbox: str = "process") -> Task:
         default_split="test",
         prompt_template=module.PROMPT_TEMPLATE,
         chat_template=module.CHAT_TEMPLATE,
-        answer_pattern=r"####\s*\S|\\boxed\{",
+        answer_pattern=module.ANSWER_PATTERN,
         load=lambda split, count, seed, path: module.load(split, count, seed, path=path),
         extract=module.extract,
         grade=lambda problem, answer: verdicts[module.grade(problem, answer)],

@@ -82,6 +82,25 @@ def test_differences_from_the_official_grader_are_all_explained() -> None:
     assert misses == OFFICIAL_MISSES
 
 
+@pytest.mark.parametrize(
+    ("step", "is_end"),
+    [
+        ("#### 18", True),
+        ("####18", True),
+        ("#### $20 in her piggy bank", True),
+        ("#### -10°F", True),
+        ("#### **Answer: 5**", True),
+        ("#### The answer is 5", True),
+        ("\\boxed{5}", True),
+        ("#### Step 2", False),
+        ("####Solve the problem in 2 steps", False),
+        ("#### ", False),
+    ],
+)
+def test_a_mark_with_a_number_ends_a_solution(step: str, is_end: bool) -> None:
+    assert bool(re.search(gsm8k.ANSWER_PATTERN, step)) is is_end
+
+
 def test_the_templates_take_a_question() -> None:
     assert "{question}" in gsm8k.PROMPT_TEMPLATE
     assert "{question}" in gsm8k.CHAT_TEMPLATE

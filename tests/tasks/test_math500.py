@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -47,6 +48,11 @@ def test_grade_takes_solutions_and_answers() -> None:
 def test_boxes_bare_answers_and_headings(text: str, answer: str, verdict: str) -> None:
     problem = Problem("math500-test-0", "How much?", answer)
     assert math500.grade(problem, text) == verdict
+
+
+def test_a_heading_ends_no_solution() -> None:
+    assert not re.search(math500.ANSWER_PATTERN, "#### Step 2")
+    assert re.search(math500.ANSWER_PATTERN, r"so \boxed{2}")
 
 
 def test_levels_are_spelled_one_way(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 Official files: `train.jsonl` and `test.jsonl` of github.com/openai/grade-school-math, with
 `question` and `answer` (reasoning lines, then `#### N`). Graded as numbers, as there: a solution is
-right if its final number equals the reference. Differs in: the number is also found where a
-solution does not write `####`.
+right if its final number equals the reference. Differs in: the number is read wherever a solution
+states it, in a box, after `####` with words around it, or without a mark; docs/answers.md lists the
+differences from the official grader by class.
 """
 
 from __future__ import annotations
@@ -13,9 +14,23 @@ from pathlib import Path
 from stepnav.answers.canonical import canonical, parse_number
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
-from stepnav.tasks.number_problems import CHAT_TEMPLATE, PROMPT_TEMPLATE, extract, grade
+from stepnav.tasks.number_problems import (
+    ANSWER_PATTERN,
+    CHAT_TEMPLATE,
+    PROMPT_TEMPLATE,
+    extract,
+    grade,
+)
 
-__all__ = ["BENCHMARK", "CHAT_TEMPLATE", "PROMPT_TEMPLATE", "extract", "grade", "load"]
+__all__ = [
+    "ANSWER_PATTERN",
+    "BENCHMARK",
+    "CHAT_TEMPLATE",
+    "PROMPT_TEMPLATE",
+    "extract",
+    "grade",
+    "load",
+]
 
 
 def load(

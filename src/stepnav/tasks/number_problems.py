@@ -16,6 +16,9 @@ CHAT_TEMPLATE = (
 )
 """For chat models."""
 
+ANSWER_PATTERN = r"####(?:[^\n]*?(?::|=|\b(?:is|are)\b))?[^\nA-Za-z0-9]*(?:[A-Z]{3} ?)?\d|\\boxed\{"
+"""What ends a solution: a mark and a number, which a heading such as "#### Step 2" is not."""
+
 extract = extract_number
 
 

@@ -12,9 +12,23 @@ from pathlib import Path
 from stepnav.answers.canonical import canonical, parse_number
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
-from stepnav.tasks.number_problems import CHAT_TEMPLATE, PROMPT_TEMPLATE, extract, grade
+from stepnav.tasks.number_problems import (
+    ANSWER_PATTERN,
+    CHAT_TEMPLATE,
+    PROMPT_TEMPLATE,
+    extract,
+    grade,
+)
 
-__all__ = ["BENCHMARK", "CHAT_TEMPLATE", "PROMPT_TEMPLATE", "extract", "grade", "load"]
+__all__ = [
+    "ANSWER_PATTERN",
+    "BENCHMARK",
+    "CHAT_TEMPLATE",
+    "PROMPT_TEMPLATE",
+    "extract",
+    "grade",
+    "load",
+]
 
 
 def load(
