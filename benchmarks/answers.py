@@ -13,7 +13,6 @@ from pathlib import Path
 from stepnav.answers.equal import AnswerChecker, compare_fast
 from stepnav.tasks import math500
 
-
 SUM = r"\sum_{k=1}^{4} k"
 """What only math-verify reads."""
 

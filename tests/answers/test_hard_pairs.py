@@ -179,6 +179,11 @@ def test_any_two_texts_get_one_verdict_in_both_directions(
         "9" * 1999,
         "e^{" * 600 + "9" + "}" * 600,
         "-" * 1999,
+        r"x<\infty",
+        r"1\overline{3}",
+        "(.)",
+        "0.1666..million",
+        r"45\text{ deg^ees}",
     ],
 )
 def test_hostile_answers_are_settled_soon(answer: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import re
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -18,6 +19,7 @@ from functools import lru_cache
 from stepnav.answers import sameness
 from stepnav.answers.canonical import parse_number
 from stepnav.answers.expression import UnreadableError
+from stepnav.answers.forms import Form
 from stepnav.answers.pool import Verdict, WorkerPool
 from stepnav.answers.reading import read
 from stepnav.answers.spelling import spelled, tidy
@@ -32,6 +34,9 @@ _PLAIN = re.compile(
 )
 _BEYOND = re.compile(r"\\(?:i?int|sum|prod|lim|limsup|liminf|bmod|det|gcd|lcm|max|min)(?![A-Za-z])")
 """What math-verify reads and `expression` does not."""
+
+_ONE_AT_A_TIME = threading.Lock()
+"""mpmath raises its context's precision inside some functions, for all threads."""
 
 _NOT_ITS = re.compile(r"[=<>]|\\(?:le|ge|ne|in|equiv|pmod|text|mid|approx)(?![A-Za-z])")
 """What math-verify does not tell apart: `x = 5` from `y = 5`, or what words say."""
@@ -96,11 +101,26 @@ def compare_fast(answer: str, reference: str) -> Verdict | None:
     if spelled(answer) == spelled(reference):
         return "equal"
     try:
-        return _verdict(sameness.equal(read(answer), read(reference)))
+        with _ONE_AT_A_TIME:
+            return _verdict(sameness.equal(*_forms(answer, reference)))
     except UnreadableError:
         return None if _is_for_math_verify(answer, reference) else "different"
     except TooBigError:
         return None
+
+
+def _forms(*answers: str) -> list[Form]:
+    """Return the forms of answers; that one is unreadable comes before that one is too big."""
+    forms: list[Form] = []
+    problem: TooBigError | None = None
+    for answer in answers:
+        try:
+            forms.append(read(answer))
+        except TooBigError as error:
+            problem = error
+    if problem is not None:
+        raise problem
+    return forms
 
 
 def _verdict(is_equal: bool) -> Verdict:

@@ -18,7 +18,7 @@ from stepnav.answers.value import Value
 MAX_DEPTH = 40
 
 _TOKEN = re.compile(
-    r"\s*(\d+\.?\d*\\overline\{\d+\}|\d*\.\d*\\overline\{\d+\}|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|\.\d+"
+    r"\s*(\d*\.\d*\\overline\{\d+\}|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|\.\d+"
     r"|\\text\{[^{}]*\}|\\[A-Za-z]+|\\.|\S)"
 )
 _FUNCTIONS = {

@@ -25,7 +25,10 @@ def read_decimal(token: str) -> Fraction:
     exponent = re.search(r"[eE]([-+]?\d+)", token)
     if len(token) > 1000 or (exponent and abs(int(exponent[1][:6])) > 999):
         raise UnreadableError
-    return Fraction(token)
+    try:
+        return Fraction(token)
+    except ValueError:
+        raise UnreadableError from None
 
 
 _BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9}

@@ -34,7 +34,7 @@ _BARE_CHOICE = re.compile(
     r"(?:(?:option|choice|answer)\s*:?\s*)?(?:\(([A-Za-z])\)|([A-Z]))[.):]?", re.IGNORECASE
 )
 _CHOICE_AND_VALUE = re.compile(r"(?:\(([A-Z])\)|([A-Z])[.):])[.:]?(?:\s+|(?<=\}))(\S.*)", re.DOTALL)
-_SCALED = re.compile(rf"([-+]?[\d.,]+)\s*({'|'.join(SCALES)}|dozen)")
+_SCALED = re.compile(rf"([-+]?\d[\d,]*(?:\.\d+)?)\s*({'|'.join(SCALES)}|dozen)")
 _PROSE = re.compile(r"[^\W\d_]+(?:(?: |-|'|\. ?)[^\W\d_]+)*\.?")
 
 

@@ -103,9 +103,10 @@ def read_unit(text: str) -> Unit | None:
     for token in _UNIT_TOKEN.findall(re.sub(r"\\text\{([^{}]*)\}", r"\1", text)):
         word = token.lower().rstrip(".")
         if token[0] == "^" or word in _POWER_AFTER:
-            if result is None:
+            digits = re.sub(r"[^\d-]", "", token)
+            if result is None or not (digits.strip("-") or word in _POWER_AFTER):
                 return None
-            exponent = _POWER_AFTER.get(word) or int(re.sub(r"[^\d-]", "", token))
+            exponent = _POWER_AFTER.get(word) or int(digits)
             result = result if last is None else result.times(last.raised(sign * (exponent - 1)))
             last = None
         elif word in ("/", "per", "a", "an"):

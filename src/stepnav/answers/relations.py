@@ -143,6 +143,8 @@ def _difference(left: str, right: str) -> Expression:
 
 def _inequality(parts: list[str], signs: list[str]) -> Form:
     differences = [_difference(*pair) for pair in _finite(parts)]
+    if not differences:
+        raise UnreadableError  # nothing but infinity
     names = frozenset().union(*(difference.names for difference in differences))
     if len(names) == 1:
         regions = _regions(parts, signs)

@@ -97,7 +97,7 @@ _REWRITES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = 
         (r"\\text\s*\{", r"\\text{"),
         (r"\\text\{\\text\{([^{}]*)\}\}", r"\\text{\1}"),
         (
-            r"\\text\{\s*(sin|cos|tan|cot|sec|csc|ln|log|exp|lcm|gcd|cis|arc(?:sin|cos|tan))\s*\}",
+            r"\\text\{\s*(sin|cos|tan|cot|sec|csc|ln|log|exp|lcm|gcd|cis|arc(?:sin|cos|tan|cot|sec|csc))\s*\}",
             r"\\\1 ",
         ),
         (r"\\text\{\s*([a-z])\s*\}", r"\1"),
