@@ -13,6 +13,9 @@ from pathlib import Path
 from stepnav.answers.equal import AnswerChecker, compare_fast
 from stepnav.tasks import math500
 
+SUM = r"\sum_{k=1}^{4} k"
+"""What only math-verify reads."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -31,16 +34,21 @@ def main() -> None:
     others = Counter(str(compare_fast(*pair)) for pair in pairs)
     print(f"an answer with the next, fast path: {_each(began, pairs)}, {dict(others)}")
 
-    slow = [pair for pair in pairs if compare_fast(*pair) is None]
+    plain = [(str(n), str(n + n % 2)) for n in range(1000)]
+    began = time.perf_counter()
+    numbers = Counter(compare_fast(*pair) for pair in plain)
+    print(f"plain numbers: {_each(began, plain)}, {dict(numbers)}")
+
+    slow = [(f"{SUM} + {n}", str(10 + n + n % 2)) for n in range(20)]
     with AnswerChecker(cpu_s=5.0) as checker:
         began = time.perf_counter()
-        checker.compare("1+x", "x+1")
+        checker.compare(SUM, "10")
         print(f"first slow comparison, worker start included: {time.perf_counter() - began:.2f} s")
         began = time.perf_counter()
         verdicts = Counter(checker.compare(*pair) for pair in slow)
-        print(f"an answer with the next, worker: {_each(began, slow)}, {dict(verdicts)}")
+        print(f"sums, worker: {_each(began, slow)}, {dict(verdicts)}")
     with AnswerChecker(cpu_s=1.0) as checker:
-        checker.compare("1+x", "x+1")
+        checker.compare(SUM, "10")
         began = time.perf_counter()
         verdict = checker.compare("9^{9^{9^{9}}}", r"\pi")
         print(

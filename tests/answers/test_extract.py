@@ -4,14 +4,23 @@ import time
 
 import pytest
 
-from stepnav.answers.extract import as_answer, clean, extract_answer, last_boxed, last_number
+from stepnav.answers.canonical import clean
+from stepnav.answers.extract import (
+    as_answer,
+    extract_answer,
+    extract_number,
+    last_boxed,
+    last_number,
+    stated_number,
+)
 
 
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
         ("5 + 5 = 10\n#### 10", "10"),
-        ("#### 3\nNo, wait.\n#### $1,200.", "1,200"),
+        (r"\boxed{3}, see" + "\n#### Step 2", "3"),
+        ("The answer is $x+1$.\n#### Step 4", "x+1"),
         (
             r"\boxed{7} is what \boxed{\frac{1}{\sqrt{2}}} says; the answer is 9",
             r"\frac{1}{\sqrt{2}}",
@@ -20,6 +29,8 @@ from stepnav.answers.extract import as_answer, clean, extract_answer, last_boxed
         (r"short form \boxed 7", "7"),
         (r"broken \boxed{3 + 4 but the answer is 5", "5"),
         ("The answer is 5. I checked it 2 times.", "5"),
+        ("The answer is 20 dollars after 5 days.", "20"),
+        (r"The answer is \frac{3}{4}.", r"\frac{3}{4}"),
         ("The final answer is 12 + 5 = 17.", "17"),
         ("**Answer:** 42 apples", "42"),
         (r"The answer is $\frac{3}{4}$.", r"\frac{3}{4}"),
@@ -55,6 +66,29 @@ def test_order_of_search(text: str, answer: str | None) -> None:
 )
 def test_clean(raw: str, cleaned: str) -> None:
     assert clean(raw) == cleaned
+
+
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [
+        ("18 dollars a day", "18"),
+        ("Step 2", None),
+        ("Step 2: 8 eggs", "8"),
+        ("3 + 4", "3"),
+        ("3 + 4 = 7, not 8", "7"),
+        ("none", None),
+        ("1/0", None),
+    ],
+)
+def test_stated_number(line: str, number: str | None) -> None:
+    assert stated_number(line) == number
+
+
+def test_a_number_task_reads_marks_from_the_last_to_the_first() -> None:
+    assert extract_number("#### 3\n#### $1,200.") == "1200"
+    assert extract_number("#### 1\n\nQuestion: next?\n####") == "1"
+    assert extract_number("####Solve the problem") is None
+    assert extract_number("#### 4\n\\boxed{5}") == "5"
 
 
 def test_a_bare_answer_is_taken_whole() -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,69 @@ def test_extract_is_canonical() -> None:
     assert gsm8k.extract("nothing") is None
 
 
+OFFICIAL = re.compile(r"#### (\-?[0-9\.\,]+)")
+"""Cobbe et al. 2021, grade_school_math/dataset.py: the first match counts, without its commas."""
+
+ENDINGS = [
+    json.loads(line)
+    for line in Path(__file__).with_name("gsm8k_endings.jsonl").read_text("utf-8").splitlines()
+]
+"""Ends of solutions, with the number that each states; None if it states none."""
+
+OFFICIAL_MISSES = {
+    "another spelling of the number": 15,  # 18.00 is not the text 18
+    "words before the number": 14,
+    "a calculation after the mark": 14,  # the first number counts there
+    "markup around the number": 13,
+    "a box wins": 13,
+    "no mark, but a statement": 13,
+    "currency before the number": 12,
+    "another gap after the mark": 10,  # none, two blanks, a tab
+    "headings of Markdown": 10,
+    "no mark, the last number": 10,
+    "another minus sign": 9,
+    "the last mark counts": 7,  # the first one there
+    "a stop after the number": 5,  # "18." is not the text 18
+}
+"""How many endings of each class the official grader does not read; of the others, none."""
+
+
+def official(text: str) -> str | None:
+    match = OFFICIAL.search(text)
+    return match[1].replace(",", "") if match else None
+
+
+@pytest.mark.parametrize("row", ENDINGS, ids=lambda row: ascii(row["ending"]))
+def test_the_number_that_an_ending_states_is_found(row: dict[str, str | None]) -> None:
+    text = row["ending"] if row["number"] is None else f"9 + 9 = 18\n{row['ending']}"
+    assert gsm8k.extract(str(text)) == row["number"]
+
+
+def test_differences_from_the_official_grader_are_all_explained() -> None:
+    assert len(ENDINGS) >= 200
+    misses = Counter(row["group"] for row in ENDINGS if official(row["ending"]) != row["number"])
+    assert misses == OFFICIAL_MISSES
+
+
+@pytest.mark.parametrize(
+    ("step", "is_end"),
+    [
+        ("#### 18", True),
+        ("####18", True),
+        ("#### $20 in her piggy bank", True),
+        ("#### -10°F", True),
+        ("#### **Answer: 5**", True),
+        ("#### The answer is 5", True),
+        ("\\boxed{5}", True),
+        ("#### Step 2", False),
+        ("####Solve the problem in 2 steps", False),
+        ("#### ", False),
+    ],
+)
+def test_a_mark_with_a_number_ends_a_solution(step: str, is_end: bool) -> None:
+    assert bool(re.search(gsm8k.ANSWER_PATTERN, step)) is is_end
+
+
 def test_the_templates_take_a_question() -> None:
     assert "{question}" in gsm8k.PROMPT_TEMPLATE
     assert "{question}" in gsm8k.CHAT_TEMPLATE
@@ -56,6 +121,7 @@ def test_reference_solutions_grade_themselves_equal(split: str, rows: int) -> No
 @pytest.mark.realdata
 @needs_data
 def test_the_published_marks_of_model_solutions_are_ours() -> None:
+    """Their last line is "A: N"; with the official mark in its place nothing changes."""
     by_question = {problem.question: problem for problem in gsm8k.load("test", path=DATA)}
     total = disagreements = 0
     with gzip.open(DATA / "example_model_solutions.jsonl.gz", "rt", encoding="utf-8") as lines:
@@ -64,8 +130,14 @@ def test_the_published_marks_of_model_solutions_are_ours() -> None:
             problem = by_question[row["question"]]
             for model in (value for value in row.values() if isinstance(value, dict)):
                 is_equal = gsm8k.grade(problem, model["solution"]) == "equal"
+                marked = re.sub("^A: ", "#### ", model["solution"], flags=re.MULTILINE)
+                verdicts = {
+                    is_equal,
+                    gsm8k.grade(problem, marked) == "equal",
+                    official(marked) == problem.answer,
+                }
                 total += 1
-                disagreements += is_equal != model["is_correct"]
+                disagreements += verdicts != {model["is_correct"]}
     assert (total, disagreements) == (5276, 0)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,6 +25,34 @@ def test_grade_takes_solutions_and_answers() -> None:
         assert math500.grade(problem, r"\frac{\sqrt{3}}{3}", checker=checker) == "equal"
         assert math500.grade(problem, r"\boxed{\sqrt{3}}", checker=checker) == "different"
         assert math500.grade(problem, None, checker=checker) == "different"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "verdict"),
+    [
+        ("\\boxed{7}\n#### Step 2\nDone.", "7", "equal"),
+        ("#### Step 1\nwe get $x$\n#### Step 2\nso \\boxed{7} follows", "7", "equal"),
+        ("\\boxed{7}\n#### 8", "7", "equal"),
+        ("#### 8\nHence the answer is 7.", "7", "equal"),
+        (r"\boxed{8\pi}", r"8\pi\text{ cm}", "equal"),
+        (r"\boxed{5\text{ m}}", r"5\text{ cm}", "different"),
+        ("No solution", r"\text{No solution}", "equal"),
+        (r"\text{No solution}", r"\emptyset", "equal"),
+        ("all real numbers", r"(-\infty,\infty)", "equal"),
+        ("5 square centimeters", r"5\text{ cm}^2", "equal"),
+        (r"The answer is \frac{3}{4}.", "0.75", "equal"),
+        ("The answer is $x=5$.", "5", "equal"),
+        ("There are 5 of them, 3 more.", "3", "equal"),
+    ],
+)
+def test_boxes_bare_answers_and_headings(text: str, answer: str, verdict: str) -> None:
+    problem = Problem("math500-test-0", "How much?", answer)
+    assert math500.grade(problem, text) == verdict
+
+
+def test_a_heading_ends_no_solution() -> None:
+    assert not re.search(math500.ANSWER_PATTERN, "#### Step 2")
+    assert re.search(math500.ANSWER_PATTERN, r"so \boxed{2}")
 
 
 def test_levels_are_spelled_one_way(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from stepnav.answers.extract import clean, extract_answer
+from stepnav.answers.spelling import ascii_symbols, undelimited
 
 MAX_DIGITS = 300
 """Longer numbers stay text, so that no input makes the exact arithmetic slow."""
@@ -18,6 +18,15 @@ MAX_DIGITS = 300
 MAX_CHARACTERS = 2000
 """Longer answers are compared as they are."""
 
+NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+)?|[-+]?\.\d+"
+"""A number as prose has it."""
+
+_UNIT = re.compile(
+    rf"(?:USD|EUR|[$€£])?\s*({NUMBER})\s*(?:%|percent|(?!(?:pi|sqrt|sin|cos|tan|log|ln|exp|or|and)\b)[A-Za-z]{{2,}}[A-Za-z .]*)?"
+)
+_PLAIN = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?")
+_SPACED_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
+_DIGIT_GAP = re.compile(r"(?<=\d) (?=\d)")
 _INTEGER_GROUPS = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _DECIMAL = re.compile(r"([-+]?)(\d*)\.?(\d*)(?:[eE]([-+]?\d{1,2}))?")
 _RATIO = re.compile(r"([-+]?)\(?([-+]?\d+(?:\.\d+)?)\)?/\(?(\d+(?:\.\d+)?)\)?")
@@ -52,21 +61,29 @@ def canonical(answer: str) -> str:
     number = _parse_number(text)
     if number is not None:
         return format_number(number)
-    text = _COMMAND_GAP.sub("\\1\0", text)
+    text = _DIGIT_GAP.sub("\0", _COMMAND_GAP.sub("\\1\0", text))
     if not _BRACKET.search(text):
         text = _LIST_GAP.sub(",\0", text)
     return text.replace(" ", "").replace("\0", " ")
 
 
-def canonical_answer(solution: str) -> str | None:
-    """Return the final answer of a solution's text in canonical form, None if it states none."""
-    answer = extract_answer(solution)
-    return None if answer is None else canonical(answer)
-
-
 def parse_number(answer: str) -> Fraction | None:
     """Return the exact value of a plain number, fraction or mixed number; None for all else."""
+    if _PLAIN.fullmatch(answer):
+        return Fraction(answer)
     return _parse_number(_normalize(answer))
+
+
+def clean(answer: str) -> str:
+    """Return an answer without math delimiters, a trailing full stop, currency and units.
+
+    Example:
+      >>> clean("$1,400 dollars.")
+      '1,400'
+    """
+    answer = undelimited(answer)
+    unit = _UNIT.fullmatch(answer)
+    return unit[1].replace(" ", "") if unit else answer
 
 
 def format_number(number: Fraction) -> str:
@@ -89,8 +106,8 @@ def format_number(number: Fraction) -> str:
 def _normalize(answer: str) -> str:
     if len(answer) > MAX_CHARACTERS:
         return answer.strip()
-    text = re.sub(r",\s*\\!\s*", ",", clean(answer))
-    text = text.replace("\u2212", "-").replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
+    text = re.sub(r",\s*\\!\s*", ",", clean(ascii_symbols(answer)))
+    text = text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
     text = re.sub(r"\\text\s*\{\s*(?:and|or)\s*\}", ",", text)
     text = _drop_units(text)
     text = re.sub(r"\s+,", ",", _DROPPED.sub(" ", text)).strip()
@@ -132,6 +149,8 @@ def _parse_number(text: str) -> Fraction | None:
             return None
         value = int(mixed[2]) + Fraction(int(top), int(bottom))
         return -value if mixed[1] == "-" else value
+    if _DIGIT_GAP.search(text) and not _SPACED_GROUPS.fullmatch(text):
+        return None  # "1 1" is not eleven
     text = text.replace(" ", "")
     for pattern in (_RATIO, _LATEX_RATIO):
         ratio = pattern.fullmatch(text)

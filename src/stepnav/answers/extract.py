@@ -2,21 +2,31 @@ r"""Finding the final answer in a solution's text.
 
 Order of search, first hit wins, the last occurrence of each counts:
 
-1. after `####` (GSM8K's own format);
-2. inside `\boxed{...}` or `\fbox{...}`, braces nested (MATH's format);
+1. inside `\boxed{...}` or `\fbox{...}`, braces nested (MATH's format);
+2. in number tasks only: after `####` (GSM8K's format). Elsewhere that is a heading of Markdown;
 3. after "answer is", "answer:", "answer =", or a line that starts with "A:", within that sentence:
-   what stands between dollar signs if something does, else the last number;
+   what stands between dollar signs if something does, else the formula or number it states;
 4. the last number of the text.
 
-What is found is cleaned of its surroundings (dollar signs, a trailing full stop, units), not
-interpreted; `canonical` does that.
+A number task's answer is a number, so there words around it do not count: see `stated_number`. Other
+answers are freed of their delimiters and left as they are; `canonical` and `compare` interpret them.
 """
 
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
-NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+)?|[-+]?\.\d+"
+from stepnav.answers.canonical import (
+    MAX_CHARACTERS,
+    NUMBER,
+    canonical,
+    clean,
+    format_number,
+    parse_number,
+)
+from stepnav.answers.quantity import SCALES
+from stepnav.answers.spelling import undelimited
 
 _NUMBER = re.compile(rf"(?<![\w.,])(?:{NUMBER})|(?:{NUMBER})")
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
@@ -28,10 +38,21 @@ _SENTENCE_END = re.compile(r"\n|[.!?](?=\s+[A-Z\"'(])")
 _MATH = re.compile(
     r"\$\$(.+?)\$\$|(?<!\\)\$([^$]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL
 )
+_IN_TEXT = re.compile(r"\\(?:text\w*|mbox|mathrm|operatorname)\s*\{[^{}]*\}")
 _WORDS = re.compile(r"(?<!\\)\b[A-Za-z]{2,}\s+[A-Za-z]{2,}\b")
-_UNIT = re.compile(
-    rf"(?:USD|EUR|[$€£])?\s*({NUMBER})\s*(?:%|percent|(?!(?:pi|sqrt|sin|cos|tan|log|ln|exp|or|and)\b)[A-Za-z]{{2,}}[A-Za-z .]*)?"
+_DASHES = str.maketrans(dict.fromkeys("\u2212\ufe63\uff0d", "-"))
+
+_MARKUP = re.compile(
+    r"\\(?:text\w*|math\w*|boxed|left|right|[,!;() \[\]])|\{,\}(?=\d{3})|\\(?=[$%])|[$€£¥`_#~]|\*\*|(?<![\d\s])\*|\*(?![\d\s])"
 )
+_STATED = re.compile(
+    rf"(?:.*?(?::|\b(?:is|are|was|were|equals?)\b))??[\s{{(]*"
+    rf"(?:(?:about|approximately|only|exactly|a|total|of|USD|EUR|GBP|Rs\.?)\s+)*"
+    rf"([-+\u2013\u2014]?)\s*(\d+\s+\d+/\d+(?!\d)|\\d?frac\{{\d+\}}\{{\d+\}}|{NUMBER})"
+    rf"(?:\s*({'|'.join(SCALES)})\b)?",
+    re.DOTALL,
+)
+_OPERATOR = re.compile(r"\s*(?:[+*/^\u00d7\u00f7=<]|-\s*[\d(]|x\s*\d|\\times|\\cdot|\\div)")
 
 
 def extract_answer(text: str) -> str | None:
@@ -41,25 +62,82 @@ def extract_answer(text: str) -> str | None:
       >>> extract_answer("She has 3 + 4 = 7 eggs. The answer is $1,400.")
       '1,400'
     """
-    marked = _after_hashes(text) or last_boxed(text) or _after_mark(text)
-    if marked:
-        return marked
-    return last_number(text)
+    return last_boxed(text) or _after_mark(text) or last_number(text)
+
+
+def canonical_answer(solution: str) -> str | None:
+    """Return the final answer of a solution's text in canonical form, None if it states none."""
+    answer = extract_answer(solution)
+    return None if answer is None else canonical(answer)
+
+
+def extract_number(text: str) -> str | None:
+    """Return the final number of a solution to a number task in canonical form, None if none.
+
+    Example:
+      >>> extract_number("#### $20 in her piggy bank after saving for 5 days")
+      '20'
+    """
+    box = last_boxed(text)
+    if box is not None:
+        number = parse_number(box)
+        found = stated_number(box) if number is None else format_number(number)
+        if found is not None:
+            return found
+    for line in reversed(_HASHES.findall(text)):
+        found = stated_number(line)
+        if found is not None:
+            return found
+    sentence = _marked_sentence(text)
+    found = None if sentence is None else stated_number(sentence) or last_number(sentence)
+    found = found or last_number(text)
+    return None if found is None else canonical(found)
+
+
+def stated_number(line: str) -> str | None:
+    """Return the number that a line states as a result, in canonical form; None if it states none.
+
+    The number comes first, up to currency and markup, or after a colon or "is"; of a calculation,
+    what follows the last equals sign counts. So "Step 2" states none.
+
+    Example:
+      >>> stated_number("18 dollars a day, for 7 days"), stated_number("9 * 2 = $18 a day")
+      ('18', '18')
+    """
+    text = _MARKUP.sub("", line[:MAX_CHARACTERS].translate(_DASHES)).strip()
+    match = _STATED.match(text)
+    if "=" in text and (match is None or _OPERATOR.match(text, match.end())):
+        match = _STATED.match(text.rpartition("=")[2].strip()) or match
+    if match is None:
+        return None
+    number = parse_number(match[2].replace("\\dfrac", "\\frac"))
+    if number is None:
+        return None
+    number *= SCALES.get(match[3] or "", 1)
+    return format_number(Fraction(-number if match[1] in ("-", "\u2013", "\u2014") else number))
 
 
 def has_mark(text: str) -> bool:
     """Return whether the text marks its final answer, so that it is more than an answer."""
-    return bool(_HASHES.search(text) or _BOXED.search(text) or _MARK.search(text))
+    return bool(_BOXED.search(text) or _MARK.search(text))
 
 
 def as_answer(text: str) -> str | None:
-    """Return the answer in a text that may be a whole solution or the bare answer already.
+    r"""Return the answer in a text that may be a whole solution or the bare answer already.
 
-    A text is a bare answer if it marks none, is one line, and has no two words in a row.
+    A text is a bare answer if it marks none, is one line, and is no prose around a number: without
+    a digit, or without two words in a row outside `\text{}`.
     """
-    if not has_mark(text) and "\n" not in text.strip() and not _WORDS.search(text):
-        return clean(text) or None
+    if not has_mark(text) and "\n" not in text.strip():
+        rest = _IN_TEXT.sub("", text)
+        if not any(c.isdigit() for c in text) or not _WORDS.search(rest) or _is_quantity(rest):
+            return undelimited(text) or None
     return extract_answer(text)
+
+
+def _is_quantity(text: str) -> bool:
+    """Return whether a text is a number and at most four words after it."""
+    return re.fullmatch(rf"\s*[$€£]?(?:{NUMBER})(?:\s+[A-Za-z]+){{1,4}}\.?\s*", text) is not None
 
 
 def last_boxed(text: str) -> str | None:
@@ -71,55 +149,41 @@ def last_boxed(text: str) -> str | None:
     """
     for match in reversed(list(_BOXED.finditer(text))):
         if match[1] != "{":
-            return clean(match[1])
+            return undelimited(match[1])
         end = _closing_brace(text, match.end())
         if end is not None:
-            return clean(text[match.end() : end]) or None
+            return undelimited(text[match.end() : end]) or None
     return None
 
 
 def last_number(text: str) -> str | None:
     """Return the last number, with its thousands separators and sign; None if there is none."""
-    found = _NUMBER.findall(text)
+    found = _NUMBER.findall(text.translate(_DASHES))
     return found[-1].replace(" ", "") if found else None
 
 
-def clean(answer: str) -> str:
-    """Return an answer without math delimiters, a trailing full stop, currency and units.
-
-    Example:
-      >>> clean("$1,400 dollars.")
-      '1,400'
-    """
-    answer = answer.strip().strip("*`").strip()
-    if answer.endswith((".", ",", ";", ":")):
-        answer = answer[:-1].rstrip()
-    match = _MATH.fullmatch(answer)
-    if match:
-        answer = next(group for group in match.groups() if group is not None).strip()
-    answer = re.sub(
-        r"(?<!\\)\\(?=[$\d])", "", answer
-    )  # "\15" is a slip for "\$15" that models make
-    unit = _UNIT.fullmatch(answer)
-    return unit[1].replace(" ", "") if unit else answer
-
-
-def _after_hashes(text: str) -> str | None:
-    found = _HASHES.findall(text)
-    return clean(found[-1]) or None if found else None
-
-
-def _after_mark(text: str) -> str | None:
+def _marked_sentence(text: str) -> str | None:
+    """Return the rest of the sentence after the last mark, None if there is no mark."""
     matches = list(_MARK.finditer(text))
     if not matches:
         return None
     sentence = text[matches[-1].end() :].lstrip()
     end = _SENTENCE_END.search(sentence)
-    if end:
-        sentence = sentence[: end.start()]
+    return sentence[: end.start()] if end else sentence
+
+
+def _after_mark(text: str) -> str | None:
+    sentence = _marked_sentence(text)
+    if sentence is None:
+        return None
     math = list(_MATH.finditer(sentence))
     if math:
-        return clean(math[-1][0]) or None
+        return undelimited(math[-1][0]) or None
+    if "\\" in sentence and not _WORDS.search(_IN_TEXT.sub("", sentence)):
+        return undelimited(sentence) or None
+    number = _STATED.match(sentence)
+    if number and "=" not in sentence:
+        return clean(number[1] + number[2])
     return last_number(sentence)
 
 

@@ -2,8 +2,9 @@
 
 Official files: `train.jsonl` and `test.jsonl` of github.com/openai/grade-school-math, with
 `question` and `answer` (reasoning lines, then `#### N`). Graded as numbers, as there: a solution is
-right if its final number equals the reference. Differs in: the number is also found where a
-solution does not write `####`.
+right if its final number equals the reference. Differs in: the number is read wherever a solution
+states it, in a box, after `####` with words around it, or without a mark; docs/answers.md lists the
+differences from the official grader by class.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@ r"""MATH-500: competition problems (Hendrycks et al. 2021, arXiv 2103.03874).
 
 The test split are the 500 problems that Lightman et al. 2023 held out (PRM800K, section 4); the
 train split are the other 12,000 of MATH, which have the same fields: `problem`, `solution`,
-`answer`, `level`, and `subject` or `type`. Solutions end in `\boxed{}`. Graded by exact and
-numeric comparison, then by math-verify; that may time out, which is neither right nor wrong.
+`answer`, `level`, and `subject` or `type`. Solutions end in `\boxed{}`. Graded by the forms of
+answers (docs/answers.md), beyond them by math-verify, which may time out: neither right nor wrong.
 Two official train rows have an empty answer; such a problem has no reference.
 """
 
@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stepnav.answers.canonical import canonical_answer
 from stepnav.answers.equal import AnswerChecker, shared_checker
-from stepnav.answers.extract import as_answer
+from stepnav.answers.extract import as_answer, canonical_answer
 from stepnav.answers.pool import Verdict
 from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
@@ -28,9 +27,6 @@ END_STRINGS = ("Problem:",)
 
 EXAMPLES, DEFAULT_SHOTS = "math500", 4
 """Minerva's four, all of MATH's training split."""
-
-ANSWER_PATTERN = r"\\boxed\{"
-"""A step that ends a solution."""
 
 CHAT_TEMPLATE = (
     "Solve the problem step by step. Write each step on one line of its own. "
@@ -56,6 +52,9 @@ def load(
             )
     return BENCHMARK.load(split, path=path, count=count, seed=seed)
 
+
+ANSWER_PATTERN = r"\\boxed\{"
+"""What ends a solution; `####` is a heading of Markdown here."""
 
 extract = canonical_answer
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from stepnav.answers.canonical import canonical_answer
 from stepnav.answers.equal import compare_numbers
-from stepnav.answers.extract import extract_answer
+from stepnav.answers.extract import extract_number
 from stepnav.answers.pool import Verdict
 from stepnav.core.records import Problem
 
@@ -18,20 +17,20 @@ DEFAULT_SHOTS = 5
 """As lm-eval's `gsm8k`. SVAMP, which it lacks, takes GSM8K's examples: Wei et al. 2022 (arXiv
 2201.11903) too have one set for all word problems."""
 
-ANSWER_PATTERN = r"####\s*[-+$€£]*\.?\d|\\boxed\{"
-"""A step that ends a solution: a number stands after the mark."""
-
 CHAT_TEMPLATE = (
     "Solve the problem step by step. Write each step on one line of its own. "
     "End with a line that holds only #### and the final number.\n\n{question}"
 )
 """For chat models."""
 
-extract = canonical_answer
+ANSWER_PATTERN = r"####(?:[^\n]*?(?::|=|\b(?:is|are)\b))?[^\nA-Za-z0-9]*(?:[A-Z]{3} ?)?\d|\\boxed\{"
+"""What ends a solution: a mark and a number, which a heading such as "#### Step 2" is not."""
+
+extract = extract_number
 
 
 def grade(problem: Problem, text: str | None) -> Verdict:
     """Return the verdict on a solution's text, or on an answer taken from one."""
     if text is None or problem.answer is None:
         return "different"
-    return compare_numbers(extract_answer(text), problem.answer)
+    return compare_numbers(extract_number(text), problem.answer)

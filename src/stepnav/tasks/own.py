@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.answers.equal import shared_checker
-from stepnav.answers.extract import extract_answer
+from stepnav.answers.extract import clean, extract_answer, last_boxed
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import draw, read_rows
@@ -78,9 +78,18 @@ def own_task(
         chat_template=CHAT_TEMPLATE,
         answer_pattern=r"####\s*\S|\\boxed\{",
         load=load,
-        extract=extract_answer,
+        extract=_extract,
         grade=verdict,
     )
+
+
+def _extract(text: str) -> str | None:
+    """Return a solution's final answer: what is boxed, else what follows the last `####`."""
+    boxed = last_boxed(text)
+    if boxed is None and "####" in text:
+        line = text.rpartition("####")[2].strip().partition("\n")[0]
+        return clean(line) or None
+    return extract_answer(text)
 
 
 def _problem(
