@@ -1,6 +1,6 @@
-"""The report's tables as text cells, and their Markdown, HTML and terminal forms.
+"""The report's tables as text cells, and their Markdown and HTML forms (`report_terminal.py` prints).
 
-The same cells go into all three, so they cannot disagree. Labels and options are escaped for each.
+The same cells go into all forms, so they cannot disagree. Labels and options are escaped for each.
 """
 
 from __future__ import annotations
@@ -11,10 +11,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
 
 from stepnav.bench.plan import BenchPlan
 from stepnav.bench.stats import Interval
@@ -67,22 +63,6 @@ def brief_table(summary: Sequence[SummaryRow]) -> TextTable:
     return _table("Accuracy", summary, _BRIEF_COLUMNS)
 
 
-def print_summary(console: Console, summary: Sequence[SummaryRow]) -> None:
-    """Print the main table: whole where it fits and in a pipe, else its brief form."""
-    table = accuracy_table(summary)
-    if console.is_terminal and table_width(table) > console.width:
-        table = brief_table(summary)
-    if not console.is_terminal:  # rich would cut it to 80 columns
-        console = Console(file=console.file, width=table_width(table))
-    console.print(rich_table(table))
-
-
-def table_width(table: TextTable) -> int:
-    """Return how many columns a table needs on the terminal."""
-    columns = zip(table.header, *table.rows)
-    return sum(max(map(len, column)) + 2 for column in columns)
-
-
 def markdown_table(table: TextTable) -> str:
     """Return a table in GitHub's Markdown, without its title."""
     rule = [":--" if is_text else "--:" for is_text in table.is_text]
@@ -105,19 +85,6 @@ def html_table(table: TextTable) -> str:
     return (
         f'<div class="wide"><table>\n<thead>{head}</thead>\n<tbody>{body}</tbody>\n</table></div>\n'
     )
-
-
-def rich_table(table: TextTable) -> RichTable:
-    """Return a table for the terminal."""
-    rich = RichTable(title=table.title, title_justify="left", title_style="bold", box=None)
-    for heading, is_text in zip(table.header, table.is_text):
-        rich.add_column(
-            Text(heading), justify="left" if is_text else "right", header_style="bold dim",
-            overflow="fold", no_wrap=not is_text or heading == table.header[0],
-        )  # fmt: skip
-    for cells in table.rows:
-        rich.add_row(*(Text(cell) for cell in cells))
-    return rich
 
 
 def percent(value: float | None) -> str:

@@ -165,11 +165,11 @@ def _store(
 
 
 def _print(report: dict[str, Any], place: Path) -> None:
-    from stepnav.bench.report_tables import rich_table
+    from stepnav.bench.report_terminal import print_table
     from stepnav.bench.reward_tables import calibration_table
 
     console = stdout()
-    console.print(rich_table(calibration_table(report)))
+    print_table(console, calibration_table(report))
     console.print(
         f"Temperature {report['temperature']:.4g} (before: {report['temperature_before']:.4g}), "
         f"fitted on {report['split']}; stored in {place}",

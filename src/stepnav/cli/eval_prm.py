@@ -175,12 +175,12 @@ def _prepare(out: Path) -> None:
 
 
 def _print(report: dict[str, Any], out: Path, files: list[str]) -> None:
-    from stepnav.bench.report_tables import rich_table
+    from stepnav.bench.report_terminal import print_table
     from stepnav.bench.reward_tables import tables, threshold_note
 
     console = stdout()
     for table in tables(report):
-        console.print(rich_table(table))
+        print_table(console, table)
     if report["kind"] == "processbench":
         console.print(threshold_note(report["figures"]), soft_wrap=True)
     console.print(f"In {out}: {', '.join(files)}", soft_wrap=True)

@@ -10,7 +10,7 @@ from stepnav.bench.plan import BenchPlan
 from stepnav.bench.plan_file import read_plan
 from stepnav.bench.report import write_report
 from stepnav.bench.report_pages import incomplete_note
-from stepnav.bench.report_tables import print_summary
+from stepnav.bench.report_terminal import print_summary
 from stepnav.bench.rows import ResultRow
 from stepnav.bench.runner import read_rows, wall_seconds
 from stepnav.bench.summary import summarise
