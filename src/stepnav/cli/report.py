@@ -32,17 +32,17 @@ def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
         oracle = build.NEEDS_REWARD if plan.reward == "oracle" else frozenset()
         rows = read_rows(plan, journal, grade=task.grade, oracle=oracle)
         wall_s = wall_seconds(journal)
-        errors = [result.error for result in journal.results() if result.error is not None]
+        results = list(journal.results())
     finally:
         journal.close()
     if not rows:
         raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
-    report = write_report(run, rows, plan, wall_s=wall_s, baseline=baseline)
+    report = write_report(run, rows, plan, wall_s=wall_s, baseline=baseline, results=results)
     if as_json:
         print_json(report)
     else:
         _print(run, rows, plan, wall_s, baseline)
-    _tell_failed(errors, len(rows))
+    _tell_failed([result.error for result in results if result.error is not None], len(rows))
 
 
 def open_run(run: Path) -> tuple[BenchPlan, Journal]:
