@@ -65,7 +65,9 @@ def write_report(
     results = list(results)
     trees = TREES_NAME if results else None
     if trees:
-        page = trees_page(results, rows, title=page_title(plan), back="report.html")
+        page = trees_page(
+            results, rows, title=f"{page_title(plan)}: search trees", back="report.html"
+        )
         write_text(run_folder / trees, page)
     write_text(run_folder / "report.html", html_page(summary, plan, svg, rows, trees=trees))
     return report

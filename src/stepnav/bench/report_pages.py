@@ -54,6 +54,7 @@ def html_page(
     drawing = svg[svg.index("<svg") :]
     subtitle = html.escape(_subtitle(plan))
     link = f' <a href="{trees}">All search trees</a>.' if trees else ""
+    link += ' <a href="#problems">Who was right, problem by problem</a>.' if rows else ""
     body = [f"<h1>{html.escape(page_title(plan))}</h1>\n<p>{subtitle}{link}</p>\n"]
     for position, table in enumerate(report_tables(summary, plan)):
         body.append(f"<h2>{html.escape(table.title)}</h2>\n{html_table(table)}")
@@ -62,7 +63,7 @@ def html_page(
     items = "".join(f"<li>{html.escape(note)}</li>\n" for note in notes(summary, plan))
     body.append(f"<h2>How to read this</h2>\n<ul>\n{items}</ul>\n")
     if rows:
-        body.append(f"<h2>Problems</h2>\n{problems_html(rows, trees=trees)}")
+        body.append(f'<h2 id="problems">Problems</h2>\n{problems_html(rows, trees=trees)}')
     return document(
         page_title(plan),
         "".join(body),

@@ -18,7 +18,7 @@ class ProblemList:
 
     Attributes:
       groups: (label, budget) of each column, in the order of the rows.
-      problems: problem id -> group -> its rows, one per repeat.
+      problems: problem id -> group -> its rows, one per repeat; by rising number.
     """
 
     groups: tuple[Group, ...]
@@ -30,7 +30,14 @@ class ProblemList:
         problems: dict[str, dict[Group, list[ResultRow]]] = {}
         for row in rows:
             problems.setdefault(row.problem_id, {}).setdefault(row.group, []).append(row)
-        return cls(tuple(dict.fromkeys(row.group for row in rows)), problems)
+        ordered = {name: problems[name] for name in sorted(problems, key=natural)}
+        return cls(tuple(dict.fromkeys(row.group for row in rows)), ordered)
+
+
+def natural(problem_id: str) -> tuple[str, int]:
+    """Return a key that sorts `task-2` before `task-10`."""
+    head, _, number = problem_id.rpartition("-")
+    return (head, int(number)) if number.isdecimal() else (problem_id, 0)
 
 
 def problems_html(rows: Sequence[ResultRow], *, trees: str | None = None) -> str:

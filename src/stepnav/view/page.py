@@ -7,6 +7,7 @@ The script (`tree.js`) adds search, replay in the order of drawing, folding and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from stepnav.core.aggregate import AGGREGATIONS, aggregate
@@ -83,10 +84,9 @@ def tree_view(
     """
     facts = "" if result is None else _facts(result, is_correct, tree.problem.answer)
     aggregation = None if result is None else result.options.get("aggregation")
-    kind = "tree code" if _is_code(tree) else "tree"
     return (
         f'<section class="view">\n{facts}{_LEGEND}{_tools(len(tree.nodes) - 1)}'
-        f'<div class="{kind}">\n{_tree_html(tree, aggregation)}</div>\n</section>\n'
+        f"{_tree_html(tree, aggregation)}</section>\n"
     )
 
 
@@ -144,21 +144,8 @@ def _text_html(answer: str) -> str:
 def _tree_html(tree: Tree, aggregation: str | None) -> str:
     """Return the nodes as nested elements; a stack and not recursion, as trees may be deep."""
     parts: list[str] = []
-    is_code = _is_code(tree)
-    waiting: list[Node | str] = []
-    depths = {tree.root.index: 0}  # forks above the children of a node
-
-    def put_children(node: Node) -> None:
-        """Put the children of a node on the stack, in a box of their own if it forks."""
-        depth = depths[node.index] + (len(node.children) > 1)
-        depths.update(dict.fromkeys(node.children, depth))
-        children: list[Node | str] = [tree.nodes[index] for index in reversed(node.children)]
-        if len(children) > 1:
-            deep = " deep" if depth > MAX_INDENTED else ""
-            children = ["</div>\n", *children, f'<div class="fork{deep}">']
-        waiting.extend(children)
-
-    put_children(tree.root)
+    is_code, depths = _is_code(tree), _depths(tree)
+    waiting: list[Node | str] = _children(tree, tree.root, depths)
     while waiting:
         item = waiting.pop()
         if isinstance(item, str):
@@ -173,8 +160,29 @@ def _tree_html(tree: Tree, aggregation: str | None) -> str:
             waiting.append("</details>\n")
         else:
             parts.append(f'<div class="{kind}" data-n="{item.index}">{inner}</div>\n')
-        put_children(item)
-    return "".join(parts)
+        waiting += _children(tree, item, depths)
+    code = f' code" style="--depth:0;--deepest:{max(depths)}' if is_code else ""
+    return f'<div class="tree{code}">\n{"".join(parts)}</div>\n'
+
+
+def _depths(tree: Tree) -> list[int]:
+    """Return for each node how far it is indented: the forks above it that indent."""
+    depths = [0] * len(tree.nodes)
+    for node in tree.nodes:
+        is_indented = len(node.children) > 1 and node.index != tree.root.index
+        for child in node.children:
+            depths[child] = min(depths[node.index] + is_indented, MAX_INDENTED)
+    return depths
+
+
+def _children(tree: Tree, node: Node, depths: Sequence[int]) -> list[Node | str]:
+    """Return the children of a node, last one first, in a box of their own if it forks."""
+    children: list[Node | str] = [tree.nodes[index] for index in reversed(node.children)]
+    if len(children) < 2:
+        return children
+    depth = depths[node.children[0]]
+    deep = " deep" if depth == depths[node.index] else ""
+    return ["</div>\n", *children, f'<div class="fork{deep}" style="--depth:{depth}">']
 
 
 def _rating_class(node: Node) -> str:
