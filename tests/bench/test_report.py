@@ -137,9 +137,10 @@ class Checker(html.parser.HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
-            if name in {"src", "href", "xlink:href"} and not (value or "").startswith("#"):
+            is_own = (value or "").startswith(("#", "trees.html"))
+            if name in {"src", "href", "xlink:href"} and not is_own:
                 self.loaded.append(str(value))
-        if tag in {"script", "link", "iframe", "img"}:
+        if tag in {"link", "iframe", "img"}:
             self.loaded.append(tag)
         if tag not in self.VOID:
             self.stack.append(tag)
@@ -163,6 +164,7 @@ def test_the_page_is_whole_and_loads_nothing(run_folder: Path) -> None:
     assert "<svg" in text
     assert "a|b &lt;i&gt;" in text
     assert "<i>" not in text
+    assert "prefers-color-scheme: dark" in text
 
 
 def test_the_plot_is_an_image_and_readable_text(run_folder: Path) -> None:

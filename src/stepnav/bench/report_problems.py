@@ -36,8 +36,9 @@ class ProblemList:
 
 def natural(problem_id: str) -> tuple[str, int]:
     """Return a key that sorts `task-2` before `task-10`."""
-    head, _, number = problem_id.rpartition("-")
-    return (head, int(number)) if number.isdecimal() else (problem_id, 0)
+    head = problem_id.rstrip("0123456789")
+    number = problem_id[len(head) :]
+    return head, int(number) if len(number) in range(1, 20) else 0
 
 
 def problems_html(rows: Sequence[ResultRow], *, trees: str | None = None) -> str:

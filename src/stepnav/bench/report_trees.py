@@ -14,15 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from stepnav.bench.report_problems import ProblemList, group_text, mark
 from stepnav.bench.rows import ResultRow
+from stepnav.bench.summary import Group
 from stepnav.core.outcome import SearchResult
+from stepnav.core.tree import Tree
 from stepnav.view.clean import clean_line
 from stepnav.view.document import asset, document
-from stepnav.view.page import question_html, tree_script, tree_style, tree_view
+from stepnav.view.page import question_html, question_text, tree_script, tree_style, tree_view
 
 MAX_PAGE_BYTES = 20_000_000
-_SHELL_BYTES = 700
-"""About what one problem takes without its trees, its marks and question left out."""
-
 MAX_QUESTION = 160
 """Characters of the question in the list."""
 
@@ -45,31 +44,38 @@ def trees_page(
       max_bytes: size that the page stays below.
     """
     by_id = {result.search_id: result for result in results}
-    listed = ProblemList.of(rows)
-    shells, packed = {}, {}
-    for problem_id, by_group in listed.problems.items():
+    summaries, packed = {}, {}
+    for problem_id, by_group in ProblemList.of(rows).problems.items():
         members = [row for rows in by_group.values() for row in rows if row.search_id in by_id]
-        shells[problem_id] = _summary(problem_id, by_group, by_id)
-        question = question_html(by_id[members[0].search_id].tree, "p") if members else ""
+        trees = [by_id[row.search_id].tree for row in members[:1]]
+        summaries[problem_id] = _summary(problem_id, by_group, trees)
         searches = [_search(by_id[row.search_id], row) for row in members]
-        packed[problem_id] = pack(question + "".join(searches))
-    style, script = tree_style() + asset(__package__, "trees.css"), _script()
-    taken = sum(len(text.encode()) + _SHELL_BYTES for text in (*shells.values(), style, script))
-    kept = smallest(packed, max_bytes - taken)
+        packed[problem_id] = pack("".join([question_html(tree, "p") for tree in trees] + searches))
+    bare = _page(summaries, {}, title, back)  # what says that trees are missing is longer than tags
+    return _page(summaries, smallest(packed, max_bytes - len(bare.encode())), title, back)
+
+
+def _page(summaries: Mapping[str, str], packed: Mapping[str, str], title: str, back: str) -> str:
+    """Return the page with those trees that are packed."""
     body = "".join(
-        f'<details class="problem" id="{html.escape(problem_id)}">{shell}'
-        f'<div class="body">{"" if problem_id in kept else _LEFT_OUT}</div>'
-        + (f'<script type="text/plain">{packed[problem_id]}</script>' if problem_id in kept else "")
+        f'<details class="problem" id="{html.escape(problem_id)}">{summary}'
+        + (
+            f'<div class="body"></div><script type="text/plain">{packed[problem_id]}</script>'
+            if problem_id in packed
+            else f'<div class="body">{_LEFT_OUT}</div>'
+        )
         + "</details>\n"
-        for problem_id, shell in shells.items()
+        for problem_id, summary in summaries.items()
     )
+    missing = len(summaries) - len(packed)
+    note = f"{missing} of {len(summaries)} are without theirs. " if missing else ""
     head = (
         f'<h1>{html.escape(title)}</h1>\n<p><a href="{back}">Report</a>. Open a problem for its '
-        "trees. "
-        + (f"{len(packed) - len(kept)} problems are without. " if len(kept) < len(packed) else "")
-        + '<input type="search" id="filter" placeholder="Filter problems" '
+        f'trees. {note}<input type="search" id="filter" placeholder="Filter problems" '
         'aria-label="Filter problems"></p>\n'
     )
+    style = tree_style() + asset(__package__, "trees.css")
+    script = tree_script() + asset(__package__, "trees.js")
     return document(title, head + body, style=style, script=script)
 
 
@@ -84,30 +90,22 @@ def pack(text: str) -> str:
     return b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
-def smallest(packed: Mapping[str, str], room: int) -> set[str]:
-    """Return the keys of the most texts that fit into a number of bytes."""
-    kept = set()
+def smallest(packed: Mapping[str, str], room: int) -> dict[str, str]:
+    """Return the most texts that fit into a number of bytes."""
+    kept = {}
     for key in sorted(packed, key=lambda key: len(packed[key])):
         room -= len(packed[key])
         if room < 0:
             break
-        kept.add(key)
+        kept[key] = packed[key]
     return kept
 
 
-def _script() -> str:
-    return tree_script() + asset(__package__, "trees.js")
-
-
 def _summary(
-    problem_id: str,
-    by_group: Mapping[tuple[str, int | None], Sequence[ResultRow]],
-    results: Mapping[str, SearchResult],
+    problem_id: str, by_group: Mapping[Group, Sequence[ResultRow]], trees: Sequence[Tree]
 ) -> str:
     """Return the line of a problem: its id, the beginning of its question, who was right."""
-    found = [results[row.search_id] for rows in by_group.values() for row in rows
-             if row.search_id in results]  # fmt: skip
-    question = clean_line(found[0].tree.problem.question) if found else ""
+    question = clean_line(question_text(trees[0])) if trees else ""
     if len(question) > MAX_QUESTION:
         question = question[:MAX_QUESTION].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
     marks = []

@@ -67,9 +67,14 @@ def tree_script() -> str:
 
 def question_html(tree: Tree, tag: str) -> str:
     """Return the problem's text as an element."""
+    kind = "question code" if _is_code(tree) else "question"
+    return f'<{tag} class="{kind}">{escape(question_text(tree))}</{tag}>\n'
+
+
+def question_text(tree: Tree) -> str:
+    """Return the problem's text with its lines, formulas written out; not yet escaped."""
     text = clean_block(tree.problem.question).strip()
-    kind, shown = ("question code", text) if _is_code(tree) else ("question", readable(text))
-    return f'<{tag} class="{kind}">{escape(shown)}</{tag}>\n'
+    return text if _is_code(tree) else readable(text)
 
 
 def tree_view(
@@ -82,7 +87,7 @@ def tree_view(
       result: the search that it is from, if there is one.
       is_correct: the answer's grade, None if there is none.
     """
-    facts = "" if result is None else _facts(result, is_correct, tree.problem.answer)
+    facts = "" if result is None else _facts(tree, result, is_correct)
     aggregation = None if result is None else result.options.get("aggregation")
     return (
         f'<section class="view">\n{facts}{_LEGEND}{_tools(len(tree.nodes) - 1)}'
@@ -108,13 +113,15 @@ def _tools(count: int) -> str:
     )
 
 
-def _facts(result: SearchResult, is_correct: bool | None, reference: str | None) -> str:
+def _facts(tree: Tree, result: SearchResult, is_correct: bool | None) -> str:
     """Return the search's answer, votes, stop reason and cost as a definition list."""
     options = ", ".join(f"{name}={value}" for name, value in result.options.items())
     strategy = f"{result.strategy} ({options})" if options else result.strategy
-    items = [("Strategy", _plain(strategy)), ("Answer", _answer_html(result.answer, is_correct))]
+    reference, is_code = tree.problem.answer, _is_code(tree)
+    answer = "none found" if result.answer is None else _answer_html(result.answer, is_code)
+    items = [("Strategy", _plain(strategy)), ("Answer", _badge(is_correct) + answer)]
     if is_correct is False and reference is not None:
-        items.append(("Right is", _text_html(reference)))
+        items.append(("Right is", _answer_html(reference, is_code)))
     lines = [votes_line(_CANVAS, result.outcome.votes)] if result.outcome.votes else []
     lines += [stop_line(_CANVAS, result), cost_line(result.usage, result.requests)]
     for line in lines:
@@ -128,17 +135,20 @@ def _plain(text: str) -> str:
     return escape(clean_line(text))
 
 
-def _answer_html(answer: str | None, is_correct: bool | None) -> str:
-    """Return the answer, and right or wrong in front of it where that is known."""
-    kind, word = {True: ("good", "right"), False: ("bad", "wrong"), None: ("", "")}[is_correct]
-    badge = f'<span class="badge {kind}">{word}</span> ' if word else ""
-    return badge + ("none found" if answer is None else _text_html(answer))
+def _badge(is_correct: bool | None) -> str:
+    """Return right or wrong where that is known."""
+    if is_correct is None:
+        return ""
+    kind, word = ("good", "right") if is_correct else ("bad", "wrong")
+    return f'<span class="badge {kind}">{word}</span> '
 
 
-def _text_html(answer: str) -> str:
-    """Return an answer; one of several lines keeps them."""
-    text = clean_block(answer).strip("\n")
-    return f"<pre>{escape(text)}</pre>" if "\n" in text else f"<b>{escape(readable(text))}</b>"
+def _answer_html(answer: str, is_code: bool) -> str:
+    """Return an answer; a program, or one of several lines, keeps them."""
+    text = clean_block(answer).strip("\n").rstrip()
+    if is_code or "\n" in text:
+        return f"<pre>{escape(text)}</pre>"
+    return f"<b>{escape(readable(text))}</b>"
 
 
 def _tree_html(tree: Tree, aggregation: str | None) -> str:

@@ -2,7 +2,9 @@
 // Works on every `.view` (one tree with its tools) in the page, also on those that come later.
 const lines = view => [...view.querySelectorAll('.line')];
 const block = line => line.matches('summary') ? line.parentElement : line;
-const isSeen = line => line.getClientRects().length > 0;
+// Browsers lay out what is folded away, so boxes alone do not tell.
+const isSeen = node => node.getClientRects().length > 0
+  && !block(node).parentElement.closest('details:not([open])');
 const viewOf = node => node.closest('.view');
 
 function reveal(line) {
