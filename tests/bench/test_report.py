@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import html.parser
-import io
 import json
 import subprocess
 import sys
@@ -10,7 +9,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from rich.console import Console
 
 from stepnav.bench import extras
 from stepnav.bench.extras import check_installed
@@ -20,14 +18,13 @@ from stepnav.bench.report_pages import notes
 from stepnav.bench.report_tables import (
     accuracy_table,
     amount,
-    brief_table,
     engineering,
     html_table,
     markdown_table,
     p_text,
     report_tables,
 )
-from stepnav.bench.report_terminal import print_summary, print_table, rich_table
+from stepnav.bench.report_terminal import rich_table
 from stepnav.bench.summary import summarise
 from stepnav.core.errors import ConfigError
 from tests.bench.rows_for_tests import PLAN, make_row, make_run
@@ -227,45 +224,6 @@ def test_tables_agree_in_all_forms() -> None:
         assert markdown_table(table).count("\n") == len(table.rows) + 2
         assert html_table(table).count("<tr>") == len(table.rows) + 1
         assert rich_table(table).row_count == len(table.rows)
-
-
-@pytest.mark.parametrize(("width", "is_whole"), [(80, False), (100, False), (200, True)])
-def test_the_terminal_table_fits(width: int, is_whole: bool) -> None:
-    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
-    print_summary(console, SUMMARY)
-    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert len(lines) == 2 + len(SUMMARY), "no cell is broken into lines"
-    assert ("won : lost" in lines[1]) == is_whole
-    assert all("…" not in line for line in lines)
-
-
-LONG = "weighted_vote:samples=64:temperature=0.7"
-
-
-@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
-def test_no_table_cuts_a_digit_or_a_name(width: int) -> None:
-    rows = [replace(row, label=LONG if row.label == "hgs" else "cot") for row in RUN]
-    summary = summarise(rows, baseline="cot")
-    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
-    print_summary(console, summary)
-    for table in report_tables(summary, PLAN):
-        print_table(console, table)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert all(len(line) <= width for line in text.splitlines())
-    joined = "".join(text.split())
-    for table in [brief_table(summary), *report_tables(summary, PLAN)]:
-        for row in table.rows:
-            for cell in row:
-                assert "".join(cell.split()) in joined, cell
-
-
-def test_a_pipe_gets_the_whole_table() -> None:
-    console = Console(file=io.StringIO())
-    print_summary(console, SUMMARY)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "won : lost" in text
-    assert "\x1b" not in text
-    assert len(text.splitlines()) == 2 + len(SUMMARY)
 
 
 def test_repeats_show_pass_at_k_and_the_right_test() -> None:

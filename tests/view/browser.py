@@ -20,6 +20,8 @@ FLAGS = (
     "--disable-dev-shm-usage", "--remote-debugging-pipe",
 )  # fmt: skip
 TIMEOUT_S = 60
+MAX_HEIGHT = 1400
+"""Pixels of a picture."""
 
 
 def _give_pipe(commands: int, answers: int) -> None:
@@ -105,13 +107,14 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, code=key)
 
-    def shoot(self, place: Path, *, whole: bool = False) -> None:
-        """Save a picture of what is seen, or of the whole page."""
-        clip: dict[str, Any] = {}
-        if whole:
-            size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-            clip = {"clip": {**size, "x": 0, "y": 0, "scale": 1}, "captureBeyondViewport": True}
-        data = self.call("Page.captureScreenshot", format="png", **clip)["data"]
+    def shoot(self, place: Path) -> None:
+        """Save a picture of the page, of its upper part if it is long."""
+        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "scale": 1, "width": size["width"]}
+        clip["height"] = min(size["height"], MAX_HEIGHT)
+        data = self.call(
+            "Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True
+        )["data"]
         place.write_bytes(base64.b64decode(data))
 
     def _next(self) -> dict[str, Any]:

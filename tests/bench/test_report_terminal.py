@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from stepnav.bench.report_tables import brief_table, report_tables
+from stepnav.bench.report_terminal import print_summary, print_table
+from stepnav.bench.summary import summarise
+from tests.bench.rows_for_tests import PLAN
+from tests.bench.test_report import RUN, SUMMARY
+
+
+@pytest.mark.parametrize(("width", "is_whole"), [(80, False), (100, False), (200, True)])
+def test_the_terminal_table_fits(width: int, is_whole: bool) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    print_summary(console, SUMMARY)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == 2 + len(SUMMARY), "no cell is broken into lines"
+    assert ("won : lost" in lines[1]) == is_whole
+    assert all("…" not in line for line in lines)
+
+
+LONG = "weighted_vote:samples=64:temperature=0.7"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
+def test_no_table_cuts_a_digit_or_a_name(width: int) -> None:
+    rows = [replace(row, label=LONG if row.label == "hgs" else "cot") for row in RUN]
+    summary = summarise(rows, baseline="cot")
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    print_summary(console, summary)
+    for table in report_tables(summary, PLAN):
+        print_table(console, table)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert all(len(line) <= width for line in text.splitlines())
+    joined = "".join(text.split())
+    for table in [brief_table(summary), *report_tables(summary, PLAN)]:
+        for row in table.rows:
+            for cell in row:
+                assert "".join(cell.split()) in joined, cell
+
+
+def test_a_pipe_gets_the_whole_table() -> None:
+    console = Console(file=io.StringIO())
+    print_summary(console, SUMMARY)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "won : lost" in text
+    assert "\x1b" not in text
+    assert len(text.splitlines()) == 2 + len(SUMMARY)
