@@ -26,6 +26,12 @@ from stepnav.view.latex import readable
         (r"It costs \$5 or 1{,}000\% more.", "It costs $5 or 1,000% more."),
         ("$20 in her bank and $5 more, x^2, my_name", None),
         ("costs $5 and $6", None),
+        ("all A$ notes and B$ coins", None),
+        (
+            r"a wage of $\$20,000$, $7$ people, $ABC$ and $f(x)$",
+            "a wage of $20,000, 7 people, ABC and f(x)",
+        ),
+        (r"3 \equiv 10 \pmod{7}, \binom{n}{2}", "3 ≡ 10 (mod 7), C(n, 2)"),
         (r"\unknown{x} stays, \frac{ too", None),
         ("print('a\\n')  # $x", None),
         (r"my_name = \alpha", "my_name = α"),

@@ -24,18 +24,24 @@ _SIGNS = {
     "forall": "∀", "exists": "∃", "neg": "¬", "land": "∧", "lor": "∨", "to": "→",
     "rightarrow": "→", "Rightarrow": "⇒", "implies": "⇒", "iff": "⇔", "leftarrow": "←",
     "mapsto": "↦", "angle": "∠", "triangle": "△", "perp": "⊥", "parallel": "∥",
-    "degree": "°", "therefore": "∴", "because": "∵", "dots": "…", "ldots": "…", "cdots": "…",
+    "ell": "ℓ", "prime": "′", "star": "⋆", "bullet": "•", "square": "□", "Longrightarrow": "⇒",
+    "dotsb": "…", "dotsm": "…", "degree": "°", "therefore": "∴", "because": "∵", "dots": "…", "ldots": "…", "cdots": "…",
     "mid": "|", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "langle": "⟨",
     "rangle": "⟩", "quad": "  ", "qquad": "   ", "left": "", "right": "", "displaystyle": "",
     "big": "", "Big": "", "bigl": "", "bigr": "", "limits": "", "hline": "", "centering": "",
     **{name: name for name in ("sin", "cos", "tan", "log", "ln", "exp", "lim", "max", "min",
-                               "gcd", "mod", "det", "cot", "sec", "csc", "arctan")},
+                               "gcd", "mod", "det", "cot", "sec", "csc", "arctan",
+                               "arcsin", "arccos")},
 }  # fmt: skip
 
 _RAISED = str.maketrans("0123456789+-=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ")
 _LOWERED = str.maketrans("0123456789+-=()n", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙ")
 
-_IS_LATEX = re.compile(r"\\(?:[A-Za-z]{2,}|[()\[\]$%])|\$[^$\n]*[\\^_][^$\n]*\$")
+_IS_LATEX = re.compile(r"\\(?:[A-Za-z]{2,}|[()\[\]$%])")
+_WORD = re.compile(r"(?<![A-Za-z])[a-z]{3,}")
+_DOLLAR = "\ue000"
+"""Stands for a dollar sign that is no bound of a formula; pages hold no private characters."""
+
 # Pandoc's rule for a formula between dollars, by which "$5 and $6" is none.
 _DOLLARS = re.compile(r"\$\$([^$]+)\$\$|(?<!\\)\$(?=[^\s$])([^$\n]*[^\s$\\])\$(?!\d)")
 _MATRIX = re.compile(
@@ -43,11 +49,13 @@ _MATRIX = re.compile(
 )
 _WRAPPERS = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathbb|mathcal|mbox|operatorname|overline"
-    r"|underline|vec|hat|bar)\s?\{([^{}]*)\}"
+    r"|underline|overrightarrow|textnormal|bold|vec|hat|bar)\s?\{([^{}]*)\}"
 )
 _FRACTION = re.compile(r"\\[dtc]?frac\s?(?:\{([^{}]*)\}|(\d))\s?(?:\{([^{}]*)\}|(\d))")
 _ROOT = re.compile(r"\\sqrt\s?(?:\[([^\[\]{}]*)\])?\s?(?:\{([^{}]*)\}|(\d))")
 _SCRIPT = re.compile(r"([\^_])\s?(?:\{([^{}]*)\}|([0-9]|[A-Za-z∘](?![A-Za-z])))")
+_BINOMIAL = re.compile(r"\\[dt]?binom\s?\{([^{}]*)\}\s?\{([^{}]*)\}")
+_MODULUS = re.compile(r"\s*\\pmod\s?(?:\{([^{}]*)\}|(\d))")
 _BOX = re.compile(r"\\f?boxed\s?\{([^{}]*)\}")
 _MAX_PASSES = 12
 """Formulas nested deeper than this stay as they are inside."""
@@ -62,22 +70,30 @@ def readable(text: str) -> str:
       >>> readable("It costs $5 and $6, x^2.")
       'It costs $5 and $6, x^2.'
     """
-    if not _IS_LATEX.search(text):
+    if not _IS_LATEX.search(text) and _DOLLARS.sub(_unwrapped, text) == text:
         return text
     text = _MATRIX.sub(_matrix, text)
     if r"\begin{" in text:
         text = re.sub(r"(?<!\\)&", "", text)
     text = re.sub(r"\\\\(?:\[[^\]\n]*\])?[ \t]*\n?", "\n", text)
     text = re.sub(r"\\(?:begin|end)\{[^{}]*\}(?:\{[lcr|]*\})?|\\(?:left|right)\.", "", text)
-    text = _DOLLARS.sub(lambda match: match[1] or match[2], text)
+    text = _DOLLARS.sub(_unwrapped, text.replace(r"\$", _DOLLAR))
     for _ in range(_MAX_PASSES):
         before = text
         text = _SCRIPT.sub(_script, _signs(_WRAPPERS.sub(r"\1", text)))
+        text = _MODULUS.sub(r" (mod \1\2)", _BINOMIAL.sub(r"C(\1, \2)", text))
         text = _BOX.sub(r"⟦\1⟧", _ROOT.sub(_root, _FRACTION.sub(_fraction, text)))
         if text == before:
             break
+    text = text.replace(_DOLLAR, "$").replace(r"\|", "‖")
     text = re.sub(r"\\[()\[\],;:!]", _spacing, text)
-    return re.sub(r"\\([{}$%&#_ ])", r"\1", text.replace("{,}", ","))
+    return re.sub(r"\\([{}%&#_ ])", r"\1", text.replace("{,}", ","))
+
+
+def _unwrapped(match: re.Match[str]) -> str:
+    """Return a formula without its dollars; prose between two prices keeps them."""
+    inner = match[1] or match[2]
+    return match[0] if "\\" not in inner and _WORD.search(inner) else inner
 
 
 def _signs(text: str) -> str:

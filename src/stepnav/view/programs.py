@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from stepnav.core.records import Problem, trimmed
 
 _PYTHON = re.compile(
-    r"^\s*(?:def \w+\(|class \w+[:(]|return\b|import \w|(?:if|elif|for|while|with) .*:$|else:$)",
+    r"^\s*(?:def \w+\(|class \w+[:(]|for \w+(?:, ?\w+)* in .+:$|from [\w.]+ import \w|import \w+$)"
+    r"|^(?:  |\t)\s*(?:return|if|elif|else|while|with|try)\b",
     re.MULTILINE,
 )
+"""Lines that Python has and prose has not: words alone are in both."""
 
 
 def is_program(problem: Problem, texts: Iterable[str] = ()) -> bool:
