@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from stepnav.bench.report_tables import brief_table, report_tables
+from stepnav.bench.report_tables import brief_tables, report_tables
 from stepnav.bench.report_terminal import print_summary, print_table
 from stepnav.bench.summary import summarise
 from tests.bench.rows_for_tests import PLAN
@@ -37,10 +38,24 @@ def test_no_table_cuts_a_digit_or_a_name(width: int) -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert all(len(line) <= width for line in text.splitlines())
     joined = "".join(text.split())
-    for table in [brief_table(summary), *report_tables(summary, PLAN)]:
+    for table in [brief_tables(summary)[-1], *report_tables(summary, PLAN)]:
         for row in table.rows:
             for cell in row:
                 assert "".join(cell.split()) in joined, cell
+
+
+def test_narrower_terminals_get_fewer_columns() -> None:
+    rows = [replace(row, budget=None) for row in RUN if row.budget == 250]
+    summary = summarise(rows, baseline="cot")
+    for width, headings in [
+        (40, 1), (60, 4), (66, 6), (200, 12)
+    ]:  # fmt: skip
+        console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+        print_summary(console, summary)
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        found = re.split(r" {2,}", text.splitlines()[1].strip())
+        assert len(found) == headings, f"{width}: {found}"
+        assert ("difference" in text) == (width != 60)
 
 
 def test_a_pipe_gets_the_whole_table() -> None:

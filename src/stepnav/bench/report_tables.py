@@ -58,9 +58,12 @@ def accuracy_table(summary: Sequence[SummaryRow]) -> TextTable:
     return _table("Accuracy", summary, _ACCURACY_COLUMNS)
 
 
-def brief_table(summary: Sequence[SummaryRow]) -> TextTable:
-    """Return the main table in a form that fits a narrow terminal."""
-    return _table("Accuracy", summary, _BRIEF_COLUMNS)
+def brief_tables(summary: Sequence[SummaryRow]) -> list[TextTable]:
+    """Return the main table with fewer and fewer columns, for narrow terminals."""
+    has_budgets = any(row.budget is not None for row in summary)
+    columns = [column for column in _BRIEF_COLUMNS if has_budgets or column[0] != "budget"]
+    fewer = [column for column in columns if column[0] not in ("difference", "Holm p")]
+    return [_table("Accuracy", summary, columns), _table("Accuracy", summary, fewer)]
 
 
 def markdown_table(table: TextTable) -> str:

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from stepnav.bench.report_tables import TextTable, accuracy_table, brief_table
+from stepnav.bench.report_tables import TextTable, accuracy_table, brief_tables
 from stepnav.bench.summary import SummaryRow
 
 
 def print_summary(console: Console, summary: Sequence[SummaryRow]) -> None:
     """Print the main table: whole where it fits and in a pipe, else with fewer columns."""
-    print_table(console, accuracy_table(summary), brief_table(summary))
+    print_table(console, accuracy_table(summary), *brief_tables(summary))
 
 
 def print_table(console: Console, *forms: TextTable) -> None:
@@ -33,7 +33,7 @@ def print_table(console: Console, *forms: TextTable) -> None:
         if table_width(table) <= console.width:
             console.print(rich_table(table))
             return
-    console.print(records(forms[-1]))
+    console.print(records(forms[0]))
 
 
 def records(table: TextTable) -> Text:
