@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import re
 import zlib
 from base64 import b64decode
@@ -11,11 +12,12 @@ import pytest
 
 from stepnav.bench.report import write_report
 from stepnav.bench.report_problems import mark, problems_html
-from stepnav.bench.report_trees import trees_page
+from stepnav.bench.report_trees import MAX_PAGE_BYTES, trees_page
 from stepnav.bench.rows import ResultRow
 from stepnav.bench.summary import summarise
 from stepnav.core.outcome import SearchResult
-from stepnav.core.records import Step
+from stepnav.core.records import Problem, Step, StepScore
+from stepnav.core.tree import Tree
 from tests.bench.rows_for_tests import PLAN, make_row
 from tests.bench.test_report import FILES, RUN
 from tests.view.trees import backtracking_tree, result_of
@@ -78,3 +80,36 @@ def test_a_page_that_would_be_too_large_leaves_out_the_largest_trees() -> None:
     (left_out,) = re.findall(r'<details class="problem" id="(\w+)">.*stepnav show RUN', page)
     assert left_out == "p4"
     assert "left out" not in whole.partition("</style>")[2].partition("<script>")[0]
+
+
+def test_a_run_of_300_problems_and_6_strategies_stays_below_20_mb() -> None:
+    draw = random.Random(0)
+    words = ["".join(draw.choices("etaoinshrdlu", k=draw.randint(2, 9))) for _ in range(3000)]
+
+    def grow(problem_id: str, samples: int) -> Tree:
+        """Return a tree without shared steps, of words that compress worse than prose."""
+        tree = Tree(Problem(problem_id, " ".join(draw.choices(words, k=40)), "12"))
+        for _ in range(samples):
+            node = tree.root
+            for index in range(8):
+                wrong = draw.random()
+                step = Step(" ".join(draw.choices(words, k=14)), "end" if index == 7 else "step")
+                node = tree.add(node, step, StepScore(wrong, 0.0, 1 - wrong))
+        return tree
+
+    samples = {"cot": 1, "self_consistency": 16, "best_of_n": 16, "weighted_vote": 16, "beam": 16}
+    rows = [
+        make_row(label, None, problem_id=f"p{index}")
+        for label in [*samples, "hgs"]
+        for index in range(5)
+    ]
+    results = [
+        result_of(
+            grow(row.problem_id, samples.get(row.label, 3)),
+            search_id=row.search_id, problem_id=row.problem_id, options={"aggregation": "prod"},
+        )
+        for row in rows
+    ]  # fmt: skip
+    page = trees_page(results, rows, title="t", back="report.html")
+    assert page.count("text/plain") == 5
+    assert len(page.encode()) * 300 / 5 < MAX_PAGE_BYTES
