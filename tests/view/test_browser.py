@@ -38,6 +38,15 @@ def hostile_tree() -> Tree:
     return tree
 
 
+def deep_tree() -> Tree:
+    tree = Tree(Problem("p", "x" * 300))
+    node = tree.root
+    for _ in range(30):
+        tree.add(node, Step("a" * 200, "length"))
+        node = tree.add(node, Step("long words " * 20), GOOD)
+    return tree
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     opened = Browser(tmp_path_factory.mktemp("profile"))
@@ -50,7 +59,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     write_report(folder, ROWS, PLAN, results=map(result_for, ROWS))
     scored = {"options": {"aggregation": "prod", "samples": 4}}
-    for name, tree in {"tree": backtracking_tree(), "code": code_tree()}.items():
+    trees = {"tree": backtracking_tree(), "code": code_tree(), "deep": deep_tree()}
+    for name, tree in trees.items():
         page = render_page(tree, result=result_of(tree, **scored), is_correct=name == "tree")
         (folder / f"{name}.html").write_text(page)
     return folder
@@ -67,8 +77,11 @@ def screenshots(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize(
     ("name", "anchor"),
-    [("tree", ""), ("code", ""), ("report", ""), ("trees", "#hgs/250/0/p8"), ("trees", "#p1")],
-)
+    [
+        ("tree", ""), ("code", ""), ("deep", ""), ("report", ""), ("trees", "#hgs/250/0/p8"),
+        ("trees", "#p1"),
+    ],
+)  # fmt: skip
 def test_pages_fit_and_are_quiet(
     browser: Browser, pages: Path, screenshots: Path, name: str, anchor: str, width: int, dark: bool
 ) -> None:

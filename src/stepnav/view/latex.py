@@ -73,9 +73,9 @@ def readable(text: str) -> str:
     if not _IS_LATEX.search(text) and _DOLLARS.sub(_unwrapped, text) == text:
         return text
     text = _MATRIX.sub(_matrix, text)
-    if r"\begin{" in text:
+    if r"\begin{" in text or "&=" in text:
         text = re.sub(r"(?<!\\)&", "", text)
-    text = re.sub(r"\\\\(?:\[[^\]\n]*\])?[ \t]*\n?", "\n", text)
+    text = re.sub(r"[ \t]*\\\\(?:\[[^\]\n]*\])?[ \t]*\n?", "\n", text)
     text = re.sub(r"\\(?:begin|end)\{[^{}]*\}(?:\{[lcr|]*\})?|\\(?:left|right)\.", "", text)
     text = _DOLLARS.sub(_unwrapped, text.replace(r"\$", _DOLLAR))
     for _ in range(_MAX_PASSES):
@@ -86,7 +86,8 @@ def readable(text: str) -> str:
         if text == before:
             break
     text = text.replace(_DOLLAR, "$").replace(r"\|", "‖")
-    text = re.sub(r"\\[()\[\],;:!]", _spacing, text)
+    text = re.sub(r"\s*\\[\[\]]\s*", "\n", text).strip("\n")  # a formula on lines of its own
+    text = re.sub(r"\\[(),;:!]", _spacing, text)
     return re.sub(r"\\([{}%&#_ ])", r"\1", text.replace("{,}", ","))
 
 

@@ -202,7 +202,7 @@ def _rating_class(node: Node) -> str:
 def _node_html(tree: Tree, node: Node, aggregation: str | None, is_code: bool) -> str:
     """Return order, rating, step and note of a node."""
     source = clean_block(node.step.text)
-    shown = code_text(source) if is_code else readable(source.strip())
+    shown = code_text(source) if is_code else readable(source.strip()) or source.strip()
     hint = "" if is_code or shown == source.strip() else f' title="{escape(source.strip())}"'
     notes = [node_note(_CANVAS, node), _rank_text(tree, node, aggregation)]
     note = escape(", ".join(text for text in notes if text))
