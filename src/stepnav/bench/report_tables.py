@@ -1,6 +1,7 @@
-"""The report's tables as text cells, and their Markdown and HTML forms (`report_terminal.py` prints).
+"""The report's tables as text cells, and their Markdown and HTML forms.
 
-The same cells go into all forms, so they cannot disagree. Labels and options are escaped for each.
+The same cells go into these and onto the terminal (`report_terminal.py`), so they cannot disagree.
+Labels and options are escaped for each.
 """
 
 from __future__ import annotations

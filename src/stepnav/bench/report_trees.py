@@ -81,7 +81,8 @@ def _page(summaries: Mapping[str, str], packed: Mapping[str, str], title: str, b
 
 _LEFT_OUT = (
     "<p>These trees are left out to keep the page small; "
-    "<code>stepnav show RUN --problem ID --strategy NAME --page FILE</code> makes a page of one.</p>"
+    "<code>stepnav show RUN --problem ID --strategy NAME --page FILE</code> makes a page of one."
+    "</p>"
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from stepnav.core.aggregate import AGGREGATIONS, aggregate
+from stepnav.core.aggregate import AGGREGATIONS
 from stepnav.core.outcome import SearchResult
 from stepnav.core.tree import Node, Tree
 from stepnav.view.clean import clean_block, clean_line
@@ -219,11 +219,11 @@ def _rank_text(tree: Tree, node: Node, aggregation: str | None) -> str:
     Strategies that draw whole solutions rank these by their step scores put together, and only
     beam search keeps the number in the tree.
     """
-    value = node.value
-    if value is None and aggregation in AGGREGATIONS and node.is_finished:
+    value, combine = node.value, AGGREGATIONS.get(aggregation or "")
+    if value is None and combine is not None and node.is_finished:
         scores = [member.score for member in tree.path(node)]
-        known = [score for score in scores if score is not None]
-        value = aggregate(known, aggregation) if len(known) == len(scores) else None  # type: ignore[arg-type]
+        known = [score.value for score in scores if score is not None]
+        value = combine(known) if len(known) == len(scores) else None
     return "" if value is None else f"score {value:.3f}"
 
 
