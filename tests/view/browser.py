@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,13 @@ class Browser:
         )
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
+
+    def wait(self, script: str) -> None:
+        """Wait until a script's value is true."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while not self.run(script):
+            assert time.monotonic() < deadline, f"never true: {script}"
+            time.sleep(0.02)
 
     def press(self, key: str) -> None:
         """Press and release a key where the focus is."""

@@ -86,7 +86,7 @@ def test_pages_fit_and_are_quiet(
     browser: Browser, pages: Path, screenshots: Path, name: str, anchor: str, width: int, dark: bool
 ) -> None:
     browser.open(pages / f"{name}.html", width=width, dark=dark, anchor=anchor)
-    browser.run("new Promise(done => setTimeout(done, 50))")
+    browser.wait("!location.hash || document.querySelector('.view') !== null")
     shade = browser.run("getComputedStyle(document.body).backgroundColor")
     assert shade == ("rgb(23, 25, 28)" if dark else "rgb(255, 255, 255)")
     assert browser.run("document.documentElement.scrollWidth") <= width
@@ -111,9 +111,8 @@ def test_a_search_is_replayed(browser: Browser, pages: Path) -> None:
     assert browser.run("document.querySelector('output').value") == "5 of 5"
     browser.run("document.querySelector('[data-act=play]').click()")
     assert browser.run("document.querySelector('output').value") == "0 of 5"
-    done = "document.querySelector('output').value === '5 of 5'"
-    browser.run(f"new Promise(r => setInterval(() => {done} && r(), 50))")
-    assert browser.run("document.querySelector('[data-act=play]').ariaPressed") == "false"
+    browser.wait("document.querySelector('output').value === '5 of 5'")
+    browser.wait("document.querySelector('[data-act=play]').ariaPressed === 'false'")
 
 
 def test_steps_are_searched_and_folded_by_keys(browser: Browser, pages: Path) -> None:
@@ -184,20 +183,19 @@ def test_trees_are_unpacked_when_they_are_opened(browser: Browser, pages: Path) 
     count = "document.querySelectorAll('.line').length"
     assert browser.run(count) == 0
     browser.open(pages / "trees.html", anchor="#hgs/250/0/p8")
-    browser.run("new Promise(done => setTimeout(done, 100))")
+    browser.wait("document.querySelector('.search[open]') !== null")
     assert browser.run(count) == 10, "the trees of one problem, both strategies"
     assert browser.run("[...document.querySelectorAll('.search[open]')].map(x => x.id)") == [
         "hgs/250/0/p8"
     ]
     assert len(browser.run(NUMBERS)) == 4
     browser.run("document.querySelector('.problem').open = true")
-    browser.run("new Promise(done => setTimeout(done, 100))")
-    assert browser.run(count) == 20
+    browser.wait(f"{count} === 20")
 
 
 def test_text_from_a_model_runs_nowhere(browser: Browser, pages: Path) -> None:
     browser.open(pages / "trees.html", anchor="#cot/250/0/p1")
-    browser.run("new Promise(done => setTimeout(done, 100))")
+    browser.wait("document.querySelector('.search[open]') !== null")
     assert "<script>alert(1)</script>" in browser.run("document.body.textContent")
     assert browser.run("document.querySelectorAll('.body img, .body script').length") == 0
     browser.run(
