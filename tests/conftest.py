@@ -15,6 +15,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads on tiny matrices co
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the folder for screenshots."""
+    parser.addoption("--screenshots", type=Path, help="folder for screenshots of the pages")
+
+
 @pytest.fixture(autouse=True)
 def no_api_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep keys of the person who runs the tests out of them."""

@@ -122,7 +122,7 @@ def test_report_again_is_the_same(run_folder):
     code, out, err = call("report", str(folder), "--json")
     assert code == 0, err
     assert json.loads(out) == report
-    for name in ("report.md", "report.html", "report.json", "results.parquet", "run.toml"):
+    for name in ("report.md", "report.html", "trees.html", "results.parquet", "run.toml"):
         assert (folder / name).stat().st_size > 0
 
 

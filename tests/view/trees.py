@@ -39,6 +39,18 @@ def backtracking_tree(on_change: Any = None) -> Tree:
     return tree
 
 
+def code_tree(on_change: Any = None) -> Tree:
+    """Return a tree of a program that forks after its second line, the first branch chosen."""
+    problem = Problem("f", "def f(x):\n    # one more\n", "    return x + 1", {"entry_point": "f"})
+    tree = Tree(problem, on_change)
+    first = grow(tree, tree.root, "    if x is None:\n", GOOD, "accepted")
+    second = grow(tree, first, "        x = 0\n", GOOD, "accepted")
+    grow(tree, second, "    return x\n", BAD, "dead")
+    end = tree.add(second, Step("    return x + 1", "end"), GOOD)
+    tree.mark_path(end, "chosen")
+    return tree
+
+
 def result_of(tree: Tree, **changes: Any) -> SearchResult:
     outcome = Outcome(
         tree.nodes[-1].trajectory if len(tree.nodes) > 1 else None,

@@ -166,10 +166,10 @@ def _store(
 
 def _print(report: dict[str, Any], place: Path) -> None:
     from stepnav.measure.prm.tables import calibration_table
-    from stepnav.measure.report_tables import rich_table
+    from stepnav.measure.report_terminal import print_table
 
     console = stdout()
-    console.print(rich_table(calibration_table(report)))
+    print_table(console, calibration_table(report))
     console.print(
         f"Temperature {report['temperature']:.4g} (before: {report['temperature_before']:.4g}), "
         f"fitted on {report['split']}; stored in {place}",

@@ -176,11 +176,11 @@ def _prepare(out: Path) -> None:
 
 def _print(report: dict[str, Any], out: Path, files: list[str]) -> None:
     from stepnav.measure.prm.tables import tables, threshold_note
-    from stepnav.measure.report_tables import rich_table
+    from stepnav.measure.report_terminal import print_table
 
     console = stdout()
     for table in tables(report):
-        console.print(rich_table(table))
+        print_table(console, table)
     if report["kind"] == "processbench":
         console.print(threshold_note(report["figures"]), soft_wrap=True)
     console.print(f"In {out}: {', '.join(files)}", soft_wrap=True)

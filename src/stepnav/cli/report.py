@@ -12,7 +12,7 @@ from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import read_plan
 from stepnav.measure.report import write_report
 from stepnav.measure.report_pages import incomplete_note
-from stepnav.measure.report_tables import print_summary
+from stepnav.measure.report_terminal import print_summary
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.runner import read_rows, wall_seconds
 from stepnav.measure.summary import summarise
@@ -31,17 +31,17 @@ def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
         task = build.load_task(plan.task, sandbox=plan.settings.get("sandbox", "process"))
         rows = read_rows(plan, journal, grade=task.grade)
         wall_s = wall_seconds(journal)
-        errors = [result.error for result in journal.results() if result.error is not None]
+        results = list(journal.results())
     finally:
         journal.close()
     if not rows:
         raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
-    report = write_report(run, rows, plan, wall_s=wall_s, baseline=baseline)
+    report = write_report(run, rows, plan, wall_s=wall_s, baseline=baseline, results=results)
     if as_json:
         print_json(report)
     else:
         _print(run, rows, plan, wall_s, baseline)
-    _tell_failed(errors, len(rows))
+    _tell_failed([result.error for result in results if result.error is not None], len(rows))
 
 
 def open_run(run: Path) -> tuple[BenchPlan, Journal]:

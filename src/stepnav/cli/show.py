@@ -15,6 +15,7 @@ from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.outcome import SearchResult
 from stepnav.files.atomic import write_text
 from stepnav.measure.plan import BenchPlan, Cell, cells
+from stepnav.measure.report_problems import natural
 from stepnav.view.page import render_page
 from stepnav.view.terminal import print_tree
 from stepnav.view.verdict import print_verdict
@@ -71,7 +72,7 @@ def _choose(
 ) -> list[tuple[Cell, SearchResult]]:
     ids = list(dict.fromkeys(result.problem_id for result in results.values()))
     if problem.isdecimal() and int(problem) < len(ids):
-        problem = sorted(ids, key=_natural)[int(problem)]
+        problem = sorted(ids, key=natural)[int(problem)]
     _check(problem, ids, "problem")
     found = []
     for cell in cells(replace(plan, problems=len(ids)), ids):
@@ -84,14 +85,9 @@ def _choose(
     return found
 
 
-def _natural(problem_id: str) -> tuple[str, int]:
-    head, _, number = problem_id.rpartition("-")
-    return (head, int(number)) if number.isdecimal() else (problem_id, 0)
-
-
 def _check(name: str | None, allowed: list[str], kind: str) -> None:
     if name is not None and name not in allowed:
-        shown = ", ".join(sorted(allowed, key=_natural)[:8])
+        shown = ", ".join(sorted(allowed, key=natural)[:8])
         raise ConfigError(
             f"the run has no {kind} {name!r}{nearest(name, allowed)}; it has {shown}"
             + (", ..." if len(allowed) > 8 else "")

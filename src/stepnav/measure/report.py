@@ -1,28 +1,31 @@
 """A run's report: one object for programs, files for people.
 
-`report.json`, `report.md`, `report.html` (self-contained), `results.parquet` (one row per search)
-and the plot of accuracy against policy tokens as PNG and SVG. Everything here is derived: it can be
-thrown away and made again from the run.
+`report.json`, `report.md`, `report.html` and `trees.html` (both self-contained), `results.parquet`
+(one row per search) and the plot of accuracy against policy tokens as PNG and SVG. Everything here
+is derived: it can be thrown away and made again from the run.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from stepnav.core.outcome import SearchResult
 from stepnav.files.atomic import write_bytes, write_text, write_with
 from stepnav.measure.extras import load
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plots import accuracy_curves, plot_accuracy
-from stepnav.measure.report_pages import html_page, incomplete, markdown_page
+from stepnav.measure.report_pages import html_page, incomplete, markdown_page, page_title
+from stepnav.measure.report_trees import trees_page
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.stats.intervals import Interval
 from stepnav.measure.summary import Group, SummaryRow, summarise
 
 PLOT_NAME = "accuracy_vs_tokens"
+TREES_NAME = "trees.html"
 
 
 def write_report(
@@ -32,6 +35,7 @@ def write_report(
     *,
     wall_s: Mapping[Group, float] | None = None,
     baseline: str | None = None,
+    results: Iterable[SearchResult] = (),
 ) -> dict[str, Any]:
     """Write every file of the report into the run folder, and return the object of `report.json`.
 
@@ -41,6 +45,7 @@ def write_report(
       plan: what was run.
       wall_s: (label, budget) -> wall-clock seconds in which its searches ran, where known.
       baseline: label to compare with; None takes the plan's.
+      results: the searches of the rows; without them there is no page of trees.
     Raises:
       DataError: a file cannot be written, or two rows are the same search.
     """
@@ -57,7 +62,14 @@ def write_report(
     write_bytes(run_folder / f"{PLOT_NAME}.png", png)
     write_text(run_folder / f"{PLOT_NAME}.svg", svg)
     write_text(run_folder / "report.md", markdown_page(summary, plan, f"{PLOT_NAME}.png"))
-    write_text(run_folder / "report.html", html_page(summary, plan, svg))
+    results = list(results)
+    trees = TREES_NAME if results else None
+    if trees:
+        page = trees_page(
+            results, rows, title=f"{page_title(plan)}: search trees", back="report.html"
+        )
+        write_text(run_folder / trees, page)
+    write_text(run_folder / "report.html", html_page(summary, plan, svg, rows, trees=trees))
     return report
 
 

@@ -7,25 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from stepnav.measure.plan import BenchPlan
+from stepnav.measure.report_problems import problems_html
 from stepnav.measure.report_tables import html_table, markdown_table, report_tables
+from stepnav.measure.rows import ResultRow
 from stepnav.measure.stats.intervals import MIN_UNITS, NUM_RESAMPLES
 from stepnav.measure.stats.paired import MIN_DISCORDANT
 from stepnav.measure.summary import SummaryRow
-
-_STYLE = """
-:root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, sans-serif; color: #1c1c1c; background: #fff; margin: 2rem auto;
-  max-width: 76rem; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid #e4e4e4; vertical-align: top; }
-th { border-bottom: 2px solid #999; white-space: nowrap; }
-.number { text-align: right; white-space: nowrap; } .text { text-align: left; }
-td.text { max-width: 34rem; overflow-wrap: anywhere; }
-tbody tr:hover { background: #f5f8fb; }
-svg { max-width: 100%; height: auto; } li { margin: .2rem 0; max-width: 60rem; }
-"""
+from stepnav.view.document import asset, document
 
 
 def markdown_page(summary: Sequence[SummaryRow], plan: BenchPlan, plot: str) -> str:
@@ -36,7 +24,7 @@ def markdown_page(summary: Sequence[SummaryRow], plan: BenchPlan, plot: str) -> 
       plan: what was run.
       plot: file name of the plot, relative to the report.
     """
-    parts = [f"# {_title(plan)}\n", _subtitle(plan) + "\n"]
+    parts = [f"# {page_title(plan)}\n", _subtitle(plan) + "\n"]
     for position, table in enumerate(report_tables(summary, plan)):
         parts += [f"## {table.title}\n", markdown_table(table)]
         if position == 0:
@@ -46,29 +34,41 @@ def markdown_page(summary: Sequence[SummaryRow], plan: BenchPlan, plot: str) -> 
     return "\n".join(parts)
 
 
-def html_page(summary: Sequence[SummaryRow], plan: BenchPlan, svg: str) -> str:
+def html_page(
+    summary: Sequence[SummaryRow],
+    plan: BenchPlan,
+    svg: str,
+    rows: Sequence[ResultRow] = (),
+    *,
+    trees: str | None = None,
+) -> str:
     """Return the report as one HTML page that loads nothing.
 
     Args:
       summary: its rows.
       plan: what was run.
       svg: the plot.
+      rows: finished searches, listed by problem.
+      trees: file name of the page that holds the trees (`trees_page`); None links to none.
     """
     drawing = svg[svg.index("<svg") :]
-    body = [f"<h1>{html.escape(_title(plan))}</h1>\n<p>{html.escape(_subtitle(plan))}</p>\n"]
+    subtitle = html.escape(_subtitle(plan))
+    link = f' <a href="{trees}">All search trees</a>.' if trees else ""
+    link += ' <a href="#problems">Who was right, problem by problem</a>.' if rows else ""
+    body = [f"<h1>{html.escape(page_title(plan))}</h1>\n<p>{subtitle}{link}</p>\n"]
     for position, table in enumerate(report_tables(summary, plan)):
         body.append(f"<h2>{html.escape(table.title)}</h2>\n{html_table(table)}")
         if position == 0:
             body.append(f"<figure>{drawing}</figure>\n")
     items = "".join(f"<li>{html.escape(note)}</li>\n" for note in notes(summary, plan))
     body.append(f"<h2>How to read this</h2>\n<ul>\n{items}</ul>\n")
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "style-src 'unsafe-inline'\">\n"
-        f"<title>{html.escape(_title(plan))}</title>\n<style>{_STYLE}</style>\n</head>\n"
-        f"<body>\n{''.join(body)}</body>\n</html>\n"
+    if rows:
+        body.append(f'<h2 id="problems">Problems</h2>\n{problems_html(rows, trees=trees)}')
+    return document(
+        page_title(plan),
+        "".join(body),
+        style=asset(__package__, "report.css"),
+        script=asset(__package__, "report.js") if rows else "",
     )
 
 
@@ -147,7 +147,8 @@ def _test_note(is_repeated: bool, compared: int) -> str:
     )
 
 
-def _title(plan: BenchPlan) -> str:
+def page_title(plan: BenchPlan) -> str:
+    """Return what a page of the run is called."""
     return f"{plan.task}, {plan.split}: {len(plan.strategies)} strategies compared"
 
 

@@ -1,6 +1,7 @@
-"""The report's tables as text cells, and their Markdown, HTML and terminal forms.
+"""The report's tables as text cells, and their Markdown and HTML forms.
 
-The same cells go into all three, so they cannot disagree. Labels and options are escaped for each.
+The same cells go into these and onto the terminal (`report_terminal.py`), so they cannot disagree.
+Labels and options are escaped for each.
 """
 
 from __future__ import annotations
@@ -11,10 +12,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
 
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.stats.intervals import Interval
@@ -62,25 +59,12 @@ def accuracy_table(summary: Sequence[SummaryRow]) -> TextTable:
     return _table("Accuracy", summary, _ACCURACY_COLUMNS)
 
 
-def brief_table(summary: Sequence[SummaryRow]) -> TextTable:
-    """Return the main table in a form that fits a narrow terminal."""
-    return _table("Accuracy", summary, _BRIEF_COLUMNS)
-
-
-def print_summary(console: Console, summary: Sequence[SummaryRow]) -> None:
-    """Print the main table: whole where it fits and in a pipe, else its brief form."""
-    table = accuracy_table(summary)
-    if console.is_terminal and table_width(table) > console.width:
-        table = brief_table(summary)
-    if not console.is_terminal:  # rich would cut it to 80 columns
-        console = Console(file=console.file, width=table_width(table))
-    console.print(rich_table(table))
-
-
-def table_width(table: TextTable) -> int:
-    """Return how many columns a table needs on the terminal."""
-    columns = zip(table.header, *table.rows)
-    return sum(max(map(len, column)) + 2 for column in columns)
+def brief_tables(summary: Sequence[SummaryRow]) -> list[TextTable]:
+    """Return the main table with fewer and fewer columns, for narrow terminals."""
+    has_budgets = any(row.budget is not None for row in summary)
+    columns = [column for column in _BRIEF_COLUMNS if has_budgets or column[0] != "budget"]
+    fewer = [column for column in columns if column[0] not in ("difference", "Holm p")]
+    return [_table("Accuracy", summary, columns), _table("Accuracy", summary, fewer)]
 
 
 def markdown_table(table: TextTable) -> str:
@@ -105,19 +89,6 @@ def html_table(table: TextTable) -> str:
     return (
         f'<div class="wide"><table>\n<thead>{head}</thead>\n<tbody>{body}</tbody>\n</table></div>\n'
     )
-
-
-def rich_table(table: TextTable) -> RichTable:
-    """Return a table for the terminal."""
-    rich = RichTable(title=table.title, title_justify="left", title_style="bold", box=None)
-    for heading, is_text in zip(table.header, table.is_text):
-        rich.add_column(
-            Text(heading), justify="left" if is_text else "right", header_style="bold dim",
-            overflow="fold", no_wrap=not is_text or heading == table.header[0],
-        )  # fmt: skip
-    for cells in table.rows:
-        rich.add_row(*(Text(cell) for cell in cells))
-    return rich
 
 
 def percent(value: float | None) -> str:

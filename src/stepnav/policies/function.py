@@ -146,8 +146,7 @@ def _samples(policy: FunctionPolicy, request: PolicyRequest) -> Any:
             items.append(prefix.steps[-1])
         elif isinstance(request, Ask):
             last = prefix.steps[-1]
-            finish = "length" if last.is_cut else "end"
-            items.append(Reply(last.text, finish, last.num_tokens, last.logprob))
+            items.append(Reply(last.text, "length" if last.is_cut else "end", last.num_tokens))
         else:
             items.append(prefix)
     usage = Usage(policy_calls=request.n, policy_tokens=generated, flops=None)

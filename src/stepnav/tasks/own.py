@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.answers.equal import shared_checker
-from stepnav.answers.extract import clean, extract_answer, last_boxed
+from stepnav.answers.extract import extract_answer, last_boxed
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import draw, read_rows
@@ -88,7 +88,7 @@ def _extract(text: str) -> str | None:
     boxed = last_boxed(text)
     if boxed is None and "####" in text:
         line = text.rpartition("####")[2].strip().partition("\n")[0]
-        return clean(line) or None
+        return line.strip() or None
     return extract_answer(text)
 
 

@@ -27,6 +27,8 @@ def clean_line(text: str) -> str:
 
 def clean_block(text: str) -> str:
     """Return the text without anything invisible; line breaks and tabs stay."""
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text  # nearly always, and a run's pages clean every step of it
     text = _ESCAPE_CODE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     return "".join(
         character

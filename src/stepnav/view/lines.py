@@ -14,6 +14,7 @@ from rich.text import Text
 
 from stepnav.core.tree import Node
 from stepnav.view.clean import clean_line
+from stepnav.view.programs import code_text
 
 MAX_WIDTH = 110
 PIPE_WIDTH = 110
@@ -82,6 +83,11 @@ class Canvas:
         """Return foreign text as one line that this canvas can show."""
         return clean_line(text).encode(self.encoding, "replace").decode(self.encoding)
 
+    def show_code(self, text: str) -> str:
+        """Return a step of a program as one line with its indentation."""
+        line = code_text(text)
+        return " " * (len(line) - len(line.lstrip(" "))) + self.show(line)
+
     def cut(self, text: str, width: int) -> str:
         """Return the text cut to so many columns, with a mark where something is missing."""
         if cell_len(text) <= width:
@@ -89,13 +95,14 @@ class Canvas:
         return set_cell_size(text, max(width - 1, 0)).rstrip() + self.glyphs.more
 
 
-def node_line(canvas: Canvas, node: Node, guides: str) -> Text:
+def node_line(canvas: Canvas, node: Node, guides: str, *, is_code: bool = False) -> Text:
     """Return the line of a node.
 
     Args:
       canvas: where it goes.
       node: any node but the root.
       guides: what stands before the step to show its depth.
+      is_code: whether the step is of a program and keeps its indentation.
     """
     line = Text(no_wrap=True, overflow="ignore")
     is_chosen = node.status == "chosen"
@@ -107,7 +114,8 @@ def node_line(canvas: Canvas, node: Node, guides: str) -> Text:
     guides = _shorten_guides(canvas, guides, line.cell_len + len(note) + 2)
     line.append(guides, "dim")
     room = canvas.width - line.cell_len - (len(note) + 2 if note else 0)
-    step = canvas.cut(canvas.show(node.step.text) or "(empty)", max(room, MIN_STEP_WIDTH))
+    shown = canvas.show_code(node.step.text) if is_code else canvas.show(node.step.text)
+    step = canvas.cut(shown or "(empty)", max(room, MIN_STEP_WIDTH))
     line.append(step, "bold" if is_chosen else "dim" if node.status == "dead" else "")
     if note:
         line.append(" " * max(room - cell_len(step), 0) + "  ")

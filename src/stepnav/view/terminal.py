@@ -12,14 +12,17 @@ from rich.text import Text
 
 from stepnav.core.records import Problem
 from stepnav.core.tree import ROOT_INDEX, Node, Status, Tree
+from stepnav.view.clean import clean_block
 from stepnav.view.lines import (
     MIN_STEP_WIDTH,
     UNICODE,
     Canvas,
+    Glyphs,
     legend,
     mark_line,
     node_line,
 )
+from stepnav.view.programs import is_program
 
 
 def render_tree(
@@ -46,29 +49,51 @@ def print_tree(console: Console, tree: Tree, *, show_dead: bool = True) -> None:
 
 
 def tree_lines(tree: Tree, canvas: Canvas, *, show_dead: bool = True) -> list[Text]:
-    """Return one line per node, parents before children, siblings in order of proposal."""
-    glyphs = canvas.glyphs
-    lines: list[Text] = []
+    """Return one line per node, parents before children, siblings in order of proposal.
+
+    In programs only forks are indented, and all text begins in one column: blanks there count.
+    """
+    is_code = is_program(tree.problem, (node.step.text for node in tree.nodes[1:]))
+    rows = _guided_nodes(tree, canvas.glyphs, show_dead, nests_chains=not is_code)
+    width = max((len(guides) for _, guides in rows), default=0) if is_code else 0
+    return [node_line(canvas, node, guides.ljust(width), is_code=is_code) for node, guides in rows]
+
+
+def _guided_nodes(
+    tree: Tree, glyphs: Glyphs, show_dead: bool, *, nests_chains: bool
+) -> list[tuple[Node, str]]:
+    """Return the nodes in order, each with the guides that stand before it."""
+    rows: list[tuple[Node, str]] = []
     waiting = [(index, "", last) for index, last in _shown_children(tree, tree.root, show_dead)]
     waiting.reverse()
+    nested = {index: nests_chains or len(waiting) > 1 for index, _, _ in waiting}
     while waiting:
         index, guides, is_last = waiting.pop()
         node = tree.nodes[index]
-        fork = glyphs.corner if is_last else glyphs.fork
-        lines.append(node_line(canvas, node, guides + fork))
-        below = guides + (glyphs.blank if is_last else glyphs.bar)
+        fork, below = "", ""
+        if nested[index]:
+            fork = glyphs.corner if is_last else glyphs.fork
+            below = glyphs.blank if is_last else glyphs.bar
+        rows.append((node, guides + fork))
         children = _shown_children(tree, node, show_dead)
-        waiting.extend((child, below, last) for child, last in reversed(children))
-    return lines
+        nested.update((child, nests_chains or len(children) > 1) for child, _ in children)
+        waiting.extend((child, guides + below, last) for child, last in reversed(children))
+    return rows
 
 
 def print_problem(console: Console, canvas: Canvas, problem: Problem) -> None:
-    """Print the question, broken into lines on a terminal and whole in a pipe, and a blank line."""
-    question = Text(canvas.show(problem.question))
+    """Print the question, broken into lines on a terminal and whole in a pipe, and a blank line.
+
+    That of a program keeps its lines.
+    """
     head = " Problem  "
-    lines = [question]
+    lines = [Text(canvas.show(problem.question))]
+    if is_program(problem):
+        shown = clean_block(problem.question).strip("\n").split("\n")
+        lines = [Text(canvas.show_code(line)) for line in shown]
     if console.is_terminal:
-        lines = list(question.wrap(console, max(canvas.width - len(head), MIN_STEP_WIDTH)))
+        room = max(canvas.width - len(head), MIN_STEP_WIDTH)
+        lines = [part for line in lines for part in line.wrap(console, room)]
     for position, line in enumerate(lines):
         line.rstrip()
         lead = head if position == 0 else " " * len(head)
@@ -114,6 +139,7 @@ class TreeFollower:
         self._nodes: dict[int, Node] = {}
         self._pending: dict[int, Node] = {}
         self._shown: dict[int, Status] = {}
+        self._is_code = False
         self._path: list[int] = []  # by depth: the node that the next line stands below
 
     def start(self, problem: Problem) -> None:
@@ -124,6 +150,7 @@ class TreeFollower:
         """Take a node that was added, scored or marked."""
         if node.index == ROOT_INDEX:
             return
+        self._is_code = self._is_code or is_program(node.trajectory.problem)
         if node.index in self._shown:
             self._show_change(node)
             return
@@ -149,7 +176,8 @@ class TreeFollower:
         if node.status not in ("dead", "neutral"):
             self._go_to(node)
         self._shown[node.index] = node.status
-        print_line(self.console, node_line(self.canvas, node, self._guides(node.depth)))
+        guides = self._guides(node.depth)
+        print_line(self.console, node_line(self.canvas, node, guides, is_code=self._is_code))
 
     def _show_change(self, node: Node) -> None:
         """Print that the search gave up a node, or took up one that it had set aside."""
@@ -183,7 +211,8 @@ class TreeFollower:
         print_line(self.console, line)
 
     def _guides(self, depth: int) -> str:
-        return self.canvas.glyphs.bar * (depth - 1)
+        """Return what shows the depth; a program has none, as its own indentation counts."""
+        return "" if self._is_code else self.canvas.glyphs.bar * (depth - 1)
 
 
 def _shown_children(tree: Tree, node: Node, show_dead: bool) -> list[tuple[int, bool]]:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from stepnav.core.budget import Usage
 from stepnav.core.outcome import SearchResult
+from stepnav.view.clean import clean_block
 from stepnav.view.lines import Canvas
 from stepnav.view.terminal import print_line
 
@@ -136,11 +137,9 @@ def cost_line(usage: Usage, requests: int) -> Text:
 
 def _block(canvas: Canvas, text: str, style: str) -> list[Text]:
     """Return the lines of a program with their indentation."""
-    lines = [line for line in text.replace("\t", "    ").split("\n") if line.strip()]
-    margins = [" " * (10 + len(line) - len(line.lstrip(" "))) for line in lines]
+    lines = clean_block(text).strip("\n").split("\n")
     return [
-        Text(canvas.cut(margin + canvas.show(line), canvas.width), style)
-        for margin, line in zip(margins, lines)
+        Text(canvas.cut(" " * 10 + canvas.show_code(line), canvas.width), style) for line in lines
     ]
 
 
