@@ -15,6 +15,7 @@ from typing import Any
 
 from stepnav.bench.extras import load
 from stepnav.bench.plan import BenchPlan
+from stepnav.bench.plan_file import plan_digest
 from stepnav.bench.plots import accuracy_curves, plot_accuracy
 from stepnav.bench.report_pages import html_page, incomplete, markdown_page
 from stepnav.bench.rows import ResultRow
@@ -64,6 +65,7 @@ def write_report(
 def report_object(summary: Sequence[SummaryRow], plan: BenchPlan) -> dict[str, Any]:
     """Return the report as plain JSON values; what is not known is None."""
     return {
+        "config": plan_digest(plan),
         "task": plan.task,
         "split": plan.split,
         "problems": _num_problems(summary, plan),

@@ -48,7 +48,9 @@ def solve(
     dtype: Dtype = "float32",
     chat: Chat = False,
     sandbox: Sandbox = "process",
-    page: Annotated[Path | None, typer.Option(help="Also write the tree as an HTML page.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Also write the tree as an HTML page; - is standard output.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Solve a problem and watch the tree grow.
@@ -140,7 +142,8 @@ def show(
     strategy: Annotated[str | None, typer.Option(help="Only this strategy. [default: all]")] = None,
     budget: Annotated[int | None, typer.Option(help="Only this budget.")] = None,
     page: Annotated[
-        Path | None, typer.Option(help="Write the tree as an HTML page; one search only.")
+        Path | None,
+        typer.Option(help="Write the tree as an HTML page; one search only; - is standard output."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -90,6 +90,11 @@ class Journal:
             self._set_meta("config", config)
             self._check_meta("config", config, "with other settings")
 
+    @property
+    def config(self) -> str | None:
+        """Digest of the configuration that it was made with, None if it was made without."""
+        return self._meta("config")
+
     def append(self, entries: Sequence[Entry]) -> None:
         """Write answered requests in one transaction; when it returns they are safe.
 
@@ -178,8 +183,11 @@ class Journal:
     def _set_meta(self, key: str, value: str) -> None:
         self._write("INSERT OR IGNORE INTO meta VALUES (?, ?)", [(key, value)])
 
+    def _meta(self, key: str) -> str | None:
+        return dict(self._read("SELECT key, value FROM meta")).get(key)
+
     def _check_meta(self, key: str, value: str, otherwise: str) -> None:
-        found = dict(self._read("SELECT key, value FROM meta")).get(key)
+        found = self._meta(key)
         if found != value:
             raise JournalError(
                 f"the journal {self.path} was made {otherwise} ({key} {found}, now {value}); "
