@@ -46,23 +46,26 @@ def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-class Blocker:
-    """A finder, first in line, that knows no module of other packages."""
+class CoreOnly:
+    """A finder that knows no module of other packages."""
 
-    def __init__(self, packages: set[str]) -> None:
-        self._blocked = {
+    def __init__(self, finder: Any, packages: set[str]) -> None:
+        self._finder = finder
+        self._hidden = {
             module
             for module, names in packages_distributions().items()
             if not packages & set(map(_plain, names))
         }
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> None:
-        if name.partition(".")[0] in self._blocked:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> Any:
+        if name.partition(".")[0] in self._hidden:
+            return None
+        return self._finder.find_spec(name, path, target)
 
 
 def main() -> None:
-    sys.meta_path.insert(0, Blocker(core_packages()))  # type: ignore[arg-type]
+    packages = core_packages()
+    sys.meta_path[:] = [CoreOnly(finder, packages) for finder in sys.meta_path]
     from stepnav.cli.main import main as run
 
     run()

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from stepnav import build
-from stepnav.cli.console import Progress, print_json, stderr, stdout
+from stepnav.cli.console import Progress, loading, print_json, stderr, stdout
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import BackendError, ConfigError
@@ -88,15 +88,16 @@ def run(
     if page is not None:
         _check_page(page, data, hard, as_json)
     policy, reward = build.choose_models(benchmark, [choice], policy, reward)
-    models = build.open_models(
-        policy=policy,
-        policy_model=policy_model,
-        reward=reward,
-        task=benchmark,
-        device=device,
-        dtype=dtype,
-        chat=chat,
-    )
+    with loading("torch and the models"):
+        models = build.open_models(
+            policy=policy,
+            policy_model=policy_model,
+            reward=reward,
+            task=benchmark,
+            device=device,
+            dtype=dtype,
+            chat=chat,
+        )
     with models:
         for note in models.notes:
             stderr().print(f"note: {note}", soft_wrap=True)

@@ -10,11 +10,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from stepnav.files.atomic import write_with
 from stepnav.rewards.step_format import StepFormat
-from stepnav.train.batches import IGNORED, TokenExamples
+
+if TYPE_CHECKING:  # it needs numpy, and reading records does not
+    from stepnav.train.batches import TokenExamples
 
 STEP_END = 16
 """Added to the class of the token at which a step's rating is read."""
@@ -78,6 +80,8 @@ def encode_records(
     The rating's token gets its class plus `STEP_END`. Dense targets: all tokens of a right step have its class; those of a
     wrong step from the first wrong character on have the negative class, those before none.
     """
+    from stepnav.train.batches import TokenExamples
+
     return TokenExamples.from_rows(
         _encode(tokenizer, record, step_format, dense=dense) for record in records
     )
@@ -86,6 +90,8 @@ def encode_records(
 def _encode(
     tokenizer: Any, record: StepRecord, step_format: StepFormat, *, dense: bool
 ) -> tuple[Sequence[int], Sequence[int]]:
+    from stepnav.train.batches import IGNORED
+
     ids = step_format.encode_prompt(tokenizer, record.prompt)
     targets = [IGNORED] * len(ids)
     offsets = record.wrong_from or (None,) * len(record.completions)
