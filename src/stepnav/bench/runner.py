@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
 
-from stepnav.bench.plan import BenchPlan, Cell, cells
+from stepnav.bench.plan import BenchPlan, Cell, cells, problem_of
 from stepnav.bench.rows import ResultRow, make_row
 from stepnav.core.backend import Backend
 from stepnav.core.budget import Budget
@@ -81,18 +81,19 @@ def read_rows(
       grade: (problem, answer) to whether the answer is right.
       oracle: strategies whose reward model read the reference answers.
     """
-    found = {result.search_id: result for result in journal.results()}
-    ids = list(dict.fromkeys(result.problem_id for result in found.values()))
+    ids = list(dict.fromkeys(map(problem_of, journal.result_ids())))
     if not ids:
         return []
-    rows = []
-    for cell in cells(replace(plan, problems=len(ids)), ids):
-        result = found.get(cell.search_id)
-        if result is None:
-            continue
-        correct = grade(result.tree.problem, result.answer)
-        rows.append(make_row(result, cell, correct=correct, oracle=cell.strategy in oracle))
-    return rows
+    every = cells(replace(plan, problems=len(ids)), ids)
+    places = {cell.search_id: number for number, cell in enumerate(every)}
+    rows: dict[int, ResultRow] = {}
+    for result in journal.results():  # their trees are large: none is kept
+        number = places.get(result.search_id)
+        if number is not None:
+            cell, correct = every[number], grade(result.tree.problem, result.answer)
+            oracular = cell.strategy in oracle
+            rows[number] = make_row(result, cell, correct=correct, oracle=oracular)
+    return [rows[number] for number in sorted(rows)]
 
 
 def wall_seconds(journal: Journal) -> dict[Group, float]:
