@@ -15,6 +15,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from stepnav.cli.report import open_run
+from stepnav.files.claim import unsealed
+from stepnav.measure.plan_file import plan_digest
+from stepnav.measure.prm.scores import FILE_NAME as SCORES
 from stepnav.zoo import MODELS_FOLDER
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,13 +96,37 @@ def replace_block(path: Path, name: str, text: str) -> None:
     path.write_text(f"{document[:start]}\n{text}\n{document[end:]}")
 
 
+def read_report(folder: Path) -> dict[str, Any]:
+    """Return a run's report, having checked that report, plan and journal are of the same run."""
+    plan, journal = open_run(folder)
+    journal.close()
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    if report.get("config") != plan_digest(plan):
+        raise SystemExit(
+            f"{folder / 'report.json'} is of another run; make it again: stepnav report {folder}"
+        )
+    return report
+
+
+def read_evaluation(folder: Path) -> dict[str, Any]:
+    """Return an evaluation's report, having checked that it is of the scores beside it."""
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    scores = folder / SCORES
+    if scores.exists():
+        with scores.open() as lines:
+            header = unsealed(json.loads(next(lines)), scores)
+        if any(report[key] != header[key] for key in ("reward_digest", "data_digest")):
+            raise SystemExit(f"{folder / 'report.json'} is not of {scores}; make it again")
+    return report
+
+
 def publish_run(folder: Path, name: str) -> str:
     """Copy a run's report into the documents and return its section."""
+    report = whole_rows(read_report(folder))
     target = DOCS / name
     target.mkdir(parents=True, exist_ok=True)
     for file in ("report.json", "report.md", "accuracy_vs_tokens.png", "run.toml"):
         shutil.copy(folder / file, target / file)
-    report = whole_rows(json.loads((folder / "report.json").read_text()))
     plot = f"\n\n![accuracy against tokens](results/{name}/accuracy_vs_tokens.png)"
     return (
         f"## {RUNS[name]}\n\n{run_table(report)}\n\nWhole report: [{name}](results/{name}/report.md), "
@@ -176,11 +204,11 @@ def publish_reward_models(folder: Path) -> str:
             source = folder / f"{name}-{kind}"
             if not (source / "report.json").exists():
                 continue
+            report = read_evaluation(source)
             target = DOCS / "reward_models" / source.name
             target.mkdir(parents=True, exist_ok=True)
             for file in ("report.json", "report.md", *(p.name for p in source.glob("*.png"))):
                 shutil.copy(source / file, target / file)
-            report = json.loads((source / "report.json").read_text())
             reports[name, kind] = report
             figures = report["figures"]
             link = f"[{title}](results/reward_models/{source.name}/report.md)"
@@ -271,7 +299,7 @@ def main() -> None:
     for name in README_RUNS:
         path = args.runs / name / "report.json"
         if path.exists():
-            report = whole_rows(json.loads(path.read_text()))
+            report = whole_rows(read_report(path.parent))
             replace_block(ROOT / "README.md", name, headline_table(report))
 
 

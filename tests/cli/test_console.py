@@ -1,7 +1,9 @@
+import gc
 import sys
 
 import pytest
 
+from stepnav.cli import console
 from stepnav.cli.console import resume_command
 
 
@@ -20,3 +22,16 @@ def test_a_command_that_needs_no_flag_goes_on_as_it_was(monkeypatch: pytest.Monk
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     monkeypatch.setattr(sys, "argv", ["stepnav", "data", "mutate", "--out", "a b/m"])
     assert resume_command(with_flag=False) == "stepnav data mutate --out 'a b/m'"
+
+
+def test_what_is_loaded_is_shown_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with console.loading("torch"):
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with console.loading("torch"):
+        pass
+    assert "loading torch" in capsys.readouterr().err

@@ -142,3 +142,27 @@ def test_prm800k_phase_1_is_inspected(call: Any, data_folder: Path) -> None:
         assert code == 0, err
         counts[split] = [json.loads(out)[name] for name in ("sessions", "ratings")]
     assert counts == {"train": [942, 48_672], "test": [106, 5_082]}
+
+
+def test_convert_never_writes_over_what_it_reads(call: Any, ratings: Path, tmp_path: Path) -> None:
+    before = ratings.read_bytes()
+    link = tmp_path / "link.jsonl.gz"
+    link.symlink_to(ratings)
+    for out_file in (ratings, link):
+        code, out, err = call("convert", ratings, "--out", out_file)
+        assert (code, out) == (2, "")
+        assert "is read and would be written over" in err
+    other = write_lines(tmp_path / "excluded.jsonl", [{"problem": "R"}])
+    code, _, err = call("convert", ratings, "--out", other, "--exclude-problems", other)
+    assert code == 2, err
+    assert "is read and would be written over" in err
+    assert ratings.read_bytes() == before
+
+
+def test_convert_to_standard_output(call: Any, ratings: Path, tmp_path: Path) -> None:
+    code, out, err = call("convert", ratings, "--out", "-")
+    assert code == 0, err
+    assert call("convert", ratings, "--out", tmp_path / "a.jsonl")[0] == 0
+    assert out == (tmp_path / "a.jsonl").read_text()
+    assert "Saved to standard output" in err
+    assert call("convert", ratings, "--out", "-", "--json")[0] == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.requests import Propose
-from stepnav.engine.loading import context_length, load_trainable_classifier
+from stepnav.engine.loading import context_length, load_trainable_classifier, non_finite_weight
 from stepnav.policies.local import LocalPolicy, PolicyFormat
 from tests.engine.small_models import causal_model, class_model, poll_all, prefix, tokenizer
 
@@ -149,3 +150,24 @@ def test_positions_that_begin_after_the_padding_are_no_room() -> None:
     assert context_length(roberta) == 32
     assert context_length(BertModel(BertConfig(**sizes))) == 34
     assert roberta(torch.full((1, 32), 5)).last_hidden_state.shape == (1, 32, 8)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    model = causal_model()
+    last = list(model.parameters())[-2]
+    with torch.no_grad():
+        last.view(-1)[-1] = value
+    model.save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    assert "holds NaN or infinite numbers" in refusal(tmp_path)
+    with pytest.raises(ConfigError, match="holds NaN or infinite numbers"):
+        load_trainable_classifier(tmp_path, num_labels=3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_huge_weights_are_numbers(dtype: Any) -> None:
+    model = causal_model().to(dtype)
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.finfo(dtype).max)
+    assert non_finite_weight(model) == ""

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 from pathlib import Path
 
 import pytest
 
-from stepnav.core.errors import DataError
-from stepnav.files.atomic import whole_folder, write_text, write_with
+from stepnav.core.errors import ConfigError, DataError
+from stepnav.files.atomic import STDOUT, check_output, whole_folder, write_text, write_with
 
 
 def fill_disk(place: Path) -> None:
@@ -108,3 +110,65 @@ def test_a_link_to_a_folder_stays_one(tmp_path: Path) -> None:
     fill(tmp_path / "link", "new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real" / "file").read_text() == "new"
+
+
+def test_a_link_to_a_file_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "real.md").write_text("old")
+    for name, target in (("link", "real.md"), ("dangling", "later.md")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+        write_text(tmp_path / name, "new")
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / target).read_text() == "new"
+
+
+def test_links_in_a_circle_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(DataError, match="cannot write"):
+        write_text(tmp_path / "a", "new")
+    assert (tmp_path / "a").is_symlink()
+
+
+def test_devices_pipes_and_folders_are_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to_device").symlink_to(os.devnull)
+    before = os.stat(os.devnull)
+    places = [tmp_path / "pipe", tmp_path / "to_device", Path(os.devnull), tmp_path, Path(".")]
+    for path in places:
+        with pytest.raises(
+            ConfigError, match=r"is a (folder|device or a pipe) and is not replaced"
+        ):
+            write_text(path, "text")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert os.stat(os.devnull).st_ino == before.st_ino
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pipe", "to_device"]
+
+
+def test_a_dash_is_standard_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_text(STDOUT, "eins ü\n")
+    assert capfdbinary.readouterr().out == "eins ü\n".encode()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_input_is_not_an_output(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text("{}")
+    (tmp_path / "other_name").symlink_to(source)
+    os.link(source, tmp_path / "hard_link")
+    for name in ("in.jsonl", "other_name", "hard_link", "x/../in.jsonl"):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        with pytest.raises(ConfigError, match="is read and would be written over"):
+            check_output(tmp_path / name, None, tmp_path / "missing", source)
+    check_output(tmp_path / "out.jsonl", source)
+    check_output(STDOUT, source)
+
+
+def test_a_file_is_not_replaced_by_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "model").write_text("a file")
+    with pytest.raises(ConfigError, match="is not a folder and is not replaced"):
+        fill(tmp_path / "model", "new")
+    assert (tmp_path / "model").read_text() == "a file"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

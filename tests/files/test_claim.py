@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.files.claim import check_claim, claim_folder, first_difference
+from stepnav.files.claim import check_claim, claim_folder, first_difference, sealed, unsealed
 
 SETTINGS = {"seed": 1, "data": "abc"}
 
@@ -20,7 +20,7 @@ def test_a_free_folder_is_taken_and_gone_on_with(tmp_path: Path) -> None:
     assert not check_claim(folder / "run.json", SETTINGS, noun="training", resume=False)
     assert not folder.exists()
     claim(folder, resume=False)
-    assert json.loads((folder / "run.json").read_text()) == SETTINGS
+    assert json.loads((folder / "run.json").read_text()) == sealed(SETTINGS)
     claim(folder)
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / ".run.1234.part.json").write_text("{")  # what a kill left
@@ -35,7 +35,7 @@ def test_no_run_is_mixed_with_another(tmp_path: Path) -> None:
         claim(tmp_path, seed=2)
     with pytest.raises(ConfigError, match=r"other settings .epochs: None, now 3."):
         claim(tmp_path, epochs=3)
-    assert json.loads((tmp_path / "run.json").read_text()) == SETTINGS
+    assert json.loads((tmp_path / "run.json").read_text()) == sealed(SETTINGS)
 
 
 def test_what_is_no_such_folder(tmp_path: Path) -> None:
@@ -58,3 +58,20 @@ def test_a_folder_that_cannot_be_made_is_one_line() -> None:
 def test_the_first_difference_is_named() -> None:
     assert first_difference({"b": 1, "a": 2}, {"a": 2, "b": 1}) is None
     assert first_difference({"b": 1, "a": 2}, {"b": 3, "a": 4}) == "b: 1, now 3"
+
+
+def test_settings_that_were_edited_are_refused(tmp_path: Path) -> None:
+    claim(tmp_path, resume=False)
+    path = tmp_path / "run.json"
+    path.write_text(path.read_text().replace('"seed": 1', '"seed": 2'))
+    with pytest.raises(DataError, match=r"run\.json were edited after the run .digest .*put back"):
+        claim(tmp_path, seed=2)
+    path.write_text(path.read_text().replace('"seed": 2', '"seed": 1'))
+    claim(tmp_path)
+
+
+def test_the_digest_follows_values_not_their_order() -> None:
+    settings = {"a": 1, "b": [1.5, None]}
+    assert unsealed(dict(reversed(sealed(settings).items())), Path("x")) == settings
+    assert unsealed(settings, Path("x")) == settings  # written before there was a digest
+    assert sealed(settings) != sealed({**settings, "a": 2})

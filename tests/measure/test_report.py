@@ -53,7 +53,7 @@ def test_all_files_and_nothing_else(run_folder: Path) -> None:
 
 def test_the_object_has_the_promised_keys(run_folder: Path) -> None:
     report = json.loads((run_folder / "report.json").read_text())
-    assert list(report) == ["task", "split", "problems", "seeds", "rows", "incomplete"]
+    assert list(report) == ["config", "task", "split", "problems", "seeds", "rows", "incomplete"]
     assert report["incomplete"] == []
     assert (report["task"], report["split"], report["problems"], report["seeds"]) == (
         "arithmetic", "test", 20, 1,

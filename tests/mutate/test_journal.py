@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stepnav.core.errors import JournalError
+from stepnav.core.errors import DataError, JournalError
 from stepnav.mutate.journal import Journal, read_journal
 from tests.mutate.test_balance import outcome
 
@@ -64,3 +64,13 @@ def test_a_file_that_is_no_journal(tmp_path: Path, content: str) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="cannot read the journal"):
         read_journal(tmp_path / "none.jsonl")
+
+
+def test_a_campaign_that_was_edited_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    Journal(path, CAMPAIGN).__exit__()
+    path.write_text(path.read_text().replace('"task": "t"', '"task": "mbpp"'))
+    with pytest.raises(DataError, match="were edited after the run"):
+        read_journal(path)
+    with pytest.raises(DataError, match="were edited after the run"):
+        Journal(path, {**CAMPAIGN, "task": "mbpp"})

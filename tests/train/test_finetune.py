@@ -1,5 +1,6 @@
 import gzip
 import json
+import math
 import operator
 import random
 import subprocess
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.engine.loading import load_trainable_classifier
+from stepnav.engine.loading import load_trainable_classifier, non_finite_weight
 from stepnav.files.lock import locked
 from stepnav.labels.records import StepRecord
 from stepnav.policies.local import PolicyFormat
@@ -169,6 +170,29 @@ def test_packed_outputs_equal_plain_ones(tmp_path: Path, architecture: str, atte
         for (label, one), (other_label, other) in zip(plain, found, strict=True):
             assert label == other_label
             torch.testing.assert_close(torch.tensor(one), torch.tensor(other), atol=1e-5, rtol=0)
+
+
+def test_a_training_that_diverges_stops_and_keeps_what_was_good(base: str, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, learning_rate=1e30, epochs=20)
+    with pytest.raises(
+        DataError, match=r"(loss|gradient's norm) is (nan|inf) at step \d+; "
+    ) as error:
+        finetune_reward_model(base, RECORDS, "rating", tmp_path / "m", settings=settings)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "m" / "model.safetensors").exists()
+    assert all(math.isfinite(row["loss"]) for row in log_of(tmp_path / "m"))
+    kept = last_checkpoint(tmp_path / "m" / CHECKPOINTS)
+    assert kept is not None
+    assert non_finite_weight(AutoModelForTokenClassification.from_pretrained(kept)) == ""
+
+
+def test_a_last_step_that_diverges_saves_nothing(base: str, tmp_path: Path) -> None:
+    for save_every, folder in ((1, tmp_path / "a"), (0, tmp_path / "b")):
+        settings = replace(SETTINGS, learning_rate=1e39, max_steps=1, save_every=save_every)
+        with pytest.raises(DataError, match="holds NaN or infinite numbers at step 1"):
+            finetune_policy(base, PAIRS, folder, settings=settings)
+        assert not (folder / "model.safetensors").exists()
+        assert last_checkpoint(folder / CHECKPOINTS) is None
 
 
 @pytest.mark.parametrize("is_packed", [True, False])

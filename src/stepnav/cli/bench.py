@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stepnav import build
 from stepnav.cli import report as report_command
-from stepnav.cli.console import Interrupted, Progress, resume_command, stderr
+from stepnav.cli.console import Interrupted, Progress, loading, resume_command, stderr
 from stepnav.core.errors import ConfigError, DataError, JournalError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
@@ -87,16 +87,17 @@ def run(
     )
     _prepare(out, plan, resume)
     with locked(out):
-        models = build.open_models(
-            policy=policy,
-            policy_model=policy_model,
-            reward=plan.reward,
-            task=benchmark,
-            device=device,
-            dtype=dtype,
-            chat=chat,
-            max_batch=active,
-        )
+        with loading("torch and the models"):
+            models = build.open_models(
+                policy=policy,
+                policy_model=policy_model,
+                reward=plan.reward,
+                task=benchmark,
+                device=device,
+                dtype=dtype,
+                chat=chat,
+                max_batch=active,
+            )
         if not (out / FILE_NAME).exists():  # not before the models are there: a slip in their name
             write_plan(plan, out)  # would bind the folder to it
         with models:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnav import build
-from stepnav.cli.console import Interrupted, Progress, print_json, stdout
+from stepnav.cli.console import Interrupted, Progress, loading, print_json, stdout
 from stepnav.core.backend import Answer
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import whole_folder, write_text
@@ -67,7 +67,8 @@ def run(
         raise DataError(f"{data} has one problem; at least two are needed to fit and to check")
     labelled = [with_step_labels(case) for case in cases.items]
     label_kind = cases.label_kind or "correct"
-    backend = build.open_reward(reward, device=device, dtype=dtype, max_batch=max_batch)
+    with loading("torch and the model"):
+        backend = build.open_reward(reward, device=device, dtype=dtype, max_batch=max_batch)
     scored, num_failed = _score(backend, labelled)
     fitted, held_out = split_by_problem(scored, fit_share, seed, name="calibrate")
     factor = fit_temperature(observe(fitted, label_kind, classes))

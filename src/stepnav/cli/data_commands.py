@@ -60,7 +60,10 @@ def data_inspect(
 @data_app.command("convert")
 def data_convert(
     file: LabelFile,
-    out: Annotated[Path, typer.Option(help="File in .jsonl, .jsonl.gz or .parquet; replaced.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="File in .jsonl, .jsonl.gz or .parquet; replaced. - is standard output."),
+    ],
     form: LabelFormat = None,
     labels: LabelKinds = None,
     exclude_problems: ExcludeProblems = None,

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnav import build
-from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
+from stepnav.cli.console import (
+    Interrupted,
+    Progress,
+    loading,
+    print_json,
+    resume_command,
+    stderr,
+    stdout,
+)
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.lock import LOCK_NAME, locked
 from stepnav.measure.extras import check_installed
@@ -132,7 +140,8 @@ class _Scorer:
         if done == total:
             return {}
         assert self._reward is not None, "without a model nothing is scored"
-        backend = build.open_reward(self._reward, **self._local)
+        with loading("torch and the model"):
+            backend = build.open_reward(self._reward, **self._local)
         try:
             with Progress("eval-prm", total, "solutions", first=done) as progress:
                 return score_cases(backend, cases.items, file, progress=progress.reach)

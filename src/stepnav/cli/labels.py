@@ -9,6 +9,7 @@ from typing import Any
 from stepnav.cli.console import print_json, stderr, stdout
 from stepnav.cli.options import label_arguments
 from stepnav.core.errors import ConfigError
+from stepnav.files.atomic import STDOUT, check_output
 from stepnav.labels.output import SUFFIXES, write_stepwise
 from stepnav.labels.reader import inspect_labelled, read_labelled
 from stepnav.labels.report import LabelReport
@@ -37,17 +38,23 @@ def inspect(*, file: Path, as_json: bool, **options: Any) -> None:
 
 def convert(*, file: Path, out: Path, as_json: bool, **options: Any) -> None:
     """Write a file in stepwise form; arguments as in `stepnav data convert --help`."""
-    if not out.name.endswith(SUFFIXES):
+    if out != STDOUT and not out.name.endswith(SUFFIXES):
         raise ConfigError(f"--out must end in {', '.join(SUFFIXES)} (got {out.name!r})")
+    check_output(out, file, options.get("exclude_problems"))
+    if out == STDOUT and as_json:
+        raise ConfigError(
+            "--out - and --json would both fill standard output; leave one of them out"
+        )
     data = read_labelled(file, **label_arguments(options))
     write_stepwise(out, data)
     report = data.report
     if as_json:
         print_json({"out": str(out), **report.to_json()})
         return
-    stdout().print(
+    console = stderr() if out == STDOUT else stdout()
+    console.print(
         f"{report.records:,} records with {report.ratings:,} labelled steps ({KINDS[report.kind]}) "
-        f"of {report.sessions:,} sessions.\nSaved to {out}.",
+        f"of {report.sessions:,} sessions.\nSaved to {'standard output' if out == STDOUT else out}.",
         soft_wrap=True,
     )
     _tell_notes(report)

@@ -22,6 +22,13 @@ from stepnav.core.compute import prepare
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
+EXTRA_OF = {
+    "accelerate": "train", "datasets": "hub", "httpx": "openai", "huggingface_hub": "local", "math_verify": "math",
+    "matplotlib": "bench", "numpy": "local", "peft": "train", "pyarrow": "bench", "safetensors": "local",
+    "scipy": "bench", "tokenizers": "local", "torch": "local", "transformers": "local",
+}  # fmt: skip
+"""Package -> the extra that brings it."""
+
 _interrupts: list[int] = []
 """Signals that asked this process to stop."""
 
@@ -92,6 +99,9 @@ def _explain(error: Exception) -> str | None:
         return " ".join(error.format_message().split())
     if isinstance(error, (StepnavError, OSError)):
         return " ".join(str(error).split())
+    package = (getattr(error, "name", None) or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and package in EXTRA_OF:
+        return f"this needs {package}: pip install 'stepnav[{EXTRA_OF[package]}]'"
     return None
 
 

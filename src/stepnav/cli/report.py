@@ -7,9 +7,9 @@ from typing import Any
 
 from stepnav import build
 from stepnav.cli.console import print_json, stderr, stdout
-from stepnav.core.errors import BackendError, ConfigError, DataError, nearest
+from stepnav.core.errors import BackendError, ConfigError, DataError, JournalError, nearest
 from stepnav.measure.plan import BenchPlan
-from stepnav.measure.plan_file import read_plan
+from stepnav.measure.plan_file import FILE_NAME, plan_digest, read_plan
 from stepnav.measure.report import write_report
 from stepnav.measure.report_pages import incomplete_note
 from stepnav.measure.report_terminal import print_summary
@@ -45,14 +45,27 @@ def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
 
 
 def open_run(run: Path) -> tuple[BenchPlan, Journal]:
-    """Return the plan and the journal of a run folder."""
+    """Return the plan and the journal of a run folder.
+
+    Raises:
+      DataError: one of them is missing or broken.
+      JournalError: the plan was edited after the run, or the journal is of another one.
+    """
     from stepnav.cli.bench import JOURNAL_NAME
 
     plan = read_plan(run)
     path = run / JOURNAL_NAME
     if not path.is_file():
         raise DataError(f"{run} has no {JOURNAL_NAME}; stepnav bench --resume makes it")
-    return plan, Journal(path, is_read_only=True)
+    journal = Journal(path, is_read_only=True)
+    made, now = journal.config, plan_digest(plan)
+    if made not in (None, now):
+        journal.close()
+        raise JournalError(
+            f"{run / FILE_NAME} was edited after the run, or {JOURNAL_NAME} is of another one (digest {made}, "
+            f"now {now}); put back what was there"
+        )
+    return plan, journal
 
 
 def _tell_failed(errors: list[str], num_searches: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav import build
-from stepnav.cli.console import Interrupted, Progress, resume_command, stderr
+from stepnav.cli.console import Interrupted, Progress, loading, resume_command, stderr
 from stepnav.cli.rollouts_report import report
 from stepnav.core.errors import ConfigError, DataError, JournalError, choose
 from stepnav.core.outcome import SearchResult
@@ -82,10 +82,11 @@ def run(
         "chat": chat,
     }  # fmt: skip
     check_claim(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
-    models = build.open_models(
-        policy=policy, policy_model=policy_model, reward=None, task=benchmark, device=device,
-        dtype=dtype, chat=chat, max_batch=active,
-    )  # fmt: skip
+    with loading("torch and the model"):
+        models = build.open_models(
+            policy=policy, policy_model=policy_model, reward=None, task=benchmark, device=device,
+            dtype=dtype, chat=chat, max_batch=active,
+        )  # fmt: skip
     # not before the models are there: a slip in their name would bind the folder to it
     claim_folder(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     with locked(out), models:

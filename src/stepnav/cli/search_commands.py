@@ -50,7 +50,9 @@ def solve(
     shots: Shots = None,
     chat: Chat = False,
     sandbox: Sandbox = "process",
-    page: Annotated[Path | None, typer.Option(help="Also write the tree as an HTML page.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Also write the tree as an HTML page; - is standard output.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Solve a problem and watch the tree grow.
@@ -143,7 +145,8 @@ def show(
     strategy: Annotated[str | None, typer.Option(help="Only this strategy. [default: all]")] = None,
     budget: Annotated[int | None, typer.Option(help="Only this budget.")] = None,
     page: Annotated[
-        Path | None, typer.Option(help="Write the tree as an HTML page; one search only.")
+        Path | None,
+        typer.Option(help="Write the tree as an HTML page; one search only; - is standard output."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -8,13 +8,15 @@ from pathlib import Path
 from rich.text import Text
 
 from stepnav import build
+from stepnav.cli.bench import JOURNAL_NAME
 from stepnav.cli.console import print_json, stdout
 from stepnav.cli.report import open_run
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.outcome import SearchResult
-from stepnav.files.atomic import write_text
+from stepnav.files.atomic import STDOUT, check_output, write_text
 from stepnav.measure.plan import BenchPlan, Cell, cells
+from stepnav.measure.plan_file import FILE_NAME
 from stepnav.measure.report_problems import natural
 from stepnav.view.page import render_page
 from stepnav.view.terminal import print_tree
@@ -31,6 +33,12 @@ def run(
     as_json: bool,
 ) -> None:
     """Print the trees of one problem; arguments as in `stepnav show --help`."""
+    if page is not None:
+        check_output(page, run / FILE_NAME, run / JOURNAL_NAME)
+    if page == STDOUT and as_json:
+        raise ConfigError(
+            "--page - and --json would both fill standard output; leave one of them out"
+        )
     plan, journal = open_run(run)
     try:
         results = {result.search_id: result for result in journal.results()}

@@ -10,14 +10,14 @@ from typing import Any
 from rich.console import Console
 
 from stepnav import build
-from stepnav.cli.console import Progress, print_json, stderr, stdout
+from stepnav.cli.console import Progress, loading, print_json, stderr, stdout
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
-from stepnav.files.atomic import write_text
+from stepnav.files.atomic import STDOUT, check_output, write_text
 from stepnav.run.driver import Driver
 from stepnav.run.search import Search
 from stepnav.tasks.task import Task
@@ -84,17 +84,20 @@ def run(
         raise ConfigError("the problem is empty; give its text, or leave it out to take one")
     if problem is not None and hard:
         raise ConfigError("--hard takes problems from a task; leave the problem's text out")
+    if page is not None:
+        _check_page(page, data, hard, as_json)
     policy, reward = build.choose_models(benchmark, [choice], policy, reward)
     benchmark, _ = build.choose_shots(benchmark, shots, policy, chat=chat)
-    models = build.open_models(
-        policy=policy,
-        policy_model=policy_model,
-        reward=reward,
-        task=benchmark,
-        device=device,
-        dtype=dtype,
-        chat=chat,
-    )
+    with loading("torch and the models"):
+        models = build.open_models(
+            policy=policy,
+            policy_model=policy_model,
+            reward=reward,
+            task=benchmark,
+            device=device,
+            dtype=dtype,
+            chat=chat,
+        )
     with models:
         for note in models.notes:
             stderr().print(f"note: {note}", soft_wrap=True)
@@ -113,7 +116,7 @@ def run(
 
 
 def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: bool) -> None:
-    console = stdout()
+    console = stderr() if page == STDOUT else stdout()
     follower = None if as_json else _follow(console, problem)
     (result,) = session.driver.run([session.search(problem, session.strategy, follower)])
     correct = None
@@ -129,6 +132,17 @@ def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: 
         write_text(page, render_page(result.tree, result=result, is_correct=correct))
     if result.error is not None:
         raise BackendError(result.error)
+
+
+def _check_page(page: Path, data: Path | None, hard: int, as_json: bool) -> None:
+    """Refuse a page that cannot be written, or would take the place of another."""
+    check_output(page, data)
+    if hard > 1:
+        raise ConfigError(f"--page shows one search, and --hard {hard} makes more; use --hard 1")
+    if page == STDOUT and as_json:
+        raise ConfigError(
+            "--page - and --json would both fill standard output; leave one of them out"
+        )
 
 
 def _follow(console: Console, problem: Problem) -> TreeFollower:

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
+from stepnav.cli.console import (
+    Interrupted,
+    Progress,
+    loading,
+    print_json,
+    resume_command,
+    stderr,
+    stdout,
+)
 from stepnav.cli.options import label_arguments
 from stepnav.core.errors import ConfigError, choose
 
@@ -147,9 +155,10 @@ def _tell(report: TrainReport, out: Path, as_json: bool) -> None:
 def _require_libraries() -> None:
     """Say in one line which library is missing."""
     try:
-        import accelerate  # type: ignore[import-untyped]  # noqa: F401
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
+        with loading("torch and transformers"):
+            import accelerate  # type: ignore[import-untyped]  # noqa: F401
+            import torch  # noqa: F401
+            import transformers  # noqa: F401
     except ImportError as error:
         raise ConfigError(f"training needs {error.name}: pip install 'stepnav[train]'") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,7 +90,10 @@ def load_with(loader: Any, path: str | Path, kind_name: str, *, device: str, dty
             )
         found = _wrong_weights(report, report["missing_keys"])
         if not found:
-            return model.to(device).eval()
+            model = model.to(device).eval()
+            found = non_finite_weight(model)
+            if not found:
+                return model
     except Exception as error:  # transformers and safetensors raise many kinds
         found = one_line(error)
     raise ConfigError(
@@ -138,7 +142,7 @@ def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
         ) from None
     heads = () if has_head else tuple(f"{head}." for head in HEADS)
     missing = [name for name in report["missing_keys"] if not name.startswith(heads)]
-    if found := _wrong_weights(report, missing):
+    if found := _wrong_weights(report, missing) or non_finite_weight(model):
         raise ConfigError(
             f"{path} cannot be loaded as a model to train ({found}); save or download it again"
         )
@@ -157,6 +161,27 @@ def _wrong_weights(report: dict[str, Any], missing: Iterable[str]) -> str:
     names = sorted(missing)
     more = " ..." if len(names) > 3 else ""
     return f"its weights lack {', '.join(names[:3])}{more}" if names else ""
+
+
+def non_finite_weight(model: Any) -> str:
+    """Return which weight holds a NaN or an infinite number, "" if none does.
+
+    A sum of finite numbers is finite unless they are huge, and reads them once without a copy; only
+    weights whose sum is not are looked at one by one.
+    """
+    import torch
+
+    weights = {
+        name: getattr(weight, "to_local", weight.detach)()  # of a sharded one, this process's part
+        for name, weight in model.named_parameters()
+        if weight.is_floating_point() and weight.element_size() > 1  # 8-bit floats have no sum
+    }
+    with torch.no_grad():
+        sums = torch.stack([weight.sum().float() for weight in weights.values()]).tolist()
+    for (name, weight), total in zip(weights.items(), sums):
+        if not math.isfinite(total) and not weight.isfinite().all():
+            return f"its {name} holds NaN or infinite numbers"
+    return ""
 
 
 HEADS = ("score", "classifier")

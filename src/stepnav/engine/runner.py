@@ -17,6 +17,7 @@ import torch
 
 from stepnav.core.errors import ConfigError, one_line
 from stepnav.engine import attention
+from stepnav.engine.free_memory import give_back
 from stepnav.engine.passes import BLOCK, Pass, plan_pass
 from stepnav.engine.prefix_tree import Match, PrefixTree
 from stepnav.engine.row import Row
@@ -38,7 +39,7 @@ class Runner:
       max_batch: most rows that run at once.
       max_batch_tokens: bound of rows x longest row (prompt and room), the slots' memory; None is
         what 2 GiB hold.
-      cache_tokens: most tokens kept in the prefix tree, 0 for none; None is what 1 GiB holds.
+      cache_tokens: most tokens kept in the prefix tree, 0 for none; None is what 512 MiB hold.
       pass_tokens: most tokens of one forward pass.
       row_step: on a CPU, passes are padded to a multiple of so many tokens (see `attention`), and slots
         come in as many.
@@ -66,6 +67,7 @@ class Runner:
         shape = probe_shape(model)
         expected = plain_outputs(model)
         model.set_attn_implementation(attention.ATTENTION_NAME)
+        self.token_bytes = shape.token_bytes
         gib = 2**30 // shape.token_bytes
         self.max_batch = max_batch
         self._max_batch_tokens = 2 * gib if max_batch_tokens is None else max_batch_tokens
@@ -80,7 +82,7 @@ class Runner:
         check_alike(model, self._outputs_of(TOKENS), expected)
         self._cache = SlotCache(shape, max_slots, self._max_batch_tokens)
         self.tree = PrefixTree(
-            gib if cache_tokens is None else cache_tokens,
+            gib // 2 if cache_tokens is None else cache_tokens,
             output_tokens=-(-4 * output_floats // shape.token_bytes),
         )
         self._rows: list[Row] = []
@@ -253,12 +255,14 @@ class Runner:
         return min(free, key=lambda slot: abs(longest.get(slot // BLOCK, length) - length))
 
     def _keep(self, row: Row) -> None:
-        slot = row.slot
+        slot, num_evicted = row.slot, self.tree.num_evicted
         self.tree.insert(
             row.tokens[: row.num_filled],
             lambda start, end: self._cache.read(slot, start, end),
             {at: row.outputs[at] for at in row.wanted if at in row.outputs},
         )
+        if self.tree.num_evicted != num_evicted:  # a tenth of the tree at once
+            give_back()
 
     def _close_gaps(self) -> None:
         """Move the last rows to free slots below, so that running rows stand side by side."""

@@ -1,21 +1,51 @@
 """Files and folders that are there whole or not at all.
 
 A file is written beside its place, flushed to the disk and renamed; a full disk or a kill leaves
-the old one as it was.
+the old one as it was. Only a regular file is ever replaced: a device, a pipe or a folder is refused,
+and a link stays one and its target is replaced.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from stepnav.core.errors import DataError, StepnavError, one_line
+from stepnav.core.errors import ConfigError, DataError, StepnavError, one_line
 
 PART = ".part"
 """In the name of a file that is being written."""
+
+STDOUT = Path("-")
+"""Written to, it is standard output."""
+
+
+def check_output(path: Path, *inputs: Path | None) -> None:
+    """Refuse a place that no file can be put in, before there is anything to put there.
+
+    Args:
+      path: where a file is to be written.
+      inputs: files that are read and so must not be replaced; None and missing ones are passed over.
+
+    Raises:
+      ConfigError: it is a folder, a device or a pipe, or one of the inputs.
+    """
+    if path == STDOUT or not path.exists():
+        return
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "a device or a pipe"
+        raise ConfigError(
+            f"{path} is {kind} and is not replaced; name a file, or - for standard output"
+        )
+    for source in inputs:
+        if source is not None and source.exists() and path.samefile(source):
+            raise ConfigError(
+                f"{path} is read and would be written over; name another file to write"
+            )
 
 
 def write_text(path: Path, text: str) -> None:
@@ -35,24 +65,44 @@ def write_with(path: Path, write: Callable[[Path], object], *, advice: str = ADV
     """Let `write` make a file, and put it in place when it is done.
 
     Args:
-      path: where the file will be; its folder is made if it is missing.
-      write: called with the path of a new file in the same folder, with the same ending.
+      path: where the file will be, or `STDOUT`; its folder is made if it is missing.
+      write: called with the path of a new file with the same ending.
       advice: what the message says to do.
     Raises:
+      ConfigError: the path is a folder, a device or a pipe.
       DataError: the disk is full or the folder cannot be written.
     """
-    place = path.with_name(f".{path.stem}.{os.getpid()}{PART}{path.suffix}")
+    if path == STDOUT:
+        _print(write)
+        return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        check_output(path)
+        target = path.resolve()  # a link stays one
+        place = target.with_name(f".{target.stem}.{os.getpid()}{PART}{target.suffix}")
+    except (OSError, RuntimeError) as error:  # the latter for links in a circle
+        raise DataError(f"cannot write {path}: {one_line(error)}; {advice}") from error
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         write(place)
         with place.open("rb") as file:
             os.fsync(file.fileno())
-        place.replace(path)
+        place.replace(target)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
     finally:
         with suppress(OSError):
             place.unlink(missing_ok=True)
+
+
+def _print(write: Callable[[Path], object]) -> None:
+    """Let `write` make a file, and copy it to standard output."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "output"
+        write(place)
+        sys.stdout.flush()
+        with place.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+    sys.stdout.flush()
 
 
 def is_empty(folder: Path) -> bool:
@@ -68,9 +118,12 @@ def whole_folder(folder: Path, *, advice: str = ADVICE) -> Iterator[Path]:
     same name once the new one is there.
 
     Raises:
+      ConfigError: there is something else than a folder.
       DataError: it cannot be written; `folder` is as it was.
     """
     target = folder.resolve()  # a link stays one
+    if target.exists() and not target.is_dir():
+        raise ConfigError(f"{folder} is not a folder and is not replaced; name another one")
     partial, old = (target.with_name(target.name + ending) for ending in (".partial", ".old"))
     try:
         shutil.rmtree(partial, ignore_errors=True)

@@ -1,14 +1,51 @@
-"""A folder, or a journal, belongs to one set of settings: going on under others would mix two runs."""
+"""A folder, or a journal, belongs to one set of settings: going on under others would mix two runs.
+
+What says which they are carries its own digest: settings that were edited afterwards would title old
+results with what was never run.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import is_empty, write_text
+
+SEAL = "digest"
+"""Setting that holds the digest of all others."""
+
+
+def sealed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings, which are JSON values, with their digest."""
+    return {**settings, SEAL: _digest(settings)}
+
+
+def unsealed(found: Mapping[str, Any], place: Path) -> dict[str, Any]:
+    """Return settings without their digest; those that never had one are taken as they are.
+
+    Args:
+      found: what `sealed` returned, as read back.
+      place: where it was read, for the message.
+
+    Raises:
+      DataError: they were edited.
+    """
+    settings = {key: value for key, value in found.items() if key != SEAL}
+    if found.get(SEAL, digest := _digest(settings)) != digest:
+        raise DataError(
+            f"the settings in {place} were edited after the run (digest {found[SEAL]}, now {digest}); "
+            "put back what was there, or start again in another folder"
+        )
+    return settings
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    text = json.dumps(settings, sort_keys=True)
+    return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def claim_folder(path: Path, settings: Mapping[str, Any], *, noun: str, resume: bool) -> None:
@@ -22,10 +59,10 @@ def claim_folder(path: Path, settings: Mapping[str, Any], *, noun: str, resume: 
 
     Raises:
       ConfigError: the folder is a file, or holds something else.
-      DataError: it cannot be made, or the file in it is broken.
+      DataError: it cannot be made, or the file in it is broken or was edited.
     """
     if not check_claim(path, settings, noun=noun, resume=resume):
-        write_text(path, json.dumps(settings, indent=2) + "\n")
+        write_text(path, json.dumps(sealed(settings), indent=2) + "\n")
 
 
 def check_claim(path: Path, settings: Mapping[str, Any], *, noun: str, resume: bool) -> bool:
@@ -45,6 +82,7 @@ def check_claim(path: Path, settings: Mapping[str, Any], *, noun: str, resume: b
         found = dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise DataError(f"{path} is broken ({error}); name another folder") from None
+    found = unsealed(found, path)
     if difference := first_difference(found, settings):
         raise ConfigError(
             f"{folder} holds a {noun} with other settings ({difference}); use the same, or name another folder"

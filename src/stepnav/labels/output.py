@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.files.atomic import write_with
+from stepnav.files.atomic import STDOUT, write_with
 from stepnav.labels.kinds import KIND_FIELD
 from stepnav.labels.reader import LabelledData
 from stepnav.labels.records import LabelKind, StepRecord
@@ -26,6 +26,8 @@ ADVICE = "nothing was changed: free some space or name another --out, and do it 
 def write_stepwise(path: Path, data: LabelledData) -> None:
     """Write a data set as JSON lines or Parquet, by the file's ending; a file that was there is replaced.
 
+    To `STDOUT` it is written as JSON lines.
+
     Raises:
       ConfigError: another ending, or pyarrow is missing.
       DataError: the file cannot be written.
@@ -36,7 +38,7 @@ def write_stepwise(path: Path, data: LabelledData) -> None:
         ".parquet": _write_parquet,
     }
     for suffix, write in writers.items():
-        if path.name.endswith(suffix):
+        if path.name.endswith(suffix) or path == STDOUT:
             write_with(path, partial(write, data=data), advice=ADVICE)
             return
     raise ConfigError(f"--out must end in {', '.join(SUFFIXES)} (got {path.name!r})")

@@ -141,6 +141,11 @@ def search_id(label: str, budget: int | None, repeat: int, problem_id: str) -> s
     return f"{label}/{'unlimited' if budget is None else budget}/{repeat}/{problem_id}"
 
 
+def problem_of(search_id: str) -> str:
+    """Return the problem in the name of a search; labels hold no slash."""
+    return search_id.split("/", 3)[-1]
+
+
 def plain_value(value: Any, what: str) -> Any:
     """Return a copy of a JSON value in which every sequence is a list.
 

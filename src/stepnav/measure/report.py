@@ -17,6 +17,7 @@ from stepnav.core.outcome import SearchResult
 from stepnav.files.atomic import write_bytes, write_text, write_with
 from stepnav.measure.extras import load
 from stepnav.measure.plan import BenchPlan
+from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.plots import accuracy_curves, plot_accuracy
 from stepnav.measure.report_pages import html_page, incomplete, markdown_page, page_title
 from stepnav.measure.report_trees import trees_page
@@ -76,6 +77,7 @@ def write_report(
 def report_object(summary: Sequence[SummaryRow], plan: BenchPlan) -> dict[str, Any]:
     """Return the report as plain JSON values; what is not known is None."""
     return {
+        "config": plan_digest(plan),
         "task": plan.task,
         "split": plan.split,
         "problems": _num_problems(summary, plan),

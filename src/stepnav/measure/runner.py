@@ -12,7 +12,7 @@ from stepnav.core.backend import Backend
 from stepnav.core.budget import Budget
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
-from stepnav.measure.plan import BenchPlan, Cell, cells
+from stepnav.measure.plan import BenchPlan, Cell, cells, problem_of
 from stepnav.measure.rows import ResultRow, make_row
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
@@ -80,22 +80,23 @@ def read_rows(
       grade: (problem, answer) to whether the answer is right, for results whose verdict is not in
         the journal.
     """
-    found = {result.search_id: result for result in journal.results()}
-    verdicts = journal.verdicts()
-    ids = list(dict.fromkeys(result.problem_id for result in found.values()))
+    ids = list(dict.fromkeys(map(problem_of, journal.result_ids())))
     if not ids:
         return []
-    rows = []
-    for cell in cells(replace(plan, problems=len(ids)), ids):
-        result = found.get(cell.search_id)
-        if result is None:
-            continue
-        if cell.search_id in verdicts:
-            correct = verdicts[cell.search_id]
-        else:
-            correct = grade(result.tree.problem, result.answer)
-        rows.append(make_row(result, cell, correct=correct, oracle=plan.reward == "oracle"))
-    return rows
+    every = cells(replace(plan, problems=len(ids)), ids)
+    places = {cell.search_id: number for number, cell in enumerate(every)}
+    verdicts = journal.verdicts()
+    rows: dict[int, ResultRow] = {}
+    for result in journal.results():  # their trees are large: none is kept
+        number = places.get(result.search_id)
+        if number is not None:
+            if result.search_id in verdicts:
+                correct = verdicts[result.search_id]
+            else:
+                correct = grade(result.tree.problem, result.answer)
+            oracle = plan.reward == "oracle"
+            rows[number] = make_row(result, every[number], correct=correct, oracle=oracle)
+    return [rows[number] for number in sorted(rows)]
 
 
 def wall_seconds(journal: Journal) -> dict[Group, float]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import JournalError
-from stepnav.files.claim import first_difference
+from stepnav.files.claim import first_difference, sealed, unsealed
 from stepnav.mutate.findings import Outcome
 
 FORMAT = 1
@@ -43,7 +43,7 @@ class Journal:
             else:
                 self._outcomes = []
                 self._file = path.open("wb")
-                self._write(header)
+                self._write(sealed(header))
         except OSError as error:
             raise JournalError(f"cannot open the journal {path} ({error})") from None
 
@@ -84,6 +84,7 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[Outcome]]:
 
     Raises:
       JournalError: there is no such file, or it is not a journal.
+      DataError: its campaign was edited.
     """
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
@@ -99,7 +100,7 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[Outcome]]:
             f"{path} is not a journal of this version ({type(error).__name__}: {error}); "
             "give the folder that `stepnav data mutate` made, or another one"
         ) from None
-    return header, outcomes
+    return unsealed(header, path), outcomes
 
 
 def _trim(path: Path) -> bool:

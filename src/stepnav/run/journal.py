@@ -94,6 +94,11 @@ class Journal:
             self._set_meta("config", config)
             self._check_meta("config", config, "with other settings")
 
+    @property
+    def config(self) -> str | None:
+        """Digest of the configuration that it was made with, None if it was made without."""
+        return self._meta("config")
+
     def append(self, entries: Sequence[Entry]) -> None:
         """Write answered requests in one transaction; when it returns they are safe.
 
@@ -159,11 +164,16 @@ class Journal:
         rows = self._read("SELECT search_id FROM results WHERE is_failed = 0")
         return {search_id for (search_id,) in rows}
 
+    def result_ids(self) -> list[str]:
+        """Return the ids of all finished searches, ordered, failed ones included."""
+        rows = self._read("SELECT search_id FROM results ORDER BY search_id")
+        return [search_id for (search_id,) in rows]
+
     def results(self) -> Iterator[SearchResult]:
-        """Return all finished searches, ordered by id, failed ones included."""
-        for search_id, payload in self._read(
-            "SELECT search_id, payload FROM results ORDER BY search_id"
-        ):
+        """Return all finished searches, ordered by id, failed ones included; one at a time is in memory."""
+        for search_id in self.result_ids():
+            query = "SELECT payload FROM results WHERE search_id = ?"
+            ((payload,),) = self._read(query, search_id)
             value = self._loads(payload, search_id)
             try:
                 result = decode_result(value)
@@ -194,8 +204,11 @@ class Journal:
     def _set_meta(self, key: str, value: str) -> None:
         self._write("INSERT OR IGNORE INTO meta VALUES (?, ?)", [(key, value)])
 
+    def _meta(self, key: str) -> str | None:
+        return dict(self._read("SELECT key, value FROM meta")).get(key)
+
     def _check_meta(self, key: str, value: str, otherwise: str) -> None:
-        found = dict(self._read("SELECT key, value FROM meta")).get(key)
+        found = self._meta(key)
         if found != value:
             raise JournalError(
                 f"the journal {self.path} was made {otherwise} ({key} {found}, now {value}); "
@@ -217,9 +230,9 @@ class Journal:
                 "free some space, then resume"
             ) from None
 
-    def _read(self, query: str) -> list[tuple[Any, ...]]:
+    def _read(self, query: str, *values: str) -> list[tuple[Any, ...]]:
         try:
-            return self._db.execute(query).fetchall()
+            return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise JournalError(f"cannot read the journal {self.path} ({error})") from None
 

@@ -27,6 +27,7 @@ from stepnav.engine.loading import (
     load_model,
     load_tokenizer,
     load_trainable_classifier,
+    non_finite_weight,
     without_progress_bar,
 )
 from stepnav.engine.self_check import sees_later_tokens
@@ -40,6 +41,7 @@ from stepnav.train.fit import (
     FitResult,
     FitSettings,
     Loss,
+    diverged,
     fit,
     prepare,
     training_folder,
@@ -349,6 +351,8 @@ def _save(
     network: Any, tokenizer: Any, out: Path, format_: StepFormat | PolicyFormat, report: TrainReport
 ) -> None:
     """Save the model in its folder: the weights last, so that a folder with weights is whole."""
+    if found := non_finite_weight(network):
+        raise diverged(found, report.fit.steps)
     weights = whole_weights(network) if is_sharded(network) else None
     if not report.fit.is_main:
         return

@@ -24,6 +24,7 @@ from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
 
 from stepnav.core.errors import ConfigError, DataError, StepnavError, one_line
+from stepnav.engine.loading import non_finite_weight
 from stepnav.files.atomic import write_text
 from stepnav.files.claim import claim_folder
 from stepnav.files.lock import locked
@@ -300,7 +301,13 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
         return self._labelled_only.outputs(model, inputs, places)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Save a checkpoint; of a sharded model each process saves its own part."""
+        """Save a checkpoint; of a sharded model each process saves its own part.
+
+        Raises:
+          DataError: a weight is no number; the last checkpoint stays.
+        """
+        if found := non_finite_weight(self.model):
+            raise diverged(found, self.state.global_step)
         if not is_sharded(self.model):
             super()._save_checkpoint(model, trial)
             return
@@ -364,8 +371,17 @@ class _Watcher(TrainerCallback):  # type: ignore[misc]
         self.has_begun = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
-        """Keep the latest loss."""
-        if state.is_world_process_zero and logs and "loss" in logs:
+        """Keep the latest loss; stop before anything is saved if it or its gradient is no number.
+
+        Raises:
+          DataError: it is none, in all processes alike.
+        """
+        if not logs or "loss" not in logs:
+            return
+        for name, value in (("loss", logs["loss"]), ("gradient's norm", logs.get("grad_norm"))):
+            if value is not None and not math.isfinite(value):
+                raise diverged(f"the {name} is {value}", state.global_step)
+        if state.is_world_process_zero:
             self._loss = logs["loss"]
             row = {
                 "step": state.global_step,
@@ -375,16 +391,19 @@ class _Watcher(TrainerCallback):  # type: ignore[misc]
             }
             with self._log.open("a") as file:
                 file.write(json.dumps(row) + "\n")
-            if not math.isfinite(self._loss):
-                raise DataError(
-                    f"the loss is {self._loss} at step {state.global_step}; lower --learning-rate, "
-                    "or check the data with: stepnav data inspect FILE"
-                )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
         """Tell how far it is."""
         if self._progress is not None and state.is_world_process_zero:
             self._progress(state.global_step, state.max_steps, self._loss)
+
+
+def diverged(what: str, step: int) -> DataError:
+    """Return the error of a training whose numbers are none any more."""
+    return DataError(
+        f"{what} at step {step}; checkpoints of earlier steps are kept: train again in another --out with a lower "
+        "--learning-rate, or check the data with: stepnav data inspect FILE"
+    )
 
 
 def _pass_tokens(settings: FitSettings) -> int | None:
@@ -418,6 +437,7 @@ def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:
         save_steps=settings.save_every or 500,
         save_total_limit=2,
         logging_steps=1,
+        logging_nan_inf_filter=False,  # else a loss that is no number counts as the mean of those before it
         report_to=list(settings.report_to) or "none",
         use_cpu=settings.cpu,
         disable_tqdm=True,

@@ -81,6 +81,15 @@ def test_scores_of_something_else_are_refused(tmp_path: Path, changed: str) -> N
     assert path.read_bytes() == before
 
 
+def test_scores_whose_settings_were_edited_are_refused(tmp_path: Path) -> None:
+    items, path = cases(tmp_path), tmp_path / FILE_NAME
+    with ScoresFile(path, SETTINGS, sizes(items)) as file:
+        score_cases(Counting(), items, file)
+    path.write_text(path.read_text().replace('"reward_digest": "a"', '"reward_digest": "c"'))
+    with pytest.raises(DataError, match="were edited after the run"):
+        ScoresFile(path, {**SETTINGS, "reward_digest": "c"}, sizes(items))
+
+
 def test_nothing_scored_binds_nothing(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     with ScoresFile(path, SETTINGS, [1, 1, 1]):

@@ -160,3 +160,21 @@ def test_examples_survive_the_disk(tmp_path: Path) -> None:
     loaded = TokenExamples.load(tmp_path / "data.npz")
     assert (loaded.ids == examples.ids).all()
     assert (loaded.starts == examples.starts).all()
+
+
+def test_a_training_that_diverges_stops_and_keeps_what_was_good(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"(loss|gradient's norm) is (nan|inf) at step \d+; the"):
+        trainer(tmp_path, TinyModel(), adamw_rate=1e30, checkpoint_s=0.0).run()
+    kept = torch.load(tmp_path / CHECKPOINT_NAME, weights_only=False)["model"]
+    assert all(weight.isfinite().all() for weight in kept.values())
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
+    good = trainer(tmp_path, TinyModel())
+    good.save()
+    before = (tmp_path / CHECKPOINT_NAME).read_bytes()
+    with torch.no_grad():
+        next(good.model.parameters())[0, 0] = torch.inf
+    with pytest.raises(DataError, match=r"embed.weight holds NaN or infinite numbers at step 0"):
+        good.save()
+    assert (tmp_path / CHECKPOINT_NAME).read_bytes() == before

@@ -18,7 +18,7 @@ from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import DataError
 from stepnav.core.records import StepScore
 from stepnav.core.seeds import derive_seed
-from stepnav.files.claim import first_difference
+from stepnav.files.claim import first_difference, sealed, unsealed
 from stepnav.measure.prm.cases import Case
 from stepnav.run.scoring import score_trajectories
 
@@ -82,7 +82,7 @@ class ScoresFile:
         tokens = answer.usage.reward_tokens
         try:
             if self._is_new:  # not before: a model that cannot be opened must not bind the folder
-                self._write(self._header)
+                self._write(sealed(self._header))
                 self._is_new = False
             self._write({"case": number, "id": case.id, "probs": rows, "tokens": tokens})
         except OSError as error:
@@ -136,7 +136,7 @@ class ScoresFile:
         self.reward_tokens += row["tokens"]
 
     def _check_same(self, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-        if difference := first_difference(found, wanted):
+        if difference := first_difference(unsealed(found, self.path), wanted):
             raise DataError(
                 f"{self.path} holds scores made otherwise ({difference}); name another --out, or "
                 "delete the file to score again"

@@ -43,7 +43,7 @@ class LocalPolicy:
       max_tokens: limit of a completion whose request sets none.
       max_batch: most samples that run at once.
       max_batch_tokens: bound of samples x longest sample in tokens; None is what 2 GiB hold.
-      cache_tokens: tokens of finished prefixes kept for reuse; None is what 1 GiB holds.
+      cache_tokens: tokens of finished prefixes kept for reuse; None is what 512 MiB hold.
       pass_tokens: most tokens of one forward pass.
       batch_invariant: pads passes so that float32 results on the CPU do not depend on the batch
         (measured where `engine.attention` says); off, a lone request on a large model is somewhat

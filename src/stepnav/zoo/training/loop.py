@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shutil
 import time
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 
 from stepnav.core.errors import DataError
+from stepnav.engine.loading import non_finite_weight
 from stepnav.zoo.training.batches import Ints, TokenExamples, plan_batches
 
 LOG_NAME = "log.jsonl"
@@ -261,8 +263,14 @@ class Trainer:
         return loss.detach()
 
     def _update(self, factor: float) -> None:
-        """Let the optimisers take one step at this share of their peak rates."""
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
+        """Let the optimisers take one step at this share of their peak rates.
+
+        Raises:
+          DataError: the gradient is no number; the weights are as they were.
+        """
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
+        if not math.isfinite(norm):
+            raise self._diverged(f"the gradient's norm is {float(norm)}")
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * factor
@@ -278,6 +286,8 @@ class Trainer:
 
     def _log(self, loss: float, progress: Progress | None) -> None:
         """Append a line to the log and report progress."""
+        if not math.isfinite(loss):
+            raise self._diverged(f"the loss is {loss}")
         now = time.monotonic()
         logged_at, logged_tokens = self._logged
         rate = (self.position.tokens - logged_tokens) / max(1e-9, now - logged_at)
@@ -298,8 +308,11 @@ class Trainer:
         """Write a checkpoint, whole or not at all.
 
         Raises:
-          DataError: the disk is full or cannot be written; the last checkpoint is as it was.
+          DataError: the disk is full or cannot be written, or a weight is no number; the last checkpoint is as
+            it was.
         """
+        if found := non_finite_weight(self.model):
+            raise self._diverged(found)
         state = {
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -317,6 +330,13 @@ class Trainer:
                 f"cannot write {path} ({_first_line(error)}); the last checkpoint is kept: "
                 "free some space, then go on"
             ) from error
+
+    def _diverged(self, what: str) -> DataError:
+        step = self.position.step
+        return DataError(
+            f"{what} at step {step}; the checkpoint before it is kept in {self.folder}: train again elsewhere at a "
+            "lower rate"
+        )
 
     def _restore(self) -> None:
         path = self.folder / CHECKPOINT_NAME

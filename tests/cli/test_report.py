@@ -1,0 +1,88 @@
+"""Run folders are read only as what they are."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepnav.cli import main as cli
+from stepnav.cli.bench import JOURNAL_NAME
+from stepnav.cli.report import open_run
+from stepnav.core.errors import JournalError
+from stepnav.measure.plan_file import FILE_NAME, plan_digest, write_plan
+from stepnav.measure.report import write_report
+from stepnav.run.journal import Journal
+from tests.measure.rows_for_tests import PLAN, make_run
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+import publish
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    """Return a run folder with a report."""
+    write_plan(PLAN, tmp_path)
+    Journal(tmp_path / JOURNAL_NAME, plan_digest(PLAN)).close()
+    write_report(tmp_path, make_run({("cot", 250): 8, ("hgs", 250): 16}), PLAN)
+    return tmp_path
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_run_is_read(run_folder: Path) -> None:
+    plan, journal = open_run(run_folder)
+    journal.close()
+    assert plan == PLAN
+    assert publish.read_report(run_folder)["task"] == PLAN.task
+
+
+def test_another_baseline_is_no_other_run(run_folder: Path) -> None:
+    edit(run_folder / FILE_NAME, "task = ", 'baseline = "hgs"\ntask = ')
+    open_run(run_folder)[1].close()
+
+
+@pytest.mark.parametrize("command", [["report"], ["show", "--problem", "0"]])
+def test_a_plan_that_was_edited_is_refused(
+    run_folder: Path,
+    command: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    edit(run_folder / FILE_NAME, f'task = "{PLAN.task}"', 'task = "gsm8k"')
+    monkeypatch.setattr(sys, "argv", ["stepnav", command[0], str(run_folder), *command[1:]])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    message = capsys.readouterr().err.splitlines()
+    assert len(message) == 1
+    assert "run.toml was edited after the run" in message[0]
+    assert f"digest {plan_digest(PLAN)}" in message[0]
+    assert "put back what was there" in message[0]
+
+
+def test_nothing_of_an_edited_run_is_published(run_folder: Path) -> None:
+    report = json.loads((run_folder / "report.json").read_text())
+    (run_folder / "report.json").write_text(json.dumps({**report, "config": "0" * 16}))
+    with pytest.raises(SystemExit, match="is of another run"):
+        publish.read_report(run_folder)
+    edit(run_folder / FILE_NAME, f'split = "{PLAN.split}"', 'split = "train"')
+    with pytest.raises(JournalError, match="was edited after the run"):
+        publish.read_report(run_folder)
+
+
+def test_no_evaluation_of_other_scores_is_published(tmp_path: Path) -> None:
+    digests: dict[str, Any] = {"reward_digest": "a", "data_digest": "b"}
+    (tmp_path / "report.json").write_text(json.dumps(digests))
+    (tmp_path / "scores.jsonl").write_text(json.dumps(digests) + "\n")
+    assert publish.read_evaluation(tmp_path) == digests
+    (tmp_path / "report.json").write_text(json.dumps({**digests, "reward_digest": "c"}))
+    with pytest.raises(SystemExit, match="is not of"):
+        publish.read_evaluation(tmp_path)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.outcome import SearchResult
+from stepnav.core.records import Problem
+from stepnav.measure.plan import BenchPlan, StrategySpec, cells, problem_of
+from stepnav.measure.runner import read_rows, run_plan
+from stepnav.policies.scripted import ScriptedPolicy
+from stepnav.run.journal import Journal
+from stepnav.search.cot import cot
+
+PROBLEMS = [Problem(f"a/b-{n}", "what now", "1") for n in range(12)]
+PLAN = BenchPlan("t", "dev", (StrategySpec("cot"), StrategySpec("cot", {}, "cot:x=1")), 12, seeds=2)
+
+
+def finished(folder: Path) -> Journal:
+    journal = Journal(folder / "j.sqlite")
+    policy = ScriptedPolicy.from_table({"": ["#### 1"]})
+    run_plan(
+        PLAN, PROBLEMS, start=lambda cell: cot, extract=lambda text: text[-1:], policy=policy,
+        reward=None, journal=journal,
+    )  # fmt: skip
+    return journal
+
+
+def test_rows_are_in_the_plans_order_and_no_tree_is_kept(tmp_path: Path) -> None:
+    journal = finished(tmp_path)
+    gc.collect()
+    held: list[int] = []
+
+    def grade(problem: Problem, answer: Any) -> bool:
+        held.append(sum(isinstance(item, SearchResult) for item in gc.get_objects()))
+        return answer == problem.answer
+
+    rows = read_rows(PLAN, journal, grade=grade)
+    journal.close()
+    ids = sorted(problem.id for problem in PROBLEMS)
+    assert [row.search_id for row in rows] == [cell.search_id for cell in cells(PLAN, ids)]
+    assert all(row.correct for row in rows)
+    assert len(held) == 48
+    assert max(held) <= 2
+
+
+def test_a_searchs_name_tells_its_problem() -> None:
+    found = {problem_of(cell.search_id) for cell in cells(PLAN, [p.id for p in PROBLEMS])}
+    assert found == {problem.id for problem in PROBLEMS}
