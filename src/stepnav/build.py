@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from stepnav.core.backend import Backend
-from stepnav.core.errors import ConfigError, nearest
+from stepnav.core.errors import ConfigError, choose, nearest
 from stepnav.core.records import Problem
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
 from stepnav.engine.hub import fetch_model, is_hub_name
+from stepnav.policies.openai_options import ServerOptions
 from stepnav.tasks.splits import check_split
 from stepnav.tasks.task import Loader, Task
 
@@ -57,6 +58,11 @@ CODE_TASKS = frozenset({"humaneval", "mbpp", "micro-python"})
 
 EMBEDDED_TASKS = frozenset({"arithmetic", "micro-python"})
 """Tasks that make their own problems."""
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+SANDBOX_LEVELS = ("process", "namespace", "docker", "unsafe")
+"""The sandbox's own levels; named here so that they are checked without loading it."""
 
 RESERVE_SHARE = 0.25
 """Share of a limited policy-token budget that step searches keep back for their fallback."""
@@ -123,6 +129,8 @@ def parse_strategy(text: str) -> StrategyChoice:
                 f"{name} has no option {option!r}{nearest(option, list(known))}; "
                 f"its options are {', '.join(known)}"
             )
+        if option in options:
+            raise ConfigError(f"{option} is given twice in {text!r}; give it once")
         options[option] = _parse_value(f"{name}.{option}", value, known[option].annotation)
     return StrategyChoice(name, options, text.strip())
 
@@ -178,6 +186,7 @@ def load_task(name: str, *, sandbox: str = "process") -> Task:
       ConfigError: there is no such benchmark.
     """
     module = import_module(_look_up("task", name, TASKS))
+    check_sandbox(sandbox)
     if name in CODE_TASKS:
         return _code_task(name, module, sandbox)
     if name == "arithmetic":
@@ -205,6 +214,15 @@ def load_task(name: str, *, sandbox: str = "process") -> Task:
         extract=module.extract,
         grade=lambda problem, answer: verdicts[module.grade(problem, answer)],
     )
+
+
+def check_sandbox(level: str) -> None:
+    """Refuse a sandbox level that does not exist, also where no program is run.
+
+    Raises:
+      ConfigError: it does not.
+    """
+    choose("--sandbox", level, SANDBOX_LEVELS)
 
 
 def load_programs(name: str, data: Path | None) -> Programs:
@@ -265,6 +283,7 @@ def open_models(
     dtype: str = "float32",
     chat: bool = False,
     max_batch: int = 64,
+    server: ServerOptions | None = None,
 ) -> Models:
     """Return the policy and the reward model of a run.
 
@@ -278,21 +297,27 @@ def open_models(
       device, dtype: for models in this process.
       chat: whether the question goes through the model's chat template.
       max_batch: most sequences in one pass.
+      server: how to use the server; None takes the usual.
     Raises:
       ConfigError: a name, folder or combination that cannot be used.
       BackendError: the server does not answer.
     """
-    check_device(device)
+    check_device(device, dtype)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
-    scorer = None if reward is None else _open_reward(reward, task, local)
-    notes: list[str] = []
-    if policy.startswith(("http://", "https://")):
-        proposer, notes = _open_server(policy, policy_model, task, chat, max_batch)
-    elif policy_model is not None:
-        raise ConfigError("--policy-model names a model on a server; --policy must be its URL")
+    if reward not in (None, "oracle", "execution"):
+        reward_folder(reward)  # before anything is loaded
+    if is_server(policy):  # first what is soon known: whether it answers
+        proposer = _open_server(policy, policy_model, task, chat, server or ServerOptions())
     else:
+        if policy_model is not None:
+            raise ConfigError("--policy-model names a model on a server; --policy must be its URL")
         proposer = _open_local(policy, task, chat, local)
-    return Models(proposer, scorer, notes)
+    try:
+        scorer = None if reward is None else _open_reward(reward, task, local)
+    except BaseException:
+        proposer.close()
+        raise
+    return Models(proposer, scorer, list(getattr(proposer, "fallbacks", ())))
 
 
 def open_reward(
@@ -306,7 +331,7 @@ def open_reward(
     Raises:
       ConfigError: a name or folder that cannot be used.
     """
-    check_device(device)
+    check_device(device, dtype)
     _refuse_tasks_own(name)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
     return _open_reward(name, None, local)
@@ -345,9 +370,12 @@ def policy_folder(name: str) -> Path | None:
     Raises:
       ConfigError: there is no such folder.
     """
-    if name.startswith(("http://", "https://")):
-        return None
-    return _model_folder("policy", name)
+    return None if is_server(name) else _model_folder("policy", name)
+
+
+def is_server(policy: str) -> bool:
+    """Return whether a policy's name is the URL of a server."""
+    return policy.startswith(("http://", "https://"))
 
 
 def _refuse_tasks_own(name: str) -> None:
@@ -358,12 +386,13 @@ def _refuse_tasks_own(name: str) -> None:
         )
 
 
-def check_device(device: str) -> None:
-    """Refuse a device that no model could be put on.
+def check_device(device: str, dtype: str = "float32") -> None:
+    """Refuse a device that no model could be put on, or a data type that none is read as.
 
     Raises:
       ConfigError: it has another name, or there is no CUDA device here.
     """
+    choose("--dtype", dtype, DTYPES)
     if re.fullmatch(r"auto|cpu|cuda(:\d+)?", device) is None:
         raise ConfigError(f"the device must be cpu, cuda, cuda:NUMBER or auto (got {device!r})")
     if device.startswith("cuda") and find_spec("torch") is not None:
@@ -389,20 +418,19 @@ def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> 
 
 
 def _open_server(
-    url: str, model: str | None, task: Task, chat: bool, max_concurrency: int
-) -> tuple[Backend, list[str]]:
+    url: str, model: str | None, task: Task, chat: bool, server: ServerOptions
+) -> Backend:
     from stepnav.policies.openai import OpenAIPolicy
 
-    policy = OpenAIPolicy(
+    return OpenAIPolicy(
         url,
         model,
         api="chat" if chat else "auto",
         prompt_template=task.prompt_template,
         chat_template=task.chat_template,
         answer_pattern=_answer_pattern(task, chat),
-        max_concurrency=max_concurrency,
+        server=server,
     )
-    return policy, policy.fallbacks
 
 
 def _answer_pattern(task: Task, chat: bool) -> str | None:

@@ -17,7 +17,7 @@ from stepnav.core.requests import Complete, Propose, Request, Score
 from stepnav.policies.openai import OpenAIPolicy, with_version
 from stepnav.policies.openai_capabilities import Capabilities
 from stepnav.policies.openai_sampling import server_seed
-from tests.policies.fake_openai import ALL_HONOURED, Behaviour, FakeOpenAI, words
+from tests.policies.fake_openai import ALL_HONOURED, Behaviour, FakeOpenAI, open_policy, words
 
 QUESTION = Trajectory(Problem("p", "How many?"))
 SOLUTION = "Step 1: 3 + 4 = 7\nStep 2: 7 - 2 = 5\n#### 5"
@@ -28,7 +28,7 @@ FIXED = replace(ALL_HONOURED, solution=SOLUTION)
 def policy(behaviour: Behaviour, **options: Any) -> Iterator[tuple[OpenAIPolicy, FakeOpenAI]]:
     options = {"backoff_s": 0.001, **options}
     with FakeOpenAI(behaviour) as server:
-        made = OpenAIPolicy(server.url, "fake", **options)
+        made = open_policy(server.url, "fake", **options)
         server.bodies.clear()
         try:
             yield made, server
@@ -288,7 +288,7 @@ def test_scores_are_not_ours() -> None:
     [
         ({"base_url": "localhost:8000"}, "must begin with http"),
         ({"api": "responses"}, "api must be"),
-        ({"max_concurrency": 0}, "max_concurrency"),
+        ({"max_concurrency": 0}, "--concurrency"),
         ({"separator": ""}, "separator"),
         ({"answer_pattern": "("}, "no regular expression"),
         ({"prompt_template": "no slot"}, "prompt_template must hold {question}"),
@@ -298,13 +298,13 @@ def test_scores_are_not_ours() -> None:
 def test_wrong_options_are_named(options: dict[str, Any], message: str) -> None:
     options = {"base_url": "http://localhost:1", "model": "m", **options}
     with pytest.raises(ConfigError, match=message):
-        OpenAIPolicy(**options)
+        open_policy(**options)
 
 
 def test_without_httpx_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'stepnav\[openai\]'"):
-        OpenAIPolicy("http://localhost:1", "m")
+        open_policy("http://localhost:1", "m")
 
 
 def test_base_urls() -> None:

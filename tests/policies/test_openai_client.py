@@ -28,16 +28,12 @@ from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Propose
 from stepnav.policies.openai import OpenAIPolicy
 from stepnav.policies.openai_capabilities import Capabilities
-from stepnav.policies.openai_client import transport_error
-from stepnav.policies.openai_protocol import (
-    error_message,
-    error_of,
-    parse_reply,
-    refused_field,
-    retry_after_s,
-    token_limit,
-)
-from tests.policies.fake_openai import ALL_HONOURED, FakeOpenAI
+from stepnav.policies.openai_errors import error_of, transport_error
+from stepnav.policies.openai_protocol import parse_reply
+from stepnav.policies.openai_refusals import (
+    context_refusal, error_message, refused_field, retry_after_s, token_limit,
+)  # fmt: skip
+from tests.policies.fake_openai import ALL_HONOURED, FakeOpenAI, open_policy
 
 KNOWN = Capabilities(stop="removed", seed="honoured", names_stop=True)
 REQUEST = Propose(Trajectory(Problem("p", "How many?")), 1, 1.0, seed=1)
@@ -52,7 +48,7 @@ Handler = Callable[[httpx.Request], Any]
 @contextmanager
 def policy(handler: Handler, **options: Any) -> Iterator[OpenAIPolicy]:
     options = {"backoff_s": 0.001, "max_retries": 3, "capabilities": KNOWN, **options}
-    made = OpenAIPolicy("http://server", "m", transport=httpx.MockTransport(handler), **options)
+    made = open_policy("http://server", "m", transport=httpx.MockTransport(handler), **options)
     try:
         yield made
     finally:
@@ -380,7 +376,7 @@ def test_answers_come_before_a_down_server() -> None:
 
 def test_a_slow_server_is_a_timeout() -> None:
     with FakeOpenAI(replace(ALL_HONOURED, delay_s=8.0)) as server:
-        backend = OpenAIPolicy(
+        backend = open_policy(
             server.url, "fake", capabilities=KNOWN, timeout_s=0.2, max_retries=1, backoff_s=0.001
         )
         began = time.monotonic()
@@ -396,21 +392,21 @@ def test_nobody_listens() -> None:
     with FakeOpenAI(ALL_HONOURED) as server:
         url = server.url
     with pytest.raises(BackendDown, match="is the server running there"):
-        OpenAIPolicy(url, "fake", max_retries=1, backoff_s=0.001)
+        open_policy(url, "fake", max_retries=1, backoff_s=0.001)
     assert not any(thread.name == "openai" for thread in threading.enumerate())
 
 
 def test_a_wrong_key_is_told_on_connect() -> None:
-    wrong_key = pytest.raises(BackendDown, match="check api_key")
+    wrong_key = pytest.raises(BackendDown, match="--api-key-env")
     with FakeOpenAI(replace(ALL_HONOURED, api_key="right")) as server, wrong_key as caught:
-        OpenAIPolicy(server.url, "fake", api_key="wrong")
+        open_policy(server.url, "fake", api_key="wrong")
     assert caught.value.status_code == 401
-    assert len(server.bodies) == 1
+    assert server.bodies == []
 
 
 def test_a_server_that_goes_away_in_the_middle() -> None:
     with FakeOpenAI(ALL_HONOURED) as server:
-        backend = OpenAIPolicy(server.url, "fake", max_retries=1, backoff_s=0.001)
+        backend = open_policy(server.url, "fake", max_retries=1, backoff_s=0.001)
     try:
         assert type(result(backend)) is BackendDown
     finally:
@@ -439,7 +435,7 @@ def test_our_own_bugs_are_raised_not_answered(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_refused_fields_are_recognised(body: str, sent: list[str], field: str | None) -> None:
-    assert refused_field(body, sent) == field
+    assert refused_field(body, dict.fromkeys(sent, "")) == field
 
 
 @pytest.mark.parametrize(
@@ -492,12 +488,6 @@ def test_a_reasoning_model_without_visible_text_is_cut_short() -> None:
     payload = {"choices": [{"message": {"content": None}, "finish_reason": "length"}]}
     (choice,) = parse_reply("chat", payload).choices
     assert (choice.text, choice.finish) == ("", "length")
-
-
-def test_half_a_surrogate_pair_is_replaced() -> None:
-    payload = {"choices": [{"text": "a \ud83d \U0001f600", "finish_reason": "stop"}]}
-    (choice,) = parse_reply("completions", payload).choices
-    assert choice.text == "a \ufffd \U0001f600"
 
 
 @pytest.mark.parametrize("choices", [[], [{}]])

@@ -22,6 +22,7 @@ from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Complete, Propose, Request
 from stepnav.policies.openai import OpenAIPolicy
 from stepnav.policies.splitting import split_steps
+from tests.policies.fake_openai import open_policy
 from tests.policies.tiny_model import save_tiny_model
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
@@ -91,7 +92,7 @@ def wait_until_up(process: subprocess.Popen[bytes], health: str, log: Path) -> N
 
 
 def connect(url: str, model_folder: Path, **options: Any) -> OpenAIPolicy:
-    return OpenAIPolicy(url, str(model_folder), timeout_s=300, **options)
+    return open_policy(url, str(model_folder), timeout_s=300, **options)
 
 
 def ask(backend: OpenAIPolicy, *requests: Request) -> list[Answer]:
@@ -205,14 +206,14 @@ def has_chat_template(folder: Path) -> bool:
 
 
 def test_the_servers_only_model_needs_no_name(url: str) -> None:
-    backend = OpenAIPolicy(url, timeout_s=300)
+    backend = open_policy(url, timeout_s=300)
     backend.close()
     assert backend.capabilities.usage
 
 
 def test_another_model_is_refused_with_the_servers_words(url: str) -> None:
     with pytest.raises(BackendError, match="pinned to"):
-        OpenAIPolicy(url, "another-model", max_retries=0)
+        open_policy(url, "another-model", max_retries=0)
 
 
 def test_greedy_solutions_are_those_of_the_local_engine(

@@ -35,6 +35,9 @@ MAX_BLANK_ROUNDS = 4
 CHARACTERS_PER_TOKEN = 4
 """Assumed where a server does not count tokens."""
 
+MIN_TEMPERATURE = 1e-3
+"""Below it a request is greedy: logits divided by so little overflow, and noise is drawn."""
+
 T = TypeVar("T")
 
 
@@ -60,8 +63,6 @@ class Sampler:
     client: Client
     found: Capabilities
     options: PromptOptions
-    max_step_tokens: int = 256
-    max_solution_tokens: int = 1024
     wants_logprobs: bool = False
     num_parameters: int | None = None
 
@@ -69,11 +70,13 @@ class Sampler:
         """Return the token limit of each sample."""
         if request.max_tokens is not None:
             return max(1, request.max_tokens)
-        return self.max_step_tokens if isinstance(request, Propose) else self.max_solution_tokens
+        options = self.client.options
+        is_step = isinstance(request, Propose)
+        return options.max_step_tokens if is_step else options.max_solution_tokens
 
     def num_draws(self, request: PolicyRequest) -> int:
         """Return how many samples are really drawn: greedy ones are all the same."""
-        return 1 if request.temperature == 0 else request.n
+        return 1 if is_greedy(request) else request.n
 
     async def answer(self, request: PolicyRequest) -> Answer:
         """Return the answer to a request.
@@ -215,7 +218,9 @@ class Sampler:
         """Return the request body of one sample; its seed depends on nothing else that is drawn."""
         found, options = self.found, self.options
         body = prompt_fields(options, found, request.prefix, written)
-        body.update(max_tokens=limit, temperature=request.temperature, top_p=request.top_p)
+        temperature = 0.0 if is_greedy(request) else request.temperature
+        body.update(max_tokens=limit, top_p=request.top_p)
+        body["temperature"] = max(temperature, found.lowest_temperature)
         stop = list(options.end_strings)
         if isinstance(request, Propose) and is_stop_usable(found, request.prefix):
             stop.insert(0, options.separator)
@@ -226,8 +231,8 @@ class Sampler:
         if found.seed != "ignored" and request.seed is not None:
             parts = (index,) if blank_round == 0 else (index, blank_round)
             body["seed"] = server_seed(request.seed, *parts)
-        if found.temperature == "generation_config" and request.temperature > 0:
-            body["generation_config"] = generation_config(request.temperature, request.top_p, limit)
+        if found.temperature == "generation_config" and temperature > 0:
+            body["generation_config"] = generation_config(temperature, request.top_p, limit)
         if self.wants_logprobs and found.logprobs:
             body["logprobs"] = 1 if found.api == "completions" else True
         return body
@@ -243,6 +248,11 @@ class Sampler:
             policy_tokens=tokens.generated,
             flops=flops,
         )
+
+
+def is_greedy(request: PolicyRequest) -> bool:
+    """Return whether only the most probable tokens are asked for."""
+    return request.temperature < MIN_TEMPERATURE
 
 
 def server_seed(seed: int, *parts: int) -> int:
