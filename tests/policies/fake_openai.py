@@ -168,17 +168,24 @@ class FakeOpenAI:
             return None
         whole = does.context_tokens
         if limit > whole:
-            return f"max_tokens={limit} cannot be greater than max_model_len=max_total_tokens={whole}."
+            return (
+                f"max_tokens={limit} cannot be greater than max_model_len=max_total_tokens={whole}."
+            )
         prompt = len(words(body.get("prompt") or body["messages"][-1]["content"]))
         if prompt + limit <= whole:
             return None
         begin = f"This model's maximum context length is {whole} tokens. However, you requested "
         if does.counts_prompt == "not":
             bound = f"the upper bound for {whole - limit} input tokens"
-            return begin + f"{limit} output tokens and your prompt contains 99 characters ({bound})."
+            return (
+                begin + f"{limit} output tokens and your prompt contains 99 characters ({bound})."
+            )
         if does.counts_prompt == "at least":
             most = whole - limit + 1
-            return begin + f"{limit} output tokens and your prompt contains at least {most} input tokens."
+            return (
+                begin
+                + f"{limit} output tokens and your prompt contains at least {most} input tokens."
+            )
         return begin + f"{limit} tokens and your request has {prompt} input tokens."
 
     def respond(

@@ -31,7 +31,10 @@ from stepnav.policies.openai_capabilities import Capabilities
 from stepnav.policies.openai_errors import error_of, transport_error
 from stepnav.policies.openai_protocol import parse_reply
 from stepnav.policies.openai_refusals import (
-    context_refusal, error_message, refused_field, retry_after_s, token_limit,
+    error_message,
+    refused_field,
+    retry_after_s,
+    token_limit,
 )  # fmt: skip
 from tests.policies.fake_openai import ALL_HONOURED, FakeOpenAI, open_policy
 

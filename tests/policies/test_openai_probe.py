@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from stepnav.core.errors import BackendDown, ConfigError
-from stepnav.policies.openai import OpenAIPolicy
 from stepnav.policies.openai_capabilities import Capabilities, fallbacks
 from stepnav.policies.openai_probe import continuation_point, stop_kind, stop_string
 from tests.policies.fake_openai import Behaviour, FakeOpenAI, open_policy

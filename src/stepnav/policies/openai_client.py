@@ -17,7 +17,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stepnav.core.errors import (
-    BackendDown, BackendError, BackendTimeout, BadResponse, ConfigError, RateLimited, quote,
+    BackendDown,
+    BackendError,
+    BackendTimeout,
+    BadResponse,
+    ConfigError,
+    RateLimited,
+    quote,
 )  # fmt: skip
 from stepnav.core.seeds import derive_seed
 from stepnav.policies.openai_body import load_json, read_body
@@ -25,7 +31,12 @@ from stepnav.policies.openai_errors import after_retries, error_of, transport_er
 from stepnav.policies.openai_options import ServerOptions
 from stepnav.policies.openai_protocol import PROVIDER, Api, Reply, parse_models, parse_reply
 from stepnav.policies.openai_refusals import (
-    context_refusal, is_renamed_limit, refused_field, retry_after_s, shown_text, token_limit,
+    context_refusal,
+    is_renamed_limit,
+    refused_field,
+    retry_after_s,
+    shown_text,
+    token_limit,
 )  # fmt: skip
 
 if TYPE_CHECKING:

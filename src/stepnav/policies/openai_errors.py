@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stepnav.core.errors import (
-    BackendDown, BackendError, BackendTimeout, BadResponse, RateLimited, quote,
+    BackendDown,
+    BackendError,
+    BackendTimeout,
+    BadResponse,
+    RateLimited,
+    quote,
 )  # fmt: skip
 from stepnav.policies.openai_protocol import PROVIDER
 from stepnav.policies.openai_refusals import error_message

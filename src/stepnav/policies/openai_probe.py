@@ -15,9 +15,8 @@ from typing import Any, Literal
 from stepnav.core.errors import BackendDown, BackendError
 from stepnav.policies.openai_capabilities import Capabilities, Continuation
 from stepnav.policies.openai_client import Client
-from stepnav.policies.openai_prompts import PromptOptions, chat, continuation
+from stepnav.policies.openai_prompts import PromptOptions, chat, continuation, generation_config
 from stepnav.policies.openai_protocol import Api, Choice, Reply
-from stepnav.policies.openai_sampling import generation_config
 
 MAX_TOKENS = 16
 TEMPERATURES = (1.5, 1.0)

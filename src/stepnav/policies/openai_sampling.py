@@ -22,6 +22,7 @@ from stepnav.policies.openai_capabilities import Capabilities
 from stepnav.policies.openai_client import Client
 from stepnav.policies.openai_prompts import (
     PromptOptions,
+    generation_config,
     is_stop_usable,
     prompt_fields,
     without_repeats,
@@ -258,19 +259,6 @@ def is_greedy(request: PolicyRequest) -> bool:
 def server_seed(seed: int, *parts: int) -> int:
     """Return the seed of one sample as 31 bits, which every server's integer type holds."""
     return derive_seed(seed, *parts) >> 32
-
-
-def generation_config(temperature: float, top_p: float, limit: int) -> str:
-    """Return the field by which `transformers serve` samples whatever the model's own settings."""
-    return json.dumps(
-        {
-            "do_sample": True,
-            "temperature": temperature,
-            "top_p": top_p,
-            "top_k": 0,
-            "max_new_tokens": limit,
-        }
-    )
 
 
 def _estimate(body: dict[str, Any], reply: Reply) -> Tokens:

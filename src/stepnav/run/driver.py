@@ -10,12 +10,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.budget import Budget, Ledger, Usage
-from stepnav.core.codec import decode_answer, encode_answer, encode_usage
+from stepnav.core.codec import decode_answer, decode_usage, encode_answer, encode_usage
 from stepnav.core.errors import BackendDown, BackendError, JournalError, StepnavError
 from stepnav.core.outcome import Outcome, SearchResult
 from stepnav.core.records import Problem
@@ -24,6 +25,8 @@ from stepnav.core.seeds import derive_seed
 from stepnav.core.tree import Node, Tree
 from stepnav.run.accounting import KnownPrefixes, charge
 from stepnav.run.journal import Entry, Journal
+
+T = TypeVar("T")
 
 WAIT_S = 0.05
 """Longest wait in one poll, so that clocks and Ctrl-C are noticed."""
@@ -207,7 +210,7 @@ class Driver:
             return None
         replayed = running.replay.get(running.number)
         if replayed is not None and replayed.digest == _REFUSED:
-            running.ledger.charge(Usage(*replayed.payload))
+            running.ledger.charge(_decoded(decode_usage, replayed))
             running.number += 1
             return "seconds"
         ledger = running.ledger
@@ -255,7 +258,7 @@ class Driver:
                         "use another folder"
                     )
                 self.num_replayed += 1
-                running.answers[position] = _decode(request, entry)
+                running.answers[position] = _decoded(partial(decode_answer, request), entry)
 
     def _stamp(self, running: _Running, requests: Sequence[Request]) -> list[Request]:
         """Return the requests with their seeds, and with token limits that the budget can pay."""
@@ -454,11 +457,11 @@ _UNLIMITED = Budget()
 _REFUSED = "refused"
 
 
-def _decode(request: Request, entry: Entry) -> Answer:
-    """Return a journaled answer."""
+def _decoded(decode: Callable[[Any], T], entry: Entry) -> T:
+    """Return what a journaled payload stands for."""
     try:
-        return decode_answer(request, entry.payload)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        return decode(entry.payload)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise JournalError(
             f"the journal's answer {entry.number} of search {entry.search_id} is damaged "
             f"({error!r}); take the journal from a backup, or start again in another folder"

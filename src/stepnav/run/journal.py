@@ -20,6 +20,9 @@ from stepnav.core.outcome import SearchResult
 
 SCHEMA_VERSION = 1
 
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What a broken file raises; the second where the library's own message quotes damaged text."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS answers (
@@ -78,7 +81,7 @@ class Journal:
         self.path = path
         try:
             self._db = _open_to_read(path) if is_read_only else _open_to_write(path)
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             needed = "" if is_read_only else ", and writable"
             raise JournalError(
                 f"cannot open the journal {path} ({error}); is it a run folder{needed}?"
@@ -119,7 +122,7 @@ class Journal:
 
     def spans(self) -> dict[str, float]:
         """Return the summed seconds of each named span."""
-        return dict(self._read("SELECT name, SUM(seconds) FROM spans GROUP BY name"))
+        return dict(self._read("SELECT name, SUM(seconds) FROM spans GROUP BY name", str, float))
 
     def entries(self) -> dict[str, list[Entry]]:
         """Return the answered requests of each unfinished search, in order of writing.
@@ -133,20 +136,22 @@ class Journal:
             "WHERE search_id NOT IN (SELECT search_id FROM results WHERE is_failed = 0) "
             "ORDER BY rowid"
         )
-        for search_id, number, digest, elapsed_s, payload in self._read(query):
+        for search_id, number, digest, elapsed_s, payload in self._read(
+            query, str, int, str, float, str
+        ):
             entry = Entry(search_id, number, digest, elapsed_s, self._loads(payload, search_id))
             found.setdefault(search_id, []).append(entry)
         return found
 
     def finished_ids(self) -> set[str]:
         """Return the ids of the searches that need not run again."""
-        rows = self._read("SELECT search_id FROM results WHERE is_failed = 0")
+        rows = self._read("SELECT search_id FROM results WHERE is_failed = 0", str)
         return {search_id for (search_id,) in rows}
 
     def results(self) -> Iterator[SearchResult]:
         """Return all finished searches, ordered by id, failed ones included."""
         for search_id, payload in self._read(
-            "SELECT search_id, payload FROM results ORDER BY search_id"
+            "SELECT search_id, payload FROM results ORDER BY search_id", str, str
         ):
             value = self._loads(payload, search_id)
             try:
@@ -166,7 +171,7 @@ class Journal:
     def _loads(self, payload: str, search_id: str) -> Any:
         try:
             return json.loads(payload)
-        except (TypeError, ValueError) as error:
+        except (ValueError, RecursionError) as error:
             raise self._damaged(search_id, error) from None
 
     def _damaged(self, search_id: str, error: Exception) -> JournalError:
@@ -193,7 +198,7 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(statement, rows)
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise JournalError(
@@ -201,11 +206,16 @@ class Journal:
                 "free some space, then resume"
             ) from None
 
-    def _read(self, query: str) -> list[tuple[Any, ...]]:
+    def _read(self, query: str, *kinds: type) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; a damaged file may hold values of any kind in any column."""
         try:
-            return self._db.execute(query).fetchall()
-        except sqlite3.Error as error:
+            rows: list[tuple[Any, ...]] = self._db.execute(query).fetchall()
+        except SQLITE_ERRORS as error:
             raise JournalError(f"cannot read the journal {self.path} ({error})") from None
+        for row in rows:
+            if not all(map(isinstance, row, kinds)):
+                raise self._damaged(str(row[0]), TypeError("a column holds another kind of value"))
+        return rows
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
