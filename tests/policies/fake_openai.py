@@ -64,17 +64,23 @@ ALL_HONOURED = Behaviour()
 KNOWN = {
     *("model", "prompt", "messages", "temperature", "top_p", "n", "seed", "stop", "logprobs"),
     *("max_tokens", "max_completion_tokens", "continue_final_message", "add_generation_prompt"),
-    *("include_stop_str_in_output", "no_stop_trim", "generation_config"),
+    *("include_stop_str_in_output", "no_stop_trim", "generation_config", "top_k"),
 }
 
 
 @dataclass
 class FakeOpenAI:
-    """Runs the server; a context manager. `bodies` holds every generation request it was sent."""
+    """Runs the server; a context manager.
+
+    `bodies` holds every generation request that it was sent, `keys` what stood for a key in them;
+    after `lives` requests it hangs up on everybody.
+    """
 
     behaviour: Behaviour
     bodies: list[dict[str, Any]] = field(default_factory=list)
     failures: list[tuple[int, dict[str, str], str]] = field(default_factory=list)
+    keys: set[str | None] = field(default_factory=set)
+    lives: int | None = None
     in_flight: int = 0
     most_in_flight: int = 0
     _drawn: int = 0
@@ -194,6 +200,9 @@ class FakeOpenAI:
         does = self.behaviour
         with self._lock:
             self.bodies.append(body)
+            self.keys.add(key)
+            if self.lives is not None and len(self.bodies) > self.lives:
+                raise ConnectionResetError("this server has died")
             if self.failures:
                 status, headers, text = self.failures.pop(0)
                 return status, text, headers

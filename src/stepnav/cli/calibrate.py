@@ -45,6 +45,7 @@ def run(
 ) -> None:
     """Fit and store a temperature; arguments as in `stepnav calibrate --help`."""
     check_installed()
+    build.check_device(device, dtype)
     from stepnav.bench.reward_cases import read_cases
     from stepnav.bench.reward_scores import split_by_problem
     from stepnav.bench.temperature import (

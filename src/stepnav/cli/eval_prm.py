@@ -34,6 +34,7 @@ def run(
 ) -> None:
     """Score and report; arguments as in `stepnav eval-prm --help`."""
     check_installed()
+    build.check_device(device, dtype)
     from stepnav.bench.reward_cases import read_cases
     from stepnav.bench.reward_processbench import DEV_SHARE
     from stepnav.bench.reward_report import make_report, write_report

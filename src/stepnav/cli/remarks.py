@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from stepnav.cli.console import stderr
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
+from stepnav.core.tree import NO_PARENT
 
 
 def tell_problems(problems: Sequence[Problem], wanted: int | None, source: str) -> None:
@@ -35,20 +36,20 @@ def tell_problems(problems: Sequence[Problem], wanted: int | None, source: str) 
         )
 
 
-def tell_cut(results: Iterable[SearchResult]) -> None:
-    """Say in how many searches a step was cut at its token limit, though the budget was not spent."""
-    results = list(results)
-    cut = sum(
-        result.outcome.stop_reason != "budget"
-        and any(node.step.finish == "length" for node in result.tree.nodes)
-        for result in results
-    )
-    if cut:
+def tell_cut(num_cut: int, num_searches: int) -> None:
+    """Say in how many searches a step was cut at its token limit."""
+    if num_cut:
         _note(
-            f"in {cut} of {len(results)} searches a step was cut at a token limit; see max_step_tokens "
-            "and max_tokens of the strategy, and, with a server, --max-step-tokens and "
-            "--max-solution-tokens"
+            f"in {num_cut} of {num_searches} searches a step was cut at a token limit; see "
+            "max_step_tokens and max_tokens of the strategy, and, with a server, "
+            "--max-step-tokens and --max-solution-tokens"
         )
+
+
+def is_cut(result: SearchResult) -> bool:
+    """Return whether a step was cut at its token limit, though the search's budget was not spent."""
+    steps = (node.step for node in result.tree.nodes if node.parent != NO_PARENT)
+    return result.outcome.stop_reason != "budget" and any(s.finish == "length" for s in steps)
 
 
 def _note(text: str) -> None:

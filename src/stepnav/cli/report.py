@@ -15,6 +15,7 @@ from stepnav.bench.rows import ResultRow
 from stepnav.bench.runner import read_rows, wall_seconds
 from stepnav.bench.summary import summarise
 from stepnav.cli.console import print_json, stderr, stdout
+from stepnav.cli.remarks import is_cut, tell_cut
 from stepnav.core.errors import BackendError, ConfigError, DataError, nearest
 from stepnav.run.journal import Journal
 
@@ -32,7 +33,11 @@ def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
         oracle = build.NEEDS_REWARD if plan.reward == "oracle" else frozenset()
         rows = read_rows(plan, journal, grade=task.grade, oracle=oracle)
         wall_s = wall_seconds(journal)
-        errors = [result.error for result in journal.results() if result.error is not None]
+        errors: list[str] = []
+        num_cut = 0
+        for result in journal.results():
+            errors += [] if result.error is None else [result.error]
+            num_cut += is_cut(result)
     finally:
         journal.close()
     if not rows:
@@ -42,6 +47,7 @@ def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
         print_json(report)
     else:
         _print(run, rows, plan, wall_s, baseline)
+    tell_cut(num_cut, len(rows))
     _tell_failed(errors, len(rows))
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from stepnav import build
 from stepnav.cli.console import Progress, print_json, stderr, stdout
-from stepnav.cli.remarks import tell_cut
+from stepnav.cli.remarks import is_cut, tell_cut
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import BackendError, ConfigError
@@ -145,7 +145,7 @@ def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: 
         follower.finish()
         print_verdict(console, result, is_correct=correct, reference=problem.answer)
         console.print()
-    tell_cut([result])
+    tell_cut(int(is_cut(result)), 1)
     if page is not None:
         write_text(page, render_page(result.tree, result=result, is_correct=correct))
     if result.error is not None:
