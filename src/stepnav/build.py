@@ -303,14 +303,11 @@ def open_models(
       BackendError: the server does not answer.
     """
     check_device(device, dtype)
+    check_models(policy=policy, reward=reward, task=task, policy_model=policy_model)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
-    if reward not in (None, "oracle", "execution"):
-        reward_folder(reward)  # before anything is loaded
     if is_server(policy):  # first what is soon known: whether it answers
         proposer = _open_server(policy, policy_model, task, chat, server or ServerOptions())
     else:
-        if policy_model is not None:
-            raise ConfigError("--policy-model names a model on a server; --policy must be its URL")
         proposer = _open_local(policy, task, chat, local)
     try:
         scorer = None if reward is None else _open_reward(reward, task, local)
@@ -318,6 +315,27 @@ def open_models(
         proposer.close()
         raise
     return Models(proposer, scorer, list(getattr(proposer, "fallbacks", ())))
+
+
+def check_models(*, policy: str, reward: str | None, task: Task, policy_model: str | None) -> None:
+    """Refuse names of models that `open_models` could not open; loads nothing.
+
+    Raises:
+      ConfigError: there is no such folder, or the task has not what the reward needs.
+    """
+    if not is_server(policy):
+        if policy_model is not None:
+            raise ConfigError("--policy-model names a model on a server; --policy must be its URL")
+        _model_folder("policy", policy)
+    if reward == "oracle" and task.rate_steps is None:
+        raise ConfigError(f"{task.name} has no exact step checker, so it has no oracle")
+    if reward == "execution" and task.code is None:
+        raise ConfigError(
+            f"{task.name} has no programs to run; --reward execution is for "
+            f"{', '.join(sorted(CODE_TASKS))}"
+        )
+    if reward not in (None, "oracle", "execution"):
+        reward_folder(reward)
 
 
 def open_reward(
@@ -441,19 +459,12 @@ def _open_reward(name: str, task: Task | None, local: Mapping[str, Any]) -> Back
     if name == "oracle":
         from stepnav.rewards.oracle import OracleReward
 
-        assert task is not None, "without a task there is no oracle"
-        if task.rate_steps is None:
-            raise ConfigError(f"{task.name} has no exact step checker, so it has no oracle")
+        assert task is not None and task.rate_steps is not None, "the names were not checked"
         return OracleReward(task.rate_steps)
     if name == "execution":
         from stepnav.rewards.execution import ExecutionReward
 
-        assert task is not None, "without a task there are no programs"
-        if task.code is None:
-            raise ConfigError(
-                f"{task.name} has no programs to run; --reward execution is for "
-                f"{', '.join(sorted(CODE_TASKS))}"
-            )
+        assert task is not None and task.code is not None, "the names were not checked"
         return ExecutionReward(task.code.parses_so_far, task.code.passes_public)
     if name.startswith("likelihood:"):
         from stepnav.rewards.likelihood import LikelihoodReward

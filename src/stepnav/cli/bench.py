@@ -66,6 +66,7 @@ def run(
     limits = _budgets(budgets, max_policy_tokens)
     build.check_device(device, dtype)
     policy, reward = build.choose_models(benchmark, choices, policy, reward)
+    build.check_models(policy=policy, reward=reward, task=benchmark, policy_model=policy_model)
     drawn = benchmark.load(split or benchmark.default_split, problems, seed, data)
     plan = BenchPlan(
         task=task,

@@ -87,6 +87,7 @@ def run(
     budget = Budget(policy_tokens=max_policy_tokens, seconds=max_seconds)
     build.check_device(device, dtype)
     policy, reward = build.choose_models(benchmark, [choice], policy, reward)
+    build.check_models(policy=policy, reward=reward, task=benchmark, policy_model=policy_model)
     split_name = split or benchmark.default_split
     if problem is not None:
         _check_given(problem, split=split, data=data, index=index, hard=hard)
