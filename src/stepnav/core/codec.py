@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, get_args
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.outcome import Outcome, SearchResult
-from stepnav.core.records import Problem, Step, StepScore, Trajectory
+from stepnav.core.records import Finish, Problem, Step, StepScore, Trajectory
 from stepnav.core.requests import Complete, Propose, Request
 from stepnav.core.tree import NO_PARENT, Tree
 
@@ -39,7 +39,7 @@ def encode_step(step: Step) -> list[Any]:
 def decode_step(value: list[Any]) -> Step:
     """Return the step of `encode_step`."""
     text, finish, num_tokens, token_ids, logprob = value
-    if not isinstance(text, str) or not isinstance(finish, str):
+    if not isinstance(text, str) or finish not in get_args(Finish):
         raise TypeError(f"a step of {text!r} that ended by {finish!r}")
     _check_counts([num_tokens])
     ids = None if token_ids is None else tuple(token_ids)
