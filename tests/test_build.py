@@ -77,7 +77,12 @@ def test_execution_as_a_reward_runs_the_public_tests():
 
 def test_execution_is_for_code_only():
     with pytest.raises(ConfigError, match="arithmetic has no programs to run"):
-        models._open_reward("execution", build.load_task("arithmetic"), {})
+        build.check_models(
+            policy="arithmetic",
+            reward="execution",
+            task=build.load_task("arithmetic"),
+            policy_model=None,
+        )
     with pytest.raises(ConfigError, match=r"'humanevl' is no code task \(did you mean 'humaneval'"):
         build.load_programs("humanevl", None)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from stepnav.core.errors import DataError
+from stepnav.measure.samples import ResultsFile
 from stepnav.tasks.micro_python import problems as micro_python
 from tests.cli.test_main import call, fails_with_one_line, start
 
@@ -171,3 +173,11 @@ def test_humaneval_references_pass_and_empty_bodies_do_not(tmp_path: Path) -> No
     assert report["problems_without_samples"] == 0
     assert all(line["passed"] for line in results(path)[::2])
     assert report["passed"] == 164 + sum(line["passed"] for line in results(path)[1::2])
+
+
+@pytest.mark.parametrize("line", ["Infinity", "NaN", "1e400", '"x"', "[" * 50_000])
+def test_a_line_number_that_is_none_is_one_line(tmp_path, line):
+    path = tmp_path / "results.jsonl"
+    path.write_text(f'{{"line": {line}, "passed": true}}\n')
+    with pytest.raises(DataError, match="line 1: not a verdict of stepnav grade"):
+        ResultsFile(path)

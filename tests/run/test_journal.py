@@ -1,5 +1,6 @@
 """The journal: what is written is there after a kill, and what is wrong is said in one line."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -127,6 +128,66 @@ def test_a_damaged_answer_is_one_line(tmp_path, payload):
     journal._db.execute("UPDATE answers SET payload = ?", [payload])
     with pytest.raises(JournalError, match=r"damaged .*take (it|the journal) from a backup"):
         list(Driver({"policy": policy, "reward": reward}, journal=journal).run(searches()[:3]))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE answers SET elapsed_s = 'soon'",
+        "UPDATE answers SET number = 'first'",
+        "UPDATE answers SET search_id = x'ff'",
+        "UPDATE answers SET payload = x'ff'",
+        "UPDATE results SET payload = NULL",
+        "UPDATE spans SET name = x'ff'",
+        "UPDATE answers SET payload = '[[], [1, 2, 3, 4, Infinity, 6, 7, 8, 9, 10], null, null]'",
+    ],
+)
+def test_values_of_other_kinds_are_damage(tmp_path, damage):
+    path = tmp_path / "j.sqlite"
+    journal = Journal(path)
+    policy, reward = random_world(5)
+    list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+    journal.add_span("hgs/", 1.0)
+    journal._db.execute("DELETE FROM results WHERE rowid = 1")
+    journal._db.execute("PRAGMA ignore_check_constraints = 1")
+    journal._db.execute("CREATE TABLE loose AS SELECT * FROM results")
+    journal._db.execute("DROP TABLE results")
+    journal._db.execute("ALTER TABLE loose RENAME TO results")
+    journal._db.execute(damage)
+    with pytest.raises(JournalError, match="damaged"):  # noqa: PT012
+        list(journal.results())
+        journal.spans()
+        list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+
+
+@pytest.mark.parametrize("number", ["Infinity", "NaN", "1e400", "9" * 400, '"12"', "[]", "null"])
+def test_a_cost_that_is_no_number_is_damage(tmp_path, number):
+    journal = Journal(tmp_path / "j.sqlite")
+    policy, reward = random_world(5)
+    list(Driver(policy, reward, journal=journal).run(searches()[:1]))
+    (payload,) = journal._db.execute("SELECT payload FROM results").fetchone()
+    value = json.loads(payload)
+    value["usage"]["policy_tokens"] = "<here>"
+    text = json.dumps(value).replace('"<here>"', number)
+    journal._db.execute("UPDATE results SET payload = ?", [text])
+    with pytest.raises(JournalError, match="is damaged at search"):
+        list(journal.results())
+
+
+@pytest.mark.parametrize("is_read_only", [True, False])
+def test_damaged_text_in_the_schema_is_one_line(tmp_path, is_read_only):
+    path = tmp_path / "j.sqlite"
+    journal = Journal(path)
+    journal.close()
+    content = path.read_bytes()
+    for old, new in (
+        (b"CREATE TABLE", b"CREATE TAB\xff\xc3"),
+        (b"tablemeta", b"table\xff\xfe\xc3\x28"),
+    ):
+        assert old in content
+        path.write_bytes(content.replace(old, new))
+        with pytest.raises(JournalError, match=r"cannot (open|read) the journal"):
+            list(Journal(path, is_read_only=is_read_only).results())
 
 
 def test_a_journal_is_read_without_being_written(tmp_path):

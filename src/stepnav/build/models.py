@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from stepnav.core.backend import Backend
-from stepnav.core.errors import ConfigError, nearest
+from stepnav.core.errors import ConfigError, choose, nearest
 from stepnav.core.records import Problem
 from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
 from stepnav.engine.hub import fetch_model, is_hub_name
+from stepnav.policies.openai.options import ServerOptions
 from stepnav.tasks.splits import check_split
 from stepnav.tasks.task import Example, Loader, Task
 
@@ -40,6 +41,12 @@ EMBEDDED_TASKS = frozenset({"arithmetic", "micro-python"})
 """Tasks that make their own problems."""
 
 
+DTYPES = ("float32", "bfloat16", "float16")
+
+SANDBOX_LEVELS = ("process", "namespace", "docker", "unsafe")
+"""The sandbox's own levels; named here so that they are checked without loading it."""
+
+
 def load_task(name: str, *, sandbox: str = "process") -> Task:
     """Return a benchmark.
 
@@ -51,6 +58,7 @@ def load_task(name: str, *, sandbox: str = "process") -> Task:
       ConfigError: there is no such benchmark.
     """
     module = import_module(_look_up("task", name, TASKS))
+    check_sandbox(sandbox)
     if name in CODE_TASKS:
         return _code_task(name, module, sandbox)
     if name == "arithmetic":
@@ -108,6 +116,15 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
         )
     count = (0 if chat or has_format else task.default_shots) if shots is None else shots
     return with_shots(task, count), count
+
+
+def check_sandbox(level: str) -> None:
+    """Refuse a sandbox level that does not exist, also where no program is run.
+
+    Raises:
+      ConfigError: it does not.
+    """
+    choose("--sandbox", level, SANDBOX_LEVELS)
 
 
 def load_programs(name: str, data: Path | None) -> Programs:
@@ -176,6 +193,7 @@ def open_models(
     dtype: str = "float32",
     chat: bool = False,
     max_batch: int = 64,
+    server: ServerOptions | None = None,
 ) -> Models:
     """Return the policy and the reward model of a run.
 
@@ -189,21 +207,45 @@ def open_models(
       device, dtype: for models in this process.
       chat: whether the question goes through the model's chat template.
       max_batch: most sequences in one pass.
+      server: how to use the server; None takes the usual.
     Raises:
       ConfigError: a name, folder or combination that cannot be used.
       BackendError: the server does not answer.
     """
-    check_device(device)
+    check_device(device, dtype)
+    check_models(policy=policy, reward=reward, task=task, policy_model=policy_model)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
-    scorer = None if reward is None else _open_reward(reward, task, local)
-    notes: list[str] = []
-    if policy.startswith(("http://", "https://")):
-        proposer, notes = _open_server(policy, policy_model, task, chat, max_batch)
-    elif policy_model is not None:
-        raise ConfigError("--policy-model names a model on a server; --policy must be its URL")
+    if is_server(policy):  # first what is soon known: whether it answers
+        proposer = _open_server(policy, policy_model, task, chat, server or ServerOptions())
     else:
         proposer = _open_local(policy, task, chat, local)
-    return Models(proposer, scorer, notes)
+    try:
+        scorer = None if reward is None else _open_reward(reward, task, local)
+    except BaseException:
+        proposer.close()
+        raise
+    return Models(proposer, scorer, list(getattr(proposer, "fallbacks", ())))
+
+
+def check_models(*, policy: str, reward: str | None, task: Task, policy_model: str | None) -> None:
+    """Refuse names of models that `open_models` could not open; loads nothing.
+
+    Raises:
+      ConfigError: there is no such folder, or the task has not what the reward needs.
+    """
+    if not is_server(policy):
+        if policy_model is not None:
+            raise ConfigError("--policy-model names a model on a server; --policy must be its URL")
+        _model_folder("policy", policy)
+    if reward == "oracle" and task.rate_steps is None:
+        raise ConfigError(f"{task.name} has no exact step checker, so it has no oracle")
+    if reward == "execution" and task.code is None:
+        raise ConfigError(
+            f"{task.name} has no programs to run; --reward execution is for "
+            f"{', '.join(sorted(CODE_TASKS))}"
+        )
+    if reward not in (None, "oracle", "execution"):
+        reward_folder(reward)
 
 
 def open_reward(
@@ -217,7 +259,7 @@ def open_reward(
     Raises:
       ConfigError: a name or folder that cannot be used.
     """
-    check_device(device)
+    check_device(device, dtype)
     _refuse_tasks_own(name)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
     return _open_reward(name, None, local)
@@ -256,9 +298,12 @@ def policy_folder(name: str) -> Path | None:
     Raises:
       ConfigError: there is no such folder.
     """
-    if name.startswith(("http://", "https://")):
-        return None
-    return _model_folder("policy", name)
+    return None if is_server(name) else _model_folder("policy", name)
+
+
+def is_server(policy: str) -> bool:
+    """Return whether a policy's name is the URL of a server."""
+    return policy.startswith(("http://", "https://"))
 
 
 def _refuse_tasks_own(name: str) -> None:
@@ -269,12 +314,13 @@ def _refuse_tasks_own(name: str) -> None:
         )
 
 
-def check_device(device: str) -> None:
-    """Refuse a device that no model could be put on.
+def check_device(device: str, dtype: str = "float32") -> None:
+    """Refuse a device that no model could be put on, or a data type that none is read as.
 
     Raises:
       ConfigError: it has another name, or there is no CUDA device here.
     """
+    choose("--dtype", dtype, DTYPES)
     if re.fullmatch(r"auto|cpu|cuda(:\d+)?", device) is None:
         raise ConfigError(f"the device must be cpu, cuda, cuda:NUMBER or auto (got {device!r})")
     if device.startswith("cuda") and find_spec("torch") is not None:
@@ -303,11 +349,11 @@ def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> 
 
 
 def _open_server(
-    url: str, model: str | None, task: Task, chat: bool, max_concurrency: int
-) -> tuple[Backend, list[str]]:
+    url: str, model: str | None, task: Task, chat: bool, server: ServerOptions
+) -> Backend:
     from stepnav.policies.openai import OpenAIPolicy
 
-    policy = OpenAIPolicy(
+    return OpenAIPolicy(
         url,
         model,
         api="chat" if chat else "auto",
@@ -315,9 +361,8 @@ def _open_server(
         chat_template=task.chat_template,
         end_strings=() if chat else task.end_strings,
         answer_pattern=_answer_pattern(task, chat),
-        max_concurrency=max_concurrency,
+        server=server,
     )
-    return policy, policy.fallbacks
 
 
 def _answer_pattern(task: Task, chat: bool) -> str | None:
@@ -328,19 +373,12 @@ def _open_reward(name: str, task: Task | None, local: Mapping[str, Any]) -> Back
     if name == "oracle":
         from stepnav.rewards.oracle import OracleReward
 
-        assert task is not None, "without a task there is no oracle"
-        if task.rate_steps is None:
-            raise ConfigError(f"{task.name} has no exact step checker, so it has no oracle")
+        assert task is not None and task.rate_steps is not None, "the names were not checked"
         return OracleReward(task.rate_steps)
     if name == "execution":
         from stepnav.rewards.execution import ExecutionReward
 
-        assert task is not None, "without a task there are no programs"
-        if task.code is None:
-            raise ConfigError(
-                f"{task.name} has no programs to run; --reward execution is for "
-                f"{', '.join(sorted(CODE_TASKS))}"
-            )
+        assert task is not None and task.code is not None, "the names were not checked"
         return ExecutionReward(task.code.parses_so_far, task.code.passes_public)
     if name.startswith("likelihood:"):
         from stepnav.rewards.likelihood import LikelihoodReward

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from stepnav import build
 from stepnav.cli import report as report_command
-from stepnav.cli.console import Interrupted, Progress, loading, resume_command, stderr
-from stepnav.core.errors import ConfigError, DataError, JournalError
+from stepnav.cli.console import Interrupted, Progress, loading, resumable, stderr
+from stepnav.cli.remarks import tell_problems
+from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.strategy import RESERVE_SHARE, Strategy
@@ -25,6 +26,7 @@ from stepnav.measure.plan_file import (
     write_plan,
 )
 from stepnav.measure.runner import run_plan
+from stepnav.policies.openai.options import ServerOptions
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
 
@@ -55,13 +57,16 @@ def run(
     chat: bool,
     sandbox: str,
     as_json: bool,
+    server: ServerOptions,
 ) -> None:
     """Run, resume and report a comparison; arguments as in `stepnav bench --help`."""
     check_installed()
     benchmark = build.load_task(task, sandbox=sandbox)
     choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
     limits = _budgets(budgets, max_policy_tokens)
+    build.check_device(device, dtype)
     policy, reward = build.choose_models(benchmark, choices, policy, reward)
+    build.check_models(policy=policy, reward=reward, task=benchmark, policy_model=policy_model)
     benchmark, num_shots = build.choose_shots(benchmark, shots, policy, chat=chat)
     drawn = benchmark.load(split or benchmark.default_split, problems, seed, data)
     plan = BenchPlan(
@@ -83,9 +88,11 @@ def run(
             "data": None if data is None else str(data),
             **({"sandbox": sandbox} if task in build.CODE_TASKS else {}),
             **({} if data is None else {"data_digest": problems_digest(drawn)}),
+            **server.result_settings(),
         },
     )
     _prepare(out, plan, resume)
+    tell_problems(drawn, problems, f"{task}/{plan.split}")
     with locked(out):
         with loading("torch and the models"):
             models = build.open_models(
@@ -97,6 +104,7 @@ def run(
                 dtype=dtype,
                 chat=chat,
                 max_batch=active,
+                server=server,
             )
         if not (out / FILE_NAME).exists():  # not before the models are there: a slip in their name
             write_plan(plan, out)  # would bind the folder to it
@@ -121,18 +129,16 @@ def _run_all(
 ) -> None:
     """Run what is left of the plan; say how to go on if it is stopped."""
     journal = Journal(out / JOURNAL_NAME, plan_digest(plan))
+    total = len(cells(plan, [problem.id for problem in problems]))
+
+    def done() -> str:
+        return f"{len(journal.finished_ids())} of {total} searches are done and kept"
+
     try:
         for note in models.notes:
             stderr().print(f"note: {note}", soft_wrap=True)
-        _run(plan, problems, task, models, journal, active)
-    except KeyboardInterrupt:
-        done = len(journal.finished_ids())
-        total = len(cells(plan, [problem.id for problem in problems]))
-        raise Interrupted(
-            f"interrupted: {done} of {total} searches are done and kept; go on with: {resume_command()}"
-        ) from None
-    except JournalError as error:
-        raise JournalError(f"{error}; then go on with: {resume_command()}") from None
+        with resumable(done):
+            _run(plan, problems, task, models, journal, active)
     finally:
         journal.close()
 

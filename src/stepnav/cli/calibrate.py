@@ -45,6 +45,7 @@ def run(
 ) -> None:
     """Fit and store a temperature; arguments as in `stepnav calibrate --help`."""
     check_installed()
+    build.check_device(device, dtype)
     from stepnav.measure.prm.cases import read_cases
     from stepnav.measure.prm.scores import split_by_problem
     from stepnav.measure.prm.temperature import (

@@ -8,12 +8,14 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+
+from stepnav.core.errors import BackendError, JournalError
 
 
 class Interrupted(Exception):
@@ -32,6 +34,23 @@ def resume_command(*, with_flag: bool = True) -> str:
         count = os.environ["LOCAL_WORLD_SIZE"]
         program = ["torchrun", "--nproc_per_node", count, "-m", "stepnav"]
     return shlex.join([*program, *words, *(["--resume"] if with_flag else [])])
+
+
+@contextmanager
+def resumable(done: Callable[[], str]) -> Iterator[None]:
+    """Let what ends a run say how to go on: an interrupt, a full disk, a model that is gone.
+
+    Args:
+      done: what was done and is kept, for instance "3 of 9 searches are done and kept".
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted: {done()}; go on with: {resume_command()}") from None
+    except JournalError as error:
+        raise JournalError(f"{error}; then go on with: {resume_command()}") from None
+    except BackendError as error:
+        raise BackendError(f"{error}; {done()}; go on with: {resume_command()}") from None
 
 
 PLAIN_INTERVAL_S = 5.0

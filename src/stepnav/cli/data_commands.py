@@ -8,22 +8,30 @@ from typing import Annotated
 import typer
 
 from stepnav.cli.options import (
+    ApiKeyEnv,
     AsJson,
     Chat,
+    Concurrency,
     Data,
     Device,
     Dtype,
     ExcludeProblems,
+    ExtraBody,
     LabelFormat,
     LabelKinds,
     LeaveOut,
+    MaxSolutionTokens,
+    MaxStepTokens,
     Policy,
     PolicyModel,
+    Retries,
     Sandbox,
     Seed,
     Shots,
     Task,
+    Timeout,
     arguments,
+    with_server,
 )
 
 data_app = typer.Typer(
@@ -190,6 +198,13 @@ def data_rollouts(
     temperature: Annotated[float, typer.Option(min=0.0, help="Of all sampling.")] = 1.0,
     policy: Policy = None,
     policy_model: PolicyModel = None,
+    api_key_env: ApiKeyEnv = None,
+    timeout: Timeout = None,
+    concurrency: Concurrency = None,
+    retries: Retries = None,
+    max_step_tokens: MaxStepTokens = None,
+    max_solution_tokens: MaxSolutionTokens = None,
+    extra_body: ExtraBody = None,
     seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run.")] = False,
     active: Annotated[int, typer.Option(min=1, help="Problems worked on at once.")] = 64,
@@ -213,4 +228,4 @@ def data_rollouts(
     """
     from stepnav.cli import rollouts as command
 
-    command.run(**arguments(locals()))
+    command.run(**with_server(locals()))

@@ -42,6 +42,7 @@ def run(
 ) -> None:
     """Score and report; arguments as in `stepnav eval-prm --help`."""
     check_installed()
+    build.check_device(device, dtype)
     from stepnav.measure.prm.cases import read_cases
     from stepnav.measure.prm.processbench import DEV_SHARE
     from stepnav.measure.prm.report import make_report, write_report

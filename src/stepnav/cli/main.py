@@ -5,6 +5,7 @@ Nothing heavy is imported here: each subcommand imports what it needs when it is
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from stepnav import __version__
 from stepnav.cli.data_commands import data_app
 from stepnav.cli.evaluation_commands import calibrate, eval_prm
 from stepnav.cli.model_commands import train_app, zoo_app
+from stepnav.cli.once import OnceCommand
 from stepnav.cli.search_commands import bench, grade, report, show, solve
 from stepnav.core.compute import prepare
 
@@ -45,6 +47,9 @@ for command in (solve, bench, report, show, grade, eval_prm, calibrate):
 app.add_typer(train_app, name="train")
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(data_app, name="data")
+for group in (app, train_app, zoo_app, data_app):
+    for registered in group.registered_commands:
+        registered.cls = OnceCommand
 
 
 @app.callback(invoke_without_command=True)
@@ -63,9 +68,7 @@ def main() -> None:
     """Run the command; every expected error is one line on standard error and exit code 2."""
     _open_missing_streams()
     prepare()
-    signal.signal(signal.SIGTERM, _interrupt)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it may be switched off
-        signal.signal(signal.SIGINT, _interrupt)
+    _take_interrupts()
     try:
         if app(standalone_mode=False) == EXIT_INTERRUPTED:  # how newer parsers report Ctrl-C
             raise KeyboardInterrupt
@@ -105,6 +108,18 @@ def _explain(error: Exception) -> str | None:
     return None
 
 
+def _take_interrupts() -> None:
+    """Let Ctrl-C, a request to end and a lost terminal stop the command in one way.
+
+    The first and the last may have been switched off from outside, as `nohup` does.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    for name in ("SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
 def _interrupt(signum: int, frame: object) -> NoReturn:
     _interrupts.append(signum)
     raise KeyboardInterrupt
@@ -112,7 +127,9 @@ def _interrupt(signum: int, frame: object) -> NoReturn:
 
 def _ignore_interrupts() -> None:
     """Let an interrupt that comes when all is done change neither the exit code nor the output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # should the interpreter hang at its end
 
 
@@ -133,5 +150,6 @@ def _drop_output() -> None:
 
 def _end(message: str, code: int) -> NoReturn:
     _ignore_interrupts()
-    sys.stderr.write(message + "\n")
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        sys.stderr.write(message + "\n")
     sys.exit(code)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from stepnav.core.errors import ConfigError
+from stepnav.policies.openai.options import ServerOptions
 
 Task = Annotated[
     str,
@@ -55,6 +62,69 @@ Shots = Annotated[
 ]
 Chat = Annotated[bool, typer.Option("--chat", help="Prompt with the model's chat template.")]
 
+SERVER_VARIABLES: Mapping[str, str] = {
+    "timeout": "STEPNAV_TIMEOUT",
+    "concurrency": "STEPNAV_CONCURRENCY",
+    "retries": "STEPNAV_RETRIES",
+    "max_step_tokens": "STEPNAV_MAX_STEP_TOKENS",
+    "max_solution_tokens": "STEPNAV_MAX_SOLUTION_TOKENS",
+    "extra_body": "STEPNAV_EXTRA_BODY",
+}
+"""Option of a server -> the environment variable that stands in for it."""
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+
+ApiKeyEnv = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help=f"Server: the environment variable that holds its API key. [default: {KEY_VARIABLE}]",
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        envvar=SERVER_VARIABLES["timeout"],
+        help=f"Server: most seconds of one request. [default: {ServerOptions().timeout_s:g}]",
+    ),
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        envvar=SERVER_VARIABLES["concurrency"],
+        help="Server: most requests at once. [default: as many as searches run at once]",
+    ),
+]
+Retries = Annotated[
+    int | None,
+    typer.Option(
+        envvar=SERVER_VARIABLES["retries"],
+        help=f"Server: tries again of one request. [default: {ServerOptions().max_retries}]",
+    ),
+]
+MaxStepTokens = Annotated[
+    int | None,
+    typer.Option(
+        envvar=SERVER_VARIABLES["max_step_tokens"],
+        help=f"Server: most tokens of a step. [default: {ServerOptions().max_step_tokens}]",
+    ),
+]
+MaxSolutionTokens = Annotated[
+    int | None,
+    typer.Option(
+        envvar=SERVER_VARIABLES["max_solution_tokens"],
+        help=f"Server: most tokens of a solution. [default: {ServerOptions().max_solution_tokens}]",
+    ),
+]
+ExtraBody = Annotated[
+    str | None,
+    typer.Option(
+        envvar=SERVER_VARIABLES["extra_body"],
+        metavar="JSON",
+        help="""Server: fields to add to every request, as in '{"top_k": 20}'.""",
+    ),
+]
+
 LabelFormat = Annotated[
     str | None,
     typer.Option(
@@ -93,6 +163,59 @@ def label_arguments(options: dict[str, Any]) -> dict[str, Any]:
         "exclude": options.pop("exclude_problems"),
         "leave_out": tuple(part for part in parts if part),
     }
+
+
+def with_server(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a subcommand's arguments with one record in the place of all that is about a server.
+
+    Raises:
+      ConfigError: a value cannot be used, or the policy is on no server.
+    """
+    rest = arguments(values)
+    given = {name: rest.pop(name) for name in SERVER_VARIABLES}
+    key_name = rest.pop("api_key_env")
+    policy = rest["policy"]
+    if policy is None or not policy.startswith(("http://", "https://")):
+        named = [name for name, variable in SERVER_VARIABLES.items() if variable not in os.environ]
+        used = [name for name in named if given[name] is not None]
+        used += ["api_key_env"] * (key_name is not None)
+        if used:
+            option = "--" + used[0].replace("_", "-")
+            raise ConfigError(f"{option} is for a server; --policy must be its URL")
+        return {**rest, "server": ServerOptions()}
+    concurrency = given["concurrency"]
+    fields = {
+        "api_key": _api_key(key_name),
+        "max_concurrency": rest.get("active") if concurrency is None else concurrency,
+        "timeout_s": given["timeout"],
+        "max_retries": given["retries"],
+        "max_step_tokens": given["max_step_tokens"],
+        "max_solution_tokens": given["max_solution_tokens"],
+        "extra_body": None if given["extra_body"] is None else _fields_of(given["extra_body"]),
+    }
+    known = {name: value for name, value in fields.items() if value is not None}
+    return {**rest, "server": ServerOptions(**known)}
+
+
+def _api_key(name: str | None) -> str | None:
+    if name is not None and not os.environ.get(name, "").strip():
+        is_name = re.fullmatch(r"[A-Za-z_]\w*", name) is not None  # else it may be the key itself
+        raise ConfigError(
+            f"--api-key-env must name an environment variable that holds an API key, and "
+            f"{name if is_name else 'this'} {'holds none' if is_name else 'is no such name'}; leave "
+            f"the option out to take {KEY_VARIABLE}"
+        )
+    return os.environ.get(name or KEY_VARIABLE, "").strip() or None
+
+
+def _fields_of(text: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"the extra body (--extra-body) is not JSON ({error})") from None
+    if not isinstance(fields, dict):
+        raise ConfigError(f"the extra body (--extra-body) must be a JSON object (got {text!r})")
+    return fields
 
 
 def arguments(values: dict[str, Any]) -> dict[str, Any]:

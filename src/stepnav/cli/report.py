@@ -7,6 +7,7 @@ from typing import Any
 
 from stepnav import build
 from stepnav.cli.console import print_json, stderr, stdout
+from stepnav.cli.remarks import is_cut, tell_cut
 from stepnav.core.errors import BackendError, ConfigError, DataError, JournalError, nearest
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import FILE_NAME, plan_digest, read_plan
@@ -41,6 +42,7 @@ def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
         print_json(report)
     else:
         _print(run, rows, plan, wall_s, baseline)
+    tell_cut(sum(map(is_cut, results)), len(rows))
     _tell_failed([result.error for result in results if result.error is not None], len(rows))
 
 

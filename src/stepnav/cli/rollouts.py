@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from stepnav import build
-from stepnav.cli.console import Interrupted, Progress, loading, resume_command, stderr
+from stepnav.cli.console import Progress, loading, resumable, stderr
+from stepnav.cli.remarks import tell_problems
 from stepnav.cli.rollouts_report import report
-from stepnav.core.errors import ConfigError, DataError, JournalError, choose
+from stepnav.core.errors import ConfigError, DataError, choose
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.strategy import Strategy
@@ -22,6 +23,7 @@ from stepnav.labels.exclude import problem_names, read_problems
 from stepnav.labels.rollouts import LABELS, METHODS, label_problem
 from stepnav.measure.plan_file import problems_digest
 from stepnav.measure.prm.scores import folder_digest
+from stepnav.policies.openai.options import ServerOptions
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
 from stepnav.run.search import Search
@@ -59,6 +61,7 @@ def run(
     chat: bool,
     sandbox: str,
     as_json: bool,
+    server: ServerOptions,
 ) -> None:
     """Draw, complete and label; arguments as in `stepnav data rollouts --help`."""
     chosen = choose("--method", method, METHODS)
@@ -66,11 +69,13 @@ def run(
     if chosen == "bisection" and kind == "soft":
         raise ConfigError("a binary search finds the first wrong step only; use --labels hard")
     benchmark = build.load_task(task, sandbox=sandbox)
+    build.check_device(device, dtype)
     used = _choose_split(benchmark, split)
     policy = policy or build.choose_models(benchmark, [], None, None)[0]
     benchmark, num_shots = build.choose_shots(benchmark, shots, policy, chat=chat)
     drawn = benchmark.load(used, problems, seed, data)
     _tell_split(task, split, data)
+    tell_problems(drawn, problems, f"{task}/{used}")
     drawn = _leave_out(drawn, exclude_problems)
     weights = build.policy_folder(policy)
     settings = {
@@ -79,13 +84,13 @@ def run(
         "method": chosen, "labels": kind, "keep_unsolved": keep_unsolved, "temperature": temperature,
         "policy": policy, "policy_digest": None if weights is None else folder_digest(weights),
         "policy_model": policy_model, "seed": seed, "dtype": dtype, "shots": num_shots,
-        "chat": chat,
+        "chat": chat, **server.result_settings(),
     }  # fmt: skip
     check_claim(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     with loading("torch and the model"):
         models = build.open_models(
             policy=policy, policy_model=policy_model, reward=None, task=benchmark, device=device,
-            dtype=dtype, chat=chat, max_batch=active,
+            dtype=dtype, chat=chat, max_batch=active, server=server,
         )  # fmt: skip
     # not before the models are there: a slip in their name would bind the folder to it
     claim_folder(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
@@ -177,24 +182,22 @@ def _run(
 ) -> tuple[list[SearchResult], float]:
     """Return the results of all problems, and the seconds that all attempts took."""
     journal = Journal(out / JOURNAL_NAME, json.dumps(settings))
-    done = len(journal.finished_ids())
+    first = len(journal.finished_ids())
+
+    def done() -> str:
+        labelled = len(journal.finished_ids())
+        return f"{labelled} of {len(searches)} problems are labelled and kept"
+
     try:
-        with Progress("rollouts", len(searches), "problems", first=done) as progress:
+        with resumable(done), Progress("rollouts", len(searches), "problems", first=first) as bar:
             driver = Driver(models.by_name, journal=journal, max_active=active)
             began = time.monotonic()
             try:
                 for _ in driver.run(searches):
-                    progress.advance()
+                    bar.advance()
             finally:
                 if driver.num_asked:
                     journal.add_span(NOUN, time.monotonic() - began)
         return list(journal.results()), journal.spans().get(NOUN, 0.0)
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"interrupted: {len(journal.finished_ids())} of {len(searches)} problems are labelled and "
-            f"kept; go on with: {resume_command()}"
-        ) from None
-    except JournalError as error:
-        raise JournalError(f"{error}; then go on with: {resume_command()}") from None
     finally:
         journal.close()

@@ -8,20 +8,28 @@ from typing import Annotated
 import typer
 
 from stepnav.cli.options import (
+    ApiKeyEnv,
     AsJson,
     Chat,
+    Concurrency,
     Data,
     Device,
     Dtype,
+    ExtraBody,
+    MaxSolutionTokens,
+    MaxStepTokens,
     Policy,
     PolicyModel,
+    Retries,
     Reward,
     Sandbox,
     Seed,
     Shots,
     Split,
     Task,
+    Timeout,
     arguments,
+    with_server,
 )
 
 
@@ -39,6 +47,13 @@ def solve(
     strategy: Annotated[str, typer.Option(help="NAME or NAME:OPTION=VALUE:OPTION=VALUE.")] = "hgs",
     policy: Policy = None,
     policy_model: PolicyModel = None,
+    api_key_env: ApiKeyEnv = None,
+    timeout: Timeout = None,
+    concurrency: Concurrency = None,
+    retries: Retries = None,
+    max_step_tokens: MaxStepTokens = None,
+    max_solution_tokens: MaxSolutionTokens = None,
+    extra_body: ExtraBody = None,
     reward: Reward = None,
     seed: Seed = 0,
     max_policy_tokens: Annotated[
@@ -69,7 +84,7 @@ def solve(
     """
     from stepnav.cli import solve as command
 
-    command.run(**arguments(locals()))
+    command.run(**with_server(locals()))
 
 
 def bench(
@@ -94,6 +109,13 @@ def bench(
     ] = None,
     policy: Policy = None,
     policy_model: PolicyModel = None,
+    api_key_env: ApiKeyEnv = None,
+    timeout: Timeout = None,
+    concurrency: Concurrency = None,
+    retries: Retries = None,
+    max_step_tokens: MaxStepTokens = None,
+    max_solution_tokens: MaxSolutionTokens = None,
+    extra_body: ExtraBody = None,
     reward: Reward = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run, or start it if it is not there.")
@@ -118,7 +140,7 @@ def bench(
     """
     from stepnav.cli import bench as command
 
-    command.run(**arguments(locals()))
+    command.run(**with_server(locals()))
 
 
 def report(

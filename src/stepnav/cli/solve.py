@@ -11,6 +11,7 @@ from rich.console import Console
 
 from stepnav import build
 from stepnav.cli.console import Progress, loading, print_json, stderr, stdout
+from stepnav.cli.remarks import is_cut, tell_cut
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import BackendError, ConfigError
@@ -18,6 +19,7 @@ from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
 from stepnav.files.atomic import STDOUT, check_output, write_text
+from stepnav.policies.openai.options import ServerOptions
 from stepnav.run.driver import Driver
 from stepnav.run.search import Search
 from stepnav.tasks.task import Task
@@ -76,17 +78,26 @@ def run(
     sandbox: str,
     page: Path | None,
     as_json: bool,
+    server: ServerOptions,
 ) -> None:
     """Solve and print; arguments as in `stepnav solve --help`."""
     benchmark = build.load_task(task, sandbox=sandbox)
     choice = build.parse_strategy(strategy)
-    if problem is not None and not problem.strip():
-        raise ConfigError("the problem is empty; give its text, or leave it out to take one")
-    if problem is not None and hard:
-        raise ConfigError("--hard takes problems from a task; leave the problem's text out")
     if page is not None:
         _check_page(page, data, hard, as_json)
+    budget = Budget(policy_tokens=max_policy_tokens, seconds=max_seconds)
+    build.check_device(device, dtype)
     policy, reward = build.choose_models(benchmark, [choice], policy, reward)
+    build.check_models(policy=policy, reward=reward, task=benchmark, policy_model=policy_model)
+    split_name = split or benchmark.default_split
+    if problem is not None:
+        _check_given(problem, split=split, data=data, index=index, hard=hard)
+        ask = benchmark.ask or (lambda text: Problem("given", " ".join(text.split())))
+        problems = [ask(problem)]
+    elif hard:
+        problems = benchmark.load(split_name, MAX_PROBES, seed, data)
+    else:
+        problems = [_pick(benchmark, split_name, data, index, seed)]
     benchmark, _ = build.choose_shots(benchmark, shots, policy, chat=chat)
     with loading("torch and the models"):
         models = build.open_models(
@@ -97,22 +108,32 @@ def run(
             device=device,
             dtype=dtype,
             chat=chat,
+            server=server,
         )
     with models:
         for note in models.notes:
             stderr().print(f"note: {note}", soft_wrap=True)
         driver = Driver(models.by_name)
-        budget = Budget(policy_tokens=max_policy_tokens, seconds=max_seconds)
         session = _Session(benchmark, driver, choice, budget, seed)
-        if problem is not None:
-            ask = benchmark.ask or (lambda text: Problem("given", " ".join(text.split())))
-            problems: Iterator[Problem] = iter([ask(problem)])
-        elif hard:
-            problems = _hard_problems(session, split or benchmark.default_split, data, hard)
-        else:
-            problems = iter([_pick(benchmark, split or benchmark.default_split, data, index, seed)])
-        for item in problems:
+        chosen = _hard_problems(session, split_name, problems, hard) if hard else problems
+        for item in chosen:
             _solve_one(session, item, page, as_json)
+
+
+def _check_given(text: str, *, split: str | None, data: Path | None, index: int, hard: int) -> None:
+    """Refuse a text that is no problem, and options that take problems from elsewhere."""
+    if not text.strip():
+        raise ConfigError("the problem is empty; give its text, or leave it out to take one")
+    if hard:
+        raise ConfigError("--hard takes problems from a task; leave the problem's text out")
+    if split is not None or data is not None or index:
+        raise ConfigError(
+            "--split, --data and --index take a problem from a task; leave them or its text out"
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("the problem is not valid UTF-8 text; write it in that") from None
 
 
 def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: bool) -> None:
@@ -128,6 +149,7 @@ def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: 
         follower.finish()
         print_verdict(console, result, is_correct=correct, reference=problem.answer)
         console.print()
+    tell_cut(int(is_cut(result)), 1)
     if page is not None:
         write_text(page, render_page(result.tree, result=result, is_correct=correct))
     if result.error is not None:
@@ -163,13 +185,12 @@ def _pick(task: Task, split: str, data: Path | None, index: int, seed: int) -> P
 
 
 def _hard_problems(
-    session: _Session, split: str, data: Path | None, count: int
+    session: _Session, split: str, problems: list[Problem], count: int
 ) -> Iterator[Problem]:
     """Yield the first problems that greedy chain of thought gets wrong."""
     cot = build.parse_strategy("cot")
     tried: list[SearchResult] = []
     wrong: list[tuple[Problem, SearchResult]] = []
-    problems = session.task.load(split, MAX_PROBES, session.seed, data)
     with Progress("chain of thought", len(problems), "problems") as progress:
         for start in range(0, len(problems), PROBE_COUNT):
             batch = problems[start : start + PROBE_COUNT]

@@ -6,16 +6,27 @@ survive exactly (`repr` round trip), so that a replayed run equals the run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, get_args
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.outcome import Outcome, SearchResult
-from stepnav.core.records import Problem, Reply, Step, StepScore, Trajectory
+from stepnav.core.records import Finish, Problem, Reply, Step, StepScore, Trajectory
 from stepnav.core.requests import Ask, Complete, Propose, Request
 from stepnav.core.tree import NO_PARENT, Tree
+
+_LARGEST = 2**63
+"""No count is as large; a larger number is damage, which tables and sums would stumble over."""
+
+_RESULT_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("search_id", "strategy", "problem_id", "stop_reason"), str),
+    **dict.fromkeys(("answer", "voted", "error"), (str, type(None))),
+    **dict.fromkeys(("options", "counts", "votes", "usage"), dict),
+    **dict.fromkeys(("seed", "requests"), int),
+}
 
 USAGE_FIELDS = tuple(field.name for field in fields(Usage))
 
@@ -28,6 +39,9 @@ def encode_step(step: Step) -> list[Any]:
 def decode_step(value: list[Any]) -> Step:
     """Return the step of `encode_step`."""
     text, finish, num_tokens, token_ids, logprob = value
+    if not isinstance(text, str) or finish not in get_args(Finish):
+        raise TypeError(f"a step of {text!r} that ended by {finish!r}")
+    _check_counts([num_tokens])
     ids = None if token_ids is None else tuple(token_ids)
     return Step(text, finish, num_tokens, ids, logprob)
 
@@ -40,6 +54,13 @@ def encode_score(score: StepScore) -> list[float]:
 def encode_usage(usage: Usage) -> list[Any]:
     """Return the amounts in the order of `USAGE_FIELDS`."""
     return [getattr(usage, name) for name in USAGE_FIELDS]
+
+
+def decode_usage(values: Sequence[Any]) -> Usage:
+    """Return the usage of `encode_usage`."""
+    usage = Usage(*values)
+    _check_counts([*encode_usage(replace(usage, flops=0)), usage.flops or 0])
+    return usage
 
 
 def encode_answer(request: Request, answer: Answer) -> list[Any]:
@@ -70,7 +91,7 @@ def decode_answer(request: Request, value: list[Any]) -> Answer:
     else:
         decoded = tuple(StepScore(*item) for item in items)
     known = None if prefix_tokens is None else tuple(prefix_tokens)
-    return Answer(decoded, Usage(*usage), known, flops_per_token)
+    return Answer(decoded, decode_usage(usage), known, flops_per_token)
 
 
 def encode_tree(tree: Tree) -> dict[str, Any]:
@@ -105,9 +126,14 @@ def encode_tree(tree: Tree) -> dict[str, Any]:
 
 def decode_tree(value: Mapping[str, Any]) -> Tree:
     """Return the tree of `encode_tree`; the policy's token ids are not kept in it."""
-    tree = Tree(Problem(**value["problem"]))
+    problem = Problem(**value["problem"])
+    if not isinstance(problem.question, str) or not isinstance(problem.id, str):
+        raise TypeError(f"a problem {problem.id!r} of {problem.question!r}")
+    tree = Tree(problem)
     for item in value["nodes"]:
-        step = Step(item["text"], item["finish"], item["num_tokens"], None, item["logprob"])
+        step = decode_step(
+            [*(item[k] for k in ("text", "finish", "num_tokens")), None, item["logprob"]]
+        )
         score = None if item["score"] is None else StepScore(*item["score"])
         node = tree.add(tree.nodes[item["parent"]], step, score)
         node.status = item["status"]
@@ -142,6 +168,10 @@ def encode_result(result: SearchResult) -> dict[str, Any]:
 
 def decode_result(value: Mapping[str, Any]) -> SearchResult:
     """Return the finished search of `encode_result`."""
+    for name, kinds in _RESULT_KINDS.items():
+        if not isinstance(value[name], kinds):
+            raise TypeError(f"{name} is {value[name]!r}")
+    _check_counts([value["requests"], *value["counts"].values()])
     tree = decode_tree(value["tree"])
     trajectory = None
     if value["steps"] is not None:
@@ -158,7 +188,14 @@ def decode_result(value: Mapping[str, Any]) -> SearchResult:
         answer=value["answer"],
         outcome=outcome,
         tree=tree,
-        usage=Usage(**value["usage"]),
+        usage=decode_usage([value["usage"][name] for name in USAGE_FIELDS]),
         requests=value["requests"],
         error=value["error"],
     )
+
+
+def _check_counts(values: Sequence[Any]) -> None:
+    """Refuse what is no number, or none that could be counted."""
+    for value in values:
+        if not math.isfinite(value) or abs(value) >= _LARGEST:
+            raise ValueError(f"{value!r} is no count")

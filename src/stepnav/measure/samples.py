@@ -186,7 +186,7 @@ class ResultsFile:
                 fields = json.loads(raw)
                 self.done[int(fields["line"])] = fields
                 bool(fields["passed"])
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 raise DataError(
                     f"{self.path}, line {number}: not a verdict of stepnav grade; "
                     "delete or rename the file and start again"

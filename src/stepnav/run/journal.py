@@ -20,6 +20,9 @@ from stepnav.core.outcome import SearchResult
 
 SCHEMA_VERSION = 1
 
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What a broken file raises; the second where the library's own message quotes damaged text."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS answers (
@@ -82,7 +85,7 @@ class Journal:
         self.path = path
         try:
             self._db = _open_to_read(path) if is_read_only else _open_to_write(path)
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             needed = "" if is_read_only else ", and writable"
             raise JournalError(
                 f"cannot open the journal {path} ({error}); is it a run folder{needed}?"
@@ -140,7 +143,7 @@ class Journal:
 
     def spans(self) -> dict[str, float]:
         """Return the summed seconds of each named span."""
-        return dict(self._read("SELECT name, SUM(seconds) FROM spans GROUP BY name"))
+        return dict(self._read("SELECT name, SUM(seconds) FROM spans GROUP BY name", str, float))
 
     def entries(self) -> dict[str, list[Entry]]:
         """Return the answered requests of each unfinished search, in order of writing.
@@ -154,14 +157,16 @@ class Journal:
             "WHERE search_id NOT IN (SELECT search_id FROM results WHERE is_failed = 0) "
             "ORDER BY rowid"
         )
-        for search_id, number, digest, elapsed_s, payload in self._read(query):
+        for search_id, number, digest, elapsed_s, payload in self._read(
+            query, str, int, str, float, str
+        ):
             entry = Entry(search_id, number, digest, elapsed_s, self._loads(payload, search_id))
             found.setdefault(search_id, []).append(entry)
         return found
 
     def finished_ids(self) -> set[str]:
         """Return the ids of the searches that need not run again."""
-        rows = self._read("SELECT search_id FROM results WHERE is_failed = 0")
+        rows = self._read("SELECT search_id FROM results WHERE is_failed = 0", str)
         return {search_id for (search_id,) in rows}
 
     def result_ids(self) -> list[str]:
@@ -173,7 +178,7 @@ class Journal:
         """Return all finished searches, ordered by id, failed ones included; one at a time is in memory."""
         for search_id in self.result_ids():
             query = "SELECT payload FROM results WHERE search_id = ?"
-            ((payload,),) = self._read(query, search_id)
+            ((payload,),) = self._read(query, str, values=(search_id,))
             value = self._loads(payload, search_id)
             try:
                 result = decode_result(value)
@@ -192,7 +197,7 @@ class Journal:
     def _loads(self, payload: str, search_id: str) -> Any:
         try:
             return json.loads(payload)
-        except (TypeError, ValueError) as error:
+        except (ValueError, RecursionError) as error:
             raise self._damaged(search_id, error) from None
 
     def _damaged(self, search_id: str, error: Exception) -> JournalError:
@@ -222,7 +227,7 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(statement, rows)
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise JournalError(
@@ -230,11 +235,16 @@ class Journal:
                 "free some space, then resume"
             ) from None
 
-    def _read(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+    def _read(self, query: str, *kinds: type, values: Sequence[str] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; a damaged file may hold values of any kind in any column."""
         try:
-            return self._db.execute(query, values).fetchall()
-        except sqlite3.Error as error:
+            rows: list[tuple[Any, ...]] = self._db.execute(query, values).fetchall()
+        except SQLITE_ERRORS as error:
             raise JournalError(f"cannot read the journal {self.path} ({error})") from None
+        for row in rows:
+            if not all(map(isinstance, row, kinds)):
+                raise self._damaged(str(row[0]), TypeError("a column holds another kind of value"))
+        return rows
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:

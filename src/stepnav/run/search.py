@@ -7,12 +7,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import blake2b
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.budget import Budget, Ledger, Usage
-from stepnav.core.codec import decode_answer, encode_answer, encode_usage
+from stepnav.core.codec import decode_answer, decode_usage, encode_answer, encode_usage
 from stepnav.core.errors import BackendError, ConfigError, JournalError, StepnavError, one_line
 from stepnav.core.outcome import Outcome, SearchResult
 from stepnav.core.records import Problem, Trajectory
@@ -33,6 +34,8 @@ from stepnav.core.strategy import Strategy
 from stepnav.core.tree import Node, Tree
 from stepnav.run.accounting import KnownPrefixes, charge
 from stepnav.run.journal import Entry
+
+T = TypeVar("T")
 
 UNLIMITED = Budget()
 
@@ -268,7 +271,7 @@ class RunningSearch:
             return None
         replayed = self._replay.get(self._number)
         if replayed is not None and replayed.digest == _REFUSED:
-            self.ledger.charge(Usage(*replayed.payload))
+            self.ledger.charge(_decoded(decode_usage, replayed))
             self._number += 1
             return "seconds"
         draws = [request for request in self._batch if not isinstance(request, Score)]
@@ -398,15 +401,8 @@ class RunningSearch:
                 f"the journal's answer {entry.number} of search {entry.search_id} was given to "
                 "another request; the run's settings or code have changed since: use another folder"
             )
-        try:
-            answer = decode_answer(request, entry.payload)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise JournalError(
-                f"the journal's answer {entry.number} of search {entry.search_id} is damaged "
-                f"({error!r}); take the journal from a backup, or start again in another folder"
-            ) from None
         self.num_replayed += 1
-        return answer
+        return _decoded(partial(decode_answer, request), entry)
 
     def _is_paid(self, part: _Part) -> bool:
         """Whether a part is paid by itself, since what is left decides which samples follow."""
@@ -466,6 +462,17 @@ class RunningSearch:
 
     def _entry(self, number: int, digest: str, payload: Any) -> Entry:
         return Entry(self.search.id, number, digest, self.elapsed_s(), payload)
+
+
+def _decoded(decode: Callable[[Any], T], entry: Entry) -> T:
+    """Return what a journaled payload stands for."""
+    try:
+        return decode(entry.payload)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise JournalError(
+            f"the journal's answer {entry.number} of search {entry.search_id} is damaged "
+            f"({error!r}); take the journal from a backup, or start again in another folder"
+        ) from None
 
 
 def _nothing() -> Program:

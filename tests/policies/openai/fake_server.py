@@ -14,9 +14,12 @@ import re
 import socket
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from stepnav.policies.openai import OpenAIPolicy
+from stepnav.policies.openai.options import ServerOptions
 
 ASKED_AGAIN = "This is the solution so far:"
 
@@ -40,6 +43,11 @@ class Behaviour:
     repeats_when_asked: bool = False
     usage: bool = True
     keeps_max_tokens: bool = True
+    max_temperature: float | None = None
+    takes_zero_temperature: bool = True
+    context_tokens: int | None = None
+    tells_context: bool = True
+    counts_prompt: str = "exactly"  # at least, not
     max_tokens_field: str = "max_tokens"
     max_tokens_limit: int | None = None
     refused: tuple[str, ...] = ()
@@ -56,17 +64,23 @@ ALL_HONOURED = Behaviour()
 KNOWN = {
     *("model", "prompt", "messages", "temperature", "top_p", "n", "seed", "stop", "logprobs"),
     *("max_tokens", "max_completion_tokens", "continue_final_message", "add_generation_prompt"),
-    *("include_stop_str_in_output", "no_stop_trim", "generation_config"),
+    *("include_stop_str_in_output", "no_stop_trim", "generation_config", "top_k"),
 }
 
 
 @dataclass
 class FakeOpenAI:
-    """Runs the server; a context manager. `bodies` holds every generation request it was sent."""
+    """Runs the server; a context manager.
+
+    `bodies` holds every generation request that it was sent, `keys` what stood for a key in them;
+    after `lives` requests it hangs up on everybody.
+    """
 
     behaviour: Behaviour
     bodies: list[dict[str, Any]] = field(default_factory=list)
     failures: list[tuple[int, dict[str, str], str]] = field(default_factory=list)
+    keys: set[str | None] = field(default_factory=set)
+    lives: int | None = None
     in_flight: int = 0
     most_in_flight: int = 0
     _drawn: int = 0
@@ -96,7 +110,7 @@ class FakeOpenAI:
                 pass
 
             def do_GET(self) -> None:
-                self._send(200, {"data": [{"id": name} for name in fake.names]}, {})
+                self._send(*fake.models(self.headers.get("Authorization")))
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -143,16 +157,56 @@ class FakeOpenAI:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
+    def models(self, key: str | None) -> tuple[int, Any, dict[str, str]]:
+        does = self.behaviour
+        if not self.knows(key):
+            return 401, {"error": {"message": f"Incorrect API key provided: {key}"}}, {}
+        told = {"max_model_len": does.context_tokens} if does.tells_context else {}
+        return 200, {"data": [{"id": name, **told} for name in self.names]}, {}
+
+    def knows(self, key: str | None) -> bool:
+        return self.behaviour.api_key is None or key == f"Bearer {self.behaviour.api_key}"
+
+    def _overflow(self, body: dict[str, Any], limit: int) -> str | None:
+        """Return vLLM's words for a request that does not fit into the context."""
+        does = self.behaviour
+        if does.context_tokens is None:
+            return None
+        whole = does.context_tokens
+        if limit > whole:
+            return (
+                f"max_tokens={limit} cannot be greater than max_model_len=max_total_tokens={whole}."
+            )
+        prompt = len(words(body.get("prompt") or body["messages"][-1]["content"]))
+        if prompt + limit <= whole:
+            return None
+        begin = f"This model's maximum context length is {whole} tokens. However, you requested "
+        if does.counts_prompt == "not":
+            bound = f"the upper bound for {whole - limit} input tokens"
+            return (
+                begin + f"{limit} output tokens and your prompt contains 99 characters ({bound})."
+            )
+        if does.counts_prompt == "at least":
+            most = whole - limit + 1
+            return (
+                begin
+                + f"{limit} output tokens and your prompt contains at least {most} input tokens."
+            )
+        return begin + f"{limit} tokens and your request has {prompt} input tokens."
+
     def respond(
         self, path: str, body: dict[str, Any], key: str | None
     ) -> tuple[int, Any, dict[str, str]]:
         does = self.behaviour
         with self._lock:
             self.bodies.append(body)
+            self.keys.add(key)
+            if self.lives is not None and len(self.bodies) > self.lives:
+                raise ConnectionResetError("this server has died")
             if self.failures:
                 status, headers, text = self.failures.pop(0)
                 return status, text, headers
-        if does.api_key is not None and key != f"Bearer {does.api_key}":
+        if not self.knows(key):
             return 401, {"error": {"message": "Incorrect API key provided"}}, {}
         api = "chat" if path.endswith("/chat/completions") else "completions"
         if api not in does.apis or body["model"] != does.model:
@@ -170,6 +224,13 @@ class FakeOpenAI:
             message = f"Unsupported parameter: use '{does.max_tokens_field}' instead."
             return 400, {"error": {"message": message, "param": "max_tokens"}}
         limit = body.get(does.max_tokens_field, 0)
+        if (overflow := self._overflow(body, limit)) is not None:
+            return 400, {"error": {"message": overflow}}
+        temperature = body.get("temperature", 1)
+        if temperature == 0 and not does.takes_zero_temperature:
+            return 422, {"error": {"message": "`temperature` must be strictly positive"}}
+        if does.max_temperature is not None and temperature > does.max_temperature:
+            return 400, {"error": {"message": "must be at most 1", "param": "temperature"}}
         if does.max_tokens_limit is not None and limit > does.max_tokens_limit:
             message = f"max_tokens must be less than or equal to {does.max_tokens_limit}"
             return 400, {"error": {"message": message}}
@@ -282,3 +343,10 @@ def words(text: str) -> list[str]:
 
 def _word(chance: random.Random) -> str:
     return "".join(chance.choice("abcdefghijklmnoprstuvw") for _ in range(5))
+
+
+def open_policy(base_url: str, model: str | None = None, **options: Any) -> OpenAIPolicy:
+    """Return a policy on a server; options are the policy's own and those of its server."""
+    names = {field.name for field in fields(ServerOptions)} & set(options)
+    server = ServerOptions(**{name: options.pop(name) for name in names})
+    return OpenAIPolicy(base_url, model, server=server, **options)

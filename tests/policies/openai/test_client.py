@@ -28,19 +28,18 @@ from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Propose, Sampling
 from stepnav.policies.openai import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
-from stepnav.policies.openai.client import transport_error
-from stepnav.policies.openai.protocol import (
+from stepnav.policies.openai.errors import error_of, transport_error
+from stepnav.policies.openai.protocol import parse_reply
+from stepnav.policies.openai.refusals import (
     error_message,
-    error_of,
-    parse_reply,
     refused_field,
     retry_after_s,
     token_limit,
-)
-from tests.policies.openai.fake_server import ALL_HONOURED, FakeOpenAI
+)  # fmt: skip
+from tests.policies.openai.fake_server import ALL_HONOURED, FakeOpenAI, open_policy
 
 KNOWN = Capabilities(stop="removed", seed="honoured", names_stop=True)
-REQUEST = Propose(Trajectory(Problem("p", "How many?")), 1, Sampling(1.0), seed=1)
+REQUEST = Propose(Trajectory(Problem("p", "How many?")), 1, Sampling(Sampling(1.0)), seed=1)
 GOOD = {
     "choices": [{"text": "One.", "finish_reason": "stop", "stop_reason": "\n"}],
     "usage": {"prompt_tokens": 3, "completion_tokens": 2},
@@ -52,7 +51,7 @@ Handler = Callable[[httpx.Request], Any]
 @contextmanager
 def policy(handler: Handler, **options: Any) -> Iterator[OpenAIPolicy]:
     options = {"backoff_s": 0.001, "max_retries": 3, "capabilities": KNOWN, **options}
-    made = OpenAIPolicy("http://server", "m", transport=httpx.MockTransport(handler), **options)
+    made = open_policy("http://server", "m", transport=httpx.MockTransport(handler), **options)
     try:
         yield made
     finally:
@@ -380,7 +379,7 @@ def test_answers_come_before_a_down_server() -> None:
 
 def test_a_slow_server_is_a_timeout() -> None:
     with FakeOpenAI(replace(ALL_HONOURED, delay_s=8.0)) as server:
-        backend = OpenAIPolicy(
+        backend = open_policy(
             server.url, "fake", capabilities=KNOWN, timeout_s=0.2, max_retries=1, backoff_s=0.001
         )
         began = time.monotonic()
@@ -396,21 +395,21 @@ def test_nobody_listens() -> None:
     with FakeOpenAI(ALL_HONOURED) as server:
         url = server.url
     with pytest.raises(BackendDown, match="is the server running there"):
-        OpenAIPolicy(url, "fake", max_retries=1, backoff_s=0.001)
+        open_policy(url, "fake", max_retries=1, backoff_s=0.001)
     assert not any(thread.name == "openai" for thread in threading.enumerate())
 
 
 def test_a_wrong_key_is_told_on_connect() -> None:
-    wrong_key = pytest.raises(BackendDown, match="check api_key")
+    wrong_key = pytest.raises(BackendDown, match="--api-key-env")
     with FakeOpenAI(replace(ALL_HONOURED, api_key="right")) as server, wrong_key as caught:
-        OpenAIPolicy(server.url, "fake", api_key="wrong")
+        open_policy(server.url, "fake", api_key="wrong")
     assert caught.value.status_code == 401
-    assert len(server.bodies) == 1
+    assert server.bodies == []
 
 
 def test_a_server_that_goes_away_in_the_middle() -> None:
     with FakeOpenAI(ALL_HONOURED) as server:
-        backend = OpenAIPolicy(server.url, "fake", max_retries=1, backoff_s=0.001)
+        backend = open_policy(server.url, "fake", max_retries=1, backoff_s=0.001)
     try:
         assert type(result(backend)) is BackendDown
     finally:
@@ -439,7 +438,7 @@ def test_our_own_bugs_are_raised_not_answered(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_refused_fields_are_recognised(body: str, sent: list[str], field: str | None) -> None:
-    assert refused_field(body, sent) == field
+    assert refused_field(body, dict.fromkeys(sent, "")) == field
 
 
 @pytest.mark.parametrize(
@@ -492,12 +491,6 @@ def test_a_reasoning_model_without_visible_text_is_cut_short() -> None:
     payload = {"choices": [{"message": {"content": None}, "finish_reason": "length"}]}
     (choice,) = parse_reply("chat", payload).choices
     assert (choice.text, choice.finish) == ("", "length")
-
-
-def test_half_a_surrogate_pair_is_replaced() -> None:
-    payload = {"choices": [{"text": "a \ud83d \U0001f600", "finish_reason": "stop"}]}
-    (choice,) = parse_reply("completions", payload).choices
-    assert choice.text == "a \ufffd \U0001f600"
 
 
 @pytest.mark.parametrize("choices", [[], [{}]])

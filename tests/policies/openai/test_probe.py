@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from stepnav.core.errors import BackendDown, ConfigError
-from stepnav.policies.openai import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities, fallbacks
 from stepnav.policies.openai.probe import continuation_point, stop_kind, stop_string
-from tests.policies.openai.fake_server import Behaviour, FakeOpenAI
+from tests.policies.openai.fake_server import Behaviour, FakeOpenAI, open_policy
 
 ALL = Behaviour()
 GOOD = Capabilities(n=True, stop="removed", seed="honoured", logprobs=True)
@@ -20,7 +19,7 @@ GOOD = Capabilities(n=True, stop="removed", seed="honoured", logprobs=True)
 
 def probe(behaviour: Behaviour, **options: Any) -> tuple[Capabilities, list[str], FakeOpenAI]:
     with FakeOpenAI(behaviour) as server:
-        policy = OpenAIPolicy(server.url, "fake", backoff_s=0.001, **options)
+        policy = open_policy(server.url, "fake", backoff_s=0.001, **options)
         policy.close()
     return policy.capabilities, policy.fallbacks, server
 
@@ -124,7 +123,7 @@ def test_auto_takes_completions_where_they_are() -> None:
 
 def test_known_capabilities_are_not_probed_again() -> None:
     with FakeOpenAI(ALL) as server:
-        policy = OpenAIPolicy(server.url, "fake", capabilities=GOOD)
+        policy = open_policy(server.url, "fake", capabilities=GOOD)
         policy.close()
     assert policy.capabilities == GOOD
     assert server.bodies == []
@@ -138,7 +137,7 @@ def test_one_request_at_a_time_makes_an_alone_seed_repeatable() -> None:
 def test_an_unknown_model_names_those_served() -> None:
     wrong_model = pytest.raises(BackendDown, match=r"no model 'fake'.*its models are other")
     with FakeOpenAI(replace(ALL, model="other")) as server, wrong_model as caught:
-        OpenAIPolicy(server.url, "fake")
+        open_policy(server.url, "fake")
     assert caught.value.status_code == 404
 
 
@@ -165,7 +164,7 @@ def test_a_text_that_repeats_itself_cannot_show_a_continuation() -> None:
 
 def test_the_only_model_needs_no_name() -> None:
     with FakeOpenAI(replace(ALL, model="the-one")) as server:
-        policy = OpenAIPolicy(server.url)
+        policy = open_policy(server.url)
         policy.close()
     assert policy.model == "the-one"
     assert all(body["model"] == "the-one" for body in server.bodies)
@@ -174,7 +173,7 @@ def test_the_only_model_needs_no_name() -> None:
 def test_one_of_several_models_must_be_named() -> None:
     several = pytest.raises(ConfigError, match="name one of big, small")
     with FakeOpenAI(replace(ALL, model="big", other_models=("small",))) as server, several:
-        OpenAIPolicy(server.url)
+        open_policy(server.url)
 
 
 def test_what_it_falls_back_on_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -24,7 +24,8 @@ from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendDown, BackendError, ConfigError
 from stepnav.core.requests import PolicyRequest, Request, Score
 from stepnav.policies.openai.capabilities import Capabilities, fallbacks
-from stepnav.policies.openai.client import Client, Connection
+from stepnav.policies.openai.client import Client
+from stepnav.policies.openai.options import ServerOptions
 from stepnav.policies.openai.probe import probe
 from stepnav.policies.openai.prompts import ANSWER_PATTERN, PromptOptions
 from stepnav.policies.openai.protocol import Api
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     import httpx
 
 logger = logging.getLogger("stepnav")
+
+PATIENCE_S = 5.0
+"""After so long without a probe's end, the user is told what is waited for."""
 
 Result = Union[Answer, BackendError]
 T = TypeVar("T")
@@ -46,7 +50,7 @@ class OpenAIPolicy:
       base_url: for instance "http://localhost:8000/v1"; without a path, "/v1" is added.
       model: the model's name there; None takes the only one that the server has.
       api: "completions", "chat", or "auto": completions where the server has them.
-      api_key: sent as a bearer token; None sends none.
+      server: key, limits of time, traffic and tokens, extra fields.
       separator: text that ends a step.
       prompt_template: how the question is shown; holds "{question}".
       chat_template: how a chat model is shown it; None uses `prompt_template`.
@@ -55,13 +59,6 @@ class OpenAIPolicy:
         "\n\nQuestion:"; it is cut there.
       answer_pattern: regular expression; a step in which it is found ends the solution, besides
         what the server says. None leaves the end to the server.
-      max_step_tokens: token limit of a proposed step where the request has none.
-      max_solution_tokens: token limit of a completion where the request has none.
-      max_concurrency: most HTTP requests in flight at once.
-      timeout_s: wall-clock limit of one HTTP request.
-      max_retries: how often a failed one is sent again.
-      backoff_s: first pause before that; doubles each time.
-      max_wait_s: longest pause.
       wants_logprobs: ask for log-probabilities of proposed steps where the server gives them.
       num_parameters: the model's size, for FLOPs; None leaves them unknown.
       capabilities: what the server honours, if known; None asks it.
@@ -77,20 +74,13 @@ class OpenAIPolicy:
         model: str | None = None,
         *,
         api: Api | Literal["auto"] = "auto",
-        api_key: str | None = None,
+        server: ServerOptions | None = None,
         separator: str = "\n",
         prompt_template: str = "{question}\n",
         chat_template: str | None = None,
         system_prompt: str | None = None,
         end_strings: tuple[str, ...] = (),
         answer_pattern: str | None = ANSWER_PATTERN,
-        max_step_tokens: int = 256,
-        max_solution_tokens: int = 1024,
-        max_concurrency: int = 32,
-        timeout_s: float = 120.0,
-        max_retries: int = 5,
-        backoff_s: float = 0.5,
-        max_wait_s: float = 60.0,
         wants_logprobs: bool = False,
         num_parameters: int | None = None,
         capabilities: Capabilities | None = None,
@@ -103,17 +93,8 @@ class OpenAIPolicy:
         options = PromptOptions(
             separator, prompt_template, chat_template, system_prompt, end_strings, answer_pattern
         )
-        connection = Connection(
-            with_version(base_url),
-            model,
-            api_key,
-            max_concurrency,
-            timeout_s,
-            max_retries,
-            backoff_s,
-            max_wait_s,
-        )
-        self._client = Client(connection, transport)
+        server = server or ServerOptions()
+        self._client = Client(with_version(base_url), model, server, transport)
         self._done: queue.SimpleQueue[tuple[int, Result | Exception]] = queue.SimpleQueue()
         self._open: dict[int, Future[None]] = {}
         self._held: list[tuple[int, Result]] = []
@@ -128,15 +109,9 @@ class OpenAIPolicy:
         self.model = self._client.model
         self.fallbacks = list(fallbacks(self.capabilities))
         for line in self.fallbacks:
-            logger.info("%s (%s): %s", connection.base_url, self.model, line)
+            logger.info("%s (%s): %s", self._client.base_url, self.model, line)
         self._sampler = Sampler(
-            self._client,
-            self.capabilities,
-            options,
-            max_step_tokens,
-            max_solution_tokens,
-            wants_logprobs,
-            num_parameters,
+            self._client, self.capabilities, options, wants_logprobs, num_parameters
         )
 
     @property
@@ -222,15 +197,30 @@ class OpenAIPolicy:
     async def _connect(
         self, api: Api | Literal["auto"], options: PromptOptions, known: Capabilities | None
     ) -> Capabilities:
-        await self._client.open()
-        if self._client.model is None:
-            await self._client.choose_model()
+        client = self._client
+        await client.open()
+        if known is None or client.model is None:
+            await client.meet()
         if known is None:
-            return await probe(self._client, api, options)
-        self._client.refused.update(known.refused)
-        self._client.max_tokens_field = known.max_tokens_field
-        self._client.max_tokens_limit = known.max_tokens_limit
+            late = asyncio.get_running_loop().call_later(PATIENCE_S, self._tell_waiting)
+            try:
+                return await probe(client, api, options)
+            finally:
+                late.cancel()
+        client.refused.update(known.refused)
+        client.max_tokens_field = known.max_tokens_field
+        client.max_tokens_limit = known.max_tokens_limit
+        client.context_tokens = known.context_tokens
         return known
+
+    def _tell_waiting(self) -> None:
+        """Say that the server is slow: it may be loading the model, or hang."""
+        logger.warning(
+            "%s (%s) has not answered its first requests yet; waiting for up to %g s each (--timeout)",
+            self._client.base_url,
+            self._client.model,
+            self._client.options.timeout_s,
+        )
 
     async def _shut(self) -> None:
         own = asyncio.current_task()
@@ -249,16 +239,26 @@ def with_version(base_url: str) -> str:
     """Return the URL without a slash at its end, and with "/v1" if it has no path.
 
     Raises:
-      ConfigError: it is no URL of a server.
+      ConfigError: it is no URL of a server, or holds what a run must not write down.
     """
     url = base_url.rstrip("/")
     try:
         parts = urlsplit(url)
-        is_http = parts.scheme in ("http", "https")
-        if is_http and (parts.port == 0 or not parts.hostname):
+        if parts.scheme not in ("http", "https"):
+            raise ValueError("it must begin with http:// or https://")
+        if parts.port == 0 or not parts.hostname:
             raise ValueError("it names no host" if not parts.hostname else "port 0 is none")
+        if not url.isprintable() or " " in url:
+            raise ValueError("it holds blanks or characters that cannot be printed")
+        if parts.query or parts.fragment:
+            raise ValueError("it must end with its path; put fields into --extra-body")
     except ValueError as error:
         raise ConfigError(
             f"{base_url!r} is no server's URL ({error}); give one such as http://localhost:8000/v1"
         ) from None
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError(
+            "the server's URL must hold no user and password, for it is written into the run "
+            "folder; give an API key by OPENAI_API_KEY or --api-key-env"
+        )
     return f"{url}/v1" if parts.path == "" else url

@@ -7,6 +7,9 @@ from typing import Literal
 
 from stepnav.policies.openai.protocol import Api
 
+SMALL_CONTEXT = 4096
+"""In a context of fewer tokens, prompt and solution may not have room."""
+
 Continuation = Literal["prompt", "continue_final_message", "prefix", "plain", "no"]
 
 
@@ -22,6 +25,7 @@ class Capabilities:
       names_stop: whether answers tell which stop string ended them.
       seed: "honoured"; "alone", repeats only while no other request is in flight; or "ignored".
       temperature: "honoured"; "generation_config", only through that field; or "ignored".
+      lowest_temperature: sent for 0, where the server refuses that.
       logprobs: whether log-probabilities of the sampled tokens are returned.
       continues: how a prefix is continued: after the "prompt" (completions); for chat by
         "continue_final_message" (vLLM, SGLang), by "prefix" in the last message (DeepSeek, Mistral),
@@ -32,6 +36,7 @@ class Capabilities:
       refused: fields that the server refused.
       max_tokens_field: what it calls the token limit.
       max_tokens_limit: the largest limit that it allows, if it named one.
+      context_tokens: what prompt and answer may hold together, if it told.
     """
 
     api: Api = "completions"
@@ -41,6 +46,7 @@ class Capabilities:
     names_stop: bool = False
     seed: Literal["honoured", "alone", "ignored"] = "ignored"
     temperature: Literal["honoured", "generation_config", "ignored"] = "honoured"
+    lowest_temperature: float = 0.0
     logprobs: bool = False
     continues: Continuation = "prompt"
     trims_prefix: bool = False
@@ -49,6 +55,7 @@ class Capabilities:
     refused: tuple[str, ...] = ()
     max_tokens_field: str = "max_tokens"
     max_tokens_limit: int | None = None
+    context_tokens: int | None = None
 
     @property
     def is_stop_exact(self) -> bool:
@@ -76,6 +83,10 @@ def fallbacks(found: Capabilities) -> tuple[str, ...]:
         lines.append(f"max_tokens is refused: sent as {found.max_tokens_field}")
     if found.max_tokens_limit is not None:
         lines.append(f"at most {found.max_tokens_limit} tokens a sample are allowed: limit lowered")
+    if found.context_tokens is not None and found.context_tokens < SMALL_CONTEXT:
+        lines.append(
+            f"the context holds {found.context_tokens} tokens: samples are cut where it ends"
+        )
     return tuple(line for line in lines if line is not None)
 
 
@@ -101,7 +112,7 @@ def _seed_line(found: Capabilities) -> str | None:
     if found.seed == "alone":
         return (
             "seed holds only while no other request is in flight: for repeatable runs set "
-            "max_concurrency to 1"
+            "--concurrency to 1"
         )
     return None
 
@@ -111,6 +122,8 @@ def _temperature_line(found: Capabilities) -> str | None:
         return "temperature has no effect: samples are drawn, or not, as the server likes"
     if found.temperature == "generation_config":
         return "temperature alone has no effect: generation_config is sent with it"
+    if found.lowest_temperature > 0:
+        return f"temperature 0 is refused: {found.lowest_temperature} is sent for it"
     return None
 
 

@@ -1,15 +1,16 @@
-"""HTTP to one OpenAI-compatible server: bounded concurrency, retries, and fields it refuses.
+"""HTTP to one OpenAI-compatible server: bounded concurrency, retries, and what it refuses.
 
 Retried, with exponential backoff and the server's own Retry-After: what cannot be reached, what
-takes too long, 408, 409, 425, 429 and 5xx. All else fails at once, for it would fail again. A field
-that the server refuses by name is left out from then on (`refused`), as is a larger `max_tokens`
-than it allows (`max_tokens_limit`); where a prompt leaves less room in the context, one request's
-limit is lowered to that.
+takes too long, 408, 409, 425, 429 and 5xx. All else fails at once, for it would fail again. A token
+limit that the server refuses is lowered: for good where it names its own (`max_tokens_limit`), for
+one request where that does not fit into the context. A field that it refuses by name is left out
+from then on (`refused`), but only while it is probed: a run must not change on its way.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from dataclasses import dataclass, field
@@ -21,62 +22,38 @@ from stepnav.core.errors import (
     BackendTimeout,
     BadResponse,
     ConfigError,
+    RateLimited,
     quote,
-)
+)  # fmt: skip
 from stepnav.core.seeds import derive_seed
-from stepnav.policies.openai.protocol import (
-    PROVIDER,
-    Api,
-    Reply,
-    error_of,
+from stepnav.policies.openai.body import load_json, read_body
+from stepnav.policies.openai.errors import after_retries, error_of, transport_error
+from stepnav.policies.openai.options import ServerOptions
+from stepnav.policies.openai.protocol import PROVIDER, Api, Reply, parse_models, parse_reply
+from stepnav.policies.openai.refusals import (
+    context_refusal,
     is_renamed_limit,
-    parse_reply,
     refused_field,
     retry_after_s,
-    room_left,
+    shown_text,
     token_limit,
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     import httpx
 
 PATHS = {"completions": "/completions", "chat": "/chat/completions"}
+CONNECT_LIMIT_S = 6.0
+"""How long a server may take to tell its models: it has nothing to compute for that."""
 
+PROBE_RETRIES = 2
+"""How often a probe is sent again: whoever starts a run wants to know soon what is wrong."""
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """How to reach a server.
+MAX_MENDS = 16
+"""How often one request is sent again in another form."""
 
-    Attributes:
-      base_url: up to and with "/v1".
-      model: the model's name there; None if the server is to be asked.
-      api_key: sent as a bearer token; None sends none.
-      max_concurrency: most requests in flight at once.
-      timeout_s: wall-clock limit of one HTTP request, from sending to the last byte.
-      max_retries: how often one request is sent again.
-      backoff_s: first pause; doubles with each retry, times a random factor in [0.5, 1.5].
-      max_wait_s: longest pause; a server that asks for a longer one is not asked again.
-    """
-
-    base_url: str
-    model: str | None
-    api_key: str | None = None
-    max_concurrency: int = 32
-    timeout_s: float = 120.0
-    max_retries: int = 5
-    backoff_s: float = 0.5
-    max_wait_s: float = 60.0
-
-    def __post_init__(self) -> None:
-        if not self.base_url.startswith(("http://", "https://")):
-            raise ConfigError(
-                f"base_url must begin with http:// or https:// (got {self.base_url!r})"
-            )
-        if self.max_concurrency < 1 or self.max_retries < 0 or not self.timeout_s > 0:
-            raise ConfigError(
-                "max_concurrency and timeout_s must be positive and max_retries not negative "
-                f"(got {self.max_concurrency}, {self.timeout_s} and {self.max_retries})"
-            )
+CHARACTERS_PER_TOKEN = 2
+"""Of a prompt, at least; what is asked for beside it is refused if the guess is too bold."""
 
 
 class _HttpFailure(Exception):
@@ -94,55 +71,100 @@ class Client:
     """Sends requests to one server; lives in one event loop.
 
     Attributes:
-      connection: where and how.
+      base_url: up to and with "/v1".
+      model: the model's name there; None leaves it to a server that has one and does not name it.
+      options: key, limits, extra fields.
       transport: replaces the network, for tests.
-      model: the model's name; None leaves it to a server that has one and does not name it.
-      refused: fields that the server refused, left out since.
+      models: what the server lists, with the size of each context where it is told.
+      is_probing: whether fields that are refused are left out from then on.
+      refused: those fields.
       max_tokens_field: what the server calls the token limit.
       max_tokens_limit: the largest limit it allows, once it has said so.
+      context_tokens: what prompt and answer may hold together, once it is known.
       requests: HTTP requests sent.
       retries: how many of them repeated a failed one.
     """
 
-    connection: Connection
+    base_url: str
+    model: str | None
+    options: ServerOptions
     transport: httpx.AsyncBaseTransport | None = None
-    model: str | None = None
+    models: dict[str, int | None] = field(default_factory=dict)
+    is_probing: bool = False
     refused: set[str] = field(default_factory=set)
     max_tokens_field: str = "max_tokens"
     max_tokens_limit: int | None = None
+    context_tokens: int | None = None
     requests: int = 0
     retries: int = 0
     _http: httpx.AsyncClient | None = None
     _slots: asyncio.Semaphore | None = None
 
-    def __post_init__(self) -> None:
-        self.model = self.connection.model
-
     async def open(self) -> None:
-        """Make the connection pool; nothing is sent yet."""
+        """Make the connection pool; nothing is sent yet.
+
+        Raises:
+          ConfigError: the environment names a proxy that cannot be used.
+        """
         import httpx
 
-        connection = self.connection
-        headers = {"Accept": "application/json"}
-        if connection.api_key is not None:
-            headers["Authorization"] = f"Bearer {connection.api_key}"
-        self._slots = asyncio.Semaphore(connection.max_concurrency)
-        self._http = httpx.AsyncClient(
-            base_url=connection.base_url,
-            headers=headers,
-            timeout=httpx.Timeout(None, connect=min(15.0, connection.timeout_s)),
-            limits=httpx.Limits(
-                max_connections=connection.max_concurrency,
-                max_keepalive_connections=connection.max_concurrency,
-            ),
-            transport=self.transport,
-            verify=connection.base_url.startswith("https"),  # loading certificates takes 0.2 s
-        )
+        options = self.options
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if options.api_key is not None:
+            headers["Authorization"] = f"Bearer {options.api_key}"
+        self._slots = asyncio.Semaphore(options.max_concurrency)
+        try:
+            self._http = httpx.AsyncClient(
+                base_url=self.base_url,
+                headers=headers,
+                timeout=httpx.Timeout(None, connect=min(CONNECT_LIMIT_S, options.timeout_s)),
+                limits=httpx.Limits(
+                    max_connections=options.max_concurrency,
+                    max_keepalive_connections=options.max_concurrency,
+                ),
+                transport=self.transport,
+                verify=self.base_url.startswith("https"),  # loading certificates takes 0.2 s
+            )
+        except (httpx.InvalidURL, ImportError, ValueError) as error:
+            raise ConfigError(
+                f"cannot make a connection to {self.base_url} ({error}); check the address, and "
+                "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY if they are set"
+            ) from None
 
     async def close(self) -> None:
         """Close all connections."""
         if self._http is not None:
             await self._http.aclose()
+
+    async def meet(self) -> None:
+        """Ask the server for its models; take the only one if none was named.
+
+        Raises:
+          BackendDown: it cannot be reached, does not answer, or wants another key.
+          ConfigError: it has several models, and none was named.
+        """
+        limit_s = min(CONNECT_LIMIT_S, self.options.timeout_s)
+        try:
+            self.models = parse_models(await self._send("GET", "/models", None, limit_s))
+        except BackendTimeout:
+            raise BackendDown(
+                f"{self.base_url} did not answer GET /models within {limit_s:g} s; is it the "
+                "address of a model server, and is that up?",
+                provider=PROVIDER,
+            ) from None
+        except _HttpFailure as failure:
+            if failure.status == 401:
+                raise self._error_of(failure) from None
+        except BadResponse:  # no such list, or none that can be read
+            pass
+        if self.model is None and len(self.models) > 1:
+            names = ", ".join(list(self.models)[:8])
+            raise ConfigError(
+                f"the server has several models; name one of {names} by --policy-model"
+            )
+        if self.model is None:
+            self.model = next(iter(self.models), None)
+        self.context_tokens = self.models.get(self.model or "")
 
     async def generate(self, api: Api, body: dict[str, Any], seed: int) -> Reply:
         """Return the parsed reply to a request, with retries.
@@ -155,140 +177,124 @@ class Client:
           BackendError: the request failed for good.
         """
         random_pause = random.Random(derive_seed(seed, "backoff"))
-        attempt = 0
+        attempt = num_mends = 0
         while True:
             sent = self._adapted(body)
             try:
                 return parse_reply(api, await self._post(PATHS[api], sent))
             except _HttpFailure as failure:
-                room = room_left(failure.body)
-                if room is not None and room < body.get("max_tokens", 0):
-                    body = {**body, "max_tokens": room}
+                mended = self._mended(failure, body, sent)
+                if mended is not None and num_mends < MAX_MENDS:
+                    body, num_mends = mended, num_mends + 1
                     continue
-                if self._learn(failure, sent):
-                    continue
-                error = error_of(failure.status, failure.body, self.model)
+                error = self._error_of(failure)
                 wait_s = failure.wait_s
             except BackendError as failure:
                 error, wait_s = failure, None
-            if not error.retryable or attempt >= self.connection.max_retries:
-                raise _after(error, attempt)
-            pause_s = self.connection.backoff_s * 2**attempt * random_pause.uniform(0.5, 1.5)
-            pause_s = max(min(pause_s, self.connection.max_wait_s), wait_s or 0.0)
-            if pause_s > self.connection.max_wait_s:
-                raise _after(error, attempt, f"it asks to wait {pause_s:.0f} s")
+            if attempt >= self._max_retries(error):
+                raise after_retries(error, attempt)
+            pause_s = self.options.backoff_s * 2**attempt * random_pause.uniform(0.5, 1.5)
+            pause_s = max(min(pause_s, self.options.max_wait_s), wait_s or 0.0)
+            if pause_s > self.options.max_wait_s:
+                raise after_retries(error, attempt, f"it asks to wait {pause_s:.0f} s")
             await asyncio.sleep(pause_s)
             attempt += 1
             self.retries += 1
 
-    async def choose_model(self) -> None:
-        """Take the server's model if it has only one; raises ConfigError if it has several."""
-        names = await self.model_names()
-        if len(names) > 1:
-            raise ConfigError(f"the server has several models; name one of {', '.join(names[:8])}")
-        self.model = names[0] if names else None
-
-    async def model_names(self) -> list[str]:
-        """Return the models that the server says it has, [] if it does not say."""
-        try:
-            payload = await self._send("GET", "/models", None)
-            return [str(model["id"]) for model in payload["data"]]
-        except (_HttpFailure, BackendError, KeyError, TypeError):
-            return []
+    def _max_retries(self, error: BackendError) -> int:
+        if not error.retryable or (self.is_probing and isinstance(error, BackendTimeout)):
+            return 0
+        most = self.options.max_retries
+        is_patient = isinstance(error, RateLimited) or not self.is_probing
+        return most if is_patient else min(most, PROBE_RETRIES)
 
     async def _post(self, path: str, body: dict[str, Any]) -> Any:
         assert self._slots is not None, "the client was used before it was opened"
         async with self._slots:
-            return await self._send("POST", path, body)
+            return await self._send("POST", path, body, self.options.timeout_s)
 
-    async def _send(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
+    async def _send(
+        self, method: str, path: str, body: dict[str, Any] | None, limit_s: float
+    ) -> Any:
         import httpx
 
-        assert self._http is not None, "the client was used before it was opened"
         self.requests += 1
-        limit_s = self.connection.timeout_s
         try:
-            response = await asyncio.wait_for(
-                self._http.request(method, path, json=body), timeout=limit_s
-            )
+            text = await asyncio.wait_for(self._exchange(method, path, body), timeout=limit_s)
         except asyncio.TimeoutError:
             raise BackendTimeout(
-                f"the server did not answer within {limit_s:g} s; raise timeout_s or lower "
-                "max_concurrency",
+                f"the server did not answer within {limit_s:g} s; raise --timeout or lower "
+                "--concurrency",
                 retryable=True,
                 provider=PROVIDER,
             ) from None
-        except httpx.HTTPError as error:
-            raise transport_error(error, self.connection.base_url) from error
-        if response.status_code != 200:
-            wait_s = retry_after_s(response.headers, time.time())
-            raise _HttpFailure(response.status_code, response.text, wait_s)
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            raise transport_error(error, self.base_url) from error
         try:
-            return response.json()
-        except ValueError:
+            return load_json(text)
+        except ValueError as error:
             raise BadResponse(
-                f"the server's answer is not JSON: {quote(response.text)}",
+                f"the server's answer is not usable JSON ({quote(str(error))}): {quote(text)}",
                 provider=PROVIDER,
                 status_code=200,
             ) from None
+
+    async def _exchange(self, method: str, path: str, body: dict[str, Any] | None) -> str:
+        """Return the text of an answer with status 200."""
+        assert self._http is not None, "the client was used before it was opened"
+        content = None if body is None else json.dumps(body).encode()
+        headers = None if body is None else {"Content-Type": "application/json"}
+        async with self._http.stream(method, path, content=content, headers=headers) as response:
+            text = await read_body(response, self.options.api_key)
+            if response.status_code != 200:
+                wait_s = retry_after_s(response.headers, time.time())
+                raise _HttpFailure(response.status_code, text, wait_s)
+            return text
 
     def _adapted(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the body as this server takes it."""
         sent: dict[str, Any] = {} if self.model is None else {"model": self.model}
         sent.update({key: value for key, value in body.items() if key not in self.refused})
+        sent.update(self.options.extra_body)
         limit = sent.pop("max_tokens", None)
         if limit is not None:
             allowed = limit if self.max_tokens_limit is None else self.max_tokens_limit
-            sent[self.max_tokens_field] = min(limit, allowed)
+            sent[self.max_tokens_field] = min(limit, allowed, self._room(body, limit))
         return sent
 
-    def _learn(self, failure: _HttpFailure, sent: dict[str, Any]) -> bool:
-        """Remember what a refusal teaches; True if the request is worth sending again at once."""
+    def _room(self, body: dict[str, Any], limit: int) -> int:
+        """Return the tokens that the prompt surely leaves in the context, a quarter of it at least."""
+        if self.context_tokens is None:
+            return limit
+        left = self.context_tokens - len(shown_text(body)) // CHARACTERS_PER_TOKEN
+        return max(left, self.context_tokens // 4, 1)
+
+    def _mended(
+        self, failure: _HttpFailure, body: dict[str, Any], sent: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Return what to send at once instead of a refused request, None if it cannot be mended."""
         if failure.status not in (400, 422):
-            return False
+            return None
         if self.max_tokens_field == "max_tokens" and is_renamed_limit(failure.body):
             self.max_tokens_field = "max_completion_tokens"
-            return True
-        limit = token_limit(failure.body)
-        if limit is not None and limit < sent.get(self.max_tokens_field, 0):
-            self.max_tokens_limit = limit
-            return True
-        refused = refused_field(failure.body, list(sent))
+            return body
+        limit = sent.get(self.max_tokens_field, 0)
+        context = context_refusal(failure.body)
+        if context is not None:
+            known = self.context_tokens or context.context_tokens
+            self.context_tokens = min(known, context.context_tokens)
+            lower = context.next_limit(limit)
+            return None if lower is None else {**body, "max_tokens": lower}
+        allowed = token_limit(failure.body)
+        if allowed is not None and allowed < limit:
+            self.max_tokens_limit = allowed
+            return body
+        refused = refused_field(failure.body, sent) if self.is_probing else None
         if refused is None:
-            return False
+            return None
         self.refused.add(refused)
-        return True
+        return body
 
-
-def transport_error(error: httpx.HTTPError, base_url: str) -> BackendError:
-    """Return our error for one of httpx's, none of which came with a whole HTTP answer."""
-    import httpx
-
-    reason = str(error) or type(error).__name__
-    if isinstance(error, (httpx.DecodingError, httpx.TooManyRedirects, httpx.HTTPStatusError)):
-        return BadResponse(f"cannot use the server's answer ({reason})", provider=PROVIDER)
-    if isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.ProxyError)):
-        return BackendDown(f"cannot send to {base_url} ({reason})", provider=PROVIDER)
-    if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
-        return BackendTimeout(
-            f"the server is too slow ({reason})", retryable=True, provider=PROVIDER
-        )
-    return BackendDown(
-        f"cannot reach {base_url} ({reason}); is the server running there?",
-        retryable=True,
-        provider=PROVIDER,
-    )
-
-
-def _after(error: BackendError, retries: int, why: str | None = None) -> BackendError:
-    """Return the error with what was tried in its text."""
-    notes = [note for note in (f"tried {retries + 1} times" if retries else None, why) if note]
-    if not notes:
-        return error
-    return type(error)(
-        f"{error} ({'; '.join(notes)})",
-        retryable=error.retryable,
-        provider=error.provider,
-        status_code=error.status_code,
-        failed_tokens=error.failed_tokens,
-    )
+    def _error_of(self, failure: _HttpFailure) -> BackendError:
+        has_key = self.options.api_key is not None
+        return error_of(failure.status, failure.body, self.model, has_key=has_key)

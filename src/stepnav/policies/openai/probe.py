@@ -15,13 +15,15 @@ from typing import Any, Literal
 from stepnav.core.errors import BackendDown, BackendError
 from stepnav.policies.openai.capabilities import Capabilities, Continuation
 from stepnav.policies.openai.client import Client
-from stepnav.policies.openai.prompts import PromptOptions, chat, continuation
+from stepnav.policies.openai.prompts import PromptOptions, chat, continuation, generation_config
 from stepnav.policies.openai.protocol import Api, Choice, Reply
-from stepnav.policies.openai.sampling import generation_config
 
 MAX_TOKENS = 16
-TEMPERATURE = 1.5
-"""High, so that two samples that are equal by chance are rare."""
+TEMPERATURES = (1.5, 1.0)
+"""High, so that two samples that are equal by chance are rare; some servers stop at 1."""
+
+LOW_TEMPERATURE = 0.01
+"""Instead of 0, where that is refused."""
 
 QUESTIONS = (
     "Write a list of unusual words, one on each line.",
@@ -40,6 +42,16 @@ async def probe(client: Client, api: Api | Literal["auto"], options: PromptOptio
     Raises:
       BackendError: the server cannot be reached, or answers no request at all.
     """
+    client.is_probing = True
+    try:
+        return await _probe(client, api, options)
+    finally:
+        client.is_probing = False
+
+
+async def _probe(
+    client: Client, api: Api | Literal["auto"], options: PromptOptions
+) -> Capabilities:
     if api != "auto":
         return await _Probe(client, api, options).run()
     try:
@@ -47,19 +59,16 @@ async def probe(client: Client, api: Api | Literal["auto"], options: PromptOptio
     except BackendError as error:
         if error.status_code not in (400, 404, 405, 422, 501):
             raise
-        try:
-            return await _Probe(client, "chat", options).run()
-        except BackendError as second:
-            raise await _with_models(client, second) from error
+        return await _Probe(client, "chat", options).run()
 
 
-async def _with_models(client: Client, error: BackendError) -> BackendError:
+def _with_models(client: Client, error: BackendError) -> BackendError:
     """Return the error with the models that the server has, if the model may be what is wrong."""
-    names = await client.model_names() if error.status_code == 404 else []
-    if not names or client.model in names:
+    names = client.models
+    if error.status_code is None or not names or client.model in names:
         return error
     return BackendDown(
-        f"{error}; its models are {', '.join(names[:8])}",
+        f"{error}; its models are {', '.join(list(names)[:8])} (--policy-model)",
         provider=error.provider,
         status_code=error.status_code,
     )
@@ -74,6 +83,8 @@ class _Probe:
     options: PromptOptions
     question: str = ""
     greedy: str = ""
+    zero: float = 0.0
+    high: float = TEMPERATURES[0]
     first: Reply | None = None
     found: dict[str, Any] = field(default_factory=dict)
 
@@ -82,7 +93,7 @@ class _Probe:
         try:
             await self._find_greedy()
         except BackendError as error:
-            raise await _with_models(self.client, error) from None
+            raise _with_models(self.client, error) from None
         await self._find_sampling()
         await self._find_n()
         await self._find_stop()
@@ -94,12 +105,13 @@ class _Probe:
             refused=tuple(sorted(self.client.refused)),
             max_tokens_field=self.client.max_tokens_field,
             max_tokens_limit=self.client.max_tokens_limit,
+            context_tokens=self.client.context_tokens,
             **self.found,
         )
 
     async def _ask(self, **fields: Any) -> Reply:
         """Return the reply to the probe question with further fields."""
-        body: dict[str, Any] = {"max_tokens": MAX_TOKENS, "temperature": 0.0}
+        body: dict[str, Any] = {"max_tokens": MAX_TOKENS, "temperature": self.zero}
         shown = self.options.shown(self.question, self.api)
         if self.api == "completions":
             body["prompt"] = shown
@@ -121,6 +133,10 @@ class _Probe:
         for question in QUESTIONS:
             self.question = question
             self.first = await self._ask()
+            if "temperature" in self.client.refused and self.zero == 0:
+                self.zero = LOW_TEMPERATURE
+                self.client.refused.discard("temperature")
+                self.first = await self._ask()
             self.greedy = self.first.choices[0].text
             if stop_string(self.greedy) is not None:
                 break
@@ -132,11 +148,10 @@ class _Probe:
 
     async def _find_sampling(self) -> None:
         """Find how temperature and seed are honoured."""
-        for kind in ("honoured", "generation_config"):
-            texts = await self._sample(kind, (1, 1, 2, 3))
-            if len(set(texts)) > 1:
-                break
-        else:
+        kind, texts = await self._differing_samples()
+        if "temperature" not in self.client.refused:
+            self.found["lowest_temperature"] = self.zero
+        if len(set(texts)) == 1:
             self.found.update(temperature="ignored", seed="ignored")
             return
         self.found["temperature"] = "ignored" if "temperature" in self.client.refused else kind
@@ -144,10 +159,23 @@ class _Probe:
             self.found["seed"] = "ignored"
             return
         self.found["seed"] = "honoured"
-        if self.client.connection.max_concurrency > 1:
+        if self.client.options.max_concurrency > 1:
             again = await self._sample(kind, (1, 2, 1, 2), together=True)
             if again != [texts[0], texts[2], texts[0], texts[2]]:
                 self.found["seed"] = "alone"
+
+    async def _differing_samples(self) -> tuple[str, list[str]]:
+        """Return how samples can be made to differ, and four of them; equal ones if by nothing."""
+        kind, texts = "honoured", [""]
+        for self.high in TEMPERATURES:
+            self.client.refused.discard("temperature")
+            for kind in ("honoured", "generation_config"):
+                texts = await self._sample(kind, (1, 1, 2, 3))
+                if len(set(texts)) > 1:
+                    break
+            if "temperature" not in self.client.refused and "" not in texts:
+                break
+        return kind, texts
 
     async def _sample(
         self, kind: str, seeds: tuple[int, ...], *, together: bool = False
@@ -162,9 +190,9 @@ class _Probe:
 
     def _sampled(self, kind: str | None = None) -> dict[str, Any]:
         """Return the fields that sample."""
-        fields: dict[str, Any] = {"temperature": TEMPERATURE, "top_p": 1.0}
+        fields: dict[str, Any] = {"temperature": self.high, "top_p": 1.0}
         if (kind or self.found["temperature"]) == "generation_config":
-            fields["generation_config"] = generation_config(TEMPERATURE, 1.0, MAX_TOKENS)
+            fields["generation_config"] = generation_config(self.high, 1.0, MAX_TOKENS)
         return fields
 
     async def _find_n(self) -> None:

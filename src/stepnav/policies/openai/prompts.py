@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -115,6 +116,19 @@ def continuation(
     if continues == "continue_final_message":
         fields.update(continue_final_message=True, add_generation_prompt=False)
     return fields
+
+
+def generation_config(temperature: float, top_p: float, limit: int) -> str:
+    """Return the field by which `transformers serve` samples whatever the model's own settings."""
+    return json.dumps(
+        {
+            "do_sample": True,
+            "temperature": temperature,
+            "top_p": top_p,
+            "top_k": 0,
+            "max_new_tokens": limit,
+        }
+    )
 
 
 def is_stop_usable(found: Capabilities, prefix: Trajectory) -> bool:

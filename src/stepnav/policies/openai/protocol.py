@@ -1,37 +1,28 @@
-"""What an OpenAI-compatible server says: replies, token counts and refusals, as pure functions.
+"""What an OpenAI-compatible server says: replies, token counts and models, as pure functions.
 
 Servers differ in what they add to the protocol; what is read beyond it: `stop_reason` (vLLM) and
-`matched_stop` (SGLang), which tell a stop string from the end of the text, and the many ways in
-which a refused field is named.
+`matched_stop` (SGLang), which tell a stop string from the end of the text, and how many tokens a
+model's context holds.
 """
 
 from __future__ import annotations
 
 import json
-import re
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
-from stepnav.core.errors import BackendDown, BackendError, BadResponse, RateLimited, quote
+from stepnav.core.errors import BadResponse, quote
 
 Api = Literal["completions", "chat"]
 
 PROVIDER = "openai"
-RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
-DROPPABLE = (
-    "generation_config",
-    "include_stop_str_in_output",
-    "no_stop_trim",
-    "logprobs",
-    "n",
-    "seed",
-    "stop",
-    "temperature",
-    "top_p",
-)
-"""Fields without which a request still makes sense; a server's refusal of one is remembered."""
+CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window", "max_context_length")
+"""What servers call the tokens that prompt and answer may hold together, in their list of models."""
+
+MOST_TOKENS = 10**9
+"""A larger count is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,45 +83,60 @@ def parse_reply(api: Api, payload: Any) -> Reply:
     tokens = _parse_usage(payload)
     try:
         choices = tuple(_parse_choice(api, choice) for choice in payload["choices"])
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        if not choices:
+            raise ValueError("no choices")
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise BadResponse(
             f"the server's answer lacks what a {api} answer must hold "
-            f"({type(error).__name__}: {error}): {quote(_as_text(payload))}",
+            f"({type(error).__name__}: {error}): {quote(as_text(payload))}",
             provider=PROVIDER,
             status_code=200,
             failed_tokens=0 if tokens is None else tokens.generated,
         ) from None
-    if not choices:
-        raise BadResponse(
-            f"the server's answer holds no choices: {quote(_as_text(payload))}",
-            provider=PROVIDER,
-            status_code=200,
-            failed_tokens=0 if tokens is None else tokens.generated,
-        )
     return Reply(choices, tokens)
+
+
+def parse_models(payload: Any) -> dict[str, int | None]:
+    """Return the models that a server lists, and how many tokens the context of each holds.
+
+    What cannot be read is left out; names that cannot be printed are no names.
+    """
+    listed = payload.get("data") if isinstance(payload, Mapping) else None
+    found: dict[str, int | None] = {}
+    for model in listed if isinstance(listed, list) else []:
+        name = model.get("id") if isinstance(model, Mapping) else None
+        if isinstance(name, str) and name.isprintable():
+            counts = (_count(model.get(field)) for field in CONTEXT_FIELDS)
+            found[name] = next((count for count in counts if count), None)
+    return found
+
+
+def as_text(value: Any) -> str:
+    """Return foreign JSON as text, for messages."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (RecursionError, ValueError):
+        return f"a {type(value).__name__} that is nested too deeply"
 
 
 def _parse_choice(api: Api, choice: Mapping[str, Any]) -> Choice:
     finish = choice.get("finish_reason")
     if finish is not None and not isinstance(finish, str):
-        raise TypeError(f"finish_reason is {finish!r}")
+        raise TypeError(f"finish_reason is {quote(as_text(finish))}")
     text = choice["text"] if api == "completions" else choice["message"].get("content")
     if text is None and finish == "length":
         text = ""  # a reasoning model that spent its tokens before the visible text
     if not isinstance(text, str):
-        raise TypeError(f"the text is {text!r}, finish_reason {finish!r}")
+        raise TypeError(
+            f"the text is {quote(as_text(text))}, finish_reason {quote(as_text(finish))}"
+        )
     named = [choice[key] for key in ("stop_reason", "matched_stop") if key in choice]
     stopped_at = next((value for value in named if isinstance(value, str)), None)
-    text = _whole_characters(text)
     return Choice(text, finish, stopped_at, bool(named), _parse_logprobs(choice.get("logprobs")))
 
 
-def _whole_characters(text: str) -> str:
-    """Return a text without halves of surrogate pairs, which a cut text may end in and nothing can encode."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _parse_logprobs(logprobs: Any) -> tuple[tuple[str, float], ...] | None:
+    """Return the tokens with their log-probabilities, None if not all of them are known."""
     if not isinstance(logprobs, Mapping):
         return None
     if isinstance(logprobs.get("content"), Sequence):
@@ -139,7 +145,8 @@ def _parse_logprobs(logprobs: Any) -> tuple[tuple[str, float], ...] | None:
         pairs = list(zip(logprobs["tokens"], logprobs["token_logprobs"]))
     else:
         return None
-    return tuple((str(token), float(value)) for token, value in pairs)
+    known = tuple((str(token), float(value)) for token, value in pairs)
+    return known if all(math.isfinite(value) for _, value in known) else None
 
 
 def _parse_usage(payload: Any) -> Tokens | None:
@@ -147,132 +154,14 @@ def _parse_usage(payload: Any) -> Tokens | None:
     if not isinstance(usage, Mapping):
         return None
     details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
-    counts = (usage.get("prompt_tokens"), cached or 0, usage.get("completion_tokens"))
-    known = [count for count in counts if isinstance(count, int) and count >= 0]
-    return Tokens(*known) if len(known) == len(counts) else None
-
-
-def error_of(status: int, body: str, model: str | None) -> BackendError:
-    """Return the error that an HTTP status other than 200 means."""
-    said = quote(error_message(body)) if body.strip() else "(empty answer)"
-    if status in (401, 403):
-        text = f"the server refused the API key (HTTP {status}): {said}; check api_key"
-        return BackendDown(text, provider=PROVIDER, status_code=status)
-    if status == 404:
-        text = f"the server has no model {model!r} or no such endpoint (HTTP 404): {said}"
-        return BackendDown(text, provider=PROVIDER, status_code=status)
-    if status == 402 or (status == 429 and "insufficient_quota" in body):
-        text = f"the account's quota is spent (HTTP {status}): {said}"
-        return BackendDown(text, provider=PROVIDER, status_code=status)
-    if status == 429:
-        text = f"the server asks for fewer requests (HTTP 429): {said}; lower max_concurrency"
-        return RateLimited(text, retryable=True, provider=PROVIDER, status_code=status)
-    if status in (502, 503, 504):
-        text = f"the server is not available (HTTP {status}): {said}"
-        return BackendDown(text, retryable=True, provider=PROVIDER, status_code=status)
-    retryable = status in RETRYABLE_STATUS or (status >= 500 and status not in (501, 505))
-    kind = BackendError if retryable else BadResponse
-    text = f"the server answered HTTP {status}: {said}"
-    return kind(text, retryable=retryable, provider=PROVIDER, status_code=status)
-
-
-def error_message(body: str) -> str:
-    """Return the message inside an error body, or the body itself."""
-    try:
-        payload = json.loads(body)
-    except ValueError:
-        return body.strip()
-    for key in ("error", "detail", "message"):
-        value = payload.get(key) if isinstance(payload, dict) else None
-        if isinstance(value, dict):
-            value = value.get("message", value)
-        if value:
-            return value if isinstance(value, str) else _as_text(value)
-    return body.strip()
-
-
-def refused_field(body: str, sent: Sequence[str]) -> str | None:
-    """Return which of the sent fields a 400 or 422 answer complains of, None if none is named."""
-    candidates = [field for field in DROPPABLE if field in sent]
-    try:
-        payload = json.loads(body)
-    except ValueError:
-        payload = {}
-    for named in _named_fields(payload):
-        if named in candidates:
-            return named
-    message = error_message(body)
-    for field in candidates:
-        is_quoted = re.search(rf"""(['"`]){field}\1""", message)
-        is_word = len(field) > 3 and field != "stop" and re.search(rf"\b{field}\b", message)
-        if is_quoted or is_word or re.search(rf"\bsupplied: {field}\b", message):
-            return field
-    return None
-
-
-def _named_fields(payload: Any) -> list[str]:
-    """Return field names in OpenAI's `error.param` and in pydantic's `detail[].loc`."""
-    if not isinstance(payload, dict):
-        return []
-    names: list[str] = []
-    error = payload.get("error")
-    if isinstance(error, dict) and isinstance(error.get("param"), str):
-        names.append(error["param"])
-    detail = payload.get("detail")
-    for item in detail if isinstance(detail, list) else []:
-        location = item.get("loc") if isinstance(item, dict) else None
-        names += [part for part in location or [] if isinstance(part, str)]
-    return names
-
-
-def is_renamed_limit(body: str) -> bool:
-    """Return whether an error says to send `max_completion_tokens` instead of `max_tokens`."""
-    return bool(re.search(r"\buse\s+\W?max_completion_tokens", error_message(body), re.IGNORECASE))
-
-
-def token_limit(body: str) -> int | None:
-    """Return the largest `max_tokens` that an error message says is allowed, if it says so."""
-    message = error_message(body)
-    if not re.search(r"max_(?:completion_|new_)?tokens", message) or "context" in message:
+    cached = _count(details.get("cached_tokens")) if isinstance(details, Mapping) else 0
+    prompt, generated = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if prompt is None or generated is None:
         return None
-    match = re.search(
-        r"(?:at most|less than or equal to|maximum(?: allowed)?(?: value)?[^0-9]{0,40}?|<=|up to)\s*`?(\d+)",
-        message,
-    )
-    return int(match[1]) if match and int(match[1]) > 0 else None
+    return Tokens(prompt, min(cached or 0, prompt), generated)
 
 
-def room_left(body: str) -> int | None:
-    """Return the tokens that fit between prompt and context length, if an error tells both."""
-    message = error_message(body)
-    context = re.search(r"maximum context length is (\d+)", message)
-    prompt = re.search(r"(\d+) input tokens|(\d+) in the (?:messages|prompt)", message)
-    if context is None or prompt is None:
-        return None
-    room = int(context[1]) - int(prompt[1] or prompt[2])
-    return room if room > 0 else None
-
-
-def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
-    """Return how long the server asks to wait, as seconds or as a date; None if it does not."""
-    if "retry-after-ms" in headers:
-        try:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        except ValueError:
-            pass
-    value = headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, TypeError):
-        return None
-
-
-def _as_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+def _count(value: Any) -> int | None:
+    """Return a count of tokens, None if the value is none."""
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_count and 0 <= value <= MOST_TOKENS else None

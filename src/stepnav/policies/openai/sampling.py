@@ -24,6 +24,7 @@ from stepnav.policies.openai.client import Client
 from stepnav.policies.openai.prompts import (
     PromptOptions,
     conversation_fields,
+    generation_config,
     is_stop_usable,
     prompt_fields,
     without_repeats,
@@ -36,6 +37,9 @@ MAX_BLANK_ROUNDS = 4
 
 CHARACTERS_PER_TOKEN = 4
 """Assumed where a server does not count tokens."""
+
+MIN_TEMPERATURE = 1e-3
+"""Below it a request is greedy: logits divided by so little overflow, and noise is drawn."""
 
 T = TypeVar("T")
 
@@ -62,8 +66,6 @@ class Sampler:
     client: Client
     found: Capabilities
     options: PromptOptions
-    max_step_tokens: int = 256
-    max_solution_tokens: int = 1024
     wants_logprobs: bool = False
     num_parameters: int | None = None
 
@@ -71,11 +73,13 @@ class Sampler:
         """Return the token limit of each sample."""
         if request.sampling.max_tokens is not None:
             return max(1, request.sampling.max_tokens)
-        return self.max_step_tokens if isinstance(request, Propose) else self.max_solution_tokens
+        options = self.client.options
+        is_step = isinstance(request, Propose)
+        return options.max_step_tokens if is_step else options.max_solution_tokens
 
     def num_draws(self, request: PolicyRequest) -> int:
         """Return how many samples are really drawn: greedy ones are all the same."""
-        return 1 if request.sampling.temperature == 0 else request.n
+        return 1 if is_greedy(request) else request.n
 
     async def answer(self, request: PolicyRequest) -> Answer:
         """Return the answer to a request.
@@ -235,7 +239,9 @@ class Sampler:
             body = conversation_fields(request.messages, found.api)
         else:
             body = prompt_fields(options, found, request.prefix, written)
-        body.update(max_tokens=limit, temperature=sampling.temperature, top_p=sampling.top_p)
+        temperature = 0.0 if is_greedy(request) else sampling.temperature
+        body.update(max_tokens=limit, top_p=sampling.top_p)
+        body["temperature"] = max(temperature, found.lowest_temperature)
         stop = [] if isinstance(request, Ask) else list(options.end_strings)
         if isinstance(request, Propose) and is_stop_usable(found, request.prefix):
             stop.insert(0, options.separator)
@@ -247,10 +253,8 @@ class Sampler:
             index += request.first
             parts = (index,) if blank_round == 0 else (index, blank_round)
             body["seed"] = server_seed(request.seed, *parts)
-        if found.temperature == "generation_config" and sampling.temperature > 0:
-            body["generation_config"] = generation_config(
-                sampling.temperature, sampling.top_p, limit
-            )
+        if found.temperature == "generation_config" and temperature > 0:
+            body["generation_config"] = generation_config(temperature, sampling.top_p, limit)
         if self.wants_logprobs and found.logprobs:
             body["logprobs"] = 1 if found.api == "completions" else True
         return body
@@ -268,22 +272,14 @@ class Sampler:
         )
 
 
+def is_greedy(request: PolicyRequest) -> bool:
+    """Return whether only the most probable tokens are asked for."""
+    return request.sampling.temperature < MIN_TEMPERATURE
+
+
 def server_seed(seed: int, *parts: int) -> int:
     """Return the seed of one sample as 31 bits, which every server's integer type holds."""
     return derive_seed(seed, *parts) >> 32
-
-
-def generation_config(temperature: float, top_p: float, limit: int) -> str:
-    """Return the field by which `transformers serve` samples whatever the model's own settings."""
-    return json.dumps(
-        {
-            "do_sample": True,
-            "temperature": temperature,
-            "top_p": top_p,
-            "top_k": 0,
-            "max_new_tokens": limit,
-        }
-    )
 
 
 def _estimate(body: dict[str, Any], reply: Reply) -> Tokens:

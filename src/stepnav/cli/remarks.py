@@ -1,0 +1,56 @@
+"""What is not wrong but should be known: fewer problems than asked for, repeated ones, cut steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stepnav.cli.console import stderr
+from stepnav.core.outcome import SearchResult
+from stepnav.core.records import Problem
+from stepnav.core.tree import NO_PARENT
+
+
+def tell_problems(problems: Sequence[Problem], wanted: int | None, source: str) -> None:
+    """Say if there are fewer problems than asked for, and if one stands there twice.
+
+    Args:
+      problems: what was drawn.
+      wanted: how many were asked for; None is all.
+      source: where they come from.
+    """
+    if wanted is not None and len(problems) < wanted:
+        _note(
+            f"{source} has {len(problems)} problems, fewer than --problems {wanted}: all are taken"
+        )
+    first: dict[str, str] = {}
+    repeats = [
+        (problem.id, first[problem.question])
+        for problem in problems
+        if first.setdefault(problem.question, problem.id) != problem.id
+    ]
+    if repeats:
+        again, before = repeats[0]
+        _note(
+            f"{len(repeats)} of {len(problems)} problems have the text of an earlier one (the first: "
+            f"{again} is {before} again); each counts by itself, so that intervals are too narrow"
+        )
+
+
+def tell_cut(num_cut: int, num_searches: int) -> None:
+    """Say in how many searches a step was cut at its token limit."""
+    if num_cut:
+        _note(
+            f"in {num_cut} of {num_searches} searches a step was cut at a token limit; see "
+            "max_step_tokens and max_tokens of the strategy, and, with a server, "
+            "--max-step-tokens and --max-solution-tokens"
+        )
+
+
+def is_cut(result: SearchResult) -> bool:
+    """Return whether a step was cut at its token limit, though the search's budget was not spent."""
+    steps = (node.step for node in result.tree.nodes if node.parent != NO_PARENT)
+    return result.outcome.stop_reason != "budget" and any(s.finish == "length" for s in steps)
+
+
+def _note(text: str) -> None:
+    stderr().print(f"note: {text}", soft_wrap=True)

@@ -1,0 +1,85 @@
+"""What a server sends, read within bounds: nothing that it sends may fill the memory or end the run.
+
+Plain bodies are asked for. One that is compressed all the same is unpacked here, and never beyond
+the bound: a small one can hold a thousand times its size.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from typing import TYPE_CHECKING, Any, cast
+
+from stepnav.core.errors import BadResponse, quote
+from stepnav.policies.openai.protocol import PROVIDER
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_BODY_BYTES = 16 * 2**20
+"""Of an answer. Sixteen samples of 4,096 tokens with their log-probabilities are half of that."""
+
+MAX_ERROR_BYTES = 64 * 2**10
+"""Of an error, of which only the beginning is read."""
+
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
+"""How JSON text may hold half of a surrogate pair."""
+
+
+async def read_body(response: httpx.Response, hidden: str | None) -> str:
+    """Return a response's text; of an error only the beginning.
+
+    Args:
+      response: opened as a stream.
+      hidden: the API key, which is blotted out should the server repeat it.
+    Raises:
+      BadResponse: it is too long, or compressed in a way that is not known.
+    """
+    is_error = response.status_code != 200
+    bound = MAX_ERROR_BYTES if is_error else MAX_BODY_BYTES
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        raise _bad(response, f"it is compressed by {quote(encoding)}, which was not asked for")
+    unpack = None if encoding in ("identity", "") else zlib.decompressobj(zlib.MAX_WBITS | 32)
+    content = bytearray()
+    stream = cast("httpx.AsyncByteStream", response.stream)  # as it came, not unpacked by httpx
+    async for piece in stream:
+        left = bound + 1 - len(content)
+        try:
+            content += unpack.decompress(piece, left) if unpack else piece[:left]
+        except zlib.error as error:
+            raise _bad(response, f"it cannot be unpacked: {error}") from None
+        if len(content) > bound:
+            if is_error:
+                break
+            raise _bad(response, f"it is longer than {bound // 2**20} MiB")
+    if unpack is not None and not unpack.eof and not is_error:
+        raise _bad(response, "its compressed data are cut off")
+    text = content.decode("utf-8-sig", "replace")
+    return text.replace(hidden, "***") if hidden else text
+
+
+def load_json(text: str) -> Any:
+    """Return what JSON text says, without halves of surrogate pairs, which nothing can encode.
+
+    Raises:
+      ValueError: it is not JSON, or nested too deeply.
+    """
+    try:
+        value = json.loads(text)
+        if _HALF_PAIR.search(text):
+            whole = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
+            value = json.loads(whole.decode("utf-16", "replace"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
+
+
+def _bad(response: httpx.Response, why: str) -> BadResponse:
+    status = response.status_code
+    return BadResponse(
+        f"cannot use the server's answer (HTTP {status}): {why}",
+        provider=PROVIDER,
+        status_code=status,
+    )
