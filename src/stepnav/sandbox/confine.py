@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import signal
 import sysconfig
 from collections.abc import Callable
 
@@ -71,6 +72,14 @@ def confine_parent(level: str, limits: dict[str, float]) -> None:
         if layer in steps:
             with _named(layer):
                 steps[layer]()
+
+
+def die_with(parent: int) -> None:
+    """Let the kernel end this process when its parent ends, however that happens."""
+    if syscalls.is_linux:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before
+        os._exit(0)
 
 
 def seccomp_filter(level: str) -> seccomp.Filter | None:

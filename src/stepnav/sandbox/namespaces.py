@@ -36,7 +36,7 @@ def enter(scratch_bytes: int) -> None:
     inner = os.fork()
     if inner:
         _wait_for(inner)
-    syscalls.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: die with the outer process
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)  # die with the outer process
     syscalls.mount("none", "/", "", _MS_REC | _MS_PRIVATE)
     syscalls.mount(
         "tmpfs", SCRATCH, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC,
