@@ -158,9 +158,16 @@ def _reaching(modules: list[types.ModuleType]) -> set[str]:
         for name, value in vars(holder).items():
             if name.startswith("_") or isinstance(value, _CHANGEABLE):
                 found.add(name)
-            elif isinstance(value, (type, types.ModuleType)) and value is not sys:
+            elif isinstance(value, type) or _is_part(value):
                 todo.append(value)
     return found - HARMLESS
+
+
+def _is_part(value: object) -> bool:
+    """Return whether a value is a module that is reached without naming a foreign one."""
+    return isinstance(value, types.ModuleType) and value.__name__.split(".")[0] in SAFE_MODULES - {
+        "sys"
+    }
 
 
 def _lowest_free(channel: int) -> int:

@@ -11,14 +11,14 @@ end with it, whatever ended it. It holds no expected value, no model and no secr
 Messages (see `pipes`) in: "J" job (CPU seconds, wall seconds, output cap, whether
 it is a batch, whose CPU clock starts anew at each output; then the job), "D" data for the child, "K"
 kill it, "F" the batch is finished, keep its child for the next. Out: "R" ready, "X" refused (layer,
-errno, text), "D" data from the child, "E" end (why, exit code, CPU seconds).
+errno, text), "D" data from the child, "E" end (why, exit code, CPU seconds, and
+whether this process ends too, because the program left something in its scratch folder).
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import os
 import random
 import resource
@@ -26,25 +26,15 @@ import select
 import signal
 import socket
 import struct
-import sys
-from typing import Any
 
-from stepnav.sandbox import batch_box, box, confine
+from stepnav.sandbox import batch_box, box, confine, namespaces
 from stepnav.sandbox.batch_state import State
-from stepnav.sandbox.codec import decode, encode
+from stepnav.sandbox.codec import decode
 from stepnav.sandbox.pipes import CHUNK, ClosedError, Pipes
 from stepnav.sandbox.watch import Child, Watch
 
-WARM_MODULES = (
-    "abc", "array", "base64", "bisect", "calendar", "cmath", "collections", "collections.abc",
-    "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools",
-    "hashlib", "heapq", "inspect", "itertools", "json", "math", "numbers", "operator", "random",
-    "re", "statistics", "string", "textwrap", "time", "types", "typing", "unicodedata", "uuid",
-)  # fmt: skip
-"""Imported once here, so that no candidate pays for them."""
-
 JOB = struct.Struct("<ddQ?")
-END = struct.Struct("<cid")
+END = struct.Struct("<cid?")
 MOST_LEAVING = 2**20
 """Bytes that wait for the trusted parent to read; beyond it a child is read no further."""
 
@@ -69,7 +59,9 @@ class Server:
         self.pipes = pipes
         self.caller = caller
         self.state = state
+        self.scratch = namespaces.scratch_state() if level == "namespace" else None
         self.filter = confine.seccomp_filter(level)
+        confine.try_fork(level, self.filter)
         self.spare: Child
         self.kept: Child | None = None
         self.num_batches = 0
@@ -125,7 +117,8 @@ class Server:
         _write(child.channel, waiting)
         self.spare = self.fork() if self.spare is child else self.spare
         why = self._pump(watch, waiting)
-        if why == b"f" and is_batch and self.num_batches < MOST_BATCHES:
+        may_keep = is_batch and self.num_batches < MOST_BATCHES and not self._is_scratch_used()
+        if why == b"f" and may_keep:
             self._keep(child, watch)
         else:
             self._end(child, why)
@@ -144,7 +137,7 @@ class Server:
 
     def _keep(self, child: Child, watch: Watch) -> None:
         self.kept = child
-        self.send(b"E", END.pack(b"c", 0, watch.used() - watch.used_before))
+        self.send(b"E", END.pack(b"c", 0, watch.used() - watch.used_before, False))
 
     def _limit_cpu(self, watch: Watch, is_batch: bool) -> None:
         """Set the kernel's own limit, a little beyond the watched one."""
@@ -194,7 +187,13 @@ class Server:
         code, cpu_s = self._kill(child)
         if code in (-signal.SIGXCPU,):
             why = b"t"
-        self.send(b"E", END.pack(why, code, cpu_s))
+        is_last = self._is_scratch_used()
+        self.send(b"E", END.pack(why, code, cpu_s, is_last))
+        while is_last:
+            self._exchange(None, {})  # ends when it is read and closed
+
+    def _is_scratch_used(self) -> bool:
+        return self.scratch is not None and self.scratch != namespaces.scratch_state()
 
     def _kill(self, child: Child) -> tuple[int, float]:
         """End a child; return its exit code and CPU seconds."""
@@ -214,6 +213,7 @@ class Server:
             ours.detach()
             os.closerange(3, channel)  # the pipes, and the channel of the child before
             os.closerange(channel + 1, MAX_DESCRIPTOR)
+            confine.put_nothing_on(0, 1, 2)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             random.seed(0)
             confine.confine_fork(self.level, self.filter)
@@ -228,66 +228,6 @@ class Server:
             os.close(channel)
         finally:
             os._exit(0)
-
-
-def main() -> None:
-    """Boot, confine, report, serve."""
-    pipes = Pipes(*_take_descriptors())
-    caller = _open_caller()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while (message := pipes.take()) is None:
-        pipes.exchange(None, {})
-    settings: dict[str, Any] = decode(message[1])
-    for name in WARM_MODULES:
-        importlib.import_module(name)
-    state = State()
-    _warm_up()
-    try:
-        confine.confine_parent(settings["level"], settings["limits"])
-        gc.collect()
-        gc.disable()
-        gc.freeze()
-        server = Server(settings["level"], pipes, caller, state)
-    except confine.LayerError as error:
-        _refuse(pipes, error)
-        return
-    server.send(b"R", b"")
-    server.loop()
-
-
-def _take_descriptors() -> tuple[int, int]:
-    """Move the pipes away from 0 and 1, and put nothing there."""
-    source, sink = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nothing, descriptor)
-    os.closerange(max(source, sink, nothing) + 1, 4096)
-    os.close(nothing)
-    os.umask(0o077)
-    return source, sink
-
-
-def _warm_up() -> None:
-    """Fill the caches of the first use: encodings, locale, hash tables, regular expressions."""
-    encode(decode(encode([1, "x", 2.0, {"a": (None, True)}, {1}, b"y"])))
-    program = box.Program(max_depth=50, max_bytes=2**20)
-    program.load("import re\ndef f(x):\n    return re.sub('a', 'b', x)\n")
-    program.answer(box.Asked(encode(("c", "f", encode((("abc",), {}))))))
-    del sys.modules[box.MODULE]
-    "x".encode("ascii").decode("latin-1")
-
-
-def _open_caller() -> int:
-    """Return a descriptor that is ready to be read when the trusted parent has ended."""
-    try:
-        return os.pidfd_open(os.getppid())
-    except (OSError, AttributeError):  # an old kernel, a container; its end of the pipes remains
-        return -1
-
-
-def _refuse(pipes: Pipes, error: confine.LayerError) -> None:
-    number, text = error.cause.errno or 0, str(error.cause.strerror)
-    pipes.put(b"X", encode((error.layer, number, text)))
 
 
 def _write(channel: socket.socket, waiting: bytearray) -> None:

@@ -17,10 +17,10 @@ import warnings
 from typing import Any
 
 from stepnav.core.errors import DataError
+from stepnav.sandbox.boot import WARM_MODULES
 from stepnav.sandbox.control import CONTROL_NAME, ControlError, Session, guarded
 from stepnav.sandbox.proxy import Candidate
 from stepnav.sandbox.records import Problem
-from stepnav.sandbox.server import WARM_MODULES
 
 MODULES = frozenset({*WARM_MODULES, "sys"})
 """Names that mean the module where a test reads an attribute of them, as in `sys.getsizeof(x)`."""

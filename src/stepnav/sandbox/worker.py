@@ -28,7 +28,7 @@ for name, folder in (("stepnav", sys.argv[1]), ("stepnav.sandbox", sys.argv[1] +
     module = types.ModuleType(name)
     module.__path__ = [folder]
     sys.modules[name] = module
-from stepnav.sandbox.server import main
+from stepnav.sandbox.boot import main
 main()
 """
 """Loads the box's own modules without site-packages and without the package's `__init__`."""
@@ -162,11 +162,15 @@ class Worker:
             kind, payload = message
             if kind == b"D":
                 return payload
+            why, code, cpu_s, is_last = END.unpack(payload)
             if not self._num_unread:
                 break
             self._num_unread -= 1
+            if is_last:
+                raise WarmParentDiedError
         self._is_busy = False
-        why, code, cpu_s = END.unpack(payload)
+        if is_last:
+            self.close()  # the next job starts another one
         return End(why.decode(), code, cpu_s)
 
     def close(self) -> None:
