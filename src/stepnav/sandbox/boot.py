@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import random
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from stepnav.sandbox import box, confine
@@ -24,8 +26,12 @@ WARM_MODULES = (
 """Imported once here, so that no candidate pays for them."""
 
 
-def main() -> None:
-    """Boot, confine, report, serve."""
+def main(register_at_fork: Callable[..., None]) -> None:
+    """Boot, confine, report, serve.
+
+    Args:
+      register_at_fork: what `os.register_at_fork` was; programs find it there again.
+    """
     pipes = Pipes(*_take_descriptors())
     caller = _open_caller()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -34,6 +40,8 @@ def main() -> None:
     settings: dict[str, Any] = decode(message[1])
     for name in WARM_MODULES:
         importlib.import_module(name)
+    os.register_at_fork = register_at_fork
+    random.seed(0)  # every program begins with the same random numbers
     state = State()
     _warm_up()
     try:

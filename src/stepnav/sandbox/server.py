@@ -20,7 +20,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import random
 import resource
 import select
 import signal
@@ -215,7 +214,6 @@ class Server:
             os.closerange(channel + 1, MAX_DESCRIPTOR)
             confine.put_nothing_on(0, 1, 2)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-            random.seed(0)
             confine.confine_fork(self.level, self.filter)
             message = box.receive(channel)
             gc.enable()

@@ -23,15 +23,18 @@ PACKAGE = Path(__file__).parent.parent
 BOOT = """
 import sys
 sys.path[:] = [entry for entry in sys.path if entry]
-import types
+import os, types
+register, os.register_at_fork = os.register_at_fork, lambda **hooks: None
 for name, folder in (("stepnav", sys.argv[1]), ("stepnav.sandbox", sys.argv[1] + "/sandbox")):
     module = types.ModuleType(name)
     module.__path__ = [folder]
     sys.modules[name] = module
 from stepnav.sandbox.boot import main
-main()
+main(register)
 """
-"""Loads the box's own modules without site-packages and without the package's `__init__`."""
+"""Loads the box's own modules without site-packages and without the package's `__init__`.
+
+Meanwhile no module may ask to be called in forks: `random` would seed itself anew in each."""
 
 START_S = 60.0
 GRACE_S = 10.0
