@@ -34,7 +34,7 @@ def main(register_at_fork: Callable[..., None]) -> None:
     """
     pipes = Pipes(*_take_descriptors())
     caller = _open_caller()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # its session has no terminal that could send one
     while (message := pipes.take()) is None:
         pipes.exchange(None, {})
     settings: dict[str, Any] = decode(message[1])

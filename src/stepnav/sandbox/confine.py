@@ -179,12 +179,15 @@ def confine_fork(level: str, system_calls: seccomp.Filter | None) -> None:
     Raises:
       LayerError: the kernel refused one.
     """
-    if "limits" in LAYERS[level]:
-        with _named("limits"):
+    layer = "limits"
+    try:
+        if layer in LAYERS[level]:
             resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-    if system_calls is not None:
-        with _named("seccomp"):
+        layer = "seccomp"
+        if system_calls is not None:
             system_calls.install()
+    except (OSError, ValueError) as error:
+        raise _refusal(layer, error) from None
 
 
 def _restrict_files(level: str, package: str) -> None:
@@ -197,10 +200,13 @@ def _restrict_files(level: str, package: str) -> None:
 def _named(layer: str):  # type: ignore[no-untyped-def]
     try:
         yield
-    except OSError as error:
-        raise LayerError(layer, error) from None
-    except ValueError as error:  # setrlimit's word for "not allowed"
-        raise LayerError(layer, OSError(1, str(error))) from None
+    except (OSError, ValueError) as error:
+        raise _refusal(layer, error) from None
+
+
+def _refusal(layer: str, error: OSError | ValueError) -> LayerError:
+    """Return the error of a layer; `ValueError` is what `setrlimit` says where it is not allowed."""
+    return LayerError(layer, error if isinstance(error, OSError) else OSError(1, str(error)))
 
 
 def _limit(level: str, limits: dict[str, float]) -> None:

@@ -213,7 +213,6 @@ class Server:
             os.closerange(3, channel)  # the pipes, and the channel of the child before
             os.closerange(channel + 1, MAX_DESCRIPTOR)
             confine.put_nothing_on(0, 1, 2)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
             confine.confine_fork(self.level, self.filter)
             message = box.receive(channel)
             gc.enable()
