@@ -470,7 +470,7 @@ def square(x):
     Attack("recursion within reason", "control",
            "def add(n, x): return 0 if n == 0 else x + add(n - 1, x)\n"
            "def square(x):\n    return x * x if x != 11 else add(11, 11) + 0 * add(700, 1)\n", PASSED),
-    Attack("sixty megabytes", "control", "def square(x):\n    block = bytearray(60 * 10**6)\n"
+    Attack("twenty megabytes", "control", "def square(x):\n    block = bytearray(20 * 10**6)\n"
            "    return x * x\n", PASSED),
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -227,11 +228,14 @@ def test_waiting_for_a_silent_program_costs_the_caller_nothing(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is judged early once, by the answers so far, and again only when there are more."""
-    looks = []
+    looks: list[float] = []
     early = judging.early_verdict
-    monkeypatch.setattr(
-        judging, "early_verdict", lambda *args: looks.append(time.perf_counter()) or early(*args)
-    )
+
+    def look(*args: Any) -> Any:
+        looks.append(time.perf_counter())
+        return early(*args)
+
+    monkeypatch.setattr(judging, "early_verdict", look)
     test = "assert f(1) == 1\nassert f(2) == 2\nassert f(3) == 3"
     problem = Problem(test, "f", "mbpp", "def f(x): return x")
     source = "import time\ndef f(x):\n    if x == 3: time.sleep(0.7)\n    return x"

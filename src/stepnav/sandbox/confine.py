@@ -62,7 +62,8 @@ def readable(folders: Iterable[str], package: str) -> tuple[list[str], list[str]
     What a rule allows in a folder cannot be taken back further down. So a folder that holds
     site-packages, this package or its parents is not allowed itself, but each of its other entries.
     """
-    whole, listed = dict.fromkeys(OTHER_READABLE), {}
+    whole: dict[str, None] = dict.fromkeys(OTHER_READABLE)
+    listed: dict[str, None] = {}
     tops = set(folders)
     todo = [*tops]
     for folder in todo:

@@ -147,8 +147,8 @@ class RemoteObject:
         return False
 
     def __bool__(self) -> bool:
-        session, _, type_name = self._stepnav
-        detail = f"it returned an object of type {type_name!r}, not a built-in value"
+        session: Session = self._stepnav[0]
+        detail = f"it returned an object of type {self._stepnav[2]!r}, not a built-in value"
         session.stop(StoppedError("failed", detail))
 
     __hash__ = None  # type: ignore[assignment]
