@@ -7,9 +7,10 @@ a fresh fork: the batch is a short cut, never another verdict.
 
 A job is `("batch", sources, operations, digests, cpu_s, max_depth, output_bytes, is_patient)`. Each
 variant gets one answer: `FOUND` (its index, whether it is usual, whether it is late, its CPU seconds),
-then, if it is usual, its own answers, joined. One that is late is asked no more, nor is one whose answer differs from the reference's (by its digest; none is given to
-ask everything): the answers so far may settle the verdict. If nothing in the batch was unusual and all
-is as when the fork began, `MAY_SERVE_ON` follows, and the fork waits for a batch of another program.
+then, if it is usual, its own answers, joined. One that is late is asked no more, nor is one whose answer
+differs from the reference's (by its digest; none is given to ask everything): the answers so far may
+settle the verdict. If nothing in the batch was unusual and all is as when the fork began, `MAY_SERVE_ON`
+follows, and the fork waits for a batch of another program.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ frozenset, range; from `collections`: Counter, OrderedDict, defaultdict (without
 iterators and dictionary views, which arrive as iterators and views over the same items; the built-in
 type objects of `TYPES`; and `Ref`, which names an object in the box. Any other type, every subclass
 included, is refused by name. Decoding builds nothing else, runs no foreign code, and is capped in
-bytes, depth, integer size, keys that share a hash, and, from the box, tables and ranges. Not pickle, marshal or JSON: the first two are
-unsafe to read, the last cannot tell a tuple from a list.
+bytes, depth, integer size, keys that share a hash, and, from the box, tables and ranges. Not pickle,
+marshal or JSON: the first two are unsafe to read, the last cannot tell a tuple from a list.
 
 Layout: one tag byte, then a length where the type has one (one byte below 255, else 255 and four
 bytes), then the content. This module is loaded on both sides and imports only the standard library.
