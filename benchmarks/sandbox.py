@@ -130,7 +130,7 @@ def check_rates(sandbox: Sandbox, data: Path, rounds: int) -> dict[str, float | 
         prepared = prepare(sandbox, problem)
         with_answers = sandbox.run_message(
             sandbox.job_message(source, prepared.calls or [], is_live=False), cpu_s=5, wall_s=30,
-            output_bytes=2**20,
+            output_bytes=2**20, num_answers=len(prepared.calls or []) + 1,
         )[0]  # fmt: skip
         inputs = [list(decode(decode(call)[2])[0]) for call in prepared.calls or []]
         expected = [from_answer(item, max_depth=50).value for item in with_answers[1:]]

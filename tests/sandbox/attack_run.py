@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stepnav.sandbox import Limits, Problem, Sandbox, judge_problem, open_sandbox
+from stepnav.sandbox import Limits, Problem, Sandbox, judge_problem, open_sandbox, records
 from tests.sandbox.attacks import ENTRY_POINT, PROGRAMS, REFERENCE, TEST, Attack, filled
 
 LIMITS = Limits(cpu_s=0.25, wall_s=3.0, memory_bytes=400 * 2**20)
@@ -44,7 +44,7 @@ def victims() -> Iterator[dict[str, Any]]:
         stack.callback(sleeper.kill)
         yield {
             "secret": str(folder / "home" / "secret"), "folder": str(folder),
-            "port": listener.getsockname()[1], "pid": sleeper.pid,
+            "port": listener.getsockname()[1], "pid": sleeper.pid, "package": records.__file__,
         }  # fmt: skip
 
 

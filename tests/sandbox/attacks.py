@@ -4,7 +4,8 @@ All are graded against the same test of `square`. A cheat never computes a squar
 resource attack returns squares only if it got what it wanted. So for every attack, "passed" is a
 breach, whatever the checker; controls must pass. The runner replaces `@SECRET@` (a readable file
 outside the box), `@FOLDER@` (a folder anyone may write to), `@PORT@` (a listening TCP port), `@PID@` (a
-process of the same user) and sets the environment variable `STEPNAV_CANARY`.
+process of the same user), `@SOURCE@` (a file of this package) and sets the environment variable
+`STEPNAV_CANARY`. Programs run in this order, so that one can leave something for the next.
 """
 
 from __future__ import annotations
@@ -226,6 +227,19 @@ builtins.__import__ = hook
 builtins.abs = lambda value: 0
 builtins.isinstance = lambda *a: True
 """ + WRONG),
+    Attack("wrong answers after a while", "cheat",
+           "import time\ndef square(x):\n    time.sleep(0.06)\n    return 0\n", WRONG_VALUE),
+    Attack("no answer after a right one", "cheat",
+           "import time\ndef square(x):\n    while x == 11: time.sleep(0.1)\n    return x * x\n",
+           frozenset({"timeout"})),
+    Attack("answers without questions", "cheat", """
+import os
+def square(x):
+    for descriptor in range(3, 64):
+        try: os.write(descriptor, b"\\x09\\0\\0\\0t\\3s\\1vi\\1\\4N" * 9)
+        except OSError: pass
+    os._exit(0)
+"""),
     Attack("exit handler", "cheat",
            "import atexit, os\natexit.register(os._exit, 0)\n" + WRONG, WRONG_VALUE),
 )  # fmt: skip
@@ -291,6 +305,19 @@ def square(x):
     Attack("value that contains itself", "resource",
            "def square(x):\n    items = []\n    items.append(items)\n    return items\n", WRONG_VALUE),
     Attack("big integer", "resource", "def square(x):\n    return 1 << 10**7\n", WRONG_VALUE),
+    Attack("integer too long to be written", "resource",
+           "def square(x):\n    return 10 ** 5000\n", WRONG_VALUE),
+    Attack("huge range", "resource", "def square(x):\n    return range(10 ** 12)\n", WRONG_VALUE),
+    Attack("many small tables", "resource", "import collections\ndef square(x):\n"
+           "    return [collections.deque() for _ in range(10 ** 5)]\n", WRONG_VALUE),
+    Attack("empty answers", "resource", """
+import os
+def square(x):
+    while True:
+        for descriptor in range(3, 64):
+            try: os.write(descriptor, bytes(4096))
+            except OSError: pass
+"""),
     Attack("colliding keys", "resource",
            "def square(x):\n    return {i * (2**61 - 1) for i in range(1, 60000)}\n",
            frozenset({"failed", "timeout"})),
@@ -396,6 +423,19 @@ ESCAPES = (
     _escape("limits raised", "import resource\n"
             "resource.setrlimit(resource.RLIMIT_CPU, (10**6, 10**6))\nWON = True"),
     _escape("priority", "import os\nos.setpriority(os.PRIO_PROCESS, @PID@, 19)\nWON = True"),
+    _escape("outlive the parent", _LIBC + "WON = libc.prctl(1, 0, 0, 0, 0) == 0"),
+    _escape("clock of another process", "import time\nWON = time.clock_gettime(((~@PID@) << 3) | 2) >= 0"),
+    _escape("limits of another process",
+            "import resource\nWON = len(resource.prlimit(@PID@, resource.RLIMIT_CPU)) == 2"),
+    _escape("processors of another process", "import os\nWON = len(os.sched_getaffinity(@PID@)) > 0"),
+    _escape("read this package", 'WON = len(open("@SOURCE@").read()) > 0'),
+    _escape("leave a note in scratch", 'open("/tmp/note", "w").write("x")\nWON = False'),
+    _escape("find the note in scratch", 'import os\nWON = "note" in os.listdir("/tmp")'),
+    _escape("leave an empty scratch behind", 'import os\nos.mkdir("/tmp/x")\nos.rmdir("/tmp/x")'),
+    _escape("leave a note in the flags of a descriptor", "import fcntl, os\nfor n in range(3):\n"
+            "    fcntl.fcntl(n, fcntl.F_SETFL, os.O_NONBLOCK | os.O_APPEND)"),
+    _escape("find the note in the flags of a descriptor", "import fcntl, os\nWON = any("
+            "fcntl.fcntl(n, fcntl.F_GETFL) & (os.O_NONBLOCK | os.O_APPEND) for n in range(3))"),
     _escape("new session", "import os\nos.setpgid(0, os.getppid())\nWON = True"),
 )  # fmt: skip
 
@@ -430,7 +470,7 @@ def square(x):
     Attack("recursion within reason", "control",
            "def add(n, x): return 0 if n == 0 else x + add(n - 1, x)\n"
            "def square(x):\n    return x * x if x != 11 else add(11, 11) + 0 * add(700, 1)\n", PASSED),
-    Attack("sixty megabytes", "control", "def square(x):\n    block = bytearray(60 * 10**6)\n"
+    Attack("twenty megabytes", "control", "def square(x):\n    block = bytearray(20 * 10**6)\n"
            "    return x * x\n", PASSED),
 )  # fmt: skip
 
@@ -438,10 +478,11 @@ ATTACKS = CHEATS + RESOURCES + ESCAPES
 PROGRAMS = ATTACKS + CONTROLS
 
 
-def filled(source: str, *, secret: str, folder: str, port: int, pid: int) -> str:
+def filled(source: str, *, secret: str, folder: str, port: int, pid: int, package: str) -> str:
     """Return a program with its placeholders replaced."""
     for name, value in (
         ("@SECRET@", secret), ("@FOLDER@", folder), ("@PORT@", str(port)), ("@PID@", str(pid)),
+        ("@SOURCE@", package),
     ):  # fmt: skip
         source = source.replace(name, value)
     return source

@@ -100,25 +100,53 @@ LEAVING = (
     "import statistics\nstatistics.NormalDist().samples(3)",
     "getattr(f, '__glo' + 'bals__')['__built' + 'ins__']['len'] = sum",
     "held = open('/dev/null')",
-    "held = [0] * 2**23",
     "class Late:\n    def __del__(self): pass\nheld = Late()\nheld.self = held",
     "import colorsys",
-    "raise SystemExit",
-    "while True: pass",
+    "import sys\nsys.stdout.close()",
+    "from sys import stdout\nstdout.close()",
+    "import sys\nsys.set_int_max_str_digits(0)",
+    "import json\njson.dumps.__kwdefaults__['sort_keys'] = True",
+    "import json\njson.dumps.__kwdefaults__.update(indent=2)",
+    "import re\nre.RegexFlag._member_map_['A'] = 0",
+    "import re\nre.RegexFlag._value2member_map_.clear()",
+    "import json\njson.encoder.ESCAPE_DCT['1'] = '2'",
+    "import textwrap\ntextwrap.TextWrapper.unicode_whitespace_trans.clear()",
+    "import collections\ncollections.Counter.__init__.__annotations__['x'] = 1",
 )
+DISTURBING = ("held = [0] * 2**23", "raise SystemExit", "while True: pass", "raise MemoryError")
+"""These are run in the batch, and end it."""
 
 
-@pytest.mark.parametrize("leaving", LEAVING)
-def test_what_a_variant_leaves_behind_reaches_no_other_problem(
-    sandbox: Sandbox, leaving: str
-) -> None:
+@pytest.mark.parametrize("leaving", LEAVING + DISTURBING)
+def test_what_a_variant_leaves_behind_reaches_no_other(sandbox: Sandbox, leaving: str) -> None:
     before = keep_one(sandbox)
     source = f"def f(x): return x + x\n{leaving}\n"
-    (left,) = judge_batch(sandbox, DOUBLE, [source], cpu_s=0.1)
-    assert not children(sandbox) & before  # its fork is gone, and every spare fork was used
-    alone = judge_problem(sandbox, DOUBLE, source, cpu_s=0.1)
-    assert (left.status, left.detail) == (alone.status, alone.detail)
+    verdicts = judge_batch(sandbox, DOUBLE, [source, *SEEING], cpu_s=0.1)
+    if leaving in DISTURBING:
+        assert not before <= children(sandbox)  # its fork is gone
+    alone = [judge_problem(sandbox, DOUBLE, item, cpu_s=0.1) for item in (source, *SEEING)]
+    assert [(v.status, v.detail) for v in verdicts] == [(v.status, v.detail) for v in alone]
     assert judge_batch(sandbox, LOOKING, [LOOK])[0].status == "passed"
+
+
+SEEING = (
+    "def f(x):\n    print('x', flush=True)\n    return x + x",
+    "def f(x):\n    try: int('1' * 5000)\n    except ValueError: return x + x",
+    "import json\ndef f(x): return len(json.dumps({'b': x, 'a': x})) - 16 + x + x",
+    "import re\ndef f(x): return x + x if re.compile('a', re.I | re.M).flags == 42 else 0",
+    "def f(x):\n    '\\d'\n    return x + x",
+)
+"""Variants that see a closed output, another limit of digits, changed defaults, tables and filters."""
+
+
+def test_after_an_unusual_variant_the_rest_runs_in_a_fresh_fork(sandbox: Sandbox) -> None:
+    """What no list of names foresees ends the batch all the same, as soon as it is seen."""
+    source = "def f(x): return x + x\nraise SystemExit"
+    later = "def f(x):\n    return x + x\n"
+    before = keep_one(sandbox)
+    verdicts = judge_batch(sandbox, DOUBLE, [later, source, later, source, later])
+    assert [v.status for v in verdicts] == ["passed", "error", "passed", "error", "passed"]
+    assert not children(sandbox) & before  # nor does the spare one serve on
 
 
 def test_random_numbers_and_objects_begin_anew(sandbox: Sandbox) -> None:

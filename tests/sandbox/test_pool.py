@@ -297,5 +297,5 @@ def test_no_dangerous_call_is_on_the_list() -> None:
 
 def test_frames_are_split_and_the_rest_kept() -> None:
     data = bytearray(b"\x02\0\0\0ab\x01\0\0\0c\x05\0\0\0d")
-    assert split_frames(data) == [b"ab", b"c"]
+    assert split_frames(data, 9) == [b"ab", b"c"]
     assert data == b"\x05\0\0\0d"

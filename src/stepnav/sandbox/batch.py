@@ -1,9 +1,9 @@
 """Verdicts on many variants of one trusted reference: many per fork, for mutation testing.
 
 For programs that you made, not for programs that a model wrote: variants share a process, with those of
-earlier batches too, and a hostile one could speak for the next. The verdict of each is what `judge_problem` would give;
-whatever is unusual in a batch (crash, time, memory, state left behind, a test that diverges) is judged
-by it.
+earlier batches too, and a hostile one could speak for the next. The verdict of each is what
+`judge_problem` would give; whatever is unusual in a batch (crash, time, memory, state left behind, a test
+that diverges) is judged by it, and what comes after it runs in a fresh fork.
 """
 
 from __future__ import annotations
@@ -43,6 +43,11 @@ class Found(NamedTuple):
     answers: bytes | None
     is_late: bool
     cpu_s: float
+
+    @property
+    def ends_batch(self) -> bool:
+        """Whether its fork runs nothing after it, if it ran it."""
+        return self.answers is None or self.is_late
 
     @property
     def is_partial(self) -> bool:
@@ -114,9 +119,10 @@ def _all_answers(
         part = _ask(sandbox, prepared, [sources[i] for i in chunk], digests, soft_s, is_patient)
         found.update((chunk[i], item) for i, item in part.items() if i < len(chunk))
         missing = [i for i in chunk if i not in found]
-        if missing and not is_patient:
+        crashed = missing and not (part and part[max(part)].ends_batch)
+        if crashed and not is_patient:
             found[missing[0]] = UNKNOWN  # it took the fork down with it
-        is_patient = not missing or not is_patient
+        is_patient = not crashed or not is_patient
         left = [i for i in left if i not in found]
     return [found[i] for i in range(len(sources))]
 
@@ -161,7 +167,8 @@ def _ask(
         cpu_s=HARD_CPU_S + 2 * soft_s,
         wall_s=limits.wall_s + len(sources) * (soft_s + HARD_CPU_S),
         output_bytes=limits.output_bytes * len(sources),
-        batch_size=len(sources),
+        num_answers=len(sources),
+        is_batch=True,
     )
     found: dict[int, Found] = {}
     for frame in frames:

@@ -126,11 +126,22 @@ class Program:
         self._caps = {"max_depth": max_depth, "max_bytes": max_bytes}
         self._count = 0
 
+    def compile(self, source: str) -> BaseException | None:
+        """Compile the source; return what went wrong."""
+        try:
+            self.code = compile(source, f"<{MODULE}>", "exec", dont_inherit=True, optimize=0)
+        except BaseException as error:
+            return error
+        return None
+
     def load(self, source: str) -> bytes:
         """Return the answer to running the source as a fresh module."""
         sys.modules[MODULE] = self.module
+        wrong = None if self.code else self.compile(source)
+        if wrong is not None:
+            return self._raised(wrong, None)
+        assert self.code is not None, "it was compiled"
         try:
-            self.code = compile(source, f"<{MODULE}>", "exec", dont_inherit=True)
             exec(self.code, self.module.__dict__)
         except BaseException as error:
             return self._raised(error, None)
@@ -236,11 +247,11 @@ def join(answers: Iterable[bytes]) -> bytes:
     return b"".join(part for item in answers for part in (HEADER.pack(len(item)), item))
 
 
-def split(data: bytes | bytearray) -> list[bytes]:
-    """Return the complete answers at the start of what `join` made."""
+def split(data: bytes | bytearray, most: int = sys.maxsize) -> list[bytes]:
+    """Return the complete answers, at most so many, at the start of what `join` made."""
     found: list[bytes] = []
     at = HEADER.size
-    while at <= len(data):
+    while at <= len(data) and len(found) < most:
         end = at + HEADER.unpack_from(data, at - HEADER.size)[0]
         if end > len(data):
             break

@@ -5,8 +5,8 @@ frozenset, range; from `collections`: Counter, OrderedDict, defaultdict (without
 iterators and dictionary views, which arrive as iterators and views over the same items; the built-in
 type objects of `TYPES`; and `Ref`, which names an object in the box. Any other type, every subclass
 included, is refused by name. Decoding builds nothing else, runs no foreign code, and is capped in
-bytes, depth, integer size and keys that share a hash. Not pickle, marshal or JSON: the first two are
-unsafe to read, the last cannot tell a tuple from a list.
+bytes, depth, integer size, keys that share a hash, and, from the box, tables and ranges. Not pickle,
+marshal or JSON: the first two are unsafe to read, the last cannot tell a tuple from a list.
 
 Layout: one tag byte, then a length where the type has one (one byte below 255, else 255 and four
 bytes), then the content. This module is loaded on both sides and imports only the standard library.
@@ -17,6 +17,7 @@ from __future__ import annotations
 import collections
 import itertools
 import struct
+import sys
 from typing import Any
 
 from stepnav.sandbox.records import Ref
@@ -24,6 +25,13 @@ from stepnav.sandbox.records import Ref
 MAX_INT_BYTES = 2**14
 MAX_ITEMS = 2**20
 MAX_EQUAL_HASHES = 16
+MAX_COST = 2**20
+"""What an answer may hold of that which takes little to send and much to keep, or to list: a range costs
+its length, anything but a list, a tuple or a text `TABLE_COST`."""
+
+TABLE_COST = 32
+"""An empty deque is sent as two bytes and kept in 760."""
+
 SMALL = 128
 """Integers nearer to zero take one byte."""
 
@@ -188,14 +196,19 @@ _VIEWS: dict[type, bytes] = {
 }  # fmt: skip
 
 
-def decode(data: bytes, *, max_depth: int = 50) -> Any:
+def decode(data: bytes, *, max_depth: int = 50, max_cost: int = sys.maxsize) -> Any:
     """Return the value of an encoding.
+
+    Args:
+      data: the encoding.
+      max_depth: deepest nesting.
+      max_cost: see `MAX_COST`; for bytes from the box.
 
     Raises:
       BrokenError: it is no encoding, has bytes left over, or is beyond the caps.
     """
     try:
-        value, end = _decode(data, 0, max_depth)
+        value, end = _decode(data, 0, max_depth, [max_cost])
     except (IndexError, struct.error, TypeError, ValueError, OverflowError) as error:
         raise BrokenError(f"not an encoded value ({type(error).__name__})") from None
     if end != len(data):
@@ -217,7 +230,7 @@ def _slice(data: bytes, at: int) -> tuple[bytes, int]:
     return data[at : at + size], at + size
 
 
-def _decode(data: bytes, at: int, depth: int) -> tuple[Any, int]:
+def _decode(data: bytes, at: int, depth: int, left: list[int]) -> tuple[Any, int]:
     tag = data[at]
     at += 1
     if tag == 105:  # i
@@ -229,14 +242,18 @@ def _decode(data: bytes, at: int, depth: int) -> tuple[Any, int]:
         raw, at = _slice(data, at)
         return raw.decode("utf-8", "surrogatepass"), at
     if tag in _LISTS:
-        items, at = _decode_items(data, at, depth)
+        if tag not in _PLAIN:
+            _pay(left, TABLE_COST)
+        items, at = _decode_items(data, at, depth, left)
         return _LISTS[tag](items), at
     if tag in _DICTS:
-        return _decode_mapping(data, at, depth, tag)
-    return _decode_rare(data, at, depth, tag)
+        return _decode_mapping(data, at, depth, tag, left)
+    return _decode_rare(data, at, depth, tag, left)
 
 
-def _decode_items(data: bytes, at: int, depth: int, *, times: int = 1) -> tuple[list[Any], int]:
+def _decode_items(
+    data: bytes, at: int, depth: int, left: list[int], *, times: int = 1
+) -> tuple[list[Any], int]:
     if depth <= 0:
         raise BrokenError("nested too deeply")
     size, at = _read_length(data, at)
@@ -254,19 +271,20 @@ def _decode_items(data: bytes, at: int, depth: int, *, times: int = 1) -> tuple[
             item, at = _slice(data, at + 1)
             items.append(item)
         else:
-            item, at = _decode(data, at, depth - 1)
+            item, at = _decode(data, at, depth - 1, left)
             items.append(item)
     return items, at
 
 
-def _decode_mapping(data: bytes, at: int, depth: int, tag: int) -> tuple[Any, int]:
-    items, at = _decode_items(data, at, depth, times=2)
+def _decode_mapping(data: bytes, at: int, depth: int, tag: int, left: list[int]) -> tuple[Any, int]:
+    _pay(left, TABLE_COST)
+    items, at = _decode_items(data, at, depth, left, times=2)
     keys = items[::2]
     _check_hashes(keys)
     return _DICTS[tag](dict(zip(keys, items[1::2]))), at
 
 
-def _decode_rare(data: bytes, at: int, depth: int, tag: int) -> tuple[Any, int]:
+def _decode_rare(data: bytes, at: int, depth: int, tag: int, left: list[int]) -> tuple[Any, int]:
     if tag in _CONSTANTS:
         return _CONSTANTS[tag], at
     if tag == 102:  # f
@@ -279,10 +297,13 @@ def _decode_rare(data: bytes, at: int, depth: int, tag: int) -> tuple[Any, int]:
         start, at = _decode_int(data, at)
         stop, at = _decode_int(data, at)
         step, at = _decode_int(data, at)
-        return range(start, stop, step), at
+        value = range(start, stop, step)
+        _pay(left, len(value[: MAX_COST + 1]))
+        return value, at
     if depth <= 0 or tag not in _WRAPPED:
         raise BrokenError(f"unknown tag {tag}")
-    inner, at = _decode(data, at, depth - 1)
+    _pay(left, TABLE_COST)
+    inner, at = _decode(data, at, depth - 1, left)
     expected, build = _WRAPPED[tag]
     if type(inner) is not expected:
         raise BrokenError(f"wrong content under tag {tag}")
@@ -292,7 +313,13 @@ def _decode_rare(data: bytes, at: int, depth: int, tag: int) -> tuple[Any, int]:
 def _decode_int(data: bytes, at: int) -> tuple[int, int]:
     if data[at] != ord("i"):
         raise BrokenError("a range of something else than integers")
-    return _decode(data, at, 0)
+    return _decode(data, at, 0, [0])
+
+
+def _pay(left: list[int], cost: int) -> None:
+    left[0] -= cost
+    if left[0] < 0:
+        raise BrokenError("more tables, or longer ranges, than allowed")
 
 
 def _check_hashes(keys: list[Any]) -> None:
@@ -331,6 +358,7 @@ def _as_type(name: str) -> type:
 
 
 _CONSTANTS: dict[int, Any] = {78: None, 84: True, 70: False}
+_PLAIN = frozenset(b"lt")
 _LISTS: dict[int, Any] = {
     ord("l"): lambda items: items, ord("t"): tuple, ord("e"): _as_set, ord("z"): _as_frozenset,
     ord("q"): collections.deque,

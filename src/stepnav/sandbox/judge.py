@@ -4,28 +4,25 @@ What the test asks of the reference is recorded once per problem. A candidate ge
 one message; its answers are then replayed to the test, out here. A test that asks a candidate
 something else (because an earlier answer differed) is run again against the live candidate.
 
-A verdict depends on the answers alone, so that equal answers are judged once (`Prepared.verdicts`).
+A verdict depends on the answers alone, so that equal answers are judged once (`Prepared.verdicts`), and
+it is read off what happened in the session, not off what the test made of it.
 """
 
 from __future__ import annotations
 
+import time
 import traceback
 from dataclasses import replace
 from typing import Literal
 
 from stepnav.core.errors import DataError, SandboxError, quote
 from stepnav.sandbox.answers import from_answer, lost
+from stepnav.sandbox.batch_box import digest
 from stepnav.sandbox.box import join, split
-from stepnav.sandbox.live import open_session
-from stepnav.sandbox.pool import Sandbox
-from stepnav.sandbox.proxy import (
-    DivergedError,
-    PendingError,
-    RefusedError,
-    ReplaySession,
-    Session,
-    StoppedError,
-)
+from stepnav.sandbox.control import ControlError, RefusedError, Session, StoppedError
+from stepnav.sandbox.live import LiveSession, open_session
+from stepnav.sandbox.pool import PATIENCE_S, Sandbox
+from stepnav.sandbox.proxy import ReplaySession
 from stepnav.sandbox.records import CallResult, Problem, Verdict
 from stepnav.sandbox.trusted_test import TrustedTest
 from stepnav.sandbox.worker import End
@@ -33,6 +30,15 @@ from stepnav.sandbox.worker import End
 DETAIL_CHARACTERS = 200
 MAX_VERDICTS = 4096
 """Distinct answers whose verdict is kept per problem."""
+
+MAX_PREPARED = 4096
+"""Problems whose recorded calls are kept per sandbox."""
+
+FIRST_LOOK_S = 0.02
+"""A program that is silent for so long is judged by the answers so far, in case they settle it."""
+
+LOOK_SHARE = 10
+"""Looking takes one part in so many of the time."""
 
 
 class Prepared:
@@ -45,7 +51,7 @@ class Prepared:
       own_cpu_s: CPU seconds that it takes in a batch; None before the first batch.
       digests: what tells its answers in a batch from others; empty before the first batch, or if it
         is unusual.
-      verdicts: verdicts by answers, which are complete or settle it without the rest.
+      verdicts: verdicts by the digest of answers, which are complete or settle it without the rest.
     """
 
     def __init__(self, sandbox: Sandbox, problem: Problem, cpu_s: float | None) -> None:
@@ -59,9 +65,7 @@ class Prepared:
             self._record(sandbox, problem.reference, cpu_s)
 
     def _record(self, sandbox: Sandbox, reference: str, cpu_s: float | None) -> None:
-        with open_session(sandbox, reference, cpu_s=cpu_s) as session:
-            verdict = _settled(self.test, session, session.loaded, sandbox)
-            end = session.finish()
+        verdict, session = _ask_live(sandbox, self.test, reference, cpu_s)
         if verdict.status != "passed":
             raise DataError(
                 f"the reference fails its own test ({verdict.status}: {verdict.detail}); "
@@ -70,7 +74,7 @@ class Prepared:
         if not session.asked:
             raise DataError("the test never calls the reference, so it can judge nothing")
         self.calls = session.asked
-        self.cpu_s = end.cpu_s
+        self.cpu_s = verdict.cpu_s
 
 
 def prepare(sandbox: Sandbox, problem: Problem, *, cpu_s: float | None = None) -> Prepared:
@@ -88,6 +92,8 @@ def prepare(sandbox: Sandbox, problem: Problem, *, cpu_s: float | None = None) -
     if isinstance(known, Prepared):
         return known
     made = Prepared(sandbox, problem, cpu_s)
+    if len(sandbox.prepared) >= MAX_PREPARED:
+        sandbox.prepared.clear()
     sandbox.prepared[problem] = made
     return made
 
@@ -129,18 +135,22 @@ def judge_problem(
     """Return whether a program passes a problem's test, in a fork of its own."""
     prepared = prepare(sandbox, problem, cpu_s=cpu_s)
     if prepared.calls is None:
-        return _judge_live(sandbox, prepared, source, cpu_s)
+        return _ask_live(sandbox, prepared.test, source, cpu_s)[0]
     with sandbox.answering(source, prepared.calls, cpu_s=cpu_s) as answering:
+        patience_s, num_seen = FIRST_LOOK_S, 0
         while answering.end is None:
-            if answering.wait():
+            has_news = len(answering.answers) > num_seen
+            if answering.wait(patience_s if has_news else PATIENCE_S) or not has_news:
                 continue
+            began, num_seen = time.perf_counter(), len(answering.answers)
             early = early_verdict(sandbox, prepared, join(answering.answers))
             if early is not None:
                 return replace(early, cpu_s=answering.finish().cpu_s)
+            patience_s = max(FIRST_LOOK_S, LOOK_SHARE * (time.perf_counter() - began))
         answers, end = answering.answers, answering.end
     verdict = verdict_of(sandbox, prepared, answers, end)
     if verdict is None:
-        return _judge_live(sandbox, prepared, source, cpu_s)
+        return _ask_live(sandbox, prepared.test, source, cpu_s)[0]
     return replace(verdict, cpu_s=end.cpu_s)
 
 
@@ -160,11 +170,12 @@ def early_verdict(sandbox: Sandbox, prepared: Prepared, joined: bytes) -> Verdic
     Args:
       joined: the first answers, see `box.join`.
     """
-    known = prepared.verdicts.get(joined)
+    key = digest(joined)
+    known = prepared.verdicts.get(key)
     if known is None:
         known = _replay(sandbox, prepared, split(joined), None)
         if known is not None and len(prepared.verdicts) < MAX_VERDICTS:
-            prepared.verdicts[joined] = known
+            prepared.verdicts[key] = known
     return known
 
 
@@ -178,26 +189,29 @@ def _replay(
         return None
     loaded = from_answer(answers[0], max_depth=depth) if answers else lost(end)  # type: ignore[arg-type]
     session = ReplaySession(prepared.calls, answers[1:], end, depth)
-    try:
-        return _settled(prepared.test, session, loaded, sandbox)
-    except (DivergedError, PendingError):
-        return None
+    return _settled(prepared.test, session, loaded, sandbox)
 
 
-def _judge_live(sandbox: Sandbox, prepared: Prepared, source: str, cpu_s: float | None) -> Verdict:
+def _ask_live(
+    sandbox: Sandbox, test: TrustedTest, source: str, cpu_s: float | None
+) -> tuple[Verdict, LiveSession]:
+    """Run the test against a live candidate; a warm parent that dies is replaced once."""
     for attempt in (0, 1):
         try:
             with open_session(sandbox, source, cpu_s=cpu_s) as session:
-                verdict = _settled(prepared.test, session, session.loaded, sandbox)
-                return replace(verdict, cpu_s=session.finish().cpu_s)
+                verdict = _settled(test, session, session.loaded, sandbox)
+                assert verdict is not None, "a live session has every answer"
+                return replace(verdict, cpu_s=session.finish().cpu_s), session
         except SandboxError:
             if attempt:
                 raise
     raise AssertionError("unreachable: the second attempt returns or raises")
 
 
-def _settled(test: TrustedTest, session: Session, loaded: CallResult, sandbox: Sandbox) -> Verdict:
-    """Run the test; return its verdict, without the CPU time."""
+def _settled(
+    test: TrustedTest, session: Session, loaded: CallResult, sandbox: Sandbox
+) -> Verdict | None:
+    """Run the test; return its verdict without the CPU time, None if the session has no answer."""
     level = sandbox.level
     if loaded.status == "error":
         detail = f"the program does not load: {loaded.type_name}: {loaded.message}"
@@ -205,31 +219,51 @@ def _settled(test: TrustedTest, session: Session, loaded: CallResult, sandbox: S
     if loaded.status != "value":
         status = "crash" if loaded.status in ("object", "encoding") else loaded.status
         return Verdict(status, _line(f"while loading: {loaded.message}"), level)  # type: ignore[arg-type]
+    error = _outcome(test, session)
+    stopped = session.stopped
+    if isinstance(stopped, StoppedError):
+        return Verdict(stopped.status, _line(stopped.detail), level)
+    if isinstance(stopped, RefusedError):
+        raise DataError(f"{stopped}, which cannot be judged in a sandbox")
+    if stopped is not None:
+        return None
+    if error is None:
+        return Verdict("passed", "", level)
+    if error is session.raised:
+        return Verdict("error", _line(_described(error)), level)
+    return Verdict("failed", _line(_where(test, error)), level)
+
+
+def _outcome(test: TrustedTest, session: Session) -> BaseException | None:
+    """Run the test; return what it raised of its own."""
     try:
         test.run(session)
-    except StoppedError as stop:
-        return Verdict(stop.status, _line(stop.detail), level)
-    except RefusedError as refused:
-        raise DataError(f"{refused}, which cannot be judged in a sandbox") from None
+    except ControlError:  # the session has it on record
+        return None
     except DataError:
         raise
-    except Exception as error:
-        if error is session.raised:
-            return Verdict("error", _line(f"{type(error).__name__}: {error}"), level)
-        return Verdict("failed", _line(_where(test, error)), level)
-    return Verdict("passed", "", level)
+    except (Exception, SystemExit) as error:
+        return error
+    return None
 
 
-def _where(test: TrustedTest, error: Exception) -> str:
+def _where(test: TrustedTest, error: BaseException) -> str:
     """Return the line of the test that failed, with the error unless it is a plain assertion."""
     number = None
     for frame, line in traceback.walk_tb(error.__traceback__):
         if frame.f_code.co_filename == "<test>":
             number = line
     text = test.lines[number - 1].strip() if number else ""
-    if type(error) is AssertionError and not str(error):
-        return text
-    return f"{text} ({type(error).__name__}: {error})"
+    described = _described(error)
+    return text if described == "AssertionError: " else f"{text} ({described})"
+
+
+def _described(error: BaseException) -> str:
+    """Return an exception's type and text, which may hold an integer too long to be written."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return f"{type(error).__name__} (its text cannot be shown)"
 
 
 def _line(text: str) -> str:

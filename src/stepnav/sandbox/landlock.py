@@ -15,7 +15,7 @@ from stepnav.sandbox import syscalls
 
 _CREATE_RULESET_VERSION = 1
 _RULE_PATH_BENEATH = 1
-_READ_FILE, _READ_DIR = 1 << 2, 1 << 3
+_WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
 _ALL_BY_ABI = {1: 13, 2: 14, 3: 15, 5: 16}
 """ABI -> number of file system rights known from that ABI on."""
 
@@ -45,11 +45,19 @@ def abi() -> int:
     return syscalls.call(syscalls.LANDLOCK_CREATE_RULESET, 0, 0, _CREATE_RULESET_VERSION)
 
 
-def restrict(readable: Iterable[str], *, writable: Iterable[str] = ()) -> int:
+def restrict(
+    readable: Iterable[str],
+    *,
+    listable: Iterable[str] = (),
+    nothing: str = os.devnull,
+    writable: Iterable[str] = (),
+) -> int:
     """Restrict this process for good; return the ABI used. Needs no_new_privs.
 
     Args:
       readable: files and folders that may be read; those that do not exist are left out.
+      listable: folders whose names may be read, and those of the folders in them.
+      nothing: a device that may be read and written.
       writable: folders where files may also be made, written and removed.
 
     Raises:
@@ -61,6 +69,9 @@ def restrict(readable: Iterable[str], *, writable: Iterable[str] = ()) -> int:
     try:
         for path in readable:
             _allow(ruleset, path, _READ_FILE | _READ_DIR)
+        for path in listable:
+            _allow(ruleset, path, _READ_DIR)
+        _allow(ruleset, nothing, _READ_FILE | _WRITE_FILE)
         for path in writable:
             _allow(ruleset, path, rights & ~1)  # all but execute
         syscalls.call(syscalls.LANDLOCK_RESTRICT_SELF, ruleset, 0)

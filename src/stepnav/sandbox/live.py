@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from stepnav.core.errors import SandboxError
 from stepnav.sandbox import box
 from stepnav.sandbox.answers import from_answer, lost
+from stepnav.sandbox.control import Session
 from stepnav.sandbox.operations import encode_operation
 from stepnav.sandbox.pool import Sandbox, split_frames
 from stepnav.sandbox.records import CallResult, Operation
 from stepnav.sandbox.worker import End, WarmParentDiedError, Worker
 
 
-class LiveSession:
+class LiveSession(Session):
     """A program in the box that answers as long as the session is open.
 
     Use `open_session`; the program was loaded when it returns.
@@ -26,14 +27,13 @@ class LiveSession:
     """
 
     def __init__(self, worker: Worker, max_depth: int) -> None:
-        self.raised: BaseException | None = None
+        super().__init__()
         self.asked: list[bytes] = []
         self.answers: list[bytes] = []
         self.end: End | None = None
         self._worker = worker
         self._max_depth = max_depth
         self._data = bytearray()
-        self._frames: list[bytes] = []
         self.loaded = self._next()[0]
 
     def run(self, operation: Operation) -> CallResult:
@@ -60,12 +60,11 @@ class LiveSession:
         return self.end
 
     def _next(self) -> tuple[CallResult, bytes | None]:
-        while not self._frames:
+        while not (frames := split_frames(self._data, 1)):
             if self.end is not None:
                 return lost(self.end), None
             self._receive()
-        answer = self._frames.pop(0)
-        return from_answer(answer, max_depth=self._max_depth), answer
+        return from_answer(frames[0], max_depth=self._max_depth), frames[0]
 
     def _receive(self) -> None:
         part = self._worker.receive()
@@ -74,7 +73,6 @@ class LiveSession:
             self.end = part
         else:
             self._data += part
-            self._frames += split_frames(self._data)
 
 
 @contextlib.contextmanager

@@ -17,9 +17,6 @@ from stepnav.sandbox.operations import encode_operation
 from stepnav.sandbox.records import CallResult, Job, JobResult, Level, Limits
 from stepnav.sandbox.worker import CLEAN_END, End, WarmParentDiedError, Worker
 
-FIRST_LOOK_S = 0.02
-"""A job that is silent for so long is judged by the answers so far, in case they settle it."""
-
 PATIENCE_S = 3600.0
 
 DIED_TWICE = "the sandbox's warm parent died twice in the same job; is the machine out of memory?"
@@ -93,6 +90,7 @@ class Sandbox:
             cpu_s=job.cpu_s or self.limits.cpu_s,
             wall_s=job.wall_s or self.limits.wall_s,
             output_bytes=self.limits.output_bytes,
+            num_answers=len(operations) + 1,
         )
         return self._result(answers, end, len(operations))
 
@@ -117,7 +115,8 @@ class Sandbox:
         cpu_s: float,
         wall_s: float,
         output_bytes: int,
-        batch_size: int | None = None,
+        num_answers: int,
+        is_batch: bool = False,
     ) -> tuple[list[bytes], End]:
         """Return all answers to an encoded job and its end; for `run` and `judge_batch`.
 
@@ -125,12 +124,13 @@ class Sandbox:
           job: the message that starts it, see `box` and `batch_box`.
           cpu_s: CPU seconds in all; of a batch, since the last output.
           wall_s, output_bytes: its other limits.
-          batch_size: variants, if it is a batch.
+          num_answers: how many to take; what a program sends beyond them is thrown away.
+          is_batch: whether it is a batch, which adds an answer to say that it may serve on.
         """
         with self.worker() as worker:
             answering = Answering(
                 worker, job, cpu_s=cpu_s, wall_s=wall_s, output_bytes=output_bytes,
-                batch_size=batch_size,
+                num_answers=num_answers, is_batch=is_batch,
             )  # fmt: skip
             while answering.end is None:
                 answering.wait(PATIENCE_S)
@@ -150,7 +150,7 @@ class Sandbox:
         with self.worker() as worker:
             yield Answering(
                 worker, job, cpu_s=cpu_s or self.limits.cpu_s, wall_s=self.limits.wall_s,
-                output_bytes=self.limits.output_bytes,
+                output_bytes=self.limits.output_bytes, num_answers=len(operations) + 1,
             )  # fmt: skip
 
     def job_message(self, source: str, operations: list[bytes], *, is_live: bool) -> bytes:
@@ -187,7 +187,7 @@ class Answering:
     Args:
       worker: an idle warm parent.
       job: the message that starts the job.
-      cpu_s, wall_s, output_bytes, batch_size: as in `Sandbox.run_message`.
+      cpu_s, wall_s, output_bytes, num_answers, is_batch: as in `Sandbox.run_message`.
     """
 
     def __init__(
@@ -198,20 +198,23 @@ class Answering:
         cpu_s: float,
         wall_s: float,
         output_bytes: int,
-        batch_size: int | None = None,
+        num_answers: int,
+        is_batch: bool = False,
     ) -> None:
         self.answers: list[bytes] = []
         self.end: End | None = None
         self._worker = worker
         self._job = job
         self._limits = (cpu_s, wall_s, output_bytes)
-        self._batch_size = batch_size
+        self._is_batch = is_batch
+        self._num_answers = num_answers + is_batch
         self._is_over = False
+        self._has_more = False
         self._data = bytearray()
         self._is_second = False
         self._submit()
 
-    def wait(self, patience_s: float = FIRST_LOOK_S) -> bool:
+    def wait(self, patience_s: float) -> bool:
         """Take in what has arrived; return whether anything did before the patience was over.
 
         A warm parent that dies is replaced once, and the job begins again.
@@ -226,9 +229,15 @@ class Answering:
         if isinstance(part, End):
             self.end = part
         else:
-            self._data += part
-            self.answers += split_frames(self._data)
+            self._take(part)
         return True
+
+    def _take(self, part: bytes) -> None:
+        self._data += part
+        self.answers += split_frames(self._data, self._num_answers - len(self.answers))
+        if len(self.answers) == self._num_answers and self._data:
+            self._data.clear()
+            self._has_more = True
 
     def finish(self) -> End:
         """End the program; return how it ended."""
@@ -239,11 +248,11 @@ class Answering:
 
     def keep(self) -> None:
         """Let the process of a batch serve the next one, if its last answer says that it may."""
-        if self._batch_size is None or self.end is not None or self._is_over:
+        if not self._is_batch or self.end is not None or self._is_over:
             return
         if self.answers and self.answers[-1] == batch_box.MAY_SERVE_ON:
             self._is_over = True
-            if len(self.answers) == self._batch_size + 1 and not self._data:
+            if len(self.answers) == self._num_answers and not self._has_more:
                 self._worker.keep()
                 self.end = CLEAN_END
             else:
@@ -254,7 +263,7 @@ class Answering:
         if self._is_second:
             raise SandboxError(DIED_TWICE)
         self._is_second = True
-        self._is_over = False
+        self._is_over = self._has_more = False
         self.answers.clear()
         self._data.clear()
         self._submit()
@@ -264,14 +273,14 @@ class Answering:
         try:
             self._worker.submit(
                 self._job, cpu_s=cpu_s, wall_s=wall_s, output_bytes=output_bytes,
-                is_batch=self._batch_size is not None,
+                is_batch=self._is_batch,
             )  # fmt: skip
         except WarmParentDiedError:
             self._again()
 
 
-def split_frames(data: bytearray) -> list[bytes]:
-    """Return the complete frames at the start of `data`, and remove them from it."""
-    frames = box.split(data)
+def split_frames(data: bytearray, most: int) -> list[bytes]:
+    """Return the complete frames at the start of `data`, at most so many, and remove them from it."""
+    frames = box.split(data, most)
     del data[: sum(map(len, frames)) + box.HEADER.size * len(frames)]
     return frames

@@ -13,10 +13,11 @@ from __future__ import annotations
 import builtins
 import collections
 from collections.abc import Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any
 
 from stepnav.sandbox.answers import from_answer, lost
 from stepnav.sandbox.codec import TooLargeError, UnencodableError
+from stepnav.sandbox.control import DivergedError, PendingError, RefusedError, Session, StoppedError
 from stepnav.sandbox.operations import encode_operation
 from stepnav.sandbox.records import (
     Call,
@@ -50,42 +51,7 @@ class CandidateError(Exception):
     """The candidate raised an exception that is not built in; the text begins with its name."""
 
 
-class StoppedError(BaseException):
-    """The verdict is settled in the middle of the test; no test can catch this by `Exception`.
-
-    Args:
-      status: the verdict.
-      detail: why.
-    """
-
-    def __init__(self, status: Status, detail: str) -> None:
-        super().__init__(status, detail)
-        self.status = status
-        self.detail = detail
-
-
-class RefusedError(BaseException):
-    """The test needs something that cannot pass between the box and the outside; says what."""
-
-
-class DivergedError(BaseException):
-    """The test asked something else than it asked of the reference."""
-
-
-class PendingError(BaseException):
-    """The test asked for an answer that has not arrived yet."""
-
-
-class Session(Protocol):
-    """Something that answers operations, in order."""
-
-    raised: BaseException | None
-
-    def ask(self, operation: bytes) -> tuple[int, CallResult]:
-        """Return the operation's index and what came of it."""
-
-
-class ReplaySession:
+class ReplaySession(Session):
     """Answers from a list, as long as the test asks what the reference was asked.
 
     Args:
@@ -98,7 +64,7 @@ class ReplaySession:
     def __init__(
         self, recorded: Sequence[bytes], answers: Sequence[bytes], end: End | None, max_depth: int
     ) -> None:
-        self.raised: BaseException | None = None
+        super().__init__()
         self._recorded, self._answers, self._end = recorded, answers, end
         self._max_depth = max_depth
         self._index = 0
@@ -112,11 +78,11 @@ class ReplaySession:
         """
         index, self._index = self._index, self._index + 1
         if index >= len(self._recorded) or operation != self._recorded[index]:
-            raise DivergedError
+            self.stop(DivergedError())
         if index < len(self._answers):
             return index, from_answer(self._answers[index], max_depth=self._max_depth)
         if self._end is None:
-            raise PendingError
+            self.stop(PendingError())
         return index, lost(self._end)
 
 
@@ -137,10 +103,12 @@ class Candidate:
         return getattr(_looked_up(*self._stepnav), name)
 
     def __eq__(self, other: object) -> bool:
-        _refuse(f"compares the candidate's name {self._stepnav[1]!r} instead of calling it")
+        session, name = self._stepnav
+        session.stop(_refusal(f"compares the candidate's name {name!r} instead of calling it"))
 
     def __bool__(self) -> bool:
-        _refuse(f"asks for the truth of the candidate's name {self._stepnav[1]!r}")
+        session, name = self._stepnav
+        session.stop(_refusal(f"asks for the truth of the candidate's name {name!r}"))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -174,13 +142,14 @@ class RemoteObject:
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, (RemoteObject, Candidate)):
-            raise StoppedError("failed", "the test compares two objects that live in the candidate")
+            detail = "the test compares two objects that live in the candidate"
+            self._stepnav[0].stop(StoppedError("failed", detail))
         return False
 
     def __bool__(self) -> bool:
-        raise StoppedError(
-            "failed", f"it returned an object of type {self._stepnav[2]!r}, not a built-in value"
-        )
+        session: Session = self._stepnav[0]
+        detail = f"it returned an object of type {self._stepnav[2]!r}, not a built-in value"
+        session.stop(StoppedError("failed", detail))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -198,14 +167,15 @@ def _ask(
     session: Session, operation: Operation, given: tuple[tuple[Any, ...], Any] = ((), {})
 ) -> Any:
     """Return the value of an operation as the test may hold it, or raise what it raised."""
+    if session.stopped is not None:
+        session.stop(session.stopped)
     try:
         encoded = encode_operation(operation)
     except UnencodableError as error:
-        _refuse(f"passes a value of type {str(error)!r} to the candidate")
+        session.stop(_refusal(f"passes a value of type {str(error)!r} to the candidate"))
     except TooLargeError as error:
-        raise StoppedError(
-            "failed", f"the test passes a value that is too large ({error})"
-        ) from None
+        detail = f"the test passes a value that is too large ({error})"
+        session.stop(StoppedError("failed", detail))
     index, result = session.ask(encoded)
     if result.changed is not None:
         _write_back(given, result.changed)
@@ -215,7 +185,7 @@ def _ask(
         return RemoteObject(session, index, result.type_name)
     if result.status == "error":
         raise _exception(session, result)
-    raise StoppedError(_STOPS[result.status], result.message or result.type_name)
+    session.stop(StoppedError(_STOPS[result.status], result.message or result.type_name))
 
 
 def _exception(session: Session, result: CallResult) -> BaseException:
@@ -262,5 +232,5 @@ def _write_back(given: tuple[tuple[Any, ...], Any], changed: tuple[tuple[Any, ..
             old.extend(new)
 
 
-def _refuse(what: str) -> NoReturn:
-    raise RefusedError(f"the test {what}")
+def _refusal(what: str) -> RefusedError:
+    return RefusedError(f"the test {what}")

@@ -30,7 +30,7 @@ _SET_MODE_FILTER = 1
 ALLOWED: Mapping[str, tuple[int | None, int | None]] = {
     # name: number on x86_64, number on aarch64; the frequent ones first
     "read": (0, 63), "write": (1, 64), "mmap": (9, 222), "munmap": (11, 215), "brk": (12, 214),
-    "clock_gettime": (228, 113), "futex": (202, 98), "mremap": (25, 216), "madvise": (28, 233),
+    "futex": (202, 98), "mremap": (25, 216), "madvise": (28, 233),
     "mprotect": (10, 226), "close": (3, 57), "fstat": (5, 80), "newfstatat": (262, 79),
     "lseek": (8, 62), "pread64": (17, 67), "readv": (19, 65), "writev": (20, 66),
     "getdents64": (217, 61), "stat": (4, None), "lstat": (6, None), "access": (21, None),
@@ -41,16 +41,24 @@ ALLOWED: Mapping[str, tuple[int | None, int | None]] = {
     "rt_sigpending": (127, 136), "sigaltstack": (131, 132), "restart_syscall": (219, 128),
     "getpid": (39, 172), "getppid": (110, 173), "gettid": (186, 178), "getpgrp": (111, None),
     "getuid": (102, 174), "geteuid": (107, 175), "getgid": (104, 176), "getegid": (108, 177),
-    "clock_getres": (229, 114), "clock_nanosleep": (230, 115), "nanosleep": (35, 101),
+    "nanosleep": (35, 101),
     "gettimeofday": (96, 169), "time": (201, None), "times": (100, 153),
     "getrusage": (98, 165), "getrlimit": (97, 163), "setitimer": (38, 103),
     "getitimer": (36, 102), "alarm": (37, None), "getrandom": (318, 278),
-    "sched_yield": (24, 124), "sched_getaffinity": (204, 123), "uname": (63, 160),
+    "sched_yield": (24, 124), "uname": (63, 160),
     "poll": (7, None), "ppoll": (271, 73), "select": (23, None), "pselect6": (270, 72),
     "exit": (60, 93), "exit_group": (231, 94), "rseq": (334, 293), "membarrier": (324, 283),
     "set_robust_list": (273, 99), "set_tid_address": (218, 96),
 }  # fmt: skip
 """Allowed whatever the arguments."""
+
+CLOCKS: Mapping[str, tuple[int | None, int | None]] = {
+    "clock_gettime": (228, 113), "clock_getres": (229, 114), "clock_nanosleep": (230, 115),
+}  # fmt: skip
+"""Allowed for the clocks of the machine and of the process itself; others tell of other processes."""
+
+OF_ITSELF: Mapping[str, tuple[int | None, int | None]] = {"sched_getaffinity": (204, 123)}
+"""Allowed for process 0, which means the process itself."""
 
 WRITING: Mapping[str, tuple[int | None, int | None]] = {
     "mkdir": (83, None), "mkdirat": (258, 34), "rmdir": (84, None), "unlink": (87, None),
@@ -68,6 +76,7 @@ _OPEN, _OPENAT = (2, None), (257, 56)
 _FCNTL, _IOCTL, _PRLIMIT = (72, 25), (16, 29), (302, 261)
 _FCNTL_COMMANDS = (0, 1, 2, 3, 4, 1030)  # dup, get and set flags; no owner, no signal, no lease
 _IOCTL_REQUESTS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # ask a terminal, set flags
+_FIRST_FOREIGN_CLOCK = 16
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -89,11 +98,15 @@ def program(*, can_write: bool = False, machine: str = syscalls.MACHINE) -> list
     for number in numbers:
         out += _if_number(number, [(_RETURN, 0, 0, _ALLOW)])
     forbidden = 0 if can_write else _WRITE_FLAGS
+    for row in CLOCKS.values():
+        out += _if_number(row[at], _if_below(0, _FIRST_FOREIGN_CLOCK))
+    for row in OF_ITSELF.values():
+        out += _if_number(row[at], _if_among(0, [0]))
     out += _if_number(_OPEN[at], _unless_bits(1, forbidden))
     out += _if_number(_OPENAT[at], _unless_bits(2, forbidden))
     out += _if_number(_FCNTL[at], _if_among(1, _FCNTL_COMMANDS))
     out += _if_number(_IOCTL[at], _if_among(1, _IOCTL_REQUESTS))
-    out += _if_number(_PRLIMIT[at], _if_null(2))
+    out += _if_number(_PRLIMIT[at], [*_unless_bits(0, 0xFFFFFFFF)[:3], *_if_null(2)])
     for row in NOT_THERE.values():
         out += _if_number(row[at], [(_RETURN, 0, 0, _ERRNO | errno.ENOSYS)])
     return [*out, (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
@@ -120,6 +133,15 @@ def _unless_bits(argument: int, bits: int) -> list[Instruction]:
         (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument),
         (_JUMP_ANY_BIT, 0, 1, bits),
         (_RETURN, 0, 0, _ERRNO | errno.EPERM),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+
+
+def _if_below(argument: int, value: int) -> list[Instruction]:
+    return [
+        (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument),
+        (_JUMP_AT_LEAST, 0, 1, value),
+        (_RETURN, 0, 0, _ERRNO | errno.EINVAL),
         (_RETURN, 0, 0, _ALLOW),
     ]
 

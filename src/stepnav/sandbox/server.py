@@ -4,46 +4,39 @@ It is started by `worker` with `python -S -s -B`, an empty environment and two p
 candidates like to import, confines itself, and then waits for jobs. A spare child is always forked
 ahead and already confined. A child that served a batch of trusted variants may serve the next batch, if
 the trusted parent says so; it never serves a single job, and a single job's child serves nothing
-else. This process never reads what a child says; it carries bytes, watches the
-child's CPU and wall clock from outside, and kills. It holds no expected value, no model and no secret.
+else. This process never reads what a child says; it carries bytes both ways at once, watches the
+child's CPU and wall clock from outside, and kills. It ends with the trusted parent, and its children
+end with it, whatever ended it. It holds no expected value, no model and no secret.
 
-Messages have a type byte and a length. In: "J" job (CPU seconds, wall seconds, output cap, whether
+Messages (see `pipes`) in: "J" job (CPU seconds, wall seconds, output cap, whether
 it is a batch, whose CPU clock starts anew at each output; then the job), "D" data for the child, "K"
-kill it, "F" the batch is finished, keep its child for the next. Out: "R" ready, "X" refused (layer, errno, text), "D" data from the child, "E" end (why, exit code, CPU
-seconds).
+kill it, "F" the batch is finished, keep its child for the next. Out: "R" ready, "X" refused (layer,
+errno, text), "D" data from the child, "E" end (why, exit code, CPU seconds, and
+whether this process ends too, because the program left something in its scratch folder).
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import os
-import random
 import resource
 import select
 import signal
 import socket
 import struct
-import sys
-from typing import Any
 
-from stepnav.sandbox import batch_box, box, confine
-from stepnav.sandbox.codec import decode, encode
+from stepnav.sandbox import batch_box, box, confine, namespaces
+from stepnav.sandbox.batch_state import State
+from stepnav.sandbox.codec import decode
+from stepnav.sandbox.pipes import CHUNK, ClosedError, Pipes
 from stepnav.sandbox.watch import Child, Watch
 
-WARM_MODULES = (
-    "abc", "array", "base64", "bisect", "calendar", "cmath", "collections", "collections.abc",
-    "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools",
-    "hashlib", "heapq", "inspect", "itertools", "json", "math", "numbers", "operator", "random",
-    "re", "statistics", "string", "textwrap", "time", "types", "typing", "unicodedata", "uuid",
-)  # fmt: skip
-"""Imported once here, so that no candidate pays for them."""
-
-HEADER = struct.Struct("<cI")
 JOB = struct.Struct("<ddQ?")
-END = struct.Struct("<cid")
-CHUNK = 2**16
+END = struct.Struct("<cid?")
+MOST_LEAVING = 2**20
+"""Bytes that wait for the trusted parent to read; beyond it a child is read no further."""
+
 MOST_BATCHES = 64
 """A child is replaced after so many batches."""
 
@@ -55,14 +48,19 @@ class Server:
 
     Args:
       level: a key of `confine.LAYERS`.
-      source, sink: descriptors to the trusted parent.
+      pipes: the way to the trusted parent.
+      caller: a descriptor of its process that tells its end; -1 if there is none.
+      state: what batches compare themselves with.
     """
 
-    def __init__(self, level: str, source: int, sink: int) -> None:
+    def __init__(self, level: str, pipes: Pipes, caller: int, state: State) -> None:
         self.level = level
-        self.source = source
-        self.sink = sink
+        self.pipes = pipes
+        self.caller = caller
+        self.state = state
+        self.scratch = namespaces.scratch_state() if level == "namespace" else None
         self.filter = confine.seccomp_filter(level)
+        confine.try_fork(level, self.filter)
         self.spare: Child
         self.kept: Child | None = None
         self.num_batches = 0
@@ -71,28 +69,40 @@ class Server:
         """Serve jobs until the trusted parent goes away."""
         self._prepare()
         while True:
-            kind, payload = self.receive()
+            while (message := self.pipes.take()) is None:
+                self._exchange(None, {})
+            kind, payload = message
             if kind == b"J":
                 self.serve(payload)
 
-    def receive(self) -> tuple[bytes, bytes]:
-        """Return the next message; ends this process if there is none."""
-        kind, size = HEADER.unpack(self._exactly(HEADER.size))
-        return kind, self._exactly(size)
-
     def send(self, kind: bytes, payload: bytes) -> None:
-        """Write one message to the trusted parent."""
-        data = HEADER.pack(kind, len(payload)) + payload
-        while data:
-            data = data[os.write(self.sink, data) :]
+        """Put one message on its way to the trusted parent."""
+        try:
+            self.pipes.put(kind, payload)
+        except ClosedError:
+            os._exit(0)
+
+    def _exchange(self, timeout_s: float | None, watched: dict[int, int]) -> dict[int, int]:
+        """Send, receive and watch; this process ends here with the trusted parent."""
+        if self.caller >= 0:
+            watched[self.caller] = select.POLLIN
+        try:
+            ready = self.pipes.exchange(timeout_s, watched)
+        except ClosedError:
+            os._exit(0)
+        if self.caller in ready:  # another process may hold our pipes open
+            os._exit(0)
+        return ready
 
     def fork(self) -> Child:
         """Return a new child."""
         ours, theirs = socket.socketpair()
+        parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become_child(ours, theirs)
+            self._become_child(ours, theirs, parent)
         theirs.close()
+        ours.setblocking(False)
         return Child(pid, ours)
 
     def serve(self, payload: bytes) -> None:
@@ -102,16 +112,12 @@ class Server:
         watch = Watch(child, cpu_s, wall_s, output_bytes, is_batch)
         job = payload[JOB.size :]
         self._limit_cpu(watch, is_batch)
-        try:
-            child.channel.settimeout(wall_s)
-            child.channel.sendall(box.HEADER.pack(len(job)) + job)
-            child.channel.settimeout(None)
-            self.spare = self.fork() if self.spare is child else self.spare
-            why = self._pump(watch)
-        except OSError:
-            self.spare = self.fork() if self.spare is child else self.spare
-            why = b"c"
-        if why == b"f" and is_batch and self.num_batches < MOST_BATCHES:
+        waiting = bytearray(box.HEADER.pack(len(job)) + job)
+        _write(child.channel, waiting)
+        self.spare = self.fork() if self.spare is child else self.spare
+        why = self._pump(watch, waiting)
+        may_keep = is_batch and self.num_batches < MOST_BATCHES and not self._is_scratch_used()
+        if why == b"f" and may_keep:
             self._keep(child, watch)
         else:
             self._end(child, why)
@@ -130,7 +136,7 @@ class Server:
 
     def _keep(self, child: Child, watch: Watch) -> None:
         self.kept = child
-        self.send(b"E", END.pack(b"c", 0, watch.used() - watch.used_before))
+        self.send(b"E", END.pack(b"c", 0, watch.used() - watch.used_before, False))
 
     def _limit_cpu(self, watch: Watch, is_batch: bool) -> None:
         """Set the kernel's own limit, a little beyond the watched one."""
@@ -145,21 +151,28 @@ class Server:
             # only a limit that may be raised again suits a child that may serve another batch
             resource.prlimit(watch.child.pid, kind, (limit, most if is_batch else limit))
 
-    def _pump(self, watch: Watch) -> bytes:
-        """Carry bytes both ways until the child is done; return why it ended."""
-        poller = select.poll()
-        poller.register(self.source, select.POLLIN)
-        poller.register(watch.child.channel, select.POLLIN)
+    def _pump(self, watch: Watch, waiting: bytearray) -> bytes:
+        """Carry bytes both ways until the child is done; return why it ended.
+
+        Args:
+          watch: its clocks.
+          waiting: bytes on their way to it.
+        """
+        channel = watch.child.channel
         while True:
-            ready = poller.poll(watch.remaining_s() * 1000)
-            for descriptor, _ in ready:
-                if descriptor == self.source:
-                    kind, payload = self.receive()
-                    if kind != b"D":
-                        return kind.lower()
-                    watch.child.channel.sendall(payload)
-                    continue
-                data = watch.child.channel.recv(CHUNK)
+            events = select.POLLIN if self.pipes.num_leaving < MOST_LEAVING else 0
+            events |= select.POLLOUT if waiting else 0
+            watched = {channel.fileno(): events} if events else {}
+            ready = self._exchange(watch.remaining_s(), watched).get(channel.fileno(), 0)
+            while (message := self.pipes.take()) is not None:
+                kind, payload = message
+                if kind != b"D":
+                    return kind.lower()
+                waiting += payload
+            if ready & select.POLLOUT:
+                _write(channel, waiting)
+            if ready & ~select.POLLOUT:
+                data = _read(channel)
                 if not data:
                     return b"c"
                 if watch.count(len(data)):
@@ -173,7 +186,13 @@ class Server:
         code, cpu_s = self._kill(child)
         if code in (-signal.SIGXCPU,):
             why = b"t"
-        self.send(b"E", END.pack(why, code, cpu_s))
+        is_last = self._is_scratch_used()
+        self.send(b"E", END.pack(why, code, cpu_s, is_last))
+        while is_last:
+            self._exchange(None, {})  # ends when it is read and closed
+
+    def _is_scratch_used(self) -> bool:
+        return self.scratch is not None and self.scratch != namespaces.scratch_state()
 
     def _kill(self, child: Child) -> tuple[int, float]:
         """End a child; return its exit code and CPU seconds."""
@@ -184,32 +203,16 @@ class Server:
         _, status, usage = os.wait4(child.pid, 0)
         return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
 
-    def _exactly(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            part = os.read(self.source, size - len(data))
-            if not part:
-                self._stop()
-            data += part
-        return data
-
-    def _stop(self) -> None:
-        try:
-            for child in filter(None, (self.spare, self.kept)):
-                os.kill(child.pid, signal.SIGKILL)
-        finally:
-            os._exit(0)
-
-    def _become_child(self, ours: socket.socket, theirs: socket.socket) -> None:
+    def _become_child(self, ours: socket.socket, theirs: socket.socket, parent: int) -> None:
         """Confine this fork, serve one job or a few batches, and end; never returns."""
         try:
+            confine.die_with(parent)
             os.setsid()
             channel = theirs.detach()
             ours.detach()
             os.closerange(3, channel)  # the pipes, and the channel of the child before
             os.closerange(channel + 1, MAX_DESCRIPTOR)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            random.seed(0)
+            confine.put_nothing_on(0, 1, 2)
             confine.confine_fork(self.level, self.filter)
             message = box.receive(channel)
             gc.enable()
@@ -218,58 +221,26 @@ class Server:
                 if job[0] != "batch":
                     box.run(channel, job)
                     break
-                message = box.receive(channel) if batch_box.run(channel, job) else None
+                message = box.receive(channel) if batch_box.run(channel, job, self.state) else None
             os.close(channel)
         finally:
             os._exit(0)
 
 
-def main() -> None:
-    """Boot, confine, report, serve."""
-    source, sink = _take_descriptors()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    size = HEADER.unpack(os.read(source, HEADER.size))[1]
-    settings: dict[str, Any] = decode(os.read(source, size))
-    for name in WARM_MODULES:
-        importlib.import_module(name)
-    batch_box.STATE = batch_box.State()
-    _warm_up()
+def _write(channel: socket.socket, waiting: bytearray) -> None:
+    """Send what can be sent at once, and remove it; all of it if nobody will read it any more."""
     try:
-        confine.confine_parent(settings["level"], settings["limits"])
-        gc.collect()
-        gc.disable()
-        gc.freeze()
-        server = Server(settings["level"], source, sink)
-    except confine.LayerError as error:
-        _refuse(sink, error)
+        while waiting:
+            del waiting[: channel.send(waiting)]
+    except BlockingIOError:
         return
-    server.send(b"R", b"")
-    server.loop()
+    except OSError:
+        waiting.clear()
 
 
-def _take_descriptors() -> tuple[int, int]:
-    """Move the pipes away from 0 and 1, and put nothing there."""
-    source, sink = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nothing, descriptor)
-    os.closerange(max(source, sink, nothing) + 1, 4096)
-    os.close(nothing)
-    os.umask(0o077)
-    return source, sink
-
-
-def _warm_up() -> None:
-    """Fill the caches of the first use: encodings, locale, hash tables, regular expressions."""
-    encode(decode(encode([1, "x", 2.0, {"a": (None, True)}, {1}, b"y"])))
-    program = box.Program(max_depth=50, max_bytes=2**20)
-    program.load("import re\ndef f(x):\n    return re.sub('a', 'b', x)\n")
-    program.answer(box.Asked(encode(("c", "f", encode((("abc",), {}))))))
-    del sys.modules[box.MODULE]
-    "x".encode("ascii").decode("latin-1")
-
-
-def _refuse(sink: int, error: confine.LayerError) -> None:
-    number, text = error.cause.errno or 0, str(error.cause.strerror)
-    payload = encode((error.layer, number, text))
-    os.write(sink, HEADER.pack(b"X", len(payload)) + payload)
+def _read(channel: socket.socket) -> bytes:
+    """Return what has arrived; empty at the end."""
+    try:
+        return channel.recv(CHUNK)
+    except OSError:
+        return b""

@@ -17,9 +17,10 @@ import warnings
 from typing import Any
 
 from stepnav.core.errors import DataError
-from stepnav.sandbox.proxy import Candidate, Session
+from stepnav.sandbox.boot import WARM_MODULES
+from stepnav.sandbox.control import CONTROL_NAME, ControlError, Session, guarded
+from stepnav.sandbox.proxy import Candidate
 from stepnav.sandbox.records import Problem
-from stepnav.sandbox.server import WARM_MODULES
 
 MODULES = frozenset({*WARM_MODULES, "sys"})
 """Names that mean the module where a test reads an attribute of them, as in `sys.getsizeof(x)`."""
@@ -41,25 +42,26 @@ class TrustedTest:
         self.problem = problem
         text = f"{problem.setup}\n{problem.test}" if problem.style == "mbpp" else problem.test
         tree = _parsed(text, "test")
-        self._code = compile(tree, "<test>", "exec", dont_inherit=True)
         self.lines = text.splitlines()
         self._names: frozenset[str] = frozenset()
-        self._base: dict[str, Any] = {}
+        self._modules: frozenset[str] = frozenset()
+        self._reference: types.CodeType | None = None
         if problem.style == "mbpp":
             if not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
                 raise DataError("the test has no assert statement")
-            modules = _modules(tree, problem.entry_point)
-            self._names = _foreign_names(tree, problem.entry_point) - modules
-            self._base = {name: _module(name) for name in modules}
+            self._modules = _modules(tree, problem.entry_point)
+            self._names = _foreign_names(tree, problem.entry_point) - self._modules
         else:
-            self._base = _reference_namespace(problem)
+            self._take_reference()
+        self._code = _compiled(tree, "test")
 
     def run(self, session: Session) -> None:
         """Run the test against a session; raises what the test raises."""
         _random().seed(0)
-        namespace = {
-            **self._base, "__name__": "stepnav_test", "__builtins__": _BUILTINS,
-        }  # fmt: skip
+        namespace = {} if self._reference is None else _loaded(self._reference)
+        namespace |= {"__name__": "stepnav_test", "__builtins__": _BUILTINS}
+        for name in self._modules:
+            namespace[name] = _module(name)
         for name in self._names:
             namespace[name] = Candidate(session, name)
         exec(self._code, namespace)
@@ -69,25 +71,41 @@ class TrustedTest:
                 raise DataError("a humaneval test must define check(candidate)")
             check(Candidate(session, self.problem.entry_point))
 
+    def _take_reference(self) -> None:
+        if self.problem.reference is None:
+            return
+        self._reference = _compiled(_parsed(self.problem.reference, "reference"), "reference")
+        try:
+            _loaded(self._reference)
+        except (Exception, SystemExit) as error:
+            raise DataError(
+                f"the reference does not load: {type(error).__name__}: {error}"
+            ) from None
+
 
 def _parsed(text: str, what: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes are common in benchmark code
             return ast.parse(text)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise DataError(f"the {what} does not parse: {error}") from None
 
 
-def _reference_namespace(problem: Problem) -> dict[str, Any]:
-    namespace: dict[str, Any] = {"__name__": "stepnav_reference", "__builtins__": _BUILTINS}
-    if problem.reference is None:
-        return namespace
-    tree = _parsed(problem.reference, "reference")
+def _compiled(tree: ast.Module, what: str) -> types.CodeType:
+    """Return code that no option of the interpreter and no handler in it makes say less."""
     try:
-        exec(compile(tree, "<reference>", "exec", dont_inherit=True), namespace)
-    except Exception as error:
-        raise DataError(f"the reference does not load: {type(error).__name__}: {error}") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `is` with a literal, and the like
+            return compile(guarded(tree), f"<{what}>", "exec", dont_inherit=True, optimize=0)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise DataError(f"the {what} does not compile: {error}") from None
+
+
+def _loaded(reference: types.CodeType) -> dict[str, Any]:
+    """Return the names of a reference that has just been run: no test sees another's traces in it."""
+    namespace: dict[str, Any] = {"__name__": "stepnav_reference", "__builtins__": _BUILTINS}
+    exec(reference, namespace)
     return namespace
 
 
@@ -126,4 +144,4 @@ def _import(name: str, *args: Any, **kwargs: Any) -> Any:
     return _random() if name == "random" else builtins.__import__(name, *args, **kwargs)
 
 
-_BUILTINS = {**vars(builtins), "__import__": _import}
+_BUILTINS = {**vars(builtins), "__import__": _import, CONTROL_NAME: ControlError}

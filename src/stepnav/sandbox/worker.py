@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import subprocess
 import sys
 import time
@@ -15,23 +14,27 @@ from stepnav.core.errors import SandboxError
 from stepnav.sandbox.advice import layer_message
 from stepnav.sandbox.codec import decode, encode
 from stepnav.sandbox.docker import docker_command
+from stepnav.sandbox.pipes import ClosedError, Pipes
 from stepnav.sandbox.records import Level, Limits
-from stepnav.sandbox.server import END, HEADER, JOB
+from stepnav.sandbox.server import END, JOB
 from stepnav.sandbox.watch import MAX_WALL_FACTOR
 
 PACKAGE = Path(__file__).parent.parent
 BOOT = """
 import sys
 sys.path[:] = [entry for entry in sys.path if entry]
-import types
+import os, types
+register, os.register_at_fork = os.register_at_fork, lambda **hooks: None
 for name, folder in (("stepnav", sys.argv[1]), ("stepnav.sandbox", sys.argv[1] + "/sandbox")):
     module = types.ModuleType(name)
     module.__path__ = [folder]
     sys.modules[name] = module
-from stepnav.sandbox.server import main
-main()
+from stepnav.sandbox.boot import main
+main(register)
 """
-"""Loads the box's own modules without site-packages and without the package's `__init__`."""
+"""Loads the box's own modules without site-packages and without the package's `__init__`.
+
+Meanwhile no module may ask to be called in forks: `random` would seed itself anew in each."""
 
 START_S = 60.0
 GRACE_S = 10.0
@@ -73,7 +76,7 @@ class Worker:
         self.limits = limits
         self.image = image
         self._process: subprocess.Popen[bytes] | None = None
-        self._buffer = bytearray()
+        self._pipes: Pipes | None = None
         self._is_busy = False
         self._num_unread = 0
 
@@ -91,6 +94,8 @@ class Worker:
             stderr=subprocess.DEVNULL, env=_environment(self.level), cwd="/", bufsize=0,
             start_new_session=True,
         )  # fmt: skip
+        assert self._process.stdin is not None and self._process.stdout is not None, "piped"
+        self._pipes = Pipes(self._process.stdout.fileno(), self._process.stdin.fileno())
         try:
             self._send(b"S", encode({"level": self.level, "limits": asdict(self.limits)}))
             message = self._receive(time.monotonic() + START_S)
@@ -160,17 +165,21 @@ class Worker:
             kind, payload = message
             if kind == b"D":
                 return payload
+            why, code, cpu_s, is_last = END.unpack(payload)
             if not self._num_unread:
                 break
             self._num_unread -= 1
+            if is_last:
+                raise WarmParentDiedError
         self._is_busy = False
-        why, code, cpu_s = END.unpack(payload)
+        if is_last:
+            self.close()  # the next job starts another one
         return End(why.decode(), code, cpu_s)
 
     def close(self) -> None:
         """End the warm parent and everything in it; may be called twice."""
         process, self._process = self._process, None
-        self._buffer.clear()
+        self._pipes = None
         self._is_busy = False
         self._num_unread = 0
         if process is None:
@@ -187,51 +196,30 @@ class Worker:
         return None if self._process is None else self._process.pid
 
     def _send(self, kind: bytes, payload: bytes) -> None:
-        assert self._process is not None and self._process.stdin is not None, "not started"
-        data = memoryview(HEADER.pack(kind, len(payload)) + payload)
+        """Put a message on its way; what does not fit into the pipe leaves while we receive."""
+        assert self._pipes is not None, "not started"
         try:
-            while data:
-                data = data[os.write(self._process.stdin.fileno(), data) :]
-        except OSError:
+            self._pipes.put(kind, payload)
+        except ClosedError:
             raise WarmParentDiedError from None
 
     def _receive(
         self, deadline: float, patience_s: float | None = None
     ) -> tuple[bytes, bytes] | None:
-        until = deadline if patience_s is None else min(deadline, time.monotonic() + patience_s)
-        while True:
-            message = self._take()
-            if message is not None:
-                return message
-            if not self._fill(until):
-                if time.monotonic() >= deadline:
+        assert self._pipes is not None, "not started"
+        now = time.monotonic()
+        until = deadline if patience_s is None else min(deadline, now + patience_s)
+        try:
+            while (message := self._pipes.take()) is None:
+                if now >= deadline:
                     raise WarmParentDiedError
-                return None
-
-    def _take(self) -> tuple[bytes, bytes] | None:
-        if len(self._buffer) < HEADER.size:
-            return None
-        kind, size = HEADER.unpack_from(self._buffer)
-        end = HEADER.size + size
-        if len(self._buffer) < end:
-            return None
-        payload = bytes(self._buffer[HEADER.size : end])
-        del self._buffer[:end]
-        return kind, payload
-
-    def _fill(self, until: float) -> bool:
-        """Read what has arrived; False if nothing has by then."""
-        assert self._process is not None and self._process.stdout is not None, "not started"
-        descriptor = self._process.stdout.fileno()
-        poller = select.poll()
-        poller.register(descriptor, select.POLLIN)
-        if not poller.poll(max(0.0, until - time.monotonic()) * 1000):
-            return False
-        data = os.read(descriptor, 2**16)
-        if not data:
-            raise WarmParentDiedError
-        self._buffer += data
-        return True
+                if now >= until:
+                    return None
+                self._pipes.exchange(until - now, {})
+                now = time.monotonic()
+        except ClosedError:
+            raise WarmParentDiedError from None
+        return message
 
 
 def _environment(level: Level) -> dict[str, str]:
