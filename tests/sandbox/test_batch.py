@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.sandbox import Call, Job, Limits, Problem, Sandbox, judge_batch, judge_problem, prepare
-from stepnav.sandbox.server import MOST_BATCHES
+from stepnav.sandbox.inside.server import MOST_BATCHES
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 

@@ -16,7 +16,7 @@ import pytest
 
 from stepnav.core.errors import SandboxError
 from stepnav.sandbox import Call, Job, Limits, Problem, Sandbox, judge_problem, open_session
-from stepnav.sandbox.confine import library_folders, readable
+from stepnav.sandbox.layers.confine import library_folders, readable
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 
@@ -132,7 +132,7 @@ def test_the_machine_has_no_names_at_level_namespace(tmp_path: Path) -> None:
 
 def test_installed_packages_cannot_be_read(sandbox: Sandbox) -> None:
     """Nor this one, wherever it lies."""
-    package = importlib.util.find_spec("stepnav.sandbox.box")
+    package = importlib.util.find_spec("stepnav.sandbox.inside.box")
     assert package is not None and package.origin is not None
     folders = [Path(sysconfig.get_paths()["purelib"])]
     folders += [
@@ -172,7 +172,9 @@ def test_a_rule_is_given_around_packages_and_never_above_them(tmp_path: Path) ->
 def test_a_missing_filter_is_named_before_anything_runs() -> None:
     """A seccomp filter of our own around the warm parent forbids seccomp."""
     script = """
-from stepnav.sandbox import Problem, Sandbox, judge_problem, seccomp, syscalls
+from stepnav.sandbox import Problem, Sandbox, judge_problem
+from stepnav.sandbox.layers import seccomp
+from stepnav.sandbox.layers import syscalls
 from stepnav.core.errors import SandboxError
 rules = seccomp._prologue(syscalls.MACHINE)
 rules += seccomp._if_number(syscalls.SECCOMP, [(6, 0, 0, 0x00050000 | 1)])
@@ -290,7 +292,7 @@ def of_the_box(pids: set[int]) -> set[int]:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
-        if b"stepnav.sandbox.boot" in command and state != "Z":
+        if b"stepnav.sandbox.inside.boot" in command and state != "Z":
             left.add(pid)
     return left
 

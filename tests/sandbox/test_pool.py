@@ -25,10 +25,10 @@ from stepnav.sandbox import (
     open_session,
     probe,
 )
-from stepnav.sandbox.advice import layer_message
-from stepnav.sandbox.docker import docker_command
+from stepnav.sandbox.layers.advice import layer_message
+from stepnav.sandbox.layers.docker import docker_command
+from stepnav.sandbox.layers.seccomp import ALLOWED, WRITING, program
 from stepnav.sandbox.pool import split_frames
-from stepnav.sandbox.seccomp import ALLOWED, WRITING, program
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 
@@ -222,7 +222,9 @@ def test_a_missing_layer_is_refused_with_its_name() -> None:
     """A seccomp filter of our own around the warm parent forbids Landlock."""
     script = """
 import struct, ctypes
-from stepnav.sandbox import Job, Sandbox, seccomp, syscalls
+from stepnav.sandbox import Job, Sandbox
+from stepnav.sandbox.layers import seccomp
+from stepnav.sandbox.layers import syscalls
 from stepnav.core.errors import SandboxError
 rules = seccomp._prologue(syscalls.MACHINE)
 rules += seccomp._if_number(444, [(6, 0, 0, 0x00050000 | 38)])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from stepnav.sandbox.box import MESSAGE_CHARACTERS
 from stepnav.sandbox.codec import MAX_COST, BrokenError, decode
+from stepnav.sandbox.inside.box import MESSAGE_CHARACTERS
 from stepnav.sandbox.records import CallResult
 from stepnav.sandbox.worker import End
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from stepnav.core.errors import DataError
-from stepnav.sandbox.batch_box import FOUND, MAY_SERVE_ON, digest
-from stepnav.sandbox.box import split
 from stepnav.sandbox.codec import encode
+from stepnav.sandbox.inside.batch_box import FOUND, MAY_SERVE_ON, digest
+from stepnav.sandbox.inside.box import split
 from stepnav.sandbox.judge import Prepared, early_verdict, judge_problem, prepare
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Problem, Verdict

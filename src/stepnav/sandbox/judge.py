@@ -17,9 +17,9 @@ from typing import Literal
 
 from stepnav.core.errors import DataError, SandboxError, quote
 from stepnav.sandbox.answers import from_answer, lost
-from stepnav.sandbox.batch_box import digest
-from stepnav.sandbox.box import join, split
 from stepnav.sandbox.control import ControlError, RefusedError, Session, StoppedError
+from stepnav.sandbox.inside.batch_box import digest
+from stepnav.sandbox.inside.box import join, split
 from stepnav.sandbox.live import LiveSession, open_session
 from stepnav.sandbox.pool import PATIENCE_S, Sandbox
 from stepnav.sandbox.proxy import ReplaySession

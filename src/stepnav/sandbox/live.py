@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator
 
 from stepnav.core.errors import SandboxError
-from stepnav.sandbox import box
 from stepnav.sandbox.answers import from_answer, lost
 from stepnav.sandbox.control import Session
+from stepnav.sandbox.inside import box
 from stepnav.sandbox.operations import encode_operation
 from stepnav.sandbox.pool import Sandbox, split_frames
 from stepnav.sandbox.records import CallResult, Operation

@@ -10,9 +10,9 @@ from collections.abc import Hashable, Iterable, Iterator
 from types import TracebackType
 
 from stepnav.core.errors import SandboxError
-from stepnav.sandbox import batch_box, box
 from stepnav.sandbox.answers import from_answer, lost
 from stepnav.sandbox.codec import encode
+from stepnav.sandbox.inside import batch_box, box
 from stepnav.sandbox.operations import encode_operation
 from stepnav.sandbox.records import CallResult, Job, JobResult, Level, Limits
 from stepnav.sandbox.worker import CLEAN_END, End, WarmParentDiedError, Worker

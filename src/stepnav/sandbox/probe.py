@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import get_args
 
 from stepnav.core.errors import ConfigError, SandboxError, nearest
-from stepnav.sandbox.advice import hole_message
+from stepnav.sandbox.layers.advice import hole_message
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Call, Job, Level, Limits
 

@@ -17,8 +17,8 @@ import warnings
 from typing import Any
 
 from stepnav.core.errors import DataError
-from stepnav.sandbox.boot import WARM_MODULES
 from stepnav.sandbox.control import CONTROL_NAME, ControlError, Session, guarded
+from stepnav.sandbox.inside.boot import WARM_MODULES
 from stepnav.sandbox.proxy import Candidate
 from stepnav.sandbox.records import Problem
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stepnav.core.errors import SandboxError
-from stepnav.sandbox.advice import layer_message
 from stepnav.sandbox.codec import decode, encode
-from stepnav.sandbox.docker import docker_command
+from stepnav.sandbox.inside.server import END, JOB
+from stepnav.sandbox.inside.watch import MAX_WALL_FACTOR
+from stepnav.sandbox.layers.advice import layer_message
+from stepnav.sandbox.layers.docker import docker_command
 from stepnav.sandbox.pipes import ClosedError, Pipes
 from stepnav.sandbox.records import Level, Limits
-from stepnav.sandbox.server import END, JOB
-from stepnav.sandbox.watch import MAX_WALL_FACTOR
 
 PACKAGE = Path(__file__).parent.parent
 BOOT = """
@@ -29,7 +29,7 @@ for name, folder in (("stepnav", sys.argv[1]), ("stepnav.sandbox", sys.argv[1] +
     module = types.ModuleType(name)
     module.__path__ = [folder]
     sys.modules[name] = module
-from stepnav.sandbox.boot import main
+from stepnav.sandbox.inside.boot import main
 main(register)
 """
 """Loads the box's own modules without site-packages and without the package's `__init__`.

@@ -24,9 +24,9 @@ from hashlib import blake2b
 from itertools import zip_longest
 from typing import Any
 
-from stepnav.sandbox import box
-from stepnav.sandbox.batch_state import State
 from stepnav.sandbox.codec import encode
+from stepnav.sandbox.inside import box
+from stepnav.sandbox.inside.batch_state import State
 
 FOUND = struct.Struct("<I??d")
 FLUSH_BYTES = 2**14

@@ -11,11 +11,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from stepnav.sandbox import box, confine
-from stepnav.sandbox.batch_state import State
 from stepnav.sandbox.codec import decode, encode
+from stepnav.sandbox.inside import box
+from stepnav.sandbox.inside.batch_state import State
+from stepnav.sandbox.inside.server import Server
+from stepnav.sandbox.layers import confine
 from stepnav.sandbox.pipes import Pipes
-from stepnav.sandbox.server import Server
 
 WARM_MODULES = (
     "abc", "array", "base64", "bisect", "calendar", "cmath", "collections", "collections.abc",

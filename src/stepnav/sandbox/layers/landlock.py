@@ -11,7 +11,7 @@ import ctypes
 import os
 from collections.abc import Iterable
 
-from stepnav.sandbox import syscalls
+from stepnav.sandbox.layers import syscalls
 
 _CREATE_RULESET_VERSION = 1
 _RULE_PATH_BENEATH = 1

@@ -26,11 +26,12 @@ import signal
 import socket
 import struct
 
-from stepnav.sandbox import batch_box, box, confine, namespaces
-from stepnav.sandbox.batch_state import State
 from stepnav.sandbox.codec import decode
+from stepnav.sandbox.inside import batch_box, box
+from stepnav.sandbox.inside.batch_state import State
+from stepnav.sandbox.inside.watch import Child, Watch
+from stepnav.sandbox.layers import confine, namespaces
 from stepnav.sandbox.pipes import CHUNK, ClosedError, Pipes
-from stepnav.sandbox.watch import Child, Watch
 
 JOB = struct.Struct("<ddQ?")
 END = struct.Struct("<cid?")

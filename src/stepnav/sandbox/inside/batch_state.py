@@ -22,7 +22,7 @@ from collections.abc import Collection
 from opcode import opmap
 from typing import Any
 
-from stepnav.sandbox import box
+from stepnav.sandbox.inside import box
 
 MOST_GROWTH_KIB = 16 * 2**10
 """A fork that has used so much more memory than at its start serves no further batch."""

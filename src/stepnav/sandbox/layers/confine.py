@@ -15,7 +15,7 @@ import signal
 import sysconfig
 from collections.abc import Callable, Iterable
 
-from stepnav.sandbox import landlock, namespaces, seccomp, syscalls
+from stepnav.sandbox.layers import landlock, namespaces, seccomp, syscalls
 
 _LAST_CAPABILITY = 63
 _CAPABILITY_VERSION = 0x20080522

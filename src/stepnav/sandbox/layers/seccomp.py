@@ -15,7 +15,7 @@ import os
 import struct
 from collections.abc import Iterable, Mapping
 
-from stepnav.sandbox import syscalls
+from stepnav.sandbox.layers import syscalls
 
 Instruction = tuple[int, int, int, int]
 """Operation, jump if true, jump if false, constant."""

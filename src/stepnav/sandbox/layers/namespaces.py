@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Iterable
 
-from stepnav.sandbox import syscalls
+from stepnav.sandbox.layers import syscalls
 
 SCRATCH = "/tmp"
 
