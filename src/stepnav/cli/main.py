@@ -5,6 +5,7 @@ Nothing heavy is imported here: each subcommand imports what it needs when it is
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -54,9 +55,10 @@ def root(
 def main() -> None:
     """Run the command; every expected error is one line on standard error and exit code 2."""
     _open_missing_streams()
-    signal.signal(signal.SIGTERM, _interrupt)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it may be switched off
-        signal.signal(signal.SIGINT, _interrupt)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the last is unknown on Windows
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup, background
+            signal.signal(number, _interrupt)
     try:
         if app(standalone_mode=False) == EXIT_INTERRUPTED:  # how newer parsers report Ctrl-C
             raise KeyboardInterrupt
@@ -101,6 +103,8 @@ def _interrupt(signum: int, frame: object) -> NoReturn:
 def _ignore_interrupts() -> None:
     """Let an interrupt that comes when all is done change neither the exit code nor the output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # should the interpreter hang at its end
 
 
@@ -121,5 +125,6 @@ def _drop_output() -> None:
 
 def _end(message: str, code: int) -> NoReturn:
     _ignore_interrupts()
-    sys.stderr.write(message + "\n")
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        sys.stderr.write(message + "\n")
     sys.exit(code)
