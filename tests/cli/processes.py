@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 
 def descendants(pid: int) -> list[int]:
     """Return all living descendants of a process; needs Linux."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    return [one for child in map(int, children) for one in (child, *descendants(child))]
+    found = []
+    with suppress(OSError):  # it ended
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            children = map(int, (thread / "children").read_text().split())
+            found += [one for child in children for one in (child, *descendants(child))]
+    return found
 
 
 def left_over(pids: list[int], patience_s: float = 5.0) -> list[int]:

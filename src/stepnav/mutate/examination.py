@@ -153,8 +153,9 @@ def _empty(reference: Reference, number: int) -> Outcome:
 
 def _find_inputs(work: Examination) -> None:
     """Find further inputs in the reference's domain."""
-    names = (work.reference.entry_point, "candidate")
-    known = known_calls([work.reference.setup, work.reference.test], names)
+    reference = work.reference
+    names = (reference.entry_point, "candidate")
+    known = known_calls([reference.setup, reference.test, reference.examples], names)
     seed = derive_seed(work.settings.seed, work.reference.task_id)
     drawn = fuzz_inputs(known, NUM_FUZZ_INPUTS, seed=seed)
     domain = work.laboratory.domain(drawn, MAX_FUZZ_INPUTS)
