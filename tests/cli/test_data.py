@@ -43,11 +43,11 @@ def test_own_programs(
     assert run(monkeypatch, *words) == 0
     captured = capsys.readouterr()
     result = json.loads(captured.out)
-    assert result["problems"] == 2
-    assert list(result["unused"]) == ["wrong"]
-    assert len(result["refused"]) == 1
+    assert (result["problems"], result["unused"], len(result["refused"])) == (1, {}, 2)
     assert "refused:" in captured.err and "broken.py does not parse" in captured.err
-    assert "not used: wrong: the reference fails its own test" in captured.err
+    assert "wrong.py: no test of double can be used" in captured.err
+    assert "test_it: not for double: the reference fails its own test" in result["left_out"][0]
+    assert f"left out: {result['left_out'][0]}" in captured.err
     lines = (own / "out" / "train.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     assert {row["task_id"] for row in rows} == {"double"}

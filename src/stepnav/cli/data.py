@@ -37,6 +37,7 @@ def mutate(
 ) -> None:
     """Make the data; arguments as in `stepnav data mutate --help`."""
     began = time.monotonic()
+    index, count = _parse_shard(shard)
     origin = load_references(
         task, data=data, ids=ids, programs=program, tests=tests, functions=function, level=sandbox
     )
@@ -48,7 +49,6 @@ def mutate(
         raise DataError(
             f"nothing to mutate: {len(origin.refused)} programs or ids refused, none left"
         )
-    index, count = _parse_shard(shard)
     progress = _Bar()
     try:
         outcomes = run_campaign(

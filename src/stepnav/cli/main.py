@@ -55,10 +55,7 @@ def root(
 def main() -> None:
     """Run the command; every expected error is one line on standard error and exit code 2."""
     _open_missing_streams()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the last is unknown on Windows
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup, background
-            signal.signal(number, _interrupt)
+    _take_interrupts()
     try:
         if app(standalone_mode=False) == EXIT_INTERRUPTED:  # how newer parsers report Ctrl-C
             raise KeyboardInterrupt
@@ -95,6 +92,18 @@ def _explain(error: Exception) -> str | None:
     return None
 
 
+def _take_interrupts() -> None:
+    """Let Ctrl-C, a request to end and a lost terminal stop the command in one way.
+
+    The first and the last may have been switched off from outside, as `nohup` does.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    for name in ("SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
 def _interrupt(signum: int, frame: object) -> NoReturn:
     _interrupts.append(signum)
     raise KeyboardInterrupt
@@ -102,9 +111,9 @@ def _interrupt(signum: int, frame: object) -> NoReturn:
 
 def _ignore_interrupts() -> None:
     """Let an interrupt that comes when all is done change neither the exit code nor the output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # should the interpreter hang at its end
 
 

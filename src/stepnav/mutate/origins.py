@@ -57,7 +57,8 @@ def read_own(
     refused: list[str] = []
     left_out: list[str] = []
     defined: set[str] = set()
-    with Sandbox(level, limits=Limits(output_bytes=OUTPUT_BYTES)) as sandbox:
+    limits = Limits(output_bytes=OUTPUT_BYTES)
+    with Sandbox(level, limits=limits) as sandbox:  # type: ignore[arg-type]
         for program, suite in zip(programs, tests):
             try:
                 pair = _Pair(program, suite)

@@ -201,7 +201,8 @@ def _take_test(
         if owner is not None and not owner.body:
             owner.body.append(ast.Pass())
         return
-    for definition in filter(None, (node, owner)):
+    definitions: list[ast.FunctionDef | ast.ClassDef] = [node, *([owner] if owner else [])]
+    for definition in definitions:
         kept = [one for one in definition.decorator_list if not _is_understood(one)]
         definition.decorator_list = kept
     if owner is not None and _is_case(owner):

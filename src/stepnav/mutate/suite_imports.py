@@ -19,6 +19,7 @@ class ImportsTakenOut(ast.NodeTransformer):
         self._aliases: set[str] = set()
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | list[ast.stmt]:
+        """Drop an import from the program, or of it; keep its other names as assignments."""
         last = (node.module or "").rpartition(".")[2]
         names = {alias.name for alias in node.names}
         if self._module in names and last != self._module:  # from package import module
@@ -34,12 +35,14 @@ class ImportsTakenOut(ast.NodeTransformer):
         return renamed or ast.Pass()
 
     def visit_Import(self, node: ast.Import) -> ast.stmt:
+        """Drop an import of the program."""
         if all(alias.name.rpartition(".")[2] == self._module for alias in node.names):
             self._aliases |= {alias.asname or alias.name for alias in node.names}
             return ast.Pass()
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """Make `program.name` the name."""
         if node.attr in self._defined and ast.unparse(node.value) in self._aliases:
             return ast.copy_location(ast.Name(node.attr, node.ctx), node)
         self.generic_visit(node)

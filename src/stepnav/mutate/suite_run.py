@@ -68,17 +68,22 @@ def _run_once(
     always: Sequence[str],
 ) -> None:
     closers: list[Iterator[Any]] = []
-    if isinstance(test, tuple):
-        instance = test[0]()
-        getattr(instance, "setup_method", lambda: None)()
-        test = getattr(instance, test[1])
-    for name in always:
-        _value(name, known, fixtures, closers)
+    function = _method(*test) if isinstance(test, tuple) else test
     try:
-        test(**{name: _value(name, known, fixtures, closers) for name in needed(test)})
+        for name in always:
+            _value(name, known, fixtures, closers)
+        function(**{name: _value(name, known, fixtures, closers) for name in needed(function)})
     finally:
         for closer in reversed(closers):
             next(closer, None)
+
+
+def _method(owner: type, name: str) -> Function:
+    """Return a method of a new object that was set up."""
+    instance = owner()
+    getattr(instance, "setup_method", lambda: None)()
+    method: Function = getattr(instance, name)
+    return method
 
 
 def needed(function: Function) -> list[str]:
