@@ -45,6 +45,15 @@ def test_base_and_further_inputs_are_both_asked(tmp_path: Path) -> None:
     assert statuses(tmp_path, fields, *bodies) == ["passed", "failed", "passed", "passed", "failed"]
 
 
+@pytest.mark.parametrize("name", ["compare", "json", "INPUTS", "candidate_"])
+def test_a_function_may_have_any_name(tmp_path: Path, name: str) -> None:
+    fields = row(name, "    return x + 1\n", [[1], [2]])
+    assert statuses(tmp_path, fields, "    return 1 + x\n", "    return x\n") == [
+        "passed",
+        "failed",
+    ]
+
+
 def test_tolerance_is_evalplus_own(tmp_path: Path) -> None:
     third = row("third", "    return x / 3\n", [[1.0], [2.5]])
     bodies = ("    return x * (1 / 3) + 1e-9\n", "    return x / 3 + 1e-5\n")

@@ -38,10 +38,10 @@ def make_test(row: Mapping[str, Any], entry_point: str) -> str:
     if not isinstance(atol, (int, float)) or not 0 <= atol < math.inf:
         raise ValueError(f"field 'atol' must be a number from 0 up (got {atol!r})")
     return (
-        "from stepnav.tasks.humaneval_plus import compare\n\n"
-        f"INPUTS = {json.dumps(inputs)!r}\n\n\n"
+        "import stepnav.tasks.humaneval_plus as _plus\n\n"  # HumanEval/152 is called `compare`
+        f"_inputs = {json.dumps(inputs)!r}\n\n\n"
         "def check(candidate):\n"
-        f"    compare(candidate, {entry_point}, INPUTS, {atol!r})\n"
+        f"    _plus.compare(candidate, {entry_point}, _inputs, {atol!r})\n"
     )
 
 
