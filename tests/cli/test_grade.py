@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from stepnav.core.errors import DataError
+from stepnav.core.errors import ConfigError, DataError
 from stepnav.measure.samples import ResultsFile
 from stepnav.tasks.micro_python import problems as micro_python
+from tests.cli.processes import descendants, left_over
 from tests.cli.test_main import call, fails_with_one_line, start
 
 HUMANEVAL = Path(__file__).parents[3] / "shared" / "data" / "humaneval" / "HumanEval.jsonl.gz"
@@ -55,7 +56,7 @@ def test_pass_at_k_and_a_verdict_per_sample(tmp_path: Path) -> None:
     report = grade(path)
     assert report["pass_at_k"] == {"1": pytest.approx((0.5 + 1 + 0.5) / 3)}
     assert (report["samples"], report["passed"], report["problems"]) == (6, 4, 3)
-    assert (report["bad_lines"], report["sandbox"]) == ([], ["process"])
+    assert (report["bad_lines"], report["sandbox"]) == ([], "process")
     found = results(path)
     assert [line["line"] for line in found] == [1, 2, 3, 4, 5, 6]
     assert [line["passed"] for line in found] == [True, False, True, True, True, False]
@@ -68,10 +69,83 @@ def test_pass_at_k_and_a_verdict_per_sample(tmp_path: Path) -> None:
 
 def test_pass_at_10_where_every_problem_has_ten_samples(tmp_path: Path) -> None:
     lines = [right(IDS[0]), *[wrong(IDS[0])] * 9]
-    report = grade(write(tmp_path / "s.jsonl", *lines))
+    path = write(tmp_path / "s.jsonl", *lines)
+    report = grade(path)
     assert report["pass_at_k"] == {"1": pytest.approx(0.1), "10": 1.0}
+    assert report["too_few_samples"] == {"100": 1}
+    low, high = report["pass_at_k_ci95"]["1"]
+    assert 0 <= low < 0.1 < high <= 1
+    report = grade(path, "--k", "2,5,1")
+    assert report["pass_at_k"] == {k: pytest.approx(int(k) / 10) for k in ("1", "2", "5")}
     report = grade(write(tmp_path / "t.jsonl", *lines, right(IDS[1])))
     assert set(report["pass_at_k"]) == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        *[
+            (("--cpu-seconds", text), "--cpu-seconds must be above 0")
+            for text in ("-1", "0", "nan")
+        ],
+        (("--cpu-seconds", "inf"), "at most 3600 (got inf)"),
+        *[(("--k", text), "--k must be whole numbers") for text in ("0", "-1", "", "1,,2", "1.5")],
+        (("--memory-mib", "0"), "--memory-mib"),
+        (("--output-mib", "-3"), "--output-mib"),
+        (("--workers", "0"), "--workers"),
+        (("--sandbox", "glass"), "no sandbox level is called 'glass'"),
+    ],
+)
+def test_options_are_checked_before_anything_is_read(
+    tmp_path: Path, options: tuple[str, str], message: str
+) -> None:
+    line = fails_with_one_line("grade", "--samples", str(tmp_path / "none"), *options)
+    assert message in line
+
+
+def test_a_file_is_gone_on_with_under_the_same_options_only(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.jsonl", right(IDS[0]))
+    grade(path, "--cpu-seconds", "2")
+    content = (tmp_path / "s.jsonl_results.jsonl").read_bytes()
+    for options, told in (
+        ((), "cpu_seconds: 2.0, now None"),
+        (("--cpu-seconds", "2", "--output-mib", "7"), "output_mib: 32, now 7"),
+        (("--cpu-seconds", "2", "--sandbox", "unsafe"), "sandbox: process, now unsafe"),
+    ):
+        words = ("grade", "--task", "micro-python", "--samples", str(path), *options)
+        assert f"under other options ({told})" in fails_with_one_line(*words)
+    assert (tmp_path / "s.jsonl_results.jsonl").read_bytes() == content
+
+
+def test_equal_programs_are_run_once(tmp_path: Path) -> None:
+    slow = {"task_id": IDS[0], "completion": SLOW}
+    path = write(tmp_path / "s.jsonl", *[slow] * 40, right(IDS[0]))
+    began = time.monotonic()
+    assert grade(path, "--cpu-seconds", "1")["statuses"] == {"passed": 1, "timeout": 40}
+    assert time.monotonic() - began < 30, "forty times a second on two processes"
+
+
+def test_a_program_that_sleeps_ends_at_its_limit(tmp_path: Path) -> None:
+    sleeper = "    import time\n    time.sleep(600)\n"
+    path = write(tmp_path / "s.jsonl", {"task_id": IDS[0], "completion": sleeper}, right(IDS[1]))
+    began = time.monotonic()
+    assert grade(path, "--cpu-seconds", "1")["statuses"] == {"passed": 1, "timeout": 1}
+    assert time.monotonic() - began < 25
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_files_in_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path / "s.jsonl", right(IDS[0]), "", wrong(IDS[1]))
+    path.write_bytes(path.read_text().encode(encoding))
+    report = grade(path)
+    assert (report["samples"], report["passed"], report["bad_lines"]) == (2, 1, [])
+
+
+def test_a_file_that_is_not_what_its_mark_says_is_refused_whole(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.jsonl", right(IDS[0]))
+    path.write_bytes(path.read_text().encode("utf-16")[:-1])
+    line = fails_with_one_line("grade", "--task", "micro-python", "--samples", str(path))
+    assert "not UTF-16" in line
 
 
 def test_bad_lines_are_named_and_the_rest_is_graded(tmp_path: Path) -> None:
@@ -133,25 +207,55 @@ def test_a_torn_last_line_is_graded_again_and_foreign_results_are_refused(tmp_pa
     assert "line 1: not a verdict of stepnav grade" in line
 
 
-@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
+STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
+
+
+@pytest.mark.parametrize("kill", STOPS, ids=lambda kill: kill.name)
 def test_killed_and_started_again_it_goes_on(tmp_path: Path, kill: signal.Signals) -> None:
-    slow = {"task_id": IDS[0], "completion": SLOW}
-    path = write(tmp_path / "s.jsonl", *map(right, IDS), *[slow] * 4, *map(wrong, IDS))
-    options = ("grade", "--task", "micro-python", "--samples", str(path), "--workers", "2")
-    process = start(*options, "--cpu-seconds", "2")
+    slow = [{"task_id": IDS[n], "completion": SLOW} for n in range(4)]
+    path = write(tmp_path / "s.jsonl", *map(right, IDS), *slow, *map(wrong, IDS))
+    options = ("--workers", "2", "--cpu-seconds", "1")
+    process = start("grade", "--task", "micro-python", "--samples", str(path), *options)
     file = tmp_path / "s.jsonl_results.jsonl"
-    while not (file.exists() and file.read_bytes().count(b"\n") >= 7):  # two slow ones are left
+    while not (file.exists() and file.read_bytes().count(b"\n") >= 7):  # slow ones are left
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     process.send_signal(kill)
     _, err = process.communicate(timeout=60)
     kept = file.read_bytes()
-    assert process.returncode == (130 if kill == signal.SIGINT else -signal.SIGKILL)
-    assert ("go on with: stepnav grade" in err) == (kill == signal.SIGINT)
-    report = grade(path, "--cpu-seconds", "2")
+    assert process.returncode == (-kill if kill == signal.SIGKILL else 130)
+    assert ("go on with: stepnav grade" in err) == (kill != signal.SIGKILL)
+    report = grade(path, *options)
     assert file.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
     assert [line["line"] for line in results(path)] == list(range(1, 17))
     assert report["statuses"] == {"failed": 6, "passed": 6, "timeout": 4}
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("kill", STOPS, ids=lambda kill: kill.name)
+def test_stopped_it_waits_for_no_program_and_leaves_none(
+    tmp_path: Path, kill: signal.Signals, workers: str
+) -> None:
+    sleepers = [
+        {"task_id": IDS[n], "completion": f"    import time\n    time.sleep({600 + n})\n"}
+        for n in range(4)
+    ]
+    path = write(tmp_path / "s.jsonl", right(IDS[0]), *sleepers)
+    options = ("--workers", workers, "--cpu-seconds", "60")
+    process = start("grade", "--task", "micro-python", "--samples", str(path), *options)
+    file = tmp_path / "s.jsonl_results.jsonl"
+    while not (file.exists() and file.read_bytes().count(b"\n") == 1):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    time.sleep(1)  # the sleepers are asleep
+    others = descendants(process.pid)
+    assert len(others) >= 2 * int(workers), "warm parents and programs"
+    with pytest.raises(ConfigError, match="another process is at work on"):
+        ResultsFile(file, {})
+    process.send_signal(kill)
+    process.communicate(timeout=20)
+    assert left_over(others) == []
+    ResultsFile(file, {}).__exit__(None, None, None)
 
 
 @pytest.mark.realdata
@@ -180,4 +284,4 @@ def test_a_line_number_that_is_none_is_one_line(tmp_path, line):
     path = tmp_path / "results.jsonl"
     path.write_text(f'{{"line": {line}, "passed": true}}\n')
     with pytest.raises(DataError, match="line 1: not a verdict of stepnav grade"):
-        ResultsFile(path)
+        ResultsFile(path, {})

@@ -27,9 +27,14 @@ def start(*arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
         text=True,
         cwd=cwd,
         env=ENVIRONMENT,
-        # background shells start their jobs with Ctrl-C switched off, and children inherit that
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=_take_signals,
     )
+
+
+def _take_signals() -> None:
+    """Undo what background shells and `nohup` do to their jobs, and children inherit."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def call(*arguments: str, cwd: Path | None = None) -> tuple[int, str, str]:

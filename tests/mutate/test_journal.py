@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stepnav.core.errors import DataError, JournalError
+from stepnav.core.errors import ConfigError, DataError, JournalError
 from stepnav.mutate.journal import Journal, read_journal
 from tests.mutate.test_balance import outcome
 
@@ -51,6 +51,20 @@ def test_another_campaign_is_refused(tmp_path: Path) -> None:
     Journal(path, CAMPAIGN).__exit__()
     with pytest.raises(JournalError, match=r"other settings \(seed: 0, now 1\)"):
         Journal(path, {**CAMPAIGN, "seed": 1})
+
+
+def test_a_journal_in_use_is_refused_unchanged(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    with Journal(path, CAMPAIGN) as journal:
+        journal.append(outcome())
+        content = path.read_bytes()
+        with pytest.raises(ConfigError, match=f"another process is at work on {path}"):
+            Journal(path, CAMPAIGN)
+        with pytest.raises(ConfigError, match="at work"):
+            Journal(path, {**CAMPAIGN, "seed": 1})
+        assert path.read_bytes() == content
+    with Journal(path, CAMPAIGN) as journal:
+        assert journal.outcomes == [outcome()]
 
 
 @pytest.mark.parametrize("content", ["hello\n", '{"a": 1}\n', '{"format": 1}\n{"b": 2}\n'])

@@ -57,7 +57,8 @@ def test_a_json_list_is_read(tmp_path: Path) -> None:
         (b'{"question": "a"}\n', "line 1: no field 'answer' for gsm8k; its fields are question"),
         (b'{"question": "a", "answer": "one"}\n', "line 1: not a row of gsm8k"),
         (b'{"question": 7, "answer": "#### 1"}\n', "field 'question' must be text"),
-        (b'\xff\xfe{"question"\n', "not UTF-8"),
+        (b'{"question": "\xff"}\n', "not UTF-8"),
+        ('{"question": "a"'.encode("utf-16")[:-1], "not UTF-16"),
     ],
 )
 def test_a_bad_file_is_one_line_with_its_place(

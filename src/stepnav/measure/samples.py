@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import zlib
@@ -19,7 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from stepnav.core.errors import DataError, quote
+from stepnav.core.errors import ConfigError, DataError, quote
+from stepnav.files.claim import first_difference
+from stepnav.files.lock import lock_file
+from stepnav.tasks.benchmark_file import text_encoding
 
 DIGEST_CHARACTERS = 16
 
@@ -59,17 +63,24 @@ def read_samples(path: Path) -> Iterator[Sample | BadLine]:
     """
     number = 0
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            encoding = text_encoding(file)
+            is_bytes = encoding.startswith("utf-8")  # where one broken line is no harm to others
+            lines: Any = file if is_bytes else io.TextIOWrapper(file, encoding, newline="\n")
             for number, raw in enumerate(lines, 1):
                 if raw.strip():
                     yield _read_line(number, raw)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}, after line {number}: not {error.encoding.upper()} text ({error.reason})"
+        ) from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}, after line {number}: cannot be read ({error})") from None
 
 
-def _read_line(number: int, raw: bytes) -> Sample | BadLine:
+def _read_line(number: int, raw: str | bytes) -> Sample | BadLine:
     try:
         fields = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -110,47 +121,62 @@ class ResultsFile:
 
     Args:
       path: read for what is done already, then appended to; made if it is missing.
+      options: what verdicts depend on besides the samples; stands in each line.
 
     Raises:
+      ConfigError: another process is at work on it, or it was made with other options.
       DataError: a line that is not the last is broken, or the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
         self.path = path
+        self.options = dict(options)
         self.done: dict[int, dict[str, Any]] = {}
-        end = self._read()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab")
-            self._file.truncate(end)
         except OSError as error:
             raise DataError(f"cannot write {path}: {error.strerror or error}") from None
+        try:
+            lock_file(self._file, f"on {path}", "copy the samples to another file")
+            self._file.truncate(self._read())
+        except BaseException:
+            self._file.close()
+            raise
 
     def add(self, fields: Mapping[str, Any]) -> None:
-        """Append one verdict; it must hold `line`.
+        """Append one verdict; it must hold `line`, and gets the options.
 
         Raises:
           DataError: the disk is full.
         """
+        line = {**fields, **self.options}
         try:
-            self._file.write(json.dumps(fields).encode() + b"\n")
+            self._file.write(json.dumps(line).encode() + b"\n")
             self._file.flush()
         except OSError as error:
             raise DataError(
                 f"cannot write {self.path}: {error.strerror or error}; "
                 "free some space and start the command again: it goes on where it was"
             ) from None
-        self.done[fields["line"]] = dict(fields)
+        self.done[line["line"]] = line
 
     def check_same(self, line: int, fingerprint: str) -> bool:
         """Return whether a line has a verdict already.
 
         Raises:
+          ConfigError: it has one under other options.
           DataError: it has one on another program or another test.
         """
         found = self.done.get(line)
         if found is None:
             return False
+        before = {name: found.get(name) for name in self.options}
+        if difference := first_difference(before, self.options):
+            raise ConfigError(
+                f"{self.path} holds verdicts under other options ({difference}); use the same, or "
+                "delete or rename it"
+            )
         if found.get("digest") != fingerprint:
             raise DataError(
                 f"{self.path} holds verdicts on other samples or tests (line {line} differs); "
@@ -176,8 +202,6 @@ class ResultsFile:
         """Read what is there; return where the last whole line ends."""
         try:
             content = self.path.read_bytes()
-        except FileNotFoundError:
-            return 0
         except OSError as error:
             raise DataError(f"cannot read {self.path}: {error.strerror or error}") from None
         end = content.rfind(b"\n") + 1

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stepnav.mutate.values import written
+
 
 @dataclass(frozen=True)
 class KnownCall:
@@ -39,7 +41,7 @@ def known_calls(tests: Iterable[str], entry_points: Iterable[str]) -> list[Known
             if isinstance(node, ast.Call) and getattr(node.func, "id", None) in names:
                 call = _literal(node)
                 if call is not None:
-                    found.setdefault(repr(call), call)
+                    found.setdefault(written((call.args, call.kwargs)), call)
     return list(found.values())
 
 

@@ -118,9 +118,6 @@ def examine(
     reference: Reference, laboratory: Laboratory, settings: Settings, *, number: int = 0
 ) -> Outcome:
     """Return what was found about one problem; one that cannot be used has its `error` set."""
-    empty = Outcome(
-        number, reference.task_id, reference.split, reference.preamble, reference.source
-    )
     try:
         source = parse(reference.source)
         split = split_steps(source)
@@ -128,7 +125,7 @@ def examine(
             raise DataError("the program has no step after its header; there is nothing to label")
         limit = cpu_limit_s(laboratory.try_reference())
     except DataError as error:
-        return replace(empty, error=" ".join(str(error).split()))
+        return unusable(reference, number, str(error))
     work = Examination(reference, laboratory, settings, source, split, limit)
     work.num_judged = 1
     _find_inputs(work)
@@ -137,7 +134,7 @@ def examine(
     _examine_decoys(work)
     _examine_second_order(work)
     return replace(
-        empty,
+        _empty(reference, number),
         findings=tuple(work.findings),
         dropped=dict(sorted(work.dropped.items())),
         num_judged=work.num_judged,
@@ -145,10 +142,20 @@ def examine(
     )
 
 
+def unusable(reference: Reference, number: int, reason: str) -> Outcome:
+    """Return the outcome of a problem that cannot be used."""
+    return replace(_empty(reference, number), error=" ".join(reason.split()))
+
+
+def _empty(reference: Reference, number: int) -> Outcome:
+    return Outcome(number, reference.task_id, reference.split, reference.preamble, reference.source)
+
+
 def _find_inputs(work: Examination) -> None:
     """Find further inputs in the reference's domain."""
-    names = (work.reference.entry_point, "candidate")
-    known = known_calls([work.reference.setup, work.reference.test], names)
+    reference = work.reference
+    names = (reference.entry_point, "candidate")
+    known = known_calls([reference.setup, reference.test, reference.examples], names)
     seed = derive_seed(work.settings.seed, work.reference.task_id)
     drawn = fuzz_inputs(known, NUM_FUZZ_INPUTS, seed=seed)
     domain = work.laboratory.domain(drawn, MAX_FUZZ_INPUTS)

@@ -20,6 +20,7 @@ from typing import Any
 
 from stepnav.core.seeds import derive_seed
 from stepnav.mutate.calls import KnownCall
+from stepnav.mutate.values import written
 
 MAX_EXTRA = 3
 """A container or text may be this much longer than the longest known one."""
@@ -227,7 +228,7 @@ def _key(value: Any) -> str:
         return f"{type(value).__name__}({', '.join(map(_key, value))})"
     if isinstance(value, dict):
         return f"dict{sorted((_key(key), _key(item)) for key, item in value.items())}"
-    return repr(value)
+    return written(value)
 
 
 def _is_sorted(value: Any) -> bool:

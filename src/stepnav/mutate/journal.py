@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import JournalError
-from stepnav.files.claim import first_difference, sealed, unsealed
+from stepnav.files.claim import first_difference, unsealed
+from stepnav.files.lock import lock_file
 from stepnav.mutate.findings import Outcome
 
 FORMAT = 1
@@ -28,6 +29,7 @@ class Journal:
       campaign: what the campaign is; JSON values.
 
     Raises:
+      ConfigError: another process is at work on it.
       JournalError: it cannot be opened, is not a journal, or belongs to another campaign.
     """
 
@@ -36,16 +38,24 @@ class Journal:
         header = {"format": FORMAT, **campaign}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists() and _trim(path):
-                found, self._outcomes = read_journal(path)
-                _check_same(path, found, header)
-                self._file = path.open("ab")
-            else:
-                self._outcomes = []
-                self._file = path.open("wb")
-                self._write(sealed(header))
+            self._file = path.open("ab")
         except OSError as error:
             raise JournalError(f"cannot open the journal {path} ({error})") from None
+        try:
+            lock_file(self._file, f"on {path}", "name another folder")
+            self._begin(header)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _begin(self, header: Mapping[str, Any]) -> None:
+        """Read what is there, or write the first line."""
+        self._outcomes: list[Outcome] = []
+        if _trim(self.path):
+            found, self._outcomes = read_journal(self.path)
+            _check_same(self.path, found, header)
+        else:
+            self._append(sealed(header))
 
     def __enter__(self) -> Journal:
         return self
@@ -64,19 +74,19 @@ class Journal:
         Raises:
           JournalError: the disk is full or the file cannot be written.
         """
+        self._append(outcome.to_json())
+        self._outcomes.append(outcome)
+
+    def _append(self, value: Mapping[str, Any]) -> None:
         try:
-            self._write(outcome.to_json())
+            self._file.write(json.dumps(value, ensure_ascii=False).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
         except OSError as error:
             raise JournalError(
                 f"cannot write the journal {self.path} ({error}); what was written before is safe: "
                 "free some space, then start the same command again"
             ) from None
-        self._outcomes.append(outcome)
-
-    def _write(self, value: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(value, ensure_ascii=False).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
 
 
 def read_journal(path: Path) -> tuple[dict[str, Any], list[Outcome]]:

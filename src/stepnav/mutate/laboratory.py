@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from stepnav.core.errors import DataError
 from stepnav.mutate.calls import KnownCall
 from stepnav.mutate.reference import Reference
-from stepnav.mutate.values import outcome_of
+from stepnav.mutate.values import outcome_of, written
 from stepnav.sandbox.batch import judge_batch
 from stepnav.sandbox.judge import judge_problem, prepare
 from stepnav.sandbox.pool import Sandbox
@@ -129,7 +129,7 @@ class SandboxLaboratory:
         first, so that time runs out on large ones.
         """
         source = self._reference.source
-        ordered = sorted(inputs, key=lambda item: len(repr((item.args, item.kwargs))))
+        ordered = sorted(inputs, key=lambda item: len(written((item.args, item.kwargs))))
         results = self._run(source, ordered, FUZZ_CPU_S).calls
         inside = [item for item, one in zip(ordered, results) if outcome_of(one) is not None][
             :count

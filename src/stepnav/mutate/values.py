@@ -6,12 +6,13 @@ still be a change. The order of sets and dictionaries does not count, as it does
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Mapping, Set
 from typing import Any
 
 from stepnav.sandbox.records import CallResult
 
-_PLAIN = (bool, int, float, complex, str, bytes, type(None), range, type)
+_PLAIN = (float, complex, str, bytes, type(None), type)
 
 
 def canonical(value: Any) -> Any:
@@ -24,6 +25,10 @@ def canonical(value: Any) -> Any:
       False
     """
     kind = type(value).__name__
+    if isinstance(value, int):  # not its digits: Python refuses to write more than 4,300
+        return kind, value
+    if isinstance(value, range):
+        return kind, value.start, value.stop, value.step
     if isinstance(value, _PLAIN):
         return kind, repr(value)
     if isinstance(value, Mapping):
@@ -31,6 +36,14 @@ def canonical(value: Any) -> Any:
     if isinstance(value, Set):
         return kind, frozenset(map(canonical, value))
     return kind, tuple(map(canonical, value))
+
+
+def written(value: Any) -> str:
+    """Return the `repr` of a literal's value; of one with too many digits for it, another text."""
+    try:
+        return repr(value)
+    except ValueError:
+        return marshal.dumps(value).hex()
 
 
 def outcome_of(result: CallResult) -> Any:

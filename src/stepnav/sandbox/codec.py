@@ -22,7 +22,7 @@ from typing import Any
 
 from stepnav.sandbox.records import Ref
 
-MAX_INT_BYTES = 2**14
+MAX_INT_BYTES = 2**20
 MAX_ITEMS = 2**20
 MAX_EQUAL_HASHES = 16
 MAX_COST = 2**20

@@ -8,6 +8,7 @@ absent: caching and downloading, which `datasets` does.
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import random
 import zlib
@@ -109,7 +110,9 @@ def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {number}: not valid JSON ({error})") from None
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}, after line {number}: not UTF-8 text ({error.reason})") from None
+        raise DataError(
+            f"{path}, after line {number}: not {error.encoding.upper()} text ({error.reason})"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}, line {number}: not usable JSON ({error})") from None
     except (OSError, EOFError, zlib.error) as error:
@@ -152,10 +155,22 @@ def _parsed(text: str) -> Any:
     return value
 
 
+def text_encoding(file: Any) -> str:
+    """Return the encoding of JSON text by its first bytes: UTF-8, -16 or -32, with or without a mark.
+
+    Args:
+      file: open in binary, with `peek`.
+    """
+    return json.detect_encoding(file.peek(4)[:4])
+
+
 def _open(path: Path) -> Any:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return open(path, encoding="utf-8")
+    file: Any = gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115
+    try:
+        return io.TextIOWrapper(file, text_encoding(file))
+    except BaseException:
+        file.close()
+        raise
 
 
 def _unreadable(path: Path, number: int, error: BaseException) -> DataError:

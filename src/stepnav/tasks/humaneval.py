@@ -2,7 +2,8 @@ r"""HumanEval: functions to be completed from their docstring (Chen et al. 2021,
 
 Official file: `HumanEval.jsonl.gz` of github.com/openai/human-eval, with `task_id`, `prompt`, `canonical_solution`, `test`
 and `entry_point`; all of it is the test set. The question is the prompt as it stands there, a solution is what follows it.
-Graded by running it: the program alone goes into the sandbox, the tests stay outside.
+Graded by running it: the program alone goes into the sandbox, the tests stay outside. Files of HumanEval+ are read
+too, with `base_input` and `plus_input` (see `humaneval_plus`) or in the original format with one long `test`.
 
 Public tests, for rewards, are the docstring's `>>>` examples that are calls with literal arguments and results; a
 problem without one has none. Differs in: where a completion is a whole program (chat models), it is graded as one.
@@ -18,6 +19,7 @@ from pathlib import Path
 from stepnav.core.records import Problem
 from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
+from stepnav.tasks.humaneval_plus import make_test
 from stepnav.tasks.program_text import (
     RETURN,
     cut_body,
@@ -158,7 +160,7 @@ def _make(problem_id: str, row: Row) -> Problem:
     metadata = {
         "task_id": task_id,
         "entry_point": entry_point,
-        "test": text_field(row, "test"),
+        "test": make_test(row, entry_point) if "plus_input" in row else text_field(row, "test"),
         "public": doctest_examples(prompt, entry_point),
     }
     number = task_id.rpartition("/")[2]

@@ -13,6 +13,7 @@ from stepnav.measure.stats.intervals import (
     exact_interval,
     mean_pass_at_k,
     pass_at_k,
+    pass_at_k_interval,
     ratio_interval,
 )
 
@@ -171,6 +172,20 @@ def test_pass_at_k_never_falls_with_k(right: int, wrong: int, k: int) -> None:
         assert 0 <= now <= 1
     if now is not None and more is not None:
         assert more >= now
+
+
+def test_the_interval_of_pass_at_1_with_one_sample_is_that_of_accuracy() -> None:
+    for grades in (single(60, 40), single(2, 98), single(100, 0)):
+        assert pass_at_k_interval(grades, 1) == accuracy(grades).interval
+
+
+def test_the_interval_of_pass_at_k_is_over_problems() -> None:
+    grades: dict[str, list[bool | None]] = {f"p{n}": [n % 2 == 0, False] for n in range(100)}
+    found = pass_at_k_interval(grades, 2)
+    assert found.low < mean_pass_at_k(grades, 2).value < found.high  # type: ignore[operator]
+    assert found.high - found.low == pytest.approx(0.196, abs=0.03)  # 2 * 1.96 * sqrt(0.25 / 100)
+    one = pass_at_k_interval(grades, 1)
+    assert one.high - one.low == pytest.approx(0.098, abs=0.02), "each is worth 0 or a half"
 
 
 def test_mean_pass_at_k_says_how_many_it_is_about() -> None:

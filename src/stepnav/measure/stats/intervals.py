@@ -106,13 +106,17 @@ def accuracy(grades: Grades) -> Accuracy:
     total = sum(graded for _, graded in units)
     if total == 0:
         return Accuracy(None, None, 0, 0, ungraded, 0)
-    value = correct / total
-    right_units = value * len(units)
+    interval = _share_interval(units)
+    return Accuracy(correct / total, interval, correct, total, ungraded, len(units))
+
+
+def _share_interval(units: Sequence[tuple[float, float]]) -> Interval:
+    """Return the interval of sum(first) / sum(second) over problems: exact at the ends, else BCa."""
+    share = sum(top for top, _ in units) / sum(bottom for _, bottom in units)
+    right_units = share * len(units)
     if min(right_units, len(units) - right_units) < MIN_UNITS:
-        interval = exact_interval(right_units, len(units))
-    else:
-        interval = ratio_interval(units)
-    return Accuracy(value, interval, correct, total, ungraded, len(units))
+        return exact_interval(right_units, len(units))
+    return ratio_interval(units)
 
 
 def count_grades(repeats: Iterable[Grade]) -> tuple[int, int]:
@@ -139,7 +143,7 @@ def exact_interval(right: float, trials: float, level: float = LEVEL) -> Interva
     return Interval(low, high, "exact")
 
 
-def ratio_interval(units: Sequence[tuple[int, int]], level: float = LEVEL) -> Interval:
+def ratio_interval(units: Sequence[tuple[float, float]], level: float = LEVEL) -> Interval:
     """Return the BCa bootstrap interval of sum(first) / sum(second) over problems.
 
     Problems with the same pair are interchangeable, so a resample is one multinomial draw over the
@@ -190,11 +194,21 @@ def pass_at_k(num_samples: int, num_correct: int, k: int) -> float | None:
 
 def mean_pass_at_k(grades: Grades, k: int) -> PassAtK:
     """Return pass@k over all problems that have at least k graded samples."""
-    counts = [count_grades(repeats) for repeats in grades.values()]
-    values = [pass_at_k(graded, right, k) for right, graded in counts]
-    known = [value for value in values if value is not None]
+    known = _known_pass_at_k(grades, k)
     value = math.fsum(known) / len(known) if known else None
-    return PassAtK(k, value, len(known), len(values) - len(known))
+    return PassAtK(k, value, len(known), len(grades) - len(known))
+
+
+def pass_at_k_interval(grades: Grades, k: int) -> Interval:
+    """Return the 95% interval of `mean_pass_at_k`, over problems; one of them must have k samples."""
+    return _share_interval([(value, 1) for value in _known_pass_at_k(grades, k)])
+
+
+def _known_pass_at_k(grades: Grades, k: int) -> list[float]:
+    """Return pass@k of the problems that have at least k graded samples."""
+    counts = (count_grades(repeats) for repeats in grades.values())
+    values = (pass_at_k(graded, right, k) for right, graded in counts)
+    return [value for value in values if value is not None]
 
 
 def _leave_one_out(top: Any, bottom: Any, weights: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
-from stepnav.mutate.program.edit import Edit, Place, replace, shifted
+from stepnav.mutate.program.edit import Edit, Place, number_text, replace, shifted
 from stepnav.mutate.program.source import Source
 
 MAX_VARIABLES = 3
@@ -24,7 +24,7 @@ def constant(source: Source, place: Place) -> Iterator[Edit | None]:
     elif isinstance(value, int):
         candidates = dict.fromkeys([0, 1, 2 * value])
         near = (value - 1, value, value + 1)
-        yield from (replace(source, place, str(v)) for v in candidates if v not in near)
+        yield from (replace(source, place, number_text(v)) for v in candidates if v not in near)
     elif isinstance(value, float):
         for other in dict.fromkeys([2 * value, 0.0]):
             if other != value and abs(other) != float("inf"):
@@ -36,8 +36,8 @@ def off_by_one(source: Source, place: Place) -> Iterator[Edit | None]:
     node = place.node
     if isinstance(node, ast.Constant):
         if type(node.value) is int:
-            yield replace(source, place, str(node.value + 1))
-            text = str(node.value - 1)
+            yield replace(source, place, number_text(node.value + 1))
+            text = number_text(node.value - 1)
             yield replace(source, place, text if node.value else "-1")
     elif isinstance(node, ast.Return) and isinstance(node.value, (ast.Name, ast.Call, ast.BinOp)):
         yield from shifted(source, node.value)

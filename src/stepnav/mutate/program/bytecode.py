@@ -11,6 +11,7 @@ from types import CodeType
 from typing import Any
 
 from stepnav.mutate.program.source import compiled
+from stepnav.mutate.values import written
 
 
 def fingerprint(text: str) -> Any:
@@ -47,5 +48,5 @@ def _of_constant(value: Any) -> Any:
     if isinstance(value, tuple):
         return ("tuple", *(_of_constant(part) for part in value))
     if isinstance(value, frozenset):
-        return ("frozenset", *sorted(repr(_of_constant(part)) for part in value))
-    return type(value).__name__, repr(value)
+        return ("frozenset", *sorted(written(_of_constant(part)) for part in value))
+    return type(value).__name__, written(value)

@@ -142,6 +142,14 @@ def swap_operator(
     return Edit(start, end, f"({whole})" if outer else whole)
 
 
+def number_text(value: int) -> str:
+    """Return a whole number's literal: decimal, or hexadecimal where Python refuses to write it out."""
+    try:
+        return str(value)
+    except ValueError:
+        return hex(value)
+
+
 def shifted(source: Source, node: ast.expr) -> Iterator[Edit]:
     """Yield the edits that add 1 to and take 1 from an expression that stands alone.
 
@@ -149,8 +157,8 @@ def shifted(source: Source, node: ast.expr) -> Iterator[Edit]:
     """
     span = source.span(node)
     if isinstance(node, ast.Constant) and type(node.value) is int:
-        yield Edit(*span, str(node.value + 1))
-        yield Edit(*span, str(node.value - 1))
+        yield Edit(*span, number_text(node.value + 1))
+        yield Edit(*span, number_text(node.value - 1))
         return
     if _is_sum_with_one(node):
         assert isinstance(node, ast.BinOp), "a sum"
