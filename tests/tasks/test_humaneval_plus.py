@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from stepnav.core.errors import DataError
-from stepnav.sandbox import codec
 from stepnav.tasks import humaneval
 from stepnav.tasks.humaneval_plus import is_equal
 from stepnav.tasks.program_checker import ProgramChecker
@@ -103,9 +102,6 @@ def check(candidate):
         pytest.param(LONG_TEXT, 10**6, LONG_TEXT.replace("range(x", "range(1, x"), id="6.9 MB"),
         pytest.param(
             HUGE_NUMBER, 10**6, "    return 18 * 10 ** x + (x > 9)\n", id="415 kB",
-            marks=pytest.mark.skipif(
-                codec.MAX_INT_BYTES < 2**19, reason="the codec carries no integer of 415 kB"
-            ),
         ),
     ],
 )  # fmt: skip

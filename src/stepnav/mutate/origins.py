@@ -7,11 +7,11 @@ from pathlib import Path
 
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.mutate.calls import known_calls
-from stepnav.mutate.excerpt import excerpt
 from stepnav.mutate.laboratory import REFERENCE_CPU_S
 from stepnav.mutate.program.source import parse
 from stepnav.mutate.reference import Reference
-from stepnav.mutate.suite import Suite, Test, defined_names, read_check, read_suite
+from stepnav.mutate.suites.excerpt import excerpt
+from stepnav.mutate.suites.suite import Suite, Test, defined_names, read_check, read_suite
 from stepnav.mutate.worker import OUTPUT_BYTES
 from stepnav.sandbox.codec import decode
 from stepnav.sandbox.judge import prepare

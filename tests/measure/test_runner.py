@@ -1,33 +1,38 @@
 from __future__ import annotations
 
 import gc
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+from stepnav import build
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
-from stepnav.measure.plan import BenchPlan, StrategySpec, cells, problem_of
+from stepnav.measure.plan import BenchPlan, cells, problem_of
 from stepnav.measure.runner import read_rows, run_plan
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.run.journal import Journal
-from stepnav.search.cot import cot
 
 PROBLEMS = [Problem(f"a/b-{n}", "what now", "1") for n in range(12)]
-PLAN = BenchPlan("t", "dev", (StrategySpec("cot"), StrategySpec("cot", {}, "cot:x=1")), 12, seeds=2)
+COT = build.strategy("cot")
+PLAN = BenchPlan("t", "dev", (COT, COT.with_texts({"top_p": "0.5"}, "cot:top_p=0.5")), 12, seeds=2)
 
 
 def finished(folder: Path) -> Journal:
     journal = Journal(folder / "j.sqlite")
     policy = ScriptedPolicy.from_table({"": ["#### 1"]})
     run_plan(
-        PLAN, PROBLEMS, start=lambda cell: cot, extract=lambda text: text[-1:], policy=policy,
-        reward=None, journal=journal,
+        PLAN, PROBLEMS, extract=lambda text: text[-1:], grade=lambda problem, answer: True,
+        models={"policy": policy}, journal=journal,
     )  # fmt: skip
     return journal
 
 
 def test_rows_are_in_the_plans_order_and_no_tree_is_kept(tmp_path: Path) -> None:
     journal = finished(tmp_path)
+    with sqlite3.connect(tmp_path / "j.sqlite") as database:  # as earlier versions left it
+        database.execute("DROP TABLE verdicts")
+    database.close()
     gc.collect()
     held: list[int] = []
 
@@ -42,6 +47,16 @@ def test_rows_are_in_the_plans_order_and_no_tree_is_kept(tmp_path: Path) -> None
     assert all(row.correct for row in rows)
     assert len(held) == 48
     assert max(held) <= 2
+
+
+def test_verdicts_of_the_run_are_not_made_again(tmp_path: Path) -> None:
+    journal = finished(tmp_path)
+
+    def grade(problem: Problem, answer: Any) -> bool:
+        raise AssertionError("the run has graded this")
+
+    assert all(row.correct for row in read_rows(PLAN, journal, grade=grade))
+    journal.close()
 
 
 def test_a_searchs_name_tells_its_problem() -> None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 from stepnav.core.errors import DataError
 from stepnav.mutate.calls import called_names
-from stepnav.mutate.excerpt import bound_names, closure, used_names
 from stepnav.mutate.program.source import parse
-from stepnav.mutate.suite_imports import ImportsTakenOut
+from stepnav.mutate.suites.excerpt import bound_names, closure, used_names
+from stepnav.mutate.suites.imports import ImportsTakenOut
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
@@ -77,7 +77,7 @@ class Suite:
         check.body = [
             *ast.parse(f"{entry} = candidate").body, *self.body, *ast.parse(calls).body,
         ]  # fmt: skip
-        runner = ast.parse(f"import stepnav.mutate.suite_run as {RUNNER}").body
+        runner = ast.parse(f"import stepnav.mutate.suites.run as {RUNNER}").body
         body = [*ast.parse(program).body, *self.imports, *runner, check]
         return ast.unparse(ast.fix_missing_locations(ast.Module(body, []))) + "\n"
 
