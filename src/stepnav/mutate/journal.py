@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import JournalError
-from stepnav.files.claim import first_difference, unsealed
+from stepnav.files.claim import first_difference, sealed, unsealed
 from stepnav.files.lock import lock_file
 from stepnav.mutate.findings import Outcome
 
