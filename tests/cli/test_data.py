@@ -186,7 +186,7 @@ def test_an_interrupt_says_how_to_go_on(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stepnav.cli.data.run_campaign", interrupt)
+    monkeypatch.setattr("stepnav.cli.data.mutate.run_campaign", interrupt)
     words = ["mutate", "--program", own / "double.py", "--tests", own / "test_double.py"]
     assert run(monkeypatch, *words, "--out", own / "a b") != 0
     error = capsys.readouterr().err

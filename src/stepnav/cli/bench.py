@@ -5,10 +5,16 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from stepnav import build
 from stepnav.cli import report as report_command
-from stepnav.cli.console import Interrupted, Progress, loading, resumable, stderr
+from stepnav.cli.console import Interrupted, Progress, resumable, stderr
+from stepnav.cli.model_options import ModelOptions
+from stepnav.cli.options import AsJson, Data, Reward, Seed, Split
+from stepnav.cli.options import Task as TaskName
 from stepnav.cli.remarks import tell_problems
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.outcome import SearchResult
@@ -26,7 +32,6 @@ from stepnav.measure.plan_file import (
     write_plan,
 )
 from stepnav.measure.runner import run_plan
-from stepnav.policies.openai.options import ServerOptions
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
 
@@ -35,39 +40,50 @@ JOURNAL_NAME = "journal.sqlite"
 
 def run(
     *,
-    out: Path,
-    task: str,
-    strategies: str,
-    problems: int | None,
-    split: str | None,
-    data: Path | None,
-    seeds: int,
-    seed: int,
-    max_policy_tokens: int | None,
-    budgets: str | None,
-    baseline: str | None,
-    policy: str | None,
-    policy_model: str | None,
-    reward: str | None,
-    resume: bool,
-    active: int,
-    device: str,
-    dtype: str,
-    shots: int | None,
-    chat: bool,
-    sandbox: str,
-    as_json: bool,
-    server: ServerOptions,
+    out: Annotated[Path, typer.Option(help="Run folder: configuration, journal, report.")],
+    task: TaskName = "arithmetic",
+    strategies: Annotated[
+        str, typer.Option(help="Comma-separated NAME or NAME:OPTION=VALUE:OPTION=VALUE.")
+    ] = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs",
+    problems: Annotated[int | None, typer.Option(min=1, help="How many.")] = 300,
+    split: Split = None,
+    data: Data = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Searches per problem.")] = 1,
+    seed: Seed = 0,
+    max_policy_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Budget of generated tokens per search.")
+    ] = None,
+    budgets: Annotated[
+        str | None, typer.Option(help="Several such budgets, comma-separated.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Strategy to compare with. [default: cot]")
+    ] = None,
+    reward: Reward = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run, or start it if it is not there.")
+    ] = False,
+    active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = 192,
+    model_options: ModelOptions,
+    as_json: AsJson = False,
 ) -> None:
-    """Run, resume and report a comparison; arguments as in `stepnav bench --help`."""
+    """Compare strategies on the same problems, at the same budgets.
+
+    Examples:
+
+      stepnav bench --out runs/first --problems 100
+
+      stepnav bench --out runs/equal --budgets 250,500,1000,2000 --resume
+
+      stepnav bench --out runs/ablation --strategies cot,hgs,hgs:temperature=0.1,hgs:children=4
+    """
     check_installed()
-    benchmark = build.load_task(task, sandbox=sandbox)
+    server = model_options.server(active)
+    benchmark = build.load_task(task, sandbox=model_options.sandbox)
     choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
     limits = _budgets(budgets, max_policy_tokens)
-    build.check_device(device, dtype)
-    policy, reward = build.choose_models(benchmark, choices, policy, reward)
-    build.check_models(policy=policy, reward=reward, task=benchmark, policy_model=policy_model)
-    benchmark, num_shots = build.choose_shots(benchmark, shots, policy, chat=chat)
+    policy, reward = model_options.choose(benchmark, choices, reward)
+    benchmark, num_shots = model_options.with_shots(benchmark, policy)
     drawn = benchmark.load(split or benchmark.default_split, problems, seed, data)
     plan = BenchPlan(
         task=task,
@@ -77,16 +93,16 @@ def run(
         seeds=seeds,
         seed=seed,
         budgets=limits,
-        policy=policy if policy_model is None else f"{policy}#{policy_model}",
+        policy=model_options.full_name(policy),
         reward=reward,
         baseline=baseline,
         settings={
             "reserve_share": RESERVE_SHARE,
-            "dtype": dtype,
-            "chat": chat,
+            "dtype": model_options.dtype,
+            "chat": model_options.chat,
             "shots": num_shots,
             "data": None if data is None else str(data),
-            **({"sandbox": sandbox} if task in build.CODE_TASKS else {}),
+            **({"sandbox": model_options.sandbox} if task in build.CODE_TASKS else {}),
             **({} if data is None else {"data_digest": problems_digest(drawn)}),
             **server.result_settings(),
         },
@@ -94,18 +110,9 @@ def run(
     _prepare(out, plan, resume)
     tell_problems(drawn, problems, f"{task}/{plan.split}")
     with locked(out):
-        with loading("torch and the models"):
-            models = build.open_models(
-                policy=policy,
-                policy_model=policy_model,
-                reward=plan.reward,
-                task=benchmark,
-                device=device,
-                dtype=dtype,
-                chat=chat,
-                max_batch=active,
-                server=server,
-            )
+        models = model_options.open(
+            policy=policy, reward=plan.reward, task=benchmark, server=server, max_batch=active
+        )
         if not (out / FILE_NAME).exists():  # not before the models are there: a slip in their name
             write_plan(plan, out)  # would bind the folder to it
         with models:

