@@ -12,6 +12,7 @@ import pytest
 from stepnav import build
 from stepnav.cli import eval_prm
 from stepnav.cli.console import Interrupted
+from stepnav.cli.signature import flat
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError, ConfigError, DataError
 from stepnav.core.records import StepScore
@@ -22,20 +23,9 @@ from tests.measure.prm import reward_files
 
 
 def run(data: Path, out: Path, **options: Any) -> None:
-    defaults = {
-        "reward": "arithmetic",
-        "kind": None,
-        "labels": None,
-        "threshold": None,
-        "dev_share": None,
-        "limit": None,
-        "seed": 0,
-        "device": "cpu",
-        "dtype": "float32",
-        "max_batch": 64,
-        "as_json": True,
-    }
-    eval_prm.run(data=data, out=out, **{**defaults, **options})
+    flat(eval_prm.run)(
+        **{"data": data, "out": out, "reward": "arithmetic", "as_json": True, **options}
+    )
 
 
 def report(out: Path) -> dict[str, Any]:

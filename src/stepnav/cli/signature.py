@@ -26,7 +26,12 @@ def flat(function: Callable[..., None]) -> Callable[..., None]:
         else:
             parameters.append(parameter.replace(annotation=hints[name]))
 
-    def command(**values: Any) -> None:
+    signature = inspect.Signature(parameters)
+
+    def command(**given: Any) -> None:
+        bound = signature.bind(**given)
+        bound.apply_defaults()
+        values = bound.arguments
         for name, record in records.items():
             taken = {field.name: values.pop(field.name) for field in fields(record)}
             values[name] = record(**taken)
@@ -34,7 +39,7 @@ def flat(function: Callable[..., None]) -> Callable[..., None]:
 
     command.__name__, command.__doc__ = function.__name__, function.__doc__
     command.__annotations__ = {p.name: p.annotation for p in parameters}
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__signature__ = signature  # type: ignore[attr-defined]
     return command
 
 
