@@ -109,7 +109,7 @@ def test_the_command_labels_the_shipped_policy_and_goes_on(
         run(**options(tmp_path / "a", keep_unsolved=True))
     for changes, message in (
         ({"samples": 3}, "samples: 2, now 3"),
-        ({"labels": "soft"}, "labels: hard, now soft"),
+        ({"estimate": "soft"}, "labels: hard, now soft"),
         ({"problems": 3}, r"other settings .problems: "),
     ):
         with pytest.raises(ConfigError, match=message):
@@ -118,7 +118,7 @@ def test_the_command_labels_the_shipped_policy_and_goes_on(
         run(**options(tmp_path / "slip", policy="arithmetik"))
     assert not (tmp_path / "slip").exists()
     with pytest.raises(ConfigError, match="first wrong step only"):
-        run(**options(tmp_path / "b", method="bisection", labels="soft"))
+        run(**options(tmp_path / "b", method="bisection", estimate="soft"))
     with pytest.raises(ConfigError, match="did you mean 'each'"):
         run(**options(tmp_path / "b", method="eahc"))
 
@@ -128,7 +128,7 @@ def test_every_row_says_what_its_labels_are(
     tmp_path: Path, scripted: Callable[[Any], None], labels: str, kind: str
 ) -> None:
     scripted(Flaky())
-    run(**options(tmp_path / "out", labels=labels, keep_unsolved=True))
+    run(**options(tmp_path / "out", estimate=labels, keep_unsolved=True))
     lines = (tmp_path / "out" / "rollouts.jsonl").read_text().splitlines()
     for line in lines:
         part = tmp_path / "part.jsonl"
@@ -270,7 +270,7 @@ def test_problems_can_be_excluded(
 @pytest.mark.slow
 def test_killed_rollouts_end_as_undisturbed_ones(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "stepnav", "data", "rollouts", "--problems", "8", "--samples", "3",
-             "--labels", "soft", "--keep-unsolved", "--resume", "--json", "--out"]  # fmt: skip
+             "--estimate", "soft", "--keep-unsolved", "--resume", "--json", "--out"]  # fmt: skip
     subprocess.run([*words, str(tmp_path / "whole")], check=True, capture_output=True)
     for patience in (2.5, 5.0, 8.0):
         with suppress(subprocess.TimeoutExpired):

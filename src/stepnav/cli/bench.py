@@ -13,8 +13,7 @@ from stepnav import build
 from stepnav.cli import report as report_command
 from stepnav.cli.console import Interrupted, Progress, resumable, stderr
 from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import AsJson, Data, Reward, Seed, Split
-from stepnav.cli.options import Task as TaskName
+from stepnav.cli.options import AsJson, Data, Resume, Reward, Seed, Split, TaskName
 from stepnav.cli.remarks import tell_problems
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.outcome import SearchResult
@@ -43,7 +42,12 @@ def run(
     out: Annotated[Path, typer.Option(help="Run folder: configuration, journal, report.")],
     task: TaskName = "arithmetic",
     strategies: Annotated[
-        str, typer.Option(help="Comma-separated NAME or NAME:OPTION=VALUE:OPTION=VALUE.")
+        str,
+        typer.Option(
+            help="Comma-separated: NAME, NAME:OPTION=VALUE:OPTION=VALUE, or FILE.py:FUNCTION; see stepnav "
+            "strategies. [default: cot, self_consistency, best_of_n, weighted_vote, beam, hgs]",
+            show_default=False,
+        ),
     ] = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs",
     problems: Annotated[int | None, typer.Option(min=1, help="How many.")] = 300,
     split: Split = None,
@@ -60,9 +64,7 @@ def run(
         str | None, typer.Option(help="Strategy to compare with. [default: cot]")
     ] = None,
     reward: Reward = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run, or start it if it is not there.")
-    ] = False,
+    resume: Resume = False,
     active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = 192,
     model_options: ModelOptions,
     as_json: AsJson = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import shlex
 import sys
@@ -15,7 +16,29 @@ from typing import Any
 
 from rich.console import Console
 
-from stepnav.core.errors import BackendError, JournalError
+from stepnav.core.errors import BackendError, ConfigError, JournalError
+
+_is_quiet = False
+
+
+def set_loudness(*, quiet: bool, verbose: int) -> None:
+    """Set how much is told on standard error.
+
+    Args:
+      quiet: errors only, no notes, warnings and progress.
+      verbose: 1 tells what the logger "stepnav" has from INFO on, 2 from DEBUG on.
+    Raises:
+      ConfigError: both are asked for.
+    """
+    global _is_quiet
+    if quiet and verbose:
+        raise ConfigError("--quiet and --verbose contradict each other; leave one of them out")
+    _is_quiet = quiet
+    level = (
+        logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    )
+    logging.basicConfig(format="%(name)s: %(message)s")
+    logging.getLogger("stepnav").setLevel(level)
 
 
 class Interrupted(Exception):
@@ -68,8 +91,8 @@ def stdout() -> Console:
 
 
 def stderr() -> Console:
-    """Return the console for notes and progress; what it prints is never read as markup."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+    """Return the console for notes and progress, mute with --quiet; what it prints is never read as markup."""
+    return Console(stderr=True, quiet=_is_quiet, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Any) -> None:

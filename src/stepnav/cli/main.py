@@ -34,7 +34,6 @@ app = typer.Typer(
     name="stepnav",
     cls=TableGroup,
     help="Make language models reason better by rewarding their steps.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -44,7 +43,7 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
 ) -> None:
     """Handle options that stand before the subcommand."""
     if version:
@@ -65,7 +64,12 @@ def main() -> None:
         _ignore_interrupts()
     except KeyboardInterrupt:
         _end("interrupted", EXIT_INTERRUPTED)
-    except (BrokenPipeError, SystemExit):  # parser and printer turn the first into the second
+    except (
+        BrokenPipeError,
+        SystemExit,
+    ) as error:  # parser and printer turn the first into the second
+        if not isinstance(error.__context__ or error, OSError):
+            raise  # shell completion ends this way
         _drop_output()
         _end("error: standard output was closed before all was printed", EXIT_BAD_INPUT)
     except Exception as error:

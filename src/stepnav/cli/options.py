@@ -19,7 +19,7 @@ from stepnav.core.backend import Backend
 if TYPE_CHECKING:
     from stepnav.measure.prm.cases import Cases
 
-Task = Annotated[
+TaskName = Annotated[
     str,
     typer.Option(
         help="Benchmark: arithmetic, gsm8k, svamp, math500, micro-python, humaneval or mbpp."
@@ -40,6 +40,12 @@ Reward = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tree.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON; solve and show: one line per search.")
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Go on with what the folder holds; start if it holds nothing yet."
+    ),
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Dtype = Annotated[
@@ -115,8 +121,8 @@ class ScoringOptions:
             help="What step labels are: rating, correct or value. [default: told by them]"
         ),
     ] = None
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Only the file's first so many problems.")
+    problems: Annotated[
+        int | None, typer.Option(min=1, help="How many, from the file's first on. [default: all]")
     ] = None
     seed: Annotated[int, typer.Option(min=0, help="Chooses the problems of the two parts.")] = 0
     device: Device = "cpu"
@@ -127,7 +133,7 @@ class ScoringOptions:
         """Return the solutions of a file."""
         from stepnav.measure.prm.cases import read_cases
 
-        return read_cases(data, kind=self.kind, labels=self.labels, limit=self.limit)  # type: ignore[arg-type]
+        return read_cases(data, kind=self.kind, labels=self.labels, limit=self.problems)  # type: ignore[arg-type]
 
     def open(self, reward: str) -> Backend:
         """Return the reward model, ready to score."""

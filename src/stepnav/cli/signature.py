@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import inspect
-import typing
 from collections.abc import Callable
-from dataclasses import MISSING, fields, is_dataclass
-from typing import Any
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from stepnav.cli.console import set_loudness
+
+
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """What every command takes: how much it tells."""
+
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")] = (
+        False
+    )
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose",
+            "-v",
+            count=True,
+            help="Tell more; -vv tells everything.",
+            show_default=False,
+        ),
+    ] = 0
+
+    def set(self) -> None:
+        """Let the command tell so much."""
+        set_loudness(quiet=self.quiet, verbose=self.verbose)
 
 
 def flat(function: Callable[..., None]) -> Callable[..., None]:
-    """Return the function with the fields of its records as arguments of their own.
+    """Return the function with the fields of its records as arguments of their own, and a `Loudness`.
 
     What is left of an annotation like `models: ModelOptions` on the command line are the fields of
     `ModelOptions`, each with the option in its annotation. A record as the argument's default gives
     other defaults than the class.
     """
-    hints = typing.get_type_hints(function, include_extras=True)
+    hints = get_type_hints(function, include_extras=True)
     records: dict[str, type[Any]] = {}
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(function).parameters.items():
@@ -26,6 +52,8 @@ def flat(function: Callable[..., None]) -> Callable[..., None]:
         else:
             parameters.append(parameter.replace(annotation=hints[name]))
 
+    parameters += _fields(Loudness, inspect.Parameter.empty)
+    records["loudness"] = Loudness
     signature = inspect.Signature(parameters)
 
     def command(**given: Any) -> None:
@@ -35,6 +63,7 @@ def flat(function: Callable[..., None]) -> Callable[..., None]:
         for name, record in records.items():
             taken = {field.name: values.pop(field.name) for field in fields(record)}
             values[name] = record(**taken)
+        values.pop("loudness").set()
         function(**values)
 
     command.__name__, command.__doc__ = function.__name__, function.__doc__
@@ -45,7 +74,7 @@ def flat(function: Callable[..., None]) -> Callable[..., None]:
 
 def _fields(record: type[Any], given: Any) -> list[inspect.Parameter]:
     """Return the fields of a record as arguments; `given` is the record with their defaults."""
-    hints = typing.get_type_hints(record, include_extras=True)
+    hints = get_type_hints(record, include_extras=True)
     found = []
     for field in fields(record):
         default = field.default if given is inspect.Parameter.empty else getattr(given, field.name)

@@ -13,8 +13,7 @@ from rich.console import Console
 from stepnav import build
 from stepnav.cli.console import Progress, print_json, stderr, stdout
 from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import AsJson, Data, Reward, Seed, Split
-from stepnav.cli.options import Task as TaskName
+from stepnav.cli.options import AsJson, Data, Reward, Seed, Split, TaskName
 from stepnav.cli.remarks import is_cut, tell_cut
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
@@ -71,7 +70,12 @@ def run(
     hard: Annotated[
         int, typer.Option(min=0, help="Take the first so many problems that cot gets wrong.")
     ] = 0,
-    strategy: Annotated[str, typer.Option(help="NAME or NAME:OPTION=VALUE:OPTION=VALUE.")] = "hgs",
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="NAME, NAME:OPTION=VALUE:OPTION=VALUE, or FILE.py:FUNCTION; see stepnav strategies."
+        ),
+    ] = "hgs",
     reward: Reward = None,
     seed: Seed = 0,
     max_policy_tokens: Annotated[

@@ -84,6 +84,10 @@ COMMANDS: Mapping[str, Entry] = {
         "it.",
         "calibrate",
     ),
+    "strategies": Entry(
+        "List the strategies, or the options of one: types, defaults, ranges, and the paper.",
+        "strategies",
+    ),
     "train": Entry("Fine-tuning of policies and reward models.", commands=TRAIN),
     "zoo": Entry("The models that ship with the package.", commands=ZOO),
     "data": Entry("Step-labelled training data.", commands=DATA),

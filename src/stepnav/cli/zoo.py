@@ -9,7 +9,7 @@ import typer
 
 from stepnav import build
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stdout
-from stepnav.cli.options import AsJson, Device, Seed
+from stepnav.cli.options import AsJson, Device, Resume, Seed
 from stepnav.core.errors import ConfigError
 
 
@@ -20,9 +20,7 @@ def run(
     scale: Annotated[
         str, typer.Option(help="cpu (the shipped models, hours on two cores) or tiny (a trial).")
     ] = "cpu",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with what the folder holds.")
-    ] = False,
+    resume: Resume = False,
     seed: Seed = 0,
     device: Device = "cpu",
     as_json: AsJson = False,

@@ -15,8 +15,7 @@ from stepnav import build
 from stepnav.cli.console import Progress, resumable, stderr
 from stepnav.cli.data.rollouts_report import report
 from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import AsJson, Data, ExcludeProblems, Seed
-from stepnav.cli.options import Task as TaskName
+from stepnav.cli.options import AsJson, Data, ExcludeProblems, Resume, Seed, TaskName
 from stepnav.cli.remarks import tell_problems
 from stepnav.core.errors import ConfigError, DataError, choose
 from stepnav.core.outcome import SearchResult
@@ -58,7 +57,7 @@ def run(
         str,
         typer.Option(help="each (prefix is completed) or bisection (for the first wrong step)."),
     ] = "each",
-    labels: Annotated[
+    estimate: Annotated[
         str,
         typer.Option(
             help="hard (a right solution goes on from there) or soft (the share that does)."
@@ -73,7 +72,7 @@ def run(
     ] = False,
     temperature: Annotated[float, typer.Option(min=0.0, help="Of all sampling.")] = 1.0,
     seed: Seed = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run.")] = False,
+    resume: Resume = False,
     active: Annotated[int, typer.Option(min=1, help="Problems worked on at once.")] = 64,
     model_options: ModelOptions,
     as_json: AsJson = False,
@@ -87,12 +86,12 @@ def run(
 
       stepnav data rollouts --out runs/rollouts --problems 50 --samples 8
 
-      stepnav data rollouts --task gsm8k --data train.jsonl --policy ./my-model --labels soft --out runs/soft
+      stepnav data rollouts --task gsm8k --data train.jsonl --policy ./my-model --estimate soft --out runs/soft
     """
     chosen = choose("--method", method, METHODS)
-    kind = choose("--labels", labels, LABELS)
+    kind = choose("--estimate", estimate, LABELS)
     if chosen == "bisection" and kind == "soft":
-        raise ConfigError("a binary search finds the first wrong step only; use --labels hard")
+        raise ConfigError("a binary search finds the first wrong step only; use --estimate hard")
     server = model_options.server(active)
     benchmark = build.load_task(task, sandbox=model_options.sandbox)
     used = _choose_split(benchmark, split)

@@ -31,7 +31,7 @@ def run(
 
       stepnav train sft --model ./base --data train12k.jsonl.gz --out ./math-sft
 
-      torchrun --nproc_per_node 8 -m stepnav train sft --model ./base --data train.jsonl --out ./sft --bf16
+      torchrun --nproc_per_node 8 -m stepnav train sft --model ./base --data train.jsonl --out ./sft --dtype bfloat16
     """
     require_libraries()
     from stepnav.train.finetune import finetune_policy

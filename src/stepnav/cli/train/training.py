@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stepnav import build
 from stepnav.cli.console import (
     Interrupted,
     Progress,
@@ -18,12 +19,14 @@ from stepnav.cli.console import (
     stderr,
     stdout,
 )
-from stepnav.cli.options import LabelOptions, Seed
+from stepnav.cli.options import LabelOptions, Resume, Seed
 from stepnav.core.errors import ConfigError, choose
 
 if TYPE_CHECKING:
     from stepnav.train.finetune import TrainReport
 
+DEVICES = ("auto", "cpu", "cuda")
+DTYPES = ("float32", "bfloat16")
 SCHEDULES = ("cosine", "linear", "constant")
 
 Model = Annotated[str, typer.Option(help="Checkpoint to begin with: a folder or a hub name.")]
@@ -39,8 +42,8 @@ class TrainOptions:
         str, typer.Option(help='How a question is shown; holds {question}; "\\n" is a new line.')
     ] = "{question}\\n"
     max_length: Annotated[int, typer.Option(min=8, help="Most tokens of a solution.")] = 1024
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Only the first so many pairs or problems.")
+    problems: Annotated[
+        int | None, typer.Option(min=1, help="How many, from the file's first on. [default: all]")
     ] = None
     epochs: Annotated[float, typer.Option(min=0.0, help="Passes over the data.")] = 2.0
     max_steps: Annotated[
@@ -60,7 +63,12 @@ class TrainOptions:
     lora_rank: Annotated[
         int, typer.Option(min=0, help="Train adapters of this rank, not all weights. [0: all]")
     ] = 0
-    bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16.")] = False
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto (cuda where there is one).")] = (
+        "auto"
+    )
+    dtype: Annotated[
+        str, typer.Option(help="What is computed in: float32 or bfloat16; weights stay float32.")
+    ] = "float32"
     gradient_checkpointing: Annotated[
         bool, typer.Option("--gradient-checkpointing", help="Less memory, a third more time.")
     ] = False
@@ -74,18 +82,18 @@ class TrainOptions:
         str | None, typer.Option(help="Trackers, comma-separated: tensorboard, wandb, mlflow, ...")
     ] = None
     seed: Seed = 0
-    cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU although there is a GPU.")] = (
-        False
-    )
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training.")] = False
+    resume: Resume = False
 
     def for_stages(self) -> dict[str, Any]:
         """Return the arguments that all stages of `train.finetune` share, but for progress."""
         from stepnav.train.fit import FitSettings
 
         choose("--schedule", self.schedule, SCHEDULES)
+        choose("--dtype", self.dtype, DTYPES)
+        build.check_device(choose("--device", self.device, DEVICES))
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         settings = {name: own[name] for name in own.keys() & {f.name for f in fields(FitSettings)}}
+        settings["cpu"], settings["bf16"] = self.device == "cpu", self.dtype == "bfloat16"
         settings["report_to"] = tuple(filter(None, (self.report_to or "").split(",")))
         return {
             "prompt_template": _template(self.prompt_template),
@@ -133,7 +141,7 @@ def train_reward_model(
         stderr().print(f"note: {note}", soft_wrap=True)
     if found.kind == "value" and chosen.get("only_outcomes"):
         chosen["head"] = "value"
-    limit = train_options.limit
+    limit = train_options.problems
     records = found.records if limit is None else first_problems(found.records, limit)
     chosen["separator"] = unescape(tree_options.separator)
     chosen["max_tree_tokens"] = tree_options.max_tree_tokens
