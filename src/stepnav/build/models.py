@@ -97,8 +97,8 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
 
     Args:
       task: what is to be solved.
-      shots: as the user set it; None takes what the field shows: the task's default to a completion model,
-        none to a chat model or to one that has a prompt format of its own.
+      shots: as the user set it; None takes what the field shows: the task's default to a completion
+        model, none to a chat model or to one that has a prompt format of its own.
       policy: as in `open_models`.
       chat: whether the question goes through the model's chat template.
     Raises:
@@ -340,7 +340,7 @@ def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> 
         format_ = PolicyFormat(
             prompt_template=(task.chat_template if chat else None) or task.prompt_template,
             answer_pattern=_answer_pattern(task, chat),
-            # the embedded tasks' own models are trained with it; others are shown what harnesses show
+            # the embedded tasks' own models are trained with it; others as harnesses show them
             add_bos=True if task.name in EMBEDDED_TASKS else None,
             is_chat=chat,
             end_strings=() if chat else task.end_strings,

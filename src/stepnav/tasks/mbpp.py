@@ -25,8 +25,9 @@ SEPARATOR = "\n"
 PROMPT_TEMPLATE = (
     "You are an expert Python programmer, and here is your task: {question}\n[BEGIN]\n"
 )
-"""For completion models, as in Austin et al. 2021, section 3.1, and lm-eval's `mbpp`; worked
-examples go before it."""
+"""For completion models, as in Austin et al. 2021, section 3.1, and lm-eval's `mbpp`, but for the
+words "Your code should pass these tests:" before the tests: the question is the one that labelled
+data have. Worked examples go before it."""
 
 END_STRINGS = ("[DONE]",)
 """Where a completion model has gone past its program; lm-eval 0.4.13, `mbpp.yaml`."""
@@ -155,8 +156,7 @@ def _make(problem_id: str, row: Row) -> Problem:
         "tests": tests,
         "public": tests[:1],
     }
-    text = text_field(row, "text").strip()
-    question = f"{text} Your code should pass these tests:\n\n" + "\n".join(tests)
+    question = "\n".join([text_field(row, "text").strip(), *tests])
     return Problem(f"mbpp-{task_id}", question, code, metadata)
 
 
