@@ -5,17 +5,12 @@ a name up costs nothing.
 """
 
 from stepnav.build.models import (
-    CODE_TASKS,
-    EMBEDDED_TASKS,
-    TASKS,
     Models,
     check_device,
     check_models,
-    check_sandbox,
     choose_models,
     choose_shots,
-    load_programs,
-    load_task,
+    open_any,
     open_models,
     open_reward,
     policy_folder,
@@ -23,12 +18,22 @@ from stepnav.build.models import (
     reward_folder,
 )
 from stepnav.build.strategies import STRATEGIES, parse_strategy, strategy
+from stepnav.build.tasks import (
+    CODE_TASKS,
+    EMBEDDED_TASKS,
+    TASKS,
+    TYPED_TASK,
+    check_sandbox,
+    load_programs,
+    load_task,
+)
 
 __all__ = [
     "CODE_TASKS",
     "EMBEDDED_TASKS",
     "STRATEGIES",
     "TASKS",
+    "TYPED_TASK",
     "Models",
     "check_device",
     "check_models",
@@ -37,6 +42,7 @@ __all__ = [
     "choose_shots",
     "load_programs",
     "load_task",
+    "open_any",
     "open_models",
     "open_reward",
     "parse_strategy",

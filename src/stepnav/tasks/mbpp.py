@@ -11,6 +11,7 @@ The public test, for rewards, is the first of `test_list` alone: with all of the
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from stepnav.core.records import Problem
 from stepnav.core.seeds import derive_seed
 from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.benchmark_file import Benchmark, Row, draw, text_field
+from stepnav.tasks.code_task import make_code_task
 from stepnav.tasks.program_text import cut_program, parse, split_statements, unfenced
+from stepnav.tasks.task import Task
+from stepnav.tasks.worked_examples import shipped_examples
 
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = (
@@ -32,7 +36,7 @@ data have. Worked examples go before it."""
 END_STRINGS = ("[DONE]",)
 """Where a completion model has gone past its program; lm-eval 0.4.13, `mbpp.yaml`."""
 
-EXAMPLES, DEFAULT_SHOTS = "mbpp", 3
+DEFAULT_SHOTS = 3
 
 CHAT_TEMPLATE = (
     "Write a Python program for this task. Answer with the program in one ```python block and "
@@ -169,3 +173,11 @@ def _texts(row: Row, name: str) -> list[str]:
 
 
 BENCHMARK = Benchmark("mbpp", tuple(ID_RANGES), ("google-research-datasets/mbpp", "full"), _make)
+
+
+def make_task(sandbox: str) -> Task:
+    """Return the benchmark; its programs are run at a level of the sandbox."""
+    return make_code_task(
+        BENCHMARK.name, sys.modules[__name__], sandbox, splits=BENCHMARK.splits,
+        default_split="test", load=BENCHMARK.load_or_draw, examples=lambda count: shipped_examples("mbpp", count),
+    )  # fmt: skip
