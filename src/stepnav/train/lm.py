@@ -17,7 +17,7 @@ def encode_pairs(
     tokenizer: Any,
     pairs: Iterable[tuple[str, str]],
     *,
-    learn_prompt: bool = True,
+    learn_prompt: float = True,
     chunk: int = 2048,
 ) -> TokenExamples:
     """Tokenise (prompt, completion) pairs: BOS, prompt, completion, EOS.
@@ -25,7 +25,7 @@ def encode_pairs(
     Args:
       tokenizer: a fast tokenizer with BOS and EOS tokens.
       pairs: texts; consumed once.
-      learn_prompt: whether prompt tokens are learned too, or only read.
+      learn_prompt: share of the pairs whose prompt is learned too; it is only read in the others.
       chunk: pairs tokenised at once.
     """
     return TokenExamples.from_rows(
@@ -34,8 +34,9 @@ def encode_pairs(
 
 
 def _encoded(
-    tokenizer: Any, pairs: Iterable[tuple[str, str]], *, learn_prompt: bool, chunk: int
+    tokenizer: Any, pairs: Iterable[tuple[str, str]], *, learn_prompt: float, chunk: int
 ) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    num_pairs = 0
     for group in _chunks(pairs, chunk):
         prompts, completions = (
             tokenizer(list(texts), add_special_tokens=False)["input_ids"]
@@ -45,7 +46,9 @@ def _encoded(
             head = [tokenizer.bos_token_id, *prompt]
             tail = [*completion, tokenizer.eos_token_id]
             masked = [IGNORED] * len(head)
-            yield head + tail, (head if learn_prompt else masked) + tail
+            num_pairs += 1
+            is_learned = int(num_pairs * learn_prompt) > int((num_pairs - 1) * learn_prompt)
+            yield head + tail, (head if is_learned else masked) + tail
 
 
 def _chunks(pairs: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:

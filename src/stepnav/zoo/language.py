@@ -106,7 +106,7 @@ def train_language_model(
     data = folder / "data.npz"
     if not data.exists():
         pairs = reference_pairs(domain, scale.lm_problems, seed=seed, progress=data_progress)
-        encode_pairs(tokenizer, pairs, learn_prompt=False).save(data)
+        encode_pairs(tokenizer, pairs, learn_prompt=scale.learned_questions).save(data)
     torch.manual_seed(seed)
     config = model_config(scale, tokenizer, layers=scale.layers)
     model = LlamaForCausalLM._from_config(config, attn_implementation="eager").to(device)

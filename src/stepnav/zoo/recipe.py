@@ -34,6 +34,7 @@ from stepnav.zoo.scale import Scale
 
 DOMAINS = {
     "arithmetic": "stepnav.zoo.arithmetic",
+    "plain": "stepnav.zoo.plain",
     "micro-python": "stepnav.zoo.micro_python",
 }
 """Task -> module that holds its `DOMAIN`."""

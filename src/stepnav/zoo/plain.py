@@ -1,0 +1,80 @@
+"""The plain domain: questions in everyday words, and an exact checker that labels the policy's own mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stepnav.core.records import Problem
+from stepnav.tasks import plain
+from stepnav.zoo.checked import hold_out_by, label_samples_by
+from stepnav.zoo.domain import Cards, Domain
+from stepnav.zoo.scale import TINY, Scale
+from stepnav.zoo.tokenizer import WORD_PATTERN
+
+SCALES: dict[str, Scale] = {
+    "cpu": Scale(
+        vocab_size=1536,
+        tokenizer_problems=15_000,
+        lm_problems=260_000,
+        lm_tokens=11_000_000,
+        learned_questions=0.25,
+        lm_batch_tokens=4096,
+        policy_tokens=11_000_000,
+        policy_dtype="bfloat16",
+        label_problems=6000,
+        shard_problems=2000,
+        samples_per_problem=2,
+        temperatures=(1.0, 1.3),
+        normalise_tokens=500_000,
+        prm_tokens=500_000,
+        eval_problems=300,
+        eval_samples=4,
+    ),
+    "tiny": replace(TINY, learned_questions=0.25, policy_tokens=20_000, policy_dtype="bfloat16"),
+}
+"""`cpu` makes the shipped models, `tiny` useless ones in seconds."""
+
+
+def grade(problems: Sequence[Problem], solutions: Sequence[str]) -> list[bool]:
+    """Return whether each solution's answer is right."""
+    return [plain.grade(*pair) for pair in zip(problems, solutions, strict=True)]
+
+
+DOMAIN = Domain(
+    name="plain",
+    scales=SCALES,
+    prompt_template=plain.PROMPT_TEMPLATE,
+    separator=plain.SEPARATOR,
+    token_pattern=WORD_PATTERN,
+    problem=plain.problem,
+    question=lambda problem_id: plain.question_of(problem_id).text,
+    solve=plain.solve,
+    load=plain.load,
+    grade=grade,
+    label=label_samples_by(plain.rate_steps),
+    hold_out=hold_out_by(plain.rate_steps),
+    cards=Cards(
+        policy="""\
+A Llama-architecture language model, trained from scratch, that answers plain questions of everyday arithmetic, one equation a
+line.""",
+        prm="""\
+It rates each step of a solution as negative (wrong), neutral (right but unneeded) or positive (right and needed).""",
+        data="""\
+Questions from the package's own generator (`stepnav.tasks.plain`): bare sums, stories of change, groups, sharing, money, rates,
+time, comparisons, ages, fractions and percentages, with one to three calculations and hundreds of wordings each; a part of the
+nouns and names is made up, so that the model learns that they do not matter. A solution is one equation per line and ends with
+`#### answer`. A question's hash decides whether it belongs to train, dev or test, so that no test question is ever drawn in
+training.""",
+        labels="""\
+The policy was sampled on training questions that the language model had not seen ({solutions} solutions, temperatures
+{temperatures}); an exact checker labelled {steps} steps, up to the first wrong one of each solution.""",
+        held_out={
+            "samples": "The policy's own samples at temperature 1, labelled by the exact checker"
+        },
+        limits="""\
+The models know natural numbers up to 9999 and questions of one to three calculations. Other questions, decimals among them, are
+answered all the same; `stepnav solve` says when a question is unlike those of training. They are meant for trying search
+methods offline, for tests and for teaching, not for solving real problems.""",
+    ),
+)
