@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
+from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.requests import Program
 from stepnav.core.tree import Tree
@@ -44,6 +45,7 @@ NEEDS_REWARD = frozenset({"best_of_n", "weighted_vote", "beam", "hgs"})
 
 TASKS: Mapping[str, str] = {
     "arithmetic": "stepnav.tasks.arithmetic",
+    "plain": "stepnav.tasks.plain",
     "gsm8k": "stepnav.tasks.gsm8k",
     "svamp": "stepnav.tasks.svamp",
     "math500": "stepnav.tasks.math500",
@@ -55,7 +57,7 @@ TASKS: Mapping[str, str] = {
 CODE_TASKS = frozenset({"humaneval", "mbpp", "micro-python"})
 """Tasks whose answers are programs, graded in the sandbox."""
 
-EMBEDDED_TASKS = frozenset({"arithmetic", "micro-python"})
+EMBEDDED_TASKS = frozenset({"arithmetic", "plain", "micro-python"})
 """Tasks that make their own problems."""
 
 RESERVE_SHARE = 0.25
@@ -180,7 +182,7 @@ def load_task(name: str, *, sandbox: str = "process") -> Task:
     module = import_module(_look_up("task", name, TASKS))
     if name in CODE_TASKS:
         return _code_task(name, module, sandbox)
-    if name == "arithmetic":
+    if name in EMBEDDED_TASKS:
         return Task(
             name=name,
             splits=module.SPLITS,
@@ -293,6 +295,16 @@ def open_models(
     else:
         proposer = _open_local(policy, task, chat, local)
     return Models(proposer, scorer, notes)
+
+
+def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | None:
+    """Return why a search's answer should not be trusted; None where nothing speaks against it, or nobody knows.
+
+    Only a policy in this process with what it knows saved beside its weights can tell (`policies/local/known.py`).
+    """
+    from stepnav.policies.local import LocalPolicy
+
+    return policy.doubt(problem, result) if isinstance(policy, LocalPolicy) else None
 
 
 def open_reward(

@@ -14,7 +14,7 @@ from stepnav.train.records import (
     encode_records,
     write_records,
 )
-from stepnav.zoo.arithmetic import labelled
+from stepnav.zoo.checked import labelled
 from stepnav.zoo.tokenizer import train_tokenizer
 
 NEGATIVE, NEUTRAL, POSITIVE = 0, 1, 2

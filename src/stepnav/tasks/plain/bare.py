@@ -101,7 +101,9 @@ def _three(rng: random.Random) -> tuple[str, str, dict[str, int], list[str]]:
         template = rng.choice(_THREE[plan])
         texts = {name: _number(value, rng) for name, value in numbers.items()}
         return template.format(**texts), plan, numbers, list("abc")
-    first, second = rng.choice(("+-", "++", "-+", "--", "*+", "+*", "*-", "-*", "/+", "+/", "**", "*/", "/*"))
+    first, second = rng.choice(
+        ("+-", "++", "-+", "--", "*+", "+*", "*-", "-*", "/+", "+/", "**", "*/", "/*")
+    )
     if "/" in first + second:
         dividend = "a" if first == "/" else "b" if second == "/" and first != "*" else "a"
         divisor = "b" if first == "/" else "c"

@@ -125,9 +125,7 @@ class _Worker:
         return self.step(left, sign, right, needs)
 
     def add_up(self, one: int, other: int) -> bool:
-        return self.step(
-            self.plan[one].result, "+", self.plan[other].result, (one, other)
-        )
+        return self.step(self.plan[one].result, "+", self.plan[other].result, (one, other))
 
     def percentage(self, whole: int, percent: int, needs: tuple[int, ...]) -> bool:
         """Divide first where the percentage is a simple fraction, then multiply."""
@@ -139,9 +137,7 @@ class _Worker:
             unit = 10
         done = self.step(whole, "/", 100 // unit, needs)
         if done and percent != unit:
-            done = self.calculate(
-                self.plan[-1].result, "*", percent // unit, (len(self.plan) - 1,)
-            )
+            done = self.calculate(self.plan[-1].result, "*", percent // unit, (len(self.plan) - 1,))
         return done
 
     def step(self, left: int, sign: str, right: int, needs: tuple[int, ...]) -> bool:

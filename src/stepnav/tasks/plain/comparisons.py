@@ -27,7 +27,12 @@ COMPARISONS = (
         {N} {has} {c} more {u} than {F}. {N} {has} {a}. How many (|{u}) does {F} have?
         {N} {has} {a} {u}, {c} more than {F}. How many (|{u}) does {F} have?
         {N} (got|read|ate|sold|made|found|scored) {a} {u}. That (is|was) {c} more than {F}. How many (did {F} (get|have)|does {F} have|was that for {F})?
-        """.replace("(does|is that for) {N} (work|need|use|)", "{does} {N} (work|need|use)").replace("(got|read|ate|sold|made|found|scored) {a} {u}. That (is|was) {c} more than {F}. How many (did {F} (get|have)|does {F} have|was that for {F})", "(got|sold|made|found) {a} {u}. That (is|was) {c} more than {F}. How many (did {F} get|does {F} have)"),
+        """.replace(
+            "(does|is that for) {N} (work|need|use|)", "{does} {N} (work|need|use)"
+        ).replace(
+            "(got|read|ate|sold|made|found|scored) {a} {u}. That (is|was) {c} more than {F}. How many (did {F} (get|have)|does {F} have|was that for {F})",
+            "(got|sold|made|found) {a} {u}. That (is|was) {c} more than {F}. How many (did {F} get|does {F} have)",
+        ),
         weight=5,
     ),
     Relation(
@@ -155,7 +160,11 @@ COMPARISONS = (
 )
 
 AGES = (
-    Relation("age", "a:2-90 b:2-30", "s = a + b", """
+    Relation(
+        "age",
+        "a:2-90 b:2-30",
+        "s = a + b",
+        """
         {N} {is} {a} (years old|). How old will {he} be in {b} years?
         {N} {is} {a} (years old|) (now|today|). How old {is} {he} {b} years from now?
         {F} {Fis} {a} (years old|). {N} {is} {b} years older. How old {is} {N}?
@@ -163,8 +172,14 @@ AGES = (
         {N} {is} {b} years older than {F}. {F} {Fis} {a}. (How old {is} {N}|What {is} {N}'s age)?
         {N} {was} {a} (years old|) {b} years ago. How old {is} {he} now?
         {F} {Fis} {b} years younger than {N}. {F} {Fis} {a} (years old|). How old {is} {N}?
-        """.replace("What {is} {N}'s age", "What is {his} age"), weight=2),
-    Relation("age", "b:2-40 c:2-50 a=b+c", "s = a - b", """
+        """.replace("What {is} {N}'s age", "What is {his} age"),
+        weight=2,
+    ),
+    Relation(
+        "age",
+        "b:2-40 c:2-50 a=b+c",
+        "s = a - b",
+        """
         {N} {is} {a} (years old|). How old {was} {he} {b} years ago?
         {F} {Fis} {a} (years old|). {N} {is} {b} years younger (than {F}|than {Fhim}|). How old {is} {N}?
         {N} {is} {b} years younger than {F}, who is {a}. How old {is} {N}?
@@ -172,33 +187,74 @@ AGES = (
         In {b} years {N} will be {a} (years old|). How old {is} {he} now?
         {N} {is} {b} years older than {F}. {N} {is} {a}. How old is {F}?
         How many years (older|more) is a person of {a} than a person of {b}?
-        """, weight=2),
-    Relation("age", "a:1900-2010 c:2-99 b=a+c", "s = b - a", """
+        """,
+        weight=2,
+    ),
+    Relation(
+        "age",
+        "a:1900-2010 c:2-99 b=a+c",
+        "s = b - a",
+        """
         {N} {was} born in {a}. How old (was|will) {he} (be|) in {b}?
         A (house|bridge|school|church|ship) was built in {a}. How old (is it|was it|will it be) in {b}?
         How many years (are there|passed|are) (between|from) {a} (and|to) {b}?
-        """.replace("How old (was|will) {he} (be|) in", "How old {was} {he} in")),
-    Relation("age", "a:2-30 k:2-5", "p = a * k", """
+        """.replace("How old (was|will) {he} (be|) in", "How old {was} {he} in"),
+    ),
+    Relation(
+        "age",
+        "a:2-30 k:2-5",
+        "p = a * k",
+        """
         {N} {is} {a} (years old|). {F} {Fis} {k} times as old (as {N}|). How old is {F}?
         {F} {Fis} {k} times as old as {N}, who is {a}. How old is {F}?
         {F} is {k} times {N}'s age. {N} {is} {a}. How old is {F}?
-        """.replace("{F} is {k} times {N}'s age", "{F} {Fis} {k} times that age")),
-    Relation("age", "a:2-50", "p = a * 2", """
+        """.replace("{F} is {k} times {N}'s age", "{F} {Fis} {k} times that age"),
+    ),
+    Relation(
+        "age",
+        "a:2-50",
+        "p = a * 2",
+        """
         {N} {is} {a} (years old|). {F} {Fis} (twice as old|twice {his} age|double {his} age). How old is {F}?
-        """, weight=0.7),
-    Relation("age", "q:2-40 a=q*2", "p = a / 2", """
+        """,
+        weight=0.7,
+    ),
+    Relation(
+        "age",
+        "q:2-40 a=q*2",
+        "p = a / 2",
+        """
         {N} {is} {a} (years old|). {F} {Fis} half as old. How old is {F}?
         {N} {is} {a}, twice as old as {F}. How old is {F}?
-        """, weight=0.7),
-    Relation("age", "a:2-60 b:2-30", "p = a + b; q = a + p", """
+        """,
+        weight=0.7,
+    ),
+    Relation(
+        "age",
+        "a:2-60 b:2-30",
+        "p = a + b; q = a + p",
+        """
         {N} {is} {a} (years old|) and {F} {Fis} {b} years older. (What is the sum of their ages|How old are they together|What do their ages add up to)?
-        """),
-    Relation("age", "a:5-60 b:2-60", "s = a + b", """
+        """,
+    ),
+    Relation(
+        "age",
+        "a:5-60 b:2-60",
+        "s = a + b",
+        """
         {N} {is} {a} and {F} {Fis} {b} (years old|). (What is the sum of their ages|How old are they together|What are their ages together)?
-        """, weight=0.7),
-    Relation("age", "b:2-20 d:2-20 e:2-20 a=b+d", "p = a - b; q = p + e", """
+        """,
+        weight=0.7,
+    ),
+    Relation(
+        "age",
+        "b:2-20 d:2-20 e:2-20 a=b+d",
+        "p = a - b; q = p + e",
+        """
         {N} {is} {a}. {F} {Fis} {b} years younger. How old will {F} be in {e} years?
-        """, weight=0.7),
+        """,
+        weight=0.7,
+    ),
 )
 
 _PARTS = """
@@ -210,7 +266,11 @@ _PARTS = """
 """
 
 FRACTIONS = (
-    Relation("fraction", "q:X a=q*2", "p = a / 2", """
+    Relation(
+        "fraction",
+        "q:X a=q*2",
+        "p = a / 2",
+        """
         {N} {has} {a} {u}. Half of (them|the {u}) (are|were) (red|new|broken|old|green|lost|sold|eaten). How many (|{u}) (are|is) that?
         {N} {has} {a} {u} and (give{s}|gave|sell{s}|eat{s}|use{s}|lose{s}) half (of them|) (to {F}|away|). How many {u} (are left|{does} {he} have (left|now)|remain|does {he} keep)?
         Half of (the|) {a} (people|students|{u}) (came|left|were gone|are {color}|stayed|went home). How many (was|is) that?
@@ -219,23 +279,43 @@ FRACTIONS = (
         {N} (spent|used|lost|ate|sold|drank) half of {his} {a} (dollars|{u}). How (many|much) (did {he} (spend|use)|is left|{does} {he} have left)?
         (A|One) half of {a} {u} (is|are) how many?
         A {b1} (that costs|for|of) {$a} is half price (now|today|). How much is it?
-        """, weight=3),
-    Relation("fraction", "n:3,3,3,4,4,4,5,6,8,10 q:M a=q*n", "p = a / n", """
+        """,
+        weight=3,
+    ),
+    Relation(
+        "fraction",
+        "n:3,3,3,4,4,4,5,6,8,10 q:M a=q*n",
+        "p = a / n",
+        """
         {N} {has} {a} {u}. {n:th} of (them|the {u}) (are|were) (red|new|broken|old|green|lost|sold|eaten). How many (|{u}) (are|is) that?
         {N} (gave|sold|ate|used|lost|spent) {n:th} of {his} {a} {u}. How many (|{u}) (did {he} (give|sell|eat|use|lose)|is that|was that)?
         {n:th} of (the|) {a} (people|students|players|{u}) (are|were) (girls|boys|late|sick|new|{color}|wet). How many (people|students|{u}|) (is|are|was) that?
         (What is|What's|How much is|Find) {n:th} of {a}?
         (In|Of) (a class|a group|a box|a team) of {a} (students|people|{u}), {n:th} (are|have|play|wear|like) (new|music|chess|tennis|blue). How many (is that|are that)?
         There are {a} {u}. {n:th} of them (fell|broke|were sold|were taken|are {color}). How many (fell|were that|is that|are {color})?
-        """, weight=3),
-    Relation("fraction", "n:3,4,4,5,6,10 q:S a=q*n", "p = a / n; q = a - p", """
+        """,
+        weight=3,
+    ),
+    Relation(
+        "fraction",
+        "n:3,4,4,5,6,10 q:S a=q*n",
+        "p = a / n; q = a - p",
+        """
         {N} {has} {a} {u} and (give{s} away|sell{s}|eat{s}|use{s}|lose{s}) {n:th} of them. How many (|{u}) (are left|{does} {he} have (left|now)|remain)?
         {n:th} of (the|) {a} (people|students|{u}) (left|went home|were sold|were eaten|broke). How many (stayed|are left|remain|are still there)?
         {N} had {$a} and spent {n:th} (of it|of the money). How much (money|) (is left|{does} {he} have left)?
-        """, weight=1.5),
-    Relation("fraction", "n:4,4,5,5,6,8,10 m:3 q:S a=q*n", "p = a / n; q = p * m", _PARTS, weight=1.3),
+        """,
+        weight=1.5,
+    ),
+    Relation(
+        "fraction", "n:4,4,5,5,6,8,10 m:3 q:S a=q*n", "p = a / n; q = p * m", _PARTS, weight=1.3
+    ),
     Relation("fraction", "n:3,3,5,7,9 m:2 q:S a=q*n", "p = a / n; q = p * m", _PARTS, weight=1),
-    Relation("percent", "r:10,20,25,50,5,30,40,60,70,75,80,90,15 w:1-20 a=w*20", "p = a % r", """
+    Relation(
+        "percent",
+        "r:10,20,25,50,5,30,40,60,70,75,80,90,15 w:1-20 a=w*20",
+        "p = a % r",
+        """
         (What is|What's|How much is|Find|Calculate|Work out|) {r%} of {a}?
         {r%} of (the|) {a} (people|students|{u}|players|voters) (are|were|like|have|said|came|failed|passed) (girls|new|{color}|yes|late|tea|pets|early|). How many (people|students|{u}|) (is|are|was) that?
         {N} {has} {a} {u}. {r%} of (them|the {u}) (are|were) (red|new|broken|sold|{color}|ripe). How many (|{u}) (are|is) that?
@@ -244,16 +324,35 @@ FRACTIONS = (
         A {-a} {b1} is {r%} off. How (much|many {dollars}) (do you save|is the discount)?
         The {job} (adds|takes|charges|wants) {r%} (tax|tip|extra) on {$a}. How much is the (tax|tip|fee)?
         {N} answered {r%} of {a} questions (right|correctly|). How many (questions|) is that?
-        """.replace("(are|were|like|have|said|came|failed|passed) (girls|new|{color}|yes|late|tea|pets|early|)", "(are girls|are new|were {color}|said yes|were late|like tea|have pets|came|failed|passed)"), weight=4),
-    Relation("percent", "r:10,20,25,50,5,30,40,75 w:1-20 a=w*20", "p = a % r; q = a - p", """
+        """.replace(
+            "(are|were|like|have|said|came|failed|passed) (girls|new|{color}|yes|late|tea|pets|early|)",
+            "(are girls|are new|were {color}|said yes|were late|like tea|have pets|came|failed|passed)",
+        ),
+        weight=4,
+    ),
+    Relation(
+        "percent",
+        "r:10,20,25,50,5,30,40,75 w:1-20 a=w*20",
+        "p = a % r; q = a - p",
+        """
         {r%} of (the|) {a} (people|students|{u}|players) (left|failed|were sold|went home|were bad|dropped out). How many (are left|remained|were not|passed|are still there)?
         (A|The) {b1} (costs|is|was) {$a}. (There is|You get|Now there is) (a|) {r%} (discount|off). (How much is it now|What is the new price|What do you pay|How much does it cost now)?
         A {-a} {b1} is {r%} off. (How much is it now|What is the sale price|What do you pay|What does it cost now)?
         {N} had {$a} and (spent|lost|gave away) {r%} (of it|). How much is left?
         What is {a} (minus|less) {r%}?
-        """, weight=1.5),
-    Relation("percent", "r:10,20,25,50,5 w:1-20 a=w*20", "p = a % r; q = a + p", """
+        """,
+        weight=1.5,
+    ),
+    Relation(
+        "percent",
+        "r:10,20,25,50,5 w:1-20 a=w*20",
+        "p = a % r; q = a + p",
+        """
         (The price|Rent|{his} pay|{his} wage) (was|is) {$a} and (goes|went) up (by|) {r%}. What is it now?
         (A|The) (meal|bill|dinner|taxi) (costs|is|was) {$a} (plus|and) (a|) {r%} (tip|tax|service). (What|How much) (is|do you pay) (the total|in all|altogether)?
-        """.replace("(is|do you pay) (the total|in all|altogether)", "do you pay (in all|altogether)"), weight=0.7),
+        """.replace(
+            "(is|do you pay) (the total|in all|altogether)", "do you pay (in all|altogether)"
+        ),
+        weight=0.7,
+    ),
 )

@@ -40,7 +40,9 @@ MONEY = (
         {N} {has} {$a} in the bank and (takes out|withdraws) {$b}. How much is left (in the bank|there|)?
         {N} and {F} have {$a} together. {N} {has} {$b}. How much does {F} have?
         (They|We|{N} and {F}) (raised|collected|need|want) {$a}. {$b} (is|was) for (food|the {b}). How much was for (the rest|other things)?
-        """.replace("(buys|spends {$b} on) a", "(buys|then buys|orders) a").replace("(a {b1}|{b}|some {b}). How", "{b}. How").replace("bought for {$b}", "used {$b} for"),
+        """.replace("(buys|spends {$b} on) a", "(buys|then buys|orders) a")
+        .replace("(a {b1}|{b}|some {b}). How", "{b}. How")
+        .replace("bought for {$b}", "used {$b} for"),
         weight=4,
     ),
     Relation(
@@ -151,7 +153,10 @@ MONEY = (
         {N} (bought|buys) {n} {b} (at|for) {$a} each and {k} {d} (at|for) {$h} each. How much (did {he} (spend|pay)|is that) (in all|in total|altogether|)?
         (Adult tickets|Large ones) cost {$a} and (child tickets|small ones) cost {$h}. How much (are|do) {n} (adult|large) and {k} (child|small) (ones|tickets) cost?
         A {b1} costs {$a} and a {d1} costs {$h}. (What|How much) do {n} {b} and {k} {d} cost?
-        """.replace("(are|do) {n} (adult", "do {n} (adult").replace("{$a} and (child tickets|small ones) cost {$h}. How much do {n} (adult|large) and {k} (child|small)", "{$a} and (child tickets|small ones) cost {$h}. How much do {n} (adult|large) and {k} (child|small)"),
+        """.replace("(are|do) {n} (adult", "do {n} (adult").replace(
+            "{$a} and (child tickets|small ones) cost {$h}. How much do {n} (adult|large) and {k} (child|small)",
+            "{$a} and (child tickets|small ones) cost {$h}. How much do {n} (adult|large) and {k} (child|small)",
+        ),
         weight=1.5,
     ),
     Relation(

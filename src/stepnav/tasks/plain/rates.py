@@ -142,57 +142,135 @@ TIME = (
         (Convert|Change) {n} (minutes to hours|minutes into hours|seconds to minutes).
         """,
     ),
-    Relation("time", "n:2-52", "p = n * 7", """
+    Relation(
+        "time",
+        "n:2-52",
+        "p = n * 7",
+        """
         How many days (are|are there|is that) in {n} weeks?
         {N} (stayed|{was} away|{was} on vacation|traveled|worked) (for|) {n} weeks. How many days (is that|was that)?
-        """),
-    Relation("time", "q:2-12 n=q*7", "p = n / 7", """
+        """,
+    ),
+    Relation(
+        "time",
+        "q:2-12 n=q*7",
+        "p = n / 7",
+        """
         How many weeks are (there in|in) {n} days?
         {N} (stayed|{was} away|traveled) for {n} days. How many weeks (is|was) that?
-        """),
-    Relation("time", "n:2-10", "p = n * 24", """
+        """,
+    ),
+    Relation(
+        "time",
+        "n:2-10",
+        "p = n * 24",
+        """
         How many hours (are|are there|is that) in {n} days?
-        """),
-    Relation("time", "n:2-20", "p = n * 12", """
+        """,
+    ),
+    Relation(
+        "time",
+        "n:2-20",
+        "p = n * 12",
+        """
         How many months (are|are there) in {n} years?
         {N} (has|have) (lived|worked) (here|there) for {n} years. How many months is that?
-        """.replace("(has|have) (lived|worked)", "{has} (lived|worked)")),
-    Relation("time", "a:2-120", "p = a * 7", """
+        """.replace("(has|have) (lived|worked)", "{has} (lived|worked)"),
+    ),
+    Relation(
+        "time",
+        "a:2-120",
+        "p = a * 7",
+        """
         {N} (practice{s}|read{s}|run{s}|exercise{s}|play{s}|study{ies}|walk{s}) {a} (minutes|pages|miles|hours|songs) (a|every|each|per) day. How many (minutes|pages|miles|hours|songs|) (is that|{does} {he} do) (in a week|per week|each week|in one week|every week)?
         {N} (eat{s}|use{s}|make{s}|sell{s}|drink{s}|need{s}) {a} {u} (a|every|each|per) day. How many {u} (is that|{does} {he} (eat|use|make|sell|need)) (in a week|per week|a week|each week)?
-        """.replace("study{ies}", "train{s}"), weight=2),
-    Relation("time", "a:2-30 n:2-6", "p = n * 7; q = p * a", """
+        """.replace("study{ies}", "train{s}"),
+        weight=2,
+    ),
+    Relation(
+        "time",
+        "a:2-30 n:2-6",
+        "p = n * 7; q = p * a",
+        """
         {N} (eat{s}|use{s}|make{s}|sell{s}|read{s}|drink{s}) {a} {u} (a|every|each|per) day. How many {u} is that in {n} weeks?
-        """),
-    Relation("time", "a:5-900", "p = a * 12", """
+        """,
+    ),
+    Relation(
+        "time",
+        "a:5-900",
+        "p = a * 12",
+        """
         {N} (pay{s}|save{s}|earn{s}|spend{s}) {$a} (a|every|each|per) month. How much (is that|{does} {he} (pay|save|earn|spend)) (in a year|per year|a year|each year)?
         {N} (make{s}|read{s}|sell{s}|buy{s}) {a} {u} (a|every|each|per) month. How many {u} is that (in a year|per year|a year)?
-        """, weight=1.5),
-    Relation("time", "a:1-11 d:1-9 b=a+d", "p = b - a", """
+        """,
+        weight=1.5,
+    ),
+    Relation(
+        "time",
+        "a:1-11 d:1-9 b=a+d",
+        "p = b - a",
+        """
         (The|A|{his}) (class|movie|shop|party|game|trip|lesson|job|meeting) (starts|begins|started|opens) at {a} (o'clock|am|pm|) and (ends|ended|closes|is over|finishes) at {b} (o'clock|). How (long (is|was|does) it|many hours (is that|does it last|does it take))?
         {N} (worked|slept|waited|played|studied) from {a} (o'clock|) (to|until|till) {b} (o'clock|). How (long|many hours) (is that|was that|did {he} (work|sleep|wait|play|study))?
-        """.replace("long (is|was|does) it|", "long (is|was) it|"), weight=1.5),
-    Relation("time", "a:6-11 b:1-8", "p = 12 - a; q = p + b", """
+        """.replace("long (is|was|does) it|", "long (is|was) it|"),
+        weight=1.5,
+    ),
+    Relation(
+        "time",
+        "a:6-11 b:1-8",
+        "p = 12 - a; q = p + b",
+        """
         (The|A|{his}) (class|movie|shop|party|trip|job|store|library) (starts|begins|opens) at {a} (in the morning|am|a.m.|) and (ends|closes|is over|finishes) at {b} (in the afternoon|pm|p.m.|in the evening). How (long is (it|that)|many hours (is that|does it last|is it open))?
         {N} (work{s}|drive{s}|play{s}|walk{s}) from {a} (am|in the morning) (to|until|till) {b} (pm|in the afternoon). How (long|many hours) is that?
-        """, weight=1.5),
-    Relation("time", "b:5-90 c:5-90 a=b+c", "p = a - b", """
+        """,
+        weight=1.5,
+    ),
+    Relation(
+        "time",
+        "b:5-90 c:5-90 a=b+c",
+        "p = a - b",
+        """
         (The|A) (bread|movie|game|pizza|cake|roast|lesson|trip) (takes|needs|lasts) {a} (minutes|hours|days). {b} (minutes|hours|days) (are over|have passed|are gone|have gone by). How (long is left|many (minutes|hours|days) are left|much longer does it (take|need|last)|much time is left)?
         {N} {has} {a} (minutes|hours|days) (for|to finish|until) the (test|homework|job|party). {He} (used|already used|took|needed) {b}. How (many|much time) (is left|are left|remains)?
         {N} spent {a} minutes on (math|homework|cooking) and {b} minutes on (reading|cleaning|drawing). How (many more minutes|much longer) did {he} spend on (math|the first|it)?
-        """.replace("(math|the first|it)?", "the first?"), weight=1.5),
-    Relation("time", "a:5-90 b:5-90", "p = a + b", """
+        """.replace("(math|the first|it)?", "the first?"),
+        weight=1.5,
+    ),
+    Relation(
+        "time",
+        "a:5-90 b:5-90",
+        "p = a + b",
+        """
         {N} (spent|spends|took|needed) {a} (minutes|hours) (on|for) (math|homework|cooking|cleaning) and {b} (minutes|hours) (on|for) (reading|drawing|shopping|washing). How (long|many (minutes|hours)) (is that|was that|did {he} spend|did it take) (in all|altogether|in total|)?
         (The|A) (movie|trip|walk|lesson) (takes|lasts|is) {a} minutes (and|and then) the (break|way back|next one) (takes|lasts|is) {b} minutes. How (long|many minutes) is (that|it) (in all|altogether|)?
-        """, weight=1),
-    Relation("time", "n:1-5 m:1-59", "p = n * 60; q = p + m", """
+        """,
+        weight=1,
+    ),
+    Relation(
+        "time",
+        "n:1-5 m:1-59",
+        "p = n * 60; q = p + m",
+        """
         (A|The) (movie|game|trip|flight|concert|walk|show) (lasts|takes|is|lasted) {n} (hours|hour) and {m} minutes (long|). How many minutes is (that|it)?
         How many minutes are (in|there in) {n} hours and {m} minutes?
-        """, weight=0.7),
-    Relation("time", "m:2,3,5,6,10,12,15,20,30", "p = 60 / m", """
+        """,
+        weight=0.7,
+    ),
+    Relation(
+        "time",
+        "m:2,3,5,6,10,12,15,20,30",
+        "p = 60 / m",
+        """
         (A|One|Each|Every) (song|job|task|round|bus|lesson|{u1}) (takes|lasts|needs|is|comes every) {m} minutes. How many (songs|jobs|rounds|{u}|of them|) (fit|can be done|come|are that) (in|into|in|within) an hour?
-        """),
-    Relation("time", "m:2,3,5,6,10,15", "p = 30 / m", """
+        """,
+    ),
+    Relation(
+        "time",
+        "m:2,3,5,6,10,15",
+        "p = 30 / m",
+        """
         (A|One|Each|Every) (job|task|round|lesson|{u1}) (takes|lasts|needs) {m} minutes. How many (jobs|tasks|rounds|{u}|) can (you|I|we|{N}) (do|finish) in half an hour?
-        """, weight=0.5),
+        """,
+        weight=0.5,
+    ),
 )

@@ -150,4 +150,8 @@ def _chain(changes: Sequence[tuple[str, str]]) -> str:
 
 def _lowered(text: str) -> str:
     """Return a sentence as the second half of another."""
-    return text.replace("(Then|Later|After that|Next day|) ", "").replace("Then ", "").replace("But ", "")
+    return (
+        text.replace("(Then|Later|After that|Next day|) ", "")
+        .replace("Then ", "")
+        .replace("But ", "")
+    )
