@@ -67,7 +67,7 @@ def test_without_dense_labels_only_the_rating_token_has_one(tokenizer: object) -
 def test_solutions_are_labelled_up_to_their_first_error() -> None:
     problem = arithmetic.load("dev", 1)[0]
     steps = arithmetic.solve(problem.id)
-    record = labelled(problem, steps[0] + "Nonsense.\n" + "".join(steps[1:]))
+    record = labelled(arithmetic.rate_steps, problem, steps[0] + "Nonsense.\n" + "".join(steps[1:]))
     assert record.completions == (steps[0], "Nonsense.\n")
     assert record.labels[-1] == -1
     assert record.wrong_from is not None

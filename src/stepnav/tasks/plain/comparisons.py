@@ -1,4 +1,4 @@
-"""Relations of more and less, of ages, of fractions and of percentages."""
+"""Relations of more and less, and of ages."""
 
 from stepnav.tasks.plain.relation import Relation
 
@@ -23,16 +23,11 @@ COMPARISONS = (
         {N} {has} {b} {u} and want{s} (to have|) {a}. How many more (must|should|does) {he} (get|need|buy)?
         On {day} {a} (people|{u}) came, on {later} (only|) {b}. How many more (came|were there) on {day}?
         {N} {has} {a} {color} {u} and {b} {shade} (ones|{u}). How many more {color} (ones|{u}) {does} {he} have?
-        {N} (work{s}|sleep{s}|read{s}|practice{s}|use{s}) {a} (hours|minutes|{u}) (a day|a week|) and {F} (works|sleeps|reads|needs|uses) {b} (hours|minutes|). How many more (hours|minutes|) (does|is that for) {N} (work|need|use|)?
+        {N} (work{s}|sleep{s}|read{s}|practice{s}|use{s}) {a} (hours|minutes|{u}) (a day|a week|) and {F} (works|sleeps|reads|needs|uses) {b} (hours|minutes|). How many more (hours|minutes|) {does} {N} (work|need|use)?
         {N} {has} {c} more {u} than {F}. {N} {has} {a}. How many (|{u}) does {F} have?
         {N} {has} {a} {u}, {c} more than {F}. How many (|{u}) does {F} have?
-        {N} (got|read|ate|sold|made|found|scored) {a} {u}. That (is|was) {c} more than {F}. How many (did {F} (get|have)|does {F} have|was that for {F})?
-        """.replace(
-            "(does|is that for) {N} (work|need|use|)", "{does} {N} (work|need|use)"
-        ).replace(
-            "(got|read|ate|sold|made|found|scored) {a} {u}. That (is|was) {c} more than {F}. How many (did {F} (get|have)|does {F} have|was that for {F})",
-            "(got|sold|made|found) {a} {u}. That (is|was) {c} more than {F}. How many (did {F} get|does {F} have)",
-        ),
+        {N} (got|sold|made|found) {a} {u}. That (is|was) {c} more than {F}. How many (did {F} get|does {F} have)?
+        """,
         weight=5,
     ),
     Relation(
@@ -169,10 +164,10 @@ AGES = (
         {N} {is} {a} (years old|) (now|today|). How old {is} {he} {b} years from now?
         {F} {Fis} {a} (years old|). {N} {is} {b} years older. How old {is} {N}?
         {N} {is} {b} years older than {F}, who is {a} (years old|). How old {is} {N}?
-        {N} {is} {b} years older than {F}. {F} {Fis} {a}. (How old {is} {N}|What {is} {N}'s age)?
+        {N} {is} {b} years older than {F}. {F} {Fis} {a}. (How old {is} {N}|What is {his} age)?
         {N} {was} {a} (years old|) {b} years ago. How old {is} {he} now?
         {F} {Fis} {b} years younger than {N}. {F} {Fis} {a} (years old|). How old {is} {N}?
-        """.replace("What {is} {N}'s age", "What is {his} age"),
+        """,
         weight=2,
     ),
     Relation(
@@ -195,10 +190,10 @@ AGES = (
         "a:1900-2010 c:2-99 b=a+c",
         "s = b - a",
         """
-        {N} {was} born in {a}. How old (was|will) {he} (be|) in {b}?
+        {N} {was} born in {a}. How old {was} {he} in {b}?
         A (house|bridge|school|church|ship) was built in {a}. How old (is it|was it|will it be) in {b}?
         How many years (are there|passed|are) (between|from) {a} (and|to) {b}?
-        """.replace("How old (was|will) {he} (be|) in", "How old {was} {he} in"),
+        """,
     ),
     Relation(
         "age",
@@ -207,8 +202,8 @@ AGES = (
         """
         {N} {is} {a} (years old|). {F} {Fis} {k} times as old (as {N}|). How old is {F}?
         {F} {Fis} {k} times as old as {N}, who is {a}. How old is {F}?
-        {F} is {k} times {N}'s age. {N} {is} {a}. How old is {F}?
-        """.replace("{F} is {k} times {N}'s age", "{F} {Fis} {k} times that age"),
+        {F} {Fis} {k} times that age. {N} {is} {a}. How old is {F}?
+        """,
     ),
     Relation(
         "age",
@@ -253,106 +248,6 @@ AGES = (
         """
         {N} {is} {a}. {F} {Fis} {b} years younger. How old will {F} be in {e} years?
         """,
-        weight=0.7,
-    ),
-)
-
-_PARTS = """
-    (What is|What's|How much is|Find) {m/n} of {a}?
-    {N} {has} {a} {u}. {m/n} of (them|the {u}) (are|were) (red|new|broken|old|green|sold|eaten). How many (|{u}) (are|is) that?
-    {N} (gave|sold|ate|used|lost) {m/n} of {his} {a} {u}. How many (|{u}) (did {he} (give|sell|eat|use|lose)|is that|was that)?
-    {m/n} of (the|) {a} (people|students|players|{u}) (are|were) (girls|boys|late|sick|new|{color}). How many (people|students|{u}|) (is|are|was) that?
-    {N} had {$a} and (spent|saved|gave away) {m/n} (of it|). How much (did {he} (spend|save|give)|is that|was that)?
-"""
-
-FRACTIONS = (
-    Relation(
-        "fraction",
-        "q:X a=q*2",
-        "p = a / 2",
-        """
-        {N} {has} {a} {u}. Half of (them|the {u}) (are|were) (red|new|broken|old|green|lost|sold|eaten). How many (|{u}) (are|is) that?
-        {N} {has} {a} {u} and (give{s}|gave|sell{s}|eat{s}|use{s}|lose{s}) half (of them|) (to {F}|away|). How many {u} (are left|{does} {he} have (left|now)|remain|does {he} keep)?
-        Half of (the|) {a} (people|students|{u}) (came|left|were gone|are {color}|stayed|went home). How many (was|is) that?
-        (What is|What's|How much is|Find|Calculate) (half of|one half of|1/2 of) {a}?
-        {N} {has} {a} {u}. {F} {Fhas} half as many. How many (|{u}) does {F} have?
-        {N} (spent|used|lost|ate|sold|drank) half of {his} {a} (dollars|{u}). How (many|much) (did {he} (spend|use)|is left|{does} {he} have left)?
-        (A|One) half of {a} {u} (is|are) how many?
-        A {b1} (that costs|for|of) {$a} is half price (now|today|). How much is it?
-        """,
-        weight=3,
-    ),
-    Relation(
-        "fraction",
-        "n:3,3,3,4,4,4,5,6,8,10 q:M a=q*n",
-        "p = a / n",
-        """
-        {N} {has} {a} {u}. {n:th} of (them|the {u}) (are|were) (red|new|broken|old|green|lost|sold|eaten). How many (|{u}) (are|is) that?
-        {N} (gave|sold|ate|used|lost|spent) {n:th} of {his} {a} {u}. How many (|{u}) (did {he} (give|sell|eat|use|lose)|is that|was that)?
-        {n:th} of (the|) {a} (people|students|players|{u}) (are|were) (girls|boys|late|sick|new|{color}|wet). How many (people|students|{u}|) (is|are|was) that?
-        (What is|What's|How much is|Find) {n:th} of {a}?
-        (In|Of) (a class|a group|a box|a team) of {a} (students|people|{u}), {n:th} (are|have|play|wear|like) (new|music|chess|tennis|blue). How many (is that|are that)?
-        There are {a} {u}. {n:th} of them (fell|broke|were sold|were taken|are {color}). How many (fell|were that|is that|are {color})?
-        """,
-        weight=3,
-    ),
-    Relation(
-        "fraction",
-        "n:3,4,4,5,6,10 q:S a=q*n",
-        "p = a / n; q = a - p",
-        """
-        {N} {has} {a} {u} and (give{s} away|sell{s}|eat{s}|use{s}|lose{s}) {n:th} of them. How many (|{u}) (are left|{does} {he} have (left|now)|remain)?
-        {n:th} of (the|) {a} (people|students|{u}) (left|went home|were sold|were eaten|broke). How many (stayed|are left|remain|are still there)?
-        {N} had {$a} and spent {n:th} (of it|of the money). How much (money|) (is left|{does} {he} have left)?
-        """,
-        weight=1.5,
-    ),
-    Relation(
-        "fraction", "n:4,4,5,5,6,8,10 m:3 q:S a=q*n", "p = a / n; q = p * m", _PARTS, weight=1.3
-    ),
-    Relation("fraction", "n:3,3,5,7,9 m:2 q:S a=q*n", "p = a / n; q = p * m", _PARTS, weight=1),
-    Relation(
-        "percent",
-        "r:10,20,25,50,5,30,40,60,70,75,80,90,15 w:1-20 a=w*20",
-        "p = a % r",
-        """
-        (What is|What's|How much is|Find|Calculate|Work out|) {r%} of {a}?
-        {r%} of (the|) {a} (people|students|{u}|players|voters) (are|were|like|have|said|came|failed|passed) (girls|new|{color}|yes|late|tea|pets|early|). How many (people|students|{u}|) (is|are|was) that?
-        {N} {has} {a} {u}. {r%} of (them|the {u}) (are|were) (red|new|broken|sold|{color}|ripe). How many (|{u}) (are|is) that?
-        {N} (spent|saved|lost|gave away|used|paid) {r%} of {his} {$a}. How much (is that|was that|did {he} (spend|save))?
-        (A|The) {b1} (costs|is) {$a}. (There is|You get|I get|It has) (a|) {r%} (discount|off). How much (is the discount|do (you|I) save|is taken off)?
-        A {-a} {b1} is {r%} off. How (much|many {dollars}) (do you save|is the discount)?
-        The {job} (adds|takes|charges|wants) {r%} (tax|tip|extra) on {$a}. How much is the (tax|tip|fee)?
-        {N} answered {r%} of {a} questions (right|correctly|). How many (questions|) is that?
-        """.replace(
-            "(are|were|like|have|said|came|failed|passed) (girls|new|{color}|yes|late|tea|pets|early|)",
-            "(are girls|are new|were {color}|said yes|were late|like tea|have pets|came|failed|passed)",
-        ),
-        weight=4,
-    ),
-    Relation(
-        "percent",
-        "r:10,20,25,50,5,30,40,75 w:1-20 a=w*20",
-        "p = a % r; q = a - p",
-        """
-        {r%} of (the|) {a} (people|students|{u}|players) (left|failed|were sold|went home|were bad|dropped out). How many (are left|remained|were not|passed|are still there)?
-        (A|The) {b1} (costs|is|was) {$a}. (There is|You get|Now there is) (a|) {r%} (discount|off). (How much is it now|What is the new price|What do you pay|How much does it cost now)?
-        A {-a} {b1} is {r%} off. (How much is it now|What is the sale price|What do you pay|What does it cost now)?
-        {N} had {$a} and (spent|lost|gave away) {r%} (of it|). How much is left?
-        What is {a} (minus|less) {r%}?
-        """,
-        weight=1.5,
-    ),
-    Relation(
-        "percent",
-        "r:10,20,25,50,5 w:1-20 a=w*20",
-        "p = a % r; q = a + p",
-        """
-        (The price|Rent|{his} pay|{his} wage) (was|is) {$a} and (goes|went) up (by|) {r%}. What is it now?
-        (A|The) (meal|bill|dinner|taxi) (costs|is|was) {$a} (plus|and) (a|) {r%} (tip|tax|service). (What|How much) (is|do you pay) (the total|in all|altogether)?
-        """.replace(
-            "(is|do you pay) (the total|in all|altogether)", "do you pay (in all|altogether)"
-        ),
         weight=0.7,
     ),
 )

@@ -40,11 +40,11 @@ GROUPS = (
         "m:S",
         "p = m * 12",
         """
-        {N} (buy{s}|bought|ha{s} got|made|need{s}) {m} dozen {u}. How many {u} (is that|are that|does that make|{does} {he} have)?
+        {N} (buy{s}|bought|{has}|made|need{s}) {m} dozen {u}. How many {u} (is that|are that|does that make|{does} {he} have)?
         How many {u} are in {m} dozen?
         (A|Each|One) {c1} holds a dozen {u}. How many {u} (are|fit) in {m} {c}?
         There are 12 {u} in a dozen. How many {u} (are there|are) in {m} dozen?
-        """.replace("ha{s} got", "{has}"),
+        """,
     ),
     Relation(
         "groups",
@@ -89,10 +89,10 @@ GROUPS = (
         "p = n * m; q = p * k",
         """
         There are {n} {c}. Each {c1} has {m} {u}, and each {u1} has {k} {v}. How many {v} are there (in all|altogether|in total|)?
-        {N} {has} {n} {c} with {m} {u} in each {c1}. Every {u1} {has} {k} {v}. How many {v} is that?
+        {N} {has} {n} {c} with {m} {u} in each {c1}. Every {u1} has {k} {v}. How many {v} is that?
         {N} eat{s} {n} {u} {m} times a day. How many {u} {does} {he} eat in {k} days?
         {n} {job} workers each make {m} {u} an hour. How many {u} do they make in {k} hours?
-        """.replace("Every {u1} {has}", "Every {u1} has"),
+        """,
     ),
 )
 
@@ -109,7 +109,7 @@ SHARING = (
         {N} (arranged|placed|sorted|packed|split|divided) {t} {u} (equally|evenly) (into|in|among|over) {n} {c}. How many {u} (are in|did each hold for|are in each of) (each|one|a) {c1}?
         If {t} {u} (are packed|are put|are divided|are split|fit) (equally|evenly) (into|in|over) {n} {c}, how many {u} (are in|are there in|go into) (each|one|every) {c1}?
         (There are|We have|They have|You have) {t} {u} (for|and) {n} (people|children|players|guests). How many {u} (can|does|will) each (person|one|of them) (get|have) (if they share equally|if everyone gets the same|)?
-        {N} cut{s} a {drink} rope that is {t} (inches|feet|meters|cm) long into {n} (equal|) pieces (of the same length|). How long is each piece?
+        {N} cut{s} a rope that is {t} (inches|feet|meters|cm) long into {n} (equal|) pieces (of the same length|). How long is each piece?
         A (rope|ribbon|string|board|pipe|wire|stick) (is|of|measuring) {t} (inches|feet|meters|cm|centimeters) (long|) is cut into {n} equal (pieces|parts). (How long is each|What is the length of each|How long is one) (piece|part)?
         {N} read{s} {t} pages in {n} days, the same number (each|every) day. How many pages {does} {he} read (a|each|per|every) day?
         {N} (solved|made|sold|ate|picked|collected) {t} {u} in {n} (days|hours|weeks|minutes). How many {u} (is that|did {he} do|on average) (per|a|each) (day|hour|week|minute)?
@@ -120,7 +120,7 @@ SHARING = (
         {N} {has} {t} {u}. {He} {is} going to (give|hand) the same number to each of {n} (friends|kids|neighbors). How many (will each get|does each friend get|will each one have)?
         {t} {u} on {n} {c}. How many {u} (on|per|for) each {c1}?
         The (teacher|coach|boss) (puts|splits|sorts|divides) {t} (students|players|kids|people|workers) into {n} (equal|) (teams|groups|classes) (of the same size|evenly|equally|). How many (are|will be) (in|on) each (team|group|one)?
-        """.replace("a {drink} rope", "a rope"),
+        """,
         weight=5,
     ),
     Relation(

@@ -8,7 +8,8 @@ from itertools import accumulate
 
 from stepnav.tasks.plain.bare import draw_bare
 from stepnav.tasks.plain.calculation import Plan, work_out
-from stepnav.tasks.plain.comparisons import AGES, COMPARISONS, FRACTIONS
+from stepnav.tasks.plain.comparisons import AGES, COMPARISONS
+from stepnav.tasks.plain.parts import FRACTIONS
 from stepnav.tasks.plain.groups import GROUPS, SHARING
 from stepnav.tasks.plain.money import MONEY
 from stepnav.tasks.plain.rates import RATES, TIME
