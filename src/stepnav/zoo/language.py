@@ -16,6 +16,8 @@ from stepnav.zoo.tokenizer import train_tokenizer
 
 MAX_POSITIONS = 512
 
+MIN_COMPILED_TOKENS = 1_000_000
+"""Compiling takes as long as some hundred thousand tokens."""
 PROGRESS_PROBLEMS = 500
 """Progress is told each time so many problems are drawn."""
 
@@ -179,7 +181,7 @@ def normalise_language_model(
             decay_fraction=0.6,
             bfloat16=False,
             seed=seed,
-            compile=scale.compile,
+            compile=scale.compile and scale.normalise_tokens >= MIN_COMPILED_TOKENS,
         ),
         normaliser=mean_normaliser(model, [examples.row(i) for i in range(min(64, len(examples)))]),
         normaliser_weight=scale.normalise_weight,
