@@ -114,10 +114,13 @@ def train_language_model(
     model = LlamaForCausalLM._from_config(config, attn_implementation="eager").to(device)
     with reading(data):
         examples = TokenExamples.load(data)
+    if scale.packed_width is not None:
+        examples = examples.packed(scale.packed_width)
     position = train_lm(
         model,
         examples,
         pad_id=tokenizer.pad_token_id,
+        first_id=None if scale.packed_width is None else tokenizer.bos_token_id,
         folder=folder,
         settings=TrainSettings(
             total_tokens=scale.lm_tokens,

@@ -20,6 +20,7 @@ SCALES: dict[str, Scale] = {
         lm_tokens=11_000_000,
         learned_questions=0.25,
         lm_batch_tokens=4096,
+        packed_width=128,
         policy_tokens=11_000_000,
         policy_dtype="bfloat16",
         label_problems=6000,

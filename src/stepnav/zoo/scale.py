@@ -17,6 +17,7 @@ class Scale:
       lm_tokens: tokens that the language model is trained on.
       learned_questions: share of those whose question is learned too, so that the model knows how likely a question is.
       lm_batch_tokens: tokens of one of its batches.
+      packed_width: rows of this width hold several examples each; None gives every example a row.
       snapshot_tokens: a candidate policy is saved each time so many tokens are done.
       policy_tokens: the snapshot that becomes the policy; `lm_tokens` for the finished model.
       policy_dtype: what its weights are saved in.
@@ -44,6 +45,7 @@ class Scale:
     lm_tokens: int = 28_000_000
     learned_questions: float = 0.0
     lm_batch_tokens: int = 6144
+    packed_width: int | None = None
     snapshot_tokens: int = 1_000_000
     policy_tokens: int = 17_000_000
     policy_dtype: str = "float32"
