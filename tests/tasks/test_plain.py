@@ -16,7 +16,10 @@ from stepnav.tasks.plain.wording import Wording, _parsed
 HELD_OUT = Path(__file__).parents[1] / "zoo" / "plain_questions.jsonl"
 
 ids = st.builds(
-    "plain-{}-{}-{}".format, st.sampled_from(plain.SPLITS), st.integers(0, 20), st.integers(0, 10_000)
+    "plain-{}-{}-{}".format,
+    st.sampled_from(plain.SPLITS),
+    st.integers(0, 20),
+    st.integers(0, 10_000),
 )
 
 
@@ -64,17 +67,7 @@ def test_a_changed_result_is_wrong_exactly_where_it_was_changed(problem_id: str,
     assert verdicts[-1].rating == -1  # the answer stands on every calculation
 
 
-def problem_with(wording: str) -> str:
-    """Return the id of a problem whose question matches."""
-    for index in range(20_000):
-        name = f"plain-train-0-{index}"
-        if re.search(wording, plain.question_of(name).text):
-            return name
-    raise AssertionError("no such problem")
-
-
 def test_changes_may_be_told_in_another_order() -> None:
-    name = problem_with(r"^\w+ has (?:[2-9]\d+) \w+\. .*\d.*\d")
     for index in range(20_000):
         name = f"plain-train-0-{index}"
         question = plain.question_of(name)
@@ -153,7 +146,8 @@ def shape(text: str) -> str:
 
 def test_no_wording_of_the_held_out_questions_is_drawn() -> None:
     rows = [json.loads(line) for line in HELD_OUT.read_text().splitlines()]
-    held_out = {shape(row["question"]) for row in rows if row["kind"] != "bare"}
+    # sums in six words, such as "What is half of 86?", can be said in few ways only
+    held_out = {shape(row["question"]) for row in rows if len(row["question"].split()) > 6}
     drawn = {shape(plain.question_of(f"plain-train-0-{index}").text) for index in range(12_000)}
     assert len(rows) == 100
     assert not held_out & drawn

@@ -9,11 +9,11 @@ from stepnav.tasks.plain.wording import number_word
 
 _SIGNS = {
     "+": ("+", "+", "+", "plus", "plus", "and", "added to"),
-    "-": ("-", "-", "-", "minus", "minus", "take away", "less", "−"),
-    "*": ("*", "*", "x", "×", "times", "times", "multiplied by"),
+    "-": ("-", "-", "-", "minus", "minus", "take away", "less", "−"),  # noqa: RUF001
+    "*": ("*", "*", "x", "×", "times", "times", "multiplied by"),  # noqa: RUF001
     "/": ("/", "/", "÷", "divided by", "divided by", ":"),
 }
-_TIGHT = {"+": "+", "-": "-", "*": "*x×", "/": "/÷"}
+_TIGHT = {"+": "+", "-": "-", "*": "*x×", "/": "/÷"}  # noqa: RUF001
 
 _FRAMES = (
     "What is {x}?", "What is {x}?", "What is {x}?", "What's {x}?", "what is {x}", "{x}", "{x}", "{x} = ?", "{x}=?", "{x} =",

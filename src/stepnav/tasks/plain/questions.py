@@ -9,9 +9,9 @@ from itertools import accumulate
 from stepnav.tasks.plain.bare import draw_bare
 from stepnav.tasks.plain.calculation import Plan, work_out
 from stepnav.tasks.plain.comparisons import AGES, COMPARISONS
-from stepnav.tasks.plain.parts import FRACTIONS
 from stepnav.tasks.plain.groups import GROUPS, SHARING
 from stepnav.tasks.plain.money import MONEY
+from stepnav.tasks.plain.parts import FRACTIONS
 from stepnav.tasks.plain.rates import RATES, TIME
 from stepnav.tasks.plain.relation import Relation, draw_numbers
 from stepnav.tasks.plain.story import draw_story
