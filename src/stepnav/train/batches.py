@@ -67,7 +67,7 @@ class TokenExamples:
     def packed(self, width: int) -> TokenExamples:
         """Return rows of several examples, as full as they get and at most this wide; a longer example is left out.
 
-        Best fit, longest first, within windows of `PACK_WINDOW` examples. Where attention stays within an example (`lm_loss`),
+        So are the few rows that would make narrower batches, each of which is compiled. Best fit, longest first, within windows of `PACK_WINDOW` examples. Where attention stays within an example (`lm_loss`),
         losses are those of the single examples, and next to nothing is padding.
         """
         rows: list[list[int]] = []
@@ -81,6 +81,7 @@ class TokenExamples:
                 np.concatenate([targets[starts[at] : starts[at + 1]] for at in row]),
             )
             for row in rows
+            if bucket_width(int(self.lengths[row].sum())) >= width
         )
         return TokenExamples.from_rows(joined)  # type: ignore[arg-type]
 

@@ -53,6 +53,8 @@ def draw_line(good: Sequence[float], bad: Sequence[float]) -> float:
     def share_below(values: Sequence[float], line: float) -> float:
         return sum(value < line for value in values) / max(1, len(values))
 
+    if not good:
+        return max(bad, default=0.0)
     lines = [line for line in sorted(good) if share_below(good, line) <= MAX_FALSE_WARNINGS]
     return max(lines, key=lambda line: share_below(bad, line) - share_below(good, line))
 
