@@ -160,6 +160,11 @@ def test_problems_depend_on_split_seed_and_index_alone() -> None:
     assert plain.load("dev", 20, 4) != first
 
 
+def test_a_typed_question_is_one_line_with_plain_quotes() -> None:
+    question = plain.ask("What\u2019s \u201c2 + 2\u201d,\n please?").question
+    assert question == 'What\'s "2 + 2", please?'
+
+
 def test_foreign_ids_and_splits_are_refused() -> None:
     with pytest.raises(DataError, match="arithmetic-test-1"):
         plain.problem("arithmetic-test-1")

@@ -29,6 +29,7 @@ __all__ = [
     "PROMPT_TEMPLATE",
     "SEPARATOR",
     "SPLITS",
+    "ask",
     "extract",
     "grade",
     "load",
@@ -38,6 +39,7 @@ __all__ = [
     "solve",
 ]
 
+_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 _ID = re.compile(r"plain-(train|dev|test)-(\d+)-(\d+)")
 
 
@@ -54,6 +56,11 @@ def load(split: str, count: int, seed: int = 0) -> list[Problem]:
     """
     check_drawn(split, count)
     return [problem(f"plain-{split}-{seed}-{index}") for index in range(count)]
+
+
+def ask(text: str) -> Problem:
+    """Return the user's own question as a problem, in one line and with the quotes of a typewriter."""
+    return Problem("given", " ".join(text.split()).translate(_QUOTES))
 
 
 def problem(problem_id: str) -> Problem:

@@ -128,7 +128,7 @@ def _events(rng: random.Random) -> tuple[str, str, dict[str, int], Wording]:
         parts.append(event.replace("{b}", f"{{{name}}}"))
     if len(signs) == 2 and rng.random() < 0.35:
         parts[1:] = [f"{parts[1].rstrip('.')} (and|, then|, and then|but) {_lowered(parts[2])}"]
-    ends = [_ENDS]
+    ends: list[tuple[str, ...]] = [_ENDS]
     if signs[-1] == "-":
         ends.append(_ENDS_LEFT)
     if set(signs) == {"+"}:
