@@ -173,7 +173,9 @@ def test_a_policy_function_that_returns_something_else(policy, message):
 
 
 def test_rows_without_the_named_field():
-    with pytest.raises(DataError, match=r"row 0 has no text in the field 'question'.*prompt, answer"):
+    with pytest.raises(
+        DataError, match=r"row 0 has no text in the field 'question'.*prompt, answer"
+    ):
         stepnav.bench([{"prompt": "What?", "answer": 1}], ["cot"], policy=propose)
 
 

@@ -13,6 +13,8 @@ from stepnav.build.plugins import Kind, entry_names, find, split_file
 from stepnav.build.tasks import CODE_TASKS, EMBEDDED_TASKS
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, choose, nearest
+from stepnav.core.outcome import SearchResult
+from stepnav.core.records import Problem
 from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
 from stepnav.engine.hub import fetch_model, is_hub_name
@@ -178,6 +180,17 @@ def _is_backend(found: Any) -> bool:
 def is_outside(kind: Kind, name: str) -> bool:
     """Return whether a name is FILE.py:NAME or that of an installed plugin."""
     return split_file(name) is not None or name in entry_names(kind)
+
+
+def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | None:
+    """Return why a search's answer should not be trusted; None where nothing speaks against it.
+
+    Only a policy in this process with what it knows saved beside its weights can tell
+    (`policies/local/known.py`).
+    """
+    from stepnav.policies.local import LocalPolicy
+
+    return policy.doubt(problem, result) if isinstance(policy, LocalPolicy) else None
 
 
 def check_models(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TASKS: Mapping[str, str] = {
     "arithmetic": "stepnav.tasks.arithmetic.task",
+    "plain": "stepnav.tasks.plain.task",
     "gsm8k": "stepnav.tasks.gsm8k",
     "svamp": "stepnav.tasks.svamp",
     "math500": "stepnav.tasks.math500",
@@ -27,10 +28,10 @@ TASKS: Mapping[str, str] = {
 CODE_TASKS = frozenset({"humaneval", "mbpp", "micro-python"})
 """Tasks whose answers are programs, graded in the sandbox."""
 
-EMBEDDED_TASKS = frozenset({"arithmetic", "micro-python"})
+EMBEDDED_TASKS = frozenset({"arithmetic", "plain", "micro-python"})
 """Tasks that make their own problems."""
 
-TYPED_TASK = "arithmetic"
+TYPED_TASK = "plain"
 """The task of a question that somebody types."""
 
 SANDBOX_LEVELS = ("process", "namespace", "docker", "unsafe")
