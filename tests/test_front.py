@@ -281,3 +281,14 @@ def test_an_installed_plugin_is_found_by_its_name(monkeypatch: pytest.MonkeyPatc
     assert build.parse_strategy("mine:width=3").options == {"width": 3}
     with pytest.raises(ConfigError, match=r"there are: .*mine"):
         build.parse_strategy("mone")
+
+
+def test_function_models_keep_to_the_contract():
+    from stepnav import testing
+    from stepnav.core.records import Problem, Step, Trajectory
+
+    problems = [Problem(f"p{n}", row["question"]) for n, row in enumerate(ROWS)]
+    testing.check_policy(lambda: stepnav.FunctionPolicy(propose), problems)
+    steps = (Step("Let me see.\n"), Step("#### 4", "end"))
+    solved = [Trajectory(problem, steps) for problem in problems]
+    testing.check_reward(lambda: stepnav.FunctionReward(rate), solved)
