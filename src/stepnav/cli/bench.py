@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +12,12 @@ from stepnav import build
 from stepnav.cli import report as report_command
 from stepnav.cli.console import Interrupted, Progress, resumable, stderr
 from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import AsJson, Data, Resume, Reward, Seed, Split, TaskName
+from stepnav.cli.options import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
-from stepnav.core.strategy import RESERVE_SHARE, Strategy
+from stepnav.core.strategy import RESERVE_SHARE
 from stepnav.files.lock import LOCK_NAME, locked
 from stepnav.measure.extras import check_installed
 from stepnav.measure.plan import BenchPlan, Cell, cells
@@ -26,7 +25,6 @@ from stepnav.measure.plan_file import (
     FILE_NAME,
     check_same,
     plan_digest,
-    problems_digest,
     read_plan,
     write_plan,
 )
@@ -51,7 +49,7 @@ def run(
     ] = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs",
     problems: Annotated[int | None, typer.Option(min=1, help="How many.")] = 300,
     split: Split = None,
-    data: Data = None,
+    task_options: TaskOptions,
     seeds: Annotated[int, typer.Option(min=1, help="Searches per problem.")] = 1,
     seed: Seed = 0,
     max_policy_tokens: Annotated[
@@ -81,7 +79,8 @@ def run(
     """
     check_installed()
     server = model_options.server(active)
-    benchmark = build.load_task(task, sandbox=model_options.sandbox)
+    benchmark = task_options.load(task, sandbox=model_options.sandbox)
+    data = task_options.data
     choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
     limits = _budgets(budgets, max_policy_tokens)
     policy, reward = model_options.choose(benchmark, choices, reward)
@@ -90,7 +89,9 @@ def run(
     plan = BenchPlan(
         task=task,
         split=split or benchmark.default_split,
-        strategies=tuple(_resolved(choice, limits, benchmark.temperature) for choice in choices),
+        strategies=tuple(
+            choice.for_plan(limits[0], temperature=benchmark.temperature) for choice in choices
+        ),
         problems=len(drawn),
         seeds=seeds,
         seed=seed,
@@ -103,9 +104,8 @@ def run(
             "dtype": model_options.dtype,
             "chat": model_options.chat,
             "shots": num_shots,
-            "data": None if data is None else str(data),
+            **task_options.settings(task, drawn),
             **({"sandbox": model_options.sandbox} if task in build.CODE_TASKS else {}),
-            **({} if data is None else {"data_digest": problems_digest(drawn)}),
             **server.result_settings(),
         },
     )
@@ -181,17 +181,6 @@ def _run(
             max_active=active,
             on_result=on_result,
         )
-
-
-def _resolved(
-    strategy: Strategy, limits: tuple[int | None, ...], temperature: float | None
-) -> Strategy:
-    """Return the strategy with every option that does not depend on the budget."""
-    found = strategy.for_budget(limits[0], temperature=temperature)
-    options = dict(found.options)
-    if "reserve_tokens" not in strategy.options:
-        options.pop("reserve_tokens", None)
-    return replace(found, options=options)
 
 
 def _budgets(budgets: str | None, max_policy_tokens: int | None) -> tuple[int | None, ...]:

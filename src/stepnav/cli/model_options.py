@@ -41,8 +41,8 @@ class ModelOptions:
     policy: Annotated[
         str | None,
         typer.Option(
-            help="Who proposes: a shipped model (arithmetic, micro-python), a model folder, or a "
-            "server's URL. [default: the task's own]"
+            help="Who proposes: a shipped model (arithmetic, plain, micro-python), a model folder, a hub "
+            "name, a server's URL, or FILE.py:NAME. [default: the task's own]"
         ),
     ] = None
     policy_model: Annotated[str | None, typer.Option(help="Name of the model on that server.")] = (

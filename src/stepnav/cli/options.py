@@ -6,6 +6,7 @@ in a command's signature for all its fields (`signature.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,15 +16,21 @@ import typer
 from stepnav import build
 from stepnav.cli.console import loading
 from stepnav.core.backend import Backend
+from stepnav.core.records import Problem
+from stepnav.measure.plan_file import problems_digest
+from stepnav.tasks.task import Task
 
 if TYPE_CHECKING:
     from stepnav.measure.prm.cases import Cases
 
-TaskName = Annotated[
-    str,
-    typer.Option(
-        help="Benchmark: arithmetic, gsm8k, svamp, math500, micro-python, humaneval or mbpp."
-    ),
+_TASK = (
+    "Benchmark: arithmetic, plain, gsm8k, svamp, math500, micro-python, humaneval or mbpp; or a file "
+    "of rows, or FILE.py:NAME."
+)
+TaskName = Annotated[str, typer.Option(help=_TASK)]
+TypedTaskName = Annotated[
+    str | None,
+    typer.Option(help=f"{_TASK} [default: plain for a problem's text, else arithmetic]"),
 ]
 Split = Annotated[str | None, typer.Option(help="Its split. [default: the task's own]")]
 Data = Annotated[
@@ -32,9 +39,9 @@ Data = Annotated[
 Reward = Annotated[
     str | None,
     typer.Option(
-        help="Who scores: a shipped model (arithmetic, micro-python), the folder or hub name of a reward "
-        "model (docs/reward-models.md), FAMILY:FOLDER, likelihood:FOLDER, oracle, or execution (code: "
-        "the public tests). [default: the task's own]"
+        help="Who scores: a shipped model (arithmetic, plain, micro-python), the folder or hub name of a "
+        "reward model (docs/reward-models.md), FAMILY:FOLDER, likelihood:FOLDER, oracle, execution (code: "
+        "the public tests), or FILE.py:NAME. [default: the task's own]"
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tree.")]
@@ -65,6 +72,39 @@ ExcludeProblems = Annotated[
 LabelFile = Annotated[
     Path, typer.Argument(help="JSON lines, a JSON list or Parquet; may be gzipped.")
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """Where problems are, and how they are read."""
+
+    data: Data = None
+    question_field: Annotated[
+        str, typer.Option(help="Task from a file: the field that holds the question.")
+    ] = "question"
+    answer_field: Annotated[
+        str, typer.Option(help="Task from a file: the field that holds the answer.")
+    ] = "answer"
+
+    def settings(self, name: str, problems: Sequence[Problem]) -> dict[str, Any]:
+        """Return what the problems of a run depend on, for its file."""
+        if self.data is None and name in build.TASKS:
+            return {"data": None}
+        fields = {"question_field": self.question_field, "answer_field": self.answer_field}
+        return {
+            "data": None if self.data is None else str(self.data),
+            "data_digest": problems_digest(problems),
+            **({} if name in build.TASKS else fields),
+        }
+
+    def load(self, name: str, *, sandbox: str) -> Task:
+        """Return a benchmark; arguments as in `build.load_task`."""
+        return build.load_task(
+            name,
+            sandbox=sandbox,
+            question_field=self.question_field,
+            answer_field=self.answer_field,
+        )
 
 
 @dataclass(frozen=True, slots=True)

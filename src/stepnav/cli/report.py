@@ -21,6 +21,7 @@ from stepnav.measure.rows import ResultRow
 from stepnav.measure.runner import read_rows, wall_seconds
 from stepnav.measure.summary import summarise
 from stepnav.run.journal import Journal
+from stepnav.tasks.task import Task
 
 
 def run(
@@ -44,7 +45,7 @@ def run(
             f"it has {', '.join(plan.labels)}"
         )
     try:
-        task = build.load_task(plan.task, sandbox=plan.settings.get("sandbox", "process"))
+        task = load_task(plan)
         rows = read_rows(plan, journal, grade=task.grade)
         wall_s = wall_seconds(journal)
         results = list(journal.results())
@@ -59,6 +60,13 @@ def run(
         _print(run, rows, plan, wall_s, baseline)
     tell_cut(sum(map(is_cut, results)), len(rows))
     _tell_failed([result.error for result in results if result.error is not None], len(rows))
+
+
+def load_task(plan: BenchPlan) -> Task:
+    """Return the benchmark of a run."""
+    names = ("sandbox", "question_field", "answer_field")
+    given = {name: plan.settings[name] for name in names if name in plan.settings}
+    return build.load_task(plan.task, **given)
 
 
 def open_run(run: Path) -> tuple[BenchPlan, Journal]:

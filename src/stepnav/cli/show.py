@@ -9,11 +9,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from stepnav import build
 from stepnav.cli.bench import JOURNAL_NAME
 from stepnav.cli.console import print_json, stdout
 from stepnav.cli.options import AsJson
-from stepnav.cli.report import open_run
+from stepnav.cli.report import load_task, open_run
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.outcome import SearchResult
@@ -63,7 +62,7 @@ def run(
         raise ConfigError(
             f"--page shows one search, and {len(found)} fit; add --strategy, --budget"
         )
-    grade = build.load_task(plan.task, sandbox=plan.settings.get("sandbox", "process")).grade
+    grade = load_task(plan).grade
     for cell, result in found:
         correct = grade(result.tree.problem, result.answer)
         if as_json:

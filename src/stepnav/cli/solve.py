@@ -13,7 +13,7 @@ from rich.console import Console
 from stepnav import build
 from stepnav.cli.console import Progress, print_json, stderr, stdout
 from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import AsJson, Data, Reward, Seed, Split, TaskName
+from stepnav.cli.options import AsJson, Reward, Seed, Split, TaskOptions, TypedTaskName
 from stepnav.cli.remarks import is_cut, tell_cut
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
@@ -63,9 +63,9 @@ def run(
     problem: Annotated[
         str | None, typer.Argument(help="The problem; left out, one is taken from the task.")
     ] = None,
-    task: TaskName = "arithmetic",
+    task: TypedTaskName = None,
     split: Split = None,
-    data: Data = None,
+    task_options: TaskOptions,
     index: Annotated[int, typer.Option(min=0, max=99_999, help="Which problem of the split.")] = 0,
     hard: Annotated[
         int, typer.Option(min=0, help="Take the first so many problems that cot gets wrong.")
@@ -101,7 +101,9 @@ def run(
       stepnav solve --task gsm8k --data test.jsonl --policy ./my-model --reward ./my-prm
     """
     server = model_options.server()
-    benchmark = build.load_task(task, sandbox=model_options.sandbox)
+    name = task or _default_task(problem, model_options.policy)
+    benchmark = task_options.load(name, sandbox=model_options.sandbox)
+    data = task_options.data
     choice = build.parse_strategy(strategy)
     if page is not None:
         _check_page(page, data, hard, as_json)
@@ -143,18 +145,26 @@ def _check_given(text: str, *, split: str | None, data: Path | None, index: int,
         raise ConfigError("the problem is not valid UTF-8 text; write it in that") from None
 
 
+def _default_task(problem: str | None, policy: str | None) -> str:
+    """Return whose problem it is where no task is named: of a shipped policy its own, of a text `plain`."""
+    if policy in build.EMBEDDED_TASKS:
+        return policy
+    return "arithmetic" if problem is None else "plain"
+
+
 def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: bool) -> None:
     console = stderr() if page == STDOUT else stdout()
     follower = None if as_json else _follow(console, problem)
     (result,) = session.driver.run([session.search(problem, session.strategy, follower)])
+    doubt = build.doubt_of(session.driver.models["policy"], problem, result)
     correct = None
     if problem.answer is not None:
         correct = session.task.grade(problem, result.answer)
     if as_json:
-        print_json({**encode_result(result), "correct": correct})
+        print_json({**encode_result(result), "correct": correct, "doubt": doubt})
     elif follower is not None:
         follower.finish()
-        print_verdict(console, result, is_correct=correct, reference=problem.answer)
+        print_verdict(console, result, is_correct=correct, reference=problem.answer, doubt=doubt)
         console.print()
     tell_cut(int(is_cut(result)), 1)
     if page is not None:

@@ -15,7 +15,7 @@ from stepnav import build
 from stepnav.cli.console import Progress, resumable, stderr
 from stepnav.cli.data.rollouts_report import report
 from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import AsJson, Data, ExcludeProblems, Resume, Seed, TaskName
+from stepnav.cli.options import AsJson, ExcludeProblems, Resume, Seed, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
 from stepnav.core.errors import ConfigError, DataError, choose
 from stepnav.core.outcome import SearchResult
@@ -46,7 +46,7 @@ def run(
     split: Annotated[
         str | None, typer.Option(help="Its split; one that is not train must be named.")
     ] = None,
-    data: Data = None,
+    task_options: TaskOptions,
     exclude_problems: ExcludeProblems = None,
     problems: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
     solutions: Annotated[
@@ -93,7 +93,8 @@ def run(
     if chosen == "bisection" and kind == "soft":
         raise ConfigError("a binary search finds the first wrong step only; use --estimate hard")
     server = model_options.server(active)
-    benchmark = build.load_task(task, sandbox=model_options.sandbox)
+    benchmark = task_options.load(task, sandbox=model_options.sandbox)
+    data = task_options.data
     used = _choose_split(benchmark, split)
     policy, _ = model_options.choose(benchmark, [], None)
     benchmark, num_shots = model_options.with_shots(benchmark, policy)

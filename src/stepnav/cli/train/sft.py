@@ -37,5 +37,5 @@ def run(
     from stepnav.train.finetune import finetune_policy
     from stepnav.train.pairs import read_pairs
 
-    pairs = read_pairs(data)[: train_options.limit]
+    pairs = read_pairs(data)[: train_options.problems]
     train(out, train_options, as_json, lambda common: finetune_policy(model, pairs, out, **common))
