@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,9 @@ import typer
 
 from stepnav import build
 from stepnav.cli import report as report_command
+from stepnav.cli.choice import Ids, parse_ids, pick
 from stepnav.cli.console import Interrupted, Progress, resumable, stderr
+from stepnav.cli.dry_run import tell_dry_run
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
@@ -33,6 +36,7 @@ from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
 
 JOURNAL_NAME = "journal.sqlite"
+NUM_PROBLEMS = 300
 
 
 def run(
@@ -47,7 +51,8 @@ def run(
             show_default=False,
         ),
     ] = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs",
-    problems: Annotated[int | None, typer.Option(min=1, help="How many.")] = 300,
+    problems: Annotated[int | None, typer.Option(min=1, help="How many. [default: 300]")] = None,
+    ids: Ids = None,
     split: Split = None,
     task_options: TaskOptions,
     seeds: Annotated[int, typer.Option(min=1, help="Searches per problem.")] = 1,
@@ -63,6 +68,10 @@ def run(
     ] = None,
     reward: Reward = None,
     resume: Resume = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Tell searches, requests and tokens; load and ask nothing."),
+    ] = False,
     active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = 192,
     model_options: ModelOptions,
     as_json: AsJson = False,
@@ -75,20 +84,20 @@ def run(
 
       stepnav bench --out runs/equal --budgets 250,500,1000,2000 --resume
 
-      stepnav bench --out runs/ablation --strategies cot,hgs,hgs:temperature=0.1,hgs:children=4
+      stepnav bench --out runs/ablation --strategies cot,hgs,hgs:temperature=0.1,hgs:branching=4
     """
     check_installed()
     server = model_options.server(active)
     benchmark = task_options.load(task, sandbox=model_options.sandbox)
-    data = task_options.data
     choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
     limits = _budgets(budgets, max_policy_tokens)
     policy, reward = model_options.choose(benchmark, choices, reward)
     benchmark, num_shots = model_options.with_shots(benchmark, policy)
-    drawn = benchmark.load(split or benchmark.default_split, problems, seed, data)
+    where = (split or benchmark.default_split, seed, task_options.data)
+    drawn = _draw(benchmark, problems, ids, *where)
     plan = BenchPlan(
         task=task,
-        split=split or benchmark.default_split,
+        split=where[0],
         strategies=tuple(
             choice.for_plan(limits[0], temperature=benchmark.temperature) for choice in choices
         ),
@@ -105,12 +114,17 @@ def run(
             "chat": model_options.chat,
             "shots": num_shots,
             **task_options.settings(task, drawn),
+            **({} if ids is None else {"ids": ",".join(problem.id for problem in drawn)}),
             **({"sandbox": model_options.sandbox} if task in build.CODE_TASKS else {}),
             **server.result_settings(),
         },
     )
-    _prepare(out, plan, resume)
     tell_problems(drawn, problems, f"{task}/{plan.split}")
+    num_done = _num_done(out, plan, resume)
+    if dry_run:
+        tell_dry_run(plan, drawn, benchmark.extract, num_done=num_done, as_json=as_json)
+        return
+    _prepare(out)
     with locked(out):
         models = model_options.open(
             policy=policy, reward=plan.reward, task=benchmark, server=server, max_batch=active
@@ -197,12 +211,38 @@ def _budgets(budgets: str | None, max_policy_tokens: int | None) -> tuple[int | 
     return limits
 
 
-def _prepare(out: Path, plan: BenchPlan, resume: bool) -> None:
-    """Make the run's folder, or check that it belongs to the same plan."""
+def _draw(
+    task: Task,
+    problems: int | None,
+    ids: str | None,
+    split: str,
+    seed: int,
+    data: Path | None,
+) -> list[Problem]:
+    """Return the problems of the run: so many, or those of some ids."""
+    if ids is None:
+        return task.load(split, problems or NUM_PROBLEMS, seed, data)
+    if problems is not None:
+        raise ConfigError("--ids says which problems; leave --problems out")
+    return pick(task, parse_ids(ids), split, seed, data)
+
+
+def _num_done(out: Path, plan: BenchPlan, resume: bool) -> int:
+    """Return how many searches of the plan a folder holds, having checked that it is the plan's."""
+    if not (out / FILE_NAME).exists():
+        return 0
+    if not resume:
+        raise ConfigError(f"{out} holds a run already; add --resume, or use another --out")
+    check_same(read_plan(out), plan, str(out))
+    if not (out / JOURNAL_NAME).exists():
+        return 0
+    with contextlib.closing(Journal(out / JOURNAL_NAME, is_read_only=True)) as journal:
+        return len(journal.finished_ids())
+
+
+def _prepare(out: Path) -> None:
+    """Make the run's folder if it is not there."""
     if (out / FILE_NAME).exists():
-        if not resume:
-            raise ConfigError(f"{out} holds a run already; add --resume, or use another --out")
-        check_same(read_plan(out), plan, str(out))
         return
     try:
         out.mkdir(parents=True, exist_ok=True)

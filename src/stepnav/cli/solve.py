@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from stepnav import build
+from stepnav.cli.choice import Ids, parse_ids, pick
 from stepnav.cli.console import Progress, print_json, stderr, stdout
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, Reward, Seed, Split, TaskOptions, TypedTaskName
@@ -67,6 +68,7 @@ def run(
     split: Split = None,
     task_options: TaskOptions,
     index: Annotated[int, typer.Option(min=0, max=99_999, help="Which problem of the split.")] = 0,
+    ids: Ids = None,
     hard: Annotated[
         int, typer.Option(min=0, help="Take the first so many problems that cot gets wrong.")
     ] = 0,
@@ -105,8 +107,11 @@ def run(
     benchmark = task_options.load(name, sandbox=model_options.sandbox)
     data = task_options.data
     choice = build.parse_strategy(strategy)
+    names = None if ids is None else parse_ids(ids)
     if page is not None:
-        _check_page(page, data, hard, as_json)
+        _check_page(page, data, hard or len(names or ()), as_json)
+    if names is not None and (hard or index or problem is not None):
+        raise ConfigError("--ids says which problems; leave --hard, --index and a text out")
     budget = Budget(policy_tokens=max_policy_tokens, seconds=max_seconds)
     policy, reward = model_options.choose(benchmark, [choice], reward)
     split_name = split or benchmark.default_split
@@ -114,6 +119,8 @@ def run(
         _check_given(problem, split=split, data=data, index=index, hard=hard)
         ask = benchmark.ask or (lambda text: Problem("given", " ".join(text.split())))
         problems = [ask(problem)]
+    elif names is not None:
+        problems = pick(benchmark, names, split_name, seed, data)
     elif hard:
         problems = benchmark.load(split_name, MAX_PROBES, seed, data)
     else:
@@ -173,11 +180,11 @@ def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: 
         raise BackendError(result.error)
 
 
-def _check_page(page: Path, data: Path | None, hard: int, as_json: bool) -> None:
+def _check_page(page: Path, data: Path | None, count: int, as_json: bool) -> None:
     """Refuse a page that cannot be written, or would take the place of another."""
     check_output(page, data)
-    if hard > 1:
-        raise ConfigError(f"--page shows one search, and --hard {hard} makes more; use --hard 1")
+    if count > 1:
+        raise ConfigError(f"--page shows one search, and this makes {count}; take one problem")
     if page == STDOUT and as_json:
         raise ConfigError(
             "--page - and --json would both fill standard output; leave one of them out"
