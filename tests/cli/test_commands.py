@@ -16,9 +16,10 @@ import typer
 
 from stepnav import build
 from stepnav.cli import console
+from stepnav.cli.choice import parse_ids, pick
 from stepnav.cli.main import app
 from stepnav.cli.table import COMMANDS, Entry
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import ConfigError, DataError, JournalError
 from tests.cli.test_main import ENVIRONMENT, RUN
 
 
@@ -208,3 +209,108 @@ def test_shell_completion(words: str, expected: list[str]) -> None:
         text=True,
     )
     assert found.stdout.split() == expected, found.stderr
+
+
+ARITHMETIC = ("arithmetic-dev-0-3", "arithmetic-dev-0-1")
+
+
+def bench(*words: str, task: str = "arithmetic") -> None:
+    run("bench", "--task", task, *words)
+
+
+@pytest.mark.parametrize("form", ["commas", "file"])
+def test_ids_pick_problems_in_their_order(form: str, tmp_path: Path) -> None:
+    text = ",".join(ARITHMETIC)
+    if form == "file":
+        (tmp_path / "ids.txt").write_text("\n".join([*ARITHMETIC, "", ARITHMETIC[0]]))
+        text = f"@{tmp_path / 'ids.txt'}"
+    found = pick(build.load_task("arithmetic"), parse_ids(text), "dev", 0, None)
+    assert tuple(problem.id for problem in found) == ARITHMETIC
+
+
+def test_ids_of_a_file_are_found_though_a_draw_would_leave_them_out(tmp_path: Path) -> None:
+    rows = [{"question": f"What is {n} + 1?", "answer": str(n + 1)} for n in range(40)]
+    path = tmp_path / "own.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = pick(build.load_task(str(path)), ["own-39"], "test", 0, None)
+    assert [problem.answer for problem in found] == ["40"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("bench --out o --ids arithmetic-dev-0-x", "has no problem 'arithmetic-dev-0-x'"),
+        ("bench --out o --ids arithmetic-dev-1-0", r"its first is 'arithmetic-dev-0-0' \(seed 0\)"),
+        ("bench --out o --ids a --problems 3", "leave --problems out"),
+        ("bench --out o --ids ,", "names no problem"),
+        ("solve --ids a --hard 1", "leave --hard, --index and a text out"),
+        ("solve --ids a text", "leave --hard, --index and a text out"),
+        ("solve --ids a,b --page p.html", "shows one search, and this makes 2"),
+    ],
+)
+def test_ids_that_cannot_be_used(words: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        run(*words.split())
+
+
+def test_a_dry_run_tells_and_makes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: Any) -> None:
+        raise AssertionError("a model was opened")
+
+    monkeypatch.setattr(build, "open_models", fail)
+    out = tmp_path / "run"
+    words = ("--out", str(out), "--problems", "20", "--seeds", "2", "--dry-run")
+    words += ("--strategies", "cot,self_consistency:samples=4,hgs", "--budgets", "100,1000")
+    bench(*words, "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert (found["searches"], found["done"], found["policy"]) == (2 * 3 * 20 * 2, 0, "arithmetic")
+    rows = {(row["strategy"], row["budget"]): row for row in found["rows"]}
+    solution = found["assumed"]["steps"] * found["assumed"]["step_tokens"]
+    assert rows["cot", 1000]["policy_tokens"] == 40 * solution
+    assert rows["self_consistency:samples=4", 1000]["policy_tokens"] == 40 * 4 * solution
+    assert all(row["policy_tokens"] <= 40 * budget for (_, budget), row in rows.items())
+    assert rows["hgs", 1000]["reward_tokens"] > 0 == rows["cot", 1000]["reward_tokens"]
+    bench(*words)
+    text = capsys.readouterr().out
+    assert "240 searches of 20 problems (arithmetic/dev), 0 of them done" in text
+    assert "policy arithmetic, reward arithmetic" in text
+    assert not out.exists()
+
+
+def test_a_task_from_a_file_with_fields_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text('{"q": "What is 1 + 1?", "a": "2"}\n')
+    words = ("--policy", "arithmetic", "--strategies", "cot", "--out", str(tmp_path / "run"))
+    with pytest.raises(DataError, match="no text in the field 'question'; it has q, a"):
+        bench(*words, task=str(path))
+    fields = ("--question-field", "q", "--answer-field", "a")
+    bench(*words, *fields, "--json", task=str(path))
+    assert json.loads(capsys.readouterr().out)["rows"][0]["total"] == 1
+    run("show", str(tmp_path / "run"), "--problem", "own-0", "--json")
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["tree"]["problem"]["answer"] == "2"
+    run("report", str(tmp_path / "run"), "--json")
+    path.write_text('{"q": "What is 1 + 1?", "a": "3"}\n')
+    with pytest.raises((ConfigError, JournalError), match="data_digest"):
+        bench(*words, *fields, "--resume", task=str(path))
+
+
+def test_plugins_of_each_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from stepnav.search.cot import cot\n"
+        "def search(tree, *, temperature: float = 0.0):\n"
+        '    """Search as cot does."""\n'
+        "    return (yield from cot(tree, temperature=temperature))\n"
+        "def reward(problem, steps):\n    return [1.0 for _ in steps]\n"
+        'def policy(problem, steps):\n    return "#### 42\\n"\n'
+        'task = [{"question": "What is 40 + 2?", "answer": "42"}]\n'
+    )
+    plugins = {"task": "task", "policy": "policy", "reward": "reward", "strategy": "search"}
+    words = [word for name, found in plugins.items() for word in (f"--{name}", f"{path}:{found}")]
+    run("solve", *words, "--json")
+    assert json.loads(capsys.readouterr().out)["correct"] is True
