@@ -24,9 +24,9 @@ python -m stepnav train prm --model "$out/sft" --data "$prm" --problems 1 --max-
   --max-length 640 --resume --out "$out/untrained" $(sed 's/--max-steps [0-9]*//' <<< "${EXTRA:-}")
 for model in prm-sft prm-raw orm untrained; do
   python -m stepnav eval-prm --reward "$out/$model" --data "$data/processbench/gsm8k.jsonl.gz" "${evaluated[@]}" \
-    --dtype bfloat16 --max-batch 16 --out "$out/eval/$model-processbench"
+    --dtype bfloat16 --max-batch 16 --resume --out "$out/eval/$model-processbench"
   python -m stepnav eval-prm --reward "$out/$model" --data "$data/prm800k/phase1_test.jsonl.gz" "${evaluated[@]}" \
-    --dtype bfloat16 --max-batch 16 --out "$out/eval/$model-phase1"
+    --dtype bfloat16 --max-batch 16 --resume --out "$out/eval/$model-phase1"
 done
 for model in sft prm-sft prm-raw orm; do
   cp "$out/$model/training_report.json" "$out/eval/$model-training.json"  # for benchmarks/publish.py

@@ -45,18 +45,14 @@ class Interrupted(Exception):
     """The user stopped a command; its text says how to go on."""
 
 
-def resume_command(*, with_flag: bool = True) -> str:
-    """Return the command that goes on with this run, on as many processes.
-
-    Args:
-      with_flag: whether it takes --resume; some commands go on without.
-    """
+def resume_command() -> str:
+    """Return the command that goes on with this run, on as many processes."""
     words = [word for word in sys.argv[1:] if word != "--resume"]
     program = ["stepnav"]
     if "TORCHELASTIC_RUN_ID" in os.environ:
         count = os.environ["LOCAL_WORLD_SIZE"]
         program = ["torchrun", "--nproc_per_node", count, "-m", "stepnav"]
-    return shlex.join([*program, *words, *(["--resume"] if with_flag else [])])
+    return shlex.join([*program, *words, "--resume"])
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from stepnav.cli.console import (
     stderr,
     stdout,
 )
-from stepnav.cli.options import AsJson, ScoringOptions
+from stepnav.cli.options import AsJson, Resume, ScoringOptions, check_resume
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.lock import LOCK_NAME, locked
 from stepnav.measure.extras import check_installed
@@ -45,6 +45,7 @@ def run(
         typer.Option(help="processbench: share of problems to choose it on. [default: 0.25]"),
     ] = None,
     scoring: ScoringOptions,
+    resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure a reward model, with intervals over problems.
@@ -52,7 +53,7 @@ def run(
     What the file may hold, one JSON object a line: ProcessBench (problem, steps, label: the first wrong
     step), step labels (raw PRM800K, or prompt, completions, labels), or solutions to choose from
     (problem_id, problem, steps or text, is_correct, and optionally answer and scores). Killed and
-    started again, it goes on where it was; a folder of another model or file is refused.
+    started again with --resume, it goes on where it was; a folder of another model or file is refused.
 
     Examples:
 
@@ -72,7 +73,7 @@ def run(
     scorer = _Scorer(reward, scoring)
     settings = {"kind": cases.kind, **scorer.settings(), "data_digest": cases.digest}
     scorer.check_cases(cases)
-    _prepare(out)
+    _prepare(out, resume)
     with locked(out):
         scores, failed, tokens = scorer.score(cases, out, settings)
         if not scores:
@@ -148,7 +149,7 @@ class _Scorer:
             except KeyboardInterrupt:
                 raise Interrupted(
                     f"interrupted: {len(file.scores)} of {len(cases.items)} solutions are scored and "
-                    f"kept; go on with: {resume_command(with_flag=False)}"
+                    f"kept; go on with: {resume_command()}"
                 ) from None
             return dict(file.scores), failed, file.reward_tokens
 
@@ -188,7 +189,7 @@ def _check_threshold(kind: str, threshold: float | None, dev_share: float | None
         raise ConfigError(f"--dev-share must be above 0 and below 1 (got {dev_share})")
 
 
-def _prepare(out: Path) -> None:
+def _prepare(out: Path, resume: bool) -> None:
     """Make the folder, or check that it is of an evaluation."""
     from stepnav.measure.prm.scores import FILE_NAME
 
@@ -199,6 +200,7 @@ def _prepare(out: Path) -> None:
         raise DataError(f"cannot make the folder {out} ({error.strerror})") from None
     if names and not names & {FILE_NAME, "report.json"}:
         raise ConfigError(f"{out} is not empty and not of an evaluation; use another --out")
+    check_resume(bool(names), resume, out)
 
 
 def _print(report: dict[str, Any], out: Path, files: list[str]) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from stepnav import build
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
-from stepnav.cli.options import AsJson, Data, Sandbox
+from stepnav.cli.options import AsJson, Data, Resume, Sandbox, check_resume
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.measure.samples import (
     BadLine,
@@ -67,12 +67,14 @@ def run(
     ] = None,
     memory_mib: Annotated[int, typer.Option(min=1, help="What one program may allocate.")] = 512,
     output_mib: Annotated[int, typer.Option(min=1, help="What one program may return.")] = 32,
+    resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
     """Grade model-written programs in the sandbox and report pass@k.
 
     Reads the files of HumanEval, HumanEval+ and MBPP. Verdicts go to SAMPLES_results.jsonl, one a line;
-    started again with the same options, it goes on where it was. Lines that cannot be graded are named and
+    started again with --resume
+    and the same options, it goes on where it was. Lines that cannot be graded are named and
     counted; the exit code is 2 only if nothing could be graded.
 
     Examples:
@@ -94,11 +96,12 @@ def run(
     lines = list(read_samples(samples))
     try:
         with ResultsFile(results_path(samples), options) as results, checker:
+            check_resume(bool(results.done), resume, results.path)
             grading = _sort(lines, programs, results)
             _grade(grading, checker, results)
             report = _report(grading, results, programs, ks)
     except KeyboardInterrupt:
-        again = resume_command(with_flag=False)
+        again = resume_command()
         raise Interrupted(
             f"interrupted: the verdicts so far are kept in {results_path(samples)}; go on with: {again}"
         ) from None

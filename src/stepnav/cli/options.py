@@ -16,6 +16,7 @@ import typer
 from stepnav import build
 from stepnav.cli.console import loading
 from stepnav.core.backend import Backend
+from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
 from stepnav.measure.plan_file import problems_digest
 from stepnav.tasks.task import Task
@@ -181,3 +182,13 @@ class ScoringOptions:
             return build.open_reward(
                 reward, device=self.device, dtype=self.dtype, max_batch=self.max_batch
             )
+
+
+def check_resume(has_begun: bool, resume: bool, place: Path) -> None:
+    """Refuse to go on with what a place holds unless that is asked for.
+
+    Raises:
+      ConfigError: it holds something, and `resume` is not set.
+    """
+    if has_begun and not resume:
+        raise ConfigError(f"{place} is there already; add --resume to go on with it, or move it")

@@ -12,7 +12,7 @@ import typer
 
 from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
 from stepnav.cli.data.origin import Origin, load_references
-from stepnav.cli.options import AsJson, Data, Sandbox, Seed
+from stepnav.cli.options import AsJson, Data, Resume, Sandbox, Seed, check_resume
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.mutate.campaign import find_journals, merge, run_campaign
 from stepnav.mutate.examination import Settings
@@ -63,13 +63,15 @@ def run(
         typer.Option(help="Operators kept out of training, comma-separated, or none."),
     ] = None,
     sandbox: Sandbox = "process",
+    resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
     """Make step-labelled data of reference programs by mutation testing.
 
     Mutants run in the sandbox. Your test file runs outside it, against a proxy of the mutant: it is
     trusted as your own code. Each function under test becomes a program of its own, with what it needs
-    of its module. Killed and started again, the command goes on where it was. Programs and tests that
+    of its module. Killed and started again with --resume, the command goes on
+    where it was. Programs and tests that
     cannot be used are named, with the reason; the exit code is 2 only if no program can.
 
     Examples:
@@ -80,6 +82,8 @@ def run(
     """
     began = time.monotonic()
     index, count = _parse_shard(shard)
+    journal = out / f"shard-{index}-of-{count}.jsonl"
+    check_resume(journal.exists(), resume, journal)
     origin = load_references(
         task,
         data=data,
@@ -112,7 +116,7 @@ def run(
             progress=progress.show,
         )
     except KeyboardInterrupt:
-        command = resume_command(with_flag=False)
+        command = resume_command()
         raise Interrupted(
             f"interrupted: finished problems are kept in {out}; go on with: {command}"
         ) from None
