@@ -133,6 +133,10 @@ def run(
             write_plan(plan, out)  # would bind the folder to it
         with models:
             _run_all(plan, drawn, benchmark, models, out, active)
+    _report(out, baseline, as_json)
+
+
+def _report(out: Path, baseline: str | None, as_json: bool) -> None:
     try:
         report_command.run(run=out, baseline=baseline, as_json=as_json)
     except KeyboardInterrupt:

@@ -56,6 +56,19 @@ def resume_command() -> str:
 
 
 @contextmanager
+def interruptible(kept: Callable[[], str]) -> Iterator[None]:
+    """Let an interrupt say how to go on.
+
+    Args:
+      kept: what is there already, for instance "3 of 9 searches are done and kept".
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted: {kept()}; go on with: {resume_command()}") from None
+
+
+@contextmanager
 def resumable(done: Callable[[], str]) -> Iterator[None]:
     """Let what ends a run say how to go on: an interrupt, a full disk, a model that is gone.
 
@@ -63,9 +76,8 @@ def resumable(done: Callable[[], str]) -> Iterator[None]:
       done: what was done and is kept, for instance "3 of 9 searches are done and kept".
     """
     try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted(f"interrupted: {done()}; go on with: {resume_command()}") from None
+        with interruptible(done):
+            yield
     except JournalError as error:
         raise JournalError(f"{error}; then go on with: {resume_command()}") from None
     except BackendError as error:
@@ -186,3 +198,32 @@ class Progress:
                 + f": {self._done}/{self._total}, {text}, {left_s:.0f} s left",
                 soft_wrap=True,
             )
+
+
+class Stages:
+    """Progress of work that tells its figures itself: a bar for each stage, begun when it is told.
+
+    Args:
+      unit: plural noun for the rate.
+    """
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._title = ""
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Stages:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None
+
+    def reach(self, title: str, done: int, total: int, note: str = "") -> None:
+        """Show how far a stage is."""
+        if title != self._title or self._bar is None:
+            self.__exit__()
+            self._title = title
+            self._bar = Progress(title, total, self._unit, first=done).__enter__()
+        self._bar.reach(done, note)

@@ -9,10 +9,9 @@ import typer
 
 from stepnav import build
 from stepnav.cli.console import (
-    Interrupted,
     Progress,
+    interruptible,
     print_json,
-    resume_command,
     stderr,
     stdout,
 )
@@ -144,13 +143,11 @@ class _Scorer:
         with ScoresFile(
             out / FILE_NAME, settings, [len(case.steps) for case in cases.items]
         ) as file:
-            try:
+            total = len(cases.items)
+            with interruptible(
+                lambda: f"{len(file.scores)} of {total} solutions are scored and kept"
+            ):
                 failed = self._score_rest(cases, file)
-            except KeyboardInterrupt:
-                raise Interrupted(
-                    f"interrupted: {len(file.scores)} of {len(cases.items)} solutions are scored and "
-                    f"kept; go on with: {resume_command()}"
-                ) from None
             return dict(file.scores), failed, file.reward_tokens
 
     def _score_rest(self, cases: Cases, file: Any) -> dict[int, str]:

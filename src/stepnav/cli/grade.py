@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
+from stepnav.cli.console import Progress, interruptible, print_json, stderr, stdout
 from stepnav.cli.options import AsJson, Data, Resume, Sandbox, check_resume
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.measure.samples import (
@@ -94,17 +94,16 @@ def run(
     }  # fmt: skip
     programs = build.load_programs(task, data)
     lines = list(read_samples(samples))
-    try:
-        with ResultsFile(results_path(samples), options) as results, checker:
-            check_resume(bool(results.done), resume, results.path)
-            grading = _sort(lines, programs, results)
-            _grade(grading, checker, results)
-            report = _report(grading, results, programs, ks)
-    except KeyboardInterrupt:
-        again = resume_command()
-        raise Interrupted(
-            f"interrupted: the verdicts so far are kept in {results_path(samples)}; go on with: {again}"
-        ) from None
+    place = results_path(samples)
+    with (
+        interruptible(lambda: f"the verdicts so far are kept in {place}"),
+        ResultsFile(place, options) as results,
+        checker,
+    ):
+        check_resume(bool(results.done), resume, place)
+        grading = _sort(lines, programs, results)
+        _grade(grading, checker, results)
+        report = _report(grading, results, programs, ks)
     _name_bad(samples, grading.bad)
     if report["samples"] == 0:
         raise DataError(f"{samples} holds no sample that could be graded")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stdout
+from stepnav.cli.console import Stages, interruptible, print_json, stdout
 from stepnav.cli.options import AsJson, Device, Resume, Seed
 from stepnav.core.errors import ConfigError
 
@@ -38,46 +38,15 @@ def run(
     except ImportError as error:
         raise ConfigError(f"training needs {error.name}: pip install 'stepnav[train]'") from None
     build.check_device(device)
-    stages = _Stages()
-    try:
+    with interruptible(lambda: f"checkpoints are kept in {out}"), Stages("items") as stages:
+
+        def show(stage: str, done: int, total: int, value: float | None) -> None:
+            stages.reach(stage, done, total, "" if value is None else f"({value:.3g})")
+
         evaluation = make_models(
-            out,
-            task=task,
-            scale=scale,
-            resume=resume,
-            seed=seed,
-            device=device,
-            progress=stages.show,
+            out, task=task, scale=scale, resume=resume, seed=seed, device=device, progress=show
         )
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"interrupted: checkpoints are kept in {out}; go on with: {resume_command()}"
-        ) from None
-    finally:
-        stages.close()
     if as_json:
         print_json(evaluation)
     else:
         stdout().print(f"Saved to {out}; the model cards tell what they can do.")
-
-
-class _Stages:
-    """A progress bar for each stage of the recipe."""
-
-    def __init__(self) -> None:
-        self._stage = ""
-        self._bar: Progress | None = None
-
-    def show(self, stage: str, done: int, total: int, value: float | None) -> None:
-        """Show how far a stage is; `value` is its loss or share, if it has one."""
-        if stage != self._stage or self._bar is None:
-            self.close()
-            self._stage = stage
-            self._bar = Progress(stage, total, "items", first=done).__enter__()
-        self._bar.reach(done, "" if value is None else f"({value:.3g})")
-
-    def close(self) -> None:
-        """End the bar of the current stage."""
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-            self._bar = None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
+from stepnav.cli.console import Stages, interruptible, print_json, stderr, stdout
 from stepnav.cli.data.origin import Origin, load_references
 from stepnav.cli.options import AsJson, Data, Resume, Sandbox, Seed, check_resume
 from stepnav.core.errors import ConfigError, DataError
@@ -101,8 +101,7 @@ def run(
         raise DataError(
             f"nothing to mutate: {len(origin.refused)} programs or ids refused, none left"
         )
-    progress = _Bar()
-    try:
+    with interruptible(lambda: f"finished problems are kept in {out}"), Stages("problems") as bar:
         outcomes = run_campaign(
             origin.references,
             out,
@@ -113,15 +112,8 @@ def run(
             level=sandbox,
             workers=workers,
             shard=(index, count),
-            progress=progress.show,
+            progress=_teller(bar),
         )
-    except KeyboardInterrupt:
-        command = resume_command()
-        raise Interrupted(
-            f"interrupted: finished problems are kept in {out}; go on with: {command}"
-        ) from None
-    finally:
-        progress.close()
     files = merge(find_journals([out]), out)[1] if count == 1 else []
     tell(out, outcomes, origin, files, time.monotonic() - began, as_json)
 
@@ -194,29 +186,18 @@ def _parse_names(text: str | None, default: Sequence[str]) -> list[str]:
     return [name for name in text.split(",") if name and name != "none"]
 
 
-class _Bar:
-    """Progress over problems; a line for each that cannot be used."""
+def _teller(bar: Stages) -> Callable[[int, int, Outcome | None], None]:
+    """Return what shows how many problems are done, with the rate of programs run, and tells which are not used."""
+    began, judged = time.monotonic(), 0
 
-    def __init__(self) -> None:
-        self._bar: Progress | None = None
-        self._judged = 0
-        self._began = time.monotonic()
+    def show(done: int, total: int, outcome: Outcome | None) -> None:
+        nonlocal judged
+        if outcome is not None:
+            judged += outcome.num_judged
+            if outcome.error is not None:
+                line = f"not used: {outcome.task_id}: {outcome.error}"
+                stderr().print(line, markup=False, soft_wrap=True)
+        rate = judged / max(time.monotonic() - began, 1e-9)
+        bar.reach("mutate", done, total, f"({rate:.0f} programs/s)")
 
-    def show(self, done: int, total: int, outcome: Outcome | None) -> None:
-        """Show how many problems are done; the note is the rate of programs run."""
-        if self._bar is None:
-            self._bar = Progress("mutate", total, "problems", first=done).__enter__()
-        if outcome is None:
-            return
-        self._judged += outcome.num_judged
-        rate = self._judged / max(time.monotonic() - self._began, 1e-9)
-        if outcome.error is not None:
-            line = f"not used: {outcome.task_id}: {outcome.error}"
-            stderr().print(line, markup=False, soft_wrap=True)
-        self._bar.reach(done, f"({rate:.0f} programs/s)")
-
-    def close(self) -> None:
-        """End the bar."""
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-            self._bar = None
+    return show

@@ -11,11 +11,10 @@ import typer
 
 from stepnav import build
 from stepnav.cli.console import (
-    Interrupted,
-    Progress,
+    Stages,
+    interruptible,
     loading,
     print_json,
-    resume_command,
     stderr,
     stdout,
 )
@@ -169,16 +168,15 @@ def train(
     """Train, and tell what came of it; `stage` takes the arguments that all stages share."""
     from stepnav.train.shards import leave_processes
 
-    steps = _Steps()
-    try:
-        report = stage({**train_options.for_stages(), "progress": steps.show})
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"interrupted: checkpoints are kept in {out}; go on with: {resume_command()}"
-        ) from None
-    finally:
-        steps.close()
-        leave_processes()
+    with interruptible(lambda: f"checkpoints are kept in {out}"), Stages("steps") as stages:
+
+        def show(done: int, total: int, loss: float | None) -> None:
+            stages.reach("train", done, total, "" if loss is None else f"(loss {loss:.3f})")
+
+        try:
+            report = stage({**train_options.for_stages(), "progress": show})
+        finally:
+            leave_processes()
     if report.fit.is_main:
         _tell(report, out, as_json)
 
@@ -228,22 +226,3 @@ def _template(text: str) -> str:
     if "{question}" not in text:
         raise ConfigError(f"--prompt-template must hold {{question}} (got {text!r})")
     return unescape(text)
-
-
-class _Steps:
-    """Progress over optimizer steps, with the latest loss."""
-
-    def __init__(self) -> None:
-        self._bar: Progress | None = None
-
-    def show(self, done: int, total: int, loss: float | None) -> None:
-        """Show how far the training is."""
-        if self._bar is None:
-            self._bar = Progress("train", total, "steps", first=done - 1).__enter__()
-        self._bar.reach(done, "" if loss is None else f"(loss {loss:.3f})")
-
-    def close(self) -> None:
-        """End the bar."""
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-            self._bar = None
