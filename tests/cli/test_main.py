@@ -362,7 +362,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if Handler.num_asked > 30:
             self.answer(200, {"choices": "[/bold] rubbish"})
             return
-        choice = {"text": "1 + 1 = 2\\n#### [/x]2", "finish_reason": "stop"}
+        choice = {"text": "1 + 1 = [/x]2\\n#### 2", "finish_reason": "stop"}
         choices = [{**choice, "index": index} for index in range(request.get("n", 1))]
         usage = {"prompt_tokens": 5, "completion_tokens": 9}
         self.answer(200, {"choices": choices, "usage": usage})
@@ -390,9 +390,10 @@ def test_a_server_that_breaks_ends_a_bench_in_one_clear_line(broken_server, tmp_
     data = tmp_path / "test.jsonl"
     data.write_text(json.dumps({"question": "What is 1 + 1?", "answer": "#### 3"}) + "\n")
     task = ("--task", "gsm8k", "--data", str(data), "--policy", broken_server)
-    code, _, err = call("solve", *task, "--hard", "1", "--strategy", "cot")
+    code, out, err = call("solve", *task, "--hard", "1", "--strategy", "cot")
     assert code == 0, err
-    assert "Chain of thought answers [/x]2, which is wrong." in err  # brackets are no markup
+    assert "Chain of thought answers 2, which is wrong." in err
+    assert "1 + 1 = [/x]2" in out  # brackets are no markup
     bench = ("bench", *task, "--out", str(tmp_path / "run"))
     code, _, err = call(*bench, "--strategies", "self_consistency:samples=64:wave=1")
     assert code == 2, err

@@ -19,7 +19,7 @@ import pytest
 import typer
 
 import stepnav
-from stepnav import build
+from stepnav.build.tasks import SANDBOX_LEVELS
 from stepnav.cli.main import app
 from stepnav.sandbox import LEVELS
 from tests.cli.test_main import ENVIRONMENT, RUN
@@ -218,7 +218,7 @@ def test_repeated_problems_are_told(server: FakeOpenAI, data: Path) -> None:
 
 
 def test_sandbox_levels_are_the_sandboxs() -> None:
-    assert build.SANDBOX_LEVELS == LEVELS
+    assert SANDBOX_LEVELS == LEVELS
 
 
 def named_options(command: object) -> set[str]:
