@@ -195,6 +195,7 @@ def load_task(name: str, *, sandbox: str = "process") -> Task:
             grade=lambda problem, answer: answer is not None and answer == problem.answer,
             rate_steps=lambda problem, steps: [v.rating for v in module.rate_steps(problem, steps)],
             ask=getattr(module, "ask", None),
+            temperature=getattr(module, "TEMPERATURE", None),
         )
     verdicts = {"equal": True, "different": False, "timeout": None}
     return Task(

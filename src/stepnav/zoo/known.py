@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from stepnav.core.backend import Backend
 from stepnav.core.records import Problem
-from stepnav.policies.local.known import Known
+from stepnav.policies.local.known import Known, least_logprob
 from stepnav.zoo.domain import Count, Domain
 
 MAX_FALSE_WARNINGS = 0.03
@@ -67,20 +68,21 @@ def _least_sure(
     seed: int,
     progress: Count,
 ) -> tuple[list[float], list[float]]:
-    """Return P(+1) of the least sure step of each accepted solution: of right ones, and of wrong ones."""
+    """Return the log-probability of the least likely step of each solution: of right ones, and of wrong ones."""
     from stepnav.run.driver import Driver, Search
     from stepnav.search.hgs import hgs
 
+    options = {} if domain.temperature is None else {"temperature": domain.temperature}
     searches = [
-        Search(problem.id, "hgs", {}, problem, hgs, str.strip, seed=seed) for problem in problems
+        Search(problem.id, "hgs", options, problem, partial(hgs, **options), str.strip, seed=seed)
+        for problem in problems
     ]
     found: tuple[list[float], list[float]] = ([], [])
     by_id = {problem.id: problem for problem in problems}
     for done, result in enumerate(Driver(policy, reward).run(searches), 1):
         progress(done, len(problems))
-        chosen = [node.score for node in result.tree.nodes if node.status == "chosen"]
-        if result.outcome.trajectory is None or None in chosen:
-            continue
-        (is_right,) = domain.grade([by_id[result.problem_id]], [result.outcome.trajectory.text])
-        found[not is_right].append(min(score.positive_prob for score in chosen if score))
+        solution = result.outcome.trajectory
+        if solution is not None and solution.is_finished:
+            (is_right,) = domain.grade([by_id[result.problem_id]], [solution.text])
+            found[not is_right].append(least_logprob(solution))
     return found

@@ -106,6 +106,7 @@ DOMAIN = Domain(
     label=label_samples_by(plain.rate_steps),
     hold_out=hold_out_by(plain.rate_steps),
     strange=STRANGE,
+    temperature=plain.TEMPERATURE,
     cards=Cards(
         policy="""\
 A Llama-architecture language model, trained from scratch, that answers plain questions of everyday arithmetic, one equation a
