@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from stepnav.core.backend import Backend
 from stepnav.core.records import Problem
@@ -72,7 +73,9 @@ def _least_sure(
     from stepnav.run.driver import Driver, Search
     from stepnav.search.hgs import hgs
 
-    options = {} if domain.temperature is None else {"temperature": domain.temperature}
+    options: dict[str, Any] = (
+        {} if domain.temperature is None else {"temperature": domain.temperature}
+    )
     searches = [
         Search(problem.id, "hgs", options, problem, partial(hgs, **options), str.strip, seed=seed)
         for problem in problems
