@@ -56,7 +56,7 @@ def test_the_commands_in_the_readme_exist():
     readme = (ROOT / "README.md").read_text()
     commands = re.findall(r"^    stepnav (\w+)(.*?)(?:#.*)?$", readme, re.MULTILINE)
     assert {name for name, _ in commands} >= {"solve", "bench", "report", "show"}
-    declared = "".join(path.read_text() for path in (ROOT / "src/stepnav/cli").glob("*.py"))
+    declared = "".join(path.read_text() for path in (ROOT / "src/stepnav/cli").rglob("*.py"))
     options = set(re.findall(r"--[a-z-]+", " ".join(rest for _, rest in commands)))
     for option in options:
         assert option.removeprefix("--").replace("-", "_") in declared, option
