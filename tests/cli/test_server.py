@@ -23,7 +23,7 @@ from stepnav.build.tasks import SANDBOX_LEVELS
 from stepnav.cli.main import app
 from stepnav.sandbox import LEVELS
 from tests.cli.test_main import ENVIRONMENT, RUN
-from tests.policies.openai.fake_server import ALL_HONOURED, FakeOpenAI, open_policy
+from tests.policies.openai.fake_server import ALL_HONOURED, FakeOpenAI
 
 SECRET = "sk-test-0123456789abcdef"
 LIGHT = (
@@ -102,8 +102,9 @@ def test_variables_stand_in_for_options(server: FakeOpenAI, data: Path) -> None:
 
 
 def test_a_server_that_dies_says_how_to_go_on(server: FakeOpenAI, data: Path) -> None:
-    open_policy(server.url, max_concurrency=1).close()  # as many requests as its probes take
-    server.lives = 2 * len(server.bodies) + 3
+    task = ("--task", "gsm8k", "--data", str(data), "--policy", server.url, "--strategy", "cot")
+    assert call("solve", *task)[0] == 0  # as many requests as the probes take, and one
+    server.lives = 2 * len(server.bodies) + 2
     arguments = bench(server, data, "--retries", "0", "--active", "1")
     code, _, err = call(*arguments)
     assert code == 2, err
