@@ -93,6 +93,7 @@ def test_options_reach_the_server_and_the_key_stays_hidden(server: FakeOpenAI, d
 def test_variables_stand_in_for_options(server: FakeOpenAI, data: Path) -> None:
     code, _, err = call(
         "solve", "--task", "gsm8k", "--data", str(data), "--policy", server.url, "--strategy", "cot",
+        "--shots", "0",
         OPENAI_API_KEY=SECRET, STEPNAV_MAX_SOLUTION_TOKENS="5", STEPNAV_EXTRA_BODY='{"top_k": 3}',
     )  # fmt: skip
     assert code == 0, err

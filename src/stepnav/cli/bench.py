@@ -70,7 +70,10 @@ def run(
     resume: Resume = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Tell searches, requests and tokens; load and ask nothing."),
+        typer.Option(
+            "--dry-run",
+            help="Tell searches, requests and tokens; load and ask nothing (names of the hub are fetched).",
+        ),
     ] = False,
     active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = 192,
     model_options: ModelOptions,

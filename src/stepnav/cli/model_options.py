@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ SERVER_VARIABLES: Mapping[str, str] = {
     "extra_body": "STEPNAV_EXTRA_BODY",
 }
 """Option of a server -> the environment variable that stands in for it."""
+
+logger = logging.getLogger("stepnav")
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 
@@ -172,6 +175,7 @@ class ModelOptions:
         max_batch: int = 64,
     ) -> build.Models:
         """Return the models of a run; arguments as in `build.open_models`."""
+        logger.info("policy %s, reward %s, on %s in %s", policy, reward, self.device, self.dtype)
         with loading("torch and the models"):
             return build.open_models(
                 policy=policy,
