@@ -1,12 +1,13 @@
 """Attention of packed tokens over slots, the same bits for a row whatever else is in the pass.
 
 Registered with `transformers` under the name "stepnav"; without an active plan it is plain SDPA, so
-that a model handed to an engine still works outside it (but for soft caps and sinks, which SDPA lacks). Matrix kernels choose their order of
-summation by shape, so shapes are kept out of it: whatever a row brings, each kv head is a product of
-its own over the head size, of at least `MIN_ROWS` rows (fewer are padded), and sums over cached
-tokens go in blocks of `SUM_BLOCK`. That kernels keep their order over the shapes that are left is
-measured, not guaranteed: for float32 on x86 CPUs (MKL) with one thread. Elsewhere results are
-correct, but perhaps not bit-exact; tests/engine/test_runner.py tells for the CPU at hand.
+that a model handed to an engine still works outside it (but for soft caps and sinks, which SDPA
+lacks). Matrix kernels choose their order of summation by shape, so shapes are kept out of it:
+whatever a row brings, each kv head is a product of its own over the head size, of at least
+`MIN_ROWS` rows (fewer are padded), and sums over cached tokens go in blocks of `SUM_BLOCK`. That
+kernels keep their order over the shapes that are left is measured, not guaranteed: for float32 on
+x86 CPUs (MKL) with one thread. Elsewhere results are correct, but perhaps not bit-exact;
+tests/engine/test_runner.py tells for the CPU at hand.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ class Plan:
       groups: all rows of the pass.
       put: [N] where each packed token's result stands in the groups' results, one after the
         other; None if they are in order already.
-      write: [N * G] rows of the flattened slots [S, G, length, D] that take the new keys and values.
+      write: [N * G] rows of the flattened slots [S, G, length, D] that take the new keys and
+        values.
     """
 
     groups: list[Group]
@@ -157,8 +159,8 @@ def _attend_group(
 ) -> Any:
     """Return [R, G, T, g, D] for as many queries; keys and values are [R * G, length, D].
 
-    Each kv head is one product of M = T * g rows, filled up to a multiple of `MIN_ROWS`. Sinks [H] are
-    scores of each query head that take a share of its attention and give nothing (gpt-oss).
+    Each kv head is one product of M = T * g rows, filled up to a multiple of `MIN_ROWS`. Sinks [H]
+    are scores of each query head that take a share of its attention and give nothing (gpt-oss).
     """
     rows, heads, count, repeats, width = parts.shape
     num_rows = count * repeats

@@ -120,8 +120,8 @@ def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
         has_head = any("TokenClassification" in name for name in config.architectures or ())
         if has_head and config.num_labels != num_labels:
             raise ConfigError(
-                f"{path} is a reward model with {config.num_labels} outputs, and {num_labels} are to "
-                "be trained; choose the head that it has, or begin with the model under it"
+                f"{path} is a reward model with {config.num_labels} outputs, and {num_labels} are "
+                "to be trained; choose the head that it has, or begin with the model under it"
             )
         config.num_labels = num_labels
         config.classifier_dropout = 0.0  # some architectures have 0.1 where nothing is said
@@ -138,7 +138,8 @@ def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
         raise
     except Exception as error:  # transformers and safetensors raise many kinds
         raise ConfigError(
-            f"{path} cannot be loaded as a model to train ({one_line(error)}); save or download it again"
+            f"{path} cannot be loaded as a model to train ({one_line(error)}); save or download it "
+            "again"
         ) from None
     heads = () if has_head else tuple(f"{head}." for head in HEADS)
     missing = [name for name in report["missing_keys"] if not name.startswith(heads)]
@@ -246,7 +247,7 @@ def context_length(model: Any) -> int | None:
 
 
 def decoder_layers(model: Any) -> Any:
-    """Return the list of a decoder's layers (of a model with adapters, the model's), None if it has none."""
+    """Return the list of a decoder's layers, adapters looked through; None if it has none."""
     whole = model.get_base_model() if hasattr(model, "get_base_model") else model
     base = whole.base_model
     return getattr(base, "layers", getattr(base, "h", None))

@@ -114,7 +114,7 @@ def plan_pass(rows: Sequence[Row], cache: SlotCache, pass_tokens: int, step: int
 
 
 def _share(rows: Sequence[Row], pass_tokens: int) -> list[tuple[Row, int]]:
-    """Return how many tokens each row reads: writing rows first, the rest to the longest waiting."""
+    """Return how many tokens each row reads: writing rows one, then the others in order."""
     unread = [(row, len(row.tokens) - row.num_filled) for row in rows]
     left = pass_tokens - sum(count == 1 for _, count in unread)
     fed = []

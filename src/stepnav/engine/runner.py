@@ -25,7 +25,8 @@ from stepnav.engine.self_check import FIRST_PASS, TOKENS, check_alike, plain_out
 from stepnav.engine.slots import SlotCache, probe_shape
 
 ONE_THREAD_PARAMETERS = 50_000_000
-"""Models up to this size run on one CPU thread: more gain them little, and share sums out by shape."""
+"""Models up to this size run on one CPU thread: more threads gain them little, and would cut sums
+into parts by the shape of a pass, so that bits would differ."""
 
 SHARED_START = 8
 """A row waits for a running one if their next so many unread tokens are equal."""
@@ -41,8 +42,8 @@ class Runner:
         what 2 GiB hold.
       cache_tokens: most tokens kept in the prefix tree, 0 for none; None is what 512 MiB hold.
       pass_tokens: most tokens of one forward pass.
-      row_step: on a CPU, passes are padded to a multiple of so many tokens (see `attention`), and slots
-        come in as many.
+      row_step: on a CPU, passes are padded to a multiple of so many tokens (see `attention`), and
+        slots come in as many.
       output_floats: size of one output kept in the tree.
       has_logits: whether the model can be asked for single positions (`logits_to_keep`).
 
@@ -195,8 +196,8 @@ class Runner:
                 row.num_filled += plan.num_tokens
         except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise ConfigError(
-                f"{type(self._model).__name__} cannot be run by the engine ({one_line(error)}); use a model whose "
-                "attention transformers lets others compute"
+                f"{type(self._model).__name__} cannot be run by the engine ({one_line(error)}); "
+                "use a model whose attention transformers lets others compute"
             ) from None
         return torch.cat(outputs)
 

@@ -1,7 +1,7 @@
 """What a label file holds and what was left out of it, in figures that add up.
 
-For every format: rows = sessions + sessions excluded + malformed rows, and ratings = the sum of `labels`. Sums of one
-format are in `SUMS`.
+For every format: rows = sessions + sessions excluded + malformed rows, and ratings = the sum of
+`labels`. Sums of one format are in `SUMS`.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class LabelReport:
       ratings: labelled steps, alternatives counted.
       records: what a trainer is given.
       labels: ratings per class, or per bin of values.
-      lengths: "steps" per session, "step_characters" of each labelled step, "record_characters" with
-        the prompt; empty if nothing is left.
+      lengths: "steps" per session, "step_characters" of each labelled step, "record_characters"
+        with the prompt; empty if nothing is left.
       excluded: reason -> what was left out for it.
       exclude_listed: different problems in the file of problems to exclude; None without one.
       exclude_found: how many of those are in this file; None without one.
@@ -117,11 +117,12 @@ class LabelReport:
 
     @property
     def notes(self) -> list[str]:
-        """What a user should be told before a training: what was left out, and what was taken for granted."""
+        """What to tell a user before a training: what was left out or taken for granted."""
         found = []
         if self.exclude_listed is not None:
             found.append(
-                f"to exclude: {self.exclude_found:,} of {self.exclude_listed:,} listed problems found"
+                f"to exclude: {self.exclude_found:,} of {self.exclude_listed:,} listed problems "
+                "found"
             )
         found += [
             f"left out: {left.sessions:,} sessions with {left.ratings:,} labels ({why})"
@@ -132,7 +133,8 @@ class LabelReport:
             found.append(f"malformed: {self.malformed - len(self.malformed_rows):,} further rows")
         if at_mark := self.details.get(AT_QUESTION_MARK):
             found.append(
-                f'no "Step 1:" in {at_mark:,} sessions: their problem was taken to end at its question mark'
+                f'no "Step 1:" in {at_mark:,} sessions: their problem was taken to end at its '
+                "question mark"
             )
         if self.kind_rule == ZERO_IS_WRONG:
             found.append(f"labels: {self.kind_rule}")
@@ -234,7 +236,7 @@ def _classes(labels: Iterable[float | None], kind: LabelKind) -> dict[str, int]:
 
 
 def _contradicted(sessions: Iterable[Session]) -> int:
-    """Return how many beginnings of solutions of one problem end in a step with different labels."""
+    """Return how many beginnings of solutions have several labels for their last step."""
     by_problem: dict[str, list[StepRecord]] = {}
     for session in sessions:
         by_problem.setdefault(session.problem, []).extend(session.records)

@@ -237,7 +237,7 @@ def _find_repairs(
 def _later_edits(
     work: Examination, every: Sequence[Mutant], seen: Sequence[Observation], number: int
 ) -> list[int]:
-    """Return the mutants whose edits may repair one: in a later step, and not endless themselves."""
+    """Return the mutants whose edits may repair one: in a later step, and not endless."""
     later = [
         n
         for n, other in enumerate(every)

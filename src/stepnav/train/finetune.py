@@ -1,7 +1,8 @@
-"""The two stages of the paper, and an outcome model, from any checkpoint (Ma et al. 2023, sections 3 and 4).
+"""The two stages of the paper, and an outcome model, from any checkpoint.
 
-`finetune_policy` fits a causal language model on solutions; `finetune_reward_model` fits a token classifier, or a value, on
-labelled steps, from the first stage's checkpoint or from a raw base.
+Source: Ma et al. 2023, sections 3 and 4. `finetune_policy` fits a causal language model on
+solutions; `finetune_reward_model` fits a token classifier, or a value, on labelled steps, from the
+first stage's checkpoint or from a raw base.
 """
 
 from __future__ import annotations
@@ -116,7 +117,8 @@ def finetune_policy(
       prompt_template: how a prompt is shown; holds "{question}".
       max_length: most tokens of a pair.
       pack: whether several pairs may share a row.
-      lora_rank: rank of low-rank adapters that are trained instead of all weights; 0 for all weights.
+      lora_rank: rank of low-rank adapters that are trained instead of all weights; 0 for all
+        weights.
       settings: how to train.
       resume: whether to go on with what `out` holds.
       progress: told of each step.
@@ -177,7 +179,8 @@ def finetune_reward_model(
       class_weights: weight of each class's losses, in the order of the head's classes.
       separator: text after each step.
       prompt_template: how the question is shown; holds "{question}".
-      only_outcomes: whether to learn the outcome of whole solutions at their last step: an outcome reward model.
+      only_outcomes: whether to learn the outcome of whole solutions at their last step: an outcome
+        reward model.
       max_length: most tokens of a solution; steps beyond it are counted.
       max_tree_tokens: most tokens of a tree.
       pack: whether solutions that begin alike share those tokens.
@@ -204,7 +207,8 @@ def finetune_reward_model(
     is_packed = pack and can_pack(network, max(max_length, max_tree_tokens))
     groups = _groups(solutions, max_tree_tokens, is_packed)
     claim = {
-        "stage": "orm" if only_outcomes else "prm", "model": model, "head": head, "neutral": neutral,
+        "stage": "orm" if only_outcomes else "prm",
+        "model": model, "head": head, "neutral": neutral,
         "class_weights": None if weights is None else list(weights), "separator": separator,
         "prompt_template": prompt_template, "solutions": len(records), "max_length": max_length,
         "max_tree_tokens": max_tree_tokens, "lora_rank": lora_rank, **_claimed(settings),
@@ -303,7 +307,10 @@ def _digest(groups: Sequence[Sequence[Tree]]) -> str:
 
 
 def _with_adapters(network: Any, rank: int) -> Any:
-    """Return the model with low-rank adapters on all its linear layers (Hu et al. 2021); a head is trained whole."""
+    """Return the model with low-rank adapters on all linear layers; a head is trained whole.
+
+    Source: Hu et al. 2021.
+    """
     try:
         import peft
     except ImportError:
@@ -331,7 +338,7 @@ def _load_tokenizer(model: str) -> Any:
 
 
 def _load(model: str, format_: StepFormat | None) -> Any:
-    """Return a float32 model to train; a token classifier gets a new head unless it has a fitting one."""
+    """Return a float32 model to train; a classifier gets a new head unless it has a fitting one."""
     if format_ is None:
         network = load_model(model, "causal", device="cpu", dtype="float32")
     else:
@@ -341,8 +348,8 @@ def _load(model: str, format_: StepFormat | None) -> Any:
         network.config.label2id = {name: number for number, name in enumerate(names)}
     if sees_later_tokens(network):
         raise ConfigError(
-            f"{model} is an encoder ({type(network).__name__}): its tokens see later ones, so it would "
-            "read what it is to rate or to write; begin with a decoder"
+            f"{model} is an encoder ({type(network).__name__}): its tokens see later ones, so it "
+            "would read what it is to rate or to write; begin with a decoder"
         )
     return network.train()
 

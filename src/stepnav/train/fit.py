@@ -1,8 +1,9 @@
 """Fine-tuning on `transformers.Trainer` with our batches and losses.
 
-What the Trainer can do comes with it: accelerate and torchrun, bfloat16, gradient checkpointing, trackers. Ours are the
-batches (`collate`), the loss, normalised by the labelled tokens of the whole step whatever the number of processes and
-accumulated batches, resuming from the last whole checkpoint, and saving whole or not at all.
+What the Trainer can do comes with it: accelerate and torchrun, bfloat16, gradient checkpointing,
+trackers. Ours are the batches (`collate`), the loss, normalised by the labelled tokens of the whole
+step whatever the number of processes and accumulated batches, resuming from the last whole
+checkpoint, and saving whole or not at all.
 """
 
 from __future__ import annotations
@@ -134,7 +135,9 @@ class Groups(torch.utils.data.Dataset):  # type: ignore[misc]
 
 @contextmanager
 def training_folder(out: Path, claim: Mapping[str, Any], *, resume: bool) -> Iterator[None]:
-    """Keep a folder for one training, and other processes out of it; the main process of several does.
+    """Keep a folder for one training, and other processes out of it.
+
+    Of the several processes of one training, the main one does.
 
     Args:
       out: folder of the model to be; checkpoints and the log stand in it.
@@ -163,7 +166,8 @@ def prepare(model: Any, out: Path, settings: FitSettings) -> TrainingArguments:
     for name in settings.report_to:
         if name not in known:
             raise ConfigError(
-                f"--report-to {name!r} is unknown or not installed; there is {', '.join(known) or 'none'}"
+                f"--report-to {name!r} is unknown or not installed; there is "
+                f"{', '.join(known) or 'none'}"
             )
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -258,7 +262,8 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
     def run(self, checkpoint: Path | None) -> float:
         """Train to the end, from a checkpoint if there is one; return the seconds.
 
-        The Trainer sees only after a step that it was the last one, so it is not asked to go on from the end.
+        The Trainer sees only after a step that it was the last one, so it is not asked to go on
+        from the end.
         """
         if checkpoint is None:
             return float(self.train().metrics["train_runtime"])
@@ -280,7 +285,7 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Return the weighted losses of the batch's labels, divided by how many labels the whole step has."""
+        """Return the sum of the labels' weighted losses over the whole step's label count."""
         labels = inputs["labels"]
         outputs = [self._outputs(model, part) for part in inputs["passes"]]
         count = len(labels) if num_items_in_batch is None else num_items_in_batch
@@ -401,8 +406,8 @@ class _Watcher(TrainerCallback):  # type: ignore[misc]
 def diverged(what: str, step: int) -> DataError:
     """Return the error of a training whose numbers are none any more."""
     return DataError(
-        f"{what} at step {step}; checkpoints of earlier steps are kept: train again in another --out with a lower "
-        "--learning-rate, or check the data with: stepnav data inspect FILE"
+        f"{what} at step {step}; checkpoints of earlier steps are kept: train again in another "
+        "--out with a lower --learning-rate, or check the data with: stepnav data inspect FILE"
     )
 
 
@@ -437,7 +442,8 @@ def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:
         save_steps=settings.save_every or 500,
         save_total_limit=2,
         logging_steps=1,
-        logging_nan_inf_filter=False,  # else a loss that is no number counts as the mean of those before it
+        # else a loss that is no number counts as the mean of those before it
+        logging_nan_inf_filter=False,
         report_to=list(settings.report_to) or "none",
         use_cpu=settings.cpu,
         disable_tqdm=True,
@@ -484,8 +490,8 @@ def _explained(error: Exception, out: Path, checkpoint: Path | None) -> StepnavE
     text = one_line(error)
     if "out of memory" in text.lower() or "can't allocate memory" in text.lower():
         return ConfigError(
-            f"{text}; lower --batch-size and raise --accumulate as much, lower --max-length, or set "
-            "--gradient-checkpointing"
+            f"{text}; lower --batch-size and raise --accumulate as much, lower --max-length, or "
+            "set --gradient-checkpointing"
         )
     if checkpoint is not None:
         return DataError(f"{checkpoint} is broken ({text}); remove it, then go on with --resume")

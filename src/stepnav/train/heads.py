@@ -24,7 +24,10 @@ CLASSES: dict[Head, tuple[int, ...]] = {"three": (-1, 0, 1), "two": (-1, 1), "va
 
 
 def default_neutral(head: Head) -> Neutral:
-    """Return what a head makes of neutral labels: two classes count them as right, as Lightman et al. 2023 do."""
+    """Return what a head makes of neutral labels: two classes take them as right.
+
+    Source: Lightman et al. 2023.
+    """
     return "positive" if head == "two" else "own"
 
 
@@ -78,10 +81,10 @@ def _target(
 def outcomes(records: Sequence[StepRecord]) -> list[StepRecord]:
     """Return solutions with one label, at the last step: right unless a step is wrong.
 
-    For outcome reward models. Where labels are values, the last step's own is the outcome (a share of
-    completions on the way is none), and a solution without it is left out. Of several that begin alike,
-    the longest stand for all. Where solutions end in an answer that is marked as PRM800K's are, those
-    without one are begun solutions and left out.
+    For outcome reward models. Where labels are values, the last step's own is the outcome (a share
+    of completions on the way is none), and a solution without it is left out. Of several that begin
+    alike, the longest stand for all. Where solutions end in an answer that is marked as PRM800K's
+    are, those without one are begun solutions and left out.
     """
     whole = _longest(records)
     if any(ANSWER_MARK in record.completions[-1] for record, _ in whole):
@@ -98,7 +101,7 @@ def outcomes(records: Sequence[StepRecord]) -> list[StepRecord]:
 
 
 def _longest(records: Sequence[StepRecord]) -> list[tuple[StepRecord, float]]:
-    """Return the records that are no prefix of another, with their outcome: the lowest rating on their way."""
+    """Return the records that are no prefix of another, with the lowest rating on their way."""
     lowest: dict[tuple[str, tuple[str, ...]], float] = {}
     for record in records:
         for number, label in enumerate(record.labels, 1):

@@ -62,7 +62,8 @@ def encode_pairs(
 ) -> tuple[list[list[Tree]], CutCount]:
     """Return pairs as trees whose marks are the tokens to predict, and what did not fit.
 
-    The loss is that of the completion and its end; the prompt is masked, as in Alpaca (Taori et al. 2023).
+    The loss is that of the completion and its end; the prompt is masked, as in Alpaca (Taori et al.
+    2023).
 
     Args:
       tokenizer: the model's.

@@ -1,8 +1,9 @@
 """Labelled solutions as tokens, prefix-sharing ones packed into trees.
 
-A step's tokens never depend on what is around it (`StepFormat`), so solutions of one problem that begin alike share those
-tokens exactly. In a tree each shared prefix stands once; a token attends to its own ancestors only (`train.collate`), so
-that its output is the one of the plain path, where each solution is a row of its own.
+A step's tokens never depend on what is around it (`StepFormat`), so solutions of one problem that
+begin alike share those tokens exactly. In a tree each shared prefix stands once; a token attends to
+its own ancestors only (`train.collate`), so that its output is the one of the plain path, where
+each solution is a row of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Recipe stages that make the tokenizer and the language model; its early snapshots are the candidate policies."""
+"""Recipe stages that make the tokenizer and the language model.
+
+Its early snapshots are the candidate policies.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,7 @@ def train_language_model(
     progress: Progress | None,
     data_progress: Count | None = None,
 ) -> None:
-    """Train the language model into `folder / "final"`, with a snapshot every `scale.snapshot_tokens`.
+    """Train the language model into `folder / "final"`; snapshots by `scale.snapshot_tokens`.
 
     Args:
       folder: gets data, checkpoints, snapshots and the model.
@@ -146,10 +149,11 @@ def normalise_language_model(
     device: str,
     progress: Progress | None,
 ) -> None:
-    """Train the finished language model on into `folder / "final"` until its normaliser is constant.
+    """Train the language model on, into `folder / "final"`, until its normaliser is constant.
 
-    Solutions end with a separator here, as the reward model will read them, and are learned from the first separator
-    on, which is where the reward model takes a solution to begin. Problems are new ones.
+    Solutions end with a separator here, as the reward model will read them, and are learned from
+    the first separator on, which is where the reward model takes a solution to begin. Problems are
+    new ones.
     """
     import torch
     from transformers import LlamaForCausalLM

@@ -1,8 +1,10 @@
-"""Makes the models of a domain again, from nothing: tokenizer, language model, labels, reward model, evaluation, cards.
+"""Makes the models of a domain again, from nothing.
 
-Every stage leaves a file or folder behind and is skipped when it is there; training continues from its last checkpoint. The
-policy is an early snapshot of the language model, so that search has something to do; the reward model grows from the
-finished language model and learns from labelled solutions, which each domain makes in its own way.
+Stages: tokenizer, language model, labels, reward model, evaluation, cards. Every stage leaves a
+file or folder behind and is skipped when it is there; training continues from its last checkpoint.
+The policy is an early snapshot of the language model, so that search has something to do; the
+reward model grows from the finished language model and learns from labelled solutions, which each
+domain makes in its own way.
 """
 
 from __future__ import annotations
@@ -59,7 +61,8 @@ def make_models(
     Args:
       out: folder for models and, under `work`, for everything in between.
       task: key of `DOMAINS`.
-      scale: "cpu" (the shipped models; about two core-hours) or "tiny" (seconds, for tests; useless models).
+      scale: "cpu" (the shipped models; about two core-hours) or "tiny" (seconds, for tests; useless
+        models).
       resume: continue what `out` holds; without it a folder that is not empty is refused.
       seed: seeds data, initial weights and samples.
       device: torch device.
@@ -183,7 +186,7 @@ class _Recipe:
         return lambda done, total: self.stage(name)(done, total, None)
 
     def load_lm(self, folder: Path, *, sampling: bool = False) -> Any:
-        """Return a saved language model, in bfloat16 where only training samples are drawn from it."""
+        """Return a saved language model, in bfloat16 where only training samples are drawn."""
         import torch
         from transformers import AutoModelForCausalLM
 
@@ -255,7 +258,8 @@ def _copy_folder(source: Path, target: Path) -> None:
     """Copy a model folder, whole or not at all; keep it if it is there."""
     if not source.exists():
         raise ConfigError(
-            f"{source} is missing, so there is no policy; set policy_tokens to a multiple of snapshot_tokens"
+            f"{source} is missing, so there is no policy; set policy_tokens to a multiple of "
+            "snapshot_tokens"
         )
     if not target.exists():
         with whole_folder(target) as place:

@@ -1,4 +1,7 @@
-"""Recipe stage that grafts the reward model on the normalised backbone and trains its top on labelled solutions."""
+"""Recipe stage that makes the reward model.
+
+It is grafted on the normalised backbone, and its top is trained on labelled solutions.
+"""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ class Scale:
       normalise_weight: weight of that loss.
       prm_tokens: tokens that the PRM is trained on.
       prm_batch_tokens: tokens of one of its batches.
-      prm_negative_bias: added to the negative class's logit after training, chosen on the dev split:
-        a missed error costs a search more than a step drawn again.
+      prm_negative_bias: added to the negative class's logit after training, chosen on the dev
+        split: a missed error costs a search more than a step drawn again.
       eval_problems: test problems of the final evaluation.
       eval_samples: sampled solutions per problem there, for pass@k and the gate.
       compile: whether training is compiled where a compiler is.

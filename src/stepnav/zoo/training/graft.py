@@ -1,15 +1,16 @@
 """Builds a token classifier that begins by knowing how likely each token was.
 
-A reward model on a language model's backbone must compare the token at t with what was predicted for it
-at t-1. Small classifiers do not find this comparison by themselves: fresh layers on top of a backbone
-that solves 85% of the problems still missed half of all first errors after 7M tokens. So it is built in,
-as ordinary Llama weights: a wider residual stream keeps the backbone's own part, the token's embedding,
-a copy of the prediction of the token before, and a few free dimensions; one grafted layer copies the
-prediction from t-1 (attention by position alone) and multiplies it with the embedding (SwiGLU computes
-products exactly: silu(g)u + silu(-g)(-u) = gu). The sum of the products is the token's logit, which is
-its log-probability but for a constant where the backbone's normaliser is constant (`lm_loss` in `lm.py`).
-Two more grafted layers have one built head each: one marks the solution, the other looks at the step's
-least likely token. Trained are only the last layer's MLP and the classes (`train_top_only`).
+A reward model on a language model's backbone must compare the token at t with what was predicted
+for it at t-1. Small classifiers do not find this comparison by themselves: fresh layers on top of a
+backbone that solves 85% of the problems still missed half of all first errors after 7M tokens. So
+it is built in, as ordinary Llama weights: a wider residual stream keeps the backbone's own part,
+the token's embedding, a copy of the prediction of the token before, and a few free dimensions; one
+grafted layer copies the prediction from t-1 (attention by position alone) and multiplies it with
+the embedding (SwiGLU computes products exactly: silu(g)u + silu(-g)(-u) = gu). The sum of the
+products is the token's logit, which is its log-probability but for a constant where the backbone's
+normaliser is constant (`lm_loss` in `lm.py`). Two more grafted layers have one built head each: one
+marks the solution, the other looks at the step's least likely token. Trained are only the last
+layer's MLP and the classes (`train_top_only`).
 """
 
 from __future__ import annotations
@@ -177,7 +178,7 @@ class _Graft:
             getattr(attention, f"{name}_proj").weight[: self.model.config.head_dim] = 0.0
 
     def separator_probe(self, separator_id: int) -> torch.Tensor:
-        """Return the direction along which the separator's embedding is 1 and all others' about 0."""
+        """Return a direction [D] that gives 1 for the separator's embedding, about 0 for others."""
         table = self.backbone.embed_tokens.weight
         table = table / table.square().mean().sqrt()
         weights = torch.ones(len(table), 1)
@@ -221,7 +222,9 @@ class _Graft:
             target[self.own] = getattr(getattr(old, part), name).weight * self.shrink
 
     def look_back(self, layer: Any) -> None:
-        """Copy the backbone's prediction (its last hidden state, at unit size) from the position before.
+        """Copy the backbone's prediction from the position before.
+
+        The prediction is the backbone's last hidden state, at unit size.
 
         Scores depend on the distance alone: biases q and k of equal size at every rotary frequency,
         q turned by one position, give the sum of cos(frequency x (distance - 1)).

@@ -62,10 +62,12 @@ def _chunks(pairs: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[
 def lm_loss(
     model: torch.nn.Module, *, normaliser: float = 0.0, normaliser_weight: float = 0.0
 ) -> Loss:
-    """Return the next-token loss under `model`. Rows are padded on the right, so causal attention needs no mask.
+    """Return the next-token loss under `model`.
 
-    With a weight, the squared distance of the log-normaliser of the logits from `normaliser` is added (z-loss, Chowdhery
-    et al. 2022, arXiv 2204.02311, section 5): a raw logit then tells the log-probability but for that constant.
+    Rows are padded on the right, so causal attention needs no mask.
+    With a weight, the squared distance of the log-normaliser of the logits from `normaliser` is
+    added (z-loss, Chowdhery et al. 2022, arXiv 2204.02311, section 5): a raw logit then tells the
+    log-probability but for that constant.
     """
 
     def loss(ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -83,7 +85,7 @@ def lm_loss(
 
 
 def mean_normaliser(model: Any, rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> float:
-    """Return the mean log-normaliser where the targets of (tokens, targets) rows are not ignored."""
+    """Return the mean log-normaliser of (tokens, targets) rows where the target counts."""
     found: list[torch.Tensor] = []
     with torch.inference_mode():
         for tokens, targets in rows:

@@ -1,8 +1,9 @@
-"""The training loop that the language-model and reward-model trainers share: resumable, deterministic, one device.
+"""The training loop of the language model and the reward model: resumable, deterministic.
 
-Hidden matrices are trained by Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/), the rest by AdamW.
-The rate warms up, stays, and decays linearly to zero at the end (warmup-stable-decay, Hu et al. 2024, arXiv 2404.06395),
-so that a checkpoint from the middle is usable and a run can be made longer. Absent: several devices.
+Hidden matrices are trained by Muon (Jordan et al. 2024,
+https://kellerjordan.github.io/posts/muon/), the rest by AdamW. The rate warms up, stays, and decays
+linearly to zero at the end (warmup-stable-decay, Hu et al. 2024, arXiv 2404.06395), so that a
+checkpoint from the middle is usable and a run can be made longer. Absent: several devices.
 """
 
 from __future__ import annotations
@@ -44,11 +45,13 @@ class TrainSettings:
     """How to train.
 
     Attributes:
-      total_tokens: train on this many tokens, padding not counted, going over the data as often as that takes.
+      total_tokens: train on this many tokens, padding not counted, going over the data as often as
+        that takes.
       batch_tokens: tokens of one batch, padding counted.
-      accumulate: batches per step of the optimisers. Batches hold examples of one length, and where length tells the label,
-        one batch is a skewed sample.
-      muon_rate, adamw_rate: peak learning rates of the two optimisers; without the first, AdamW trains all.
+      accumulate: batches per step of the optimisers. Batches hold examples of one length, and where
+        length tells the label, one batch is a skewed sample.
+      muon_rate, adamw_rate: peak learning rates of the two optimisers; without the first, AdamW
+        trains all.
       slow_factor: rate of the parameters that are trained slowly, relative to the others.
       weight_decay: decoupled decay of the hidden matrices.
       warmup_tokens: linear warmup.
@@ -202,7 +205,8 @@ class Trainer:
 
         Args:
           progress: called at every log line.
-          on_snapshot: called with the planned token count once each of `settings.snapshot_tokens` is passed.
+          on_snapshot: called with the planned token count once each of `settings.snapshot_tokens`
+            is passed.
         """
         self.model.train()
         saved_at = time.monotonic()
@@ -231,7 +235,7 @@ class Trainer:
                 yield batch
 
     def _epoch(self) -> list[Ints]:
-        """Return the batches of this epoch that are still to do; start the next one when none is left."""
+        """Return this epoch's batches that are still to do; start the next if none is left."""
         plan = self._plan()
         if self.position.batch >= len(plan):
             self.position.epoch, self.position.batch = self.position.epoch + 1, 0
@@ -308,8 +312,8 @@ class Trainer:
         """Write a checkpoint, whole or not at all.
 
         Raises:
-          DataError: the disk is full or cannot be written, or a weight is no number; the last checkpoint is as
-            it was.
+          DataError: the disk is full or cannot be written, or a weight is no number; the last
+            checkpoint is as it was.
         """
         if found := non_finite_weight(self.model):
             raise self._diverged(found)
@@ -334,8 +338,8 @@ class Trainer:
     def _diverged(self, what: str) -> DataError:
         step = self.position.step
         return DataError(
-            f"{what} at step {step}; the checkpoint before it is kept in {self.folder}: train again elsewhere at a "
-            "lower rate"
+            f"{what} at step {step}; the checkpoint before it is kept in {self.folder}: train "
+            "again elsewhere at a lower rate"
         )
 
     def _restore(self) -> None:
