@@ -28,10 +28,10 @@ from stepnav.engine.loading import (
     load_model,
     load_tokenizer,
     load_trainable_classifier,
-    non_finite_weight,
     without_progress_bar,
 )
 from stepnav.engine.self_check import sees_later_tokens
+from stepnav.engine.weights import non_finite_weight
 from stepnav.files.atomic import write_text
 from stepnav.labels.records import LabelKind, StepRecord
 from stepnav.policies.local.prompt import PolicyFormat

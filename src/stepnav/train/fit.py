@@ -25,7 +25,7 @@ from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
 
 from stepnav.core.errors import ConfigError, DataError, StepnavError, one_line
-from stepnav.engine.loading import non_finite_weight
+from stepnav.engine.weights import non_finite_weight
 from stepnav.files.atomic import write_text
 from stepnav.files.claim import claim_folder
 from stepnav.files.lock import locked

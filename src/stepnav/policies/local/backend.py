@@ -20,11 +20,11 @@ from stepnav.engine.loading import (
     context_length,
     load_model,
     load_tokenizer,
-    model_folder,
     num_parameters,
     require_torch,
     special_tokens,
 )
+from stepnav.engine.model_folder import model_folder
 from stepnav.engine.row import Row
 from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
 from stepnav.policies.local.samples import Job, Sample, StepWriter

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from stepnav.core.errors import DataError
-from stepnav.engine.loading import non_finite_weight
+from stepnav.engine.weights import non_finite_weight
 from stepnav.zoo.training.batches import Ints, TokenExamples, plan_batches
 
 LOG_NAME = "log.jsonl"
