@@ -182,21 +182,8 @@ def describe(
       exclude: name -> number of each problem to exclude; None without such a file.
     """
     records = [record for session in kept for record in session.records]
-    listed = exclude or {}
-    found = {
-        listed[name]
-        for session in left.get("problems", ())
-        for name in problem_names(session.problem, *session.names)
-        if name in listed
-    }
-    details: Counter[str] = Counter()
-    for session in kept:
-        details.update(session.counts)
-        details["sessions_unlabelled"] += not session.num_labels
-    if (
-        name != "prm800k" and kind != "value"
-    ):  # its reader counts within steps; values are estimates
-        details["contradicted"] = _contradicted(kept)
+    found = _found(left.get("problems", ()), exclude or {})
+    details = _details(kept, name, kind)
     return LabelReport(
         file=file,
         format=name,
@@ -221,6 +208,28 @@ def describe(
         malformed_rows=tuple(bad[:SHOWN_BAD_ROWS]),
         details={name: details[name] for name in sorted(details) if details[name]},
     )
+
+
+def _found(excluded: Iterable[Session], listed: Mapping[str, int]) -> set[int]:
+    """Return the numbers of the listed problems that these sessions are of."""
+    return {
+        listed[name]
+        for session in excluded
+        for name in problem_names(session.problem, *session.names)
+        if name in listed
+    }
+
+
+def _details(kept: Sequence[Session], name: str, kind: LabelKind) -> Counter[str]:
+    """Return the further counts of a format."""
+    details: Counter[str] = Counter()
+    for session in kept:
+        details.update(session.counts)
+        details["sessions_unlabelled"] += not session.num_labels
+    # PRM800K's reader counts contradictions within steps; values are estimates, and differ
+    if name != "prm800k" and kind != "value":
+        details["contradicted"] = _contradicted(kept)
+    return details
 
 
 def _classes(labels: Iterable[float | None], kind: LabelKind) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from stepnav.core.errors import ConfigError, DataError
@@ -167,3 +168,35 @@ def step_format(head: Head, *, separator: str, prompt_template: str, add_bos: bo
         labels=CLASSES[head],
         add_bos=add_bos,
     )
+
+
+def head_loss(
+    head: Head, class_weights: Sequence[float] | None
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Return the loss of a head's outputs (`step_loss`), its classes weighed if weights say so."""
+
+    def loss(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        tensor = None if class_weights is None else outputs.new_tensor(class_weights)
+        return step_loss(outputs, labels, head=head, class_weights=tensor)
+
+    return loss
+
+
+def checked_class_weights(
+    weights: Sequence[float] | None, format_: StepFormat
+) -> list[float] | None:
+    """Return the weights of a head's classes.
+
+    Raises:
+      ConfigError: there is not one for each class, or one is below 0.
+    """
+    if weights is None:
+        return None
+    if not format_.labels:
+        raise ConfigError("a value has no classes to weigh; leave --class-weights out")
+    if len(weights) != len(format_.labels) or not all(0 <= w < math.inf for w in weights):
+        raise ConfigError(
+            f"--class-weights needs {len(format_.labels)} numbers of at least 0, one for each of "
+            f"{', '.join(map(str, format_.labels))} (got {', '.join(map(str, weights))})"
+        )
+    return list(weights)

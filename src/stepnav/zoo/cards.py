@@ -71,13 +71,7 @@ constant rate up to here, loss on solutions only, a batch of {settings["lm_batch
 
 def prm_card(domain: Domain, evaluation: dict[str, Any]) -> str:
     """Return the reward model's model card."""
-    recipe = evaluation["recipe"]
-    settings = recipe["settings"]
-    labels = domain.cards.labels.format(
-        solutions=f"{recipe['labelled_solutions']:,}",
-        steps=f"{recipe['labelled_steps']:,}",
-        temperatures=", ".join(map(str, settings["temperatures"])),
-    )
+    settings = evaluation["recipe"]["settings"]
     gates = {evaluation["gate_on"]: evaluation["gate"], **evaluation["other_gates"]}
     tables = "\n\n".join(
         f"### {domain.cards.held_out[name]}\n\n{gate_tables(gate)}" for name, gate in gates.items()
@@ -111,7 +105,7 @@ alternative to searching.
 ## Data
 
 {domain.cards.data}
-{labels}
+{labels_text(domain, evaluation["recipe"])}
 
 ## Recipe
 
@@ -124,6 +118,15 @@ token from the first wrong character on.
 
 {domain.cards.limits} Steps after a first error were not trained on: their ratings mean nothing.
 """
+
+
+def labels_text(domain: Domain, recipe: dict[str, Any]) -> str:
+    """Return where the labels come from, with how many there are."""
+    return domain.cards.labels.format(
+        solutions=f"{recipe['labelled_solutions']:,}",
+        steps=f"{recipe['labelled_steps']:,}",
+        temperatures=", ".join(map(str, recipe["settings"]["temperatures"])),
+    )
 
 
 def gate_tables(gate: dict[str, Any]) -> str:

@@ -15,7 +15,8 @@ from stepnav.zoo.folders import reading, write_compute
 from stepnav.zoo.scale import Scale
 from stepnav.zoo.tokenizer import train_tokenizer
 from stepnav.zoo.training.batches import TokenExamples
-from stepnav.zoo.training.loop import Progress, TrainSettings
+from stepnav.zoo.training.loop import Progress
+from stepnav.zoo.training.settings import TrainSettings
 
 MAX_POSITIONS = 512
 

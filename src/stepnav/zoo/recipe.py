@@ -120,6 +120,15 @@ class _Recipe:
 
     def run(self) -> dict[str, Any]:
         """Run every stage that is not done."""
+        self.make_language_model()
+        self.keep_policy()
+        self.make_reward_model()
+        evaluation = self.evaluate()
+        write_cards(self.out, self.domain, evaluation)
+        return evaluation
+
+    def make_language_model(self) -> None:
+        """Make the tokenizer, the language model, and the one with a constant normaliser."""
         self.tokenizer = make_tokenizer(
             self.work / "tokenizer",
             self.domain,
@@ -147,7 +156,9 @@ class _Recipe:
             device=self.device,
             progress=self.stage("normaliser"),
         )
-        self.keep_policy()
+
+    def make_reward_model(self) -> None:
+        """Make the labelled solutions, by the policy that is kept, and the reward model."""
         label_solutions(
             self.work / "labelled",
             self.domain,
@@ -168,9 +179,6 @@ class _Recipe:
             device=self.device,
             progress=self.stage("reward model"),
         )
-        evaluation = self.evaluate()
-        write_cards(self.out, self.domain, evaluation)
-        return evaluation
 
     def stage(self, name: str) -> Callable[[int, int, float | None], None]:
         """Return the progress callback of one stage."""

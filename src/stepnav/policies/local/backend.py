@@ -78,10 +78,7 @@ class LocalPolicy:
         if max_batch < 1:
             raise ConfigError(f"max_batch must be at least 1 (got {max_batch})")
         if isinstance(model, (str, Path)):
-            folder = model_folder(model)
-            format = format or PolicyFormat.load(folder)  # noqa: A001
-            tokenizer = tokenizer or load_tokenizer(folder)
-            model = load_model(folder, "causal", device=device, dtype=dtype)
+            model, tokenizer, format = _opened(model, tokenizer, format, device, dtype)  # noqa: A001
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
         self.format = format or PolicyFormat()
@@ -220,6 +217,16 @@ class LocalPolicy:
         if job.num_open == 0:
             del self._jobs[job.ticket]
             self._answers.append((job.ticket, job.answer(2 * self.num_parameters)))
+
+
+def _opened(
+    model: str | Path, tokenizer: Any, format_: PolicyFormat | None, device: str, dtype: str
+) -> tuple[Any, Any, PolicyFormat]:
+    """Return a saved model, its tokenizer and its format; those that are given are kept."""
+    folder = model_folder(model)
+    format_ = format_ or PolicyFormat.load(folder)
+    tokenizer = tokenizer or load_tokenizer(folder)
+    return load_model(folder, "causal", device=device, dtype=dtype), tokenizer, format_
 
 
 def _unwritable_tokens(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from stepnav.zoo.training.batches import IGNORED, TokenExamples
-from stepnav.zoo.training.loop import Loss, Position, Progress, Trainer, TrainSettings
+from stepnav.zoo.training.loop import Loss, Position, Progress, Trainer
+from stepnav.zoo.training.settings import TrainSettings
 
 
 def encode_pairs(

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from stepnav.zoo.training.batches import IGNORED
-from stepnav.zoo.training.loop import Loss, Position, Progress, Source, Trainer, TrainSettings
+from stepnav.zoo.training.loop import Loss, Position, Progress, Source, Trainer
+from stepnav.zoo.training.settings import TrainSettings
 from stepnav.zoo.training.targets import STEP_END
 
 
