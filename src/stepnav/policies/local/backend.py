@@ -70,8 +70,6 @@ class LocalPolicy:
         batch_invariant: bool = True,
     ) -> None:
         require_torch()
-        import torch
-
         from stepnav.engine.runner import Runner
         from stepnav.policies.local import sampling
 
@@ -90,8 +88,7 @@ class LocalPolicy:
         cutter = StepCutter(tokenizer, self.format.separator, self.format.end_strings)
         ends = _end_tokens(model, tokenizer)
         self._writer = StepWriter(cutter, ends, self.format.answer_pattern)
-        unwritable = sorted(_unwritable_tokens(model, tokenizer) - ends)
-        self._unwritable = torch.tensor(unwritable, dtype=torch.long, device=model.device)
+        self._unwritable = _unwritable_tokens(model, tokenizer, ends)
         self.runner = Runner(
             model,
             max_batch=max_batch,
@@ -229,14 +226,17 @@ def _opened(
     return load_model(folder, "causal", device=device, dtype=dtype), tokenizer, format_
 
 
-def _unwritable_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Return the tokens that are no text: special ones, and rows of the output that pad it.
+def _unwritable_tokens(model: Any, tokenizer: Any, ends: frozenset[int]) -> Any:
+    """Return the tokens that are no text: special ones but `ends`, and rows that pad the output.
 
     In a step they would be taken for marks by whatever reads its text.
     """
+    import torch
+
     size = model.config.get_text_config().vocab_size
     words = set(tokenizer.get_vocab().values()) - special_tokens(tokenizer)
-    return frozenset(range(size)) - words
+    unwritable = sorted(frozenset(range(size)) - words - ends)
+    return torch.tensor(unwritable, dtype=torch.long, device=model.device)
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
