@@ -115,7 +115,7 @@ def active(plan: Plan) -> Iterator[None]:
 
 
 def register() -> None:
-    """Make the attention known to `transformers`; again does nothing more."""
+    """Make the attention known to `transformers`; may be called more than once."""
     ALL_ATTENTION_FUNCTIONS.register(ATTENTION_NAME, _attend)
     ALL_MASK_ATTENTION_FUNCTIONS.register(ATTENTION_NAME, _mask)
 

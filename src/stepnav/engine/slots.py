@@ -146,7 +146,7 @@ class SlotCache(Cache):  # type: ignore[misc]
         return 0
 
     def get_mask_sizes(self, query_length: int, layer_idx: int = 0) -> tuple[int, int]:
-        """Return sizes that no mask is made from."""
+        """Return sizes as `transformers` wants them; no mask is made from them (`attention`)."""
         return query_length, 0
 
 

@@ -132,10 +132,10 @@ def convert_labels(
 
 
 def check_correct(survey: LabelSurvey) -> None:
-    """Check that wrong is told in one way only.
+    """Check that wrong is told in one way only, by 0 or by -1.
 
     Raises:
-      DataError: by 0 and by -1.
+      DataError: by both.
     """
     zero = survey.first.get("zero") or survey.first.get("decimal zero")
     minus = survey.first.get("minus") or survey.first.get("decimal minus")

@@ -201,7 +201,7 @@ def _write_labels(
 
 
 def _distinct(trajectories: Iterable[Trajectory]) -> list[Trajectory]:
-    """Return the first of each that have the same steps."""
+    """Return the solutions without repeats; of those with the same steps the first stays."""
     found: dict[Prefix, Trajectory] = {}
     for trajectory in trajectories:
         found.setdefault(_texts(trajectory), trajectory)

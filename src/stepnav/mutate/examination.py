@@ -90,7 +90,7 @@ class Examination:
     num_judged: int = 0
 
     def draw(self, purpose: str) -> random.Random:
-        """Return the random numbers for one purpose."""
+        """Return a generator for one purpose, seeded by campaign, problem and purpose."""
         return random.Random(derive_seed(self.settings.seed, self.reference.task_id, purpose))
 
     def text(self, edits: Sequence[Edit]) -> str:

@@ -46,12 +46,12 @@ class Found(NamedTuple):
 
     @property
     def ends_batch(self) -> bool:
-        """Whether its fork runs nothing after it, if it ran it."""
+        """Whether the fork that ran it runs no variant after it."""
         return self.answers is None or self.is_late
 
     @property
     def is_partial(self) -> bool:
-        """Whether it was asked no more after an answer unlike the reference's."""
+        """Whether it may have been asked less than all, for an answer unlike the reference's."""
         return self.answers is not None and not self.is_late
 
 

@@ -238,7 +238,7 @@ def _settled(
 
 
 def _outcome(test: TrustedTest, session: Session) -> BaseException | None:
-    """Run the test; return what it raised of its own."""
+    """Run the test; return what it raised itself, None if it passed or was ended from outside."""
     try:
         test.run(session)
     except ControlError:  # the session has it on record

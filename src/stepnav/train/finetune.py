@@ -171,7 +171,7 @@ def finetune_reward_model(
 
 
 def _claimed(settings: FitSettings) -> dict[str, Any]:
-    """Return the settings that the result depends on, or its checkpoints."""
+    """Return the settings that the result or its checkpoints depend on."""
     free = ("batch_size", "accumulate", "save_every", "report_to", "cpu", "gradient_checkpointing")
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     return {
@@ -215,7 +215,7 @@ def _train(
 
 
 def _digest(groups: Sequence[Sequence[Tree]]) -> str:
-    """Return what tells one data set, as tokens, from others."""
+    """Return a digest of the data as tokens: training goes on with the same data only."""
     digest = hashlib.blake2b(digest_size=8)
     for group in groups:
         for tree in group:

@@ -34,7 +34,7 @@ class LabelledOnly:
 
     @classmethod
     def of(cls, model: Any) -> LabelledOnly:
-        """Return those of a `transformers` model."""
+        """Return the parts of a `transformers` model that can."""
         layers = decoder_layers(model)
         last: Any = layers[-1] if layers else None
         is_plain = type(getattr(last, "mlp", None)).__name__.endswith("MLP")

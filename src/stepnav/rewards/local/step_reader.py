@@ -34,7 +34,7 @@ class Encoder(Protocol):
 
 
 def class_probs(labels: Sequence[int], temperature: float = 1.0) -> Read:
-    """Return what reads one output per class.
+    """Return a function from outputs [M, C], one per class, to probabilities of -1, 0 and 1.
 
     Args:
       labels: the rating that each class stands for.

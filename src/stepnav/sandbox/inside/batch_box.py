@@ -48,7 +48,7 @@ class Clock:
         self.is_late = False
 
     def install(self) -> None:
-        """Let the timer ring here."""
+        """Make the timer's signal raise `LateError` in this process."""
         signal.signal(signal.SIGPROF, self._ring)
 
     def start(self, cpu_s: float) -> None:
@@ -57,7 +57,7 @@ class Clock:
         signal.setitimer(signal.ITIMER_PROF, cpu_s, REPEAT_S)
 
     def stop(self) -> None:
-        """Stop, whenever the timer rings."""
+        """Stop the timer, even if it rings in the middle of this."""
         try:
             signal.setitimer(signal.ITIMER_PROF, 0)
         except LateError:
@@ -131,7 +131,7 @@ class _Out:
 
 
 def digest(answer: bytes) -> bytes:
-    """Return what tells an answer from others."""
+    """Return an answer's digest, by which it is compared with the reference's."""
     return blake2b(answer, digest_size=32).digest()
 
 
