@@ -1,13 +1,13 @@
-"""The engine and the training beside a busy process: with two threads, with one, as torch waits.
+"""Two threads beside one busy process, against one thread: the engine and the training.
 
-Each figure is the best of `--repeats`, every measurement in a process of its own, in turns. "busy"
-is a process that computes without end; with two cores there is one and a half for us at most.
-"spinning" sets OMP_WAIT_POLICY=ACTIVE, which is what two threads do where nothing is set.
+Each figure is the best of `--repeats`; every measurement is a process of its own, in turns. The
+busy process computes without end. "spinning" sets OMP_WAIT_POLICY=ACTIVE, as threads wait where
+nothing is set.
 
     python benchmarks/threads.py [--model FOLDER] [--repeats 3] [--json]
 
-Without --model, a random Llama of about 60 million parameters: large enough that the engine uses
-the threads.
+Without --model, a random Llama of about 55 million parameters: the engine runs smaller ones on one
+thread in any case.
 """
 
 from __future__ import annotations

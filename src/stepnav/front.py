@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from stepnav import build
-from stepnav.core.backend import Backend
 from stepnav.core.budget import Budget, Usage
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.outcome import SearchResult
@@ -26,9 +24,6 @@ from stepnav.run.driver import Driver
 from stepnav.run.search import Search
 from stepnav.tasks.task import Task
 from stepnav.view.shown import ShownTree
-
-Model = "str | Path | Backend | Callable[..., Any]"
-Rows = "str | Path | Task | Iterable[Mapping[str, Any]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +98,13 @@ def solve(
       BackendError: a model did not answer.
     """
     chosen = _strategy(strategy)
-    found = build.load_task(task) if isinstance(task, str) else task or build.typed_task()
-    with _models(policy, reward, found, [chosen], options) as models:
+    found = _given_task(task)
+    opened = build.open_any(
+        policy=policy, reward=reward, task=found, strategies=[chosen], **options
+    )
+    with opened as models:
         search = _search(question, chosen, found, budget, seed, on_change)
-        (result,) = Driver(models).run([search])
+        (result,) = Driver(models.by_name).run([search])
     return _solution(result)
 
 
@@ -129,12 +127,11 @@ def stream(question: str, **arguments: Any) -> Iterator[Event]:
             own(node)
 
     chosen = _strategy(arguments.pop("strategy", "hgs"))
-    task = arguments.pop("task", None)
-    found = build.load_task(task) if isinstance(task, str) else task or build.typed_task()
-    policy, reward = arguments.pop("policy", None), arguments.pop("reward", None)
+    found = _given_task(arguments.pop("task", None))
     budget, seed = arguments.pop("budget", None), arguments.pop("seed", 0)
-    with _models(policy, reward, found, [chosen], arguments) as models:
-        driver = Driver(models)
+    arguments = {"policy": None, "reward": None, **arguments}
+    with build.open_any(task=found, strategies=[chosen], **arguments) as models:
+        driver = Driver(models.by_name)
         driver.add(_search(question, chosen, found, budget, seed, follow))
         try:
             results: list[SearchResult] = []
@@ -181,7 +178,7 @@ class Results:
           ConfigError: pandas is not installed.
         """
         try:
-            import pandas
+            import pandas  # type: ignore[import-untyped,import-not-found,unused-ignore]
         except ImportError:
             raise ConfigError("to_pandas needs pandas: pip install pandas") from None
         return pandas.DataFrame([asdict(row) for row in self.rows])
@@ -240,23 +237,21 @@ def bench(
     plan = BenchPlan(
         task=task.name,
         split=used,
-        strategies=tuple(item.resolved(budgets[0], temperature=temperature) for item in chosen),
+        strategies=tuple(item.for_plan(budgets[0], temperature=temperature) for item in chosen),
         problems=len(drawn),
         seeds=seeds,
         seed=seed,
         budgets=tuple(budgets),
         baseline=baseline,
     )
-    with (
-        tempfile.TemporaryDirectory() as own,
-        _models(policy, reward, task, chosen, options) as models,
-    ):
+    opened = build.open_any(policy=policy, reward=reward, task=task, strategies=chosen, **options)
+    with tempfile.TemporaryDirectory() as own, opened as models:
         folder = Path(own if out is None else out)
         folder.mkdir(parents=True, exist_ok=True)
         journal = Journal(folder / "journal.sqlite", plan_digest(plan))
         try:
             run_plan(
-                plan, drawn, extract=task.extract, grade=task.grade, models=models,
+                plan, drawn, extract=task.extract, grade=task.grade, models=models.by_name,
                 journal=journal, max_active=max_active,
             )  # fmt: skip
             rows = read_rows(plan, journal, grade=task.grade)
@@ -282,18 +277,10 @@ def _task(problems: Any) -> Task:
     return own_task(Path(problems) if isinstance(problems, (str, Path)) else problems)
 
 
-@contextmanager
-def _models(
-    policy: Any, reward: Any, task: Task, strategies: Sequence[Strategy], options: dict[str, Any]
-) -> Iterator[dict[str, Backend]]:
-    """Open the models that were named, and close those at the end that were opened here."""
-    models = build.open_named(
-        policy=policy, reward=reward, task=task, strategies=strategies, **options
-    )
-    try:
-        yield models.by_name
-    finally:
-        models.close_own()
+def _given_task(task: str | Task | None) -> Task:
+    if isinstance(task, Task):
+        return task
+    return build.load_task(build.TYPED_TASK if task is None else task)
 
 
 def _search(

@@ -2,6 +2,7 @@
 
 import itertools
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -9,13 +10,17 @@ import pytest
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Budget, Usage
 from stepnav.core.errors import BackendDown, BadResponse, ConfigError, JournalError
+from stepnav.core.outcome import Outcome
 from stepnav.core.records import Problem, Step, Trajectory
-from stepnav.core.requests import Complete, Propose, Score
+from stepnav.core.requests import Complete, Message, Propose, Sampling, Score, ask, propose
+from stepnav.core.strategy import Strategy
+from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.run.accounting import KnownPrefixes, charge
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
 from stepnav.run.search import Search
-from tests.worlds import comparable, extract, make_search, random_world
+from stepnav.testing import comparable, extract, random_world
+from tests.worlds import make_search
 
 NAMES = ["cot", "self_consistency", "best_of_n", "weighted_vote", "beam", "hgs"]
 
@@ -294,3 +299,200 @@ def test_results_carry_what_was_searched():
     assert (result.strategy, result.seed, result.problem_id) == ("hgs", 4, "p")
     assert result.options["branching"] == 2
     assert result.answer == extract(result.outcome.trajectory.text)
+
+
+def test_samples_are_cut_by_the_budget_only_where_one_by_one_would_be():
+    """Eight samples at once finish what the budget pays for, and only the last one is cut."""
+    policy, reward = random_world(3)
+    budget = Budget(policy_tokens=30)
+    (wave,) = Driver({"policy": policy, "reward": reward}).run(
+        [make_search("best_of_n", {"samples": 8}, budget=budget)]
+    )
+    (whole,) = Driver({"policy": policy, "reward": reward}).run(
+        [make_search("best_of_n", {"samples": 8})]
+    )
+    assert wave.outcome.stop_reason == "budget"
+    assert wave.outcome.counts["cut"] <= 1
+    assert wave.usage.policy_tokens <= 30
+    finished = [node.trajectory.text for node in wave.tree.nodes if node.is_finished]
+    assert len(finished) >= 2
+    assert (
+        finished == [n.trajectory.text for n in whole.tree.nodes if n.is_finished][: len(finished)]
+    )
+    cut = [node for node in wave.tree.nodes[1:] if node.step.is_cut]
+    assert all(node.step.finish == "budget" for node in cut)
+
+
+def test_a_budget_that_surely_pays_changes_nothing():
+    asked = []
+
+    class Watch(Wrapped):
+        def submit(self, ticket, request):
+            asked.append(request)
+            self._backend.submit(ticket, request)
+
+    policy, reward = random_world(3)
+    search = make_search("best_of_n", {"samples": 4}, budget=Budget(policy_tokens=10_000))
+    (found,) = Driver({"policy": Watch(policy), "reward": reward}).run([search])
+    (free,) = Driver({"policy": policy, "reward": reward}).run(
+        [make_search("best_of_n", {"samples": 4})]
+    )
+    assert [request.n for request in asked] == [4]
+    assert [n.trajectory.text for n in found.tree.nodes] == [
+        n.trajectory.text for n in free.tree.nodes
+    ]
+
+
+def test_a_clock_that_ends_a_batch_leaves_its_finished_samples(tmp_path):
+    """Under both budgets samples come one by one; those that came before the clock count."""
+
+    class Slow(Wrapped):
+        def poll(self, timeout_s):
+            time.sleep(0.05)
+            return self._backend.poll(timeout_s)
+
+    policy, reward = random_world(3)
+    path = tmp_path / "j.sqlite"
+    budget = Budget(policy_tokens=400, seconds=0.4)
+    search = make_search("self_consistency", {"samples": 60}, budget=budget)
+    slow = {"policy": Slow(policy), "reward": reward}
+    (found,) = Driver(slow, journal=Journal(path)).run([search])
+    assert 0 < found.outcome.counts["samples"] < 60
+    assert found.answer is not None
+    forget_results(path)
+    driver = Driver({"policy": policy, "reward": reward}, journal=Journal(path))
+    (again,) = driver.run([search])
+    assert driver.num_asked == 0
+    assert comparable(again) == comparable(found)
+
+
+def test_ask_is_charged_journaled_and_replayed(tmp_path):
+    def judge(tree):
+        replies = yield from ask(
+            [Message("user", "Is 4 right?")], 2, sampling=Sampling(1.0, 1.0, 3)
+        )
+        return Outcome(None, "finished", " | ".join(reply.text for reply in replies))
+
+    policy = ScriptedPolicy(
+        lambda *_: "", reply=lambda messages, seed: f"{messages[0].content} {seed % 7}"
+    )
+    path = tmp_path / "j.sqlite"
+    search = Search("s", Strategy("judge", function=judge), Problem("p", "?"), extract)
+    (found,) = Driver({"policy": policy}, journal=Journal(path)).run([search])
+    assert found.answer.startswith("Is 4 right? | Is 4 right?")
+    assert (found.usage.policy_calls, found.usage.policy_tokens) == (2, 6)
+    forget_results(path)
+    driver = Driver({"policy": policy}, journal=Journal(path))
+    (again,) = driver.run([search])
+    assert driver.num_asked == 0 and comparable(again) == comparable(found)
+
+
+def test_requests_go_to_the_model_that_they_name():
+    def two(tree):
+        root = tree.root.trajectory
+        first, second = yield (Propose(root), Propose(root, model="other"))
+        return Outcome(None, "finished", first[0].text + second[0].text)
+
+    one = ScriptedPolicy(lambda *_: "a")
+    other = ScriptedPolicy(lambda *_: "b")
+    strategy = Strategy("two", function=two, models=("policy", "other"))
+    search = Search("s", strategy, Problem("p", "?"), extract)
+    (found,) = Driver({"policy": one, "other": other}).run([search])
+    assert found.answer == "ab"
+    with pytest.raises(ConfigError, match="asks the model 'other', and this run has only policy"):
+        list(Driver({"policy": one}).run([search]))
+
+
+def test_a_strategy_that_raises_ends_its_own_search_only():
+    def bad(tree):
+        yield from propose(tree.root.trajectory, sampling=Sampling(1.0))
+        raise KeyError("lost")
+
+    policy, reward = random_world(3)
+    search = Search("bad", Strategy("bad", function=bad), Problem("p", "?"), extract)
+    results = Driver({"policy": policy, "reward": reward}).run([search, *searches(2)])
+    found = {result.search_id: result for result in results}
+    assert len(found) == 1 + 2 * len(NAMES)
+    assert found["bad"].error == "the strategy bad failed: KeyError: \"'lost'\""
+    assert found["bad"].usage.policy_calls == 1
+    assert sum(result.error is not None for result in found.values()) == 1
+
+
+def test_searches_come_from_an_iterable_as_there_is_room():
+    policy, reward = random_world(3)
+    drawn = []
+
+    def endless():
+        for number in itertools.count():
+            drawn.append(number)
+            yield make_search("cot", name=f"s{number}", problem=f"p{number}")
+
+    results = Driver({"policy": policy, "reward": reward}, max_active=4).run(endless())
+    assert len(list(itertools.islice(results, 10))) == 10
+    assert len(drawn) <= 10 + 8
+
+
+def test_searches_added_and_cancelled_from_many_threads():
+    """As a server does it: none is lost or mixed, and a cancelled one asks nothing more."""
+    policy, reward = random_world(3)
+    models = {"policy": Unordered(policy), "reward": Unordered(reward)}
+    driver = Driver(models, max_active=32)
+    expected = {}
+    names = [f"{thread}/{number}" for thread in range(4) for number in range(250)]
+    wanted = {name: make_search(NAMES[len(name) % 6], name=name, problem=name) for name in names}
+    cancelled = {name for name in names if int(name.split("/")[1]) % 5 == 0}
+
+    def client(thread):
+        for number in range(250):
+            name = f"{thread}/{number}"
+            driver.add(wanted[name])
+            if name in cancelled:
+                driver.cancel(name)
+
+    threads = [threading.Thread(target=client, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    found = {}
+    while any(thread.is_alive() for thread in threads) or driver.num_open:
+        for result in driver.step(0.01):
+            assert result.search_id not in found, "a result came twice"
+            found[result.search_id] = result
+    assert set(found) >= set(names) - cancelled
+    for name in sorted(set(found) - cancelled)[::25]:
+        (alone,) = Driver({"policy": policy, "reward": reward}).run([wanted[name]])
+        expected[name] = comparable(alone)
+        assert comparable(found[name]) == expected[name]
+    assert driver.step(0.0) == [] and not driver._tickets and not driver._running
+    driver.close()
+    with pytest.raises(ValueError, match="closed"):
+        driver.add(wanted[names[0]])
+
+
+def test_a_search_cancelled_while_it_runs_asks_nothing_more():
+    asked = []
+
+    class Watch(Wrapped):
+        def submit(self, ticket, request):
+            asked.append(request)
+            self._backend.submit(ticket, request)
+
+    policy, reward = random_world(3)
+    scorer = Watch(reward)
+    driver = Driver({"policy": Watch(policy), "reward": scorer})
+    search = make_search("hgs", {"branching": 8})
+    driver.add(search)
+    driver.step()  # a step was proposed, and its score is asked
+    driver.cancel(search.id)
+    before = len(asked)
+    assert driver.step(0.0) == []
+    assert len(asked) == before and driver.num_open == 0 and scorer.cancelled
+    assert driver.add(search)  # its name is free again
+
+
+def test_a_backend_that_is_down_fails_alone_where_a_server_wants_it():
+    policy, reward = random_world(3)
+    broken = Failing(policy, 3, BackendDown("no route"))
+    driver = Driver({"policy": broken, "reward": reward}, fails_alone=True)
+    results = {result.search_id: result for result in driver.run(searches(1))}
+    assert len(results) == len(NAMES)
+    assert [r.error for r in results.values() if r.error] == ["no route"]

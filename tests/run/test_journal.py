@@ -13,7 +13,8 @@ import pytest
 from stepnav.core.errors import JournalError
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Entry, Journal
-from tests.worlds import comparable, make_search, random_world
+from stepnav.testing import comparable, random_world
+from tests.worlds import make_search
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,7 +24,7 @@ from pathlib import Path
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
 from tests.run.test_journal import searches
-from tests.worlds import random_world
+from stepnav.testing import random_world
 
 journal = Journal(Path(sys.argv[1]), "config")
 policy, reward = random_world(5)

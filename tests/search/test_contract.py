@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from stepnav.build import STRATEGIES, strategy
 from stepnav.core.budget import Budget
 from stepnav.core.codec import decode_result, encode_result
-from stepnav.core.requests import Score
+from stepnav.core.outcome import Outcome
+from stepnav.core.requests import Propose, Sampling, Score
+from stepnav.core.strategy import Strategy
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
-from tests.worlds import comparable, make_search, random_world, run_one
+from stepnav.testing import check_strategy, comparable, random_world
+from tests.worlds import make_search, run_one
 
 worlds = st.integers(0, 10_000)
 names = st.sampled_from(list(STRATEGIES))
@@ -141,3 +144,30 @@ def test_results_survive_json(name):
     result = run_one(*random_world(2), make_search(name))
     assert encode_result(decode_result(encode_result(result))) == encode_result(result)
     assert result.outcome.trajectory.problem == result.tree.problem
+
+
+@pytest.mark.parametrize("name", list(STRATEGIES))
+def test_the_public_contract_holds(name):
+    check_strategy(strategy(name), worlds=range(4))
+
+
+def test_the_public_contract_is_not_empty():
+    def spender(tree):
+        tree.root.value = 1.0
+        yield (Propose(tree.root.trajectory, 1, Sampling(1.0)),)
+        return Outcome(None, "finished")
+
+    calls = []
+
+    def undecided(tree):
+        calls.append(tree)
+        for _ in calls:
+            yield (Propose(tree.root.trajectory, 1, Sampling(1.0)),)
+        return Outcome(None, "finished")
+
+    with pytest.raises(AssertionError, match="the strategy spender failed"):
+        check_strategy(Strategy("spender", function=lambda tree: spender(None)), worlds=[0])
+    with pytest.raises(AssertionError, match=r"asks other things|two trees|failed"):
+        check_strategy(Strategy("undecided", function=undecided), worlds=[0])
+    with pytest.raises(AssertionError, match="and says it asks"):
+        check_strategy(Strategy("quiet", function=strategy("hgs").function), worlds=[0])

@@ -16,7 +16,8 @@ from stepnav.core.budget import Budget
 from stepnav.core.records import StepScore
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
-from tests.worlds import comparable, make_search, run_one
+from stepnav.testing import comparable
+from tests.worlds import make_search, run_one
 
 FOLDER = Path(__file__).parent / "golden"
 

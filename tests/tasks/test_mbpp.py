@@ -46,8 +46,7 @@ def test_splits_are_ranges_of_task_ids(tmp_path: Path) -> None:
 
 def test_a_problem(tmp_path: Path) -> None:
     (problem,) = mbpp.load(path=write(tmp_path / "f.jsonl", row(11, test_setup_code="n = 1\r\n")))
-    first = "Write a function to double. Your code should pass these tests:"
-    assert problem.question.splitlines() == [first, "", *row(11)["test_list"]]
+    assert problem.question.splitlines() == ["Write a function to double.", *row(11)["test_list"]]
     assert "\r" not in str(problem.answer)
     test, public = mbpp.suite_of(problem), mbpp.suite_of(problem, public=True)
     assert test is not None and public is not None

@@ -56,13 +56,12 @@ def test_mbpp_is_shown_as_its_paper_shows_it(tmp_path: Path) -> None:
     shown = prompt("mbpp", None, problem.question)
     assert shown.startswith(
         "You are an expert Python programmer, and here is your task: Write a function to find the "
-        "similar elements from the given two tuple lists. Your code should pass these tests:\n\n"
+        "similar elements from the given two tuple lists.\n"
         "assert similar_elements((3, 4, 5, 6),(5, 7, 4, 10)) == (4, 5)\n"
     )
     assert shown.count("\n[DONE]\n\nYou are an expert") == 3
     assert shown.endswith(
-        "task: Write a function to double. Your code should pass these tests:\n\n"
-        "assert double(2) == 4\nassert double(3) == 6\n[BEGIN]\n"
+        "task: Write a function to double.\nassert double(2) == 4\nassert double(3) == 6\n[BEGIN]\n"
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.policies.local.known import Known
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.tasks.arithmetic import problems as arithmetic
 from stepnav.zoo import MODELS_FOLDER
@@ -34,6 +35,19 @@ def test_the_recipe_runs_end_to_end_and_is_not_run_twice(tmp_path: Path) -> None
     assert make_models(out, scale="tiny", resume=True, progress=note) == evaluation
     assert stages == []
     assert (out / PRM_NAME / "model.safetensors").read_bytes() == weights
+
+
+@pytest.mark.slow
+def test_the_recipe_of_plain_questions_measures_what_the_policy_knows(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    make_models(tmp_path / "out", task="plain", scale="tiny")
+    policy = tmp_path / "out" / "plain-policy"
+    assert Known.load(policy) is not None
+    assert "early snapshot" not in (policy / "README.md").read_text()
+    dtypes = {tensor.dtype for tensor in load_file(policy / "model.safetensors").values()}
+    assert dtypes == {torch.bfloat16}
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:

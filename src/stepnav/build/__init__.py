@@ -5,17 +5,13 @@ a name up costs nothing.
 """
 
 from stepnav.build.models import (
-    CODE_TASKS,
-    EMBEDDED_TASKS,
-    TASKS,
     Models,
     check_device,
     check_models,
-    check_sandbox,
     choose_models,
     choose_shots,
-    load_programs,
-    load_task,
+    doubt_of,
+    open_any,
     open_models,
     open_reward,
     policy_folder,
@@ -23,20 +19,32 @@ from stepnav.build.models import (
     reward_folder,
 )
 from stepnav.build.strategies import STRATEGIES, parse_strategy, strategy
+from stepnav.build.tasks import (
+    CODE_TASKS,
+    EMBEDDED_TASKS,
+    TASKS,
+    TYPED_TASK,
+    check_sandbox,
+    load_programs,
+    load_task,
+)
 
 __all__ = [
     "CODE_TASKS",
     "EMBEDDED_TASKS",
     "STRATEGIES",
     "TASKS",
+    "TYPED_TASK",
     "Models",
     "check_device",
     "check_models",
     "check_sandbox",
     "choose_models",
     "choose_shots",
+    "doubt_of",
     "load_programs",
     "load_task",
+    "open_any",
     "open_models",
     "open_reward",
     "parse_strategy",

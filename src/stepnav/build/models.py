@@ -1,155 +1,27 @@
-"""Tasks, policies and reward models by name."""
+"""Policies and reward models by name."""
 
 from __future__ import annotations
 
 import re
-import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from stepnav.build.plugins import Kind, entry_names, find, split_file
+from stepnav.build.tasks import CODE_TASKS, EMBEDDED_TASKS
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, choose, nearest
+from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
 from stepnav.engine.hub import fetch_model, is_hub_name
 from stepnav.policies.openai.options import ServerOptions
-from stepnav.tasks.splits import check_split
-from stepnav.tasks.task import Example, Loader, Task
-
-if TYPE_CHECKING:
-    from stepnav.tasks.code_task import Programs
-
-TASKS: Mapping[str, str] = {
-    "arithmetic": "stepnav.tasks.arithmetic.problems",
-    "gsm8k": "stepnav.tasks.gsm8k",
-    "svamp": "stepnav.tasks.svamp",
-    "math500": "stepnav.tasks.math500",
-    "humaneval": "stepnav.tasks.humaneval",
-    "mbpp": "stepnav.tasks.mbpp",
-    "micro-python": "stepnav.tasks.micro_python.problems",
-}
-
-CODE_TASKS = frozenset({"humaneval", "mbpp", "micro-python"})
-"""Tasks whose answers are programs, graded in the sandbox."""
-
-EMBEDDED_TASKS = frozenset({"arithmetic", "micro-python"})
-"""Tasks that make their own problems."""
-
+from stepnav.tasks.task import Task
 
 DTYPES = ("float32", "bfloat16", "float16")
-
-SANDBOX_LEVELS = ("process", "namespace", "docker", "unsafe")
-"""The sandbox's own levels; named here so that they are checked without loading it."""
-
-
-def load_task(name: str, *, sandbox: str = "process") -> Task:
-    """Return a benchmark.
-
-    Args:
-      name: key of `TASKS`.
-      sandbox: level at which a code task runs programs.
-
-    Raises:
-      ConfigError: there is no such benchmark.
-    """
-    module = import_module(_look_up("task", name, TASKS))
-    check_sandbox(sandbox)
-    if name in CODE_TASKS:
-        return _code_task(name, module, sandbox)
-    if name == "arithmetic":
-        return Task(
-            name=name,
-            splits=module.SPLITS,
-            default_split="dev",
-            prompt_template=module.PROMPT_TEMPLATE,
-            chat_template=None,
-            answer_pattern=None,
-            load=_embedded_loader(name, module),
-            extract=module.extract,
-            grade=lambda problem, answer: answer is not None and answer == problem.answer,
-            rate_steps=lambda problem, steps: [v.rating for v in module.rate_steps(problem, steps)],
-            examples=_examples(name, module),
-        )
-    verdicts = {"equal": True, "different": False, "timeout": None}
-    return Task(
-        name=name,
-        splits=module.BENCHMARK.splits,
-        default_split="test",
-        prompt_template=module.PROMPT_TEMPLATE,
-        chat_template=module.CHAT_TEMPLATE,
-        answer_pattern=module.ANSWER_PATTERN,
-        load=lambda split, count, seed, path: module.load(split, count, seed, path=path),
-        extract=module.extract,
-        grade=lambda problem, answer: verdicts[module.grade(problem, answer)],
-        examples=_examples(name, module),
-        default_shots=module.DEFAULT_SHOTS,
-        end_strings=module.END_STRINGS,
-    )
-
-
-def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> tuple[Task, int]:
-    """Return the task with its worked examples, and how many they are.
-
-    Args:
-      task: what is to be solved.
-      shots: as the user set it; None takes what the field shows: the task's default to a completion model,
-        none to a chat model or to one that has a prompt format of its own.
-      policy: as in `open_models`.
-      chat: whether the question goes through the model's chat template.
-    Raises:
-      ConfigError: the task has fewer, or the model's own format has no place for them.
-    """
-    from stepnav.policies.local.prompt import FILE_NAME
-    from stepnav.tasks.worked_examples import with_shots
-
-    folder = policy_folder(policy)
-    has_format = folder is not None and (folder / FILE_NAME).exists()
-    if has_format and shots:
-        raise ConfigError(
-            f"{policy} has a prompt format of its own ({FILE_NAME}), without worked examples; "
-            "leave --shots out"
-        )
-    count = (0 if chat or has_format else task.default_shots) if shots is None else shots
-    return with_shots(task, count), count
-
-
-def check_sandbox(level: str) -> None:
-    """Refuse a sandbox level that does not exist, also where no program is run.
-
-    Raises:
-      ConfigError: it does not.
-    """
-    choose("--sandbox", level, SANDBOX_LEVELS)
-
-
-def load_programs(name: str, data: Path | None) -> Programs:
-    """Return the problems of a code task for grading samples, those of all splits.
-
-    Raises:
-      ConfigError: no such task, or one whose answers are no programs.
-      DataError: the benchmark's file is missing or broken.
-    """
-    if name not in CODE_TASKS:
-        raise ConfigError(
-            f"{name!r} is no code task{nearest(name, sorted(CODE_TASKS))}; "
-            f"samples can be graded for {', '.join(sorted(CODE_TASKS))}"
-        )
-    from stepnav.tasks.code_task import Programs, named_programs
-
-    module = import_module(TASKS[name])
-    if name in EMBEDDED_TASKS:
-        if data is not None:
-            raise ConfigError(f"the {name} task makes its own problems; leave --data out")
-        return Programs(name, module.find, module.after_prompt, module.suite_of, None)
-    problems = [
-        problem for split in module.BENCHMARK.splits for problem in module.load(split, path=data)
-    ]
-    return named_programs(name, module, problems)
 
 
 @dataclass(slots=True)
@@ -160,11 +32,13 @@ class Models:
       policy: proposes.
       reward: scores; None if nothing is to be scored.
       notes: what the user should know, one line each, for instance what a server ignores.
+      borrowed: those of them that somebody else closes.
     """
 
     policy: Backend
     reward: Backend | None
     notes: list[str]
+    borrowed: tuple[Backend, ...] = ()
 
     @property
     def by_name(self) -> dict[str, Backend]:
@@ -178,9 +52,9 @@ class Models:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.policy.close()
-        if self.reward is not None:
-            self.reward.close()
+        for backend in self.by_name.values():
+            if not any(backend is other for other in self.borrowed):
+                backend.close()
 
 
 def open_models(
@@ -217,6 +91,8 @@ def open_models(
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
     if is_server(policy):  # first what is soon known: whether it answers
         proposer = _open_server(policy, policy_model, task, chat, server or ServerOptions())
+    elif is_outside("policies", policy):
+        proposer = as_policy(find("policies", policy))
     else:
         proposer = _open_local(policy, task, chat, local)
     try:
@@ -227,16 +103,111 @@ def open_models(
     return Models(proposer, scorer, list(getattr(proposer, "fallbacks", ())))
 
 
-def check_models(*, policy: str, reward: str | None, task: Task, policy_model: str | None) -> None:
+def open_any(
+    *, policy: Any, reward: Any, task: Task, strategies: Sequence[Strategy], **options: Any
+) -> Models:
+    """Return the models of a run, each given as a name, a folder, a URL, a function or a backend.
+
+    Args:
+      policy, reward: None takes what ships for the task; a backend stays its owner's to close.
+      task, options: as of `open_models`.
+      strategies: the run's; where none of them scores, there is no reward model.
+    Raises:
+      ConfigError: one of them cannot be used.
+      BackendError: the server does not answer.
+    """
+    needs_reward = any(REWARD in strategy.models for strategy in strategies)
+    policy = _shipped_model(task, "policy") if policy is None else policy
+    if not needs_reward:
+        reward = None
+    elif reward is None:
+        reward = _shipped_model(task, "prm")
+    borrowed = tuple(model for model in (policy, reward) if _is_backend(model))
+    named = str(reward) if isinstance(reward, (str, Path)) else None
+    if isinstance(policy, (str, Path)):
+        opened = open_models(policy=str(policy), reward=named, task=task, **options)
+        proposer, scorer, notes = opened.policy, opened.reward, opened.notes
+    else:
+        proposer, scorer, notes = as_policy(policy), None, []
+        if named is not None:
+            check_models(policy=None, reward=named, task=task, policy_model=None)
+            kept = {"device", "dtype", "max_batch"} & options.keys()
+            local = {"device": "cpu", **{name: options[name] for name in sorted(kept)}}
+            scorer = _open_reward(named, task, local)
+    if reward is not None and scorer is None:
+        scorer = as_reward(reward)
+    return Models(proposer, scorer, notes, borrowed)
+
+
+def as_policy(found: Any) -> Backend:
+    """Return a policy that a function or a backend is.
+
+    Raises:
+      ConfigError: it is neither.
+    """
+    from stepnav.policies.function import FunctionPolicy
+
+    return _as_backend(found, FunctionPolicy, "policy")
+
+
+def as_reward(found: Any) -> Backend:
+    """Return a reward model that a function or a backend is.
+
+    Raises:
+      ConfigError: it is neither.
+    """
+    from stepnav.rewards.function import FunctionReward
+
+    return _as_backend(found, FunctionReward, "reward")
+
+
+def _as_backend(found: Any, wrap: Callable[[Any], Backend], noun: str) -> Backend:
+    if _is_backend(found):
+        return found  # type: ignore[no-any-return]
+    if not callable(found):
+        raise ConfigError(
+            f"a {noun} must be a name, a folder, a URL, a function or a backend (got {found!r:.80})"
+        )
+    return wrap(found)
+
+
+def _is_backend(found: Any) -> bool:
+    return all(
+        hasattr(found, name) for name in ("submit", "poll", "cancel", "token_bound", "close")
+    )
+
+
+def is_outside(kind: Kind, name: str) -> bool:
+    """Return whether a name is FILE.py:NAME or that of an installed plugin."""
+    return split_file(name) is not None or name in entry_names(kind)
+
+
+def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | None:
+    """Return why a search's answer should not be trusted; None where nothing speaks against it.
+
+    Only a policy in this process with what it knows saved beside its weights can tell
+    (`policies/local/known.py`).
+    """
+    from stepnav.policies.local import LocalPolicy
+
+    return policy.doubt(problem, result) if isinstance(policy, LocalPolicy) else None
+
+
+def check_models(
+    *, policy: str | None, reward: str | None, task: Task, policy_model: str | None
+) -> None:
     """Refuse names of models that `open_models` could not open; loads nothing.
 
     Raises:
       ConfigError: there is no such folder, or the task has not what the reward needs.
     """
-    if not is_server(policy):
+    if policy is not None and not is_server(policy):
         if policy_model is not None:
             raise ConfigError("--policy-model names a model on a server; --policy must be its URL")
-        _model_folder("policy", policy)
+        if is_outside("policies", policy):
+            as_policy(find("policies", policy))
+        else:
+            _model_folder("policy", policy)
     if reward == "oracle" and task.rate_steps is None:
         raise ConfigError(f"{task.name} has no exact step checker, so it has no oracle")
     if reward == "execution" and task.code is None:
@@ -244,8 +215,37 @@ def check_models(*, policy: str, reward: str | None, task: Task, policy_model: s
             f"{task.name} has no programs to run; --reward execution is for "
             f"{', '.join(sorted(CODE_TASKS))}"
         )
-    if reward not in (None, "oracle", "execution"):
+    if reward is not None and is_outside("rewards", reward):
+        as_reward(find("rewards", reward))
+    elif reward not in (None, "oracle", "execution"):
         reward_folder(reward)
+
+
+def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> tuple[Task, int]:
+    """Return the task with its worked examples, and how many they are.
+
+    Args:
+      task: what is to be solved.
+      shots: as the user set it; None takes what the field shows: the task's default to a completion model,
+        none to a chat model or to one that has a prompt format of its own.
+      policy: as in `open_models`.
+      chat: whether the question goes through the model's chat template.
+    Raises:
+      ConfigError: the task has fewer, or the model's own format has no place for them.
+    """
+    from stepnav.build.models import policy_folder
+    from stepnav.policies.local.prompt import FILE_NAME
+    from stepnav.tasks.worked_examples import with_shots
+
+    folder = policy_folder(policy)
+    has_format = folder is not None and (folder / FILE_NAME).exists()
+    if has_format and shots:
+        raise ConfigError(
+            f"{policy} has a prompt format of its own ({FILE_NAME}), without worked examples; "
+            "leave --shots out"
+        )
+    count = (0 if chat or has_format else task.default_shots) if shots is None else shots
+    return with_shots(task, count), count
 
 
 def open_reward(
@@ -298,7 +298,9 @@ def policy_folder(name: str) -> Path | None:
     Raises:
       ConfigError: there is no such folder.
     """
-    return None if is_server(name) else _model_folder("policy", name)
+    if is_server(name) or is_outside("policies", name):
+        return None
+    return _model_folder("policy", name)
 
 
 def is_server(policy: str) -> bool:
@@ -380,6 +382,8 @@ def _open_reward(name: str, task: Task | None, local: Mapping[str, Any]) -> Back
 
         assert task is not None and task.code is not None, "the names were not checked"
         return ExecutionReward(task.code.parses_so_far, task.code.passes_public)
+    if is_outside("rewards", name):
+        return as_reward(find("rewards", name))
     if name.startswith("likelihood:"):
         from stepnav.rewards.likelihood import LikelihoodReward
 
@@ -441,54 +445,3 @@ def _model_folder(kind: str, name: str) -> Path:
             f"save_pretrained, a hub name, or a shipped model: {', '.join(sorted(names)) or 'none'}"
         )
     return folder
-
-
-def _code_task(name: str, module: types.ModuleType, sandbox: str) -> Task:
-    from stepnav.tasks.code_task import make_code_task
-    from stepnav.tasks.program_checker import shared_checker
-
-    is_embedded = name in EMBEDDED_TASKS
-    return make_code_task(
-        name,
-        module,
-        lambda: shared_checker(sandbox),
-        splits=module.SPLITS if is_embedded else module.BENCHMARK.splits,
-        default_split="dev" if is_embedded else "test",
-        load=_embedded_loader(name, module)
-        if is_embedded
-        else lambda split, count, seed, path: module.load(split, count, seed, path=path),
-        examples=_examples(name, module),
-    )
-
-
-def _examples(name: str, module: types.ModuleType) -> Callable[[int], list[Example]] | None:
-    """Return what gives a task's worked examples, None where it has none."""
-    from stepnav.tasks.worked_examples import shipped_examples
-
-    if name not in EMBEDDED_TASKS:
-        known = getattr(module, "EXAMPLES", None)
-        return None if known is None else lambda count: shipped_examples(known, count)
-    return lambda count: [
-        (problem.question, "".join(module.solve(problem.id)))
-        for problem in module.load("train", count)
-    ]
-
-
-def _embedded_loader(name: str, module: types.ModuleType) -> Loader:
-    def load(split: str, count: int | None, seed: int, path: Path | None) -> list[Problem]:
-        if path is not None:
-            raise ConfigError(f"the {name} task makes its own problems; leave --data out")
-        check_split(name, split, module.SPLITS)
-        problems: list[Problem] = module.load(split, 300 if count is None else count, seed)
-        return problems
-
-    return load
-
-
-def _look_up(kind: str, name: str, table: Mapping[str, str]) -> str:
-    if name not in table:
-        raise ConfigError(
-            f"no {kind} is called {name!r}{nearest(name, list(table))}; "
-            f"there are: {', '.join(table)}"
-        )
-    return table[name]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 
 from stepnav import build
@@ -13,7 +12,7 @@ from stepnav.cli.remarks import tell_problems
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
-from stepnav.core.strategy import RESERVE_SHARE, Strategy
+from stepnav.core.strategy import RESERVE_SHARE
 from stepnav.files.lock import LOCK_NAME, locked
 from stepnav.measure.extras import check_installed
 from stepnav.measure.plan import BenchPlan, Cell, cells
@@ -72,7 +71,9 @@ def run(
     plan = BenchPlan(
         task=task,
         split=split or benchmark.default_split,
-        strategies=tuple(_resolved(choice, limits, benchmark.temperature) for choice in choices),
+        strategies=tuple(
+            choice.for_plan(limits[0], temperature=benchmark.temperature) for choice in choices
+        ),
         problems=len(drawn),
         seeds=seeds,
         seed=seed,
@@ -172,17 +173,6 @@ def _run(
             max_active=active,
             on_result=on_result,
         )
-
-
-def _resolved(
-    strategy: Strategy, limits: tuple[int | None, ...], temperature: float | None
-) -> Strategy:
-    """Return the strategy with every option that does not depend on the budget."""
-    found = strategy.for_budget(limits[0], temperature=temperature)
-    options = dict(found.options)
-    if "reserve_tokens" not in strategy.options:
-        options.pop("reserve_tokens", None)
-    return replace(found, options=options)
 
 
 def _budgets(budgets: str | None, max_policy_tokens: int | None) -> tuple[int | None, ...]:

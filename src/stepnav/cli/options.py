@@ -14,11 +14,11 @@ import typer
 from stepnav.core.errors import ConfigError
 from stepnav.policies.openai.options import ServerOptions
 
-Task = Annotated[
-    str,
-    typer.Option(
-        help="Benchmark: arithmetic, gsm8k, svamp, math500, micro-python, humaneval or mbpp."
-    ),
+_TASK_HELP = "Benchmark: arithmetic, plain, gsm8k, svamp, math500, micro-python, humaneval or mbpp."
+Task = Annotated[str, typer.Option(help=_TASK_HELP)]
+TypedTask = Annotated[
+    str | None,
+    typer.Option(help=f"{_TASK_HELP} [default: plain for a problem's text, else arithmetic]"),
 ]
 Split = Annotated[str | None, typer.Option(help="Its split. [default: the task's own]")]
 Data = Annotated[
@@ -27,7 +27,7 @@ Data = Annotated[
 Policy = Annotated[
     str | None,
     typer.Option(
-        help="Who proposes: a shipped model (arithmetic, micro-python), a model folder, or a "
+        help="Who proposes: a shipped model (arithmetic, plain, micro-python), a model folder, or a "
         "server's URL. [default: the task's own]"
     ),
 ]
@@ -35,7 +35,7 @@ PolicyModel = Annotated[str | None, typer.Option(help="Name of the model on that
 Reward = Annotated[
     str | None,
     typer.Option(
-        help="Who scores: a shipped model (arithmetic, micro-python), the folder or hub name of a reward "
+        help="Who scores: a shipped model (arithmetic, plain, micro-python), the folder or hub name of a reward "
         "model (docs/reward-models.md), FAMILY:FOLDER, likelihood:FOLDER, oracle, or execution (code: "
         "the public tests). [default: the task's own]"
     ),

@@ -28,6 +28,7 @@ from stepnav.cli.options import (
     Split,
     Task,
     Timeout,
+    TypedTask,
     arguments,
     with_server,
 )
@@ -37,7 +38,7 @@ def solve(
     problem: Annotated[
         str | None, typer.Argument(help="The problem; left out, one is taken from the task.")
     ] = None,
-    task: Task = "arithmetic",
+    task: TypedTask = None,
     split: Split = None,
     data: Data = None,
     index: Annotated[int, typer.Option(min=0, max=99_999, help="Which problem of the split.")] = 0,

@@ -59,7 +59,7 @@ class _Session:
 def run(
     *,
     problem: str | None,
-    task: str,
+    task: str | None,
     split: str | None,
     data: Path | None,
     index: int,
@@ -81,7 +81,7 @@ def run(
     server: ServerOptions,
 ) -> None:
     """Solve and print; arguments as in `stepnav solve --help`."""
-    benchmark = build.load_task(task, sandbox=sandbox)
+    benchmark = build.load_task(task or _default_task(problem, policy), sandbox=sandbox)
     choice = build.parse_strategy(strategy)
     if page is not None:
         _check_page(page, data, hard, as_json)
@@ -136,18 +136,26 @@ def _check_given(text: str, *, split: str | None, data: Path | None, index: int,
         raise ConfigError("the problem is not valid UTF-8 text; write it in that") from None
 
 
+def _default_task(problem: str | None, policy: str | None) -> str:
+    """Return whose problem it is where no task is named: of a shipped policy its own, of a text `plain`."""
+    if policy in build.EMBEDDED_TASKS:
+        return policy
+    return "arithmetic" if problem is None else "plain"
+
+
 def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: bool) -> None:
     console = stderr() if page == STDOUT else stdout()
     follower = None if as_json else _follow(console, problem)
     (result,) = session.driver.run([session.search(problem, session.strategy, follower)])
+    doubt = build.doubt_of(session.driver.models["policy"], problem, result)
     correct = None
     if problem.answer is not None:
         correct = session.task.grade(problem, result.answer)
     if as_json:
-        print_json({**encode_result(result), "correct": correct})
+        print_json({**encode_result(result), "correct": correct, "doubt": doubt})
     elif follower is not None:
         follower.finish()
-        print_verdict(console, result, is_correct=correct, reference=problem.answer)
+        print_verdict(console, result, is_correct=correct, reference=problem.answer, doubt=doubt)
         console.print()
     tell_cut(int(is_cut(result)), 1)
     if page is not None:

@@ -93,6 +93,19 @@ class Strategy:
             resolved["temperature"] = temperature
         return replace(self, options={**resolved, **self.options})
 
+    def for_plan(self, policy_tokens: int | None, *, temperature: float | None = None) -> Strategy:
+        """Return the strategy with every option that does not depend on which budget it is.
+
+        Args:
+          policy_tokens: one of the budgets.
+          temperature: as of `for_budget`.
+        """
+        found = self.for_budget(policy_tokens, temperature=temperature)
+        if "reserve_tokens" in self.options:
+            return found
+        options = {k: v for k, v in found.options.items() if k != "reserve_tokens"}
+        return replace(found, options=options)
+
     def start(self, tree: Tree, extract: Callable[[str], str | None]) -> Program:
         """Return a program that searches in a tree; `extract` finds a solution's answer."""
         assert self.function is not None, "a strategy from a file cannot be started"

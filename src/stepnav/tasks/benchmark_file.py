@@ -71,6 +71,12 @@ class Benchmark:
         ]
         return draw(problems, count, derive_seed(seed, self.name, split))
 
+    def load_or_draw(
+        self, split: str, count: int | None, seed: int, path: Path | None
+    ) -> list[Problem]:
+        """Return problems, as a task's loader (`Task.load`)."""
+        return self.load(split, path=path, count=count, seed=seed)
+
     def _problem(self, problem_id: str, where: str, row: Any) -> Problem:
         if not isinstance(row, Mapping):
             raise DataError(f"{where}: expected an object (got {type(row).__name__})")

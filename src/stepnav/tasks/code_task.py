@@ -11,7 +11,7 @@ from types import ModuleType
 
 from stepnav.core.records import Problem
 from stepnav.sandbox.records import Problem as Suite
-from stepnav.tasks.program_checker import ProgramChecker
+from stepnav.tasks.program_checker import shared_checker
 from stepnav.tasks.program_text import is_whole_program, parses_so_far
 from stepnav.tasks.task import CodeChecks, Example, Loader, Task
 
@@ -50,33 +50,37 @@ def named_programs(name: str, module: ModuleType, problems: Sequence[Problem]) -
 def make_code_task(
     name: str,
     module: ModuleType,
-    checker: Callable[[], ProgramChecker],
+    sandbox: str,
     *,
     splits: tuple[str, ...],
     default_split: str,
     load: Loader,
-    examples: Callable[[int], Sequence[Example]] | None,
+    examples: Callable[[int], Sequence[Example]] | None = None,
 ) -> Task:
     """Return the task of a module.
 
     Args:
       name: its name on the command line.
       module: see above.
-      checker: returns what runs the programs; called when the first one is to be run.
+      sandbox: level at which its programs are run; opened when the first one is.
       splits, default_split, load, examples: see `Task`.
     """
 
     def grade(problem: Problem, answer: str | None) -> bool | None:
         if answer is None:
             return False
-        return checker().passes(module.program_of(problem, answer), module.suite_of(problem))
+        return shared_checker(sandbox).passes(
+            module.program_of(problem, answer), module.suite_of(problem)
+        )
 
     def passes_public(problem: Problem, text: str) -> bool | None:
         test = module.suite_of(problem, public=True)
         if test is None:
             return None
         answer = module.extract(text)
-        return answer is not None and checker().passes(module.program_of(problem, answer), test)
+        return answer is not None and shared_checker(sandbox).passes(
+            module.program_of(problem, answer), test
+        )
 
     def parses(problem: Problem, text: str) -> bool:
         return parses_so_far(text if is_whole_program(text) else module.program_of(problem, text))

@@ -14,31 +14,10 @@ from pathlib import Path
 from stepnav.answers.canonical import canonical, parse_number
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
-from stepnav.tasks.number_problems import (
-    ANSWER_PATTERN,
-    CHAT_TEMPLATE,
-    DEFAULT_SHOTS,
-    END_STRINGS,
-    PROMPT_TEMPLATE,
-    extract,
-    grade,
-)
+from stepnav.tasks.number_problems import extract, grade, number_task
+from stepnav.tasks.task import Task
 
-__all__ = [
-    "ANSWER_PATTERN",
-    "BENCHMARK",
-    "CHAT_TEMPLATE",
-    "DEFAULT_SHOTS",
-    "END_STRINGS",
-    "EXAMPLES",
-    "PROMPT_TEMPLATE",
-    "extract",
-    "grade",
-    "load",
-]
-
-EXAMPLES = "gsm8k"
-"""Where its worked examples stand in the data file."""
+__all__ = ["BENCHMARK", "extract", "grade", "load", "make_task"]
 
 
 def load(
@@ -58,3 +37,8 @@ def _make(problem_id: str, row: Row) -> Problem:
 
 
 BENCHMARK = Benchmark("gsm8k", ("train", "test"), ("openai/gsm8k", "main"), _make)
+
+
+def make_task(sandbox: str) -> Task:
+    """Return the benchmark; nothing in it is run in a sandbox."""
+    return number_task(BENCHMARK, BENCHMARK.load_or_draw)

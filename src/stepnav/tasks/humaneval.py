@@ -14,11 +14,13 @@ from __future__ import annotations
 import ast
 import doctest
 import re
+import sys
 from pathlib import Path
 
 from stepnav.core.records import Problem
 from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
+from stepnav.tasks.code_task import make_code_task
 from stepnav.tasks.humaneval_plus import make_test
 from stepnav.tasks.program_text import (
     RETURN,
@@ -29,6 +31,7 @@ from stepnav.tasks.program_text import (
     unfenced,
     with_preamble,
 )
+from stepnav.tasks.task import Task
 
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = "{question}"
@@ -168,3 +171,11 @@ def _make(problem_id: str, row: Row) -> Problem:
 
 
 BENCHMARK = Benchmark("humaneval", ("test",), ("openai/openai_humaneval", None), _make)
+
+
+def make_task(sandbox: str) -> Task:
+    """Return the benchmark; its programs are run at a level of the sandbox."""
+    return make_code_task(
+        BENCHMARK.name, sys.modules[__name__], sandbox, splits=BENCHMARK.splits,
+        default_split="test", load=BENCHMARK.load_or_draw,
+    )  # fmt: skip

@@ -17,6 +17,8 @@ from stepnav.answers.pool import Verdict
 from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
+from stepnav.tasks.task import Task
+from stepnav.tasks.worked_examples import shipped_examples
 
 PROMPT_TEMPLATE = "Problem:\n{question}\n\nSolution:"
 """For completion models, as in Minerva (Lewkowycz et al. 2022, arXiv 2206.14858, appendix D.2) and
@@ -25,7 +27,7 @@ lm-eval's `minerva_math`; worked examples go before it."""
 END_STRINGS = ("Problem:",)
 """Where a completion model has gone past its solution; lm-eval 0.4.13, `minerva_math`."""
 
-EXAMPLES, DEFAULT_SHOTS = "math500", 4
+DEFAULT_SHOTS = 4
 """Minerva's four, all of MATH's training split."""
 
 CHAT_TEMPLATE = (
@@ -86,3 +88,22 @@ def _make(problem_id: str, row: Row) -> Problem:
 
 
 BENCHMARK = Benchmark("math500", ("train", "test"), ("HuggingFaceH4/MATH-500", None), _make)
+
+
+def make_task(sandbox: str) -> Task:
+    """Return the benchmark; nothing in it is run in a sandbox."""
+    verdicts = {"equal": True, "different": False, "timeout": None}
+    return Task(
+        name=BENCHMARK.name,
+        splits=BENCHMARK.splits,
+        default_split="test",
+        prompt_template=PROMPT_TEMPLATE,
+        chat_template=CHAT_TEMPLATE,
+        answer_pattern=ANSWER_PATTERN,
+        load=lambda split, count, seed, path: load(split, count, seed, path=path),
+        extract=extract,
+        grade=lambda problem, answer: verdicts[grade(problem, answer)],
+        examples=lambda count: shipped_examples("math500", count),
+        default_shots=DEFAULT_SHOTS,
+        end_strings=END_STRINGS,
+    )

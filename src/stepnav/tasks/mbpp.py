@@ -11,6 +11,7 @@ The public test, for rewards, is the first of `test_list` alone: with all of the
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,19 +20,23 @@ from stepnav.core.records import Problem
 from stepnav.core.seeds import derive_seed
 from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.benchmark_file import Benchmark, Row, draw, text_field
+from stepnav.tasks.code_task import make_code_task
 from stepnav.tasks.program_text import cut_program, parse, split_statements, unfenced
+from stepnav.tasks.task import Task
+from stepnav.tasks.worked_examples import shipped_examples
 
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = (
     "You are an expert Python programmer, and here is your task: {question}\n[BEGIN]\n"
 )
-"""For completion models, as in Austin et al. 2021, section 3.1, and lm-eval's `mbpp`; worked
-examples go before it."""
+"""For completion models, as in Austin et al. 2021, section 3.1, and lm-eval's `mbpp`, but for the
+words "Your code should pass these tests:" before the tests: the question is the one that labelled
+data have. Worked examples go before it."""
 
 END_STRINGS = ("[DONE]",)
 """Where a completion model has gone past its program; lm-eval 0.4.13, `mbpp.yaml`."""
 
-EXAMPLES, DEFAULT_SHOTS = "mbpp", 3
+DEFAULT_SHOTS = 3
 
 CHAT_TEMPLATE = (
     "Write a Python program for this task. Answer with the program in one ```python block and "
@@ -155,8 +160,7 @@ def _make(problem_id: str, row: Row) -> Problem:
         "tests": tests,
         "public": tests[:1],
     }
-    text = text_field(row, "text").strip()
-    question = f"{text} Your code should pass these tests:\n\n" + "\n".join(tests)
+    question = "\n".join([text_field(row, "text").strip(), *tests])
     return Problem(f"mbpp-{task_id}", question, code, metadata)
 
 
@@ -169,3 +173,11 @@ def _texts(row: Row, name: str) -> list[str]:
 
 
 BENCHMARK = Benchmark("mbpp", tuple(ID_RANGES), ("google-research-datasets/mbpp", "full"), _make)
+
+
+def make_task(sandbox: str) -> Task:
+    """Return the benchmark; its programs are run at a level of the sandbox."""
+    return make_code_task(
+        BENCHMARK.name, sys.modules[__name__], sandbox, splits=BENCHMARK.splits,
+        default_split="test", load=BENCHMARK.load_or_draw, examples=lambda count: shipped_examples("mbpp", count),
+    )  # fmt: skip

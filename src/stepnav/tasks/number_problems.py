@@ -6,6 +6,9 @@ from stepnav.answers.equal import compare_numbers
 from stepnav.answers.extract import extract_number
 from stepnav.answers.pool import Verdict
 from stepnav.core.records import Problem
+from stepnav.tasks.benchmark_file import Benchmark
+from stepnav.tasks.task import Loader, Task
+from stepnav.tasks.worked_examples import shipped_examples
 
 PROMPT_TEMPLATE = "Question: {question}\nAnswer:"
 """For completion models, as lm-eval's `gsm8k` has it; worked examples go before it."""
@@ -34,3 +37,22 @@ def grade(problem: Problem, text: str | None) -> Verdict:
     if text is None or problem.answer is None:
         return "different"
     return compare_numbers(extract_number(text), problem.answer)
+
+
+def number_task(benchmark: Benchmark, load: Loader) -> Task:
+    """Return a benchmark whose answers are numbers; its worked examples are GSM8K's."""
+    verdicts = {"equal": True, "different": False, "timeout": None}
+    return Task(
+        name=benchmark.name,
+        splits=benchmark.splits,
+        default_split="test",
+        prompt_template=PROMPT_TEMPLATE,
+        chat_template=CHAT_TEMPLATE,
+        answer_pattern=ANSWER_PATTERN,
+        load=load,
+        extract=extract,
+        grade=lambda problem, answer: verdicts[grade(problem, answer)],
+        examples=lambda count: shipped_examples("gsm8k", count),
+        default_shots=DEFAULT_SHOTS,
+        end_strings=END_STRINGS,
+    )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from stepnav.core.errors import ConfigError, nearest
+from stepnav.core.records import Problem
+from stepnav.tasks.task import Example, Loader
 
 SPLITS = ("train", "dev", "test")
 
@@ -39,3 +42,26 @@ def check_split(task: str, split: str, splits: Sequence[str]) -> None:
             f"{task} has no split {split!r}{nearest(split, list(splits))}; "
             f"its splits are {', '.join(splits)}"
         )
+
+
+DRAWN = 300
+"""How many problems an embedded task draws where nobody says."""
+
+
+def embedded_loader(task: str, load: Callable[[str, int, int], list[Problem]]) -> Loader:
+    """Return the loader of a task that makes its own problems."""
+
+    def loader(split: str, count: int | None, seed: int, path: Path | None) -> list[Problem]:
+        if path is not None:
+            raise ConfigError(f"the {task} task makes its own problems; leave --data out")
+        check_split(task, split, SPLITS)
+        return load(split, DRAWN if count is None else count, seed)
+
+    return loader
+
+
+def embedded_examples(
+    load: Callable[[str, int], list[Problem]], solve: Callable[[str], Sequence[str]]
+) -> Callable[[int], list[Example]]:
+    """Return what gives worked examples of a task that makes its own problems."""
+    return lambda count: [(p.question, "".join(solve(p.id))) for p in load("train", count)]

@@ -32,6 +32,7 @@ def print_verdict(
     *,
     is_correct: bool | None = None,
     reference: str | None = None,
+    doubt: str | None = None,
 ) -> None:
     """Print answer, vote, stop reason and cost of a finished search.
 
@@ -40,12 +41,15 @@ def print_verdict(
       result: the search.
       is_correct: the grade, None if there is none.
       reference: the right answer, shown where the search's is wrong.
+      doubt: why the answer should not be trusted, if anything speaks against it.
     """
     canvas = Canvas.of(console)
     if result.answer is not None and "\n" in result.answer.strip():
         lines = program_lines(canvas, result.answer, is_correct=is_correct, reference=reference)
     else:
         lines = [answer_line(canvas, result, is_correct=is_correct, reference=reference)]
+    if doubt is not None:
+        lines.append(_titled("Doubtful").append(doubt, "yellow"))
     if result.outcome.votes:
         lines.append(votes_line(canvas, result.outcome.votes))
     for line in [*lines, stop_line(canvas, result), cost_line(result.usage, result.requests)]:

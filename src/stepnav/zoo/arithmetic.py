@@ -5,63 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stepnav.core.records import Problem
-from stepnav.labels.records import StepRecord
 from stepnav.tasks.arithmetic import problems as arithmetic
-from stepnav.zoo.domain import Cards, Count, Domain, HeldOut, Sampler
+from stepnav.zoo.checked import hold_out_by, label_samples_by
+from stepnav.zoo.domain import Cards, Domain
 from stepnav.zoo.scale import TINY, Scale
 from stepnav.zoo.tokenizer import WORD_PATTERN
 
-GATE_SAMPLES = 2
-"""Sampled solutions per problem that the gate is measured on."""
-
 SCALES: dict[str, Scale] = {"cpu": Scale(), "tiny": TINY}
 """`cpu` makes the shipped models, `tiny` useless ones in seconds."""
-
-
-def split_solution(text: str) -> list[str]:
-    """Return a solution's steps, each with the separator that was written after it."""
-    return text.splitlines(keepends=True)
-
-
-def labelled(problem: Problem, solution: str) -> StepRecord:
-    """Return the solution up to and including its first wrong step, labelled by the checker.
-
-    Steps after a first error are left out, as no label is meaningful there (Lightman et al. 2023,
-    section 2.4).
-    """
-    steps = split_solution(solution)
-    verdicts = arithmetic.rate_steps(problem, steps)
-    wrong = [number for number, verdict in enumerate(verdicts) if verdict.rating == -1]
-    end = wrong[0] + 1 if wrong else len(steps)
-    return StepRecord(
-        prompt=problem.question,
-        completions=tuple(steps[:end]),
-        labels=tuple(verdict.rating for verdict in verdicts[:end]),
-        wrong_from=tuple(verdict.wrong_from for verdict in verdicts[:end]),
-    )
-
-
-def label_samples(
-    problems: Sequence[Problem], sample: Sampler, seed: int, progress: Count
-) -> list[StepRecord]:
-    """Return the policy's solutions, labelled."""
-    solutions = sample(problems, progress)
-    return [
-        labelled(problem, text) for problem, group in zip(problems, solutions) for text in group
-    ]
-
-
-def hold_out(
-    problems: Sequence[Problem], groups: Sequence[Sequence[str]], seed: int, progress: Count
-) -> list[HeldOut]:
-    """Return `GATE_SAMPLES` of the policy's solutions per problem, labelled."""
-    records = [
-        labelled(problem, text)
-        for problem, group in zip(problems, groups, strict=True)
-        for text in group[:GATE_SAMPLES]
-        if text
-    ]
-    return [HeldOut("samples", records)]
 
 
 def grade(problems: Sequence[Problem], solutions: Sequence[str]) -> list[bool]:
@@ -80,8 +31,8 @@ DOMAIN = Domain(
     solve=arithmetic.solve,
     load=arithmetic.load,
     grade=grade,
-    label=label_samples,
-    hold_out=hold_out,
+    label=label_samples_by(arithmetic.rate_steps),
+    hold_out=hold_out_by(arithmetic.rate_steps),
     cards=Cards(
         policy="""\
 A Llama-architecture language model, trained from scratch, that writes step-by-step solutions of \

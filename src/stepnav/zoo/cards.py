@@ -14,6 +14,22 @@ def write_cards(out: Path, domain: Domain, evaluation: dict[str, Any]) -> None:
     (out / domain.prm_name / "README.md").write_text(prm_card(domain, evaluation))
 
 
+EARLY = """ It is an early snapshot on purpose: search needs a policy that can find the right \
+solution but does
+not always find it first."""
+
+
+def is_early(settings: dict[str, Any]) -> bool:
+    """Return whether the policy is a snapshot from before the run's end."""
+    return bool(settings["policy_tokens"] < settings["lm_tokens"])
+
+
+def learned(settings: dict[str, Any]) -> str:
+    """Return in words which tokens the language model learned."""
+    share = settings.get("learned_questions", 0.0)
+    return f"solutions and on {percent(share)} of the questions" if share else "solutions only"
+
+
 def percent(value: float | None) -> str:
     """Return a share as a percentage, a dash for None."""
     return "-" if value is None else f"{100 * value:.1f}%"
@@ -31,9 +47,7 @@ def policy_card(domain: Domain, evaluation: dict[str, Any]) -> str:
     return f"""{front_matter("text-generation")}
 # {domain.policy_name}
 
-{domain.cards.policy} It is an early snapshot on purpose: search needs a policy \
-that can find the right solution but does
-not always find it first.
+{domain.cards.policy}{EARLY if is_early(settings) else ""}
 
 - Prompt: `{{question}}\\n`; steps end with `\\n`, the last one with EOS. Temperature 1 \
 is the default.
@@ -60,7 +74,8 @@ is the default.
 
 {settings["policy_tokens"]:,} tokens of a {settings["lm_tokens"]:,}-token run: Muon for \
 hidden matrices, AdamW for the rest,
-constant rate up to here, loss on solutions only, a batch of {settings["lm_batch_tokens"]:,} tokens.
+{"constant rate up to here" if is_early(settings) else "the rate falls to zero"}, \
+loss on {learned(settings)}, a batch of {settings["lm_batch_tokens"]:,} tokens.
 {compute_line(evaluation)}
 
 ## Limits

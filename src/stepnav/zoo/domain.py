@@ -78,6 +78,8 @@ class Domain:
       hold_out: (problems, the policy's solutions of each, seed, progress) to what it is measured
         on; the first set decides the gate.
       cards: texts of the model cards.
+      strange: questions from elsewhere, by which the policy learns to tell what it does not know
+        (`known.py`); none where it does not.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Domain:
     label: Callable[[Sequence[Problem], Sampler, int, Count], list[StepRecord]]
     hold_out: Callable[[Sequence[Problem], Sequence[Sequence[str]], int, Count], list[HeldOut]]
     cards: Cards
+    strange: Sequence[str] = ()
 
     @property
     def policy_name(self) -> str:

@@ -20,6 +20,8 @@ from stepnav.zoo.training.settings import TrainSettings
 
 MAX_POSITIONS = 512
 
+MIN_COMPILED_TOKENS = 1_000_000
+"""Compiling takes as long as some hundred thousand tokens."""
 PROGRESS_PROBLEMS = 500
 """Progress is told each time so many problems are drawn."""
 
@@ -110,16 +112,19 @@ def train_language_model(
     data = folder / "data.npz"
     if not data.exists():
         pairs = reference_pairs(domain, scale.lm_problems, seed=seed, progress=data_progress)
-        encode_pairs(tokenizer, pairs, learn_prompt=False).save(data)
+        encode_pairs(tokenizer, pairs, learn_prompt=scale.learned_questions).save(data)
     torch.manual_seed(seed)
     config = model_config(scale, tokenizer, layers=scale.layers)
     model = LlamaForCausalLM._from_config(config, attn_implementation="eager").to(device)
     with reading(data):
         examples = TokenExamples.load(data)
+    if scale.packed_width is not None:
+        examples = examples.packed(scale.packed_width)
     position = train_lm(
         model,
         examples,
         pad_id=tokenizer.pad_token_id,
+        first_id=None if scale.packed_width is None else tokenizer.bos_token_id,
         folder=folder,
         settings=TrainSettings(
             total_tokens=scale.lm_tokens,
@@ -184,7 +189,7 @@ def normalise_language_model(
             decay_fraction=0.6,
             bfloat16=False,
             seed=seed,
-            compile=scale.compile,
+            compile=scale.compile and scale.normalise_tokens >= MIN_COMPILED_TOKENS,
         ),
         normaliser=mean_normaliser(model, [examples.row(i) for i in range(min(64, len(examples)))]),
         normaliser_weight=scale.normalise_weight,

@@ -20,14 +20,17 @@ from typing import Any
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.files.atomic import whole_folder, write_text
 from stepnav.files.claim import claim_folder
+from stepnav.policies.local.known import FILE_NAME as KNOWN_NAME
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo.cards import write_cards
 from stepnav.zoo.domain import Count, Domain
 from stepnav.zoo.folders import COMPUTE_NAME, reading
+from stepnav.zoo.known import measure_known
 from stepnav.zoo.labelled import label_solutions, read_labelled
 from stepnav.zoo.language import (
     make_tokenizer,
     normalise_language_model,
+    save_model,
     snapshot_folder,
     train_language_model,
 )
@@ -36,6 +39,7 @@ from stepnav.zoo.scale import Scale
 
 DOMAINS = {
     "arithmetic": "stepnav.zoo.arithmetic",
+    "plain": "stepnav.zoo.plain",
     "micro-python": "stepnav.zoo.micro_python",
 }
 """Task -> module that holds its `DOMAIN`."""
@@ -123,6 +127,7 @@ class _Recipe:
         self.make_language_model()
         self.keep_policy()
         self.make_reward_model()
+        self.keep_known()
         evaluation = self.evaluate()
         write_cards(self.out, self.domain, evaluation)
         return evaluation
@@ -204,9 +209,32 @@ class _Recipe:
         return model.to(self.device).eval()
 
     def keep_policy(self) -> None:
-        """Copy the snapshot that becomes the policy."""
-        source = snapshot_folder(self.work / "lm", self.scale.policy_tokens)
-        _copy_folder(source, self.out / self.domain.policy_name)
+        """Copy the snapshot that becomes the policy, in the precision that it ships in."""
+        scale, target = self.scale, self.out / self.domain.policy_name
+        source = snapshot_folder(self.work / "lm", scale.policy_tokens)
+        if scale.policy_tokens == scale.lm_tokens:
+            source = self.work / "lm" / "final"
+        if scale.policy_dtype == "float32":
+            _copy_folder(source, target)
+        elif not target.exists():
+            import torch
+
+            model = self.load_lm(source).to(getattr(torch, scale.policy_dtype))
+            save_model(model, self.tokenizer, target)
+
+    def keep_known(self) -> None:
+        """Measure what the policy knows, where its domain has questions from elsewhere."""
+        policy = self.out / self.domain.policy_name
+        if self.domain.strange and not (policy / KNOWN_NAME).exists():
+            known = measure_known(
+                self.domain,
+                policy,
+                self.out / self.domain.prm_name,
+                num_problems=self.scale.eval_problems,
+                seed=self.seed,
+                progress=self.count_of("what the policy knows"),
+            )
+            known.save(policy)
 
     def evaluate(self) -> dict[str, Any]:
         """Measure the models on the test split, once; later calls read the result."""

@@ -15,9 +15,13 @@ class Scale:
       width, layers, heads: the language model.
       lm_problems: training problems with reference solutions.
       lm_tokens: tokens that the language model is trained on.
+      learned_questions: share of those whose question is learned too, so that the model knows how
+        likely a question is.
       lm_batch_tokens: tokens of one of its batches.
+      packed_width: rows of this width hold several examples each; None gives every example a row.
       snapshot_tokens: a candidate policy is saved each time so many tokens are done.
-      policy_tokens: the snapshot that becomes the policy.
+      policy_tokens: the snapshot that becomes the policy; `lm_tokens` for the finished model.
+      policy_dtype: what its weights are saved in.
       label_problems: training problems whose labelled solutions the PRM learns from.
       shard_problems: so many of them are labelled at a time, and kept in one file.
       samples_per_problem: solutions sampled for each.
@@ -40,9 +44,12 @@ class Scale:
     heads: int = 4
     lm_problems: int = 190_000
     lm_tokens: int = 28_000_000
+    learned_questions: float = 0.0
     lm_batch_tokens: int = 6144
+    packed_width: int | None = None
     snapshot_tokens: int = 1_000_000
     policy_tokens: int = 17_000_000
+    policy_dtype: str = "float32"
     label_problems: int = 20_000
     shard_problems: int = 5000
     samples_per_problem: int = 3

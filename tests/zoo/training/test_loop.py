@@ -3,9 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from stepnav.core.errors import DataError
 from stepnav.zoo.training.batches import IGNORED, TokenExamples, bucket_width, plan_batches
+from stepnav.zoo.training.lm import lm_loss
 from stepnav.zoo.training.loop import CHECKPOINT_NAME, Trainer
 from stepnav.zoo.training.settings import TrainSettings
 
@@ -179,3 +181,35 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"embed.weight holds NaN or infinite numbers at step 0"):
         good.save()
     assert (tmp_path / CHECKPOINT_NAME).read_bytes() == before
+
+
+def test_packed_rows_have_the_losses_of_single_examples() -> None:
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 14, 40).tolist()
+    single = TokenExamples.from_rows(
+        ([0, *range(2, 1 + length)], [IGNORED, *range(2, 1 + length)]) for length in lengths
+    )
+    packed = single.packed(32)
+    assert len(packed) < len(single) / 2
+    assert sorted(packed.ids.tolist()) == sorted(single.ids.tolist())
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=20,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+    )
+    model = LlamaForCausalLM._from_config(config, attn_implementation="eager").eval()
+
+    def total(examples: TokenExamples, first_id: int | None) -> float:
+        loss, found = lm_loss(model, first_id=first_id), 0.0
+        for number in range(len(examples)):
+            ids, targets = (torch.tensor([row]) for row in examples.row(number))
+            num_learned = int((targets[:, 1:] != IGNORED).sum())
+            found += loss(ids, targets).item() * num_learned
+        return found
+
+    assert total(packed, 0) == pytest.approx(total(single, None), rel=1e-4)
+    assert total(packed, None) != pytest.approx(total(single, None), rel=1e-4)

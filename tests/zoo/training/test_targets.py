@@ -3,7 +3,7 @@ import pytest
 from stepnav.labels.records import StepRecord
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.tasks.arithmetic import problems as arithmetic
-from stepnav.zoo.arithmetic import labelled
+from stepnav.zoo.checked import labelled
 from stepnav.zoo.tokenizer import train_tokenizer
 from stepnav.zoo.training.batches import IGNORED
 from stepnav.zoo.training.targets import STEP_END, encode_records
@@ -58,7 +58,7 @@ def test_without_dense_labels_only_the_rating_token_has_one(tokenizer: object) -
 def test_solutions_are_labelled_up_to_their_first_error() -> None:
     problem = arithmetic.load("dev", 1)[0]
     steps = arithmetic.solve(problem.id)
-    record = labelled(problem, steps[0] + "Nonsense.\n" + "".join(steps[1:]))
+    record = labelled(arithmetic.rate_steps, problem, steps[0] + "Nonsense.\n" + "".join(steps[1:]))
     assert record.completions == (steps[0], "Nonsense.\n")
     assert record.labels[-1] == -1
     assert record.wrong_from is not None

@@ -14,6 +14,8 @@ from typing import Any
 
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendDown, BackendError, ConfigError
+from stepnav.core.outcome import SearchResult
+from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import POLICY_REQUESTS, Ask, PolicyRequest, Propose, Request
 from stepnav.core.seeds import derive_seed
 from stepnav.engine.loading import (
@@ -26,6 +28,7 @@ from stepnav.engine.loading import (
 )
 from stepnav.engine.model_folder import model_folder
 from stepnav.engine.row import Row
+from stepnav.policies.local.known import Known
 from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
 from stepnav.policies.local.samples import Job, Sample, StepWriter
 
@@ -73,10 +76,13 @@ class LocalPolicy:
         from stepnav.engine.runner import Runner
         from stepnav.policies.local import sampling
 
+        self.known: Known | None = None
         if max_batch < 1:
             raise ConfigError(f"max_batch must be at least 1 (got {max_batch})")
         if isinstance(model, (str, Path)):
-            model, tokenizer, format = _opened(model, tokenizer, format, device, dtype)  # noqa: A001
+            folder = model_folder(model)
+            self.known = Known.load(folder)
+            model, tokenizer, format = _opened(folder, tokenizer, format, device, dtype)  # noqa: A001
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
         self.format = format or PolicyFormat()
@@ -160,6 +166,35 @@ class LocalPolicy:
         assert isinstance(request, POLICY_REQUESTS), "a policy bounds policy requests only"
         return request.n * self._limit(request)
 
+    def doubt(self, problem: Problem, result: SearchResult) -> str | None:
+        """Return why a search's answer should not be trusted, in a few words.
+
+        None where nothing speaks against it, or where nothing is saved beside the weights that
+        could tell (`known.py`). To be asked when no request is under way.
+        """
+        if self.known is None:
+            return None
+        return self.known.doubt(self.question_logprob(problem), result)
+
+    def question_logprob(self, problem: Problem) -> float:
+        """Return the log-probability of a problem's prompt, per character of the question.
+
+        To be asked when no request is under way.
+        """
+        tokens, _ = self._encoder.encode(Trajectory(problem))
+        row = Row(tokens, tuple(range(len(tokens))))
+        self.runner.submit(row)
+        if not self.runner.admit():
+            while not row.is_settled:
+                asked, logits = self.runner.forward()
+                row.outputs |= {at: logits[index].clone() for index, (_, at) in enumerate(asked)}
+                if len(row.outputs) == len(row.wanted):
+                    self.runner.settle(row)
+            self.runner.release(row, keep=True)
+        following = zip(row.wanted, tokens[1:])
+        total = sum(float(row.outputs[at].log_softmax(-1)[token]) for at, token in following)
+        return total / max(1, len(problem.question))
+
     def close(self) -> None:
         """Forget all requests and everything cached."""
         self._jobs.clear()
@@ -217,10 +252,9 @@ class LocalPolicy:
 
 
 def _opened(
-    model: str | Path, tokenizer: Any, format_: PolicyFormat | None, device: str, dtype: str
+    folder: Path, tokenizer: Any, format_: PolicyFormat | None, device: str, dtype: str
 ) -> tuple[Any, Any, PolicyFormat]:
     """Return a saved model, its tokenizer and its format; those that are given are kept."""
-    folder = model_folder(model)
     format_ = format_ or PolicyFormat.load(folder)
     tokenizer = tokenizer or load_tokenizer(folder)
     return load_model(folder, "causal", device=device, dtype=dtype), tokenizer, format_

@@ -158,7 +158,7 @@ class _Progress:
         allowed = self.allowed()
         rating = allowed.get(step)
         if rating is None:
-            offset = max(_num_common(step, text) for text in allowed)
+            offset = max(num_common(step, text) for text in allowed)
             return StepVerdict(-1, offset)
         if rating == 1:
             self._advance(step)
@@ -202,7 +202,7 @@ class _Progress:
         )
 
 
-def _num_common(one: str, other: str) -> int:
+def num_common(one: str, other: str) -> int:
     """Return how many characters two texts share at their start."""
     for number, (left, right) in enumerate(zip(one, other, strict=False)):
         if left != right:

@@ -18,6 +18,9 @@ BUCKET_TOKENS = 32
 SORT_WINDOW = 64
 """Examples are sorted by length within this many batches, so that order stays close to random."""
 
+PACK_WINDOW = 4096
+"""Examples that are packed together."""
+
 Ints = npt.NDArray[np.int64]
 
 
@@ -62,6 +65,29 @@ class TokenExamples:
         """Tokens of each example."""
         return np.diff(self.starts)
 
+    def packed(self, width: int) -> TokenExamples:
+        """Return rows of several examples, as full as they get and at most this wide.
+
+        A longer example is left out. So are the few rows that would make narrower batches, each of
+        which is compiled. Best fit, longest first, within windows of `PACK_WINDOW` examples. Where
+        attention stays within an example (`lm_loss`), losses are those of the single examples, and
+        next to nothing is padding.
+        """
+        rows: list[list[int]] = []
+        for start in range(0, len(self), PACK_WINDOW):
+            rows += _best_fit(self.lengths[start : start + PACK_WINDOW], width, start)
+        starts, targets = self.starts, self.targets.copy()
+        targets[starts[:-1]] = IGNORED  # nothing before an example tells that it begins
+        joined = (
+            (
+                np.concatenate([self.ids[starts[at] : starts[at + 1]] for at in row]),
+                np.concatenate([targets[starts[at] : starts[at + 1]] for at in row]),
+            )
+            for row in rows
+            if bucket_width(int(self.lengths[row].sum())) >= width
+        )
+        return TokenExamples.from_rows(joined)  # type: ignore[arg-type]
+
     def save(self, path: Path) -> None:
         """Write to one `.npz` file, whole or not at all."""
         write_with(
@@ -92,6 +118,25 @@ class TokenExamples:
             ids[position, :length] = self.ids[start : start + length]
             targets[position, :length] = self.targets[start : start + length]
         return ids, targets
+
+
+def _best_fit(lengths: Ints, width: int, first: int) -> list[list[int]]:
+    """Return example numbers row by row; each example goes where it leaves the least room."""
+    rows: list[list[int]] = []
+    by_room: dict[int, list[int]] = {}
+    for at in np.argsort(-lengths, kind="stable").tolist():
+        length = int(lengths[at])
+        if length > width:
+            continue
+        room = next((room for room in range(length, width) if by_room.get(room)), None)
+        if room is None:
+            rows.append([])
+            number, room = len(rows) - 1, width
+        else:
+            number = by_room[room].pop()
+        rows[number].append(first + at)
+        by_room.setdefault(room - length, []).append(number)
+    return rows
 
 
 def bucket_width(length: int) -> int:

@@ -18,7 +18,7 @@ def encode_pairs(
     tokenizer: Any,
     pairs: Iterable[tuple[str, str]],
     *,
-    learn_prompt: bool = True,
+    learn_prompt: float = True,
     chunk: int = 2048,
 ) -> TokenExamples:
     """Tokenise (prompt, completion) pairs: BOS, prompt, completion, EOS.
@@ -26,7 +26,7 @@ def encode_pairs(
     Args:
       tokenizer: a fast tokenizer with BOS and EOS tokens.
       pairs: texts; consumed once.
-      learn_prompt: whether prompt tokens are learned too, or only read.
+      learn_prompt: share of the pairs whose prompt is learned too; it is only read in the others.
       chunk: pairs tokenised at once.
     """
     return TokenExamples.from_rows(
@@ -35,8 +35,9 @@ def encode_pairs(
 
 
 def _encoded(
-    tokenizer: Any, pairs: Iterable[tuple[str, str]], *, learn_prompt: bool, chunk: int
+    tokenizer: Any, pairs: Iterable[tuple[str, str]], *, learn_prompt: float, chunk: int
 ) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    num_pairs = 0
     for group in _chunks(pairs, chunk):
         prompts, completions = (
             tokenizer(list(texts), add_special_tokens=False)["input_ids"]
@@ -46,7 +47,9 @@ def _encoded(
             head = [tokenizer.bos_token_id, *prompt]
             tail = [*completion, tokenizer.eos_token_id]
             masked = [IGNORED] * len(head)
-            yield head + tail, (head if learn_prompt else masked) + tail
+            num_pairs += 1
+            is_learned = int(num_pairs * learn_prompt) > int((num_pairs - 1) * learn_prompt)
+            yield head + tail, (head if is_learned else masked) + tail
 
 
 def _chunks(pairs: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:
@@ -61,18 +64,26 @@ def _chunks(pairs: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[
 
 
 def lm_loss(
-    model: torch.nn.Module, *, normaliser: float = 0.0, normaliser_weight: float = 0.0
+    model: torch.nn.Module,
+    *,
+    normaliser: float = 0.0,
+    normaliser_weight: float = 0.0,
+    first_id: int | None = None,
 ) -> Loss:
     """Return the next-token loss under `model`.
 
-    Rows are padded on the right, so causal attention needs no mask.
+    Rows are padded on the right, so causal attention needs no mask. Rows of several examples
+    (`TokenExamples.packed`) are told apart by `first_id`, the token that each begins with;
+    attention then stays within an example.
+
     With a weight, the squared distance of the log-normaliser of the logits from `normaliser` is
     added (z-loss, Chowdhery et al. 2022, arXiv 2204.02311, section 5): a raw logit then tells the
     log-probability but for that constant.
     """
 
     def loss(ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        logits = model(input_ids=ids, use_cache=False).logits
+        mask = None if first_id is None else _own_tokens(ids, first_id)
+        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
         flat = logits[:, :-1].reshape(-1, logits.shape[-1]).float()
         wanted = targets[:, 1:].reshape(-1)
         value = F.cross_entropy(flat, wanted, ignore_index=IGNORED)
@@ -83,6 +94,13 @@ def lm_loss(
         return value
 
     return loss
+
+
+def _own_tokens(ids: torch.Tensor, first_id: int) -> torch.Tensor:
+    """Return what is added to attention scores, [B, 1, T, T]: 0 within an example, backwards."""
+    number = (ids == first_id).cumsum(1)
+    is_own = (number[:, :, None] == number[:, None, :]).tril()
+    return torch.where(is_own, 0.0, -1e9)[:, None]
 
 
 def mean_normaliser(model: Any, rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> float:
@@ -106,6 +124,7 @@ def train_lm(
     settings: TrainSettings,
     normaliser: float = 0.0,
     normaliser_weight: float = 0.0,
+    first_id: int | None = None,
     progress: Progress | None = None,
     on_snapshot: Callable[[int], None] | None = None,
 ) -> Position:
@@ -117,7 +136,7 @@ def train_lm(
       pad_id: token that fills rows up.
       folder: for the checkpoint and `log.jsonl`.
       settings: how to train.
-      normaliser, normaliser_weight: see `lm_loss`.
+      normaliser, normaliser_weight, first_id: see `lm_loss`.
       progress: called with (tokens done, tokens in all, latest loss).
       on_snapshot: called at each of `settings.snapshot_tokens`.
 
@@ -126,7 +145,12 @@ def train_lm(
     """
     trainer = Trainer(
         model,
-        lm_loss(model, normaliser=normaliser, normaliser_weight=normaliser_weight),
+        lm_loss(
+            model,
+            normaliser=normaliser,
+            normaliser_weight=normaliser_weight,
+            first_id=first_id,
+        ),
         lambda epoch: examples,
         pad_id=pad_id,
         folder=folder,

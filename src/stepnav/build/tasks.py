@@ -1,0 +1,126 @@
+"""Tasks by name: one table of modules, each of which makes its own `Task`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stepnav.build.plugins import entry_names, find
+from stepnav.core.errors import ConfigError, choose, nearest
+from stepnav.tasks.task import Task
+
+if TYPE_CHECKING:
+    from stepnav.tasks.code_task import Programs
+
+TASKS: Mapping[str, str] = {
+    "arithmetic": "stepnav.tasks.arithmetic.task",
+    "plain": "stepnav.tasks.plain.task",
+    "gsm8k": "stepnav.tasks.gsm8k",
+    "svamp": "stepnav.tasks.svamp",
+    "math500": "stepnav.tasks.math500",
+    "humaneval": "stepnav.tasks.humaneval",
+    "mbpp": "stepnav.tasks.mbpp",
+    "micro-python": "stepnav.tasks.micro_python.task",
+}
+
+CODE_TASKS = frozenset({"humaneval", "mbpp", "micro-python"})
+"""Tasks whose answers are programs, graded in the sandbox."""
+
+EMBEDDED_TASKS = frozenset({"arithmetic", "plain", "micro-python"})
+"""Tasks that make their own problems."""
+
+TYPED_TASK = "plain"
+"""The task of a question that somebody types."""
+
+SANDBOX_LEVELS = ("process", "namespace", "docker", "unsafe")
+"""The sandbox's own levels; named here so that they are checked without loading it."""
+
+
+def load_task(
+    name: str,
+    *,
+    sandbox: str = "process",
+    question_field: str = "question",
+    answer_field: str = "answer",
+) -> Task:
+    """Return a benchmark.
+
+    Args:
+      name: key of `TASKS`, a file of rows, FILE.py:NAME, or the name of a plugin.
+      sandbox: level at which a code task runs programs.
+      question_field, answer_field: where they stand in a row of such a file.
+
+    Raises:
+      ConfigError: there is no such benchmark, or a plugin is none.
+      DataError: the file cannot be read.
+    """
+    if name in TASKS:
+        make: Callable[[str], Task] = import_module(TASKS[name]).make_task
+        return make(sandbox)
+    found = find("tasks", name)
+    path = Path(name)
+    if found is None and path.suffix and path.is_file():
+        found = path
+    if found is None:
+        known = [*TASKS, *entry_names("tasks")]
+        raise ConfigError(
+            f"no task is called {name!r}{nearest(name, known)}; there are: {', '.join(known)}, a file "
+            "of rows, and FILE.py:NAME"
+        )
+    return _from_outside(name, found, question_field, answer_field)
+
+
+def _from_outside(name: str, found: object, question_field: str, answer_field: str) -> Task:
+    """Return the task that a plugin or a file of rows is."""
+    from stepnav.tasks.own import own_task
+
+    if callable(found) and not isinstance(found, Task):
+        found = found()
+    if isinstance(found, Task):
+        return found
+    if isinstance(found, (str, bytes)) or (
+        not hasattr(found, "__iter__") and not isinstance(found, Path)
+    ):
+        raise ConfigError(
+            f"the task {name} must be a Task, rows with a question and an answer, or a function that "
+            f"returns one of these (got {found!r:.80})"
+        )
+    label = Path(name.partition(":")[0]).name.partition(".")[0]
+    return own_task(found, name=label, question_field=question_field, answer_field=answer_field)
+
+
+def check_sandbox(level: str) -> None:
+    """Refuse a sandbox level that does not exist, also where no program is run.
+
+    Raises:
+      ConfigError: it does not.
+    """
+    choose("--sandbox", level, SANDBOX_LEVELS)
+
+
+def load_programs(name: str, data: Path | None) -> Programs:
+    """Return the problems of a code task for grading samples, those of all splits.
+
+    Raises:
+      ConfigError: no such task, or one whose answers are no programs.
+      DataError: the benchmark's file is missing or broken.
+    """
+    if name not in CODE_TASKS:
+        raise ConfigError(
+            f"{name!r} is no code task{nearest(name, sorted(CODE_TASKS))}; "
+            f"samples can be graded for {', '.join(sorted(CODE_TASKS))}"
+        )
+    from stepnav.tasks.code_task import Programs, named_programs
+
+    if name in EMBEDDED_TASKS:
+        if data is not None:
+            raise ConfigError(f"the {name} task makes its own problems; leave --data out")
+        module = import_module("stepnav.tasks.micro_python.problems")
+        return Programs(name, module.find, module.after_prompt, module.suite_of, None)
+    module = import_module(TASKS[name])
+    problems = [
+        problem for split in module.BENCHMARK.splits for problem in module.load(split, path=data)
+    ]
+    return named_programs(name, module, problems)

@@ -1,0 +1,75 @@
+"""Labels by a task's exact step checker: what the policy writes, up to its first wrong step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from stepnav.core.records import Problem
+from stepnav.labels.records import StepRecord
+from stepnav.tasks.arithmetic.problems import StepVerdict
+from stepnav.zoo.domain import Count, HeldOut, Sampler
+
+GATE_SAMPLES = 2
+"""Sampled solutions per problem that the gate is measured on."""
+
+Checker = Callable[[Problem, Sequence[str]], "list[StepVerdict]"]
+
+
+def split_solution(text: str) -> list[str]:
+    """Return a solution's steps, each with the separator that was written after it."""
+    return text.splitlines(keepends=True)
+
+
+def labelled(check: Checker, problem: Problem, solution: str) -> StepRecord:
+    """Return the solution up to and including its first wrong step, labelled by the checker.
+
+    Steps after a first error are left out, as no label is meaningful there (Lightman et al. 2023,
+    section 2.4).
+    """
+    steps = split_solution(solution)
+    verdicts = check(problem, steps)
+    wrong = [number for number, verdict in enumerate(verdicts) if verdict.rating == -1]
+    end = wrong[0] + 1 if wrong else len(steps)
+    return StepRecord(
+        prompt=problem.question,
+        completions=tuple(steps[:end]),
+        labels=tuple(verdict.rating for verdict in verdicts[:end]),
+        wrong_from=tuple(verdict.wrong_from for verdict in verdicts[:end]),
+    )
+
+
+def label_samples_by(
+    check: Checker,
+) -> Callable[[Sequence[Problem], Sampler, int, Count], list[StepRecord]]:
+    """Return what labels the policy's solutions."""
+
+    def label(
+        problems: Sequence[Problem], sample: Sampler, seed: int, progress: Count
+    ) -> list[StepRecord]:
+        solutions = sample(problems, progress)
+        return [
+            labelled(check, problem, text)
+            for problem, group in zip(problems, solutions)
+            for text in group
+        ]
+
+    return label
+
+
+def hold_out_by(
+    check: Checker,
+) -> Callable[[Sequence[Problem], Sequence[Sequence[str]], int, Count], list[HeldOut]]:
+    """Return what labels `GATE_SAMPLES` of the policy's solutions per problem."""
+
+    def hold_out(
+        problems: Sequence[Problem], groups: Sequence[Sequence[str]], seed: int, progress: Count
+    ) -> list[HeldOut]:
+        records = [
+            labelled(check, problem, text)
+            for problem, group in zip(problems, groups, strict=True)
+            for text in group[:GATE_SAMPLES]
+            if text
+        ]
+        return [HeldOut("samples", records)]
+
+    return hold_out

@@ -1,0 +1,89 @@
+"""Recipe stage that measures what the policy knows; `policies/local/known.py` reads the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stepnav.core.backend import Backend
+from stepnav.core.records import Problem
+from stepnav.core.strategy import Strategy
+from stepnav.policies.local.known import Known
+from stepnav.zoo.domain import Count, Domain
+
+MAX_FALSE_WARNINGS = 0.03
+"""Share of familiar questions, and of right answers, that may be doubted."""
+
+
+def measure_known(
+    domain: Domain, policy: Path, prm: Path, *, num_problems: int, seed: int, progress: Count
+) -> Known:
+    """Return where familiar questions end and doubtful answers begin.
+
+    Measured on the dev split and on `domain.strange`.
+
+    Args:
+      domain: the task.
+      policy, prm: folders of the models.
+      num_problems: problems of the dev split.
+      seed: seeds problems and searches.
+      progress: called with (problems solved, problems in all).
+    """
+    from stepnav.policies.local import LocalPolicy
+    from stepnav.rewards.families.prm import PRMReward
+
+    problems = domain.load("dev", num_problems, seed)
+    proposer = LocalPolicy(policy, device="cpu")
+    familiar = [proposer.question_logprob(problem) for problem in problems]
+    strange = [proposer.question_logprob(Problem("strange", text)) for text in domain.strange]
+    right, wrong = _least_sure(
+        domain, problems, proposer, PRMReward(prm, device="cpu"), seed, progress
+    )
+    return Known(draw_line(familiar, strange), draw_line(right, wrong))
+
+
+def draw_line(good: Sequence[float], bad: Sequence[float]) -> float:
+    """Return the value below which most of the bad and few of the good lie.
+
+    It is the one that tells the two apart best (Youden 1950: the largest difference of the two
+    shares) among those with at most `MAX_FALSE_WARNINGS` of the good below.
+
+    Example:
+      >>> draw_line([3.0, 4.0, 5.0], [1.0, 2.0])
+      3.0
+    """
+
+    def share_below(values: Sequence[float], line: float) -> float:
+        return sum(value < line for value in values) / max(1, len(values))
+
+    if not good:
+        return max(bad, default=0.0)
+    lines = [line for line in sorted(good) if share_below(good, line) <= MAX_FALSE_WARNINGS]
+    return max(lines, key=lambda line: share_below(bad, line) - share_below(good, line))
+
+
+def _least_sure(
+    domain: Domain,
+    problems: Sequence[Problem],
+    policy: Backend,
+    reward: Backend,
+    seed: int,
+    progress: Count,
+) -> tuple[list[float], list[float]]:
+    """Return P(+1) of the least sure step of accepted solutions: right ones, and wrong ones."""
+    from stepnav.run.driver import Driver
+    from stepnav.run.search import Search
+    from stepnav.search.hgs import hgs
+
+    strategy = Strategy("hgs", function=hgs)
+    searches = [Search(p.id, strategy, p, str.strip, seed=seed) for p in problems]
+    found: tuple[list[float], list[float]] = ([], [])
+    by_id = {problem.id: problem for problem in problems}
+    for done, result in enumerate(Driver({"policy": policy, "reward": reward}).run(searches), 1):
+        progress(done, len(problems))
+        chosen = [node.score for node in result.tree.nodes if node.status == "chosen"]
+        if result.outcome.trajectory is None or None in chosen:
+            continue
+        (is_right,) = domain.grade([by_id[result.problem_id]], [result.outcome.trajectory.text])
+        found[not is_right].append(min(score.positive_prob for score in chosen if score))
+    return found

@@ -1,0 +1,294 @@
+"""The front door: what `import stepnav` gives, tried as a user would, without models' weights."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import stepnav
+from stepnav.core.errors import BackendError, ConfigError, DataError
+from stepnav.core.strategy import Strategy
+
+ROWS = [
+    {"question": "What is 2 + 2?", "answer": "4"},
+    {"question": "What is 3 + 4?", "answer": "7"},
+    {"question": "What is 10 - 3?", "answer": "7"},
+]
+
+
+def propose(question, steps, *, temperature, seed):
+    """Write one step, then an answer; at temperature 0 it is always 4."""
+    if not steps:
+        return "Let me see.\n"
+    return "#### 4" if temperature == 0 or seed % 3 else "#### 7"
+
+
+def rate(question, steps):
+    """Like answers that are right."""
+    right = "7" if "3" in question else "4"
+    return [0.9 if "####" not in step else float(right in step) for step in steps]
+
+
+def test_every_public_name_is_there_and_nothing_else():
+    assert set(stepnav.__all__) <= set(dir(stepnav))
+    for name in stepnav.__all__:
+        assert getattr(stepnav, name) is not None
+    assert 18 <= len(stepnav.__all__) <= 28
+    with pytest.raises(AttributeError, match="no attribute 'sovle'"):
+        stepnav.sovle  # noqa: B018
+
+
+def test_importing_it_loads_almost_nothing():
+    code = "import sys, stepnav; print(*sorted(m for m in sys.modules if m.startswith('stepnav')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["stepnav"]
+
+
+def test_solve_with_functions():
+    found = stepnav.solve("What is 3 + 4?", policy=propose, reward=rate, strategy="hgs")
+    assert (found.answer, found.stop_reason) == ("7", "accepted")
+    assert found.text.endswith("#### 7")
+    assert found.usage.policy_tokens > 0
+    assert found.result.tree.nodes[1].step.text == "Let me see.\n"
+
+
+def test_options_of_strategies_are_checked():
+    assert stepnav.hgs(branching=16).options == {"branching": 16}
+    assert stepnav.hgs(branching=16).label == "hgs:branching=16"
+    with pytest.raises(ConfigError, match=r"hgs.branching must be at least 1 \(got 0\)"):
+        stepnav.hgs(branching=0)
+    with pytest.raises(ConfigError, match="calls option 'children' 'branching' now"):
+        stepnav.hgs(children=3)
+    with pytest.raises(ConfigError, match=r"no option 'branchng' \(did you mean 'branching'\?\)"):
+        stepnav.hgs(branchng=3)
+
+
+def test_asolve_and_async_functions():
+    async def policy(question, steps):
+        await asyncio.sleep(0)
+        return "#### 4"
+
+    async def reward(question, steps):
+        return [1] * len(steps)
+
+    found = asyncio.run(stepnav.asolve("What is 2 + 2?", policy=policy, reward=reward))
+    assert found.answer == "4"
+
+
+def test_stream_shows_the_steps_and_then_the_solution():
+    *steps, last = stepnav.stream("What is 2 + 2?", policy=propose, reward=rate, seed=2)
+    assert last.solution.answer == "4"
+    assert steps[0].node.step.text == "Let me see.\n"
+    assert all(event.solution is None for event in steps)
+
+
+def test_leaving_a_stream_leaves_the_search():
+    asked = []
+
+    def policy(question, steps):
+        asked.append(len(steps))
+        return "again\n"
+
+    events = stepnav.stream("Why?", policy=policy, reward=rate, budget=10_000)
+    next(events)
+    events.close()
+    assert len(asked) < 20
+
+
+def test_bench_over_rows(tmp_path, capsys):
+    results = stepnav.bench(
+        ROWS, ["cot", "hgs", stepnav.best_of_n(samples=4)], policy=propose, reward=rate,
+        budgets=[40, 80],
+    )  # fmt: skip
+    assert len(results.rows) == len(results.trees) == 3 * 3 * 2
+    accuracy = {row.label: row.accuracy for row in results.summary if row.budget == 80}
+    assert set(accuracy) == {"cot", "hgs", "best_of_n:samples=4"}
+    assert sum(row.correct for row in results.rows if row.label == "hgs" and row.budget == 80) == 3
+    assert sum(row.correct for row in results.rows if row.label == "cot" and row.budget == 80) == 1
+    assert results.table().count("|") > 20
+    results.trees[0].show()
+    assert "What is 2 + 2?" in capsys.readouterr().out
+    assert "srcdoc=" in results.trees[0]._repr_html_()
+
+
+def test_bench_over_a_file_can_be_resumed(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    asked = []
+
+    def policy(question, steps):
+        asked.append(question)
+        return "#### 7"
+
+    arguments = {"policy": policy, "out": tmp_path / "run"}
+    first = stepnav.bench(str(file), ["cot"], **arguments)
+    again = stepnav.bench(str(file), ["cot"], **arguments)
+    assert len(asked) == 3
+    assert [row.correct for row in first.rows] == [row.correct for row in again.rows]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"strategy": "hsg"}, r"no strategy is called 'hsg' \(did you mean 'hgs'\?\)"),
+        ({"policy": 7}, "a policy must be a name, a folder, a URL, a function or a backend"),
+        ({"policy": "nowhere"}, "no model folder 'nowhere'"),
+        ({"task": "arithmetc"}, r"no task is called 'arithmetc' \(did you mean 'arithmetic'\?\)"),
+        ({"budget": -1}, "budget policy_tokens must be a number of at least 0"),
+    ],
+)
+def test_what_cannot_be_used_is_named(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        stepnav.solve("Why?", **{"policy": propose, "reward": rate, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("reward", "message"),
+    [
+        (lambda question, steps: [1], "one score per step, 2 here"),
+        (lambda question, steps: ["good"] * len(steps), "a float in"),
+        (lambda question, steps: 1 / 0, "the reward function raised ZeroDivisionError"),
+    ],
+)
+def test_a_reward_function_that_returns_something_else(reward, message):
+    with pytest.raises(BackendError, match=message):
+        stepnav.solve("What is 2 + 2?", policy=propose, reward=reward, strategy="best_of_n")
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (lambda question, steps: 4, "must return the next step's text"),
+        (lambda question, steps: [].pop(), "the policy function raised IndexError"),
+    ],
+)
+def test_a_policy_function_that_returns_something_else(policy, message):
+    with pytest.raises(BackendError, match=message):
+        stepnav.solve("What is 2 + 2?", policy=policy, strategy="cot")
+
+
+def test_rows_without_the_named_field():
+    with pytest.raises(
+        DataError, match=r"row 0 has no text in the field 'question'.*prompt, answer"
+    ):
+        stepnav.bench([{"prompt": "What?", "answer": 1}], ["cot"], policy=propose)
+
+
+MINE = '''
+from stepnav.core.options import Count
+from stepnav.core.outcome import Outcome
+from stepnav.core.requests import Sampling, complete, score
+
+def search(tree, *, samples: Count = 2):
+    """Take the first of some solutions."""
+    solutions = yield from complete(tree.root.trajectory, samples, sampling=Sampling(1.0))
+    tree.mark_path(tree.add_trajectory(solutions[0]), "chosen")
+    yield from score(solutions[0])
+    return Outcome(solutions[0], "finished")
+
+def broken(tree):
+    raise RuntimeError("oh no")
+    yield
+
+def plain(tree):
+    return 7
+
+def policy(question, steps):
+    return "#### 4"
+
+def reward(question, steps):
+    return [1.0] * len(steps)
+
+task = [{"question": "What is 2 + 2?", "answer": 4}]
+'''
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    return path
+
+
+def test_a_plugin_of_each_kind(mine: Path):
+    task = stepnav.load_task(f"{mine}:task")
+    results = stepnav.bench(
+        task, [f"{mine}:search:samples=3"], policy=f"{mine}:policy", reward=f"{mine}:reward"
+    )
+    (row,) = results.rows
+    assert (row.label, row.correct, row.policy_calls, row.reward_calls) == (
+        "search:samples=3", True, 3, 1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("serach", r"defines no 'serach' \(did you mean 'search'\?\)"),
+        ("task", "must be a generator function or a Strategy"),
+        ("search:samples=0", "search.samples must be at least 1"),
+    ],
+)
+def test_a_strategy_plugin_that_cannot_be_used(mine: Path, name: str, message: str):
+    with pytest.raises(ConfigError, match=message):
+        stepnav.solve("Why?", strategy=f"{mine}:{name}", policy=propose, reward=rate)
+
+
+def test_plugin_files_that_are_not_there_or_do_not_import(tmp_path: Path):
+    (tmp_path / "bad.py").write_text("import nothing_of_this_name\n")
+    with pytest.raises(ConfigError, match="there is no file"):
+        stepnav.load_task(f"{tmp_path}/none.py:task")
+    with pytest.raises(ConfigError, match="does not import: ModuleNotFoundError"):
+        stepnav.load_task(f"{tmp_path}/bad.py:task")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("broken", "the strategy broken failed: RuntimeError"), ("plain", "must be a generator")],
+)
+def test_a_strategy_that_fails_ends_its_own_search(mine: Path, name: str, message: str):
+    results = stepnav.bench(
+        ROWS, [f"{mine}:{name}", "cot"], policy=propose, reward=rate, baseline="cot"
+    )
+    failed = [tree.result.error for tree in results.trees if tree.result.error]
+    assert len(failed) == 3 and all(message in error for error in failed)
+    assert sum(row.label == "cot" and not row.failed for row in results.rows) == 3
+
+
+def test_an_installed_plugin_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch):
+    from stepnav.build import plugins
+
+    def mine(tree, *, width: int = 2):
+        yield from ()
+
+    class Point:
+        name, value = "mine", "package:mine"
+
+        def load(self):
+            return Strategy("mine", function=mine)
+
+    def entry_points(group, name=None):
+        return [Point()] if group == "stepnav.strategies" and name in (None, "mine") else []
+
+    monkeypatch.setattr(plugins, "entry_points", entry_points)
+    from stepnav import build
+
+    assert build.parse_strategy("mine:width=3").options == {"width": 3}
+    with pytest.raises(ConfigError, match=r"there are: .*mine"):
+        build.parse_strategy("mone")
+
+
+def test_function_models_keep_to_the_contract():
+    from stepnav import testing
+    from stepnav.core.records import Problem, Step, Trajectory
+
+    problems = [Problem(f"p{n}", row["question"]) for n, row in enumerate(ROWS)]
+    testing.check_policy(lambda: stepnav.FunctionPolicy(propose), problems)
+    steps = (Step("Let me see.\n"), Step("#### 4", "end"))
+    solved = [Trajectory(problem, steps) for problem in problems]
+    testing.check_reward(lambda: stepnav.FunctionReward(rate), solved)
