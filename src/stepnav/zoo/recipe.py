@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError, nearest
-from stepnav.files.atomic import whole_folder, write_text
+from stepnav.files.atomic import write_text
 from stepnav.files.claim import claim_folder
 from stepnav.policies.local.known import FILE_NAME as KNOWN_NAME
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo.cards import write_cards
 from stepnav.zoo.domain import Count, Domain
-from stepnav.zoo.folders import COMPUTE_NAME, reading
+from stepnav.zoo.folders import COMPUTE_NAME, copy_folder, reading
 from stepnav.zoo.known import measure_known
 from stepnav.zoo.labelled import label_solutions, read_labelled
 from stepnav.zoo.language import (
@@ -215,7 +215,7 @@ class _Recipe:
         if scale.policy_tokens == scale.lm_tokens:
             source = self.work / "lm" / "final"
         if scale.policy_dtype == "float32":
-            _copy_folder(source, target)
+            copy_folder(source, target)
         elif not target.exists():
             import torch
 
@@ -288,15 +288,3 @@ class _Recipe:
             "labelled_steps": sum(len(record.labels) for record in records),
             "compute": compute,
         }
-
-
-def _copy_folder(source: Path, target: Path) -> None:
-    """Copy a model folder, whole or not at all; keep it if it is there."""
-    if not source.exists():
-        raise ConfigError(
-            f"{source} is missing, so there is no policy; set policy_tokens to a multiple of "
-            "snapshot_tokens"
-        )
-    if not target.exists():
-        with whole_folder(target) as place:
-            shutil.copytree(source, place, dirs_exist_ok=True)
