@@ -55,7 +55,7 @@ results: $(VENV)/.dev  ## make the figures of docs/results.md again (about an ho
 	$(BIN)/stepnav bench --out $(RESULTS)/temperature --resume --split dev --seed 1 --problems 150 --strategies \
 	  cot,hgs:temperature=0.3,hgs:temperature=0.5,hgs:temperature=0.7,hgs
 	$(BIN)/stepnav bench --out $(RESULTS)/iterations --resume --split dev --seed 1 --problems 150 --strategies \
-	  cot,hgs:iterations=30,hgs:iterations=50
+	  cot,hgs:max_draws=30,hgs:max_draws=50
 	$(BIN)/stepnav bench --out $(RESULTS)/code --resume --task micro-python --split test --problems 500 --strategies \
 	  cot,hgs,hgs:temperature=0.2,best_of_n:samples=18,weighted_vote:samples=18,self_consistency:samples=18
 	$(BIN)/stepnav bench --out $(RESULTS)/code_equal --resume --task micro-python --split test --problems 200 --budgets 250,500,1000,2000 --strategies \

@@ -20,7 +20,7 @@ from typing import Any
 
 from stepnav import build
 from stepnav.core.outcome import SearchResult
-from stepnav.measure.plan import BenchPlan, Cell, StrategySpec
+from stepnav.measure.plan import BenchPlan, Cell
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.runner import run_plan
 from stepnav.run.journal import Journal
@@ -69,10 +69,7 @@ def run(arguments: argparse.Namespace) -> list[Reading]:
     choices = [build.parse_strategy(text) for text in arguments.strategies.split(",")]
     count = arguments.searches // len(choices)
     problems = task.load(task.default_split, count, 0, None)
-    specs = [
-        StrategySpec(c.name, build.resolve_options(c, None, temperature=task.temperature), c.label)
-        for c in choices
-    ]
+    specs = [choice.for_plan(None, temperature=task.temperature) for choice in choices]
     policy, reward = build.choose_models(task, choices, None, None)
     plan = BenchPlan(
         task.name, task.default_split, tuple(specs), count, policy=policy, reward=reward
@@ -97,10 +94,9 @@ def run(arguments: argparse.Namespace) -> list[Reading]:
             run_plan(
                 plan,
                 problems,
-                start=lambda cell: build.start_strategy(cell.strategy, cell.options, task.extract),
                 extract=task.extract,
-                policy=models.policy,
-                reward=models.reward,
+                grade=task.grade,
+                models=models.by_name,
                 journal=journal,
                 max_active=arguments.active,
                 on_result=on_result,

@@ -169,7 +169,7 @@ def test_what_is_wrong_with_a_server_is_one_line_soon() -> None:
         ("solve --json --json", "--json is given 2 times"),
         ("data merge a b --out x --out y", "--out is given 2 times"),
         ("train sft --model a --model b --data d --out o", "--model is given 2 times"),
-        ("solve --strategy hgs:children=2:children=3", "children is given twice"),
+        ("solve --strategy hgs:branching=2:branching=3", "sets 'branching' twice"),
         ("solve --split bogus", "has no split 'bogus'"),
         ("solve --index 100000", "--index"),
         ("solve --data /nowhere", "leave --data out"),

@@ -147,7 +147,7 @@ def test_values_of_other_kinds_are_damage(tmp_path, damage):
     path = tmp_path / "j.sqlite"
     journal = Journal(path)
     policy, reward = random_world(5)
-    list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+    list(Driver({"policy": policy, "reward": reward}, journal=journal).run(searches()[:3]))
     journal.add_span("hgs/", 1.0)
     journal._db.execute("DELETE FROM results WHERE rowid = 1")
     journal._db.execute("PRAGMA ignore_check_constraints = 1")
@@ -158,14 +158,14 @@ def test_values_of_other_kinds_are_damage(tmp_path, damage):
     with pytest.raises(JournalError, match="damaged"):  # noqa: PT012
         list(journal.results())
         journal.spans()
-        list(Driver(policy, reward, journal=journal).run(searches()[:3]))
+        list(Driver({"policy": policy, "reward": reward}, journal=journal).run(searches()[:3]))
 
 
 @pytest.mark.parametrize("number", ["Infinity", "NaN", "1e400", "9" * 400, '"12"', "[]", "null"])
 def test_a_cost_that_is_no_number_is_damage(tmp_path, number):
     journal = Journal(tmp_path / "j.sqlite")
     policy, reward = random_world(5)
-    list(Driver(policy, reward, journal=journal).run(searches()[:1]))
+    list(Driver({"policy": policy, "reward": reward}, journal=journal).run(searches()[:1]))
     (payload,) = journal._db.execute("SELECT payload FROM results").fetchone()
     value = json.loads(payload)
     value["usage"]["policy_tokens"] = "<here>"

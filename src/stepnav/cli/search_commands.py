@@ -137,7 +137,7 @@ def bench(
 
       stepnav bench --out runs/equal --budgets 250,500,1000,2000 --resume
 
-      stepnav bench --out runs/ablation --strategies cot,hgs,hgs:temperature=0.1,hgs:children=4
+      stepnav bench --out runs/ablation --strategies cot,hgs,hgs:temperature=0.1,hgs:branching=4
     """
     from stepnav.cli import bench as command
 

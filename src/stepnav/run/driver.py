@@ -49,7 +49,6 @@ class Driver:
         self.journal = journal
         self.max_active = max_active
         self.num_asked = 0
-        self.num_replayed = 0
         self._fails_alone = fails_alone
         self._done = journal.finished_ids() if journal else set()
         self._replays = journal.entries() if journal else {}
@@ -182,10 +181,9 @@ class Driver:
 
     def _advance(self, running: RunningSearch) -> None:
         """Let a search go on; hand over what it asks, or keep its result."""
-        before = running.num_replayed
         asked, entries = running.advance()
-        self.num_replayed += running.num_replayed - before
-        self._write(entries)
+        if entries:
+            self._write(entries)
         for number, request in asked:
             self._submit(running, number, request)
         if running.result is not None:

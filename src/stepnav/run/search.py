@@ -39,6 +39,7 @@ T = TypeVar("T")
 
 UNLIMITED = Budget()
 
+_REQUESTS = (Score, *POLICY_REQUESTS)
 _REFUSED = "refused"
 _CUT = "cut"
 """Digests of what the clock did, which a replay could not work out again.
@@ -115,7 +116,6 @@ class RunningSearch:
         self.tree = Tree(search.problem, search.on_change)
         self.ledger = Ledger(search.budget)
         self.result: SearchResult | None = None
-        self.num_replayed = 0
         self.tickets: set[int] = set()  # of its driver
         self._models = models
         self._replay = {entry.number: entry for entry in entries}
@@ -169,7 +169,7 @@ class RunningSearch:
         """
         entries: list[Entry] = []
         while self.result is None:
-            asked = self._admit()
+            asked = self._admit() if self._waiting else []
             if asked or self._num_open:
                 return asked, entries
             if self._batch:
@@ -237,7 +237,7 @@ class RunningSearch:
             if not isinstance(self._batch, (tuple, list)) or not self._batch:
                 raise TypeError(f"it must yield a sequence of requests (got {self._batch!r:.80})")
             for request in self._batch:
-                if not isinstance(request, (Score, *POLICY_REQUESTS)):
+                if not isinstance(request, _REQUESTS):
                     raise TypeError(f"it must yield requests (got {request!r:.80})")
         except StopIteration as stop:
             self._end(stop.value)
@@ -350,6 +350,14 @@ class RunningSearch:
     def _admit(self) -> list[tuple[int, Request]]:
         """Return the parts to hand over now; answer those that the journal knows."""
         asked: list[tuple[int, Request]] = []
+        if self._is_whole and not self._replay:  # the common case, quickly
+            for number, part in enumerate(self._waiting, self._number):
+                self._parts[number] = part
+                asked.append((number, part.request))
+            self._number += len(asked)
+            self._num_open += len(asked)
+            self._waiting.clear()
+            return asked
         while self._waiting:
             part = self._waiting[0]
             entry = self._replay.get(self._number)
@@ -401,7 +409,6 @@ class RunningSearch:
                 f"the journal's answer {entry.number} of search {entry.search_id} was given to "
                 "another request; the run's settings or code have changed since: use another folder"
             )
-        self.num_replayed += 1
         return _decoded(partial(decode_answer, request), entry)
 
     def _is_paid(self, part: _Part) -> bool:
@@ -411,7 +418,7 @@ class RunningSearch:
     def _close(self, part: _Part, answer: Answer) -> None:
         part.answer = answer
         self._num_open -= 1
-        if self._is_paid(part):
+        if not self._is_whole and self._is_paid(part):
             self._charge_part(part)
             if self.ledger.budget.policy_tokens is not None:
                 bound = part.cap or self._backend(part.request).token_bound(part.request)
@@ -420,7 +427,7 @@ class RunningSearch:
     def _collect(self) -> list[Any]:
         """Charge a complete batch and return what the program is sent."""
         self._charge()
-        sent: list[Any] = [() for _ in self._batch]
+        sent: list[Any] = [()] * len(self._batch)
         for part in self._parts.values():
             assert part.answer is not None, "a batch was collected before it was complete"
             items = part.answer.items
@@ -433,12 +440,14 @@ class RunningSearch:
     def _charge(self) -> None:
         """Charge what was answered of a batch and is not charged yet."""
         for part in self._parts.values():
-            if part.answer is not None and not self._is_paid(part):
+            if part.answer is not None and (self._is_whole or not self._is_paid(part)):
                 self._charge_part(part)
 
     def _charge_part(self, part: _Part) -> None:
         assert part.answer is not None, "only what was answered is charged"
-        known = self._known.setdefault(part.request.model, KnownPrefixes())
+        known = self._known.get(part.request.model)
+        if known is None:
+            known = self._known[part.request.model] = KnownPrefixes()
         self.ledger.charge(charge(part.request, part.answer, known))
 
     def _finish(self, outcome: Outcome, error: str | None = None) -> None:
