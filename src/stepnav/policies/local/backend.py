@@ -91,9 +91,8 @@ class LocalPolicy:
         self._context = context_length(model)
         self.num_parameters = num_parameters(model)
         self._encoder = PromptEncoder(tokenizer, self.format)
-        cutter = StepCutter(tokenizer, self.format.separator, self.format.end_strings)
         ends = _end_tokens(model, tokenizer)
-        self._writer = StepWriter(cutter, ends, self.format.answer_pattern)
+        self._writer = _step_writer(tokenizer, self.format, ends)
         self._unwritable = _unwritable_tokens(model, tokenizer, ends)
         self.runner = Runner(
             model,
@@ -258,6 +257,11 @@ def _opened(
     format_ = format_ or PolicyFormat.load(folder)
     tokenizer = tokenizer or load_tokenizer(folder)
     return load_model(folder, "causal", device=device, dtype=dtype), tokenizer, format_
+
+
+def _step_writer(tokenizer: Any, format_: PolicyFormat, ends: frozenset[int]) -> StepWriter:
+    cutter = StepCutter(tokenizer, format_.separator, format_.end_strings)
+    return StepWriter(cutter, ends, format_.answer_pattern)
 
 
 def _unwritable_tokens(model: Any, tokenizer: Any, ends: frozenset[int]) -> Any:
