@@ -78,6 +78,19 @@ def model_config(scale: Scale, tokenizer: Any, *, layers: int) -> Any:
     )
 
 
+def lm_settings(scale: Scale, seed: int) -> TrainSettings:
+    """Return how the language model is trained."""
+    return TrainSettings(
+        total_tokens=scale.lm_tokens,
+        batch_tokens=scale.lm_batch_tokens,
+        warmup_tokens=scale.lm_tokens // 100,
+        decay_fraction=0.4,
+        seed=seed,
+        compile=scale.compile,
+        snapshot_tokens=tuple(range(scale.snapshot_tokens, scale.lm_tokens, scale.snapshot_tokens)),
+    )
+
+
 def train_language_model(
     folder: Path,
     domain: Domain,
@@ -126,17 +139,7 @@ def train_language_model(
         pad_id=tokenizer.pad_token_id,
         first_id=None if scale.packed_width is None else tokenizer.bos_token_id,
         folder=folder,
-        settings=TrainSettings(
-            total_tokens=scale.lm_tokens,
-            batch_tokens=scale.lm_batch_tokens,
-            warmup_tokens=scale.lm_tokens // 100,
-            decay_fraction=0.4,
-            seed=seed,
-            compile=scale.compile,
-            snapshot_tokens=tuple(
-                range(scale.snapshot_tokens, scale.lm_tokens, scale.snapshot_tokens)
-            ),
-        ),
+        settings=lm_settings(scale, seed),
         progress=progress,
         on_snapshot=lambda tokens: save_model(model, tokenizer, snapshot_folder(folder, tokens)),
     )
