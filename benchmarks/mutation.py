@@ -27,7 +27,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stepnav.cli.data_origin import load_references
+from stepnav.cli.data.origin import load_references
 from stepnav.mutate.journal import read_journal
 from stepnav.mutate.laboratory import SandboxLaboratory, cpu_limit_s
 from stepnav.mutate.operators.table import mutants

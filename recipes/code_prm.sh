@@ -8,6 +8,6 @@
 set -euo pipefail
 out=$1; shift
 launch=${LAUNCH:-torchrun --standalone --nproc_per_node 4 -m stepnav}
-python -m stepnav data mutate --task mbpp ${MBPP:+--data "$MBPP"} ${IDS:+--ids "$IDS"} --out "$out/mutants" --decoys 4 --second-order 4
+python -m stepnav data mutate --task mbpp ${MBPP:+--data "$MBPP"} ${IDS:+--ids "$IDS"} --resume --out "$out/mutants" --decoys 4 --second-order 4
 $launch train prm --model "${MODEL:-codellama/CodeLlama-7b-hf}" --data "$out/mutants/train.jsonl" --out "$out/prm" --resume \
   --head three --epochs 2 --learning-rate 1e-5 --batch-size 4 --accumulate 4 --max-length 1024 "$@"

@@ -44,7 +44,7 @@ def head(source: Path, target: Path, lines: int) -> str:
 
 def test_the_papers_recipe_for_mathematics(base: str, tmp_path: Path) -> None:
     run(
-        "math_prm.sh", str(tmp_path / "out"), "--max-steps", "2", "--cpu",
+        "math_prm.sh", str(tmp_path / "out"), "--max-steps", "2", "--device", "cpu",
         MODEL=base, LAUNCH="python -m stepnav",
         SFT_DATA=head(DATA / "math/train12k.jsonl.gz", tmp_path / "math.jsonl", 20),
         PRM_DATA=head(DATA / "prm800k/phase1_train.jsonl.gz", tmp_path / "prm.jsonl", 4),
@@ -55,7 +55,7 @@ def test_the_papers_recipe_for_mathematics(base: str, tmp_path: Path) -> None:
 
 def test_the_papers_recipe_for_code(base: str, tmp_path: Path) -> None:
     run(
-        "code_prm.sh", str(tmp_path / "out"), "--max-steps", "2", "--cpu",
+        "code_prm.sh", str(tmp_path / "out"), "--max-steps", "2", "--device", "cpu",
         MODEL=base, LAUNCH="python -m stepnav", MBPP=str(DATA / "mbpp/mbpp.jsonl.gz"), IDS="610-616",
     )  # fmt: skip
     assert AutoModelForTokenClassification.from_pretrained(tmp_path / "out" / "prm").num_labels == 3
@@ -65,7 +65,7 @@ def test_the_small_real_run(base: str, tmp_path: Path) -> None:
     run(
         "smollm2_prm.sh", str(tmp_path / "out"),
         BASE=base, DATA=str(DATA), PAIRS="8", PROBLEMS="3", ORM_PROBLEMS="12", EVAL="6",
-        EXTRA="--max-steps 1 --cpu",
+        EXTRA="--max-steps 1 --device cpu",
     )  # fmt: skip
     for name in ("prm-sft", "prm-raw", "orm", "untrained"):
         for kind in ("processbench", "phase1"):

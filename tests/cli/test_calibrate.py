@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from stepnav.cli import calibrate
+from stepnav.cli.signature import flat
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
@@ -25,20 +26,7 @@ from tests.rewards import public_models
 
 
 def run(data: Path, **options: Any) -> None:
-    defaults = {
-        "reward": "arithmetic",
-        "out": None,
-        "kind": None,
-        "labels": None,
-        "fit_share": 0.5,
-        "limit": None,
-        "seed": 0,
-        "device": "cpu",
-        "dtype": "float32",
-        "max_batch": 64,
-        "as_json": True,
-    }
-    calibrate.run(data=data, **{**defaults, **options})
+    flat(calibrate.run)(**{"data": data, "reward": "arithmetic", "as_json": True, **options})
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ def test_a_run_goes_on_as_it_was_started(monkeypatch: pytest.MonkeyPatch) -> Non
     )
 
 
-def test_a_command_that_needs_no_flag_goes_on_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_started_without_the_flag_goes_on_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     monkeypatch.setattr(sys, "argv", ["stepnav", "data", "mutate", "--out", "a b/m"])
-    assert resume_command(with_flag=False) == "stepnav data mutate --out 'a b/m'"
+    assert resume_command() == "stepnav data mutate --out 'a b/m' --resume"
 
 
 def test_what_is_loaded_is_shown_on_a_terminal_only(

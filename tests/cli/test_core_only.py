@@ -28,6 +28,7 @@ COMMANDS: list[tuple[str, tuple[str, ...], str]] = [
     ("grade", ("--samples", "samples.jsonl", "--task", "mbpp"), "stepnav[hub]"),
     ("eval-prm", ("--data", "steps.jsonl", "--out", "new", "--reward", "arithmetic-prm"), BENCH),
     ("calibrate", ("--data", "steps.jsonl", "--out", "new", "--reward", "arithmetic-prm"), BENCH),
+    ("strategies", ("hgs",), WORKS),
     ("train sft", TRAINING, TRAIN),
     ("train prm", TRAINING, TRAIN),
     ("train orm", TRAINING, TRAIN),

@@ -52,7 +52,9 @@ def test_own_programs(
     rows = [json.loads(line) for line in lines]
     assert {row["task_id"] for row in rows} == {"double"}
     assert {"reference", "killed"} <= {row["verdict"] for row in rows}
-    assert run(monkeypatch, *words) == 0  # all is in the journal
+    assert run(monkeypatch, *words) == 2
+    assert "shard-1-of-1.jsonl is there already; add --resume" in capsys.readouterr().err
+    assert run(monkeypatch, *words, "--resume") == 0  # all is in the journal
     assert json.loads(capsys.readouterr().out)["verdicts"] == result["verdicts"]
 
 
@@ -84,7 +86,7 @@ def test_stopped_it_leaves_nothing_and_goes_on(own: Path, stop: signal.Signals) 
     assert ("go on with: stepnav data mutate" in error) == (stop != signal.SIGKILL)
     assert left_over(others) == []
     kept = journal.read_bytes()
-    code, _, error = call(*words)
+    code, _, error = call(*words, "--resume")
     assert code == 0, error
     assert journal.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
     assert journal.read_bytes().count(b"\n") == 3
@@ -186,9 +188,9 @@ def test_an_interrupt_says_how_to_go_on(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stepnav.cli.data.run_campaign", interrupt)
+    monkeypatch.setattr("stepnav.cli.data.mutate.run_campaign", interrupt)
     words = ["mutate", "--program", own / "double.py", "--tests", own / "test_double.py"]
     assert run(monkeypatch, *words, "--out", own / "a b") != 0
     error = capsys.readouterr().err
     assert f"--out '{own / 'a b'}'" in error
-    assert "--resume" not in error
+    assert error.strip().endswith("--resume")

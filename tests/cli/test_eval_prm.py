@@ -12,6 +12,7 @@ import pytest
 from stepnav import build
 from stepnav.cli import eval_prm
 from stepnav.cli.console import Interrupted
+from stepnav.cli.signature import flat
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError, ConfigError, DataError
 from stepnav.core.records import StepScore
@@ -22,20 +23,8 @@ from tests.measure.prm import reward_files
 
 
 def run(data: Path, out: Path, **options: Any) -> None:
-    defaults = {
-        "reward": "arithmetic",
-        "kind": None,
-        "labels": None,
-        "threshold": None,
-        "dev_share": None,
-        "limit": None,
-        "seed": 0,
-        "device": "cpu",
-        "dtype": "float32",
-        "max_batch": 64,
-        "as_json": True,
-    }
-    eval_prm.run(data=data, out=out, **{**defaults, **options})
+    usual = {"reward": "arithmetic", "resume": True, "as_json": True}
+    flat(eval_prm.run)(data=data, out=out, **{**usual, **options})
 
 
 def report(out: Path) -> dict[str, Any]:
@@ -60,7 +49,9 @@ def test_processbench_with_the_shipped_model(tmp_path: Path) -> None:
     for name in ("report.md", "threshold.png", "scores.jsonl"):
         assert (out / name).stat().st_size > 0
     # again: nothing is scored, so the model is not even opened
-    again = call("eval-prm", "--reward", "arithmetic", "--data", str(data), "--out", str(out))
+    words = ("eval-prm", "--reward", "arithmetic", "--data", str(data), "--out", str(out))
+    assert "is there already; add --resume" in fails_with_one_line(*words)
+    again = call(*words, "--resume")
     assert again[0] == 0 and "solutions/s" not in again[2]
     assert report(out) == found
     assert "The threshold" in again[1] and "First errors" in again[1]

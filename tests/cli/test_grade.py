@@ -38,7 +38,7 @@ def write(path: Path, *lines: dict[str, Any] | str) -> Path:
 
 def grade(path: Path, *options: str) -> dict[str, Any]:
     code, out, err = call(
-        "grade", "--task", "micro-python", "--samples", str(path), "--json", *options
+        "grade", "--task", "micro-python", "--samples", str(path), "--resume", "--json", *options
     )
     assert code == 0, err
     return json.loads(out)
@@ -112,8 +112,10 @@ def test_a_file_is_gone_on_with_under_the_same_options_only(tmp_path: Path) -> N
         (("--cpu-seconds", "2", "--output-mib", "7"), "output_mib: 32, now 7"),
         (("--cpu-seconds", "2", "--sandbox", "unsafe"), "sandbox: process, now unsafe"),
     ):
-        words = ("grade", "--task", "micro-python", "--samples", str(path), *options)
+        words = ("grade", "--task", "micro-python", "--samples", str(path), *options, "--resume")
         assert f"under other options ({told})" in fails_with_one_line(*words)
+    again = ("grade", "--task", "micro-python", "--samples", str(path), "--cpu-seconds", "2")
+    assert "is there already; add --resume" in fails_with_one_line(*again)
     assert (tmp_path / "s.jsonl_results.jsonl").read_bytes() == content
 
 
@@ -199,7 +201,8 @@ def test_a_torn_last_line_is_graded_again_and_foreign_results_are_refused(tmp_pa
     assert grade(path) == first
     assert file.read_bytes() == whole
     write(path, wrong(IDS[0]), wrong(IDS[1]))
-    line = fails_with_one_line("grade", "--task", "micro-python", "--samples", str(path))
+    words = ("grade", "--task", "micro-python", "--samples", str(path), "--resume")
+    line = fails_with_one_line(*words)
     assert "other samples or tests (line 1 differs)" in line
     assert file.read_bytes() == whole
     file.write_text('{"a": 1}\n')

@@ -13,8 +13,9 @@ import pytest
 
 from stepnav import build
 from stepnav.build import load_task
-from stepnav.cli import rollouts as command
 from stepnav.cli.console import Interrupted
+from stepnav.cli.data import rollouts as command
+from stepnav.cli.signature import flat
 from stepnav.core.errors import BackendError, BadResponse, ConfigError, DataError
 from stepnav.core.records import Step, Trajectory
 from stepnav.labels.reader import read_labelled
@@ -22,14 +23,12 @@ from stepnav.labels.stepwise import read_records
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.zoo import MODELS_FOLDER
 
+run = flat(command.run)
+
 
 def options(out: Path, **changes: Any) -> dict[str, Any]:
     return {
-        "out": out, "task": "arithmetic", "split": None, "data": None, "exclude_problems": None,
-        "problems": 2, "solutions": 2, "samples": 2, "method": "each", "labels": "hard",
-        "keep_unsolved": False, "temperature": 1.0, "policy": None, "policy_model": None, "seed": 0,
-        "resume": False, "active": 64, "device": "cpu", "dtype": "float32", "shots": None, "chat": False,
-        "sandbox": "process", "as_json": True, **changes,
+        "out": out, "problems": 2, "solutions": 2, "samples": 2, "seed": 0, "as_json": True, **changes,
     }  # fmt: skip
 
 
@@ -87,7 +86,7 @@ def test_an_unfinished_completion_is_never_right() -> None:
 def test_the_command_labels_the_shipped_policy_and_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command.run(**options(tmp_path / "a", keep_unsolved=True))
+    run(**options(tmp_path / "a", keep_unsolved=True))
     report = json.loads(capsys.readouterr().out)
     records = list(read_records(tmp_path / "a" / "rollouts.jsonl"))
     assert report["records"] == len(records)
@@ -99,29 +98,29 @@ def test_the_command_labels_the_shipped_policy_and_goes_on(
     assert all(report[name] > 0 for name in amounts)
     assert report["failed_tokens"] == 0
     before = (tmp_path / "a" / "rollouts.jsonl").read_bytes()
-    command.run(**options(tmp_path / "a", keep_unsolved=True, resume=True))
+    run(**options(tmp_path / "a", keep_unsolved=True, resume=True))
     assert json.loads(capsys.readouterr().out) == report
     assert (tmp_path / "a" / "rollouts.jsonl").read_bytes() == before
-    command.run(**options(tmp_path / "a", keep_unsolved=True, resume=True, as_json=False))
+    run(**options(tmp_path / "a", keep_unsolved=True, resume=True, as_json=False))
     text = capsys.readouterr().out
     assert f"{report['policy_prompt_tokens']} prompt tokens" in text
     assert f"FLOPs {report['flops']:.3g}" in text
     with pytest.raises(ConfigError, match="is not empty; continue with --resume"):
-        command.run(**options(tmp_path / "a", keep_unsolved=True))
+        run(**options(tmp_path / "a", keep_unsolved=True))
     for changes, message in (
         ({"samples": 3}, "samples: 2, now 3"),
-        ({"labels": "soft"}, "labels: hard, now soft"),
+        ({"estimate": "soft"}, "labels: hard, now soft"),
         ({"problems": 3}, r"other settings .problems: "),
     ):
         with pytest.raises(ConfigError, match=message):
-            command.run(**options(tmp_path / "a", keep_unsolved=True, resume=True, **changes))
+            run(**options(tmp_path / "a", keep_unsolved=True, resume=True, **changes))
     with pytest.raises(ConfigError, match="no model folder"):
-        command.run(**options(tmp_path / "slip", policy="arithmetik"))
+        run(**options(tmp_path / "slip", policy="arithmetik"))
     assert not (tmp_path / "slip").exists()
     with pytest.raises(ConfigError, match="first wrong step only"):
-        command.run(**options(tmp_path / "b", method="bisection", labels="soft"))
+        run(**options(tmp_path / "b", method="bisection", estimate="soft"))
     with pytest.raises(ConfigError, match="did you mean 'each'"):
-        command.run(**options(tmp_path / "b", method="eahc"))
+        run(**options(tmp_path / "b", method="eahc"))
 
 
 @pytest.mark.parametrize(("labels", "kind"), [("hard", "correct"), ("soft", "value")])
@@ -129,7 +128,7 @@ def test_every_row_says_what_its_labels_are(
     tmp_path: Path, scripted: Callable[[Any], None], labels: str, kind: str
 ) -> None:
     scripted(Flaky())
-    command.run(**options(tmp_path / "out", labels=labels, keep_unsolved=True))
+    run(**options(tmp_path / "out", estimate=labels, keep_unsolved=True))
     lines = (tmp_path / "out" / "rollouts.jsonl").read_text().splitlines()
     for line in lines:
         part = tmp_path / "part.jsonl"
@@ -142,12 +141,12 @@ def test_another_seed_draws_other_solutions(
     tmp_path: Path, scripted: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problems = load_task("arithmetic").load("train", 2, 0, None)
-    load = "stepnav.tasks.arithmetic.load"
+    load = "stepnav.tasks.arithmetic.problems.load"
     monkeypatch.setattr(load, lambda *_: problems)
     found = []
     for seed in (0, 1):
         scripted(Flaky())
-        command.run(**options(tmp_path / str(seed), seed=seed, solutions=8, keep_unsolved=True))
+        run(**options(tmp_path / str(seed), seed=seed, solutions=8, keep_unsolved=True))
         rows = list(read_records(tmp_path / str(seed) / "rollouts.jsonl"))
         assert len(rows) == 16
         found.append({row.completions for row in rows})
@@ -159,13 +158,13 @@ def test_failed_problems_are_counted_named_and_tried_again(
 ) -> None:
     for name in ("whole", "failed"):
         scripted(Flaky(lambda number: name == "failed" and number == 2))  # noqa: B023
-        command.run(**options(tmp_path / name, problems=4, solutions=8))
+        run(**options(tmp_path / name, problems=4, solutions=8))
     reports = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [report["failed"] for report in reports] == [0, 1]
     assert [report["first_error"] for report in reports] == [None, "the model is overloaded"]
     assert (reports[1]["cut"], reports[1]["solutions"]) == (0, 24)
     scripted(Flaky())
-    command.run(**options(tmp_path / "failed", problems=4, solutions=8, resume=True))
+    run(**options(tmp_path / "failed", problems=4, solutions=8, resume=True))
     assert capsys.readouterr().err.count("failed") == 0
     one, other = (tmp_path / name / "rollouts.jsonl" for name in ("whole", "failed"))
     assert one.read_bytes() == other.read_bytes()
@@ -175,7 +174,7 @@ def test_a_failure_is_told_with_the_command_that_tries_again(
     tmp_path: Path, scripted: Callable[[Any], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     scripted(Flaky(lambda number: number == 2))
-    command.run(**options(tmp_path / "one", problems=4, solutions=8, as_json=False))
+    run(**options(tmp_path / "one", problems=4, solutions=8, as_json=False))
     captured = capsys.readouterr()
     again = "stepnav data rollouts --out 'my run' --resume"
     text = "1 of 4 problems failed (the first: the model is overloaded); this tries them again: "
@@ -184,7 +183,7 @@ def test_a_failure_is_told_with_the_command_that_tries_again(
     assert "1 problems failed" in captured.out
     scripted(Flaky(lambda _: True))
     with pytest.raises(BackendError, match=f"4 of 4 problems failed .*: {again}"):
-        command.run(**options(tmp_path / "all", problems=4))
+        run(**options(tmp_path / "all", problems=4))
 
 
 def test_an_interrupt_says_how_to_go_on(tmp_path: Path, scripted: Callable[[Any], None]) -> None:
@@ -193,30 +192,30 @@ def test_an_interrupt_says_how_to_go_on(tmp_path: Path, scripted: Callable[[Any]
 
     scripted(Flaky(interrupt))
     with pytest.raises(Interrupted, match=r"0 of 2 problems .* --out 'my run' --resume"):
-        command.run(**options(tmp_path / "out"))
+        run(**options(tmp_path / "out"))
 
 
 def test_nothing_labelled_says_why(tmp_path: Path, scripted: Callable[[Any], None]) -> None:
     scripted(ScriptedPolicy(lambda prefix, seed, temperature: f"#### x{seed}"))
     with pytest.raises(DataError, match=r"4 left out of 2 problems never solved.*--keep-unsolved"):
-        command.run(**options(tmp_path / "out"))
+        run(**options(tmp_path / "out"))
     assert not (tmp_path / "out" / "rollouts.jsonl").exists()
 
 
 def test_a_run_does_not_go_on_with_other_weights(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(MODELS_FOLDER / "arithmetic-policy", folder)
-    command.run(**options(tmp_path / "out", policy=str(folder), keep_unsolved=True, problems=1))
+    run(**options(tmp_path / "out", policy=str(folder), keep_unsolved=True, problems=1))
     weights = folder / "model.safetensors"
     os.utime(weights, (1, 1))  # a copy of the same model is the same
-    command.run(
+    run(
         **options(tmp_path / "out", policy=str(folder), keep_unsolved=True, problems=1, resume=True)
     )
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
     with pytest.raises(ConfigError, match="policy_digest: "):
-        command.run(
+        run(
             **options(
                 tmp_path / "out", policy=str(folder), keep_unsolved=True, problems=1, resume=True
             )
@@ -228,20 +227,20 @@ def test_test_sets_are_not_taken_without_a_word(
 ) -> None:
     scripted(Flaky())
     with pytest.raises(ConfigError, match="HumanEval is a test set and is never trained on"):
-        command.run(**options(tmp_path / "h", task="humaneval", split="test", policy="http://x"))
+        run(**options(tmp_path / "h", task="humaneval", split="test", policy="http://x"))
     row = {"problem": "q", "solution": "s", "answer": "1", "subject": "Algebra", "level": 2}
     math500 = tmp_path / "math500.jsonl"
     math500.write_text(json.dumps({**row, "unique_id": "test/algebra/1.json"}) + "\n")
     asked = {"task": "math500", "data": math500, "policy": "http://x", "solutions": 8}
     with pytest.raises(DataError, match="no train split: all its problems are MATH's test"):
-        command.run(**options(tmp_path / "m", **asked))
+        run(**options(tmp_path / "m", **asked))
     assert "taken for" not in capsys.readouterr().err
-    command.run(**options(tmp_path / "m", split="test", **asked))
+    run(**options(tmp_path / "m", split="test", **asked))
     assert "made from the test split of math500" in capsys.readouterr().err
     math500.write_text(json.dumps(row) + "\n")
-    command.run(**options(tmp_path / "t", **asked))
+    run(**options(tmp_path / "t", **asked))
     assert "is taken for the train split of math500" in capsys.readouterr().err
-    command.run(**options(tmp_path / "a", solutions=8))
+    run(**options(tmp_path / "a", solutions=8))
     assert "split" not in capsys.readouterr().err
 
 
@@ -258,20 +257,20 @@ def test_problems_can_be_excluded(
     first, second = load_task("arithmetic").load("train", 2, 0, None)
     file = tmp_path / "exclude.jsonl"
     file.write_text(json.dumps({"problem": first.question.replace(" ", "  ")}) + "\n")
-    command.run(**options(tmp_path / "a", exclude_problems=file, solutions=8))
+    run(**options(tmp_path / "a", exclude_problems=file, solutions=8))
     rows = list(read_records(tmp_path / "a" / "rollouts.jsonl"))
     assert {row.prompt for row in rows} == {second.question}
     assert "note: 1 of 2 problems stand in" in capsys.readouterr().err
     with file.open("a") as lines:
         lines.write(json.dumps({"problem": second.question}) + "\n")
     with pytest.raises(DataError, match="all 2 problems stand in"):
-        command.run(**options(tmp_path / "b", exclude_problems=file))
+        run(**options(tmp_path / "b", exclude_problems=file))
 
 
 @pytest.mark.slow
 def test_killed_rollouts_end_as_undisturbed_ones(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "stepnav", "data", "rollouts", "--problems", "8", "--samples", "3",
-             "--labels", "soft", "--keep-unsolved", "--resume", "--json", "--out"]  # fmt: skip
+             "--estimate", "soft", "--keep-unsolved", "--resume", "--json", "--out"]  # fmt: skip
     subprocess.run([*words, str(tmp_path / "whole")], check=True, capture_output=True)
     for patience in (2.5, 5.0, 8.0):
         with suppress(subprocess.TimeoutExpired):

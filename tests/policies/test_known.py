@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from stepnav import build
 from stepnav.core.errors import ConfigError
 from stepnav.core.outcome import SearchResult
-from stepnav.core.records import Problem
+from stepnav.core.records import Finish, Problem, Step, Trajectory
 from stepnav.core.requests import Propose
 from stepnav.policies.local import LocalPolicy
 from stepnav.policies.local.known import FILE_NAME, Known
@@ -64,25 +65,28 @@ def search(ratings: dict[str, int], *, branching: int = 2) -> SearchResult:
     return result
 
 
-def test_a_familiar_question_with_sure_steps_is_not_doubted() -> None:
-    assert Known(-1.0, 0.0).doubt(-0.5, search({})) is None
+def found(logprob: float, finish: Finish = "end") -> SearchResult:
+    """Return a result whose least likely step has this log-probability."""
+    steps = (Step("1 + 1 = 2\n", logprob=-0.1), Step("#### 2", finish, logprob=logprob))
+    result = search({})
+    outcome = replace(result.outcome, trajectory=Trajectory(Problem("given", "1 + 1"), steps))
+    return replace(result, outcome=outcome)
+
+
+def test_a_familiar_question_with_likely_steps_is_not_doubted() -> None:
+    assert Known(-1.0, -0.7).doubt(-0.5, found(-0.7)) is None
 
 
 def test_a_strange_question_is_doubted() -> None:
-    assert "unlike" in (Known(-1.0, 0.0).doubt(-1.5, search({})) or "")
+    assert "unlike" in (Known(-1.0, -0.7).doubt(-1.5, found(-0.1)) or "")
 
 
-def test_an_unsure_step_is_doubted() -> None:
-    result = search({})
-    probs = [n.score.positive_prob for n in result.tree.nodes if n.score is not None]
-    assert Known(-1.0, min(probs)).doubt(-0.5, result) is None
-    assert "not sure" in (Known(-1.0, min(probs) + 1e-6).doubt(-0.5, result) or "")
+def test_an_unlikely_step_is_doubted() -> None:
+    assert "not sure" in (Known(-1.0, -0.7).doubt(-0.5, found(-0.8)) or "")
 
 
-def test_a_solution_that_was_not_accepted_is_doubted() -> None:
-    result = search({"1 + 1 = 2": -1})
-    assert result.outcome.stop_reason == "exhausted"
-    assert "accepted no" in (Known(-1.0, 0.0).doubt(-0.5, result) or "")
+def test_a_solution_that_breaks_off_is_doubted() -> None:
+    assert "no whole" in (Known(-1.0, -0.7).doubt(-0.5, found(-0.1, "length")) or "")
 
 
 def test_the_line_is_kept_beside_the_weights(tmp_path: Path) -> None:
@@ -93,7 +97,7 @@ def test_the_line_is_kept_beside_the_weights(tmp_path: Path) -> None:
     assert "unlike" in (LocalPolicy(folder, device="cpu").doubt(problem, result) or "")
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '{"min_step_prob": "high"}', '{"other": 1}', "{}"])
+@pytest.mark.parametrize("text", ["{", "[1]", '{"min_step_logprob": "high"}', '{"other": 1}', "{}"])
 def test_a_broken_file_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE_NAME).write_text(text)
     with pytest.raises(ConfigError, match="is broken"):

@@ -693,7 +693,7 @@ def test_a_training_killed_at_random_ends_with_the_same_weights(base: str, tmp_p
     words = [
         sys.executable, "-m", "stepnav", "train", "prm", "--model", base, "--data", str(data),
         "--epochs", "900", "--batch-size", "1", "--learning-rate", "1e-3", "--save-every", "3",
-        "--cpu", "--resume", "--labels", "rating", "--out",
+        "--device", "cpu", "--resume", "--labels", "rating", "--out",
     ]  # fmt: skip
     subprocess.run([*words, str(tmp_path / "whole")], check=True, capture_output=True)
     rng = random.Random(0)

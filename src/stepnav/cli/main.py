@@ -1,6 +1,6 @@
 """The `stepnav` command: its subcommands, and one clear line for everything that goes wrong.
 
-Nothing heavy is imported here: each subcommand imports what it needs when it is called.
+Nothing heavy is imported here: a command's module is imported when it is called (`table.py`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from stepnav import __version__
-from stepnav.cli.data_commands import data_app
-from stepnav.cli.evaluation_commands import calibrate, eval_prm
-from stepnav.cli.model_commands import train_app, zoo_app
-from stepnav.cli.once import OnceCommand
-from stepnav.cli.search_commands import bench, grade, report, show, solve
+from stepnav.cli.table import TableGroup
 from stepnav.core.compute import prepare
 
 EXIT_BAD_INPUT = 2
@@ -36,26 +32,18 @@ _interrupts: list[int] = []
 
 app = typer.Typer(
     name="stepnav",
+    cls=TableGroup,
     help="Make language models reason better by rewarding their steps.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (solve, bench, report, show, grade, eval_prm, calibrate):
-    app.command()(command)
-app.add_typer(train_app, name="train")
-app.add_typer(zoo_app, name="zoo")
-app.add_typer(data_app, name="data")
-for group in (app, train_app, zoo_app, data_app):
-    for registered in group.registered_commands:
-        registered.cls = OnceCommand
 
 
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
 ) -> None:
     """Handle options that stand before the subcommand."""
     if version:
@@ -76,7 +64,12 @@ def main() -> None:
         _ignore_interrupts()
     except KeyboardInterrupt:
         _end("interrupted", EXIT_INTERRUPTED)
-    except (BrokenPipeError, SystemExit):  # parser and printer turn the first into the second
+    except (
+        BrokenPipeError,
+        SystemExit,
+    ) as error:  # parser and printer turn the first into the second
+        if not isinstance(error.__context__ or error, OSError):
+            raise  # shell completion ends this way
         _drop_output()
         _end("error: standard output was closed before all was printed", EXIT_BAD_INPUT)
     except Exception as error:

@@ -1,48 +1,59 @@
-"""Options that several subcommands share."""
+"""Options that several commands share.
+
+Of one option each: a type that holds its help. Of several that go together: a record, which stands
+in a command's signature for all its fields (`signature.py`).
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stepnav import build
+from stepnav.cli.console import loading
+from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError
-from stepnav.policies.openai.options import ServerOptions
+from stepnav.core.records import Problem
+from stepnav.measure.plan_file import problems_digest
+from stepnav.tasks.task import Task
 
-_TASK_HELP = "Benchmark: arithmetic, plain, gsm8k, svamp, math500, micro-python, humaneval or mbpp."
-Task = Annotated[str, typer.Option(help=_TASK_HELP)]
-TypedTask = Annotated[
+if TYPE_CHECKING:
+    from stepnav.measure.prm.cases import Cases
+
+_TASK = (
+    "Benchmark: arithmetic, plain, gsm8k, svamp, math500, micro-python, humaneval or mbpp; or a file "
+    "of rows, or FILE.py:NAME."
+)
+TaskName = Annotated[str, typer.Option(help=_TASK)]
+TypedTaskName = Annotated[
     str | None,
-    typer.Option(help=f"{_TASK_HELP} [default: plain for a problem's text, else arithmetic]"),
+    typer.Option(help=f"{_TASK} [default: plain for a problem's text, else arithmetic]"),
 ]
 Split = Annotated[str | None, typer.Option(help="Its split. [default: the task's own]")]
 Data = Annotated[
     Path | None, typer.Option(help="Benchmark file or folder. [default: the hub, by name]")
 ]
-Policy = Annotated[
-    str | None,
-    typer.Option(
-        help="Who proposes: a shipped model (arithmetic, plain, micro-python), a model folder, or a "
-        "server's URL. [default: the task's own]"
-    ),
-]
-PolicyModel = Annotated[str | None, typer.Option(help="Name of the model on that server.")]
 Reward = Annotated[
     str | None,
     typer.Option(
-        help="Who scores: a shipped model (arithmetic, plain, micro-python), the folder or hub name of a reward "
-        "model (docs/reward-models.md), FAMILY:FOLDER, likelihood:FOLDER, oracle, or execution (code: "
-        "the public tests). [default: the task's own]"
+        help="Who scores: a shipped model (arithmetic, plain, micro-python), the folder or hub name of a "
+        "reward model (docs/reward-models.md), FAMILY:FOLDER, likelihood:FOLDER, oracle, execution (code: "
+        "the public tests), or FILE.py:NAME. [default: the task's own]"
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tree.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON; solve and show: one line per search.")
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Go on with what the folder holds; start if it holds nothing yet."
+    ),
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Dtype = Annotated[
@@ -52,172 +63,132 @@ Sandbox = Annotated[
     str,
     typer.Option(help="How programs are run: process, namespace, docker, or unsafe (not at all)."),
 ]
-Shots = Annotated[
-    int | None,
-    typer.Option(
-        min=0,
-        help="Worked examples before the question, from the training split. [default: as the field shows a "
-        "base model: gsm8k and svamp 5, math500 4, mbpp 3, else 0; 0 with --chat]",
-    ),
-]
-Chat = Annotated[bool, typer.Option("--chat", help="Prompt with the model's chat template.")]
-
-SERVER_VARIABLES: Mapping[str, str] = {
-    "timeout": "STEPNAV_TIMEOUT",
-    "concurrency": "STEPNAV_CONCURRENCY",
-    "retries": "STEPNAV_RETRIES",
-    "max_step_tokens": "STEPNAV_MAX_STEP_TOKENS",
-    "max_solution_tokens": "STEPNAV_MAX_SOLUTION_TOKENS",
-    "extra_body": "STEPNAV_EXTRA_BODY",
-}
-"""Option of a server -> the environment variable that stands in for it."""
-
-KEY_VARIABLE = "OPENAI_API_KEY"
-
-ApiKeyEnv = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help=f"Server: the environment variable that holds its API key. [default: {KEY_VARIABLE}]",
-    ),
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option(
-        envvar=SERVER_VARIABLES["timeout"],
-        help=f"Server: most seconds of one request. [default: {ServerOptions().timeout_s:g}]",
-    ),
-]
-Concurrency = Annotated[
-    int | None,
-    typer.Option(
-        envvar=SERVER_VARIABLES["concurrency"],
-        help="Server: most requests at once. [default: as many as searches run at once]",
-    ),
-]
-Retries = Annotated[
-    int | None,
-    typer.Option(
-        envvar=SERVER_VARIABLES["retries"],
-        help=f"Server: tries again of one request. [default: {ServerOptions().max_retries}]",
-    ),
-]
-MaxStepTokens = Annotated[
-    int | None,
-    typer.Option(
-        envvar=SERVER_VARIABLES["max_step_tokens"],
-        help=f"Server: most tokens of a step. [default: {ServerOptions().max_step_tokens}]",
-    ),
-]
-MaxSolutionTokens = Annotated[
-    int | None,
-    typer.Option(
-        envvar=SERVER_VARIABLES["max_solution_tokens"],
-        help=f"Server: most tokens of a solution. [default: {ServerOptions().max_solution_tokens}]",
-    ),
-]
-ExtraBody = Annotated[
-    str | None,
-    typer.Option(
-        envvar=SERVER_VARIABLES["extra_body"],
-        metavar="JSON",
-        help="""Server: fields to add to every request, as in '{"top_k": 20}'.""",
-    ),
-]
-
-LabelFormat = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        help="prm800k, math-shepherd, stepwise (TRL's) or mutation. [default: told by the rows]",
-    ),
-]
-LabelKinds = Annotated[
-    str | None,
-    typer.Option(
-        help="What stepwise labels are: rating (-1, 0, 1), correct (right or wrong) or value (in [0, 1]). "
-        "[default: told by the labels]"
-    ),
-]
 ExcludeProblems = Annotated[
     Path | None,
     typer.Option(
         help="Leave out the problems in this file: rows of a benchmark or of labelled data, or lines."
     ),
 ]
-LeaveOut = Annotated[
-    str | None,
-    typer.Option(
-        help="Of PRM800K, comma-separated: quality_control, screening, bad_problem, give_up (sessions), "
-        "flagged (alternatives). [default: nothing]"
-    ),
+
+LabelFile = Annotated[
+    Path, typer.Argument(help="JSON lines, a JSON list or Parquet; may be gzipped.")
 ]
 
 
-def label_arguments(options: dict[str, Any]) -> dict[str, Any]:
-    """Take the four options above out of a subcommand's; return them as the label reader's arguments."""
-    parts = (part.strip() for part in (options.pop("leave_out") or "").split(","))
-    return {
-        "format": options.pop("form"),
-        "kind": options.pop("labels"),
-        "exclude": options.pop("exclude_problems"),
-        "leave_out": tuple(part for part in parts if part),
-    }
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """Where problems are, and how they are read."""
+
+    data: Data = None
+    question_field: Annotated[
+        str, typer.Option(help="Task from a file: the field that holds the question.")
+    ] = "question"
+    answer_field: Annotated[
+        str, typer.Option(help="Task from a file: the field that holds the answer.")
+    ] = "answer"
+
+    def settings(self, name: str, problems: Sequence[Problem]) -> dict[str, Any]:
+        """Return what the problems of a run depend on, for its file."""
+        if self.data is None and name in build.TASKS:
+            return {"data": None}
+        fields = {"question_field": self.question_field, "answer_field": self.answer_field}
+        return {
+            "data": None if self.data is None else str(self.data),
+            "data_digest": problems_digest(problems),
+            **({} if name in build.TASKS else fields),
+        }
+
+    def load(self, name: str, *, sandbox: str) -> Task:
+        """Return a benchmark; arguments as in `build.load_task`."""
+        return build.load_task(
+            name,
+            sandbox=sandbox,
+            question_field=self.question_field,
+            answer_field=self.answer_field,
+        )
 
 
-def with_server(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a subcommand's arguments with one record in the place of all that is about a server.
+@dataclass(frozen=True, slots=True)
+class LabelOptions:
+    """What a file of step labels is, and which of them are taken."""
+
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="prm800k, math-shepherd, stepwise (TRL's) or mutation. [default: told by the rows]",
+        ),
+    ] = None
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="What stepwise labels are: rating (-1, 0, 1), correct (right or wrong) or value (in [0, 1]). "
+            "[default: told by the labels]"
+        ),
+    ] = None
+    exclude_problems: ExcludeProblems = None
+    leave_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Of PRM800K, comma-separated: quality_control, screening, bad_problem, give_up (sessions), "
+            "flagged (alternatives). [default: nothing]"
+        ),
+    ] = None
+
+    def for_reader(self) -> dict[str, Any]:
+        """Return the label reader's arguments."""
+        parts = (part.strip() for part in (self.leave_out or "").split(","))
+        return {
+            "format": self.form,
+            "kind": self.labels,
+            "exclude": self.exclude_problems,
+            "leave_out": tuple(part for part in parts if part),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringOptions:
+    """Which solutions a reward model is measured on, and how it runs."""
+
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="processbench, prm800k or best-of-n. [default: told by the file's fields]"
+        ),
+    ] = None
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="What step labels are: rating, correct or value. [default: told by them]"
+        ),
+    ] = None
+    problems: Annotated[
+        int | None, typer.Option(min=1, help="How many, from the file's first on. [default: all]")
+    ] = None
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the problems of the two parts.")] = 0
+    device: Device = "cpu"
+    dtype: Dtype = "float32"
+    max_batch: Annotated[int, typer.Option(min=1, help="Most solutions in one pass.")] = 64
+
+    def read_cases(self, data: Path) -> Cases:
+        """Return the solutions of a file."""
+        from stepnav.measure.prm.cases import read_cases
+
+        return read_cases(data, kind=self.kind, labels=self.labels, limit=self.problems)  # type: ignore[arg-type]
+
+    def open(self, reward: str) -> Backend:
+        """Return the reward model, ready to score."""
+        with loading("torch and the model"):
+            return build.open_reward(
+                reward, device=self.device, dtype=self.dtype, max_batch=self.max_batch
+            )
+
+
+def check_resume(has_begun: bool, resume: bool, place: Path) -> None:
+    """Refuse to go on with what a place holds unless that is asked for.
 
     Raises:
-      ConfigError: a value cannot be used, or the policy is on no server.
+      ConfigError: it holds something, and `resume` is not set.
     """
-    rest = arguments(values)
-    given = {name: rest.pop(name) for name in SERVER_VARIABLES}
-    key_name = rest.pop("api_key_env")
-    policy = rest["policy"]
-    if policy is None or not policy.startswith(("http://", "https://")):
-        named = [name for name, variable in SERVER_VARIABLES.items() if variable not in os.environ]
-        used = [name for name in named if given[name] is not None]
-        used += ["api_key_env"] * (key_name is not None)
-        if used:
-            option = "--" + used[0].replace("_", "-")
-            raise ConfigError(f"{option} is for a server; --policy must be its URL")
-        return {**rest, "server": ServerOptions()}
-    concurrency = given["concurrency"]
-    fields = {
-        "api_key": _api_key(key_name),
-        "max_concurrency": rest.get("active") if concurrency is None else concurrency,
-        "timeout_s": given["timeout"],
-        "max_retries": given["retries"],
-        "max_step_tokens": given["max_step_tokens"],
-        "max_solution_tokens": given["max_solution_tokens"],
-        "extra_body": None if given["extra_body"] is None else _fields_of(given["extra_body"]),
-    }
-    known = {name: value for name, value in fields.items() if value is not None}
-    return {**rest, "server": ServerOptions(**known)}
-
-
-def _api_key(name: str | None) -> str | None:
-    if name is not None and not os.environ.get(name, "").strip():
-        is_name = re.fullmatch(r"[A-Za-z_]\w*", name) is not None  # else it may be the key itself
-        raise ConfigError(
-            f"--api-key-env must name an environment variable that holds an API key, and "
-            f"{name if is_name else 'this'} {'holds none' if is_name else 'is no such name'}; leave "
-            f"the option out to take {KEY_VARIABLE}"
-        )
-    return os.environ.get(name or KEY_VARIABLE, "").strip() or None
-
-
-def _fields_of(text: str) -> dict[str, Any]:
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"the extra body (--extra-body) is not JSON ({error})") from None
-    if not isinstance(fields, dict):
-        raise ConfigError(f"the extra body (--extra-body) must be a JSON object (got {text!r})")
-    return fields
-
-
-def arguments(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a subcommand's arguments from its `locals()`."""
-    return {name: value for name, value in values.items() if name != "command"}
+    if has_begun and not resume:
+        raise ConfigError(f"{place} is there already; add --resume to go on with it, or move it")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from stepnav import build
 from stepnav.cli.console import print_json, stderr, stdout
+from stepnav.cli.options import AsJson
 from stepnav.cli.remarks import is_cut, tell_cut
 from stepnav.core.errors import BackendError, ConfigError, DataError, JournalError, nearest
 from stepnav.measure.plan import BenchPlan
@@ -18,10 +21,23 @@ from stepnav.measure.rows import ResultRow
 from stepnav.measure.runner import read_rows, wall_seconds
 from stepnav.measure.summary import summarise
 from stepnav.run.journal import Journal
+from stepnav.tasks.task import Task
 
 
-def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
-    """Write and print the report of a run folder."""
+def run(
+    *,
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    baseline: Annotated[
+        str | None, typer.Option(help="Strategy to compare with. [default: the run's]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the report of a run: tables, plot, Markdown, HTML, JSON, Parquet.
+
+    Example:
+
+      stepnav report runs/first --baseline self_consistency
+    """
     plan, journal = open_run(run)
     if baseline is not None and baseline not in plan.labels:
         raise ConfigError(
@@ -29,7 +45,7 @@ def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
             f"it has {', '.join(plan.labels)}"
         )
     try:
-        task = build.load_task(plan.task, sandbox=plan.settings.get("sandbox", "process"))
+        task = load_task(plan)
         rows = read_rows(plan, journal, grade=task.grade)
         wall_s = wall_seconds(journal)
         results = list(journal.results())
@@ -44,6 +60,13 @@ def run(*, run: Path, baseline: str | None, as_json: bool) -> None:
         _print(run, rows, plan, wall_s, baseline)
     tell_cut(sum(map(is_cut, results)), len(rows))
     _tell_failed([result.error for result in results if result.error is not None], len(rows))
+
+
+def load_task(plan: BenchPlan) -> Task:
+    """Return the benchmark of a run."""
+    names = ("sandbox", "question_field", "answer_field")
+    given = {name: plan.settings[name] for name in names if name in plan.settings}
+    return build.load_task(plan.task, **given)
 
 
 def open_run(run: Path) -> tuple[BenchPlan, Journal]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.text import Text
 
-from stepnav import build
 from stepnav.cli.bench import JOURNAL_NAME
 from stepnav.cli.console import print_json, stdout
-from stepnav.cli.report import open_run
+from stepnav.cli.options import AsJson
+from stepnav.cli.report import load_task, open_run
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.outcome import SearchResult
@@ -25,14 +27,22 @@ from stepnav.view.verdict import print_verdict
 
 def run(
     *,
-    run: Path,
-    problem: str,
-    strategy: str | None,
-    budget: int | None,
-    page: Path | None,
-    as_json: bool,
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    problem: Annotated[str, typer.Option(help="Id of the problem, or its number in the run.")],
+    strategy: Annotated[str | None, typer.Option(help="Only this strategy. [default: all]")] = None,
+    budget: Annotated[int | None, typer.Option(help="Only this budget.")] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Write the tree as an HTML page; one search only; - is standard output."),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Print the trees of one problem; arguments as in `stepnav show --help`."""
+    """Show the search trees of one problem again, from the journal.
+
+    Example:
+
+      stepnav show runs/first --problem 0 --strategy hgs
+    """
     if page is not None:
         check_output(page, run / FILE_NAME, run / JOURNAL_NAME)
     if page == STDOUT and as_json:
@@ -52,7 +62,7 @@ def run(
         raise ConfigError(
             f"--page shows one search, and {len(found)} fit; add --strategy, --budget"
         )
-    grade = build.load_task(plan.task, sandbox=plan.settings.get("sandbox", "process")).grade
+    grade = load_task(plan).grade
     for cell, result in found:
         correct = grade(result.tree.problem, result.answer)
         if as_json:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 
 from stepnav import build
-from stepnav.cli.console import Progress, loading, print_json, stderr, stdout
+from stepnav.cli.choice import Ids, parse_ids, pick
+from stepnav.cli.console import Progress, print_json, stderr, stdout
+from stepnav.cli.model_options import ModelOptions
+from stepnav.cli.options import AsJson, Reward, Seed, Split, TaskOptions, TypedTaskName
 from stepnav.cli.remarks import is_cut, tell_cut
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
@@ -19,7 +23,6 @@ from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
 from stepnav.files.atomic import STDOUT, check_output, write_text
-from stepnav.policies.openai.options import ServerOptions
 from stepnav.run.driver import Driver
 from stepnav.run.search import Search
 from stepnav.tasks.task import Task
@@ -58,59 +61,72 @@ class _Session:
 
 def run(
     *,
-    problem: str | None,
-    task: str | None,
-    split: str | None,
-    data: Path | None,
-    index: int,
-    hard: int,
-    strategy: str,
-    policy: str | None,
-    policy_model: str | None,
-    reward: str | None,
-    seed: int,
-    max_policy_tokens: int | None,
-    max_seconds: float | None,
-    device: str,
-    dtype: str,
-    shots: int | None,
-    chat: bool,
-    sandbox: str,
-    page: Path | None,
-    as_json: bool,
-    server: ServerOptions,
+    problem: Annotated[
+        str | None, typer.Argument(help="The problem; left out, one is taken from the task.")
+    ] = None,
+    task: TypedTaskName = None,
+    split: Split = None,
+    task_options: TaskOptions,
+    index: Annotated[int, typer.Option(min=0, max=99_999, help="Which problem of the split.")] = 0,
+    ids: Ids = None,
+    hard: Annotated[
+        int, typer.Option(min=0, help="Take the first so many problems that cot gets wrong.")
+    ] = 0,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="NAME, NAME:OPTION=VALUE:OPTION=VALUE, or FILE.py:FUNCTION; see stepnav strategies."
+        ),
+    ] = "hgs",
+    reward: Reward = None,
+    seed: Seed = 0,
+    max_policy_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Budget of generated tokens.")
+    ] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Budget of seconds.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Also write the tree as an HTML page; - is standard output.")
+    ] = None,
+    model_options: ModelOptions,
+    as_json: AsJson = False,
 ) -> None:
-    """Solve and print; arguments as in `stepnav solve --help`."""
-    benchmark = build.load_task(task or _default_task(problem, policy), sandbox=sandbox)
+    """Solve a problem and watch the tree grow.
+
+    Examples:
+
+      stepnav solve
+
+      stepnav solve --hard 3
+
+      stepnav solve "Mia has 12 coins. She finds 30 coins. How many coins does Mia have now?"
+
+      stepnav solve --task gsm8k --data test.jsonl --policy ./my-model --reward ./my-prm
+    """
+    server = model_options.server()
+    name = task or _default_task(problem, model_options.policy)
+    benchmark = task_options.load(name, sandbox=model_options.sandbox)
+    data = task_options.data
     choice = build.parse_strategy(strategy)
+    names = None if ids is None else parse_ids(ids)
     if page is not None:
-        _check_page(page, data, hard, as_json)
+        _check_page(page, data, hard or len(names or ()), as_json)
+    if names is not None and (hard or index or problem is not None):
+        raise ConfigError("--ids says which problems; leave --hard, --index and a text out")
     budget = Budget(policy_tokens=max_policy_tokens, seconds=max_seconds)
-    build.check_device(device, dtype)
-    policy, reward = build.choose_models(benchmark, [choice], policy, reward)
-    build.check_models(policy=policy, reward=reward, task=benchmark, policy_model=policy_model)
+    policy, reward = model_options.choose(benchmark, [choice], reward)
     split_name = split or benchmark.default_split
     if problem is not None:
         _check_given(problem, split=split, data=data, index=index, hard=hard)
         ask = benchmark.ask or (lambda text: Problem("given", " ".join(text.split())))
         problems = [ask(problem)]
+    elif names is not None:
+        problems = pick(benchmark, names, split_name, seed, data)
     elif hard:
         problems = benchmark.load(split_name, MAX_PROBES, seed, data)
     else:
         problems = [_pick(benchmark, split_name, data, index, seed)]
-    benchmark, _ = build.choose_shots(benchmark, shots, policy, chat=chat)
-    with loading("torch and the models"):
-        models = build.open_models(
-            policy=policy,
-            policy_model=policy_model,
-            reward=reward,
-            task=benchmark,
-            device=device,
-            dtype=dtype,
-            chat=chat,
-            server=server,
-        )
-    with models:
+    benchmark, _ = model_options.with_shots(benchmark, policy)
+    with model_options.open(policy=policy, reward=reward, task=benchmark, server=server) as models:
         for note in models.notes:
             stderr().print(f"note: {note}", soft_wrap=True)
         driver = Driver(models.by_name)
@@ -164,11 +180,11 @@ def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: 
         raise BackendError(result.error)
 
 
-def _check_page(page: Path, data: Path | None, hard: int, as_json: bool) -> None:
+def _check_page(page: Path, data: Path | None, count: int, as_json: bool) -> None:
     """Refuse a page that cannot be written, or would take the place of another."""
     check_output(page, data)
-    if hard > 1:
-        raise ConfigError(f"--page shows one search, and --hard {hard} makes more; use --hard 1")
+    if count > 1:
+        raise ConfigError(f"--page shows one search, and this makes {count}; take one problem")
     if page == STDOUT and as_json:
         raise ConfigError(
             "--page - and --json would both fill standard output; leave one of them out"

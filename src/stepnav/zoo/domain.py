@@ -80,6 +80,7 @@ class Domain:
       cards: texts of the model cards.
       strange: questions from elsewhere, by which the policy learns to tell what it does not know
         (`known.py`); none where it does not.
+      temperature: of searches where the user sets none; None leaves it to the strategy.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Domain:
     hold_out: Callable[[Sequence[Problem], Sequence[Sequence[str]], int, Count], list[HeldOut]]
     cards: Cards
     strange: Sequence[str] = ()
+    temperature: float | None = None
 
     @property
     def policy_name(self) -> str:

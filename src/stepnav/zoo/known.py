@@ -8,7 +8,7 @@ from pathlib import Path
 from stepnav.core.backend import Backend
 from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
-from stepnav.policies.local.known import Known
+from stepnav.policies.local.known import Known, least_logprob
 from stepnav.zoo.domain import Count, Domain
 
 MAX_FALSE_WARNINGS = 0.03
@@ -70,20 +70,19 @@ def _least_sure(
     seed: int,
     progress: Count,
 ) -> tuple[list[float], list[float]]:
-    """Return P(+1) of the least sure step of accepted solutions: right ones, and wrong ones."""
+    """Return the log-probability of the least likely step of right and of wrong solutions."""
     from stepnav.run.driver import Driver
     from stepnav.run.search import Search
     from stepnav.search.hgs import hgs
 
-    strategy = Strategy("hgs", function=hgs)
+    strategy = Strategy("hgs", function=hgs).for_budget(None, temperature=domain.temperature)
     searches = [Search(p.id, strategy, p, str.strip, seed=seed) for p in problems]
     found: tuple[list[float], list[float]] = ([], [])
     by_id = {problem.id: problem for problem in problems}
     for done, result in enumerate(Driver({"policy": policy, "reward": reward}).run(searches), 1):
         progress(done, len(problems))
-        chosen = [node.score for node in result.tree.nodes if node.status == "chosen"]
-        if result.outcome.trajectory is None or None in chosen:
-            continue
-        (is_right,) = domain.grade([by_id[result.problem_id]], [result.outcome.trajectory.text])
-        found[not is_right].append(min(score.positive_prob for score in chosen if score))
+        solution = result.outcome.trajectory
+        if solution is not None and solution.is_finished:
+            (is_right,) = domain.grade([by_id[result.problem_id]], [solution.text])
+            found[not is_right].append(least_logprob(solution))
     return found

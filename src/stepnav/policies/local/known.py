@@ -1,10 +1,10 @@
 """Tells when a question is unlike those that a policy knows, instead of a confident wrong answer.
 
 Two signs: how likely the policy finds the question's own text (a model that has learned its
-questions knows strange ones by that), and how sure the reward model is of the solution's least sure
-step. Where the line is drawn is measured when the models are made (`zoo/known.py`), on held-out
-questions and on texts from elsewhere, and saved beside the policy's weights. Absent: any promise. A
-question may look familiar and be answered wrong.
+questions knows strange ones by that), and how likely it finds the solution's least likely step.
+Where the line is drawn is measured when the models are made (`zoo/known.py`), on held-out questions
+and on texts from elsewhere, and saved beside the policy's weights. Absent: any promise. A question
+may look familiar and be answered wrong.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.outcome import SearchResult
+from stepnav.core.records import Trajectory
 from stepnav.files.atomic import write_text
 
 FILE_NAME = "stepnav_known.json"
@@ -27,11 +28,12 @@ class Known:
     Attributes:
       min_question_logprob: least log-probability of a question, per character, that is still
         familiar.
-      min_step_prob: least P(+1) of a solution's least sure step that is still believed.
+      min_step_logprob: least log-probability of a solution's least likely step that is still
+        believed.
     """
 
     min_question_logprob: float
-    min_step_prob: float
+    min_step_logprob: float
 
     def save(self, folder: Path) -> None:
         """Write beside a policy's weights, whole or not at all."""
@@ -63,10 +65,15 @@ class Known:
         """
         if question_logprob < self.min_question_logprob:
             return "the question is unlike those that the model has learned"
-        chosen = [node for node in result.tree.nodes if node.status == "chosen"]
-        probs = [node.score.positive_prob for node in chosen if node.score is not None]
-        if min(probs, default=1.0) < self.min_step_prob:
-            return "the reward model is not sure of the steps"
-        if result.outcome.stop_reason not in ("accepted", "finished"):
-            return "the reward model accepted no solution"
+        solution = result.outcome.trajectory
+        if solution is None or not solution.is_finished:
+            return "no whole solution was found"
+        if least_logprob(solution) < self.min_step_logprob:
+            return "the model is not sure of its steps"
         return None
+
+
+def least_logprob(solution: Trajectory) -> float:
+    """Return the log-probability of a solution's least likely step; 0 where none is known."""
+    known = [step.logprob for step in solution.steps if step.logprob is not None]
+    return min(known, default=0.0)

@@ -18,9 +18,9 @@ _STARTS = (
     "A {color} {c1} (holds|held) {a} {u}.", "{N} {has} {a} {color} {u}.", "{N} saw {a} {u} {L}.",
 )  # fmt: skip
 _GAINS = (
-    "{F} gives {him} {b} more.", "{F} gave {him} {b} (more|{u}|more {u}).", "(Then|Later|After that|Next day|) {he} (bought|got|found|received|won|made|picked|borrowed|earned) {b} more.",
+    "{F} gives {him} {b} more.", "{F} gave {him} {b} (more|{u}|more {u}).", "(Then|Later|After that|Next day|) {he} (bought|got|found|received|won|made|picked|borrowed|earned) {b} (more|more {u}|{u}|new {u}).",
     "{b} more (come|came|arrive|arrived|join|joined|are added|were added|appear|turned up|were delivered|show up).", "Then {b} more {u} (came|arrive|are added|were put in|joined them).",
-    "{He} (find{s}|buy{s}|get{s}|win{s}|make{s}|receive{s}|pick{s}|take{s}) {b} more (|{u}).", "On {day} {he} got (another {b}|{b} more|{b} new ones).",
+    "{He} (find{s}|buy{s}|get{s}|win{s}|make{s}|receive{s}|pick{s}|earn{s}|collect{s}) {b} (more|more {u}|{u}|other {u}).", "On {day} {he} got (another {b}|{b} more|{b} new ones).",
     "{F} (adds|added|brings|brought|sent|sends) {b} (more|{u}|others|more {u}).", "{He} put{s} {b} more (in|there|{L}).", "Another {b} (come|came|were found|arrived|get in).",
     "{b} (new|other|extra) {u} (came|were bought|grew|are put in|arrive).", "{He} also {has} {b} {color} ones.", "(A friend|Someone|A neighbor|A man|{F}) (left|dropped off|handed over) {b} more.",
 )  # fmt: skip
@@ -60,7 +60,7 @@ _ONE_SENTENCE = (
     ("-", "After {N} (gave away|sold|ate|lost) {b} of {his} {a} {u}, how many (are left|{does} {he} have|were left)?"),
     ("-", "{a} {u} minus {b} {u} (are|is) how many?"),
     ("-", "(There are|A team has|A class has) {a} (people|students|players). {b} are (girls|sick|new|adults). How many are (not|boys|others|children)?"),
-    ("+", "{N} {has} {a} {u} and (get{s}|buy{s}|find{s}|win{s}) {b} more. How many (|{u}) (is that|{does} {he} have (now|)|are there)?"),
+    ("+", "{N} {has} {a} {u} and (get{s}|buy{s}|find{s}|win{s}|got|found|bought) {b} (more|more {u}|{u}). How many (|{u}) (is that|{does} {he} have (now|)|are there)?"),
     ("+", "If {N} {has} {a} {u} and {F} (gives {him}|brings|adds) {b} more, how many (|{u}) (are there|{does} {he} have|will {he} have)?"),
     ("+", "{N} {has} {a} {u} and {b} {v}. How many (things|items|) (is that|are there|{does} {he} have) (in all|altogether|in total|)?"),
     ("+", "There are {a} {color} {u} and {b} {shade} (ones|{u}). How many (|{u}) (are there|is that) (in all|altogether|in total|)?"),

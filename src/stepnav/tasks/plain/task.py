@@ -23,5 +23,6 @@ def make_task(sandbox: str) -> Task:
         grade=lambda problem, answer: answer is not None and answer == problem.answer,
         rate_steps=lambda problem, steps: [v.rating for v in problems.rate_steps(problem, steps)],
         ask=problems.ask,
+        temperature=problems.TEMPERATURE,
         examples=embedded_examples(problems.load, problems.solve),
     )

@@ -7,12 +7,16 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from stepnav import build
-from stepnav.cli.console import Progress, loading, resumable, stderr
+from stepnav.cli.console import Progress, resumable, stderr
+from stepnav.cli.data.rollouts_report import report
+from stepnav.cli.model_options import ModelOptions
+from stepnav.cli.options import AsJson, ExcludeProblems, Resume, Seed, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
-from stepnav.cli.rollouts_report import report
 from stepnav.core.errors import ConfigError, DataError, choose
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
@@ -23,7 +27,6 @@ from stepnav.labels.exclude import problem_names, read_problems
 from stepnav.labels.rollouts import LABELS, METHODS, label_problem
 from stepnav.measure.plan_file import problems_digest
 from stepnav.measure.prm.scores import folder_digest
-from stepnav.policies.openai.options import ServerOptions
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
 from stepnav.run.search import Search
@@ -38,41 +41,63 @@ PROGRAM_OPTIONS = ("solutions", "samples", "temperature", "method", "labels", "k
 
 def run(
     *,
-    out: Path,
-    task: str,
-    split: str | None,
-    data: Path | None,
-    exclude_problems: Path | None,
-    problems: int,
-    solutions: int,
-    samples: int,
-    method: str,
-    labels: str,
-    keep_unsolved: bool,
-    temperature: float,
-    policy: str | None,
-    policy_model: str | None,
-    seed: int,
-    resume: bool,
-    active: int,
-    device: str,
-    dtype: str,
-    shots: int | None,
-    chat: bool,
-    sandbox: str,
-    as_json: bool,
-    server: ServerOptions,
+    out: Annotated[Path, typer.Option(help="Folder for the journal and the data.")],
+    task: TaskName = "arithmetic",
+    split: Annotated[
+        str | None, typer.Option(help="Its split; one that is not train must be named.")
+    ] = None,
+    task_options: TaskOptions,
+    exclude_problems: ExcludeProblems = None,
+    problems: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
+    solutions: Annotated[
+        int, typer.Option(min=1, help="Solutions drawn and labelled of each.")
+    ] = 4,
+    samples: Annotated[int, typer.Option(min=1, help="Completions of each prefix.")] = 8,
+    method: Annotated[
+        str,
+        typer.Option(help="each (prefix is completed) or bisection (for the first wrong step)."),
+    ] = "each",
+    estimate: Annotated[
+        str,
+        typer.Option(
+            help="hard (a right solution goes on from there) or soft (the share that does)."
+        ),
+    ] = "hard",
+    keep_unsolved: Annotated[
+        bool,
+        typer.Option(
+            "--keep-unsolved",
+            help="Label the solutions of problems that the policy never solves, too.",
+        ),
+    ] = False,
+    temperature: Annotated[float, typer.Option(min=0.0, help="Of all sampling.")] = 1.0,
+    seed: Seed = 0,
+    resume: Resume = False,
+    active: Annotated[int, typer.Option(min=1, help="Problems worked on at once.")] = 64,
+    model_options: ModelOptions,
+    as_json: AsJson = False,
 ) -> None:
-    """Draw, complete and label; arguments as in `stepnav data rollouts --help`."""
+    """Label the steps of a policy's own solutions by completing them from each prefix.
+
+    A step is good if the policy can still reach the right answer from behind it. Killed and started again with
+    --resume, nothing that was answered is asked again; what failed is tried again.
+
+    Examples:
+
+      stepnav data rollouts --out runs/rollouts --problems 50 --samples 8
+
+      stepnav data rollouts --task gsm8k --data train.jsonl --policy ./my-model --estimate soft --out runs/soft
+    """
     chosen = choose("--method", method, METHODS)
-    kind = choose("--labels", labels, LABELS)
+    kind = choose("--estimate", estimate, LABELS)
     if chosen == "bisection" and kind == "soft":
-        raise ConfigError("a binary search finds the first wrong step only; use --labels hard")
-    benchmark = build.load_task(task, sandbox=sandbox)
-    build.check_device(device, dtype)
+        raise ConfigError("a binary search finds the first wrong step only; use --estimate hard")
+    server = model_options.server(active)
+    benchmark = task_options.load(task, sandbox=model_options.sandbox)
+    data = task_options.data
     used = _choose_split(benchmark, split)
-    policy = policy or build.choose_models(benchmark, [], None, None)[0]
-    benchmark, num_shots = build.choose_shots(benchmark, shots, policy, chat=chat)
+    policy, _ = model_options.choose(benchmark, [], None)
+    benchmark, num_shots = model_options.with_shots(benchmark, policy)
     drawn = benchmark.load(used, problems, seed, data)
     _tell_split(task, split, data)
     tell_problems(drawn, problems, f"{task}/{used}")
@@ -83,15 +108,13 @@ def run(
         "data": None if data is None else str(data), "solutions": solutions, "samples": samples,
         "method": chosen, "labels": kind, "keep_unsolved": keep_unsolved, "temperature": temperature,
         "policy": policy, "policy_digest": None if weights is None else folder_digest(weights),
-        "policy_model": policy_model, "seed": seed, "dtype": dtype, "shots": num_shots,
-        "chat": chat, **server.result_settings(),
+        "policy_model": model_options.policy_model, "seed": seed, "dtype": model_options.dtype,
+        "shots": num_shots, "chat": model_options.chat, **server.result_settings(),
     }  # fmt: skip
     check_claim(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
-    with loading("torch and the model"):
-        models = build.open_models(
-            policy=policy, policy_model=policy_model, reward=None, task=benchmark, device=device,
-            dtype=dtype, chat=chat, max_batch=active, server=server,
-        )  # fmt: skip
+    models = model_options.open(
+        policy=policy, reward=None, task=benchmark, server=server, max_batch=active
+    )
     # not before the models are there: a slip in their name would bind the folder to it
     claim_folder(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     with locked(out), models:

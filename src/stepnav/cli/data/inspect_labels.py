@@ -1,17 +1,12 @@
-"""`stepnav data inspect` and `stepnav data convert`: what a file of step labels holds, and the same in one form."""
+"""`stepnav data inspect`: what a file of step labels holds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 from stepnav.cli.console import print_json, stderr, stdout
-from stepnav.cli.options import label_arguments
-from stepnav.core.errors import ConfigError
-from stepnav.files.atomic import STDOUT, check_output
-from stepnav.labels.output import SUFFIXES, write_stepwise
-from stepnav.labels.reader import inspect_labelled, read_labelled
+from stepnav.cli.options import AsJson, LabelFile, LabelOptions
+from stepnav.labels.reader import inspect_labelled
 from stepnav.labels.report import LabelReport
 
 KINDS = {
@@ -27,37 +22,25 @@ LENGTHS = {
 }
 
 
-def inspect(*, file: Path, as_json: bool, **options: Any) -> None:
-    """Tell what a file holds; arguments as in `stepnav data inspect --help`."""
-    report = inspect_labelled(file, **label_arguments(options)).report
+def run(
+    *,
+    file: LabelFile,
+    label_options: LabelOptions,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what a file of step labels holds, and what a training would leave out of it and why.
+
+    Examples:
+
+      stepnav data inspect phase1_train.jsonl.gz
+
+      stepnav data inspect phase1_train.jsonl.gz --exclude-problems math500.jsonl.gz --json
+    """
+    report = inspect_labelled(file, **label_options.for_reader()).report
     if as_json:
         print_json(report.to_json())
     else:
         _print(report)
-
-
-def convert(*, file: Path, out: Path, as_json: bool, **options: Any) -> None:
-    """Write a file in stepwise form; arguments as in `stepnav data convert --help`."""
-    if out != STDOUT and not out.name.endswith(SUFFIXES):
-        raise ConfigError(f"--out must end in {', '.join(SUFFIXES)} (got {out.name!r})")
-    check_output(out, file, options.get("exclude_problems"))
-    if out == STDOUT and as_json:
-        raise ConfigError(
-            "--out - and --json would both fill standard output; leave one of them out"
-        )
-    data = read_labelled(file, **label_arguments(options))
-    write_stepwise(out, data)
-    report = data.report
-    if as_json:
-        print_json({"out": str(out), **report.to_json()})
-        return
-    console = stderr() if out == STDOUT else stdout()
-    console.print(
-        f"{report.records:,} records with {report.ratings:,} labelled steps ({KINDS[report.kind]}) "
-        f"of {report.sessions:,} sessions.\nSaved to {'standard output' if out == STDOUT else out}.",
-        soft_wrap=True,
-    )
-    _tell_notes(report)
 
 
 def _print(report: LabelReport) -> None:
@@ -89,7 +72,7 @@ def _print(report: LabelReport) -> None:
     rest = [f"{name} {n:,}" for name, n in report.details.items() if name not in shown]
     if rest:
         say("also", ", ".join(rest))
-    _tell_notes(report)
+    tell_notes(report)
 
 
 def _sum(parts: Mapping[str, int]) -> str:
@@ -98,6 +81,7 @@ def _sum(parts: Mapping[str, int]) -> str:
     return " + ".join(shown) or "0"
 
 
-def _tell_notes(report: LabelReport) -> None:
+def tell_notes(report: LabelReport) -> None:
+    """Print what the user should know of a file."""
     for note in report.notes:
         stderr().print(note, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""`stepnav data ...`: step-labelled training data."""

@@ -1,0 +1,123 @@
+"""`stepnav bench --dry-run`: what a run would come to, found by running it against scripted models.
+
+The searches are the real ones; the policy writes `NUM_STEPS` steps of `STEP_TOKENS` words, and the reward
+model keeps seven of ten. So the estimate holds for any strategy, one of the user's own included, as far
+as real solutions are about as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from zlib import crc32
+
+from stepnav.cli.console import print_json, stdout
+from stepnav.core.budget import Budget
+from stepnav.core.records import Problem, StepScore, Trajectory
+from stepnav.core.requests import POLICY, REWARD
+from stepnav.core.strategy import Strategy
+from stepnav.measure.plan import BenchPlan
+from stepnav.policies.scripted import ScriptedPolicy
+from stepnav.rewards.scripted import ScriptedReward
+from stepnav.run.driver import Driver
+from stepnav.run.search import Search
+
+NUM_STEPS = 8
+STEP_TOKENS = 25
+
+NUM_TRIED = 5
+"""So many problems are tried; the mean is taken for all."""
+
+COLUMNS = ("strategy", "budget", "searches", "requests", "policy tokens", "reward tokens")
+
+
+def tell_dry_run(
+    plan: BenchPlan,
+    problems: Sequence[Problem],
+    extract: Callable[[str], str | None],
+    *,
+    num_done: int,
+    as_json: bool,
+) -> None:
+    """Print the searches of a plan, what they may ask and generate, and which models they need.
+
+    Args:
+      plan: the comparison.
+      problems: the plan's.
+      extract: finds the final answer in a solution's text.
+      num_done: searches that the run folder holds already.
+      as_json: whether to print JSON.
+    """
+    rows = [
+        _estimate(strategy, budget, plan, problems, extract)
+        for budget in plan.budgets
+        for strategy in plan.strategies
+    ]
+    searches = sum(row["searches"] for row in rows)
+    models = {"policy": plan.policy, "reward": plan.reward}
+    if as_json:
+        assumed = {"steps": NUM_STEPS, "step_tokens": STEP_TOKENS}
+        whole = {"searches": searches, "done": num_done, **models, "assumed": assumed}
+        print_json({**whole, "rows": rows})
+        return
+    lines = [COLUMNS, *(tuple(map(_cell, row.values())) for row in rows)]
+    totals = (f"{sum(row[name] for row in rows):,}" for name in list(rows[0])[2:])
+    lines.append(("all", "", *totals))
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    console = stdout()
+    for name, *cells in lines:
+        numbers = (cell.rjust(width) for cell, width in zip(cells, widths[1:]))
+        console.print("  ".join((name.ljust(widths[0]), *numbers)), soft_wrap=True)
+    console.print(
+        f"\n{searches:,} searches of {len(problems):,} problems ({plan.task}/{plan.split}), "
+        f"{num_done:,} of them done. Would be loaded: policy {plan.policy}, "
+        f"reward {plan.reward or 'none'}.\nAn estimate, as if a solution had {NUM_STEPS} steps of "
+        f"{STEP_TOKENS} tokens; nothing was loaded and nothing was asked.",
+        soft_wrap=True,
+    )
+
+
+def _cell(value: str | int | None) -> str:
+    return "none" if value is None else f"{value:,}" if isinstance(value, int) else value
+
+
+def _estimate(
+    strategy: Strategy,
+    budget: int | None,
+    plan: BenchPlan,
+    problems: Sequence[Problem],
+    extract: Callable[[str], str | None],
+) -> dict[str, Any]:
+    """Return what all searches of one strategy and budget may come to."""
+    driver = Driver({POLICY: ScriptedPolicy(_next_step), REWARD: ScriptedReward(_rate)})
+    tried = [
+        Search(
+            id=problem.id,
+            strategy=strategy.for_budget(budget),
+            problem=problem,
+            extract=extract,
+            budget=Budget(policy_tokens=budget),
+            seed=plan.seed,
+        )
+        for problem in problems[:NUM_TRIED]
+    ]
+    results = list(driver.run(tried))
+    searches = len(problems) * plan.seeds
+    sums = {
+        "requests": sum(result.requests for result in results),
+        "policy_tokens": sum(result.usage.policy_tokens for result in results),
+        "reward_tokens": sum(result.usage.reward_tokens for result in results),
+    }
+    means = {name: round(total / len(results) * searches) for name, total in sums.items()}
+    return {"strategy": strategy.label, "budget": budget, "searches": searches, **means}
+
+
+def _next_step(prefix: Trajectory, seed: int, temperature: float) -> str:
+    if len(prefix.steps) + 1 == NUM_STEPS:
+        return " ".join(["word"] * (STEP_TOKENS - 2)) + f" #### {seed % 4}"
+    return f"{seed} " + " ".join(["word"] * (STEP_TOKENS - 1)) + "\n"
+
+
+def _rate(trajectory: Trajectory) -> StepScore:
+    chance = crc32(trajectory.text.encode()) % 20
+    return StepScore.from_rating(1 if chance < 14 else 0 if chance < 17 else -1)

@@ -1,0 +1,214 @@
+"""Options on who proposes and how it runs: in this process, or on a server."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from stepnav import build
+from stepnav.cli.console import loading
+from stepnav.cli.options import Device, Dtype, Sandbox
+from stepnav.core.errors import ConfigError
+from stepnav.core.strategy import Strategy
+from stepnav.policies.openai.options import ServerOptions
+from stepnav.tasks.task import Task
+
+SERVER_VARIABLES: Mapping[str, str] = {
+    "timeout": "STEPNAV_TIMEOUT",
+    "concurrency": "STEPNAV_CONCURRENCY",
+    "retries": "STEPNAV_RETRIES",
+    "max_step_tokens": "STEPNAV_MAX_STEP_TOKENS",
+    "max_solution_tokens": "STEPNAV_MAX_SOLUTION_TOKENS",
+    "extra_body": "STEPNAV_EXTRA_BODY",
+}
+"""Option of a server -> the environment variable that stands in for it."""
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+
+_USUAL = ServerOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Who proposes, and how models run."""
+
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="Who proposes: a shipped model (arithmetic, plain, micro-python), a model folder, a hub "
+            "name, a server's URL, or FILE.py:NAME. [default: the task's own]"
+        ),
+    ] = None
+    policy_model: Annotated[str | None, typer.Option(help="Name of the model on that server.")] = (
+        None
+    )
+    api_key_env: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Server: the environment variable that holds its API key. "
+            f"[default: {KEY_VARIABLE}]",
+        ),
+    ] = None
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            envvar=SERVER_VARIABLES["timeout"],
+            help=f"Server: most seconds of one request. [default: {_USUAL.timeout_s:g}]",
+        ),
+    ] = None
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            envvar=SERVER_VARIABLES["concurrency"],
+            help="Server: most requests at once. [default: as many as searches run at once]",
+        ),
+    ] = None
+    retries: Annotated[
+        int | None,
+        typer.Option(
+            envvar=SERVER_VARIABLES["retries"],
+            help=f"Server: tries again of one request. [default: {_USUAL.max_retries}]",
+        ),
+    ] = None
+    max_step_tokens: Annotated[
+        int | None,
+        typer.Option(
+            envvar=SERVER_VARIABLES["max_step_tokens"],
+            help=f"Server: most tokens of a step. [default: {_USUAL.max_step_tokens}]",
+        ),
+    ] = None
+    max_solution_tokens: Annotated[
+        int | None,
+        typer.Option(
+            envvar=SERVER_VARIABLES["max_solution_tokens"],
+            help=f"Server: most tokens of a solution. [default: {_USUAL.max_solution_tokens}]",
+        ),
+    ] = None
+    extra_body: Annotated[
+        str | None,
+        typer.Option(
+            envvar=SERVER_VARIABLES["extra_body"],
+            metavar="JSON",
+            help="""Server: fields to add to every request, as in '{"top_k": 20}'.""",
+        ),
+    ] = None
+    device: Device = "cpu"
+    dtype: Dtype = "float32"
+    shots: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Worked examples before the question, from the training split. [default: as the field shows a "
+            "base model: gsm8k and svamp 5, math500 4, mbpp 3, else 0; 0 with --chat]",
+        ),
+    ] = None
+    chat: Annotated[bool, typer.Option("--chat", help="Prompt with the model's chat template.")] = (
+        False
+    )
+    sandbox: Sandbox = "process"
+
+    def server(self, active: int | None = None) -> ServerOptions:
+        """Return what is said about the server.
+
+        Args:
+          active: how many searches run at once, None if it is not said.
+        Raises:
+          ConfigError: a value cannot be used, or the policy is on no server.
+        """
+        if self.policy is None or not self.policy.startswith(("http://", "https://")):
+            self._refuse_servers_own()
+            return ServerOptions()
+        fields = {
+            "api_key": _api_key(self.api_key_env),
+            "max_concurrency": active if self.concurrency is None else self.concurrency,
+            "timeout_s": self.timeout,
+            "max_retries": self.retries,
+            "max_step_tokens": self.max_step_tokens,
+            "max_solution_tokens": self.max_solution_tokens,
+            "extra_body": None if self.extra_body is None else _fields_of(self.extra_body),
+        }
+        known: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+        return ServerOptions(**known)
+
+    def choose(
+        self, task: Task, strategies: Sequence[Strategy], reward: str | None
+    ) -> tuple[str, str | None]:
+        """Return the names of a run's models, having checked that they can be opened.
+
+        Args:
+          task: what is to be solved.
+          strategies: the run's; where none of them scores, there is no reward model.
+          reward: what the user named, if anything.
+        Raises:
+          ConfigError: a name, a device or a data type that cannot be used.
+        """
+        build.check_device(self.device, self.dtype)
+        policy, scorer = build.choose_models(task, strategies, self.policy, reward)
+        build.check_models(policy=policy, reward=scorer, task=task, policy_model=self.policy_model)
+        return policy, scorer
+
+    def with_shots(self, task: Task, policy: str) -> tuple[Task, int]:
+        """Return the task with its worked examples, and how many they are."""
+        return build.choose_shots(task, self.shots, policy, chat=self.chat)
+
+    def full_name(self, policy: str) -> str:
+        """Return the policy's name, with the model's on its server."""
+        return policy if self.policy_model is None else f"{policy}#{self.policy_model}"
+
+    def open(
+        self,
+        *,
+        policy: str,
+        reward: str | None,
+        task: Task,
+        server: ServerOptions,
+        max_batch: int = 64,
+    ) -> build.Models:
+        """Return the models of a run; arguments as in `build.open_models`."""
+        with loading("torch and the models"):
+            return build.open_models(
+                policy=policy,
+                policy_model=self.policy_model,
+                reward=reward,
+                task=task,
+                device=self.device,
+                dtype=self.dtype,
+                chat=self.chat,
+                max_batch=max_batch,
+                server=server,
+            )
+
+    def _refuse_servers_own(self) -> None:
+        named = [name for name, variable in SERVER_VARIABLES.items() if variable not in os.environ]
+        used = [name for name in (*named, "api_key_env") if getattr(self, name) is not None]
+        if used:
+            option = "--" + used[0].replace("_", "-")
+            raise ConfigError(f"{option} is for a server; --policy must be its URL")
+
+
+def _api_key(name: str | None) -> str | None:
+    if name is not None and not os.environ.get(name, "").strip():
+        is_name = re.fullmatch(r"[A-Za-z_]\w*", name) is not None  # else it may be the key itself
+        raise ConfigError(
+            f"--api-key-env must name an environment variable that holds an API key, and "
+            f"{name if is_name else 'this'} {'holds none' if is_name else 'is no such name'}; leave "
+            f"the option out to take {KEY_VARIABLE}"
+        )
+    return os.environ.get(name or KEY_VARIABLE, "").strip() or None
+
+
+def _fields_of(text: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"the extra body (--extra-body) is not JSON ({error})") from None
+    if not isinstance(fields, dict):
+        raise ConfigError(f"the extra body (--extra-body) must be a JSON object (got {text!r})")
+    return fields

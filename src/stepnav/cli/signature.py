@@ -1,0 +1,90 @@
+"""Options that several commands share, written once: a record in a signature stands for its fields."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from stepnav.cli.console import set_loudness
+
+
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """What every command takes: how much it tells."""
+
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")] = (
+        False
+    )
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose",
+            "-v",
+            count=True,
+            help="Tell more; -vv tells everything.",
+            show_default=False,
+        ),
+    ] = 0
+
+    def set(self) -> None:
+        """Let the command tell so much."""
+        set_loudness(quiet=self.quiet, verbose=self.verbose)
+
+
+def flat(function: Callable[..., None]) -> Callable[..., None]:
+    """Return the function with the fields of its records as arguments of their own, and a `Loudness`.
+
+    What is left of an annotation like `models: ModelOptions` on the command line are the fields of
+    `ModelOptions`, each with the option in its annotation. A record as the argument's default gives
+    other defaults than the class.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    records: dict[str, type[Any]] = {}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if is_dataclass(hints[name]):
+            records[name] = hints[name]
+            parameters += _fields(hints[name], parameter.default)
+        else:
+            parameters.append(parameter.replace(annotation=hints[name]))
+
+    parameters += _fields(Loudness, inspect.Parameter.empty)
+    records["loudness"] = Loudness
+    signature = inspect.Signature(parameters)
+
+    def command(**given: Any) -> None:
+        bound = signature.bind(**given)
+        bound.apply_defaults()
+        values = bound.arguments
+        for name, record in records.items():
+            taken = {field.name: values.pop(field.name) for field in fields(record)}
+            values[name] = record(**taken)
+        values.pop("loudness").set()
+        function(**values)
+
+    command.__name__, command.__doc__ = function.__name__, function.__doc__
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__signature__ = signature  # type: ignore[attr-defined]
+    return command
+
+
+def _fields(record: type[Any], given: Any) -> list[inspect.Parameter]:
+    """Return the fields of a record as arguments; `given` is the record with their defaults."""
+    hints = get_type_hints(record, include_extras=True)
+    found = []
+    for field in fields(record):
+        default = field.default if given is inspect.Parameter.empty else getattr(given, field.name)
+        assert default is not MISSING, f"option {field.name} needs a default"
+        found.append(
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=default,
+                annotation=hints[field.name],
+            )
+        )
+    return found

@@ -1,0 +1,122 @@
+"""`stepnav strategies`: what searches there are, and what each can be told."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from stepnav import build
+from stepnav.build.plugins import entry_names
+from stepnav.cli.console import print_json, stdout
+from stepnav.cli.options import AsJson
+from stepnav.core.options import Option
+from stepnav.core.strategy import Strategy
+
+KINDS = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+
+_ARGUMENT = re.compile(r"^  (?P<names>\w+(?:, \w+)*): (?P<text>.*(?:\n    .*)*)", re.MULTILINE)
+"""An entry below "Args:" in a docstring."""
+
+
+def run(
+    *,
+    name: Annotated[
+        str | None, typer.Argument(help="One strategy; FILE.py:FUNCTION too. [default: all]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the strategies, or the options of one: types, defaults, ranges, and the paper.
+
+    Examples:
+
+      stepnav strategies
+
+      stepnav strategies hgs
+    """
+    if name is not None:
+        chosen = build.parse_strategy(name)
+        print_json(_record(chosen)) if as_json else _print(chosen)
+        return
+    lines = {
+        known: _about(build.strategy(known))[0]
+        for known in [*build.STRATEGIES, *entry_names("strategies")]
+    }
+    if as_json:
+        print_json(lines)
+        return
+    width = max(map(len, lines))
+    for known, line in lines.items():
+        stdout().print(f"{known:<{width}}  {line}", soft_wrap=True)
+
+
+def _record(strategy: Strategy) -> dict[str, Any]:
+    """Return what is known of a strategy."""
+    line, source = _about(strategy)
+    texts = _argument_texts(strategy)
+    options = {
+        name: {
+            "type": option.kind.__name__,
+            "default": option.default,
+            "may_be_none": option.may_be_none,
+            "range": None if option.range is None else str(option.range),
+            "choices": option.allowed,
+            "help": texts.get(name),
+        }
+        for name, option in strategy.known_options.items()
+    }
+    models = list(strategy.models)
+    return {
+        "name": strategy.name,
+        "about": line,
+        "source": source,
+        "models": models,
+        "options": options,
+    }
+
+
+def _print(strategy: Strategy) -> None:
+    line, source = _about(strategy)
+    texts = _argument_texts(strategy)
+    console = stdout()
+    console.print(f"{strategy.name}: {line}\n", soft_wrap=True)
+    if source:
+        console.print(source + "\n", soft_wrap=True)
+    console.print(f"Asks: {', '.join(strategy.models)}. Options, as in {strategy.name}:NAME=VALUE:")
+    for name, option in strategy.known_options.items():
+        default = "none" if option.default is None else str(option.default).lower()
+        console.print(f"\n  {name}  {_values(option)} [default: {default}]", soft_wrap=True)
+        if name in texts:
+            console.print(f"      {texts[name]}", soft_wrap=True)
+
+
+def _values(option: Option) -> str:
+    """Return in words what an option may be."""
+    words = KINDS[option.kind] if option.allowed is None else " or ".join(option.allowed)
+    if option.range is not None:
+        words += f" {option.range}"
+    return words + (" or none" if option.may_be_none else "")
+
+
+def _about(strategy: Strategy) -> tuple[str, str]:
+    """Return the first line of what its author says of a strategy, and the rest: the paper."""
+    function: Callable[..., Any] | None = strategy.function
+    assert function is not None, "a strategy that was looked up has a function"
+    module = sys.modules.get(function.__module__)
+    text = inspect.getdoc(module) or inspect.getdoc(function) or "(not described)"
+    line, _, rest = text.partition("\n")
+    return line, rest.strip()
+
+
+def _argument_texts(strategy: Strategy) -> dict[str, str]:
+    """Return what the docstring says of each option."""
+    section = (inspect.getdoc(strategy.function) or "").partition("Args:\n")[2]
+    return {
+        name: " ".join(entry["text"].split())
+        for entry in _ARGUMENT.finditer(section)
+        for name in entry["names"].split(", ")
+    }

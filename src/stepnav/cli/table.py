@@ -1,0 +1,135 @@
+"""Every command: where its function is, and one line on what it does.
+
+A command's module is imported when it is called or its own help is asked for, so that
+`stepnav --help` needs the table alone. The signature of the function declares the options, its
+docstring is the help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from stepnav.cli.once import OnceCommand
+from stepnav.cli.signature import flat
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command, or a group of commands.
+
+    Attributes:
+      line: what it does; of a command the first line of its help.
+      module: below `stepnav.cli`; its function `run` is the command. Empty for a group.
+      commands: of a group.
+    """
+
+    line: str
+    module: str = ""
+    commands: Mapping[str, Entry] = field(default_factory=dict)
+
+
+TRAIN = {
+    "sft": Entry("Fine-tune a language model on solutions; the prompt is masked.", "train.sft"),
+    "prm": Entry("Train a process reward model on labelled steps.", "train.prm"),
+    "orm": Entry(
+        "Train an outcome reward model: one label per whole solution, at its last step.",
+        "train.orm",
+    ),
+}
+
+ZOO = {
+    "train": Entry(
+        "Make the shipped models again: tokenizer, policy, labels, reward model, evaluation, cards.",
+        "zoo",
+    ),
+}
+
+DATA = {
+    "inspect": Entry(
+        "Tell what a file of step labels holds, and what a training would leave out of it and why.",
+        "data.inspect_labels",
+    ),
+    "convert": Entry(
+        "Write a file of step labels in TRL's stepwise form: prompt, completions, labels, and "
+        "origin.",
+        "data.convert",
+    ),
+    "mutate": Entry(
+        "Make step-labelled data of reference programs by mutation testing.", "data.mutate"
+    ),
+    "merge": Entry("Make one data set of the shards of a campaign.", "data.merge"),
+    "rollouts": Entry(
+        "Label the steps of a policy's own solutions by completing them from each prefix.",
+        "data.rollouts",
+    ),
+}
+
+COMMANDS: Mapping[str, Entry] = {
+    "solve": Entry("Solve a problem and watch the tree grow.", "solve"),
+    "bench": Entry("Compare strategies on the same problems, at the same budgets.", "bench"),
+    "report": Entry(
+        "Make the report of a run: tables, plot, Markdown, HTML, JSON, Parquet.", "report"
+    ),
+    "show": Entry("Show the search trees of one problem again, from the journal.", "show"),
+    "grade": Entry("Grade model-written programs in the sandbox and report pass@k.", "grade"),
+    "eval-prm": Entry("Measure a reward model, with intervals over problems.", "eval_prm"),
+    "calibrate": Entry(
+        "Fit the temperature that makes a reward model's probabilities honest, and store it with "
+        "it.",
+        "calibrate",
+    ),
+    "strategies": Entry(
+        "List the strategies, or the options of one: types, defaults, ranges, and the paper.",
+        "strategies",
+    ),
+    "train": Entry("Fine-tuning of policies and reward models.", commands=TRAIN),
+    "zoo": Entry("The models that ship with the package.", commands=ZOO),
+    "data": Entry("Step-labelled training data.", commands=DATA),
+}
+
+
+class TableGroup(TyperGroup):
+    """A group whose commands stand in a table."""
+
+    def __init__(self, *, table: Mapping[str, Entry] = COMMANDS, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands: Any = _Opened(table)
+        self._lines = [(name, entry.line) for name, entry in table.items()]
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands; called by the parser's library."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands with their lines, none of them cut; called by the parser's library."""
+        with formatter.section("Commands"):
+            formatter.write_dl(self._lines)
+
+
+class _Opened(Mapping[str, Any]):
+    """A table in which the parser finds commands; each is imported when it is looked up."""
+
+    def __init__(self, table: Mapping[str, Entry]) -> None:
+        self._table = table
+
+    def __getitem__(self, name: str) -> Any:
+        entry = self._table[name]
+        if not entry.module:
+            options: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None}
+            return TableGroup(name=name, help=entry.line, table=entry.commands, **options)
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        run = import_module(f"stepnav.cli.{entry.module}").run
+        app.command(name, cls=OnceCommand)(flat(run))
+        return typer.main.get_command(app)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)

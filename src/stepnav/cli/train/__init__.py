@@ -1,0 +1,1 @@
+"""`stepnav train ...`: fine-tuning of policies and reward models."""

@@ -1,0 +1,46 @@
+"""`stepnav train orm`: an outcome reward model."""
+
+from __future__ import annotations
+
+from stepnav.cli.options import AsJson, LabelOptions
+from stepnav.cli.train.training import (
+    Model,
+    TrainData,
+    TrainOptions,
+    TrainOut,
+    TreeOptions,
+    train_reward_model,
+)
+
+
+def run(
+    *,
+    model: Model,
+    data: TrainData,
+    out: TrainOut,
+    tree_options: TreeOptions,
+    label_options: LabelOptions,
+    train_options: TrainOptions,
+    as_json: AsJson = False,
+) -> None:
+    """Train an outcome reward model: one label per whole solution, at its last step.
+
+    A solution is right unless one of its steps is labelled wrong. The model is read like a PRM; rank whole
+    solutions by the last step's score (aggregation last).
+
+    Example:
+
+      stepnav train orm --model ./math-sft --data phase1_train.jsonl.gz --out ./orm
+    """
+    train_reward_model(
+        model=model,
+        data=data,
+        out=out,
+        label_options=label_options,
+        tree_options=tree_options,
+        train_options=train_options,
+        as_json=as_json,
+        head="two",
+        neutral="positive",
+        only_outcomes=True,
+    )

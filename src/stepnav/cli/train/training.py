@@ -1,0 +1,228 @@
+"""What the commands that train share: their options, how they run, and what they tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stepnav import build
+from stepnav.cli.console import (
+    Stages,
+    interruptible,
+    loading,
+    print_json,
+    stderr,
+    stdout,
+)
+from stepnav.cli.options import LabelOptions, Resume, Seed
+from stepnav.core.errors import ConfigError, choose
+
+if TYPE_CHECKING:
+    from stepnav.train.finetune import TrainReport
+
+DEVICES = ("auto", "cpu", "cuda")
+DTYPES = ("float32", "bfloat16")
+SCHEDULES = ("cosine", "linear", "constant")
+
+Model = Annotated[str, typer.Option(help="Checkpoint to begin with: a folder or a hub name.")]
+TrainData = Annotated[Path, typer.Option(help="What it learns from.")]
+TrainOut = Annotated[Path, typer.Option(help="Folder of the new model, and of its checkpoints.")]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """What all trainings share."""
+
+    prompt_template: Annotated[
+        str, typer.Option(help='How a question is shown; holds {question}; "\\n" is a new line.')
+    ] = "{question}\\n"
+    max_length: Annotated[int, typer.Option(min=8, help="Most tokens of a solution.")] = 1024
+    problems: Annotated[
+        int | None, typer.Option(min=1, help="How many, from the file's first on. [default: all]")
+    ] = None
+    epochs: Annotated[float, typer.Option(min=0.0, help="Passes over the data.")] = 2.0
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many optimizer steps.")
+    ] = None
+    learning_rate: Annotated[float, typer.Option(min=0.0, help="Its highest value.")] = 1e-5
+    schedule: Annotated[str, typer.Option(help="cosine, linear or constant.")] = "cosine"
+    warmup: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of steps in which it rises.")
+    ] = 0.03
+    weight_decay: Annotated[float, typer.Option(min=0.0, help="AdamW's.")] = 0.0
+    batch_size: Annotated[int, typer.Option(min=1, help="Problems per process and batch.")] = 8
+    accumulate: Annotated[int, typer.Option(min=1, help="Batches per optimizer step.")] = 1
+    no_pack: Annotated[
+        bool, typer.Option("--no-pack", help="Each solution in a padded row of its own.")
+    ] = False
+    lora_rank: Annotated[
+        int, typer.Option(min=0, help="Train adapters of this rank, not all weights. [0: all]")
+    ] = 0
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto (cuda where there is one).")] = (
+        "auto"
+    )
+    dtype: Annotated[
+        str, typer.Option(help="What is computed in: float32 or bfloat16; weights stay float32.")
+    ] = "float32"
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="Less memory, a third more time.")
+    ] = False
+    shard: Annotated[
+        bool, typer.Option("--shard", help="Split the model over torchrun's processes (FSDP2).")
+    ] = False
+    save_every: Annotated[int, typer.Option(min=0, help="Steps between checkpoints; 0: none.")] = (
+        200
+    )
+    report_to: Annotated[
+        str | None, typer.Option(help="Trackers, comma-separated: tensorboard, wandb, mlflow, ...")
+    ] = None
+    seed: Seed = 0
+    resume: Resume = False
+
+    def for_stages(self) -> dict[str, Any]:
+        """Return the arguments that all stages of `train.finetune` share, but for progress."""
+        from stepnav.train.fit import FitSettings
+
+        choose("--schedule", self.schedule, SCHEDULES)
+        choose("--dtype", self.dtype, DTYPES)
+        build.check_device(choose("--device", self.device, DEVICES))
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        settings = {name: own[name] for name in own.keys() & {f.name for f in fields(FitSettings)}}
+        settings["cpu"], settings["bf16"] = self.device == "cpu", self.dtype == "bfloat16"
+        settings["report_to"] = tuple(filter(None, (self.report_to or "").split(",")))
+        return {
+            "prompt_template": _template(self.prompt_template),
+            "max_length": self.max_length,
+            "pack": not self.no_pack,
+            "lora_rank": self.lora_rank,
+            "resume": self.resume,
+            "settings": FitSettings(**settings),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TreeOptions:
+    """What the trainings of reward models share, beside the rest."""
+
+    separator: Annotated[str, typer.Option(help='Text after each step; "\\n" is a new line.')] = (
+        "\\n"
+    )
+    max_tree_tokens: Annotated[int, typer.Option(min=8, help="Most tokens of a tree.")] = 2048
+
+
+def train_reward_model(
+    *,
+    model: str,
+    data: Path,
+    out: Path,
+    label_options: LabelOptions,
+    tree_options: TreeOptions,
+    train_options: TrainOptions,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """Train a reward model and tell what came of it.
+
+    Args:
+      model, data, out, label_options, tree_options, train_options, as_json: as on the command line.
+      chosen: other arguments of `finetune_reward_model`.
+    """
+    require_libraries()
+    from stepnav.labels.reader import read_labelled
+    from stepnav.train.finetune import finetune_reward_model
+
+    found = read_labelled(data, **label_options.for_reader())
+    for note in found.report.notes:
+        stderr().print(f"note: {note}", soft_wrap=True)
+    if found.kind == "value" and chosen.get("only_outcomes"):
+        chosen["head"] = "value"
+    limit = train_options.problems
+    records = found.records if limit is None else first_problems(found.records, limit)
+    chosen["separator"] = unescape(tree_options.separator)
+    chosen["max_tree_tokens"] = tree_options.max_tree_tokens
+    train(
+        out,
+        train_options,
+        as_json,
+        lambda common: finetune_reward_model(model, records, found.kind, out, **chosen, **common),
+    )
+
+
+def first_problems(records: list[Any], limit: int) -> list[Any]:
+    """Return the records of the first so many problems."""
+    problems = dict.fromkeys(record.prompt for record in records)
+    kept = set(list(problems)[:limit])
+    return [record for record in records if record.prompt in kept]
+
+
+def train(
+    out: Path,
+    train_options: TrainOptions,
+    as_json: bool,
+    stage: Callable[[dict[str, Any]], TrainReport],
+) -> None:
+    """Train, and tell what came of it; `stage` takes the arguments that all stages share."""
+    from stepnav.train.shards import leave_processes
+
+    with interruptible(lambda: f"checkpoints are kept in {out}"), Stages("steps") as stages:
+
+        def show(done: int, total: int, loss: float | None) -> None:
+            stages.reach("train", done, total, "" if loss is None else f"(loss {loss:.3f})")
+
+        try:
+            report = stage({**train_options.for_stages(), "progress": show})
+        finally:
+            leave_processes()
+    if report.fit.is_main:
+        _tell(report, out, as_json)
+
+
+def _tell(report: TrainReport, out: Path, as_json: bool) -> None:
+    cut = report.cut
+    if cut.solutions:
+        stderr().print(
+            f"note: {cut.solutions} solutions are longer than {report.max_length} tokens and lost their end; "
+            f"{cut.steps} labelled steps were cut, {cut.lost} solutions left out",
+            soft_wrap=True,
+        )
+    if as_json:
+        print_json({"out": str(out), **report.to_json()})
+        return
+    losses = [loss for _, loss in report.fit.losses]
+    console = stdout()
+    if losses:
+        tail = losses[-max(1, len(losses) // 10) :]
+        console.print(
+            f"{report.fit.steps} steps on {report.examples} examples, {report.labels} labelled "
+            f"tokens of {report.tokens} read per epoch"
+            + (f" ({report.plain_tokens} without sharing)" if report.is_packed else "")
+            + f"; loss {losses[0]:.3f} at first, {sum(tail) / len(tail):.3f} in the last tenth",
+            soft_wrap=True,
+        )
+    console.print(f"Saved to {out}.", soft_wrap=True)
+
+
+def require_libraries() -> None:
+    """Say in one line which library is missing."""
+    try:
+        with loading("torch and transformers"):
+            import accelerate  # type: ignore[import-untyped]  # noqa: F401
+            import torch  # noqa: F401
+            import transformers  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(f"training needs {error.name}: pip install 'stepnav[train]'") from None
+
+
+def unescape(text: str) -> str:
+    """Return a text from the command line with its written line ends and tabs as such."""
+    return text.replace("\\n", "\n").replace("\\t", "\t")
+
+
+def _template(text: str) -> str:
+    if "{question}" not in text:
+        raise ConfigError(f"--prompt-template must hold {{question}} (got {text!r})")
+    return unescape(text)
