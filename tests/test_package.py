@@ -43,14 +43,33 @@ def test_the_command_line_starts_without_heavy_libraries():
     assert not HEAVY & set(result.stdout.split())
 
 
-def test_the_readme_example_prints_what_it_says():
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_readme_examples_print_what_they_say(number):
     readme = (ROOT / "README.md").read_text()
-    code = re.search(r"```python\n(.*?)```\n\nprints `(.*?)`", readme, re.DOTALL)
-    assert code is not None
+    found = re.findall(r"```python\n(.*?)```\n\nprints `(.*?)`", readme, re.DOTALL)
+    assert len(found) == 2
+    code, text = found[number]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(code[1], {})
-    assert printed.getvalue().strip() == code[2]
+        exec(code, {})
+    assert printed.getvalue().strip() == text
+
+
+def test_the_examples_of_extending_run(tmp_path, monkeypatch):
+    strategy, contract, task = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs/extending.md").read_text(), re.DOTALL
+    )
+    functions = "\ndef policy(question, steps):\n    return '#### Lima.'\n"
+    functions += "\ndef reward(question, steps):\n    return [1.0] * len(steps)\n"
+    (tmp_path / "mine.py").write_text(strategy + task + functions)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    exec(contract, {})
+    results = stepnav.bench(
+        build.load_task("./mine.py:task"), ["./mine.py:careful:branching=2", "cot"],
+        policy="./mine.py:policy", reward="./mine.py:reward",
+    )  # fmt: skip
+    assert [row.correct for row in results.rows] == [True, True]
 
 
 def test_the_commands_in_the_readme_exist():
