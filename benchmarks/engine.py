@@ -1,4 +1,4 @@
-"""The local policy beside `model.generate`, and with prefix reuse beside reading every prefix again.
+"""The local policy beside `model.generate`, and prefix reuse beside reading all again.
 
 Both sides run the same weights in the same process, in turns; the best of `--repeats` counts.
 
@@ -8,8 +8,8 @@ Both sides run the same weights in the same process, in turns; the best of `--re
    stopping criterion that marks each row when its own step is done, by table look-up: it loses only
    what it must, the passes until a batch's longest step is done. Useful tokens count on both sides.
 2. A tree search: at each depth of a solution, `--branching` proposals per problem, 64 rows at a
-   time, with the bare question and with one worked example before it. The baselines read the whole prefix at each step: our engine with its cache off, and
-   `model.generate`.
+   time, with the bare question and with one worked example before it. The baselines read the whole
+   prefix at each step: our engine with its cache off, and `model.generate`.
 
     python benchmarks/engine.py [--model FOLDER] [--json]
 """
@@ -103,7 +103,7 @@ def tokenised(items: Sequence[Trajectory], tokenizer: Any) -> list[Trajectory]:
 
 
 def step_requests(num: int, tokenizer: Any, *, drawn: bool) -> list[Propose]:
-    """Return requests from all depths; drawn lengths are 4 to 160 tokens, exponential, mean about 30."""
+    """Return requests from all depths, of 4 to 160 tokens (exponential, mean about 30)."""
     rng = random.Random(0)
     requests = []
     for number, item in enumerate(tokenised(solved_problems(num), tokenizer)):

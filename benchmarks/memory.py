@@ -1,8 +1,8 @@
-"""Memory of a long comparison: what the process holds as searches finish, and how much of it the caches are.
+"""Memory of a long comparison: what the process holds as searches finish, caches apart.
 
-The curve must be flat once the prefix caches are full; what grows after that is a leak. Beside the resident
-memory stands what the two prefix trees hold by their own count: the rest is the interpreter, the libraries,
-the slots of running rows, and what the allocator keeps.
+The curve must be flat once the prefix caches are full; what grows after that is a leak. Beside the
+resident memory stands what the two prefix trees hold by their own count: the rest is the
+interpreter, the libraries, the slots of running rows, and what the allocator keeps.
 
     python benchmarks/memory.py [--searches 5000] [--strategies hgs] [--plot memory.png] [--json]
 """
@@ -108,8 +108,9 @@ def run(arguments: argparse.Namespace) -> list[Reading]:
 
 def line(reading: Reading) -> str:
     return (
-        f"{reading.searches:>6} searches {reading.seconds:>7.1f} s {reading.resident_mib:>7.1f} MiB resident, "
-        f"{reading.cached_mib:>7.1f} MiB cached, {reading.read_tokens:>10,} tokens read"
+        f"{reading.searches:>6} searches {reading.seconds:>7.1f} s {reading.resident_mib:>7.1f} "
+        f"MiB resident, {reading.cached_mib:>7.1f} MiB cached, {reading.read_tokens:>10,} tokens "
+        "read"
     )
 
 

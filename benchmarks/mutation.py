@@ -226,10 +226,10 @@ def rate(args: argparse.Namespace) -> dict[str, Any]:
 def mutmut(args: argparse.Namespace) -> dict[str, Any]:
     """Our mutants against mutmut's on the same programs, all of them as one project.
 
-    Starts, generation, runs and timeouts are in all times. "same_work" generates mutants and runs the
-    tests once on each, as mutmut does; "command" is `stepnav data mutate`, which runs them twice, at ten
-    times the limit where they time out, and on further inputs where they pass. Wall time depends on
-    what else the machine does, CPU time hardly.
+    Starts, generation, runs and timeouts are in all times. "same_work" generates mutants and runs
+    the tests once on each, as mutmut does; "command" is `stepnav data mutate`, which runs them
+    twice, at ten times the limit where they time out, and on further inputs where they pass. Wall
+    time depends on what else the machine does, CPU time hardly.
     """
     origin = load_references("mbpp", data=args.data, ids=args.ids, programs=(), tests=())
     args.count = sys.maxsize

@@ -177,7 +177,8 @@ def generate(model: Path, data: Path, out: Path, batch: int) -> None:
             positions = (mask.cumsum(1) - 1).clamp(min=0)
             while live:
                 logits = network(
-                    input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
+                    input_ids=ids, attention_mask=mask, position_ids=positions,
+                    past_key_values=cache,
                     use_cache=True, logits_to_keep=1,
                 ).logits[:, -1]  # fmt: skip
                 chosen = logits.argmax(-1)

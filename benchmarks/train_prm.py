@@ -1,11 +1,14 @@
-"""How fast a reward model is trained, beside TRL's PRMTrainer: same data, model, batches, loss and optimizer.
+"""How fast a reward model is trained, beside TRL's PRMTrainer, all else being equal.
+
+Same are data, model, batches, loss and optimizer.
 
     python benchmarks/train_prm.py --data prm800k/phase1_train.jsonl.gz [--model FOLDER] [--json]
 
-Needs trl 1.13.0, the last with a PRM trainer, in the same environment. "rows" are solutions of varied length, one a problem,
-with all their steps labelled; "alternatives" are PRM800K's, 16 of one problem in each batch, which share their beginnings.
-Without --model, a random Llama of 14 million parameters with a tokenizer of its own. Both trainers take the rows in
-the same order and log the loss of each step; read the ratios, since machines are noisy.
+Needs trl 1.13.0, the last with a PRM trainer, in the same environment. "rows" are solutions of
+varied length, one a problem, with all their steps labelled; "alternatives" are PRM800K's, 16 of one
+problem in each batch, which share their beginnings. Without --model, a random Llama of 14 million
+parameters with a tokenizer of its own. Both trainers take the rows in the same order and log the
+loss of each step; read the ratios, since machines are noisy.
 """
 
 from __future__ import annotations

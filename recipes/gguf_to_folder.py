@@ -1,4 +1,4 @@
-"""Saves a causal language model from a GGUF file as an ordinary `save_pretrained` folder, in float32.
+"""Saves a causal language model from a GGUF file as a `save_pretrained` folder, in float32.
 
     python recipes/gguf_to_folder.py MODEL.gguf OUT
 

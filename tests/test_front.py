@@ -1,4 +1,4 @@
-"""The front door: what `import stepnav` gives, tried as a user would, without any model's weights."""
+"""The front door: what `import stepnav` gives, tried as a user would, without models' weights."""
 
 from __future__ import annotations
 

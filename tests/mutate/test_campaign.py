@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import ConfigError, DataError, JournalError
+from stepnav.files.claim import sealed, unsealed
 from stepnav.labels.stepwise import read_records
 from stepnav.mutate.campaign import find_journals, merge, run_campaign
 from stepnav.mutate.examination import Settings
@@ -131,7 +132,9 @@ def test_an_operator_that_there_is_none_of(tmp_path: Path) -> None:
 
 def test_journals_of_different_campaigns_do_not_merge(whole: Path, tmp_path: Path) -> None:
     other = tmp_path / "shard-1-of-1.jsonl"
-    other.write_bytes((whole / other.name).read_bytes().replace(b'"seed": 1', b'"seed": 2'))
+    header, *rest = (whole / other.name).read_text().splitlines(keepends=True)
+    campaign = {**unsealed(json.loads(header), other), "seed": 2}
+    other.write_text("".join([json.dumps(sealed(campaign)) + "\n", *rest]))
     with pytest.raises(JournalError, match="different campaigns"):
         merge([whole / other.name, other], tmp_path)
     with pytest.raises(JournalError, match="each of them once"):

@@ -135,14 +135,12 @@ def test_limits_are_kept() -> None:
     backend = policy()
     answers = ask(
         backend,
-        Propose(prefix(), 8, Sampling(Sampling(Sampling(max_tokens=3))), seed=0),
-        Complete(prefix(), 8, Sampling(Sampling(Sampling(max_tokens=5))), seed=0),
+        Propose(prefix(), 8, Sampling(max_tokens=3), seed=0),
+        Complete(prefix(), 8, Sampling(max_tokens=5), seed=0),
     )
     assert all(step.num_tokens <= 3 for step in answers[0].items)
     assert all(sum(s.num_tokens for s in item.steps) <= 5 for item in answers[1].items)
-    assert (
-        backend.token_bound(Propose(prefix(), 8, Sampling(Sampling(Sampling(max_tokens=3))))) == 24
-    )
+    assert backend.token_bound(Propose(prefix(), 8, Sampling(max_tokens=3))) == 24
     assert backend.token_bound(Propose(prefix(), 2)) == 80
     assert backend.token_bound(Complete(prefix(), 2)) == 2048
 
@@ -286,7 +284,7 @@ def test_special_tokens_are_never_proposed_as_text() -> None:
     head.bias.data[0] = 1000.0  # "<s>" is what this model always wants to write
     model.lm_head = head
     requests = [
-        Propose(prefix(), 8, Sampling(Sampling(1.0)), seed=0),
+        Propose(prefix(), 8, Sampling(1.0), seed=0),
         Complete(prefix(), sampling=Sampling(0)),
     ]
     drawn, greedy = ask(policy(model=model, max_tokens=40), *requests)

@@ -31,9 +31,9 @@ def grow(
             seed = 1000 * index + 10 * depth + number
             trajectory = trajectories[index]
             request = (
-                Propose(trajectory, 2, Sampling(Sampling(1.0)), seed=seed),
-                Propose(trajectory, 1, Sampling(Sampling(0.7, top_p=0.9)), seed=seed),
-                Complete(trajectory, 1, Sampling(Sampling(1.3)), seed=seed),
+                Propose(trajectory, 2, Sampling(1.0), seed=seed),
+                Propose(trajectory, 1, Sampling(0.7, top_p=0.9), seed=seed),
+                Complete(trajectory, 1, Sampling(1.3), seed=seed),
             )[number]
             backend.submit(ticket, request)
             names[ticket] = (index, depth, number)
@@ -93,7 +93,7 @@ def test_a_batch_gives_what_one_by_one_gives(asked: list[tuple[int, int, float, 
         Propose(
             prefix(index),
             n,
-            Sampling(Sampling(temperature, top_p=top_p, max_tokens=12)),
+            Sampling(temperature, top_p=top_p, max_tokens=12),
             seed=number,
         )
         for number, (index, n, temperature, top_p) in enumerate(asked)

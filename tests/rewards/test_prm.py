@@ -107,7 +107,7 @@ def test_labels_must_fit_the_model() -> None:
 def test_a_new_step_costs_its_own_tokens(make: Any) -> None:
     backend = make()
     fed: list[int] = []
-    model = backend.runner._model
+    model = backend.runner._network.model
     model.get_input_embeddings().register_forward_hook(
         lambda _module, args, _out: fed.append(int((args[0] != 0).sum()))
     )

@@ -17,15 +17,17 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.engine.loading import load_trainable_classifier, non_finite_weight
+from stepnav.engine.loading import load_trainable_classifier
+from stepnav.engine.weights import non_finite_weight
 from stepnav.files.lock import locked
 from stepnav.labels.records import StepRecord
 from stepnav.policies.local import PolicyFormat
 from stepnav.rewards.families.prm import PRMReward
 from stepnav.rewards.local.step_format import StepFormat
+from stepnav.train.checkpoints import last_checkpoint
 from stepnav.train.collate import TreeCollator, can_pack, fill_rows, split_passes, tree_mask
 from stepnav.train.finetune import finetune_policy, finetune_reward_model
-from stepnav.train.fit import CHECKPOINTS, CLAIM, FitSettings, last_checkpoint
+from stepnav.train.fit import CHECKPOINTS, CLAIM, FitSettings
 from stepnav.train.heads import outcomes, step_loss, targets
 from stepnav.train.pairs import Pair, encode_pairs, read_pairs
 from stepnav.train.solutions import (
@@ -133,10 +135,10 @@ def step_trainer(folder: Path, model: Any, loss: Any) -> Any:
     """Return what takes batches as in training."""
     from transformers import TrainingArguments
 
-    from stepnav.train.fit import Groups, _StepTrainer
+    from stepnav.train.step_trainer import Groups, StepTrainer
 
     arguments = TrainingArguments(output_dir=str(folder / "t"), use_cpu=True, report_to="none")
-    return _StepTrainer(loss, model=model, args=arguments, train_dataset=Groups([]))
+    return StepTrainer(loss, model=model, args=arguments, train_dataset=Groups([]))
 
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "mistral"])

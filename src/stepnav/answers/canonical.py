@@ -2,7 +2,8 @@ r"""The canonical form of an answer: what is counted in votes and compared first
 
 Numbers become exact rationals in one spelling ("1,000.0", "1000" and "\frac{2000}{2}" are all
 "1000"). Other answers get the light LaTeX clean-up of the MATH benchmark (Hendrycks et al. 2021,
-`math_equivalence.py`): two answers that differ after it may still be equal, which `compare` decides.
+`math_equivalence.py`): two answers that differ after it may still be equal, which `compare`
+decides.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+)?|[-+]?\.\d+"
 """A number as prose has it."""
 
 _UNIT = re.compile(
-    rf"(?:USD|EUR|[$€£])?\s*({NUMBER})\s*(?:%|percent|(?!(?:pi|sqrt|sin|cos|tan|log|ln|exp|or|and)\b)[A-Za-z]{{2,}}[A-Za-z .]*)?"
+    rf"(?:USD|EUR|[$€£])?\s*({NUMBER})\s*(?:%|percent"
+    r"|(?!(?:pi|sqrt|sin|cos|tan|log|ln|exp|or|and)\b)[A-Za-z]{2,}[A-Za-z .]*)?"
 )
 _PLAIN = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?")
 _SPACED_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")

@@ -8,8 +8,9 @@ Order of search, first hit wins, the last occurrence of each counts:
    what stands between dollar signs if something does, else the formula or number it states;
 4. the last number of the text.
 
-A number task's answer is a number, so there words around it do not count: see `stated_number`. Other
-answers are freed of their delimiters and left as they are; `canonical` and `compare` interpret them.
+A number task's answer is a number, so there words around it do not count: see `stated_number`.
+Other answers are freed of their delimiters and left as they are; `canonical` and `compare`
+interpret them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ _WORDS = re.compile(r"(?<!\\)\b[A-Za-z]{2,}\s+[A-Za-z]{2,}\b")
 _DASHES = str.maketrans(dict.fromkeys("\u2212\ufe63\uff0d", "-"))
 
 _MARKUP = re.compile(
-    r"\\(?:text\w*|math\w*|boxed|left|right|[,!;() \[\]])|\{,\}(?=\d{3})|\\(?=[$%])|[$€£¥`_#~]|\*\*|(?<![\d\s])\*|\*(?![\d\s])"
+    r"\\(?:text\w*|math\w*|boxed|left|right|[,!;() \[\]])|\{,\}(?=\d{3})|\\(?=[$%])"
+    r"|[$€£¥`_#~]|\*\*|(?<![\d\s])\*|\*(?![\d\s])"
 )
 _STATED = re.compile(
     rf"(?:.*?(?::|\b(?:is|are|was|were|equals?)\b))??[\s{{(]*"

@@ -25,16 +25,16 @@ _FUNCTIONS = {
     **{f"\\{name}": name for name in ("sin", "cos", "tan", "cot", "sec", "csc", "ln", "exp")},
     **{f"\\{name}": name for name in ("sinh", "cosh", "tanh")},
     **{f"\\arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc")},
-    "\\log": "log",
-    "\\lg": "log",
+    **dict.fromkeys(("\\log", "\\lg"), "log"),
     "\\Re": "Re",
     "\\Im": "Im",
     "\\cis": "cis",
 }
 _INVERTED = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
 _LETTER = re.compile(
-    r"[A-Za-z]|\\(?:alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi"
-    r"|rho|sigma|tau|phi|varphi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Sigma|Phi|Psi|Omega|ell)"
+    r"[A-Za-z]|\\(?:alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|iota|kappa|lambda"
+    r"|mu|nu|xi|rho|sigma|tau|phi|varphi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Sigma|Phi|Psi|Omega"
+    r"|ell)"
 )
 _OPAQUE = frozenset("fgh")
 _CLOSERS = {"(": ")", "[": "]", "{": "}", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil"}

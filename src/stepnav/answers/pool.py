@@ -1,7 +1,8 @@
 """A few warm worker processes that compare answers with math-verify and may be killed.
 
 Starting one costs the import of math-verify (about a second), so they start when first needed and
-stay. A worker that dies in a comparison, by its CPU limit or otherwise, is replaced at its next use.
+stay. A worker that dies in a comparison, by its CPU limit or otherwise, is replaced at its next
+use.
 """
 
 from __future__ import annotations

@@ -72,7 +72,10 @@ _RAISED_RUN = re.compile(f"[{''.join(_RAISED)}]+")
 _LOWERED_RUN = re.compile(f"[{''.join(_LOWERED)}]+")
 _VULGAR = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
 
-_WORDS = "sqrt|pi|infinity|infty|inf|sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|sinh|cosh|tanh|ln|log|exp"
+_WORDS = (
+    "sqrt|pi|infinity|infty|inf|sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|sinh|cosh|tanh"
+    "|ln|log|exp"
+)
 _REWRITES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -91,13 +94,15 @@ _REWRITES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = 
         (r"^\s*\\approx(?![A-Za-z])", ""),
         (r"\\(?:mathbf|boldsymbol|bm|mathit|mathsf|mathcal|boxed|fbox)\s*\{([^{}]*)\}", r"\1"),
         (
-            r"\\(?:textbf|textit|textrm|textnormal|texttt|emph|mathrm|mbox|hbox|operatorname\*?)\s*\{",
+            r"\\(?:textbf|textit|textrm|textnormal|texttt|emph|mathrm|mbox|hbox|operatorname\*?)"
+            r"\s*\{",
             r"\\text{",
         ),
         (r"\\text\s*\{", r"\\text{"),
         (r"\\text\{\\text\{([^{}]*)\}\}", r"\\text{\1}"),
         (
-            r"\\text\{\s*(sin|cos|tan|cot|sec|csc|ln|log|exp|lcm|gcd|cis|arc(?:sin|cos|tan|cot|sec|csc))\s*\}",
+            r"\\text\{\s*(sin|cos|tan|cot|sec|csc|ln|log|exp|lcm|gcd|cis"
+            r"|arc(?:sin|cos|tan|cot|sec|csc))\s*\}",
             r"\\\1 ",
         ),
         (r"\\text\{\s*([a-z])\s*\}", r"\1"),

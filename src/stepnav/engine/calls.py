@@ -17,8 +17,8 @@ from stepnav.core.errors import BackendError, one_line
 class CallQueue:
     """Runs functions in the background and keeps their results until they are asked for.
 
-    Coroutine functions run side by side on one event loop, which lives as long as the queue, so that
-    a client of theirs may keep its connections. Other functions run one after the other, or on
+    Coroutine functions run side by side on one event loop, which lives as long as the queue, so
+    that a client of theirs may keep its connections. Other functions run one after the other, or on
     `workers` threads if they are safe there.
 
     Args:

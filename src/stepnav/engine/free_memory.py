@@ -1,8 +1,8 @@
 """Gives memory that was freed back to the system, where the C library keeps it.
 
-Keys and values of evicted prefixes lie between those that stay, and what a pass computes does not fit
-into the gaps, so that the process would grow long after its cache is full. glibc returns whole free
-pages only when it is asked to; elsewhere nothing is done.
+Keys and values of evicted prefixes lie between those that stay, and what a pass computes does not
+fit into the gaps, so that the process would grow long after its cache is full. glibc returns whole
+free pages only when it is asked to; elsewhere nothing is done.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ def is_hub_name(name: str) -> bool:
 
 
 def fetch_model(name: str) -> Path:
-    """Return the local folder of a hub checkpoint: config, tokenizer, and weights as safetensors if it has them.
+    """Return the local folder of a hub checkpoint: config, tokenizer and weights.
 
+    Weights are fetched as safetensors if the checkpoint has them.
     Files that were fetched before are not fetched again, and offline those are used.
 
     Raises:
@@ -33,7 +34,8 @@ def fetch_model(name: str) -> Path:
                 return folder
     except Exception as error:  # huggingface_hub and its HTTP client raise many kinds
         raise ConfigError(
-            f"no model folder {name!r}, and the hub has not given one either ({one_line(error)}); check the "
-            "name and the connection, log in if the model is gated (hf auth login), or give a folder"
+            f"no model folder {name!r}, and the hub has not given one either ({one_line(error)}); "
+            "check the name and the connection, log in if the model is gated (hf auth login), or "
+            "give a folder"
         ) from None
     raise ConfigError(f"{name} on the hub has no weights (*.safetensors or *.bin)")

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from stepnav.core.compute import prepare
 from stepnav.core.errors import ConfigError, one_line
-from stepnav.engine.hub import fetch_model, is_hub_name
+from stepnav.engine.model_folder import checked_folder
+from stepnav.engine.weights import non_finite_weight, wrong_weights
 
 Kind = Literal["causal", "labels"]
-
-_WEIGHTS = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
 
 
 def require_torch() -> None:
@@ -78,7 +70,7 @@ def load_with(loader: Any, path: str | Path, kind_name: str, *, device: str, dty
         raise ConfigError(f"dtype must be float32, bfloat16 or float16 (got {dtype!r})")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    folder = _checked_folder(path)
+    folder = checked_folder(path)
     try:
         with without_progress_bar(), _without_load_report():
             model, report = loader.from_pretrained(
@@ -88,7 +80,7 @@ def load_with(loader: Any, path: str | Path, kind_name: str, *, device: str, dty
                 ignore_mismatched_sizes=True,
                 trust_remote_code=False,
             )
-        found = _wrong_weights(report, report["missing_keys"])
+        found = wrong_weights(report, report["missing_keys"])
         if not found:
             model = model.to(device).eval()
             found = non_finite_weight(model)
@@ -114,14 +106,14 @@ def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForTokenClassification
 
-    folder = _checked_folder(path)
+    folder = checked_folder(path)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         has_head = any("TokenClassification" in name for name in config.architectures or ())
         if has_head and config.num_labels != num_labels:
             raise ConfigError(
-                f"{path} is a reward model with {config.num_labels} outputs, and {num_labels} are to "
-                "be trained; choose the head that it has, or begin with the model under it"
+                f"{path} is a reward model with {config.num_labels} outputs, and {num_labels} are "
+                "to be trained; choose the head that it has, or begin with the model under it"
             )
         config.num_labels = num_labels
         config.classifier_dropout = 0.0  # some architectures have 0.1 where nothing is said
@@ -138,50 +130,16 @@ def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
         raise
     except Exception as error:  # transformers and safetensors raise many kinds
         raise ConfigError(
-            f"{path} cannot be loaded as a model to train ({one_line(error)}); save or download it again"
+            f"{path} cannot be loaded as a model to train ({one_line(error)}); save or download it "
+            "again"
         ) from None
     heads = () if has_head else tuple(f"{head}." for head in HEADS)
     missing = [name for name in report["missing_keys"] if not name.startswith(heads)]
-    if found := _wrong_weights(report, missing) or non_finite_weight(model):
+    if found := wrong_weights(report, missing) or non_finite_weight(model):
         raise ConfigError(
             f"{path} cannot be loaded as a model to train ({found}); save or download it again"
         )
     return model
-
-
-def _wrong_weights(report: dict[str, Any], missing: Iterable[str]) -> str:
-    """Return what is wrong with a checkpoint's weights, "" for nothing.
-
-    Args:
-      report: transformers' loading info.
-      missing: names of weights that are needed and not there.
-    """
-    for name, saved, wanted in sorted(report["mismatched_keys"]):
-        return f"its {name} is {list(saved)}, and its config.json asks for {list(wanted)}"
-    names = sorted(missing)
-    more = " ..." if len(names) > 3 else ""
-    return f"its weights lack {', '.join(names[:3])}{more}" if names else ""
-
-
-def non_finite_weight(model: Any) -> str:
-    """Return which weight holds a NaN or an infinite number, "" if none does.
-
-    A sum of finite numbers is finite unless they are huge, and reads them once without a copy; only
-    weights whose sum is not are looked at one by one.
-    """
-    import torch
-
-    weights = {
-        name: getattr(weight, "to_local", weight.detach)()  # of a sharded one, this process's part
-        for name, weight in model.named_parameters()
-        if weight.is_floating_point() and weight.element_size() > 1  # 8-bit floats have no sum
-    }
-    with torch.no_grad():
-        sums = torch.stack([weight.sum().float() for weight in weights.values()]).tolist()
-    for (name, weight), total in zip(weights.items(), sums):
-        if not math.isfinite(total) and not weight.isfinite().all():
-            return f"its {name} holds NaN or infinite numbers"
-    return ""
 
 
 HEADS = ("score", "classifier")
@@ -199,7 +157,7 @@ def load_tokenizer(path: str | Path) -> Any:
     require_torch()
     from transformers import AutoTokenizer
 
-    folder = _checked_folder(path)
+    folder = checked_folder(path)
     names = (
         "tokenizer.json",
         "tokenizer_config.json",
@@ -246,40 +204,10 @@ def context_length(model: Any) -> int | None:
 
 
 def decoder_layers(model: Any) -> Any:
-    """Return the list of a decoder's layers (of a model with adapters, the model's), None if it has none."""
+    """Return the list of a decoder's layers, adapters looked through; None if it has none."""
     whole = model.get_base_model() if hasattr(model, "get_base_model") else model
     base = whole.base_model
     return getattr(base, "layers", getattr(base, "h", None))
-
-
-def model_folder(path: str | Path) -> Path:
-    """Return a model's folder, which a hub name is fetched into.
-
-    Raises:
-      ConfigError: there is no such folder, nor such a model on the hub.
-    """
-    if Path(path).exists():
-        return Path(path)
-    if isinstance(path, str) and is_hub_name(path):
-        return fetch_model(path)
-    raise ConfigError(f"there is no model folder {path}; give a folder or a hub name")
-
-
-def _checked_folder(path: str | Path) -> Path:
-    """Return a model's folder that has what each must."""
-    folder = model_folder(path)
-    if not folder.is_dir():
-        raise ConfigError(f"{path} is a file, not a model folder; give the folder that holds it")
-    config = folder / "config.json"
-    if not config.exists():
-        raise ConfigError(f"{path} is not a model folder: it has no config.json")
-    try:
-        json.loads(config.read_text())
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"{config} cannot be read ({one_line(error)})") from None
-    if not any((folder / name).exists() for name in _WEIGHTS):
-        raise ConfigError(f"{path} has no weights (model.safetensors); copy or download them")
-    return folder
 
 
 @contextmanager

@@ -88,34 +88,40 @@ def plan_pass(rows: Sequence[Row], cache: SlotCache, pass_tokens: int, step: int
     """
     fed = _share(rows, pass_tokens)
     num_slots = rows[-1].slot + 1
+    # slots come in steps too: padding behind the last single looks at slots of its own
     cache.reserve(
         num_slots + (-num_slots) % step, max(row.num_filled + count for row, count in fed)
     )
     layout = _Layout(cache.scratch)
+    # Singles come first, packed index = slot: both are then slices of what they index, and neither
+    # queries nor keys are gathered. That is the common pass, in which every row writes one token.
     singles = {row.slot: row for row, count in fed if count == 1}
     longer = [(row, count) for row, count in fed if count > 1]
     longer.sort(key=lambda pair: (_size_class(pair[1]), pair[0].slot))
     num_singles = max(singles, default=-1) + 1
+    # where longer rows follow, padding comes once, behind them
     if not longer:
         num_singles += -num_singles % step
     for slot in range(num_singles):
         if slot in singles:
             layout.add(singles[slot], 1)
-        else:
+        else:  # a slot whose row reads more, or nothing, in this pass
             layout.add_padding(1)
-    firsts = {}
+    firsts = {}  # slot -> packed index of its row's first token
     for row, count in longer:
         firsts[row.slot] = len(layout.ids)
         layout.add(row, count)
     num_tokens = sum(count for _, count in fed)
+    # the model's own products (N rows each) see few shapes as well, whatever rows are in the pass
     layout.add_padding(-len(layout.ids) % step)
     groups, put = _groups(layout, num_singles, longer, firsts, cache.shape.device)
     return _tensors(layout, fed, num_tokens, groups, put, cache, step)
 
 
 def _share(rows: Sequence[Row], pass_tokens: int) -> list[tuple[Row, int]]:
-    """Return how many tokens each row reads: writing rows first, the rest to the longest waiting."""
+    """Return how many tokens each row reads: writing rows one, then the others in order."""
     unread = [(row, len(row.tokens) - row.num_filled) for row in rows]
+    # a prompt must not make rows wait that write; `pass_tokens` is enough for one token of each row
     left = pass_tokens - sum(count == 1 for _, count in unread)
     fed = []
     for row, count in unread:
@@ -135,20 +141,23 @@ def _groups(
     device: Any,
 ) -> tuple[list[Group], Any]:
     """Return the attention groups and, unless they are in packed order, where results stand."""
+    # Results stand group after group. Those of singles are in packed order from 0 on; for the
+    # others `put` says where the result of each packed token is.
     groups: list[Group] = []
     put = list(range(num_singles))
     for block, length in _blocks(layout.positions[:num_singles]):
-        positions = torch.tensor(layout.positions[block], device=device)[:, None]
+        positions = torch.tensor(layout.positions[block], device=device)[:, None]  # [R, 1]
         groups.append(Group(block, block, positions, length))
     num_results = num_singles
     for _, members in groupby(longer, key=lambda pair: _size_class(pair[1])):
         part = list(members)
-        width = max(count for _, count in part)
+        width = max(count for _, count in part)  # T; at most 4 times the shortest of its class
         take, positions = [], []
         for row, count in part:
             first = firsts[row.slot]
             put += range(num_results, num_results + count)
             num_results += width
+            # shorter rows repeat their first token, whose further results nothing is put to
             take += [*range(first, first + count), *[first] * (width - count)]
             start = row.num_filled
             positions.append([*range(start, start + count), *[start] * (width - count)])
@@ -163,7 +172,7 @@ def _groups(
         )
     if not longer:
         return groups, None
-    put += [0] * (len(layout.ids) - len(put))
+    put += [0] * (len(layout.ids) - len(put))  # padding takes any result
     return groups, torch.tensor(put, device=device)
 
 
@@ -173,6 +182,7 @@ def _blocks(positions: Sequence[int]) -> list[tuple[slice, int]]:
     for start in range(0, len(positions), BLOCK):
         end = min(start + BLOCK, len(positions))
         length = _round_up(max(positions[start:end]) + 1)
+        # nearly equal neighbours are looked at as one: masked tokens instead of one more product
         if blocks and abs(blocks[-1][1] - length) <= LENGTH_STEP:
             last, other = blocks.pop()
             start, length = last.start, max(length, other)
@@ -210,8 +220,11 @@ def _tensors(
     ids = torch.tensor(layout.ids, device=shape.device)
     positions = torch.tensor(layout.positions, device=shape.device)
     slots = torch.tensor(layout.slots, device=shape.device)
+    # A layer's store [S, G, length, D] is written as [S * G * length, D]: the row of head h at
+    # position p in slot s is (s * G + h) * length + p. [N, 1] + [G] gives [N, G].
     heads = torch.arange(kv_heads, device=shape.device) * length
     write = ((slots * (kv_heads * length) + positions)[:, None] + heads).flatten()
+    # outputs come in steps as well: the last layer's product has as many rows as there are outputs
     keep = layout.keep + [layout.keep[-1] if layout.keep else 0] * (-len(layout.keep) % step)
     return Pass(
         ids[None],

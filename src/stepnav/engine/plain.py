@@ -43,7 +43,7 @@ class PlainRunner:
 
     @property
     def num_waiting(self) -> int:
-        """Rows that are not."""
+        """Rows that wait for a later pass."""
         return len(self._waiting)
 
     def submit(self, row: Row) -> None:

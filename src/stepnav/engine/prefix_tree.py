@@ -18,9 +18,9 @@ class _Node:
     """A run of tokens; `key_values` has their keys and values, tokens in the last axis but one."""
 
     tokens: tuple[int, ...]
-    key_values: Any
+    key_values: Any  # [layers, 2, G, len(tokens), D], a copy of its own
     parent: _Node | None
-    output: Any = None
+    output: Any = None  # [C] at the last token; None if it was not kept
     used: int = 0
     children: dict[int, _Node] = field(default_factory=dict)
 
@@ -70,6 +70,7 @@ class PrefixTree:
             child = node.children.get(tokens[position])
             if child is None:
                 break
+            # usually all are equal: one comparison of tuples; token by token only where it fails
             shared = len(child.tokens)
             if tokens[position : position + shared] != child.tokens:
                 shared = _num_shared(child.tokens, tokens, position)
@@ -77,7 +78,7 @@ class PrefixTree:
             segments.append((child.key_values, shared))
             position += shared
             if shared < len(child.tokens):
-                break
+                break  # the output belongs to the last token, which is another one here
             if child.output is not None:
                 outputs[position - 1] = child.output
             node = child
@@ -99,11 +100,13 @@ class PrefixTree:
         tokens = tuple(tokens[: self.max_tokens])
         self._clock += 1
         node, position = self._root, 0
+        # an output stands at its node's last token, so a node ends wherever there is one
         ends = {end + 1 for end in outputs if end < len(tokens)}
         for end in sorted(ends | {len(tokens)}):
             while position < end:
                 child = node.children.get(tokens[position])
                 if child is None:
+                    # copied out of the slot only where it is new
                     child = self._add(node, tokens[position:end], read(position, end))
                 else:
                     shared = _num_shared(child.tokens, tokens, position, end)
@@ -145,6 +148,8 @@ class PrefixTree:
 
     def _trim(self) -> None:
         """Evict least recently used leaves until a tenth of the room is free."""
+        # A tenth at once, since finding the leaves takes a walk over all nodes. `order` breaks
+        # ties, so that nodes, which have no order, are never compared.
         order = 0
         leaves: list[tuple[int, int, _Node]] = []
         for node in self._nodes:
@@ -160,6 +165,7 @@ class PrefixTree:
             self.num_tokens -= len(node.tokens)
             self.num_tokens -= self._output_tokens if node.output is not None else 0
             self.num_evicted += len(node.tokens)
+            # used at least as lately as its children, so it becomes a candidate only without them
             if node.parent is not self._root and not node.parent.children:
                 order += 1
                 heapq.heappush(leaves, (node.parent.used, order, node.parent))

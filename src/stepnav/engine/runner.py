@@ -9,23 +9,14 @@ first of them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
-import torch
-
-from stepnav.core.errors import ConfigError, one_line
-from stepnav.engine import attention
 from stepnav.engine.free_memory import give_back
-from stepnav.engine.passes import BLOCK, Pass, plan_pass
+from stepnav.engine.network import Network
+from stepnav.engine.passes import BLOCK, plan_pass
 from stepnav.engine.prefix_tree import Match, PrefixTree
 from stepnav.engine.row import Row
-from stepnav.engine.self_check import FIRST_PASS, TOKENS, check_alike, plain_outputs
-from stepnav.engine.slots import SlotCache, probe_shape
-
-ONE_THREAD_PARAMETERS = 50_000_000
-"""Models up to this size run on one CPU thread: more gain them little, and share sums out by shape."""
+from stepnav.engine.slots import SlotCache
 
 SHARED_START = 8
 """A row waits for a running one if their next so many unread tokens are equal."""
@@ -41,8 +32,8 @@ class Runner:
         what 2 GiB hold.
       cache_tokens: most tokens kept in the prefix tree, 0 for none; None is what 512 MiB hold.
       pass_tokens: most tokens of one forward pass.
-      row_step: on a CPU, passes are padded to a multiple of so many tokens (see `attention`), and slots
-        come in as many.
+      row_step: on a CPU, passes are padded to a multiple of so many tokens (see `attention`), and
+        slots come in as many.
       output_floats: size of one output kept in the tree.
       has_logits: whether the model can be asked for single positions (`logits_to_keep`).
 
@@ -62,31 +53,24 @@ class Runner:
         output_floats: int = 0,
         has_logits: bool = True,
     ) -> None:
-        attention.register()
-        self._model = model
-        shape = probe_shape(model)
-        expected = plain_outputs(model)
-        model.set_attn_implementation(attention.ATTENTION_NAME)
-        self.token_bytes = shape.token_bytes
-        gib = 2**30 // shape.token_bytes
+        self._network = Network(model, row_step=row_step, has_logits=has_logits)
+        self.token_bytes = self._network.shape.token_bytes
+        gib = 2**30 // self.token_bytes
         self.max_batch = max_batch
         self._max_batch_tokens = 2 * gib if max_batch_tokens is None else max_batch_tokens
+        # rows that write are always fed; with so many tokens a prompt gets on beside them
         self._pass_tokens = max(pass_tokens, max_batch)
-        self._row_step = row_step if shape.device.type == "cpu" else 1
-        size = sum(parameter.numel() for parameter in model.parameters())
-        is_small = shape.device.type == "cpu" and size <= ONE_THREAD_PARAMETERS
-        self._one_thread = is_small and row_step > 1
-        self._has_logits = has_logits
+        self._row_step = self._network.row_step
         max_slots = max_batch + (-max_batch) % self._row_step
-        self._cache = SlotCache(shape, max_slots, self._max_batch_tokens)
-        check_alike(model, self._outputs_of(TOKENS), expected)
-        self._cache = SlotCache(shape, max_slots, self._max_batch_tokens)
+        self._cache = SlotCache(self._network.shape, max_slots, self._max_batch_tokens)
         self.tree = PrefixTree(
             gib // 2 if cache_tokens is None else cache_tokens,
-            output_tokens=-(-4 * output_floats // shape.token_bytes),
+            # in tokens of the same size in memory, rounded up; an output is float32
+            output_tokens=-(-4 * output_floats // self.token_bytes),
         )
         self._rows: list[Row] = []
         self._waiting: deque[Row] = deque()
+        # what a row reads first -> rows that wait until that row is read and can be copied from
         self._leaders: dict[tuple[int, ...], list[Row]] = {}
         self.num_passes = 0
         self.num_read_tokens = 0
@@ -121,8 +105,10 @@ class Runner:
         complete: list[Row] = []
         longest = max((len(row.tokens) + row.room for row in self._rows), default=0)
         while self._waiting and len(self._rows) < self.max_batch:
+            # strictly in order: a long row that does not fit is waited for, not overtaken for ever
             row = self._waiting[0]
             longest = max(longest, len(row.tokens) + row.room)
+            # all slots are as long as the longest row will be; one that is too long runs alone
             if self._rows and longest * (len(self._rows) + 1) > self._max_batch_tokens:
                 break
             self._waiting.popleft()
@@ -130,12 +116,13 @@ class Runner:
             row.outputs = {at: match.outputs[at] for at in row.wanted if at in match.outputs}
             is_complete = len(row.outputs) == len(row.wanted)
             row.num_cached = self._num_usable(row, match, is_complete)
+            # without a tree a follower would find nothing to copy and could as well read at once
             if not is_complete and self.tree.max_tokens and self._follows(row):
                 continue
             if is_complete:
                 row.is_settled = True
                 complete.append(row)
-            if not is_complete or row.room:
+            if not is_complete or row.room:  # else nothing is read or written: no slot is needed
                 self._start(row, match)
         return complete
 
@@ -145,7 +132,7 @@ class Runner:
             return [], None
         self._close_gaps()
         plan = plan_pass(self._rows, self._cache, self._pass_tokens, self._row_step)
-        outputs = self._run(plan)
+        outputs = self._network.run(plan, self._cache)
         self.num_passes += 1
         self.num_read_tokens += plan.num_tokens
         for row, count in plan.fed:
@@ -165,6 +152,7 @@ class Runner:
         if keep:
             self._keep(row)
         self._rows.remove(row)
+        # the next row masks these, but multiplies them by 0, and 0 * inf is no number
         self._cache.wipe(row.slot, row.num_filled)
         row.slot = -1
         if not row.is_settled:
@@ -180,26 +168,6 @@ class Runner:
         self._leaders.clear()
         self.tree.clear()
 
-    def _outputs_of(self, tokens: Sequence[int]) -> Any:
-        """Return the outputs [T, C] for some tokens, read in two passes.
-
-        Raises:
-          ConfigError: the model cannot be run so.
-        """
-        row = Row(list(tokens), tuple(range(len(tokens))), slot=1)
-        outputs = []
-        try:
-            while row.num_filled < len(tokens):
-                plan = plan_pass([row], self._cache, FIRST_PASS, self._row_step)
-                outputs.append(self._run(plan))
-                row.num_filled += plan.num_tokens
-        except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise ConfigError(
-                f"{type(self._model).__name__} cannot be run by the engine ({one_line(error)}); use a model whose "
-                "attention transformers lets others compute"
-            ) from None
-        return torch.cat(outputs)
-
     def _num_usable(self, row: Row, match: Match, is_complete: bool) -> int:
         """Return how many known tokens need not be read again for the outputs still wanted."""
         if is_complete:
@@ -207,10 +175,14 @@ class Runner:
         missing = next(at for at in row.wanted if at not in row.outputs)
         if row.reads_all:  # each output needs the one before it, kept at the last wanted position
             return max((at + 1 for at in row.outputs if at < missing), default=0)
+        # to ask for an output its token must be read, even where its keys and values are known
         return min(match.length, missing)
 
     def _follows(self, row: Row) -> bool:
         """Return whether the row waits for one that reads the same; else it leads from now on."""
+        # Equal in all that is known and a few tokens more: such rows (samples of one prompt, steps
+        # after one prefix) mostly share the rest of what is unread too. Where they do not, they
+        # have at least these few tokens for their waiting.
         key = tuple(row.tokens[: row.num_cached + SHARED_START])
         if key in self._leaders:
             self._leaders[key].append(row)
@@ -225,6 +197,7 @@ class Runner:
     def _start(self, row: Row, match: Match) -> None:
         """Give the row a slot and copy what is known into it."""
         row.slot = self._choose_slot(len(row.tokens))
+        # room for what rows will write is taken in bites: most end long before their limit
         rows = [*self._rows, row]
         num_slots = max(item.slot for item in rows) + 1
         self._cache.reserve(
@@ -236,6 +209,7 @@ class Runner:
             count = min(count, row.num_cached - position)
             if count <= 0:
                 break
+            # key_values [layers, 2, G, tokens, D] of one node of the tree
             self._cache.write(row.slot, position, key_values[..., :count, :])
             position += count
         row.num_filled = row.num_cached
@@ -246,6 +220,7 @@ class Runner:
 
         Attention looks at a block of slots up to its longest row.
         """
+        # some slot up to the number of rows is free; gaps are closed before the next pass
         taken = {row.slot for row in self._rows}
         longest: dict[int, int] = {}
         for row in self._rows:
@@ -267,6 +242,8 @@ class Runner:
     def _close_gaps(self) -> None:
         """Move the last rows to free slots below, so that running rows stand side by side."""
         self._rows.sort(key=lambda row: row.slot)
+        # side by side, a pass of single tokens needs no indices (`passes`); moving one row now and
+        # then costs less than gathering all rows in every layer of every pass
         free = sorted(set(range(len(self._rows))) - {row.slot for row in self._rows})
         for slot in free:
             row = self._rows.pop()
@@ -274,36 +251,3 @@ class Runner:
             row.slot = slot
             self._rows.append(row)
             self._rows.sort(key=lambda row: row.slot)
-
-    def _run(self, plan: Pass) -> Any:
-        self._cache.plan = plan.attention
-        extra = {"logits_to_keep": plan.keep} if self._has_logits else {}
-        with (
-            torch.inference_mode(),
-            attention.active(plan.attention),
-            _threads(1 if self._one_thread else torch.get_num_threads()),
-        ):
-            logits = self._model(
-                input_ids=plan.ids,
-                position_ids=plan.positions,
-                past_key_values=self._cache,
-                use_cache=True,
-                **extra,
-            ).logits[0]
-            if not self._has_logits:
-                logits = logits[plan.keep]
-            return logits[: len(plan.asked)].float()
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Compute with so many CPU threads."""
-    before = torch.get_num_threads()
-    if before == count:
-        yield
-        return
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

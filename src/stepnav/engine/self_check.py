@@ -1,7 +1,7 @@
 """Whether a model gives in the engine what it gives by itself, tried on a few tokens.
 
-The engine packs rows and attends by its own rules, so a model whose attention needs more than queries, keys,
-values and a window would be scored wrongly in silence.
+The engine packs rows and attends by its own rules, so a model whose attention needs more than
+queries, keys, values and a window would be scored wrongly in silence.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ def sees_later_tokens(model: Any) -> bool:
 
 
 def are_alike(found: Any, expected: Any) -> bool:
-    """Return whether outputs [T, C] differ by rounding only: by their medians, since a few may be huge.
+    """Return whether outputs [T, C] differ by rounding only.
 
+    Differences are compared by their median over the C outputs, since a few may be huge.
     In half precision a token may be given to another expert, so there most tokens must be alike.
     """
     by_token = (found.float() - expected.float()).abs().median(dim=-1).values
@@ -55,6 +56,7 @@ def check_alike(model: Any, found: Any, expected: Any) -> None:
     """Raise a `ConfigError` if the engine's outputs are others than the model's own."""
     if expected.isfinite().all() and not are_alike(found, expected):
         raise ConfigError(
-            f"{type(model).__name__} gives other outputs in the engine than by itself: its attention is of a "
-            "kind that the engine does not know, or it is an encoder; use another model"
+            f"{type(model).__name__} gives other outputs in the engine than by itself: its "
+            "attention is of a kind that the engine does not know, or it is an encoder; use "
+            "another model"
         )

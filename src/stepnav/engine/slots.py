@@ -60,13 +60,14 @@ def probe_shape(model: Any) -> CacheShape:
         ) from None
     if len(shapes) != 1 or len(set(next(iter(shapes)))) != 1:
         raise ConfigError(
-            f"{type(model).__name__} caches differently shaped keys or values (got {sorted(shapes)}); "
-            "all layers must be alike"
+            f"{type(model).__name__} caches differently shaped keys or values (got "
+            f"{sorted(shapes)}); all layers must be alike"
         )
     chunk = getattr(model.config.get_text_config(), "attention_chunk_size", None)
     if chunk is not None:
         raise ConfigError(
-            f"{type(model).__name__} attends in chunks of {chunk} tokens, which the engine does not; use another model"
+            f"{type(model).__name__} attends in chunks of {chunk} tokens, which the engine does "
+            "not; use another model"
         )
     _, kv_heads, _, width = first.shape
     return CacheShape(len(cache.layers), kv_heads, width, first.dtype, first.device)
@@ -98,7 +99,7 @@ class SlotCache(Cache):  # type: ignore[misc]
         return self.num_slots
 
     def reserve(self, slots: int, length: int) -> None:
-        """Have at least so many slots of at least so many tokens; what stands beyond both may go."""
+        """Have at least so many slots of so many tokens; what stands beyond both may go."""
         length += (-length) % LENGTH_STEP
         if slots <= self.num_slots and length <= self.length:
             return
@@ -145,14 +146,14 @@ class SlotCache(Cache):  # type: ignore[misc]
         return 0
 
     def get_mask_sizes(self, query_length: int, layer_idx: int = 0) -> tuple[int, int]:
-        """Return sizes that no mask is made from."""
+        """Return sizes as `transformers` wants them; no mask is made from them (`attention`)."""
         return query_length, 0
 
 
 def grown(
     have: tuple[int, int], need: tuple[int, int], max_slots: int, max_tokens: int
 ) -> tuple[int, int]:
-    """Return how many slots of which length to have: what is needed, and as much again if there is room.
+    """Return how many slots of which length to have: those needed, twice as many if there is room.
 
     Args:
       have: slots and length so far.

@@ -1,8 +1,8 @@
 """Files and folders that are there whole or not at all.
 
 A file is written beside its place, flushed to the disk and renamed; a full disk or a kill leaves
-the old one as it was. Only a regular file is ever replaced: a device, a pipe or a folder is refused,
-and a link stays one and its target is replaced.
+the old one as it was. Only a regular file is ever replaced: a device, a pipe or a folder is
+refused, and a link stays one and its target is replaced.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def check_output(path: Path, *inputs: Path | None) -> None:
 
     Args:
       path: where a file is to be written.
-      inputs: files that are read and so must not be replaced; None and missing ones are passed over.
+      inputs: files that are read and so must not be replaced; None and missing ones are passed
+        over.
 
     Raises:
       ConfigError: it is a folder, a device or a pipe, or one of the inputs.

@@ -1,7 +1,7 @@
 """A folder, or a journal, belongs to one set of settings: going on under others would mix two runs.
 
-What says which they are carries its own digest: settings that were edited afterwards would title old
-results with what was never run.
+What says which they are carries its own digest: settings that were edited afterwards would title
+old results with what was never run.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def unsealed(found: Mapping[str, Any], place: Path) -> dict[str, Any]:
     settings = {key: value for key, value in found.items() if key != SEAL}
     if found.get(SEAL, digest := _digest(settings)) != digest:
         raise DataError(
-            f"the settings in {place} were edited after the run (digest {found[SEAL]}, now {digest}); "
-            "put back what was there, or start again in another folder"
+            f"the settings in {place} were edited after the run (digest {found[SEAL]}, now "
+            f"{digest}); put back what was there, or start again in another folder"
         )
     return settings
 
@@ -66,7 +66,11 @@ def claim_folder(path: Path, settings: Mapping[str, Any], *, noun: str, resume: 
 
 
 def check_claim(path: Path, settings: Mapping[str, Any], *, noun: str, resume: bool) -> bool:
-    """Return whether the folder is claimed for these settings, False if it is free; else as `claim_folder`."""
+    """Return whether the folder is claimed for these settings; False if it is free.
+
+    Raises:
+      ConfigError, DataError: as `claim_folder` does for a folder that is claimed otherwise.
+    """
     folder = path.parent
     if not folder.exists():
         return False
@@ -85,7 +89,8 @@ def check_claim(path: Path, settings: Mapping[str, Any], *, noun: str, resume: b
     found = unsealed(found, path)
     if difference := first_difference(found, settings):
         raise ConfigError(
-            f"{folder} holds a {noun} with other settings ({difference}); use the same, or name another folder"
+            f"{folder} holds a {noun} with other settings ({difference}); use the same, or name "
+            "another folder"
         )
     return True
 

@@ -1,8 +1,9 @@
 """Problems that must not be learnt from, and whether a text is one of them.
 
-Two problems are the same if their words are: white space, Unicode's variants of a character, curly quotes, characters that
-cannot be seen and the size of LaTeX's fractions are not compared, and of a program's task only what stands before its
-first assert. Mutation data are known by their `task_id` too.
+Two problems are the same if their words are: white space, Unicode's variants of a character, curly
+quotes, characters that cannot be seen and the size of LaTeX's fractions are not compared, and of a
+program's task only what stands before its first assert. Mutation data are known by their `task_id`
+too.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from stepnav.labels.rows import (
 )
 
 FIELDS = ("problem", "question", "prompt", "text")
-"""Where a row may hold its problem, the first one counts; a raw PRM800K `question` is an object with a `problem`."""
+"""Fields in which a row may hold its problem; the first that it has counts. In raw PRM800K
+`question` is an object with a `problem`."""
 
 ALLOWED = f"{', '.join(FIELDS)}, Body with Question (SVAMP), input with step tags (Math-Shepherd)"
 
@@ -40,7 +42,7 @@ _QUOTES = str.maketrans(
 
 
 def normalise(problem: str) -> str:
-    """Return a problem's text with single blanks between its words and one spelling of what looks alike."""
+    """Return a problem's text with single blanks and one spelling of what looks alike."""
     if not problem.isascii():
         text = unicodedata.normalize("NFKC", problem).translate(_QUOTES)
         problem = "".join(char for char in text if unicodedata.category(char) != "Cf")
@@ -57,7 +59,8 @@ def problem_names(problem: str, *others: str) -> tuple[str, ...]:
 def read_problems(path: Path) -> dict[str, int]:
     """Return what the problems of a file are called, each name with the number of its problem.
 
-    The file: JSON lines, a JSON list, a CSV table with a header or Parquet, with one of `ALLOWED`, or a problem a line.
+    The file: JSON lines, a JSON list, a CSV table with a header or Parquet, with one of `ALLOWED`,
+    or a problem a line.
 
     Raises:
       DataError: the file is missing, damaged or empty, or a row has no problem.
@@ -101,7 +104,7 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[tuple[str, ...]]:
 
 
 def _delimiter(line: bytes) -> str | None:
-    """Return what stands between the columns if a line is the header of a table with problems; else None."""
+    """Return the delimiter if a line is the header of a table with problems; else None."""
     for delimiter in ",\t;":
         cells = [
             cell.strip('" ') for cell in line.decode(errors="replace").strip().split(delimiter)

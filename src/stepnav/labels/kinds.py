@@ -1,15 +1,16 @@
-"""What the labels of a stepwise file are: told once for the whole file, from their types, never by rounding.
+"""What the labels of a stepwise file are: told once for the whole file, never by rounding.
 
 | labels in the file | kind |
 | --- | --- |
 | `true`, `false` | correct |
 | whole numbers, with -1 and 0 among them | rating |
-| whole numbers otherwise: -1 and 1, or 0 and 1 | correct: the lower one is wrong; 1 alone is right |
+| whole numbers otherwise: -1 and 1, or 0 and 1 | correct: the lower is wrong; 1 alone is right |
 | numbers with a decimal point in [0, 1] | value |
 | anything else, or several of these | an error that names the lines |
 
-A row may say it itself (`KIND_FIELD`), as rows of `stepnav data convert` do, so that a part of such a file is read as the
-whole. A caller who knows better says so; then every label must be one of that kind.
+A row may say it itself (`KIND_FIELD`), as rows of `stepnav data convert` do, so that a part of such
+a file is read as the whole. A caller who knows better says so; then every label must be one of that
+kind.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ def decide_kind(path: Path, survey: LabelSurvey) -> tuple[LabelKind, str]:
         place, label = outside
         hint = "; if these are ratings, say --labels rating" if label == -1 else ""
         raise DataError(
-            f"{place}: the label {label!r} is out of range; labels are true or false, -1, 0 or 1, or "
-            f"numbers in [0, 1]{hint}"
+            f"{place}: the label {label!r} is out of range; labels are true or false, -1, 0 or 1, "
+            f"or numbers in [0, 1]{hint}"
         )
     if set(found) == {"truth"}:
         return "correct", "all labels are true or false"
@@ -84,8 +85,8 @@ def decide_kind(path: Path, survey: LabelSurvey) -> tuple[LabelKind, str]:
         return _decide_whole(set(found))
     (first, one), (second, other) = _mixed(found)
     raise DataError(
-        f"{second}: the label {_json(other)} is of another kind than {_json(one)} ({first}); {_NEXT}: "
-        "say which with --labels rating, correct or value, or mend the file"
+        f"{second}: the label {_json(other)} is of another kind than {_json(one)} ({first}); "
+        f"{_NEXT}: say which with --labels rating, correct or value, or mend the file"
     )
 
 
@@ -113,7 +114,8 @@ def declared_kind(
     found = next(iter(first), None)
     if found is not None and given not in (None, found):
         raise ConfigError(
-            f"{path} says that its labels are of kind {found} (got --labels {given}); leave --labels out"
+            f"{path} says that its labels are of kind {found} (got --labels {given}); leave "
+            "--labels out"
         )
     return found
 
@@ -130,10 +132,10 @@ def convert_labels(
 
 
 def check_correct(survey: LabelSurvey) -> None:
-    """Check that wrong is told in one way only.
+    """Check that wrong is told in one way only, by 0 or by -1.
 
     Raises:
-      DataError: by 0 and by -1.
+      DataError: by both.
     """
     zero = survey.first.get("zero") or survey.first.get("decimal zero")
     minus = survey.first.get("minus") or survey.first.get("decimal minus")
@@ -181,8 +183,8 @@ def _convert(label: bool | int | float, kind: LabelKind, place: str) -> int | fl
         return 1 if label == 1 else -1
     allowed = {"value": "a number in [0, 1]", "rating": "-1, 0 or 1", "correct": "true or false"}
     raise DataError(
-        f"{place}: the label {_json(label)} is not {allowed[kind]}, and this file's labels are read as "
-        f"{kind}"
+        f"{place}: the label {_json(label)} is not {allowed[kind]}, and this file's labels are "
+        f"read as {kind}"
     )
 
 

@@ -1,9 +1,10 @@
 """Math-Shepherd lines (Wang et al. 2024, https://arxiv.org/abs/2312.08935).
 
-`input` is the problem and its steps, each followed by the tag; `label` is the same text with `+` or `-` in the tag's place
-(https://huggingface.co/datasets/peiyi9979/Math-Shepherd). The two are compared character by character, so that a sign can
-never be given to another step. The problem ends where "Step 1:" begins, which stays part of the first step; in a row that
-has none, behind the only question mark before the first tag.
+`input` is the problem and its steps, each followed by the tag; `label` is the same text with `+` or
+`-` in the tag's place (https://huggingface.co/datasets/peiyi9979/Math-Shepherd). The two are
+compared character by character, so that a sign can never be given to another step. The problem ends
+where "Step 1:" begins, which stays part of the first step; in a row that has none, behind the only
+question mark before the first tag.
 """
 
 from __future__ import annotations

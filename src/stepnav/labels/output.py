@@ -1,7 +1,8 @@
 """Records in TRL's stepwise form, on disk whole or not at all.
 
-Ratings are whole numbers, right and wrong `true` and `false`, values numbers with a decimal point; null is a masked step.
-Each row also says which they are (`label_kinds.KIND_FIELD`), so that any part of the file is read back as what it was.
+Ratings are whole numbers, right and wrong `true` and `false`, values numbers with a decimal point;
+null is a masked step. Each row also says which they are (`kinds.KIND_FIELD`), so that any
+part of the file is read back as what it was.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ ADVICE = "nothing was changed: free some space or name another --out, and do it 
 
 
 def write_stepwise(path: Path, data: LabelledData) -> None:
-    """Write a data set as JSON lines or Parquet, by the file's ending; a file that was there is replaced.
+    """Write a data set as JSON lines or Parquet, by the file's ending.
 
-    To `STDOUT` it is written as JSON lines.
+    A file that was there is replaced.     To `STDOUT` it is written as JSON lines.
 
     Raises:
       ConfigError: another ending, or pyarrow is missing.
@@ -73,7 +74,8 @@ def _write_parquet(place: Path, data: LabelledData) -> None:
         from pyarrow import parquet
     except ImportError as error:
         raise ConfigError(
-            f"writing Parquet needs pyarrow ({error}): pip install 'stepnav[bench]'; or end --out in .jsonl"
+            f"writing Parquet needs pyarrow ({error}): pip install 'stepnav[bench]'; or end --out "
+            "in .jsonl"
         ) from None
     types = {"rating": pa.int8(), "correct": pa.bool_(), "value": pa.float64()}
     text, records = pa.string(), data.records

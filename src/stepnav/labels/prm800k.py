@@ -1,15 +1,19 @@
 """Raw PRM800K lines (Lightman et al. 2023, https://arxiv.org/abs/2305.20050).
 
-The format is the one of the data set's README (https://github.com/openai/prm800k): a line is one labelling session, a
-step has several alternatives, each rated -1, 0 or 1, and the session goes on behind the chosen one. What is made of it:
+The format is the one of the data set's README (https://github.com/openai/prm800k): a line is one
+labelling session, a step has several alternatives, each rated -1, 0 or 1, and the session goes on
+behind the chosen one. What is made of it:
 
-- every rated alternative is one record: the steps chosen before it, masked, and the alternative with its rating. So each
-  rating is learnt exactly once, and only at its own step.
-- an alternative without a rating (null: the labeler stopped before it) makes no record; chosen, it stays in the prefix.
-- a step written by the labeler (`human_completion`, used where nothing is chosen) has no rating. It stays in the prefix
-  and is not learnt, although the labelers were asked for right steps: no one rated it.
+- every rated alternative is one record: the steps chosen before it, masked, and the alternative
+  with its rating. So each rating is learnt exactly once, and only at its own step.
+- an alternative without a rating (null: the labeler stopped before it) makes no record; chosen, it
+  stays in the prefix.
+- a step written by the labeler (`human_completion`, used where nothing is chosen) has no rating. It
+  stays in the prefix and is not learnt, although the labelers were asked for right steps: no one
+  rated it.
 - a step with its "# Answer" block is one step, text as it stands.
-- behind a step where nothing was chosen nothing can be placed; what follows is counted as unreachable.
+- behind a step where nothing was chosen nothing can be placed; what follows is counted as
+  unreachable.
 """
 
 from __future__ import annotations
@@ -27,8 +31,8 @@ ANSWER_MARK = "# Answer"
 """Stands before the answer in the last step of a solution."""
 
 MARKS = ("quality_control", "screening", "bad_problem", "give_up")
-"""Sessions that may be left out: served to every labeler for quality control; for screening labelers; ended because the
-problem is broken; ended because the labeler was stuck."""
+"""Sessions that may be left out: served to every labeler for quality control; for screening
+labelers; ended because the problem is broken; ended because the labeler was stuck."""
 
 FLAGGED = "flagged"
 """Alternatives that may be left out: the labeler did not know how to rate them."""
@@ -154,7 +158,8 @@ def _next(
     if chosen is not None:
         if type(chosen) is not int or not 0 <= chosen < len(alternatives):
             raise MalformedRow(
-                f"step {number}: chosen_completion {chosen!r} is none of its {len(alternatives)} completions"
+                f"step {number}: chosen_completion {chosen!r} is none of its {len(alternatives)} "
+                "completions"
             )
         counts.update(chosen=1, human_unused=human is not None)
         return str(alternatives[chosen]["text"])

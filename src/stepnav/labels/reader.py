@@ -2,12 +2,13 @@
 
     raw PRM800K      label_prm800k        every rated alternative is a record of its own
     Math-Shepherd    label_math_shepherd  + and - in the place of the step tag
-    TRL's stepwise   label_stepwise       prompt, completions, labels; what rollouts and `data convert` write
+    TRL's stepwise   label_stepwise       prompt, completions, labels; from `data convert` too
     mutation data    label_stepwise       the same, with more columns
 
-The format is told by the fields of the rows, the container (JSON lines, a JSON list or Parquet, gzipped or not) by the
-file's first bytes. A row that is not of the format is counted and named, and the rest is used; labels that are out of
-range or of several kinds are an error, because then nothing in the file can be trusted.
+The format is told by the fields of the rows, the container (JSON lines, a JSON list or Parquet,
+gzipped or not) by the file's first bytes. A row that is not of the format is counted and named, and
+the rest is used; labels that are out of range or of several kinds are an error, because then
+nothing in the file can be trusted.
 """
 
 from __future__ import annotations
@@ -167,9 +168,9 @@ def detect_format(path: Path, rows: Iterator[Row | BadRow]) -> tuple[str, Iterat
         first = next(row for row in seen if isinstance(row, BadRow))
         raise DataError(f"{path}: none of its {len(seen)} rows can be read; the first is {first}")
     raise DataError(
-        f"{path}: not step-labelled data; its rows have the fields {quote(', '.join(map(str, usable[0].fields)))}, "
-        "and stepnav reads prompt, completions, labels (TRL), input, label (Math-Shepherd) and "
-        "question, label (PRM800K)"
+        f"{path}: not step-labelled data; its rows have the fields "
+        f"{quote(', '.join(map(str, usable[0].fields)))}, and stepnav reads prompt, completions, "
+        "labels (TRL), input, label (Math-Shepherd) and question, label (PRM800K)"
     )
 
 
@@ -188,7 +189,8 @@ def _check_fits(path: Path, name: str, kind: LabelKind | None, leave_out: Collec
     fixed = FIXED_KINDS.get(name)
     if kind is not None and fixed is not None and kind != fixed:
         raise ConfigError(
-            f"{path} is {name}, whose labels are read as {fixed} (got --labels {kind}); leave --labels out"
+            f"{path} is {name}, whose labels are read as {fixed} (got --labels {kind}); leave "
+            "--labels out"
         )
     if leave_out and name != "prm800k":
         raise ConfigError(

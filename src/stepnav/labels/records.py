@@ -1,7 +1,8 @@
 """Step-labelled records.
 
-A record has TRL's stepwise fields (`prompt`, `completions`, `labels`) with labels -1, 0, 1, or None for a step that no loss
-is computed for, and optionally `wrong_from`: per step the offset of the first wrong character, for dense labels; and `weights`.
+A record has TRL's stepwise fields (`prompt`, `completions`, `labels`) with labels -1, 0, 1, or None
+for a step that no loss is computed for, and optionally `wrong_from`: per step the offset of the
+first wrong character, for dense labels; and `weights`.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ class StepRecord:
       prompt: the question.
       completions: the steps' texts.
       labels: per step -1, 0 or 1, or a `float` in [0, 1] if it is a value; None masks the step.
-      wrong_from: per step, the offset of the first wrong character in the step as `trimmed` leaves it, if known.
-      origin: where it stands, for instance "train.jsonl:12, step 3, alternative 2"; None if unknown.
-      weights: per step, how much the loss of its label counts; None for a masked step, and for all if each counts 1.
+      wrong_from: per step, the offset of the first wrong character in the step as `trimmed` leaves
+        it, if known.
+      origin: where it stands, for instance "train.jsonl:12, step 3, alternative 2"; None if
+        unknown.
+      weights: per step, how much the loss of its label counts; None for a masked step, and for all
+        if each counts 1.
     """
 
     prompt: str

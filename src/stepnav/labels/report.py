@@ -1,7 +1,7 @@
 """What a label file holds and what was left out of it, in figures that add up.
 
-For every format: rows = sessions + sessions excluded + malformed rows, and ratings = the sum of `labels`. Sums of one
-format are in `SUMS`.
+For every format: rows = sessions + sessions excluded + malformed rows, and ratings = the sum of
+`labels`. Sums of one format are in `SUMS`.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class LabelReport:
       ratings: labelled steps, alternatives counted.
       records: what a trainer is given.
       labels: ratings per class, or per bin of values.
-      lengths: "steps" per session, "step_characters" of each labelled step, "record_characters" with
-        the prompt; empty if nothing is left.
+      lengths: "steps" per session, "step_characters" of each labelled step, "record_characters"
+        with the prompt; empty if nothing is left.
       excluded: reason -> what was left out for it.
       exclude_listed: different problems in the file of problems to exclude; None without one.
       exclude_found: how many of those are in this file; None without one.
@@ -117,11 +117,12 @@ class LabelReport:
 
     @property
     def notes(self) -> list[str]:
-        """What a user should be told before a training: what was left out, and what was taken for granted."""
+        """What to tell a user before a training: what was left out or taken for granted."""
         found = []
         if self.exclude_listed is not None:
             found.append(
-                f"to exclude: {self.exclude_found:,} of {self.exclude_listed:,} listed problems found"
+                f"to exclude: {self.exclude_found:,} of {self.exclude_listed:,} listed problems "
+                "found"
             )
         found += [
             f"left out: {left.sessions:,} sessions with {left.ratings:,} labels ({why})"
@@ -132,7 +133,8 @@ class LabelReport:
             found.append(f"malformed: {self.malformed - len(self.malformed_rows):,} further rows")
         if at_mark := self.details.get(AT_QUESTION_MARK):
             found.append(
-                f'no "Step 1:" in {at_mark:,} sessions: their problem was taken to end at its question mark'
+                f'no "Step 1:" in {at_mark:,} sessions: their problem was taken to end at its '
+                "question mark"
             )
         if self.kind_rule == ZERO_IS_WRONG:
             found.append(f"labels: {self.kind_rule}")
@@ -180,21 +182,8 @@ def describe(
       exclude: name -> number of each problem to exclude; None without such a file.
     """
     records = [record for session in kept for record in session.records]
-    listed = exclude or {}
-    found = {
-        listed[name]
-        for session in left.get("problems", ())
-        for name in problem_names(session.problem, *session.names)
-        if name in listed
-    }
-    details: Counter[str] = Counter()
-    for session in kept:
-        details.update(session.counts)
-        details["sessions_unlabelled"] += not session.num_labels
-    if (
-        name != "prm800k" and kind != "value"
-    ):  # its reader counts within steps; values are estimates
-        details["contradicted"] = _contradicted(kept)
+    found = _found(left.get("problems", ()), exclude or {})
+    details = _details(kept, name, kind)
     return LabelReport(
         file=file,
         format=name,
@@ -221,6 +210,28 @@ def describe(
     )
 
 
+def _found(excluded: Iterable[Session], listed: Mapping[str, int]) -> set[int]:
+    """Return the numbers of the listed problems that these sessions are of."""
+    return {
+        listed[name]
+        for session in excluded
+        for name in problem_names(session.problem, *session.names)
+        if name in listed
+    }
+
+
+def _details(kept: Sequence[Session], name: str, kind: LabelKind) -> Counter[str]:
+    """Return the further counts of a format."""
+    details: Counter[str] = Counter()
+    for session in kept:
+        details.update(session.counts)
+        details["sessions_unlabelled"] += not session.num_labels
+    # PRM800K's reader counts contradictions within steps; values are estimates, and differ
+    if name != "prm800k" and kind != "value":
+        details["contradicted"] = _contradicted(kept)
+    return details
+
+
 def _classes(labels: Iterable[float | None], kind: LabelKind) -> dict[str, int]:
     """Return how often each class, or bin of values, occurs."""
     found = Counter(label for label in labels if label is not None)
@@ -234,7 +245,7 @@ def _classes(labels: Iterable[float | None], kind: LabelKind) -> dict[str, int]:
 
 
 def _contradicted(sessions: Iterable[Session]) -> int:
-    """Return how many beginnings of solutions of one problem end in a step with different labels."""
+    """Return how many beginnings of solutions have several labels for their last step."""
     by_problem: dict[str, list[StepRecord]] = {}
     for session in sessions:
         by_problem.setdefault(session.problem, []).extend(session.records)

@@ -1,17 +1,20 @@
 """Step labels without people: how often a policy still reaches the right answer from a prefix.
 
-A problem's solutions are labelled together, so that what one of them shows counts for all. Method "each" labels every step
-(Math-Shepherd: Wang et al. 2024, arXiv 2312.08935, section 3.2); "bisection" looks for the first wrong step by binary search
-(OmegaPRM: Luo et al. 2024, section 3.2; theirs also grows a tree of rollouts). The program is one for the driver, so that
-batching, the journal, resuming and the account of cost are those of searches.
+A problem's solutions are labelled together, so that what one of them shows counts for all. Method
+"each" labels every step (Math-Shepherd: Wang et al. 2024, arXiv 2312.08935, section 3.2);
+"bisection" looks for the first wrong step by binary search (OmegaPRM: Luo et al. 2024, section 3.2;
+theirs also grows a tree of rollouts). The program is one for the driver, so that batching, the
+journal, resuming and the account of cost are those of searches.
 
-Differs in: Math-Shepherd's hard estimation asks each prefix by itself, which lets a step be wrong before one that is right,
-and within a right solution. Here a prefix is right (+1) if any right solution that begins with it was seen: the solution
-itself, another one of the problem, or a completion of this or of a longer prefix. So prefixes are completed from the last
-to the first, until one is right: that gives the labels that all completions would, and costs less. Soft estimation is theirs:
-each prefix's own share. Before a wrong solution is labelled, the problem must have been solved once (another solution, or
-a completion of the empty prefix); where the policy never does, "cannot be reached any more" says nothing of a step.
-Equal solutions of a problem make one record, and equal prefixes are completed once.
+Differs in: Math-Shepherd's hard estimation asks each prefix by itself, which lets a step be wrong
+before one that is right, and within a right solution. Here a prefix is right (+1) if any right
+solution that begins with it was seen: the solution itself, another one of the problem, or a
+completion of this or of a longer prefix. So prefixes are completed from the last to the first,
+until one is right: that gives the labels that all completions would, and costs less. Soft
+estimation is theirs: each prefix's own share. Before a wrong solution is labelled, the problem must
+have been solved once (another solution, or a completion of the empty prefix); where the policy
+never does, "cannot be reached any more" says nothing of a step. Equal solutions of a problem make
+one record, and equal prefixes are completed once.
 """
 
 from __future__ import annotations
@@ -90,8 +93,8 @@ def label_problem(
       samples: completions per prefix.
       temperature: of solutions and completions.
       method: "each" step, or "bisection" for the first wrong one.
-      labels: "hard": 1 or -1; "soft": the share of a step's completions that are right. The last step
-        is judged by the answer itself.
+      labels: "hard": 1 or -1; "soft": the share of a step's completions that are right. The last
+        step is judged by the answer itself.
       keep_unsolved: whether to label the solutions of a problem that was never solved.
     """
     root, sampling = Trajectory(tree.problem), Sampling(temperature)
@@ -198,7 +201,7 @@ def _write_labels(
 
 
 def _distinct(trajectories: Iterable[Trajectory]) -> list[Trajectory]:
-    """Return the first of each that have the same steps."""
+    """Return the solutions without repeats; of those with the same steps the first stays."""
     found: dict[Prefix, Trajectory] = {}
     for trajectory in trajectories:
         found.setdefault(_texts(trajectory), trajectory)

@@ -1,7 +1,7 @@
-"""Rows of a data file, whatever it is: JSON lines, a JSON list or Parquet, plain or gzipped, told by content.
+"""Rows of a data file: JSON lines, a JSON list or Parquet, plain or gzipped, told by content.
 
-A row that cannot be read is a `BadRow` and reading goes on; a file that cannot be read, or that breaks off, is one
-`DataError`.
+A row that cannot be read is a `BadRow` and reading goes on; a file that cannot be read, or that
+breaks off, is one `DataError`.
 """
 
 from __future__ import annotations
@@ -227,8 +227,8 @@ def _json_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, Any]]:
         value = parse_line(number, line)
         if isinstance(value, BadRow) and not line.endswith(b"\n"):
             raise DataError(
-                f"{path}, line {number}: {value.reason}, and the file ends in that line: it is truncated "
-                "or not JSON lines; get it again"
+                f"{path}, line {number}: {value.reason}, and the file ends in that line: it is "
+                "truncated or not JSON lines; get it again"
             )
         yield number, value
 

@@ -1,6 +1,7 @@
-"""Rows in TRL's stepwise form (`prompt`, `completions`, `labels`), and mutation data, which is the same with more columns.
+"""Rows in TRL's stepwise form (`prompt`, `completions`, `labels`), and mutation data.
 
-What the labels are is not told by a row but by the whole file (`label_kinds`); here they stay as they stand.
+Mutation data are the same with more columns. What the labels are is not told by a row but by the
+whole file (`kinds`); here they stay as they stand.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def read_session(row: Row, *, texts: dict[str, str]) -> Session:
 
     Args:
       row: the row.
-      texts: steps of earlier rows; alternatives of one solution repeat its steps, which are kept in memory once.
+      texts: steps of earlier rows; alternatives of one solution repeat its steps, which are kept in
+        memory once.
 
     Raises:
       MalformedRow: a field is missing, of another type or of another length.
@@ -89,9 +91,10 @@ def read_mutation(row: Row, *, texts: dict[str, str]) -> Session:
 
 
 def read_records(path: Path) -> Iterator[StepRecord]:
-    """Yield the records that `write_records` wrote, labels as they stand: a row that is no record is an error.
+    """Yield the records that `write_records` wrote, labels as they stand.
 
-    A labelled step may be blank: a policy's blank line, found wrong.
+    A row that is no record is an error. A labelled step may be blank: a policy's blank line, found
+    wrong.
 
     Raises:
       DataError: a row is no record, or the file is missing or broken.
@@ -128,7 +131,8 @@ def _check(steps: list[Any], labels: list[Any], wrong_from: Any) -> None:
     for number, label in enumerate(labels, 1):
         if label is not None and not isinstance(label, (bool, int, float)):
             raise MalformedRow(
-                f"the label of step {number} must be true, false, a number or null (got {quote(str(label))})"
+                f"the label of step {number} must be true, false, a number or null (got "
+                f"{quote(str(label))})"
             )
     if wrong_from is None:
         return
@@ -147,5 +151,6 @@ def _check_weights(weights: Any, labels: list[Any]) -> None:
         is_number = type(weight) in (int, float) and 0 <= weight < math.inf
         if not is_number and (weight is not None or label is not None):
             raise MalformedRow(
-                f"the weight of step {number} must be a number of at least 0 (got {quote(str(weight))})"
+                f"the weight of step {number} must be a number of at least 0 (got "
+                f"{quote(str(weight))})"
             )

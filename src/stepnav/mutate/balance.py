@@ -3,8 +3,8 @@
 - Positives: every mutant of a program repeats the program's first steps. A prefix that stands in n
   records weighs 1/n in each, so that it counts once.
 - Negatives and neutrals: some operators have a hundred times the mutants of others, and early steps
-  more than late ones. Each label weighs 1 / sqrt(labels of its operator * labels at its step index);
-  the square root leaves the common ones more common, and no rare one is blown up.
+  more than late ones. Each label weighs 1 / sqrt(labels of its operator * labels at its step
+  index); the square root leaves the common ones more common, and no rare one is blown up.
 - By step index: positives are scaled so that at each index they weigh as much as negatives and
   neutrals together; else the index alone would tell the label.
 

@@ -90,7 +90,7 @@ class Examination:
     num_judged: int = 0
 
     def draw(self, purpose: str) -> random.Random:
-        """Return the random numbers for one purpose."""
+        """Return a generator for one purpose, seeded by campaign, problem and purpose."""
         return random.Random(derive_seed(self.settings.seed, self.reference.task_id, purpose))
 
     def text(self, edits: Sequence[Edit]) -> str:
@@ -237,7 +237,7 @@ def _find_repairs(
 def _later_edits(
     work: Examination, every: Sequence[Mutant], seen: Sequence[Observation], number: int
 ) -> list[int]:
-    """Return the mutants whose edits may repair one: in a later step, and not endless themselves."""
+    """Return the mutants whose edits may repair one: in a later step, and not endless."""
     later = [
         n
         for n, other in enumerate(every)

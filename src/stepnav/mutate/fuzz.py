@@ -6,8 +6,8 @@ numbers and the length of tuples are kept. What holds between arguments in every
 too, as it is likely what the function requires: a number that is the length of a container, or an
 index into one, and lists that are in order.
 
-Which inputs count is decided where they are run (`judging`): one on which the reference raises, runs
-out of time, or does not give the same value twice lies outside its domain and tells nothing.
+Which inputs count is decided where they are run (`judging`): one on which the reference raises,
+runs out of time, or does not give the same value twice lies outside its domain and tells nothing.
 Deliberately absent: coverage guidance and shrinking.
 """
 

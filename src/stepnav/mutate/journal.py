@@ -126,6 +126,6 @@ def _trim(path: Path) -> bool:
 def _check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     if difference := first_difference(found, wanted):
         raise JournalError(
-            f"the journal {path} was made with other settings ({difference}); use the same settings "
-            "to go on with it, or another folder"
+            f"the journal {path} was made with other settings ({difference}); use the same "
+            "settings to go on with it, or another folder"
         )

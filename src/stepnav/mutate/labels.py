@@ -2,9 +2,9 @@
 
 Verdicts and labels as in Ma et al. 2023 (arXiv 2310.10080), section 3.3, made stricter: there every
 mutant that fails its tests is negative and every other one neutral. Here a mutant counts as neutral
-only where the tests and at least `MIN_FUZZ_INPUTS` further inputs cannot tell it from the reference,
-and as negative only where it fails repeatably and no later single edit repairs it. Unknown is a
-mask, never 0.
+only where the tests and at least `MIN_FUZZ_INPUTS` further inputs cannot tell it from the
+reference, and as negative only where it fails repeatably and no later single edit repairs it.
+Unknown is a mask, never 0.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ LABELS: Mapping[Verdict, tuple[int, int | None]] = {
 
 DROPS: Mapping[Drop, str] = {
     "survives_given_tests_only": "passes the tests, but some further input tells it apart",
-    "no_fuzz_inputs": f"passes the tests, and there are fewer than {MIN_FUZZ_INPUTS} further inputs",
+    "no_fuzz_inputs": f"passes the tests, and there are fewer than {MIN_FUZZ_INPUTS} further "
+    "inputs",
     "unconfirmed_timeout": "runs out of time, but not at ten times the limit",
     "flaky": "does not fail the same way twice",
     "repair_unconfirmed": "a later edit makes it pass the tests, and no further inputs tell more",

@@ -19,8 +19,8 @@ from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Limits, Problem
 
 HELD_OUT = ("augmented_assignment", "function_swap", "slice")
-"""Operators that a benchmark's training data leave out, to see whether a model knows errors of a kind
-that it was never shown."""
+"""Operators that a benchmark's training data leave out, to see whether a model knows errors of a
+kind that it was never shown."""
 
 
 MAX_EXAMPLES = 300
@@ -36,8 +36,9 @@ def read_own(
     functions: Sequence[str] = (),
     level: str = "process",
 ) -> tuple[list[Reference], list[str], list[str]]:
-    """Return the user's functions with their tests, a line for each that cannot be used, and one for each test left out.
+    """Return the user's functions with their tests, and a line for all that cannot be used.
 
+    Lines come in two lists: functions that cannot be used, and tests that were left out.
     Every test is run once on the program itself.
 
     Args:
@@ -45,7 +46,8 @@ def read_own(
       functions: those wanted; all if none is named.
       level: sandbox level.
     Raises:
-      ConfigError: there is not one test file for each program, or no program has a function that is named.
+      ConfigError: there is not one test file for each program, or no program has a function that is
+        named.
       SandboxError: the sandbox cannot be used.
     """
     if len(programs) != len(tests):
@@ -128,7 +130,7 @@ class _Pair:
         refused: list[str],
         left_out: list[str],
     ) -> list[Reference]:
-        """Return the functions that can be used; adds a line for each other one, and for each test left out.
+        """Return the functions that can be used; adds a line for each function or test left out.
 
         Raises:
           DataError: the file holds no tests, or none of a function of the program.

@@ -18,7 +18,8 @@ class Reference:
       entry_point: the function under test.
       style: "mbpp" or "humaneval", the two kinds of tests that the sandbox judges by.
       setup: statements to run before the asserts.
-      examples: calls of the entry point with literal arguments, one a line, besides those in the test's text.
+      examples: calls of the entry point with literal arguments, one a line, besides those in the
+        test's text.
       split: "train" or "validation"; a whole problem is in one of them.
     """
 

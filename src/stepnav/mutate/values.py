@@ -1,7 +1,7 @@
 """Whether two runs gave the same values: compared by type and content, not by `==`.
 
-`1`, `1.0` and `True` are three values here, and NaN is itself: what a test's `==` would let pass may
-still be a change. The order of sets and dictionaries does not count, as it does not for tests.
+`1`, `1.0` and `True` are three values here, and NaN is itself: what a test's `==` would let pass
+may still be a change. The order of sets and dictionaries does not count, as it does not for tests.
 """
 
 from __future__ import annotations

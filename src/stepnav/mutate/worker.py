@@ -1,8 +1,9 @@
 """A process that examines problems one at a time: a line of JSON in, one out.
 
 The first line holds the settings, each later one a problem. When its standard input closes it ends:
-at once in the middle of a problem, because then the campaign was killed. Signals to the whole group (Ctrl-C,
-a terminal that is closed) are the campaign's to answer. Run as `python -m stepnav.mutate.worker`.
+at once in the middle of a problem, because then the campaign was killed. Signals to the whole group
+(Ctrl-C, a terminal that is closed) are the campaign's to answer. Run as `python -m
+stepnav.mutate.worker`.
 """
 
 from __future__ import annotations

@@ -26,9 +26,10 @@ class FunctionPolicy:
     r"""Asks a function for one step at a time.
 
     Args:
-      function: called with the question and the list of steps so far; returns the next step's text, or
-        a `Step`, or (text, number of tokens). It may ask by name for `temperature`, `top_p`,
-        `max_tokens` and `seed`. A step that ends with a newline goes on, unless it holds the answer.
+      function: called with the question and the list of steps so far; returns the next step's text,
+        or a `Step`, or (text, number of tokens). It may ask by name for `temperature`, `top_p`,
+        `max_tokens` and `seed`. A step that ends with a newline goes on, unless it holds the
+        answer.
       answer_pattern: regular expression; a step in which it is found ends the solution.
       max_step_tokens: the most tokens that it may count for a step, for budgets.
       workers: threads on which it may run at once, if it is no coroutine function.
@@ -107,8 +108,8 @@ class FunctionPolicy:
             text, tokens = written if isinstance(written, tuple) else (written, None)
             if not isinstance(text, str) or not isinstance(tokens, (int, type(None))):
                 raise BackendError(
-                    "the policy function must return the next step's text, a Step, or (text, number "
-                    f"of tokens) (got {written!r:.80})",
+                    "the policy function must return the next step's text, a Step, or (text, "
+                    f"number of tokens) (got {written!r:.80})",
                     provider="function",
                 )
             ends = not text.endswith("\n") or self._answer.search(text) is not None

@@ -1,9 +1,10 @@
 """A reward model for code that runs the program on its public tests.
 
-While a program is unfinished nothing can be run, so every step is rated +1 as long as the text up to it could still become
-a program, and -1 once no further text can mend its syntax. A finished program is run: its last step is +1 if all public
-tests pass, -1 if one fails or it does not parse, and 0 if there is no public test to say so. Earlier steps keep their +1:
-which of them is at fault is not known. Hidden tests, by which a program is graded, are never seen here.
+While a program is unfinished nothing can be run, so every step is rated +1 as long as the text up
+to it could still become a program, and -1 once no further text can mend its syntax. A finished
+program is run: its last step is +1 if all public tests pass, -1 if one fails or it does not parse,
+and 0 if there is no public test to say so. Earlier steps keep their +1: which of them is at fault
+is not known. Hidden tests, by which a program is graded, are never seen here.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from stepnav.rewards.scripted import ScriptedReward
 ParsesSoFar = Callable[[Problem, str], bool]
 """(problem, text of the solution so far) to whether its syntax can still become right."""
 PassesPublic = Callable[[Problem, str], "bool | None"]
-"""(problem, text of a finished solution) to whether it passes the public tests; None without any."""
+"""(problem, finished solution's text) to whether it passes the public tests; None without any."""
 
 
 class ExecutionReward(ScriptedReward):

@@ -19,8 +19,9 @@ class FunctionReward:
     """Asks a function for the scores of a solution's steps.
 
     Args:
-      function: called with the question and the list of steps; returns one score per step: a float in
-        [0, 1] (P(the step is not wrong)), a whole number -1, 0 or 1 (a rating), or a `StepScore`.
+      function: called with the question and the list of steps; returns one score per step: a float
+        in [0, 1] (P(the step is not wrong)), a whole number -1, 0 or 1 (a rating), or a
+        `StepScore`.
       workers: threads on which it may run at once, if it is no coroutine function.
 
     A call is charged one token per word of the solution.

@@ -1,8 +1,9 @@
 """A reward without training: how likely a second language model finds a step's least likely token.
 
-The score is P(right) = p / (p + threshold), p being the probability of the step's least likely token,
-so that one token that the model does not believe is enough to reject a step. Every trained reward
-model should beat it. The separator that ends a solution is left out: the policy wrote none there.
+The score is P(right) = p / (p + threshold), p being the probability of the step's least likely
+token, so that one token that the model does not believe is enough to reject a step. Every trained
+reward model should beat it. The separator that ends a solution is left out: the policy wrote none
+there.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ class LikelihoodReward(LocalReward):
       tokenizer: a loaded tokenizer; None takes the one beside the model.
       prompt_template: how the question is shown; holds "{question}".
       separator: text after each step.
-      threshold: above 0; where several wordings are right, each has a fair share of the probability,
-        so it should stand well below 1 / wordings.
+      threshold: above 0; where several wordings are right, each has a fair share of the
+        probability, so it should stand well below 1 / wordings.
       device, dtype: as in `PRMReward`.
-      limits: see `EngineLimits`; the default of `pass_tokens` is 512 here, with outputs as wide as the vocabulary.
+      limits: see `EngineLimits`; the default of `pass_tokens` is 512 here, with outputs as wide as
+        the vocabulary.
 
     Raises:
       ConfigError: torch is missing, or the model or tokenizer cannot be used.
@@ -75,7 +77,7 @@ class LikelihoodReward(LocalReward):
 
 
 class _BareEnd(TrajectoryEncoder):
-    """Leaves the separator out after the step that ends a solution, unless the step is nothing else."""
+    """Leaves out the separator that ends a solution, unless the last step is nothing else."""
 
     def __init__(self, tokenizer: Any, format: StepFormat) -> None:  # noqa: A002
         super().__init__(tokenizer, format)

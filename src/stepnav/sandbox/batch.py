@@ -1,9 +1,9 @@
 """Verdicts on many variants of one trusted reference: many per fork, for mutation testing.
 
-For programs that you made, not for programs that a model wrote: variants share a process, with those of
-earlier batches too, and a hostile one could speak for the next. The verdict of each is what
-`judge_problem` would give; whatever is unusual in a batch (crash, time, memory, state left behind, a test
-that diverges) is judged by it, and what comes after it runs in a fresh fork.
+For programs that you made, not for programs that a model wrote: variants share a process, with
+those of earlier batches too, and a hostile one could speak for the next. The verdict of each is
+what `judge_problem` would give; whatever is unusual in a batch (crash, time, memory, state left
+behind, a test that diverges) is judged by it, and what comes after it runs in a fresh fork.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CHUNK = 256
 
 SOFT_CPU_FACTOR = 10.0
 SOFT_CPU_AT_LEAST_S = 0.005
-"""A variant has this many times the reference's CPU seconds in a batch; beyond it, a fork of its own."""
+"""A variant in a batch has this many times the reference's CPU seconds, then a fork of its own."""
 
 HARD_CPU_S = 0.2
 """CPU seconds of silence, on top of the soft limit, after which a batch's fork is killed."""
@@ -46,12 +46,12 @@ class Found(NamedTuple):
 
     @property
     def ends_batch(self) -> bool:
-        """Whether its fork runs nothing after it, if it ran it."""
+        """Whether the fork that ran it runs no variant after it."""
         return self.answers is None or self.is_late
 
     @property
     def is_partial(self) -> bool:
-        """Whether it was asked no more after an answer unlike the reference's."""
+        """Whether it may have been asked less than all, for an answer unlike the reference's."""
         return self.answers is not None and not self.is_late
 
 
@@ -128,7 +128,7 @@ def _all_answers(
 
 
 def _measure_reference(sandbox: Sandbox, prepared: Prepared, limit: float) -> float:
-    """Ask the reference once, in a batch; return the CPU seconds of a variant, a multiple of its own."""
+    """Ask the reference once, in a batch; return a variant's CPU seconds, a multiple of its."""
     if prepared.own_cpu_s is None:
         reference = prepared.test.problem.reference or ""
         found = _ask(sandbox, prepared, [reference], [], limit, False).get(0, UNKNOWN)

@@ -1,12 +1,13 @@
 """The closed encoding in which values enter and leave the box.
 
 Exactly these types pass: None, bool, int, float, complex, str, bytes, list, tuple, dict, set,
-frozenset, range; from `collections`: Counter, OrderedDict, defaultdict (without its factory), deque;
-iterators and dictionary views, which arrive as iterators and views over the same items; the built-in
-type objects of `TYPES`; and `Ref`, which names an object in the box. Any other type, every subclass
-included, is refused by name. Decoding builds nothing else, runs no foreign code, and is capped in
-bytes, depth, integer size, keys that share a hash, and, from the box, tables and ranges. Not pickle,
-marshal or JSON: the first two are unsafe to read, the last cannot tell a tuple from a list.
+frozenset, range; from `collections`: Counter, OrderedDict, defaultdict (without its factory),
+deque; iterators and dictionary views, which arrive as iterators and views over the same items; the
+built-in type objects of `TYPES`; and `Ref`, which names an object in the box. Any other type, every
+subclass included, is refused by name. Decoding builds nothing else, runs no foreign code, and is
+capped in bytes, depth, integer size, keys that share a hash, and, from the box, tables and ranges.
+Not pickle, marshal or JSON: the first two are unsafe to read, the last cannot tell a tuple from a
+list.
 
 Layout: one tag byte, then a length where the type has one (one byte below 255, else 255 and four
 bytes), then the content. This module is loaded on both sides and imports only the standard library.
@@ -26,8 +27,8 @@ MAX_INT_BYTES = 2**20
 MAX_ITEMS = 2**20
 MAX_EQUAL_HASHES = 16
 MAX_COST = 2**20
-"""What an answer may hold of that which takes little to send and much to keep, or to list: a range costs
-its length, anything but a list, a tuple or a text `TABLE_COST`."""
+"""What an answer may hold of that which takes little to send and much to keep, or to list: a range
+costs its length, anything but a list, a tuple or a text `TABLE_COST`."""
 
 TABLE_COST = 32
 """An empty deque is sent as two bytes and kept in 760."""

@@ -1,9 +1,9 @@
 """How a test is ended from outside: by exceptions that no handler of the test can keep.
 
-A test may hold a bare `except:`. So every `try` in it gets a first handler that passes these exceptions
-on (`guarded`), and what ended the test is recorded in its session, where a test that swallows them by
-other means (a context manager, a `return` in a `finally`) cannot change it. What it does afterwards
-counts for nothing.
+A test may hold a bare `except:`. So every `try` in it gets a first handler that passes these
+exceptions on (`guarded`), and what ended the test is recorded in its session, where a test that
+swallows them by other means (a context manager, a `return` in a `finally`) cannot change it. What
+it does afterwards counts for nothing.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Session:
 
 
 def guarded(tree: Tree) -> Tree:
-    """Return a program in which no handler catches a `ControlError`, once `CONTROL_NAME` means it."""
+    """Return a program whose handlers never catch `ControlError`, once `CONTROL_NAME` means it."""
     for node in ast.walk(tree):
         handlers = getattr(node, "handlers", None)
         if handlers:

@@ -1,11 +1,11 @@
 """Verdicts: the test runs here, in the trusted parent; only the candidate runs in the box.
 
-What the test asks of the reference is recorded once per problem. A candidate gets all those calls in
-one message; its answers are then replayed to the test, out here. A test that asks a candidate
+What the test asks of the reference is recorded once per problem. A candidate gets all those calls
+in one message; its answers are then replayed to the test, out here. A test that asks a candidate
 something else (because an earlier answer differed) is run again against the live candidate.
 
-A verdict depends on the answers alone, so that equal answers are judged once (`Prepared.verdicts`), and
-it is read off what happened in the session, not off what the test made of it.
+A verdict depends on the answers alone, so that equal answers are judged once (`Prepared.verdicts`),
+and it is read off what happened in the session, not off what the test made of it.
 """
 
 from __future__ import annotations
@@ -187,7 +187,9 @@ def _replay(
     depth = sandbox.limits.max_depth
     if not answers and end is None:
         return None
-    loaded = from_answer(answers[0], max_depth=depth) if answers else lost(end)  # type: ignore[arg-type]
+    loaded = (
+        from_answer(answers[0], max_depth=depth) if answers else lost(end)  # type: ignore[arg-type]
+    )
     session = ReplaySession(prepared.calls, answers[1:], end, depth)
     return _settled(prepared.test, session, loaded, sandbox)
 
@@ -218,7 +220,8 @@ def _settled(
         return Verdict("error", _line(detail), level)
     if loaded.status != "value":
         status = "crash" if loaded.status in ("object", "encoding") else loaded.status
-        return Verdict(status, _line(f"while loading: {loaded.message}"), level)  # type: ignore[arg-type]
+        message = _line(f"while loading: {loaded.message}")
+        return Verdict(status, message, level)  # type: ignore[arg-type]
     error = _outcome(test, session)
     stopped = session.stopped
     if isinstance(stopped, StoppedError):
@@ -235,7 +238,7 @@ def _settled(
 
 
 def _outcome(test: TrustedTest, session: Session) -> BaseException | None:
-    """Run the test; return what it raised of its own."""
+    """Run the test; return what it raised itself, None if it passed or was ended from outside."""
     try:
         test.run(session)
     except ControlError:  # the session has it on record

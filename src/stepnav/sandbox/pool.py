@@ -280,7 +280,7 @@ class Answering:
 
 
 def split_frames(data: bytearray, most: int) -> list[bytes]:
-    """Return the complete frames at the start of `data`, at most so many, and remove them from it."""
+    """Return the complete frames at the start of `data`, at most `most`, and remove them."""
     frames = box.split(data, most)
     del data[: sum(map(len, frames)) + box.HEADER.size * len(frames)]
     return frames

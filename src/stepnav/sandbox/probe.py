@@ -1,8 +1,8 @@
 """Opening a sandbox that was tried first: each layer by a program that must not succeed.
 
 What the kernel says it has is not believed; a throw-away program at the chosen level reads a secret
-file, writes one, makes a socket, forks, starts a program and sends a signal, and every attempt has to
-fail. A level with a hole is refused; there is no silent fall-back to a weaker one.
+file, writes one, makes a socket, forks, starts a program and sends a signal, and every attempt has
+to fail. A level with a hole is refused; there is no silent fall-back to a weaker one.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def open_sandbox(
         )
     if level in ("process", "namespace") and not sys.platform.startswith("linux"):
         raise ConfigError(
-            f"sandbox level {level!r} needs Linux (this is {sys.platform}); use --sandbox docker, or "
-            "--sandbox unsafe if you trust the programs"
+            f"sandbox level {level!r} needs Linux (this is {sys.platform}); use --sandbox docker, "
+            "or --sandbox unsafe if you trust the programs"
         )
     sandbox = Sandbox(level, limits=limits, workers=workers, image=image)
     try:

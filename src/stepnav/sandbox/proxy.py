@@ -1,11 +1,12 @@
 """What a test in the trusted parent holds in place of the candidate and its objects.
 
-A `Candidate` stands for a global name of the program, a `RemoteObject` for something that the program
-made and that is no built-in value. Both ask a session, which either talks to the box (`LiveSession`)
-or reads answers that are already here (`ReplaySession`).
+A `Candidate` stands for a global name of the program, a `RemoteObject` for something that the
+program made and that is no built-in value. Both ask a session, which either talks to the box
+(`LiveSession`) or reads answers that are already here (`ReplaySession`).
 
 The candidate decides the values it returns, and nothing else: an object of its own class equals
-nothing, whatever its `__eq__` says, and a test that would have to believe such an object is refused.
+nothing, whatever its `__eq__` says, and a test that would have to believe such an object is
+refused.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ EXCEPTIONS: dict[str, type[Exception]] = {
     for name, kind in vars(builtins).items()
     if isinstance(kind, type) and issubclass(kind, Exception) and name not in _NEED_MORE_THAN_TEXT
 }
-"""Exceptions of the candidate that a test sees as themselves; it sees others as `CandidateError`."""
+"""Exceptions of the candidate that a test sees as they are; others become `CandidateError`."""
 
 _STOPS: dict[str, Status] = {
     "timeout": "timeout", "memory": "memory", "crash": "crash", "output": "output",

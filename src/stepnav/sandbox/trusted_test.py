@@ -1,9 +1,9 @@
 """The test itself, run in the trusted parent: never in the box, never with the candidate's names.
 
-HumanEval: `check(candidate)` runs in the namespace of the trusted reference, so that a test that calls
-the entry point or a helper by name gets the reference's. MBPP: every name that the asserts use and that
-is no built-in and no module stands for the candidate's. Both see a `random` module of their own,
-seeded anew for each run, so that a test asks the same each time.
+HumanEval: `check(candidate)` runs in the namespace of the trusted reference, so that a test that
+calls the entry point or a helper by name gets the reference's. MBPP: every name that the asserts
+use and that is no built-in and no module stands for the candidate's. Both see a `random` module of
+their own, seeded anew for each run, so that a test asks the same each time.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _compiled(tree: ast.Module, what: str) -> types.CodeType:
 
 
 def _loaded(reference: types.CodeType) -> dict[str, Any]:
-    """Return the names of a reference that has just been run: no test sees another's traces in it."""
+    """Return a reference's names, run anew so that no test sees another's traces in it."""
     namespace: dict[str, Any] = {"__name__": "stepnav_reference", "__builtins__": _BUILTINS}
     exec(reference, namespace)
     return namespace

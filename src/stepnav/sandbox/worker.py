@@ -45,7 +45,8 @@ class End(NamedTuple):
     """How the child of a job ended.
 
     Attributes:
-      why: "c" it closed its channel, "k" killed on request, "t" CPU time, "w" wall time, "o" output.
+      why: "c" it closed its channel, "k" killed on request, "t" CPU time, "w" wall time, "o"
+        output.
       code: exit code, negative for a signal.
       cpu_s: CPU seconds, measured by the kernel.
     """

@@ -20,8 +20,8 @@ class TreeCollator:
 
     Attributes:
       pad_id: fills rows up.
-      is_packed: whether trees may share rows and have branches. Else each tree must be a plain solution, and has
-        a row of its own, as any trainer would lay it out.
+      is_packed: whether trees may share rows and have branches. Else each tree must be a plain
+        solution, and has a row of its own, as any trainer would lay it out.
       pass_tokens: packed: trees of like length go through the model together, about so many tokens
         at once, each in a row of its own, which wastes least where small passes cost nothing; None
         fills the rows of one pass with several trees each.
@@ -89,7 +89,9 @@ class TreeCollator:
 
 
 def split_passes(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
-    """Return which trees go through the model together: longest first, as many as make `max_tokens` when filled up.
+    """Return which trees go through the model together.
+
+    Longest first, and as many as make `max_tokens` when all are filled up to the longest.
 
     Args:
       lengths: of the trees.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from stepnav.core.errors import ConfigError, DataError
@@ -24,7 +25,10 @@ CLASSES: dict[Head, tuple[int, ...]] = {"three": (-1, 0, 1), "two": (-1, 1), "va
 
 
 def default_neutral(head: Head) -> Neutral:
-    """Return what a head makes of neutral labels: two classes count them as right, as Lightman et al. 2023 do."""
+    """Return what a head makes of neutral labels: two classes take them as right.
+
+    Source: Lightman et al. 2023.
+    """
     return "positive" if head == "two" else "own"
 
 
@@ -78,10 +82,10 @@ def _target(
 def outcomes(records: Sequence[StepRecord]) -> list[StepRecord]:
     """Return solutions with one label, at the last step: right unless a step is wrong.
 
-    For outcome reward models. Where labels are values, the last step's own is the outcome (a share of
-    completions on the way is none), and a solution without it is left out. Of several that begin alike,
-    the longest stand for all. Where solutions end in an answer that is marked as PRM800K's are, those
-    without one are begun solutions and left out.
+    For outcome reward models. Where labels are values, the last step's own is the outcome (a share
+    of completions on the way is none), and a solution without it is left out. Of several that begin
+    alike, the longest stand for all. Where solutions end in an answer that is marked as PRM800K's
+    are, those without one are begun solutions and left out.
     """
     whole = _longest(records)
     if any(ANSWER_MARK in record.completions[-1] for record, _ in whole):
@@ -98,7 +102,7 @@ def outcomes(records: Sequence[StepRecord]) -> list[StepRecord]:
 
 
 def _longest(records: Sequence[StepRecord]) -> list[tuple[StepRecord, float]]:
-    """Return the records that are no prefix of another, with their outcome: the lowest rating on their way."""
+    """Return the records that are no prefix of another, with the lowest rating on their way."""
     lowest: dict[tuple[str, tuple[str, ...]], float] = {}
     for record in records:
         for number, label in enumerate(record.labels, 1):
@@ -164,3 +168,35 @@ def step_format(head: Head, *, separator: str, prompt_template: str, add_bos: bo
         labels=CLASSES[head],
         add_bos=add_bos,
     )
+
+
+def head_loss(
+    head: Head, class_weights: Sequence[float] | None
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Return the loss of a head's outputs (`step_loss`), its classes weighed if weights say so."""
+
+    def loss(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        tensor = None if class_weights is None else outputs.new_tensor(class_weights)
+        return step_loss(outputs, labels, head=head, class_weights=tensor)
+
+    return loss
+
+
+def checked_class_weights(
+    weights: Sequence[float] | None, format_: StepFormat
+) -> list[float] | None:
+    """Return the weights of a head's classes.
+
+    Raises:
+      ConfigError: there is not one for each class, or one is below 0.
+    """
+    if weights is None:
+        return None
+    if not format_.labels:
+        raise ConfigError("a value has no classes to weigh; leave --class-weights out")
+    if len(weights) != len(format_.labels) or not all(0 <= w < math.inf for w in weights):
+        raise ConfigError(
+            f"--class-weights needs {len(format_.labels)} numbers of at least 0, one for each of "
+            f"{', '.join(map(str, format_.labels))} (got {', '.join(map(str, weights))})"
+        )
+    return list(weights)

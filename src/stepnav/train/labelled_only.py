@@ -1,8 +1,8 @@
 """What only labelled tokens need is computed for them only.
 
-In the last layer a token gives others only its keys and values. Its queries, what attention makes of them, the MLP, and
-a language model's output over the vocabulary are needed only where something is to be learnt. Losses and gradients are
-those of the whole.
+In the last layer a token gives others only its keys and values. Its queries, what attention makes
+of them, the MLP, and a language model's output over the vocabulary are needed only where something
+is to be learnt. Losses and gradients are those of the whole.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ class LabelledOnly:
     """The parts of a model that can work on labelled tokens alone.
 
     Attributes:
-      last_layer: its projection of queries, its attention's output and its MLP, as far as they have the usual names.
-        None of them where the MLP is of another kind (experts see each other's load), or where layers are
-        computed twice (gradient checkpointing).
-      vocabulary: the output over the vocabulary; None for a classifier, whose few outputs cost nothing.
+      last_layer: its projection of queries, its attention's output and its MLP, as far as they have
+        the usual names. None of them where the MLP is of another kind (experts see each other's
+        load), or where layers are computed twice (gradient checkpointing).
+      vocabulary: the output over the vocabulary; None for a classifier, whose few outputs cost
+        nothing.
     """
 
     last_layer: tuple[Any, ...]
@@ -33,7 +34,7 @@ class LabelledOnly:
 
     @classmethod
     def of(cls, model: Any) -> LabelledOnly:
-        """Return those of a `transformers` model."""
+        """Return the parts of a `transformers` model that can."""
         layers = decoder_layers(model)
         last: Any = layers[-1] if layers else None
         is_plain = type(getattr(last, "mlp", None)).__name__.endswith("MLP")
@@ -53,7 +54,8 @@ class LabelledOnly:
         Args:
           model: the one this is of, or its wrapper.
           inputs: of one pass, [B, T] each.
-          places: which tokens are labelled, counted over all rows, [M]; one may stand there several times.
+          places: which tokens are labelled, counted over all rows, [M]; one may stand there several
+            times.
         """
         unique = places.unique()
         with ExitStack() as stack:

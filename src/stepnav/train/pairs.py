@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepnav.core.errors import DataError
 from stepnav.labels.rows import BadRow, opened, parse_line
 from stepnav.train.solutions import CutCount, Mark, TokenSolution, Tree, grow_tree
+
+if TYPE_CHECKING:
+    import torch
 
 FIELDS = (("prompt", "completion"), ("question", "answer"), ("problem", "solution"))
 """What the two texts may be called: any file of pairs, GSM8K's, MATH's."""
@@ -62,7 +65,8 @@ def encode_pairs(
 ) -> tuple[list[list[Tree]], CutCount]:
     """Return pairs as trees whose marks are the tokens to predict, and what did not fit.
 
-    The loss is that of the completion and its end; the prompt is masked, as in Alpaca (Taori et al. 2023).
+    The loss is that of the completion and its end; the prompt is masked, as in Alpaca (Taori et al.
+    2023).
 
     Args:
       tokenizer: the model's.
@@ -96,3 +100,10 @@ def encode_pairs(
     if not groups:
         raise DataError(f"no prompt leaves room within {max_length} tokens; raise --max-length")
     return groups, cut
+
+
+def next_token_loss(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the loss [M] of each labelled token: logits [M, C], tokens [M]."""
+    from torch.nn import functional
+
+    return functional.cross_entropy(outputs.float(), labels.long(), reduction="none")

@@ -1,7 +1,7 @@
 """Models split over processes: PyTorch's FSDP2, on GPUs (nccl) and CPUs (gloo) alike.
 
-accelerate's own FSDP settings do nothing on a CPU, so the model is sharded before the Trainer sees it, and its
-checkpoints are PyTorch's distributed ones.
+accelerate's own FSDP settings do nothing on a CPU, so the model is sharded before the Trainer sees
+it, and its checkpoints are PyTorch's distributed ones.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def shard_model(model: Any, *, cpu: bool = False) -> None:
 
 
 def leave_processes() -> None:
-    """Leave the group of processes at the end: one that is still in it may be aborted when it exits."""
+    """Leave the group of processes: one that is still in it may be aborted when it exits."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

@@ -1,8 +1,9 @@
 """Labelled solutions as tokens, prefix-sharing ones packed into trees.
 
-A step's tokens never depend on what is around it (`StepFormat`), so solutions of one problem that begin alike share those
-tokens exactly. In a tree each shared prefix stands once; a token attends to its own ancestors only (`train.collate`), so
-that its output is the one of the plain path, where each solution is a row of its own.
+A step's tokens never depend on what is around it (`StepFormat`), so solutions of one problem that
+begin alike share those tokens exactly. In a tree each shared prefix stands once; a token attends to
+its own ancestors only (`train.collate`), so that its output is the one of the plain path, where
+each solution is a row of its own.
 """
 
 from __future__ import annotations
@@ -252,3 +253,19 @@ def _insert(root: _Node, solution: TokenSolution) -> None:
         node = node.children.setdefault(segment, _Node(segment))
         if label is not None:
             node.labels.append(label)
+
+
+def make_groups(
+    solutions: Sequence[TokenSolution], max_tree_tokens: int, is_packed: bool
+) -> list[list[Tree]]:
+    """Return what stays in one batch: a tree, or the same solutions one by one.
+
+    Args:
+      solutions: those of one problem after each other.
+      max_tree_tokens: most tokens of a tree.
+      is_packed: whether trees are used.
+    """
+    groups = group_solutions(solutions, max_tokens=max_tree_tokens)
+    if is_packed:
+        return [[grow_tree(group)] for group in groups]
+    return [[grow_tree([solution]) for solution in group] for group in groups]

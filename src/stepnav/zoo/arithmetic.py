@@ -1,4 +1,4 @@
-"""The arithmetic domain: word problems, and an exact checker that labels the policy's own mistakes."""
+"""The arithmetic domain: word problems, and an exact checker that labels the policy's mistakes."""
 
 from __future__ import annotations
 
@@ -35,23 +35,32 @@ DOMAIN = Domain(
     hold_out=hold_out_by(arithmetic.rate_steps),
     cards=Cards(
         policy="""\
-A Llama-architecture language model, trained from scratch, that writes step-by-step solutions of grade-school word
+A Llama-architecture language model, trained from scratch, that writes step-by-step solutions of \
+grade-school word
 problems, and often gets them wrong.""",
         prm="""\
-It rates each step of a solution as negative (wrong), neutral (right but unneeded) or positive (right and needed).""",
+It rates each step of a solution as negative (wrong), neutral (right but unneeded) or positive \
+(right and needed).""",
         data="""\
-Word problems from the package's own generator (`stepnav.tasks.arithmetic`): ten kinds of everyday stories, told in the
-order in which they are solved, with 3 to 8 dependent calculations. A solution is one step per line and ends with
-`#### answer`. A question's hash decides whether it belongs to train, dev or test, so that no test question is ever drawn
+Word problems from the package's own generator (`stepnav.tasks.arithmetic`): ten kinds of everyday \
+stories, told in the
+order in which they are solved, with 3 to 8 dependent calculations. A solution is one step \
+per line and ends with
+`#### answer`. A question's hash decides whether it belongs to train, dev or test, so that no \
+test question is ever drawn
 in training.""",
         labels="""\
-The policy was sampled on training questions that the language model had not seen ({solutions} solutions, temperatures
-{temperatures}); an exact checker labelled {steps} steps, up to the first wrong one of each solution.""",
+The policy was sampled on training questions that the language model had not seen \
+({solutions} solutions, temperatures
+{temperatures}); an exact checker labelled {steps} steps, up to the first wrong one of each \
+solution.""",
         held_out={
             "samples": "The policy's own samples at temperature 1, labelled by the exact checker"
         },
         limits="""\
-The models know these stories and nothing else: other wording, larger numbers or other kinds of arithmetic are outside their
-data. They are meant for trying search methods offline, for tests and for teaching, not for solving real problems.""",
+The models know these stories and nothing else: other wording, larger numbers or other kinds of \
+arithmetic are outside their
+data. They are meant for trying search methods offline, for tests and for teaching, not for \
+solving real problems.""",
     ),
 )

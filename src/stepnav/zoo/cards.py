@@ -14,7 +14,8 @@ def write_cards(out: Path, domain: Domain, evaluation: dict[str, Any]) -> None:
     (out / domain.prm_name / "README.md").write_text(prm_card(domain, evaluation))
 
 
-EARLY = """ It is an early snapshot on purpose: search needs a policy that can find the right solution but does
+EARLY = """ It is an early snapshot on purpose: search needs a policy that can find the right \
+solution but does
 not always find it first."""
 
 
@@ -48,19 +49,22 @@ def policy_card(domain: Domain, evaluation: dict[str, Any]) -> str:
 
 {domain.cards.policy}{EARLY if is_early(settings) else ""}
 
-- Prompt: `{{question}}\\n`; steps end with `\\n`, the last one with EOS. Temperature 1 is the default.
+- Prompt: `{{question}}\\n`; steps end with `\\n`, the last one with EOS. Temperature 1 \
+is the default.
 - {shape(settings, settings["layers"])}
 
 ## Held-out results
 
-{rates["problems"]} problems of the {evaluation["split"]} split, drawn with seed {evaluation["seed"]}:
+{rates["problems"]} problems of the {evaluation["split"]} split, drawn with seed \
+{evaluation["seed"]}:
 
 | | |
 |---|---|
 | greedy accuracy | {percent(rates["greedy_accuracy"])} |
 | accuracy at temperature 1 | {percent(rates["sampled_accuracy"])} |
 | pass@{samples} at temperature 1 | {percent(rates[f"pass_at_{samples}"])} |
-| greedy accuracy of the same run at its end (the reward model's backbone) | {percent(evaluation["backbone"]["greedy_accuracy"])} |
+| greedy accuracy of the same run at its end (the reward model's backbone) | \
+{percent(evaluation["backbone"]["greedy_accuracy"])} |
 
 ## Data
 
@@ -68,8 +72,10 @@ def policy_card(domain: Domain, evaluation: dict[str, Any]) -> str:
 
 ## Recipe
 
-{settings["policy_tokens"]:,} tokens of a {settings["lm_tokens"]:,}-token run: Muon for hidden matrices, AdamW for the rest,
-{"constant rate up to here" if is_early(settings) else "the rate falls to zero"}, loss on {learned(settings)}, a batch of {settings["lm_batch_tokens"]:,} tokens.
+{settings["policy_tokens"]:,} tokens of a {settings["lm_tokens"]:,}-token run: Muon for \
+hidden matrices, AdamW for the rest,
+{"constant rate up to here" if is_early(settings) else "the rate falls to zero"}, \
+loss on {learned(settings)}, a batch of {settings["lm_batch_tokens"]:,} tokens.
 {compute_line(evaluation)}
 
 ## Limits
@@ -80,13 +86,7 @@ def policy_card(domain: Domain, evaluation: dict[str, Any]) -> str:
 
 def prm_card(domain: Domain, evaluation: dict[str, Any]) -> str:
     """Return the reward model's model card."""
-    recipe = evaluation["recipe"]
-    settings = recipe["settings"]
-    labels = domain.cards.labels.format(
-        solutions=f"{recipe['labelled_solutions']:,}",
-        steps=f"{recipe['labelled_steps']:,}",
-        temperatures=", ".join(map(str, settings["temperatures"])),
-    )
+    settings = evaluation["recipe"]["settings"]
     gates = {evaluation["gate_on"]: evaluation["gate"], **evaluation["other_gates"]}
     tables = "\n\n".join(
         f"### {domain.cards.held_out[name]}\n\n{gate_tables(gate)}" for name, gate in gates.items()
@@ -96,29 +96,36 @@ def prm_card(domain: Domain, evaluation: dict[str, Any]) -> str:
 
 A process reward model for `{domain.policy_name}`. {domain.cards.prm}
 
-- Input: question, `\\n`, then the steps, each ended by `\\n` (`stepnav_prm.json`). The rating is read at each step's `\\n`.
-- {shape(settings, settings["layers"] + 3)}: the {settings["layers"]} layers of the finished language model and
-  three above them, which compare each token with the prediction made for it (`zoo/training/graft.py`).
+- Input: question, `\\n`, then the steps, each ended by `\\n` (`stepnav_prm.json`). \
+The rating is read at each step's `\\n`.
+- {shape(settings, settings["layers"] + 3)}: the {settings["layers"]} layers of the finished \
+language model and
+  three above them, which compare each token with the prediction made for it \
+(`zoo/training/graft.py`).
 
 ## Held-out results
 
-Steps with nothing wrong before them, on {evaluation["policy"]["problems"]} problems of the {evaluation["split"]} split. The gate: at most
+Steps with nothing wrong before them, on {evaluation["policy"]["problems"]} problems \
+of the {evaluation["split"]} split. The gate: at most
 10% of first errors missed, at most 5% of right steps rejected.
 
 {tables}
 
-The reward model's own backbone solves {percent(evaluation["backbone"]["greedy_accuracy"])} of the same problems greedily, the
-policy {percent(evaluation["policy"]["greedy_accuracy"])}: where the backbone itself can be used as the policy, it is the obvious
+The reward model's own backbone solves {percent(evaluation["backbone"]["greedy_accuracy"])} of \
+the same problems greedily, the
+policy {percent(evaluation["policy"]["greedy_accuracy"])}: where the backbone itself \
+can be used as the policy, it is the obvious
 alternative to searching.
 
 ## Data
 
 {domain.cards.data}
-{labels}
+{labels_text(domain, evaluation["recipe"])}
 
 ## Recipe
 
-{settings["prm_tokens"]:,} tokens. Labels are dense: every token of a right step carries its class, in a wrong step every
+{settings["prm_tokens"]:,} tokens. Labels are dense: every token of a right step carries its \
+class, in a wrong step every
 token from the first wrong character on.
 {compute_line(evaluation)}
 
@@ -126,6 +133,15 @@ token from the first wrong character on.
 
 {domain.cards.limits} Steps after a first error were not trained on: their ratings mean nothing.
 """
+
+
+def labels_text(domain: Domain, recipe: dict[str, Any]) -> str:
+    """Return where the labels come from, with how many there are."""
+    return domain.cards.labels.format(
+        solutions=f"{recipe['labelled_solutions']:,}",
+        steps=f"{recipe['labelled_steps']:,}",
+        temperatures=", ".join(map(str, recipe["settings"]["temperatures"])),
+    )
 
 
 def gate_tables(gate: dict[str, Any]) -> str:
@@ -147,7 +163,8 @@ def summary_table(gate: dict[str, Any]) -> str:
         [
             "| first errors missed | right steps rejected | AUROC of P(negative) |",
             "|---|---|---|",
-            f"| {percent(gate['misses'])} | {percent(gate['false_rejections'])} | {decimal(gate['auroc'])} |",
+            f"| {percent(gate['misses'])} | {percent(gate['false_rejections'])} "
+            f"| {decimal(gate['auroc'])} |",
         ]
     )
 
@@ -159,8 +176,9 @@ def group_table(name: str, groups: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {label} | {gate['num_steps']:,} | {gate['num_first_errors']:,} | {percent(gate['misses'])} | "
-        f"{percent(gate['false_rejections'])} | {percent(gate['classes']['-1']['f1'])} | {decimal(gate['auroc'])} |"
+        f"| {label} | {gate['num_steps']:,} | {gate['num_first_errors']:,} "
+        f"| {percent(gate['misses'])} | {percent(gate['false_rejections'])} "
+        f"| {percent(gate['classes']['-1']['f1'])} | {decimal(gate['auroc'])} |"
         for label, gate in groups.items()
     ]
     return "\n".join(lines)
@@ -168,14 +186,17 @@ def group_table(name: str, groups: dict[str, Any]) -> str:
 
 def front_matter(pipeline: str) -> str:
     """Return the card's metadata block."""
-    return f"---\nlicense: apache-2.0\nlanguage: en\nlibrary_name: transformers\npipeline_tag: {pipeline}\n---\n"
+    return (
+        "---\nlicense: apache-2.0\nlanguage: en\nlibrary_name: transformers\n"
+        f"pipeline_tag: {pipeline}\n---\n"
+    )
 
 
 def shape(settings: dict[str, Any], layers: int) -> str:
     """Return the architecture in words."""
     return (
-        f"Llama, {layers} layers, width {settings['width']}, {settings['heads']} heads, byte-level BPE with "
-        f"{settings['vocab_size']} entries and single digits"
+        f"Llama, {layers} layers, width {settings['width']}, {settings['heads']} heads, byte-level "
+        f"BPE with {settings['vocab_size']} entries and single digits"
     )
 
 
@@ -184,9 +205,10 @@ def compute_line(evaluation: dict[str, Any]) -> str:
     recipe = evaluation["recipe"]
     minutes = {part: spent["seconds"] / 60 for part, spent in recipe["compute"].items()}
     return (
-        f"Seed {recipe['seed']}; {minutes['lm']:.0f} minutes for the language model and {minutes['prm']:.0f} for the reward "
-        f"model on {recipe['device']}, one thread each.\n"
-        f"Made by `stepnav zoo train --task {recipe['task']} --scale {recipe['scale']} --seed {recipe['seed']} --out DIR`."
+        f"Seed {recipe['seed']}; {minutes['lm']:.0f} minutes for the language model and "
+        f"{minutes['prm']:.0f} for the reward model on {recipe['device']}, one thread each.\n"
+        f"Made by `stepnav zoo train --task {recipe['task']} --scale {recipe['scale']} "
+        f"--seed {recipe['seed']} --out DIR`."
     )
 
 
@@ -196,7 +218,8 @@ def class_table(gate: dict[str, Any]) -> str:
     lines = ["| class | steps | precision | recall | F1 |", "|---|---|---|---|---|"]
     for rating, row in gate["classes"].items():
         lines.append(
-            f"| {names[rating]} ({rating}) | {row['count']:,} | {percent(row['precision'])} | {percent(row['recall'])} | {percent(row['f1'])} |"
+            f"| {names[rating]} ({rating}) | {row['count']:,} | {percent(row['precision'])} "
+            f"| {percent(row['recall'])} | {percent(row['f1'])} |"
         )
     return "\n".join(lines)
 
@@ -204,7 +227,8 @@ def class_table(gate: dict[str, Any]) -> str:
 def baseline_table(gate: dict[str, Any]) -> str:
     """Return the likelihood baselines as a table."""
     lines = [
-        "| training-free baseline: lowest token log-probability under | AUROC | missed at 1% rejected | at 5% |",
+        "| training-free baseline: lowest token log-probability under | AUROC "
+        "| missed at 1% rejected | at 5% |",
         "|---|---|---|---|",
     ]
     for name, row in gate["likelihood_baselines"].items():

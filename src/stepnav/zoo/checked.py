@@ -23,7 +23,8 @@ def split_solution(text: str) -> list[str]:
 def labelled(check: Checker, problem: Problem, solution: str) -> StepRecord:
     """Return the solution up to and including its first wrong step, labelled by the checker.
 
-    Steps after a first error are left out, as no label is meaningful there (Lightman et al. 2023, section 2.4).
+    Steps after a first error are left out, as no label is meaningful there (Lightman et al. 2023,
+    section 2.4).
     """
     steps = split_solution(solution)
     verdicts = check(problem, steps)

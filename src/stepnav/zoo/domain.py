@@ -1,4 +1,4 @@
-"""What the recipe needs to know of a task that models are shipped for; one module beside this for each."""
+"""What the recipe needs to know of a task with shipped models; each has a module beside this."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class Cards:
       policy: what the policy is.
       prm: what the reward model is.
       data: the problems.
-      labels: where the reward model's labels come from; may hold "{solutions}", "{steps}" and "{temperatures}".
+      labels: where the reward model's labels come from; may hold "{solutions}", "{steps}" and
+        "{temperatures}".
       held_out: title of each set that the reward model is measured on.
       limits: what the models cannot do.
     """
@@ -72,12 +73,13 @@ class Domain:
       solve: gives the reference solution of an id, step by step.
       load: (split, count, seed) to problems.
       grade: (problems, solutions) to whether each solution is right.
-      label: (problems, sampler, seed, progress) to labelled solutions that a reward model learns from.
-      hold_out: (problems, the policy's solutions of each, seed, progress) to what it is measured on; the
-        first set decides the gate.
+      label: (problems, sampler, seed, progress) to labelled solutions that a reward model learns
+        from.
+      hold_out: (problems, the policy's solutions of each, seed, progress) to what it is measured
+        on; the first set decides the gate.
       cards: texts of the model cards.
-      strange: questions from elsewhere, by which the policy learns to tell what it does not know (`known.py`); none where
-        it does not.
+      strange: questions from elsewhere, by which the policy learns to tell what it does not know
+        (`known.py`); none where it does not.
       temperature: of searches where the user sets none; None leaves it to the strategy.
     """
 

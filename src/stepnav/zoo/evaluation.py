@@ -1,4 +1,7 @@
-"""Recipe stage that measures the shipped models on held-out problems; its JSON is saved beside the weights."""
+"""Recipe stage that measures the shipped models on held-out problems.
+
+Its JSON is saved beside the weights.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def solve_rates(
     seed: int,
     progress: Count | None = None,
 ) -> tuple[dict[str, Any], list[list[str]]]:
-    """Return greedy accuracy, mean accuracy and pass@k at temperature 1, and the sampled solutions per problem.
+    """Return greedy accuracy, and at temperature 1 mean accuracy, pass@k and the solutions.
 
     Args:
       domain: the task.
@@ -122,7 +125,8 @@ def gate_on(
       prm: a token classifier.
       tokenizer: the tokenizer of all models.
       step_format: how the PRM reads steps.
-      baselines: causal LMs by name; the lowest token log-probability of a step under each is a training-free rater.
+      baselines: causal LMs by name; the lowest token log-probability of a step under each is a
+        training-free rater.
     """
     from stepnav.zoo.training.scoring import lowest_logprobs
 

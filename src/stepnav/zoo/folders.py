@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stepnav.core.errors import DataError, StepnavError, one_line
+from stepnav.core.errors import ConfigError, DataError, StepnavError, one_line
+from stepnav.files.atomic import whole_folder
 
 COMPUTE_NAME = "compute.json"
 
@@ -32,3 +34,19 @@ def reading(path: Path) -> Iterator[None]:
 def write_compute(folder: Path, *, tokens: int, seconds: float) -> None:
     """Write down what a training stage took, for the model cards."""
     (folder / COMPUTE_NAME).write_text(json.dumps({"tokens": tokens, "seconds": seconds}))
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a model folder, whole or not at all; keep it if it is there.
+
+    Raises:
+      ConfigError: there is no source.
+    """
+    if not source.exists():
+        raise ConfigError(
+            f"{source} is missing, so there is no policy; set policy_tokens to a multiple of "
+            "snapshot_tokens"
+        )
+    if not target.exists():
+        with whole_folder(target) as place:
+            shutil.copytree(source, place, dirs_exist_ok=True)

@@ -1,7 +1,8 @@
 """The gate that a step rater must pass, and the figures that decide it.
 
-Only steps with nothing wrong before them count: the first errors, and the right steps before or without one. A search acts
-on exactly these. The gate: at most 10% of the first errors missed, at most 5% of the right steps rejected.
+Only steps with nothing wrong before them count: the first errors, and the right steps before or
+without one. A search acts on exactly these. The gate: at most 10% of the first errors missed, at
+most 5% of the right steps rejected.
 """
 
 from __future__ import annotations
@@ -31,13 +32,18 @@ def gate_report(
     wrong = truth == -1
     misses = share(rated[wrong] != -1)
     rejections = share(rated[~wrong] == -1)
-    passed = misses is not None and rejections is not None
+    is_passed = (
+        misses is not None
+        and rejections is not None
+        and misses <= MAX_MISSES
+        and rejections <= MAX_FALSE_REJECTIONS
+    )
     return {
         "num_steps": len(truth),
         "num_first_errors": int(wrong.sum()),
         "misses": misses,
         "false_rejections": rejections,
-        "is_passed": passed and misses <= MAX_MISSES and rejections <= MAX_FALSE_REJECTIONS,  # type: ignore[operator]
+        "is_passed": is_passed,
         "auroc": auroc(np.asarray(negative_probs), wrong),
         "classes": {str(rating): class_row(truth, rated, rating) for rating in CLASSES},
         "confusion": confusion_matrix(truth, rated),

@@ -1,4 +1,4 @@
-"""Recipe stage that measures what the policy knows: see `policies/local/known.py`, which reads the result."""
+"""Recipe stage that measures what the policy knows; `policies/local/known.py` reads the result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ MAX_FALSE_WARNINGS = 0.03
 def measure_known(
     domain: Domain, policy: Path, prm: Path, *, num_problems: int, seed: int, progress: Count
 ) -> Known:
-    """Return where familiar questions end and doubtful answers begin, on the dev split and on `domain.strange`.
+    """Return where familiar questions end and doubtful answers begin.
+
+    Measured on the dev split and on `domain.strange`.
 
     Args:
       domain: the task.
@@ -43,8 +45,8 @@ def measure_known(
 def draw_line(good: Sequence[float], bad: Sequence[float]) -> float:
     """Return the value below which most of the bad and few of the good lie.
 
-    It is the one that tells the two apart best (Youden 1950: the largest difference of the two shares) among those with at
-    most `MAX_FALSE_WARNINGS` of the good below.
+    It is the one that tells the two apart best (Youden 1950: the largest difference of the two
+    shares) among those with at most `MAX_FALSE_WARNINGS` of the good below.
 
     Example:
       >>> draw_line([3.0, 4.0, 5.0], [1.0, 2.0])

@@ -1,4 +1,4 @@
-"""Recipe stage that makes the labelled solutions which the reward model learns from, shard by shard."""
+"""Recipe stage that makes the labelled solutions for the reward model, shard by shard."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def label_solutions(
       tokenizer: its tokenizer.
       scale: numbers of problems and samples.
       seed: seeds problems and samples.
-      progress: called with (done, in all, share without an error in the last shard, None before its end).
+      progress: called with (done, in all, share without an error in the last shard, None before its
+        end).
     """
     folder.mkdir(parents=True, exist_ok=True)
     total = scale.label_problems

@@ -1,4 +1,7 @@
-"""Recipe stages that make the tokenizer and the language model; its early snapshots are the candidate policies."""
+"""Recipe stages that make the tokenizer and the language model.
+
+Its early snapshots are the candidate policies.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from stepnav.zoo.folders import reading, write_compute
 from stepnav.zoo.scale import Scale
 from stepnav.zoo.tokenizer import train_tokenizer
 from stepnav.zoo.training.batches import TokenExamples
-from stepnav.zoo.training.loop import Progress, TrainSettings
+from stepnav.zoo.training.loop import Progress
+from stepnav.zoo.training.settings import TrainSettings
 
 MAX_POSITIONS = 512
 
@@ -74,6 +78,19 @@ def model_config(scale: Scale, tokenizer: Any, *, layers: int) -> Any:
     )
 
 
+def lm_settings(scale: Scale, seed: int) -> TrainSettings:
+    """Return how the language model is trained."""
+    return TrainSettings(
+        total_tokens=scale.lm_tokens,
+        batch_tokens=scale.lm_batch_tokens,
+        warmup_tokens=scale.lm_tokens // 100,
+        decay_fraction=0.4,
+        seed=seed,
+        compile=scale.compile,
+        snapshot_tokens=tuple(range(scale.snapshot_tokens, scale.lm_tokens, scale.snapshot_tokens)),
+    )
+
+
 def train_language_model(
     folder: Path,
     domain: Domain,
@@ -85,7 +102,7 @@ def train_language_model(
     progress: Progress | None,
     data_progress: Count | None = None,
 ) -> None:
-    """Train the language model into `folder / "final"`, with a snapshot every `scale.snapshot_tokens`.
+    """Train the language model into `folder / "final"`; snapshots by `scale.snapshot_tokens`.
 
     Args:
       folder: gets data, checkpoints, snapshots and the model.
@@ -122,17 +139,7 @@ def train_language_model(
         pad_id=tokenizer.pad_token_id,
         first_id=None if scale.packed_width is None else tokenizer.bos_token_id,
         folder=folder,
-        settings=TrainSettings(
-            total_tokens=scale.lm_tokens,
-            batch_tokens=scale.lm_batch_tokens,
-            warmup_tokens=scale.lm_tokens // 100,
-            decay_fraction=0.4,
-            seed=seed,
-            compile=scale.compile,
-            snapshot_tokens=tuple(
-                range(scale.snapshot_tokens, scale.lm_tokens, scale.snapshot_tokens)
-            ),
-        ),
+        settings=lm_settings(scale, seed),
         progress=progress,
         on_snapshot=lambda tokens: save_model(model, tokenizer, snapshot_folder(folder, tokens)),
     )
@@ -151,10 +158,11 @@ def normalise_language_model(
     device: str,
     progress: Progress | None,
 ) -> None:
-    """Train the finished language model on into `folder / "final"` until its normaliser is constant.
+    """Train the language model on, into `folder / "final"`, until its normaliser is constant.
 
-    Solutions end with a separator here, as the reward model will read them, and are learned from the first separator
-    on, which is where the reward model takes a solution to begin. Problems are new ones.
+    Solutions end with a separator here, as the reward model will read them, and are learned from
+    the first separator on, which is where the reward model takes a solution to begin. Problems are
+    new ones.
     """
     import torch
     from transformers import LlamaForCausalLM

@@ -1,11 +1,13 @@
 """The micro-python domain: small functions, and step labels from running programs, without people.
 
-The reward model learns from mutants of the references (`stepnav.mutate`): their tests say which are wrong, and the place of
-the change says from which step on. Mutants alone do not prepare it for what a policy gets wrong (a whole part forgotten, a
-number from elsewhere), so it also learns from the policy's own samples. Whether their steps can still become right is
-undecidable; they are taken for right as long as the rest of the reference makes a passing program of them.
+The reward model learns from mutants of the references (`stepnav.mutate`): their tests say which are
+wrong, and the place of the change says from which step on. Mutants alone do not prepare it for what
+a policy gets wrong (a whole part forgotten, a number from elsewhere), so it also learns from the
+policy's own samples. Whether their steps can still become right is undecidable; they are taken for
+right as long as the rest of the reference makes a passing program of them.
 
-It is measured on samples and on mutants of held-out references, two operators among them that training never saw.
+It is measured on samples and on mutants of held-out references, two operators among them that
+training never saw.
 """
 
 from __future__ import annotations
@@ -71,8 +73,8 @@ def label(
 ) -> list[StepRecord]:
     """Return references, mutants and the policy's samples, step by step.
 
-    Mutants of operators that are held out are not among them. Of each problem `MUTANTS_PER_PROBLEM` are kept, drawn so
-    that operators and steps are alike frequent.
+    Mutants of operators that are held out are not among them. Of each problem `MUTANTS_PER_PROBLEM`
+    are kept, drawn so that operators and steps are alike frequent.
     """
     groups = sample(problems, lambda done, total: progress(done, 2 * total))
     records: list[StepRecord] = []
@@ -135,7 +137,7 @@ def mutate(sandbox: Sandbox, problem: Problem, seed: int) -> list[MutationRecord
 def spread(
     records: Sequence[MutationRecord], count: int, rng: random.Random
 ) -> list[MutationRecord]:
-    """Return the reference and `count` - 1 mutants, as few as can be of one operator and one step."""
+    """Return the reference and `count` - 1 mutants, spread over operators and steps."""
     reference = [record for record in records if record.step is None]
     left = [record for record in records if record.step is not None]
     rng.shuffle(left)
@@ -174,7 +176,7 @@ def step_record(problem: Problem, record: MutationRecord) -> StepRecord:
 def lines_of(
     text: str, label: int | None, wrong_from: int | None
 ) -> Iterator[tuple[str, int | None, int | None]]:
-    """Yield the lines of a step; those before the changed one are right, those after it are masked."""
+    """Yield a step's lines; those before the changed one are right, those after it masked."""
     start = 0
     for line in text.splitlines(keepends=True):
         end = start + len(line)
@@ -192,10 +194,11 @@ def lines_of(
 def spliced(sandbox: Sandbox, problem: Problem, text: str) -> StepRecord:
     """Return a sample labelled by splicing; steps after the first wrong one are left out.
 
-    All steps of a program that passes are right. In one that fails, the first k are right if they pass the tests
-    with the reference's lines from k on, or from k + 1 on where one line stands for two. Other remainders are not
-    tried: the whole reference after a wrong line would often make up for it. A wrong line is wrong from the first
-    character on that sets it apart from every line of the reference.
+    All steps of a program that passes are right. In one that fails, the first k are right if they
+    pass the tests with the reference's lines from k on, or from k + 1 on where one line stands for
+    two. Other remainders are not tried: the whole reference after a wrong line would often make up
+    for it. A wrong line is wrong from the first character on that sets it apart from every line of
+    the reference.
     """
     steps = text.splitlines(keepends=True)
     reference = micro_python.solve(problem.id)
@@ -222,7 +225,7 @@ def num_shared(text: str, other: str) -> int:
 
 
 def passes(sandbox: Sandbox, problems: Sequence[Problem], bodies: Sequence[str]) -> list[bool]:
-    """Return whether each problem's header with a body passes all its tests; each runs in a fork of its own."""
+    """Return whether each problem's header with a body passes all tests, each in its own fork."""
     found = []
     for problem, body in zip(problems, bodies, strict=True):
         suite = micro_python.suite_of(problem)
@@ -254,27 +257,35 @@ DOMAIN = Domain(
     hold_out=hold_out,
     cards=Cards(
         policy="""\
-A Llama-architecture language model, trained from scratch, that writes small Python functions line by line, and often gets
+A Llama-architecture language model, trained from scratch, that writes small Python functions line \
+by line, and often gets
 them wrong.""",
         prm="""\
-It rates each line of a function as negative (no right program begins like this), neutral (changed, but no difference can
+It rates each line of a function as negative (no right program begins like this), neutral \
+(changed, but no difference can
 be observed) or positive (right).""",
         data="""\
-Small functions from the package's own generator (`stepnav.tasks.micro_python`): a loop over numbers, digits, characters or
-words, 1 to 3 things done to each, and what they come to. The hash of the reference program decides whether it belongs to
+Small functions from the package's own generator (`stepnav.tasks.micro_python`): a loop over \
+numbers, digits, characters or
+words, 1 to 3 things done to each, and what they come to. The hash of the reference \
+program decides whether it belongs to
 train, dev or test, so that no test function is ever drawn in training, in whatever words.""",
         labels="""\
-The labels come from running programs for functions that the language model had not seen ({solutions} programs, {steps}
-steps). Mutants of the references: those killed by the tests are wrong from the changed line on, those that neither the tests
-nor 200 further inputs tell apart are neutral; two operators were kept out of training. The policy's own samples (temperatures
+The labels come from running programs for functions that the language model had not seen \
+({solutions} programs, {steps}
+steps). Mutants of the references: those killed by the tests are wrong from the changed \
+line on, those that neither the tests
+nor 200 further inputs tell apart are neutral; two operators were kept out of \
+training. The policy's own samples (temperatures
 {temperatures}): a line is right as long as the rest of the reference makes a passing program.""",
         held_out={
-            "samples": "The policy's own samples at temperature 1; a line is right as long as the rest of the "
-            "reference makes a passing program",
+            "samples": "The policy's own samples at temperature 1; a line is right as long as the "
+            "rest of the reference makes a passing program",
             "mutants": "Mutants of the references, by operator and by line",
         },
         limits="""\
-The models know these functions and nothing else. They are meant for trying search methods on code offline, for tests and
+The models know these functions and nothing else. They are meant for trying search \
+methods on code offline, for tests and
 for teaching, not for writing programs.""",
     ),
 )

@@ -1,4 +1,4 @@
-"""The plain domain: questions in everyday words, and an exact checker that labels the policy's own mistakes."""
+"""The plain domain: questions in everyday words, and an exact checker of the policy's mistakes."""
 
 from __future__ import annotations
 
@@ -79,14 +79,18 @@ STRANGE = (
     "Round 3.14159 to two decimal places.",
     "How do I install Python on my computer?",
     "Evaluate the integral of sin(x) from 0 to pi.",
-    "A bat and a ball cost $1.10 together. The bat costs a dollar more than the ball. How much is the ball?",
-    "Pipe A fills a tank in 3 hours and pipe B empties it in 5. How long until the tank is full with both open?",
+    "A bat and a ball cost $1.10 together. The bat costs a dollar more than the ball. How much is "
+    "the ball?",
+    "Pipe A fills a tank in 3 hours and pipe B empties it in 5. How long until the tank is full "
+    "with both open?",
     "In how many ways can five people sit around a round table?",
     "What is the greatest common divisor of 84 and 126?",
     "Who was the first person on the moon?",
-    "Mixture problem: how many liters of a 30% solution must be added to 10 liters of water to get 12%?",
+    "Mixture problem: how many liters of a 30% solution must be added to 10 liters of water to "
+    "get 12%?",
     "log base 2 of 64",
-    "A man bought a stock at 12.50 and sold it at 15.75 after a dividend of 0.40. What was his return in percent?",
+    "A man bought a stock at 12.50 and sold it at 15.75 after a dividend of 0.40. What was his "
+    "return in percent?",
     "List the planets in order.",
     "What does the word 'serendipity' mean?",
 )
@@ -109,25 +113,35 @@ DOMAIN = Domain(
     temperature=plain.TEMPERATURE,
     cards=Cards(
         policy="""\
-A Llama-architecture language model, trained from scratch, that answers plain questions of everyday arithmetic, one equation a
+A Llama-architecture language model, trained from scratch, that answers plain questions of \
+everyday arithmetic, one equation a
 line.""",
         prm="""\
-It rates each step of a solution as negative (wrong), neutral (right but unneeded) or positive (right and needed).""",
+It rates each step of a solution as negative (wrong), neutral (right but unneeded) or positive \
+(right and needed).""",
         data="""\
-Questions from the package's own generator (`stepnav.tasks.plain`): bare sums, stories of change, groups, sharing, money, rates,
-time, comparisons, ages, fractions and percentages, with one to three calculations and hundreds of wordings each; a part of the
-nouns and names is made up, so that the model learns that they do not matter. A solution is one equation per line and ends with
-`#### answer`. A question's hash decides whether it belongs to train, dev or test, so that no test question is ever drawn in
+Questions from the package's own generator (`stepnav.tasks.plain`): bare sums, stories of change, \
+groups, sharing, money, rates,
+time, comparisons, ages, fractions and percentages, with one to three calculations and hundreds of \
+wordings each; a part of the
+nouns and names is made up, so that the model learns that they do not matter. A solution is one \
+equation per line and ends with
+`#### answer`. A question's hash decides whether it belongs to train, dev or test, so that no test \
+question is ever drawn in
 training.""",
         labels="""\
-The policy was sampled on training questions that the language model had not seen ({solutions} solutions, temperatures
-{temperatures}); an exact checker labelled {steps} steps, up to the first wrong one of each solution.""",
+The policy was sampled on training questions that the language model had not seen ({solutions} \
+solutions, temperatures
+{temperatures}); an exact checker labelled {steps} steps, up to the first wrong one of each \
+solution.""",
         held_out={
             "samples": "The policy's own samples at temperature 1, labelled by the exact checker"
         },
         limits="""\
-The models know natural numbers up to 9999 and questions of one to three calculations. Other questions, decimals among them, are
-answered all the same; `stepnav solve` says when a question is unlike those of training. They are meant for trying search
+The models know natural numbers up to 9999 and questions of one to three calculations. Other \
+questions, decimals among them, are
+answered all the same; `stepnav solve` says when a question is unlike those of training. They are \
+meant for trying search
 methods offline, for tests and for teaching, not for solving real problems.""",
     ),
 )

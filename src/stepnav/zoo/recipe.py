@@ -1,8 +1,10 @@
-"""Makes the models of a domain again, from nothing: tokenizer, language model, labels, reward model, evaluation, cards.
+"""Makes the models of a domain again, from nothing.
 
-Every stage leaves a file or folder behind and is skipped when it is there; training continues from its last checkpoint. The
-policy is an early snapshot of the language model, so that search has something to do; the reward model grows from the
-finished language model and learns from labelled solutions, which each domain makes in its own way.
+Stages: tokenizer, language model, labels, reward model, evaluation, cards. Every stage leaves a
+file or folder behind and is skipped when it is there; training continues from its last checkpoint.
+The policy is an early snapshot of the language model, so that search has something to do; the
+reward model grows from the finished language model and learns from labelled solutions, which each
+domain makes in its own way.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError, nearest
-from stepnav.files.atomic import whole_folder, write_text
+from stepnav.files.atomic import write_text
 from stepnav.files.claim import claim_folder
 from stepnav.policies.local.known import FILE_NAME as KNOWN_NAME
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo.cards import write_cards
 from stepnav.zoo.domain import Count, Domain
-from stepnav.zoo.folders import COMPUTE_NAME, reading
+from stepnav.zoo.folders import COMPUTE_NAME, copy_folder, reading
 from stepnav.zoo.known import measure_known
 from stepnav.zoo.labelled import label_solutions, read_labelled
 from stepnav.zoo.language import (
@@ -63,7 +65,8 @@ def make_models(
     Args:
       out: folder for models and, under `work`, for everything in between.
       task: key of `DOMAINS`.
-      scale: "cpu" (the shipped models; about two core-hours) or "tiny" (seconds, for tests; useless models).
+      scale: "cpu" (the shipped models; about two core-hours) or "tiny" (seconds, for tests; useless
+        models).
       resume: continue what `out` holds; without it a folder that is not empty is refused.
       seed: seeds data, initial weights and samples.
       device: torch device.
@@ -121,6 +124,16 @@ class _Recipe:
 
     def run(self) -> dict[str, Any]:
         """Run every stage that is not done."""
+        self.make_language_model()
+        self.keep_policy()
+        self.make_reward_model()
+        self.keep_known()
+        evaluation = self.evaluate()
+        write_cards(self.out, self.domain, evaluation)
+        return evaluation
+
+    def make_language_model(self) -> None:
+        """Make the tokenizer, the language model, and the one with a constant normaliser."""
         self.tokenizer = make_tokenizer(
             self.work / "tokenizer",
             self.domain,
@@ -148,7 +161,9 @@ class _Recipe:
             device=self.device,
             progress=self.stage("normaliser"),
         )
-        self.keep_policy()
+
+    def make_reward_model(self) -> None:
+        """Make the labelled solutions, by the policy that is kept, and the reward model."""
         label_solutions(
             self.work / "labelled",
             self.domain,
@@ -169,10 +184,6 @@ class _Recipe:
             device=self.device,
             progress=self.stage("reward model"),
         )
-        self.keep_known()
-        evaluation = self.evaluate()
-        write_cards(self.out, self.domain, evaluation)
-        return evaluation
 
     def stage(self, name: str) -> Callable[[int, int, float | None], None]:
         """Return the progress callback of one stage."""
@@ -188,7 +199,7 @@ class _Recipe:
         return lambda done, total: self.stage(name)(done, total, None)
 
     def load_lm(self, folder: Path, *, sampling: bool = False) -> Any:
-        """Return a saved language model, in bfloat16 where only training samples are drawn from it."""
+        """Return a saved language model, in bfloat16 where only training samples are drawn."""
         import torch
         from transformers import AutoModelForCausalLM
 
@@ -204,7 +215,7 @@ class _Recipe:
         if scale.policy_tokens == scale.lm_tokens:
             source = self.work / "lm" / "final"
         if scale.policy_dtype == "float32":
-            _copy_folder(source, target)
+            copy_folder(source, target)
         elif not target.exists():
             import torch
 
@@ -212,7 +223,7 @@ class _Recipe:
             save_model(model, self.tokenizer, target)
 
     def keep_known(self) -> None:
-        """Measure what the policy knows, where its domain has questions from elsewhere to tell it by."""
+        """Measure what the policy knows, where its domain has questions from elsewhere."""
         policy = self.out / self.domain.policy_name
         if self.domain.strange and not (policy / KNOWN_NAME).exists():
             known = measure_known(
@@ -277,14 +288,3 @@ class _Recipe:
             "labelled_steps": sum(len(record.labels) for record in records),
             "compute": compute,
         }
-
-
-def _copy_folder(source: Path, target: Path) -> None:
-    """Copy a model folder, whole or not at all; keep it if it is there."""
-    if not source.exists():
-        raise ConfigError(
-            f"{source} is missing, so there is no policy; set policy_tokens to a multiple of snapshot_tokens"
-        )
-    if not target.exists():
-        with whole_folder(target) as place:
-            shutil.copytree(source, place, dirs_exist_ok=True)

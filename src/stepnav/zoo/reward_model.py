@@ -1,4 +1,7 @@
-"""Recipe stage that grafts the reward model on the normalised backbone and trains its top on labelled solutions."""
+"""Recipe stage that makes the reward model.
+
+It is grafted on the normalised backbone, and its top is trained on labelled solutions.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo.folders import reading, write_compute
 from stepnav.zoo.labelled import shard_paths
 from stepnav.zoo.scale import Scale
-from stepnav.zoo.training.loop import Progress, TrainSettings
+from stepnav.zoo.training.loop import Progress
+from stepnav.zoo.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from stepnav.zoo.training.batches import TokenExamples
@@ -71,11 +75,8 @@ def train_reward_model(
     examples = source(0)
     (separator_id,) = tokenizer.encode(StepFormat().separator, add_special_tokens=False)
     torch.manual_seed(seed)
-    model = graft_classifier(
-        backbone.cpu(),
-        [examples.row(number)[0] for number in range(min(MEASURED_EXAMPLES, len(examples)))],
-        separator_id=separator_id,
-    ).to(device)
+    measured = [examples.row(n)[0] for n in range(min(MEASURED_EXAMPLES, len(examples)))]
+    model = graft_classifier(backbone.cpu(), measured, separator_id=separator_id).to(device)
     train_top_only(model)
     position = train_prm(
         model,

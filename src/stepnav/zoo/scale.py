@@ -15,7 +15,8 @@ class Scale:
       width, layers, heads: the language model.
       lm_problems: training problems with reference solutions.
       lm_tokens: tokens that the language model is trained on.
-      learned_questions: share of those whose question is learned too, so that the model knows how likely a question is.
+      learned_questions: share of those whose question is learned too, so that the model knows how
+        likely a question is.
       lm_batch_tokens: tokens of one of its batches.
       packed_width: rows of this width hold several examples each; None gives every example a row.
       snapshot_tokens: a candidate policy is saved each time so many tokens are done.
@@ -29,8 +30,8 @@ class Scale:
       normalise_weight: weight of that loss.
       prm_tokens: tokens that the PRM is trained on.
       prm_batch_tokens: tokens of one of its batches.
-      prm_negative_bias: added to the negative class's logit after training, chosen on the dev split:
-        a missed error costs a search more than a step drawn again.
+      prm_negative_bias: added to the negative class's logit after training, chosen on the dev
+        split: a missed error costs a search more than a step drawn again.
       eval_problems: test problems of the final evaluation.
       eval_samples: sampled solutions per problem there, for pass@k and the gate.
       compile: whether training is compiled where a compiler is.

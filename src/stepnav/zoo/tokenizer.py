@@ -12,7 +12,7 @@ BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 WORD_PATTERN = r"\n|[0-9]|#### | [+\-*/=] |'s| ?[A-Za-z]+| ?[^\sA-Za-z0-9]+|\s"
 
 CODE_PATTERN = r"\n| {4}|[0-9]| (?:[+\-*/%<>!=]=?|//=?) | ?[A-Za-z]+| ?[^\sA-Za-z0-9]|\s"
-"""For code: four blanks of indentation are one token, brackets and quotes are tokens of their own."""
+"""For code: four blanks of indentation are one token, brackets and quotes are each one."""
 
 
 def train_tokenizer(

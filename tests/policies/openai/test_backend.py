@@ -66,7 +66,7 @@ def solve(backend: OpenAIPolicy, limit: int = 8) -> Trajectory:
     """Go on greedily, step by step, until the solution ends."""
     prefix = QUESTION
     while not prefix.is_finished and len(prefix.steps) < limit:
-        (answer,) = ask(backend, Propose(prefix, 1, Sampling(Sampling(0.0))))
+        (answer,) = ask(backend, Propose(prefix, 1, Sampling(0.0)))
         prefix = prefix.extend(answer.items[0])
     return prefix
 
@@ -126,7 +126,7 @@ def test_blank_lines_belong_to_the_next_step(stop: dict[str, Any]) -> None:
 
 
 def test_tokens_beyond_the_boundary_are_charged() -> None:
-    request = Propose(QUESTION, 1, Sampling(Sampling(0.0)))
+    request = Propose(QUESTION, 1, Sampling(0.0))
     with policy(replace(FIXED, stop="removed")) as (backend, _):
         exact = ask(backend, request)[0]
     with policy(replace(FIXED, stop="ignored")) as (backend, _):
@@ -139,7 +139,7 @@ def test_tokens_beyond_the_boundary_are_charged() -> None:
 
 def test_usage_is_the_servers() -> None:
     with policy(replace(FIXED, cached=2), num_parameters=1000) as (backend, _):
-        usage = ask(backend, Propose(QUESTION, 1, Sampling(Sampling(0.0))))[0].usage
+        usage = ask(backend, Propose(QUESTION, 1, Sampling(0.0)))[0].usage
     assert usage.policy_calls == 1
     assert usage.policy_prompt_tokens == len(words("How many?"))
     assert usage.policy_cached_tokens == 2
@@ -148,18 +148,18 @@ def test_usage_is_the_servers() -> None:
 
 def test_unknown_size_is_unknown_flops() -> None:
     with policy(FIXED) as (backend, _):
-        assert ask(backend, Propose(QUESTION, 1, Sampling(Sampling(0.0))))[0].usage.flops is None
+        assert ask(backend, Propose(QUESTION, 1, Sampling(0.0)))[0].usage.flops is None
 
 
 def test_a_server_that_counts_nothing_is_charged_by_length() -> None:
     with policy(replace(FIXED, usage=False)) as (backend, _):
-        (answer,) = ask(backend, Complete(QUESTION, 1, Sampling(Sampling(0.0))))
+        (answer,) = ask(backend, Complete(QUESTION, 1, Sampling(0.0)))
     assert answer.usage.policy_tokens == -(-len(SOLUTION) // 4)
 
 
 @pytest.mark.parametrize("n", ["honoured", "ignored"])
 def test_samples_differ_and_the_seed_repeats_them(n: str) -> None:
-    request = Propose(QUESTION, 4, Sampling(Sampling(1.0)), seed=7)
+    request = Propose(QUESTION, 4, Sampling(1.0), seed=7)
     with policy(replace(ALL_HONOURED, n=n)) as (backend, server):
         first, again, other = ask(backend, request, request, replace(request, seed=8))
         bodies = server.bodies
@@ -180,13 +180,9 @@ def test_samples_differ_and_the_seed_repeats_them(n: str) -> None:
 
 def test_greedy_samples_are_drawn_once() -> None:
     with policy(FIXED) as (backend, server):
-        (answer,) = ask(backend, Propose(QUESTION, 3, Sampling(Sampling(0.0, max_tokens=50))))
-        assert (
-            backend.token_bound(Propose(QUESTION, 3, Sampling(Sampling(0.0, max_tokens=50)))) == 50
-        )
-        assert (
-            backend.token_bound(Propose(QUESTION, 3, Sampling(Sampling(1.0, max_tokens=50)))) == 150
-        )
+        (answer,) = ask(backend, Propose(QUESTION, 3, Sampling(0.0, max_tokens=50)))
+        assert backend.token_bound(Propose(QUESTION, 3, Sampling(0.0, max_tokens=50))) == 50
+        assert backend.token_bound(Propose(QUESTION, 3, Sampling(1.0, max_tokens=50))) == 150
     assert len(answer.items) == 3
     assert len(set(answer.items)) == 1
     assert answer.usage.policy_calls == len(server.bodies) == 1
@@ -195,7 +191,7 @@ def test_greedy_samples_are_drawn_once() -> None:
 def test_completions_begin_with_the_prefix_and_end() -> None:
     prefix = QUESTION.extend(Step("Step 1: 3 + 4 = 7\n"))
     with policy(FIXED) as (backend, _):
-        (answer,) = ask(backend, Complete(prefix, 2, Sampling(Sampling(1.0)), seed=1))
+        (answer,) = ask(backend, Complete(prefix, 2, Sampling(1.0), seed=1))
     for item in answer.items:
         assert item.steps[:1] == prefix.steps
         assert item.text == SOLUTION
@@ -208,8 +204,8 @@ def test_completions_begin_with_the_prefix_and_end() -> None:
 
 def test_a_completion_is_cut_at_the_token_limit() -> None:
     with policy(FIXED) as (backend, _):
-        (answer,) = ask(backend, Complete(QUESTION, 1, Sampling(Sampling(0.0, max_tokens=9))))
-        (step,) = ask(backend, Propose(QUESTION, 1, Sampling(Sampling(0.0, max_tokens=3))))[0].items
+        (answer,) = ask(backend, Complete(QUESTION, 1, Sampling(0.0, max_tokens=9)))
+        (step,) = ask(backend, Propose(QUESTION, 1, Sampling(0.0, max_tokens=3)))[0].items
     assert not answer.items[0].is_finished
     assert answer.items[0].steps[-1].finish == "length"
     assert (step.text, step.finish, step.num_tokens) == ("Step 1: 3 ", "length", 3)
@@ -219,7 +215,7 @@ def test_a_completion_is_cut_at_the_token_limit() -> None:
 def test_what_follows_the_solution_is_cut_off(stop: str) -> None:
     run_on = replace(FIXED, solution=SOLUTION + "\n\nQuestion: next?\n", stop=stop)
     with policy(run_on, end_strings=("\n\nQuestion:",)) as (backend, _):
-        (answer,) = ask(backend, Complete(QUESTION, 1, Sampling(Sampling(0.0))))
+        (answer,) = ask(backend, Complete(QUESTION, 1, Sampling(0.0)))
         found = solve(backend)
     assert answer.items[0].text == SOLUTION
     assert answer.items[0].is_finished
@@ -230,20 +226,20 @@ def test_what_follows_the_solution_is_cut_off(stop: str) -> None:
 def test_an_end_string_counts_without_a_marker() -> None:
     behaviour = replace(ALL_HONOURED, solution="so 5 END and more", names_stop=True)
     with policy(behaviour, end_strings=(" END",)) as (backend, _):
-        (step,) = ask(backend, Propose(QUESTION, 1, Sampling(Sampling(0.0))))[0].items
+        (step,) = ask(backend, Propose(QUESTION, 1, Sampling(0.0)))[0].items
     assert (step.text, step.finish) == ("so 5", "end")
 
 
 def test_logprobs_of_a_step_leave_out_what_lies_beyond() -> None:
     with policy(replace(FIXED, stop="ignored"), wants_logprobs=True) as (backend, _):
-        (step,) = ask(backend, Propose(QUESTION, 1, Sampling(Sampling(0.0))))[0].items
+        (step,) = ask(backend, Propose(QUESTION, 1, Sampling(0.0)))[0].items
     assert step.logprob == pytest.approx(-0.5 * len(words(step.text)))
 
 
 @pytest.mark.parametrize("api", ["completions", "chat"])
 def test_logprobs_are_asked_for_in_the_way_of_the_api(api: str) -> None:
     with policy(FIXED, wants_logprobs=True, api=api) as (backend, server):
-        (step,) = ask(backend, Propose(QUESTION, 1, Sampling(Sampling(0.0))))[0].items
+        (step,) = ask(backend, Propose(QUESTION, 1, Sampling(0.0)))[0].items
     assert step.logprob is not None
     assert server.bodies[0]["logprobs"] == (1 if api == "completions" else True)
 
@@ -252,7 +248,7 @@ def test_tokens_of_failed_samples_are_told() -> None:
     with policy(replace(FIXED, n="ignored"), max_concurrency=1) as (backend, server):
         good = {"choices": [{"text": "a\n"}], "usage": {"prompt_tokens": 1, "completion_tokens": 7}}
         server.failures += [(200, {}, json.dumps(good)), (200, {}, "rubbish")]
-        answer = ask_one(backend, Propose(QUESTION, 2, Sampling(Sampling(1.0)), seed=1))
+        answer = ask_one(backend, Propose(QUESTION, 2, Sampling(1.0), seed=1))
     assert isinstance(answer, BadResponse)
     assert answer.failed_tokens == 7
 
@@ -260,7 +256,7 @@ def test_tokens_of_failed_samples_are_told() -> None:
 def test_templates_and_system_prompt_are_sent() -> None:
     options = {"prompt_template": "Q: {question}\nA:", "system_prompt": "Be brief."}
     with policy(FIXED, api="chat", **options) as (backend, server):
-        ask(backend, Propose(QUESTION, 1, Sampling(Sampling(0.0))))
+        ask(backend, Propose(QUESTION, 1, Sampling(0.0)))
     assert server.bodies[0]["messages"] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Q: How many?\nA:"},
@@ -270,7 +266,7 @@ def test_templates_and_system_prompt_are_sent() -> None:
 def test_a_chat_has_a_template_of_its_own() -> None:
     for api, shown in (("completions", "How many?\n"), ("chat", "Think. How many?")):
         with policy(FIXED, api=api, chat_template="Think. {question}") as (backend, server):
-            ask(backend, Propose(QUESTION, 1, Sampling(Sampling(0.0))))
+            ask(backend, Propose(QUESTION, 1, Sampling(0.0)))
         body = server.bodies[0]
         assert (body.get("prompt") or body["messages"][0]["content"]) == shown
 
@@ -278,8 +274,8 @@ def test_a_chat_has_a_template_of_its_own() -> None:
 def test_generation_config_carries_the_temperature() -> None:
     behaviour = replace(ALL_HONOURED, temperature="generation_config")
     with policy(behaviour) as (backend, server):
-        ask(backend, Propose(QUESTION, 1, Sampling(Sampling(0.7, max_tokens=30)), seed=1))
-        ask(backend, Propose(QUESTION, 1, Sampling(Sampling(0.0, max_tokens=30))))
+        ask(backend, Propose(QUESTION, 1, Sampling(0.7, max_tokens=30), seed=1))
+        ask(backend, Propose(QUESTION, 1, Sampling(0.0, max_tokens=30)))
     assert '"temperature": 0.7' in server.bodies[0]["generation_config"]
     assert '"top_k": 0' in server.bodies[0]["generation_config"]
     assert "generation_config" not in server.bodies[1]
@@ -337,6 +333,6 @@ def test_without_a_pattern_the_end_is_the_servers() -> None:
         _,
     ):
         found = solve(backend)
-        (whole,) = ask(backend, Complete(QUESTION, 1, Sampling(Sampling(0.0))))
+        (whole,) = ask(backend, Complete(QUESTION, 1, Sampling(0.0)))
     assert [step.text for step in found.steps] == ["#### 5\n", "so\n", "5"]
     assert whole.items[0].text == found.text

@@ -39,7 +39,7 @@ from stepnav.policies.openai.refusals import (
 from tests.policies.openai.fake_server import ALL_HONOURED, FakeOpenAI, open_policy
 
 KNOWN = Capabilities(stop="removed", seed="honoured", names_stop=True)
-REQUEST = Propose(Trajectory(Problem("p", "How many?")), 1, Sampling(Sampling(1.0)), seed=1)
+REQUEST = Propose(Trajectory(Problem("p", "How many?")), 1, Sampling(1.0), seed=1)
 GOOD = {
     "choices": [{"text": "One.", "finish_reason": "stop", "stop_reason": "\n"}],
     "usage": {"prompt_tokens": 3, "completion_tokens": 2},

@@ -309,7 +309,7 @@ def test_a_server_that_takes_temperatures_up_to_one_has_them() -> None:
         server.bodies.clear()
         assert isinstance(ask(policy), Answer)
         assert server.bodies[0]["temperature"] == 1.0
-        error = ask(policy, replace(REQUEST, temperature=1.2))
+        error = ask(policy, replace(REQUEST, sampling=Sampling(1.2)))
         policy.close()
     assert (found.temperature, found.seed, found.n, found.refused) == (
         "honoured",
@@ -324,7 +324,7 @@ def test_a_server_without_temperature_zero_gets_nearly_that() -> None:
     with FakeOpenAI(replace(ALL_HONOURED, takes_zero_temperature=False)) as server:
         policy = open_policy(server.url, "fake")
         server.bodies.clear()
-        assert isinstance(ask(policy, replace(REQUEST, temperature=0.0)), Answer)
+        assert isinstance(ask(policy, replace(REQUEST, sampling=Sampling(0.0))), Answer)
         policy.close()
     assert policy.capabilities.lowest_temperature == server.bodies[0]["temperature"] == 0.01
     assert any("temperature 0 is refused" in line for line in policy.fallbacks)
@@ -334,7 +334,7 @@ def test_a_temperature_near_zero_is_zero() -> None:
     with FakeOpenAI(ALL_HONOURED) as server:
         policy = open_policy(server.url, "fake")
         server.bodies.clear()
-        answer = ask(policy, replace(REQUEST, n=3, temperature=1e-38))
+        answer = ask(policy, replace(REQUEST, n=3, sampling=Sampling(1e-38)))
         policy.close()
     assert [body["temperature"] for body in server.bodies] == [0.0]
     assert isinstance(answer, Answer)

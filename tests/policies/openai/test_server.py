@@ -130,7 +130,7 @@ def test_what_the_probe_finds(backend: OpenAIPolicy) -> None:
 
 
 def test_steps_end_at_their_boundary_and_are_paid_for(backend: OpenAIPolicy) -> None:
-    (answer,) = ask(backend, Propose(QUESTION, 3, Sampling(Sampling(1.0, max_tokens=60)), seed=3))
+    (answer,) = ask(backend, Propose(QUESTION, 3, Sampling(1.0, max_tokens=60), seed=3))
     assert len(answer.items) == 3
     for step in answer.items:
         assert "\n" not in step.text.lstrip()[:-1]
@@ -143,7 +143,7 @@ def test_steps_end_at_their_boundary_and_are_paid_for(backend: OpenAIPolicy) -> 
 
 
 def test_samples_differ_and_seeds_repeat_one_at_a_time(backend: OpenAIPolicy) -> None:
-    request = Propose(QUESTION, 4, Sampling(Sampling(1.5, max_tokens=40)), seed=11)
+    request = Propose(QUESTION, 4, Sampling(1.5, max_tokens=40), seed=11)
     first, again, other = ask(backend, request, request, replace(request, seed=12))
     assert first.items == again.items
     assert len({step.text for step in first.items}) > 1
@@ -151,10 +151,10 @@ def test_samples_differ_and_seeds_repeat_one_at_a_time(backend: OpenAIPolicy) ->
 
 
 def test_a_search_walks_down_step_by_step(backend: OpenAIPolicy) -> None:
-    (whole,) = ask(backend, Complete(QUESTION, 1, Sampling(Sampling(0.0, max_tokens=100))))
+    (whole,) = ask(backend, Complete(QUESTION, 1, Sampling(0.0, max_tokens=100)))
     prefix = QUESTION
     while not prefix.is_finished and len(prefix.steps) < 30:
-        (answer,) = ask(backend, Propose(prefix, 1, Sampling(Sampling(0.0, max_tokens=100))))
+        (answer,) = ask(backend, Propose(prefix, 1, Sampling(0.0, max_tokens=100)))
         prefix = prefix.extend(answer.items[0])
         if answer.items[0].finish == "length":
             break
@@ -164,7 +164,7 @@ def test_a_search_walks_down_step_by_step(backend: OpenAIPolicy) -> None:
 
 
 def test_completions_are_split_into_steps(backend: OpenAIPolicy) -> None:
-    (answer,) = ask(backend, Complete(QUESTION, 2, Sampling(Sampling(1.0, max_tokens=80)), seed=5))
+    (answer,) = ask(backend, Complete(QUESTION, 2, Sampling(1.0, max_tokens=80), seed=5))
     for trajectory in answer.items:
         texts = [step.text for step in trajectory.steps]
         assert texts == (split_steps(trajectory.text, "\n") or [""])
@@ -177,8 +177,7 @@ def test_many_requests_at_once_are_all_answered(url: str, model_folder: Path) ->
     try:
         assert backend.capabilities.seed in ("alone", "honoured")
         requests = [
-            Propose(QUESTION, 1, Sampling(Sampling(1.0, max_tokens=10)), seed=seed)
-            for seed in range(24)
+            Propose(QUESTION, 1, Sampling(1.0, max_tokens=10), seed=seed) for seed in range(24)
         ]
         assert all(len(answer.items) == 1 for answer in ask(backend, *requests))
     finally:
@@ -196,12 +195,10 @@ def test_chat_is_asked_in_new_turns(url: str, model_folder: Path) -> None:
     try:
         assert backend.capabilities.api == "chat"
         assert backend.capabilities.continues == "no"
-        (first,) = ask(
-            backend, Propose(QUESTION, 1, Sampling(Sampling(1.0, max_tokens=30)), seed=1)
-        )
+        (first,) = ask(backend, Propose(QUESTION, 1, Sampling(1.0, max_tokens=30), seed=1))
         (second,) = ask(
             backend,
-            Propose(QUESTION.extend(*first.items), 1, Sampling(Sampling(1.0, max_tokens=30))),
+            Propose(QUESTION.extend(*first.items), 1, Sampling(1.0, max_tokens=30)),
         )
     finally:
         backend.close()
@@ -232,9 +229,7 @@ def test_greedy_solutions_are_those_of_the_local_engine(
     from stepnav.policies.local import LocalPolicy
     from stepnav.tasks.arithmetic import problems as arithmetic
 
-    requests = [
-        Complete(Trajectory(p), 1, Sampling(Sampling(0.0))) for p in arithmetic.load("dev", 3, 0)
-    ]
+    requests = [Complete(Trajectory(p), 1, Sampling(0.0)) for p in arithmetic.load("dev", 3, 0)]
     local = LocalPolicy(model_folder)
     try:
         for ticket, request in enumerate(requests):

@@ -8,7 +8,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from stepnav.core.errors import DataError
 from stepnav.zoo.training.batches import IGNORED, TokenExamples, bucket_width, plan_batches
 from stepnav.zoo.training.lm import lm_loss
-from stepnav.zoo.training.loop import CHECKPOINT_NAME, Trainer, TrainSettings
+from stepnav.zoo.training.loop import CHECKPOINT_NAME, Trainer
+from stepnav.zoo.training.settings import TrainSettings
 
 
 def tiny_examples(count: int = 40) -> TokenExamples:

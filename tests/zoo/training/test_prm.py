@@ -8,10 +8,10 @@ from stepnav.labels.records import StepRecord
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo.tokenizer import train_tokenizer
 from stepnav.zoo.training.lm import encode_pairs, train_lm
-from stepnav.zoo.training.loop import TrainSettings
 from stepnav.zoo.training.prm import train_prm
 from stepnav.zoo.training.sampling import SampleRequest, sample_solutions
 from stepnav.zoo.training.scoring import class_probs, lowest_logprobs
+from stepnav.zoo.training.settings import TrainSettings
 from stepnav.zoo.training.targets import encode_records
 
 SETTINGS = TrainSettings(

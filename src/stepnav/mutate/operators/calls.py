@@ -90,7 +90,7 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
 
 
 def loop_bound(source: Source, place: Place) -> Iterator[Edit | None]:
-    """`range(a, b)` -> each bound moved by one, `range(1, b)` of `range(b)`, a step turned round."""
+    """`range(a, b)` -> each bound moved by one, `range(1, b)` of `range(b)`, no step or -step."""
     node = place.node
     if not isinstance(node, ast.Call) or _name(node.func) != "range" or not node.args:
         return

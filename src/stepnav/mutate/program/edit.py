@@ -92,7 +92,7 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
 
 
 def replace(source: Source, place: Place, text: str) -> Edit:
-    """Return the edit that puts an expression's text in a node's place, in parentheses if needed."""
+    """Return the edit that puts an expression in a node's place, in parentheses if needed."""
     start, end = source.span(place.node)
     if binding_of(text) < binding_needed(place) and not is_enclosed(source.text, start, end):
         text = f"({text})"
@@ -143,7 +143,7 @@ def swap_operator(
 
 
 def number_text(value: int) -> str:
-    """Return a whole number's literal: decimal, or hexadecimal where Python refuses to write it out."""
+    """Return a whole number's literal: decimal, or hexadecimal if it is too long for Python."""
     try:
         return str(value)
     except ValueError:

@@ -123,7 +123,7 @@ def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
 
 
 def _merged(pieces: list[_Piece]) -> list[_Piece]:
-    """Return pieces of whole lines; what shares a line becomes one, a docstring joins its header."""
+    """Return pieces of whole lines: what shares a line is one, a docstring joins its header."""
     merged: list[_Piece] = []
     for piece in pieces:
         if merged and (piece.is_docstring or piece.first <= merged[-1].last):

@@ -1,7 +1,8 @@
 """One function of a module with what it needs of it, as a program of its own.
 
-Mutants of a whole module would be judged by tests of one function; in an excerpt every statement is there
-because the function may run it. The kept statements stand as they stood, with the comments above them.
+Mutants of a whole module would be judged by tests of one function; in an excerpt every statement is
+there because the function may run it. The kept statements stand as they stood, with the comments
+above them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from stepnav.mutate.program.source import Source
 def excerpt(source: Source, name: str) -> str:
     """Return the statements of a module that a function of it, or a class, needs, and itself.
 
-    Imports of everything (`from m import *`) and of the future are always kept, what runs as a script never.
+    Imports of everything (`from m import *`) and of the future are always kept, what runs as a
+    script never.
     """
     body = source.tree.body
     needed = closure([name], _uses(body))
@@ -45,7 +47,7 @@ def closure(names: Iterable[str], uses: Mapping[str, set[str]]) -> set[str]:
 
 
 def used_names(node: ast.AST) -> set[str]:
-    """Return all names in a statement, and those of parameters: pytest's fixtures are asked for by them."""
+    """Return all names in a statement, parameters (which ask for pytest's fixtures) included."""
     names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
     return names | {part.arg for part in ast.walk(node) if isinstance(part, ast.arg)}
 

@@ -1,4 +1,4 @@
-"""Taking the imports of a program out of its test file: where the file is run, the program's names are there."""
+"""Taking the imports of a program out of its test file, which is run where its names are there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 
 
 class ImportsTakenOut(ast.NodeTransformer):
-    """Rewrites a test file so that it uses the program's names without importing them, whatever it calls them.
+    """Rewrites a test file to use the program's names, whatever it calls them, without imports.
 
     Args:
       module: the program's name.

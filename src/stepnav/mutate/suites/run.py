@@ -1,6 +1,7 @@
 """What a test file that was rewritten as `check(candidate)` calls to run its tests: see `suite`.
 
-It stands in for pytest and unittest's runner: parameters, fixtures, set-up and tear-down of one test, no report.
+It stands in for pytest and unittest's runner: parameters, fixtures, set-up and tear-down of one
+test, no report.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """A user's own test file as `check(candidate)`, one for each function of the program that it tests.
 
-Read are bare asserts, a function `check(candidate)`, pytest's functions and plain classes with `parametrize` and the
-file's own fixtures, and `unittest.TestCase`. They run outside the box, in the trusted parent, against a proxy of the
-function under test; the program's other functions are the reference's. A test that cannot be run so (async,
-skipped, a fixture that is not in the file, a decorator that is not known) is left out, and the reason told.
+Read are bare asserts, a function `check(candidate)`, pytest's functions and plain classes with
+`parametrize` and the file's own fixtures, and `unittest.TestCase`. They run outside the box, in the
+trusted parent, against a proxy of the function under test; the program's other functions are the
+reference's. A test that cannot be run so (async, skipped, a fixture that is not in the file, a
+decorator that is not known) is left out, and the reason told.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Suite:
     always: list[str] = field(default_factory=list)
 
     def check(self, entry: str, tests: Sequence[Test], program: str = "") -> str:
-        """Return `check(candidate)` with the whole file in it, so that the entry point is the proxy.
+        """Return `check(candidate)` around the whole file, so that the entry point is the proxy.
 
         Args:
           entry: the function under test.
@@ -169,7 +170,7 @@ def _is_case(node: ast.ClassDef) -> bool:
 
 
 def _take_fixture(node: ast.FunctionDef | ast.AsyncFunctionDef, suite: Suite) -> None:
-    """Register a function if it is a fixture, and take off the decorator; one that is not understood stays."""
+    """Register a function if it is a fixture that is understood, and take off the decorator."""
     if len(node.decorator_list) != 1 or isinstance(node, ast.AsyncFunctionDef):
         return
     path, keywords = _decorator(node.decorator_list[0])
@@ -249,7 +250,7 @@ def _decorator(node: ast.expr) -> tuple[list[str], dict[str, ast.expr]]:
 
 
 def _table(node: ast.expr) -> tuple[str, str, set[str]] | None:
-    """Return names, rows and the single names of a `parametrize`, as texts; None if it is another decorator."""
+    """Return names, rows and single names of a `parametrize` as texts; None if it is none."""
     path, words = _decorator(node)
     if path[-1] != "parametrize" or not isinstance(node, ast.Call):
         return None
@@ -263,7 +264,7 @@ def _table(node: ast.expr) -> tuple[str, str, set[str]] | None:
 
 
 def _is_understood(node: ast.expr) -> bool:
-    """Return whether a decorator is `parametrize`, or a mark of the user's own, which changes nothing."""
+    """Return whether a decorator is `parametrize` or a mark of the user's, which does nothing."""
     path, _ = _decorator(node)
     return _table(node) is not None or (path[-2:-1] == ["mark"] and path[-1] not in NOT_RUN)
 

@@ -22,11 +22,11 @@ from stepnav.engine.loading import (
     context_length,
     load_model,
     load_tokenizer,
-    model_folder,
     num_parameters,
     require_torch,
     special_tokens,
 )
+from stepnav.engine.model_folder import model_folder
 from stepnav.engine.row import Row
 from stepnav.policies.local.known import Known
 from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
@@ -73,8 +73,6 @@ class LocalPolicy:
         batch_invariant: bool = True,
     ) -> None:
         require_torch()
-        import torch
-
         from stepnav.engine.runner import Runner
         from stepnav.policies.local import sampling
 
@@ -83,10 +81,8 @@ class LocalPolicy:
             raise ConfigError(f"max_batch must be at least 1 (got {max_batch})")
         if isinstance(model, (str, Path)):
             folder = model_folder(model)
-            format = format or PolicyFormat.load(folder)  # noqa: A001
             self.known = Known.load(folder)
-            tokenizer = tokenizer or load_tokenizer(folder)
-            model = load_model(folder, "causal", device=device, dtype=dtype)
+            model, tokenizer, format = _opened(folder, tokenizer, format, device, dtype)  # noqa: A001
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
         self.format = format or PolicyFormat()
@@ -95,11 +91,9 @@ class LocalPolicy:
         self._context = context_length(model)
         self.num_parameters = num_parameters(model)
         self._encoder = PromptEncoder(tokenizer, self.format)
-        cutter = StepCutter(tokenizer, self.format.separator, self.format.end_strings)
         ends = _end_tokens(model, tokenizer)
-        self._writer = StepWriter(cutter, ends, self.format.answer_pattern)
-        unwritable = sorted(_unwritable_tokens(model, tokenizer) - ends)
-        self._unwritable = torch.tensor(unwritable, dtype=torch.long, device=model.device)
+        self._writer = _step_writer(tokenizer, self.format, ends)
+        self._unwritable = _unwritable_tokens(model, tokenizer, ends)
         self.runner = Runner(
             model,
             max_batch=max_batch,
@@ -174,15 +168,15 @@ class LocalPolicy:
     def doubt(self, problem: Problem, result: SearchResult) -> str | None:
         """Return why a search's answer should not be trusted, in a few words.
 
-        None where nothing speaks against it, or where nothing is saved beside the weights that could tell (`known.py`).
-        To be asked when no request is under way.
+        None where nothing speaks against it, or where nothing is saved beside the weights that
+        could tell (`known.py`). To be asked when no request is under way.
         """
         if self.known is None:
             return None
         return self.known.doubt(self.question_logprob(problem), result)
 
     def question_logprob(self, problem: Problem) -> float:
-        """Return the log-probability of a problem's prompt under the model, per character of the question.
+        """Return the log-probability of a problem's prompt, per character of the question.
 
         To be asked when no request is under way.
         """
@@ -256,14 +250,31 @@ class LocalPolicy:
             self._answers.append((job.ticket, job.answer(2 * self.num_parameters)))
 
 
-def _unwritable_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Return the tokens that are no text: special ones, and rows of the output that pad it.
+def _opened(
+    folder: Path, tokenizer: Any, format_: PolicyFormat | None, device: str, dtype: str
+) -> tuple[Any, Any, PolicyFormat]:
+    """Return a saved model, its tokenizer and its format; those that are given are kept."""
+    format_ = format_ or PolicyFormat.load(folder)
+    tokenizer = tokenizer or load_tokenizer(folder)
+    return load_model(folder, "causal", device=device, dtype=dtype), tokenizer, format_
+
+
+def _step_writer(tokenizer: Any, format_: PolicyFormat, ends: frozenset[int]) -> StepWriter:
+    cutter = StepCutter(tokenizer, format_.separator, format_.end_strings)
+    return StepWriter(cutter, ends, format_.answer_pattern)
+
+
+def _unwritable_tokens(model: Any, tokenizer: Any, ends: frozenset[int]) -> Any:
+    """Return the tokens that are no text: special ones but `ends`, and rows that pad the output.
 
     In a step they would be taken for marks by whatever reads its text.
     """
+    import torch
+
     size = model.config.get_text_config().vocab_size
     words = set(tokenizer.get_vocab().values()) - special_tokens(tokenizer)
-    return frozenset(range(size)) - words
+    unwritable = sorted(frozenset(range(size)) - words - ends)
+    return torch.tensor(unwritable, dtype=torch.long, device=model.device)
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:

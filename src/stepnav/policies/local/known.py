@@ -1,9 +1,10 @@
 """Tells when a question is unlike those that a policy knows, instead of a confident wrong answer.
 
-Two signs: how likely the policy finds the question's own text (a model that has learned its questions knows strange ones by
-that), and how likely it finds the solution's least likely step. Where the line is drawn is measured when the
-models are made (`zoo/known.py`), on held-out questions and on texts from elsewhere, and saved beside the policy's weights.
-Absent: any promise. A question may look familiar and be answered wrong.
+Two signs: how likely the policy finds the question's own text (a model that has learned its
+questions knows strange ones by that), and how likely it finds the solution's least likely step.
+Where the line is drawn is measured when the models are made (`zoo/known.py`), on held-out questions
+and on texts from elsewhere, and saved beside the policy's weights. Absent: any promise. A question
+may look familiar and be answered wrong.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ class Known:
     """Where the line is drawn.
 
     Attributes:
-      min_question_logprob: least log-probability of a question, per character, that is still familiar.
-      min_step_logprob: least log-probability of a solution's least likely step that is still believed.
+      min_question_logprob: least log-probability of a question, per character, that is still
+        familiar.
+      min_step_logprob: least log-probability of a solution's least likely step that is still
+        believed.
     """
 
     min_question_logprob: float
@@ -54,7 +57,7 @@ class Known:
             raise ConfigError(f"{path} is broken ({error})") from None
 
     def doubt(self, question_logprob: float, result: SearchResult) -> str | None:
-        """Return why a search's answer should not be trusted, in a few words; None where nothing speaks against it.
+        """Return why a search's answer should not be trusted; None if nothing speaks against it.
 
         Args:
           question_logprob: per character of the question, under the policy.
@@ -71,6 +74,6 @@ class Known:
 
 
 def least_logprob(solution: Trajectory) -> float:
-    """Return the log-probability of a solution's least likely step under the policy; 0 where none is known."""
+    """Return the log-probability of a solution's least likely step; 0 where none is known."""
     known = [step.logprob for step in solution.steps if step.logprob is not None]
     return min(known, default=0.0)

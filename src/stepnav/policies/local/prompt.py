@@ -131,7 +131,8 @@ class PromptEncoder:
     def _step(self, step: Step) -> Sequence[int]:
         if step.token_ids is not None:
             return step.token_ids
-        return self._tokenizer.encode(step.text, add_special_tokens=False)  # type: ignore[no-any-return]
+        ids: Sequence[int] = self._tokenizer.encode(step.text, add_special_tokens=False)
+        return ids
 
     def _prompt(self, question: str) -> list[int]:
         known = self._prompts.get(question)

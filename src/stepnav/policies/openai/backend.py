@@ -216,7 +216,8 @@ class OpenAIPolicy:
     def _tell_waiting(self) -> None:
         """Say that the server is slow: it may be loading the model, or hang."""
         logger.warning(
-            "%s (%s) has not answered its first requests yet; waiting for up to %g s each (--timeout)",
+            "%s (%s) has not answered its first requests yet; waiting for up to %g s each "
+            "(--timeout)",
             self._client.base_url,
             self._client.model,
             self._client.options.timeout_s,

@@ -1,4 +1,4 @@
-"""What a server sends, read within bounds: nothing that it sends may fill the memory or end the run.
+"""What a server sends, read within bounds, so that it cannot fill the memory or end the run.
 
 Plain bodies are asked for. One that is compressed all the same is unpacked here, and never beyond
 the bound: a small one can hold a thousand times its size.

@@ -28,8 +28,8 @@ class Capabilities:
       lowest_temperature: sent for 0, where the server refuses that.
       logprobs: whether log-probabilities of the sampled tokens are returned.
       continues: how a prefix is continued: after the "prompt" (completions); for chat by
-        "continue_final_message" (vLLM, SGLang), by "prefix" in the last message (DeepSeek, Mistral),
-        by a "plain" last assistant message; "no" if by none of them.
+        "continue_final_message" (vLLM, SGLang), by "prefix" in the last message (DeepSeek,
+        Mistral), by a "plain" last assistant message; "no" if by none of them.
       trims_prefix: whether white space at the end of the prefix is lost.
       max_tokens: whether the limit is kept.
       usage: whether answers count their tokens.

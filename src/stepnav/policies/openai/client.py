@@ -263,7 +263,7 @@ class Client:
         return sent
 
     def _room(self, body: dict[str, Any], limit: int) -> int:
-        """Return the tokens that the prompt surely leaves in the context, a quarter of it at least."""
+        """Return the tokens that the prompt surely leaves in the context, at least a quarter."""
         if self.context_tokens is None:
             return limit
         left = self.context_tokens - len(shown_text(body)) // CHARACTERS_PER_TOKEN

@@ -1,9 +1,9 @@
 """Asking a server, by a dozen tiny requests, what it really honours.
 
 Many servers take a field and silently ignore it, so nothing is believed that was not seen: `n` must
-return different samples, a seed must repeat its sample (alone and among others), a stop string taken
-from the greedy text must end it, a chat must go on in the middle of its own greedy answer. Where a
-probe cannot tell, the field counts as not honoured, for which there is always a fallback.
+return different samples, a seed must repeat its sample (alone and among others), a stop string
+taken from the greedy text must end it, a chat must go on in the middle of its own greedy answer.
+Where a probe cannot tell, the field counts as not honoured, for which there is always a fallback.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ Api = Literal["completions", "chat"]
 
 PROVIDER = "openai"
 CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window", "max_context_length")
-"""What servers call the tokens that prompt and answer may hold together, in their list of models."""
+"""What servers call the context length (prompt and answer together) in their list of models."""
 
 MOST_TOKENS = 10**9
 """A larger count is none."""

@@ -132,7 +132,8 @@ def context_refusal(body: str) -> ContextRefusal | None:
     """Return what an error says of a context that is too small, None if it speaks of none."""
     message = error_message(body)
     context = re.search(
-        rf"maximum context length (?:is|of) {_NUMBER}|max_model_len=(?:max_total_tokens=)?{_NUMBER}",
+        rf"maximum context length (?:is|of) {_NUMBER}"
+        rf"|max_model_len=(?:max_total_tokens=)?{_NUMBER}",
         message,
     )
     if context is None:

@@ -1,7 +1,6 @@
-"""From a `Propose` or `Complete` to requests that this server honours, and back to steps.
+"""From a policy request to HTTP requests that this server honours, and back to an answer.
 
-A step is always cut exactly at its boundary, whatever the server did with the stop string, and all
-that was generated is charged, what lies beyond the boundary included.
+All that was generated is charged, what lies beyond a step's boundary included.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from stepnav.core import records
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendError
-from stepnav.core.records import Finish, Step, Trajectory
+from stepnav.core.records import Step, Trajectory
 from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
 from stepnav.policies.openai.capabilities import Capabilities
@@ -27,10 +26,10 @@ from stepnav.policies.openai.prompts import (
     generation_config,
     is_stop_usable,
     prompt_fields,
-    without_repeats,
 )
 from stepnav.policies.openai.protocol import Choice, Reply, Tokens
-from stepnav.policies.splitting import cut_at_first, share_out, split_steps, step_end
+from stepnav.policies.openai.reading import read_solution, read_step, text_logprob
+from stepnav.policies.splitting import share_out
 
 MAX_BLANK_ROUNDS = 4
 """How often a sample that stopped at a blank line is continued before it counts as the end."""
@@ -110,7 +109,7 @@ class Sampler:
                 sample.choice.text,
                 "length" if sample.choice.finish == "length" else "end",
                 sample.num_tokens,
-                _logprob(sample.choice, sample.choice.text),
+                text_logprob(sample.choice, sample.choice.text),
             )
             for sample in samples
         ]
@@ -125,9 +124,11 @@ class Sampler:
         written, cost = "", 0
         for blank_round in range(1, MAX_BLANK_ROUNDS + 1):
             cost += sample.num_tokens
-            text, finish = self._read_step(request.prefix, written, sample.choice)
+            text, finish = read_step(
+                self.options, self.found, request.prefix, written, sample.choice
+            )
             if text.strip() or finish != "step":
-                return Step(text, finish, cost, None, _logprob(sample.choice, text))
+                return Step(text, finish, cost, None, text_logprob(sample.choice, text))
             left = self.limit(request) - cost
             if left <= 0:
                 return Step(text, "length", cost)
@@ -137,62 +138,14 @@ class Sampler:
             )
         return Step("", "end", cost + sample.num_tokens)
 
-    def _read_step(self, prefix: Trajectory, written: str, choice: Choice) -> tuple[str, Finish]:
-        """Return a step's text and why it ended."""
-        options, found = self.options, self.found
-        reply = without_repeats(options, found, prefix, choice.text)
-        text, is_past_end = cut_at_first(written + reply, options.end_strings)
-        end = step_end(text, options.separator)
-        if end is not None:
-            is_last = options.holds_answer(text[:end])
-            return text[:end], "end" if is_last else "step"
-        if is_past_end:
-            return text, "end"
-        if choice.finish == "length":
-            return text, "length"
-        if not self._is_stop_removed(prefix) or choice.stopped_at in options.end_strings:
-            is_blank_line = not text.strip() and options.separator in text
-            return text, "step" if is_blank_line else "end"
-        if choice.stopped_at == options.separator:
-            is_last = options.holds_answer(text)
-            return text + options.separator, "end" if is_last else "step"
-        if found.names_stop:
-            return text, "end"
-        if options.holds_answer(text):
-            return text, "end"
-        is_after_end = not text.strip() and options.holds_answer(prefix.text)
-        return ("", "end") if is_after_end else (text + options.separator, "step")
-
-    def _is_stop_removed(self, prefix: Trajectory) -> bool:
-        found = self.found
-        return (
-            is_stop_usable(found, prefix)
-            and found.stop == "removed"
-            and found.keep_stop_field is None
-        )
-
     async def _complete(self, request: Complete, spent: Spending) -> list[Trajectory]:
         samples = await self._draw(request, "", self.num_draws(request), self.limit(request), spent)
-        return [self._trajectory(request.prefix, sample) for sample in samples]
-
-    def _trajectory(self, prefix: Trajectory, sample: Sample) -> Trajectory:
-        """Return the prefix with a sample's steps, up to the step that ends the solution."""
-        options, choice = self.options, sample.choice
-        reply = without_repeats(options, self.found, prefix, choice.text)
-        text, is_past_end = cut_at_first(reply, options.end_strings)
-        pieces = split_steps(text, options.separator) or [text]
-        finish: Finish = "length" if choice.finish == "length" and not is_past_end else "end"
-        for index, piece in enumerate(pieces):
-            if options.holds_answer(piece) and piece.endswith(options.separator):
-                pieces, finish = pieces[: index + 1], "end"
-                break
-        costs = share_out(sample.num_tokens, [len(piece) for piece in pieces])
-        last = len(pieces) - 1
-        steps = [
-            Step(piece, finish if index == last else "step", cost)
-            for index, (piece, cost) in enumerate(zip(pieces, costs))
+        return [
+            read_solution(
+                self.options, self.found, request.prefix, sample.choice, sample.num_tokens
+            )
+            for sample in samples
         ]
-        return prefix.extend(*steps)
 
     async def _draw(
         self,
@@ -287,19 +240,6 @@ def _estimate(body: dict[str, Any], reply: Reply) -> Tokens:
     prompt = body.get("prompt") or json.dumps(body["messages"])
     generated = sum(len(choice.text) for choice in reply.choices)
     return Tokens(len(prompt) // CHARACTERS_PER_TOKEN, 0, -(-generated // CHARACTERS_PER_TOKEN))
-
-
-def _logprob(choice: Choice, step: str) -> float | None:
-    """Return the sum over the tokens that begin within the step; None if they are not known."""
-    if choice.tokens is None or not choice.text.startswith(step[: len(choice.text)]):
-        return None
-    total, position = 0.0, 0
-    for token, value in choice.tokens:
-        if position >= len(step):
-            break
-        total += value
-        position += len(token)
-    return total
 
 
 async def _all(coroutines: list[Coroutine[Any, Any, T]]) -> list[T]:

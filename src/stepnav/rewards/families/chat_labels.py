@@ -2,9 +2,9 @@
 
 The score is the probability of "+" against "-" where the assistant's turn begins; earlier turns
 always hold "+". Source: the model card of RLHFlow/Llama3.1-8B-PRM-Deepseek-Data and
-https://github.com/RLHFlow/RLHF-Reward-Modeling (math-rm). Differs in that a step that holds a turn's
-mark is refused, and in that the place of the label is found from the template, not counted from the
-end of the text.
+https://github.com/RLHFlow/RLHF-Reward-Modeling (math-rm). Differs in that a step that holds a
+turn's mark is refused, and in that the place of the label is found from the template, not counted
+from the end of the text.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class _Turns:
         opened = render(tokenizer, _turns("1 + 1?")[:1], add_generation_prompt=True)
         if not self._base.startswith(opened + GOOD):
             raise ConfigError(
-                "the tokenizer's chat template puts something between an answer's beginning and \"+\"; "
-                "use the template that came with the model"
+                "the tokenizer's chat template puts something between an answer's beginning and "
+                '"+"; use the template that came with the model'
             )
         self.answer = self._ids(self._base[len(opened) :])
         self._check_pieces()
@@ -109,8 +109,8 @@ class _Turns:
         text = render(self._tokenizer, _turns("1 + 1?", step))
         if not text.startswith(self._base):
             raise ConfigError(
-                "the tokenizer's chat template shows earlier turns otherwise when later ones follow; "
-                "use the template that came with the model"
+                "the tokenizer's chat template shows earlier turns otherwise when later ones "
+                "follow; use the template that came with the model"
             )
         return text[len(self._base) :]
 

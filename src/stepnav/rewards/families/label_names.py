@@ -57,8 +57,8 @@ def class_ratings(config: Any, advice: str = PUT_A_FORMAT) -> tuple[int, ...]:
     ratings = _named_ratings(names)
     if len(ratings) < count or len(set(ratings)) < count or not {-1, 1} <= set(ratings):
         raise ConfigError(
-            f"the classes {', '.join(map(str, config.id2label.values()))} of the model stand for no ratings that "
-            f"are known; {advice}"
+            f"the classes {', '.join(map(str, config.id2label.values()))} of the model stand for "
+            f"no ratings that are known; {advice}"
         )
     return ratings
 
@@ -75,9 +75,9 @@ def check_labels(config: Any, labels: Sequence[int]) -> None:
     ratings = _named_ratings(_names(config))
     if labels and len(ratings) == len(labels) and ratings != tuple(labels):
         raise ConfigError(
-            f"the model's classes are named {', '.join(map(str, config.id2label.values()))}, and its step "
-            f"format labels them {', '.join(map(str, labels))}; correct the labels in stepnav_prm.json, or "
-            "id2label in config.json"
+            f"the model's classes are named {', '.join(map(str, config.id2label.values()))}, and "
+            f"its step format labels them {', '.join(map(str, labels))}; correct the labels in "
+            "stepnav_prm.json, or id2label in config.json"
         )
 
 

@@ -1,10 +1,11 @@
 """Causal language models that write a good or a bad label after each step, as Math-Shepherd's.
 
 The text is the question, a space, then the steps, each ended by a tag and the next on a new line;
-the score is the probability of the good label against the bad one at the tag. Source: the model card
-of peiyi9979/math-shepherd-mistral-7b-prm and Wang et al. 2024, https://arxiv.org/abs/2312.08935.
-Differs in that a text that holds the tag is refused, where the card's code would count it as a step.
-Other models of this kind say how they are read in `stepnav_label_tokens.json` beside their weights.
+the score is the probability of the good label against the bad one at the tag. Source: the model
+card of peiyi9979/math-shepherd-mistral-7b-prm and Wang et al. 2024,
+https://arxiv.org/abs/2312.08935. Differs in that a text that holds the tag is refused, where the
+card's code would count it as a step. Other models of this kind say how they are read in
+`stepnav_label_tokens.json` beside their weights.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class LabelTokens:
       joiner: text between a tag and the next step.
       prompt_template: text before the first step; holds "{question}".
       temperature: what outputs are divided by before they become probabilities.
-      before_tag: text between a step and its tag; "" for a tag that is a token with white space of its own.
+      before_tag: text between a step and its tag; "" for a tag that is a token with white space of
+        its own.
     """
 
     tag: str = "ки"
@@ -75,8 +77,8 @@ class LabelTokens:
             raise ValueError(f"good and bad are the same label ({self.good!r})")
         if self.tag[0].isspace() and self.before_tag[-1:].isspace():
             raise ValueError(
-                f"the tag {self.tag!r} begins with white space, and before_tag {self.before_tag!r} ends in it, "
-                'so they would become other tokens; set before_tag to ""'
+                f"the tag {self.tag!r} begins with white space, and before_tag {self.before_tag!r} "
+                'ends in it, so they would become other tokens; set before_tag to ""'
             )
 
     def save(self, folder: Path) -> None:
@@ -128,7 +130,8 @@ class LabelTokenReward(LocalReward):
     ) -> None:
         source = local_source(model)
         if format is None:
-            format = LabelTokens.load(source) if isinstance(source, Path) else LabelTokens()  # noqa: A001
+            has_folder = isinstance(source, Path)
+            format = LabelTokens.load(source) if has_folder else LabelTokens()  # noqa: A001
         model, tokenizer = load_pair(
             source, tokenizer, lambda path: load_model(path, "causal", device=device, dtype=dtype)
         )
@@ -187,8 +190,9 @@ def _tag_after_text(tokenizer: Any, format: LabelTokens) -> tuple[list[int], int
     num_tag = len(ids) - num_shared(before, ids)
     if num_tag != 1 or ids[-1] == tokenizer.unk_token_id:
         raise ConfigError(
-            f"the tokenizer has no single token for the step tag {format.tag!r} (it gives {num_tag} after "
-            "text); this is no reward model of this family, or its tokenizer is another's"
+            f"the tokenizer has no single token for the step tag {format.tag!r} (it gives "
+            f"{num_tag} after text); this is no reward model of this family, or its tokenizer is "
+            "another's"
         )
     return ids, ids[-1]
 

@@ -2,8 +2,9 @@
 
 One output is a reward whose sigmoid is taken (Bradley and Terry 1952: the odds against a text of
 reward 0); of two, the class names tell which is right. The text is a user's and an assistant's turn
-by the tokenizer's chat template, or the question, a new line and the steps. Every prefix is a text of
-its own, so a step's score is that of the solution up to it; rank whole solutions with aggregation "last".
+by the tokenizer's chat template, or the question, a new line and the steps. Every prefix is a text
+of its own, so a step's score is that of the solution up to it; rank whole solutions with
+aggregation "last".
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A process reward model: a token classifier read at the end of each step.
 
-Any `AutoModelForTokenClassification` with a `stepnav_prm.json` beside it (`StepFormat`): classes that
-stand for ratings, or one output whose sigmoid is the value. One pass scores all steps of a trajectory,
-and a step added to a known trajectory costs its own tokens only.
+Any `AutoModelForTokenClassification` with a `stepnav_prm.json` beside it (`StepFormat`): classes
+that stand for ratings, or one output whose sigmoid is the value. One pass scores all steps of a
+trajectory, and a step added to a known trajectory costs its own tokens only.
 """
 
 from __future__ import annotations
@@ -54,12 +54,14 @@ class PRMReward(LocalReward):
             source, tokenizer, lambda path: load_model(path, "labels", device=device, dtype=dtype)
         )
         if format is None:
-            format = StepFormat.load(source) if isinstance(source, Path) else StepFormat()  # noqa: A001
+            has_folder = isinstance(source, Path)
+            format = StepFormat.load(source) if has_folder else StepFormat()  # noqa: A001
         self.format = format
         if model.config.num_labels != format.num_outputs:
             raise ConfigError(
                 f"the model has {model.config.num_labels} output classes, its step format labels "
-                f"{format.labels or 'a value'}; one label per class is needed, or one output for a value"
+                f"{format.labels or 'a value'}; one label per class is needed, or one output for a "
+                "value"
             )
         check_labels(model.config, format.labels)
         super().__init__(model, _reader(tokenizer, format), **limits)

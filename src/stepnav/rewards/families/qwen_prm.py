@@ -98,6 +98,6 @@ def _check_template(tokenizer: Any) -> None:
     messages = [("system", SYSTEM_PROMPT), ("user", "1 + 1?"), ("assistant", "2" + SEPARATOR)]
     if not render(tokenizer, messages).startswith(_prompt(tokenizer, "1 + 1?") + "2" + SEPARATOR):
         raise ConfigError(
-            "the tokenizer's chat template changes an answer's text or its beginning, so steps cannot "
-            "be told apart; use the template that came with the model"
+            "the tokenizer's chat template changes an answer's text or its beginning, so steps "
+            "cannot be told apart; use the template that came with the model"
         )

@@ -1,9 +1,10 @@
 """Which kind of reward model a checkpoint is, told by its own files.
 
-Looked at, in order: a format file of ours beside the weights, the architecture in `config.json`, the
-names of the weights, added tokens, and, for a plain causal language model, its name: the file of one
-that writes labels looks like that of any other. The name in its config counts for nothing: a policy that
-was tuned from a reward model keeps it. What cannot be told is an error; `FAMILY:FOLDER` says it.
+Looked at, in order: a format file of ours beside the weights, the architecture in `config.json`,
+the names of the weights, added tokens, and, for a plain causal language model, its name: the file
+of one that writes labels looks like that of any other. The name in its config counts for nothing: a
+policy that was tuned from a reward model keeps it. What cannot be told is an error; `FAMILY:FOLDER`
+says it.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Checkpoint:
 
 
 def split_family(name: str) -> tuple[str | None, str]:
-    """Return the family and the rest of "FAMILY:FOLDER"; None and the name where it names no family."""
+    """Return the family and folder of "FAMILY:FOLDER"; None and the name if it names no family."""
     family, colon, rest = name.partition(":")
     return (family, rest) if colon and family in FAMILIES else (None, name)
 
@@ -98,8 +99,8 @@ def recognise(checkpoint: Checkpoint) -> str:
     if "ForCausalLM" in architectures and (found := _label_writer(checkpoint)):
         return found
     raise ConfigError(
-        f"{checkpoint.name}: a {architectures or 'model of no named architecture'} is not known as a "
-        "reward model; if it is one, say which kind, for instance math-shepherd:FOLDER, from "
+        f"{checkpoint.name}: a {architectures or 'model of no named architecture'} is not known as "
+        "a reward model; if it is one, say which kind, for instance math-shepherd:FOLDER, from "
         f"{', '.join(FAMILIES)} (docs/reward-models.md)"
     )
 

@@ -1,8 +1,8 @@
 r"""Token classifiers without a `stepnav_prm.json`: what TRL's PRM trainer makes.
 
-The question and each step are tokenised on their own, the separator "\n" after each step, a BOS token
-first if the tokenizer has one; there is nothing between question and first step. Class names tell
-the ratings. Source: `tokenize_row` of TRL's PRMTrainer, https://github.com/huggingface/trl
+The question and each step are tokenised on their own, the separator "\n" after each step, a BOS
+token first if the tokenizer has one; there is nothing between question and first step. Class names
+tell the ratings. Source: `tokenize_row` of TRL's PRMTrainer, https://github.com/huggingface/trl
 (`trl.experimental.prm` in 1.13.0), and its `step_separator`, whose default is "\n".
 """
 

@@ -1,1 +1,1 @@
-"""What reward models in this process share: steps as tokens, the engine's queue, and reading scores."""
+"""What reward models in this process share: steps as tokens, a queue, and reading scores."""

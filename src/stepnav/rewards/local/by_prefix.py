@@ -1,4 +1,4 @@
-"""Scores every prefix of a trajectory as a text of its own, for models that give one score per text."""
+"""Scores every prefix of a trajectory as a text of its own, for models with one score per text."""
 
 from __future__ import annotations
 

@@ -8,15 +8,17 @@ from typing import Any
 from stepnav.core.errors import ConfigError, one_line
 
 DATE = "26 Jul 2024"
-"""The date that templates show, so that scores stay the same: the one that those of Llama 3 hold themselves."""
+"""The date that templates show, so that scores stay the same: the one that Llama 3's hold."""
 
 DATE_PARTS: Mapping[str, str] = {
     "%d": "26", "%-d": "26", "%e": "26", "%j": "208", "%a": "Fri", "%A": "Friday",
     "%m": "07", "%-m": "7", "%b": "Jul", "%B": "July", "%y": "24", "%Y": "2024",
     "%F": "2024-07-26", "%D": "07/26/24", "%x": "07/26/24", "%c": "Fri Jul 26 00:00:00 2024",
-    "%H": "00", "%I": "12", "%M": "00", "%S": "00", "%f": "000000", "%p": "AM", "%T": "00:00:00", "%X": "00:00:00",
+    "%H": "00", "%I": "12", "%M": "00", "%S": "00", "%f": "000000", "%p": "AM",
+    "%T": "00:00:00", "%X": "00:00:00",
 }  # fmt: skip
-"""What `strftime_now` of a template shows for that date; a macro, for transformers takes no function of ours."""
+"""What `strftime_now` of a template shows for that date; set by a macro in the template, since
+transformers takes no function of ours."""
 
 _FIXED_DATE = (
     "{% macro strftime_now(format) %}{{ format"

@@ -12,7 +12,10 @@ PROMPTS_KEPT = 4096
 
 
 class TrajectoryEncoder(PieceEncoder):
-    """Tokenises by a `StepFormat`; refuses a text that holds a special token or a separator that is one.
+    """Tokenises by a `StepFormat`.
+
+    A text that holds a special token is refused, and so is one that holds the separator where that
+    is an added token.
 
     Args:
       tokenizer: the reward model's.

@@ -146,8 +146,8 @@ class ScoreQueue:
         index = next((i for i, total in enumerate(totals) if total > limit), len(totals) - 1)
         place = f"step {num_steps - (len(totals) - 1) + index}" if index else "the question"
         return BackendError(
-            f"{place} ends at token {totals[index]} and the reward model reads {limit} tokens, so it "
-            "cannot be scored; use shorter solutions or a model with a longer context",
+            f"{place} ends at token {totals[index]} and the reward model reads {limit} tokens, so "
+            "it cannot be scored; use shorter solutions or a model with a longer context",
             provider="local",
         )
 
@@ -190,8 +190,8 @@ class ScoreQueue:
         except NotANumber as error:
             number = item.num_steps - error.count + error.index + 1
             answer = BackendError(
-                f"the reward model's output for step {number} is not a number; a model that overflows "
-                "in half precision needs --dtype float32 or bfloat16",
+                f"the reward model's output for step {number} is not a number; a model that "
+                "overflows in half precision needs --dtype float32 or bfloat16",
                 provider="local",
             )
         self._answers.append((item.ticket, answer))

@@ -10,10 +10,10 @@ from stepnav.core.errors import ConfigError
 from stepnav.engine.loading import (
     context_length,
     load_tokenizer,
-    model_folder,
     num_parameters,
     require_torch,
 )
+from stepnav.engine.model_folder import model_folder
 from stepnav.rewards.local.queue import Reader, ScoreQueue
 
 if TYPE_CHECKING:

@@ -47,11 +47,11 @@ class StepFormat:
     Attributes:
       separator: text after each step, tokenised on its own.
       prompt_template: how the question is shown; holds "{question}".
-      labels: rating that each output class stands for, in class order; empty for a continuous value,
-        which is the sigmoid of one output.
+      labels: rating that each output class stands for, in class order; empty for a continuous
+        value, which is the sigmoid of one output.
       add_bos: whether the tokeniser's BOS token comes first, if it has one.
-      temperature: what the outputs are divided by before they become probabilities; calibration sets
-        it (Guo et al. 2017, section 4.2, https://arxiv.org/abs/1706.04599).
+      temperature: what the outputs are divided by before they become probabilities; calibration
+        sets it (Guo et al. 2017, section 4.2, https://arxiv.org/abs/1706.04599).
     """
 
     separator: str = "\n"
@@ -81,7 +81,7 @@ class StepFormat:
         return ids
 
     def encode_step(self, tokenizer: Any, step: str) -> list[int]:
-        """Return one step's tokens and its separator's; a step never changes the tokens before it."""
+        """Return a step's tokens and its separator's; a step never changes the tokens before it."""
         return self.bare_ids(tokenizer, step) + self.separator_ids(tokenizer)
 
     def bare_ids(self, tokenizer: Any, step: str) -> list[int]:

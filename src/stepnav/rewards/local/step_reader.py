@@ -1,8 +1,9 @@
 """Reads a reward model's outputs at the end of each step and turns them into scores.
 
-Positions are known from the tokenisation, never searched for in the text, so that a separator inside
-a step or a probability of exactly 0 cannot shift scores from one step to another. Probabilities are
-computed in float64 from differences of outputs, so that a small one does not become 0 too early.
+Positions are known from the tokenisation, never searched for in the text, so that a separator
+inside a step or a probability of exactly 0 cannot shift scores from one step to another.
+Probabilities are computed in float64 from differences of outputs, so that a small one does not
+become 0 too early.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Encoder(Protocol):
 
 
 def class_probs(labels: Sequence[int], temperature: float = 1.0) -> Read:
-    """Return what reads one output per class.
+    """Return a function from outputs [M, C], one per class, to probabilities of -1, 0 and 1.
 
     Args:
       labels: the rating that each class stands for.

@@ -1,16 +1,16 @@
 """Inside the box: many variants of trusted programs in one fork, each in fresh globals.
 
-Each variant has a CPU limit of its own, a timer that raises in it. One that may reach beyond its own
-globals is not run here but reported as unusual, and judged in a fork of its own. After one that went an
-unusual way (time or memory over, an exit, something left changed) the batch ends, and the rest is run in
-a fresh fork: the batch is a short cut, never another verdict.
+Each variant has a CPU limit of its own, a timer that raises in it. One that may reach beyond its
+own globals is not run here but reported as unusual, and judged in a fork of its own. After one that
+went an unusual way (time or memory over, an exit, something left changed) the batch ends, and the
+rest is run in a fresh fork: the batch is a short cut, never another verdict.
 
 A job is `("batch", sources, operations, digests, cpu_s, max_depth, output_bytes, is_patient)`. Each
-variant gets one answer: `FOUND` (its index, whether it is usual, whether it is late, its CPU seconds),
-then, if it is usual, its own answers, joined. One that is late is asked no more, nor is one whose answer
-differs from the reference's (by its digest; none is given to ask everything): the answers so far may
-settle the verdict. If nothing in the batch was unusual and all is as when the fork began, `MAY_SERVE_ON`
-follows, and the fork waits for a batch of another program.
+variant gets one answer: `FOUND` (its index, whether it is usual, whether it is late, its CPU
+seconds), then, if it is usual, its own answers, joined. One that is late is asked no more, nor is
+one whose answer differs from the reference's (by its digest; none is given to ask everything): the
+answers so far may settle the verdict. If nothing in the batch was unusual and all is as when the
+fork began, `MAY_SERVE_ON` follows, and the fork waits for a batch of another program.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Clock:
         self.is_late = False
 
     def install(self) -> None:
-        """Let the timer ring here."""
+        """Make the timer's signal raise `LateError` in this process."""
         signal.signal(signal.SIGPROF, self._ring)
 
     def start(self, cpu_s: float) -> None:
@@ -57,7 +57,7 @@ class Clock:
         signal.setitimer(signal.ITIMER_PROF, cpu_s, REPEAT_S)
 
     def stop(self) -> None:
-        """Stop, whenever the timer rings."""
+        """Stop the timer, even if it rings in the middle of this."""
         try:
             signal.setitimer(signal.ITIMER_PROF, 0)
         except LateError:
@@ -131,7 +131,7 @@ class _Out:
 
 
 def digest(answer: bytes) -> bytes:
-    """Return what tells an answer from others."""
+    """Return an answer's digest, by which it is compared with the reference's."""
     return blake2b(answer, digest_size=32).digest()
 
 
@@ -141,7 +141,7 @@ def _judge_one(
     questions: list[tuple[box.Asked, bytes | None]],
     cpu_s: float,
 ) -> list[bytes]:
-    """Return a variant's answers, the one to loading first, up to the first late or different one."""
+    """Return a variant's answers, that to loading first, up to the first late or other one."""
     if "random" in source or not source.isascii():  # an identifier may be spelled in other letters
         random.seed(0)
     answers: list[bytes] = []

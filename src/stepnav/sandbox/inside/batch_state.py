@@ -1,8 +1,8 @@
-"""Inside the box: what a variant in a batch could leave changed for the next one, and how that is told.
+"""Inside the box: what a variant could leave changed for the next of its batch, and how it is told.
 
-Two ways. By its names, before it runs: a variant that names what may reach beyond its own globals, or
-see where a value is kept, is not run in a batch at all. By comparison, after it ran: built-ins, modules,
-settings.
+Two ways. By its names, before it runs: a variant that names what may reach beyond its own globals,
+or see where a value is kept, is not run in a batch at all. By comparison, after it ran: built-ins,
+modules, settings.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ MOST_GROWTH_KIB = 16 * 2**10
 """A fork that has used so much more memory than at its start serves no further batch."""
 
 SAFE_MODULES = frozenset({
-    "abc", "array", "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "enum", "fractions",
+    "abc", "array", "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "enum",
+    "fractions",
     "functools", "hashlib", "heapq", "itertools", "json", "math", "numbers", "operator", "random",
     "re", "statistics", "string", "sys", "textwrap", "time", "typing",
 })  # fmt: skip
@@ -131,7 +132,8 @@ class State:
         return (
             sys.getrecursionlimit(), len(sys.modules), sys.gettrace(), sys.getprofile(),
             getsignal(signal.SIGPROF), getsignal(signal.SIGALRM), _most_digits(),
-            sys.stdin, sys.stdout, sys.stderr, getattr(sys.stdout, "closed", True), len(warnings.filters),
+            sys.stdin, sys.stdout, sys.stderr, getattr(sys.stdout, "closed", True),
+            len(warnings.filters),
         )  # fmt: skip
 
     def _read_rare_settings(self) -> tuple[Any, ...]:

@@ -7,8 +7,9 @@ worth stealing is here; the box is never told an expected value.
 Messages are one encoded tuple each, with a length before it. A job is
 `("job", source, operations, is_live, max_depth, output_bytes)`, operations being encoded tuples
 themselves: `("c", name or Ref, encoded arguments)`, `("g", Ref, attribute)`,
-`("s", Ref, attribute, value)`, `("n", name)`. Answers are `("v", value, changed arguments or None)`,
-`("o", type name)`, `("e", type name, message, changed)` and `("u", why it could not be sent)`.
+`("s", Ref, attribute, value)`, `("n", name)`. Answers are `("v", value, changed arguments or
+None)`, `("o", type name)`, `("e", type name, message, changed)` and `("u", why it could not be
+sent)`.
 """
 
 from __future__ import annotations

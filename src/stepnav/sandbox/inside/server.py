@@ -2,17 +2,17 @@
 
 It is started by `worker` with `python -S -s -B`, an empty environment and two pipes, imports what
 candidates like to import, confines itself, and then waits for jobs. A spare child is always forked
-ahead and already confined. A child that served a batch of trusted variants may serve the next batch, if
-the trusted parent says so; it never serves a single job, and a single job's child serves nothing
-else. This process never reads what a child says; it carries bytes both ways at once, watches the
-child's CPU and wall clock from outside, and kills. It ends with the trusted parent, and its children
-end with it, whatever ended it. It holds no expected value, no model and no secret.
+ahead and already confined. A child that served a batch of trusted variants may serve the next
+batch, if the trusted parent says so; it never serves a single job, and a single job's child serves
+nothing else. This process never reads what a child says; it carries bytes both ways at once,
+watches the child's CPU and wall clock from outside, and kills. It ends with the trusted parent, and
+its children end with it, whatever ended it. It holds no expected value, no model and no secret.
 
 Messages (see `pipes`) in: "J" job (CPU seconds, wall seconds, output cap, whether
-it is a batch, whose CPU clock starts anew at each output; then the job), "D" data for the child, "K"
-kill it, "F" the batch is finished, keep its child for the next. Out: "R" ready, "X" refused (layer,
-errno, text), "D" data from the child, "E" end (why, exit code, CPU seconds, and
-whether this process ends too, because the program left something in its scratch folder).
+it is a batch, whose CPU clock starts anew at each output; then the job), "D" data for the child,
+"K" kill it, "F" the batch is finished, keep its child for the next. Out: "R" ready, "X" refused
+(layer, errno, text), "D" data from the child, "E" end (why, exit code, CPU seconds, and whether
+this process ends too, because the program left something in its scratch folder).
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Watch:
         return self._left < 0
 
     def remaining_s(self) -> float:
-        """Return how long it cannot be overdue for."""
+        """Return for how many seconds it is surely not overdue, so when to look again."""
         wall = self._wall_until - time.monotonic()
         return max(POLL_AT_LEAST_S, min(wall, self._cpu_until - self.used()))
 

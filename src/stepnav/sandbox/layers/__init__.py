@@ -1,1 +1,1 @@
-"""The layers of the box: what a program inside it cannot do, each by another means of the system."""
+"""The layers of the box: what a program in it cannot do, each by another means of the system."""

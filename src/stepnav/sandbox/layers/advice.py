@@ -7,8 +7,10 @@ import os
 
 FIXES = {
     "namespaces": "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
-    "user.max_user_namespaces above 0, and on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0)",
-    "landlock": "use a kernel from 5.13 on with CONFIG_SECURITY_LANDLOCK and landlock in its lsm= list",
+    "user.max_user_namespaces above 0, and on Ubuntu "
+    "kernel.apparmor_restrict_unprivileged_userns=0)",
+    "landlock": "use a kernel from 5.13 on with CONFIG_SECURITY_LANDLOCK and landlock in its lsm= "
+    "list",
     "seccomp": "use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64, and no outer filter "
     "that forbids seccomp(2)",
     "limits": "raise the hard limits (ulimit -H) of this process",
@@ -31,8 +33,8 @@ def layer_message(level: str, layer: str, number: int, text: str) -> str:
 def hole_message(level: str, attempt: str, layer: str) -> str:
     """Return the one-line message for a forbidden attempt that succeeded."""
     return (
-        f"sandbox level {level!r} has a hole here: the attempt {attempt!r} succeeded (no errno), so "
-        f"the layer {layer!r} does not work; {FIXES[layer]}, or name a weaker level on purpose: "
+        f"sandbox level {level!r} has a hole here: the attempt {attempt!r} succeeded (no errno), "
+        f"so the layer {layer!r} does not work; {FIXES[layer]}, or name a weaker level on purpose: "
         f"{_weaker(level)}"
     )
 

@@ -122,7 +122,7 @@ def confine_parent(level: str, limits: dict[str, float], package: str) -> None:
 
 
 def put_nothing_on(*descriptors: int) -> None:
-    """Open nothing anew: flags set on a shared opening would pass from one candidate to the next."""
+    """Open nothing anew: flags of a shared opening would pass from candidate to candidate."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in descriptors:
         os.dup2(nothing, descriptor)
@@ -206,7 +206,7 @@ def _named(layer: str):  # type: ignore[no-untyped-def]
 
 
 def _refusal(layer: str, error: OSError | ValueError) -> LayerError:
-    """Return the error of a layer; `ValueError` is what `setrlimit` says where it is not allowed."""
+    """Return the error of a layer; `setrlimit` says `ValueError` where it is not allowed."""
     return LayerError(layer, error if isinstance(error, OSError) else OSError(1, str(error)))
 
 

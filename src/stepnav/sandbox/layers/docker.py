@@ -1,7 +1,7 @@
 """Level "docker": the warm parent inside a container without network, writable disk or privileges.
 
-This module only makes the argument list. The container runs the same warm parent as the other levels
-and speaks the same protocol over its standard input and output.
+This module only makes the argument list. The container runs the same warm parent as the other
+levels and speaks the same protocol over its standard input and output.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Landlock: the process and all its children may read some folders and write none.
 
 Written over ctypes: of the libraries on PyPI, `py-landlock` 0.1.1 is a single early release and
-`sandlock` wants to own the process. Three system calls do it (landlock(7)); a kernel's ABI says which
-rights it knows, and only those may be named.
+`sandlock` wants to own the process. Three system calls do it (landlock(7)); a kernel's ABI says
+which rights it knows, and only those may be named.
 """
 
 from __future__ import annotations

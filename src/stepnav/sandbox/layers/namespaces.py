@@ -1,9 +1,10 @@
 """Linux namespaces for level "namespace": set up once per warm parent, shared by its forks.
 
-The warm parent enters new user, mount, network, IPC, UTS and pid namespaces and becomes process 1 of its
-own pid namespace: when it ends, the kernel ends everything in there. Its file system holds Python's
-library and the shared libraries, read-only (so that not even access times tell of earlier reading), and a
-small tmpfs at /tmp; of the machine's other files and processes there is no name in it.
+The warm parent enters new user, mount, network, IPC, UTS and pid namespaces and becomes process 1
+of its own pid namespace: when it ends, the kernel ends everything in there. Its file system holds
+Python's library and the shared libraries, read-only (so that not even access times tell of earlier
+reading), and a small tmpfs at /tmp; of the machine's other files and processes there is no name in
+it.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ ALLOWED: Mapping[str, tuple[int | None, int | None]] = {
 CLOCKS: Mapping[str, tuple[int | None, int | None]] = {
     "clock_gettime": (228, 113), "clock_getres": (229, 114), "clock_nanosleep": (230, 115),
 }  # fmt: skip
-"""Allowed for the clocks of the machine and of the process itself; others tell of other processes."""
+"""Allowed for the clocks of the machine and of the process; others tell of other processes."""
 
 OF_ITSELF: Mapping[str, tuple[int | None, int | None]] = {"sched_getaffinity": (204, 123)}
 """Allowed for process 0, which means the process itself."""

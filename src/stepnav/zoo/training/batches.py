@@ -30,7 +30,8 @@ class TokenExamples:
 
     Attributes:
       ids: all tokens, one example after the other.
-      targets: what the loss of each token needs (its own meaning per trainer), `IGNORED` where there is none.
+      targets: what the loss of each token needs (its own meaning per trainer), `IGNORED` where
+        there is none.
       starts: where each example starts; one more entry than there are examples.
     """
 
@@ -65,10 +66,12 @@ class TokenExamples:
         return np.diff(self.starts)
 
     def packed(self, width: int) -> TokenExamples:
-        """Return rows of several examples, as full as they get and at most this wide; a longer example is left out.
+        """Return rows of several examples, as full as they get and at most this wide.
 
-        So are the few rows that would make narrower batches, each of which is compiled. Best fit, longest first, within windows of `PACK_WINDOW` examples. Where attention stays within an example (`lm_loss`),
-        losses are those of the single examples, and next to nothing is padding.
+        A longer example is left out. So are the few rows that would make narrower batches, each of
+        which is compiled. Best fit, longest first, within windows of `PACK_WINDOW` examples. Where
+        attention stays within an example (`lm_loss`), losses are those of the single examples, and
+        next to nothing is padding.
         """
         rows: list[list[int]] = []
         for start in range(0, len(self), PACK_WINDOW):
@@ -102,7 +105,8 @@ class TokenExamples:
         """Return tokens and targets of some examples, right-padded to a common bucket.
 
         Empty rows fill a small batch up, so that each width has one shape and is compiled once.
-        Shapes: both (B, T), T a multiple of `BUCKET_TOKENS` and B the rows of T tokens that fit `batch_tokens`.
+        Shapes: both (B, T), T a multiple of `BUCKET_TOKENS` and B the rows of T tokens that fit
+        `batch_tokens`.
         """
         lengths = self.lengths[rows]
         width = bucket_width(int(lengths.max()))
@@ -143,8 +147,8 @@ def bucket_width(length: int) -> int:
 def plan_batches(lengths: Ints, *, batch_tokens: int, seed: int) -> list[Ints]:
     """Return one epoch's batches as arrays of example numbers.
 
-    Every example occurs once. Lengths in a batch are alike, and rows times padded length stays within `batch_tokens`
-    (a longer single example makes a batch of its own).
+    Every example occurs once. Lengths in a batch are alike, and rows times padded length stays
+    within `batch_tokens` (a longer single example makes a batch of its own).
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(lengths))

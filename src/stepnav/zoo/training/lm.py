@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from stepnav.zoo.training.batches import IGNORED, TokenExamples
-from stepnav.zoo.training.loop import Loss, Position, Progress, Trainer, TrainSettings
+from stepnav.zoo.training.loop import Loss, Position, Progress, Trainer
+from stepnav.zoo.training.settings import TrainSettings
 
 
 def encode_pairs(
@@ -69,13 +70,15 @@ def lm_loss(
     normaliser_weight: float = 0.0,
     first_id: int | None = None,
 ) -> Loss:
-    """Return the next-token loss under `model`. Rows are padded on the right, so causal attention needs no mask.
+    """Return the next-token loss under `model`.
 
-    Rows of several examples (`TokenExamples.packed`) are told apart by `first_id`, the token that each begins with; attention
-    then stays within an example.
+    Rows are padded on the right, so causal attention needs no mask. Rows of several examples
+    (`TokenExamples.packed`) are told apart by `first_id`, the token that each begins with;
+    attention then stays within an example.
 
-    With a weight, the squared distance of the log-normaliser of the logits from `normaliser` is added (z-loss, Chowdhery
-    et al. 2022, arXiv 2204.02311, section 5): a raw logit then tells the log-probability but for that constant.
+    With a weight, the squared distance of the log-normaliser of the logits from `normaliser` is
+    added (z-loss, Chowdhery et al. 2022, arXiv 2204.02311, section 5): a raw logit then tells the
+    log-probability but for that constant.
     """
 
     def loss(ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -94,14 +97,14 @@ def lm_loss(
 
 
 def _own_tokens(ids: torch.Tensor, first_id: int) -> torch.Tensor:
-    """Return what is added to attention scores, [B, 1, T, T]: nothing for tokens before in the same example."""
+    """Return what is added to attention scores, [B, 1, T, T]: 0 within an example, backwards."""
     number = (ids == first_id).cumsum(1)
     is_own = (number[:, :, None] == number[:, None, :]).tril()
     return torch.where(is_own, 0.0, -1e9)[:, None]
 
 
 def mean_normaliser(model: Any, rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> float:
-    """Return the mean log-normaliser where the targets of (tokens, targets) rows are not ignored."""
+    """Return the mean log-normaliser of (tokens, targets) rows where the target counts."""
     found: list[torch.Tensor] = []
     with torch.inference_mode():
         for tokens, targets in rows:

@@ -1,8 +1,6 @@
-"""The training loop that the language-model and reward-model trainers share: resumable, deterministic, one device.
+"""The training loop of the language model and the reward model: resumable, deterministic.
 
-Hidden matrices are trained by Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/), the rest by AdamW.
-The rate warms up, stays, and decays linearly to zero at the end (warmup-stable-decay, Hu et al. 2024, arXiv 2404.06395),
-so that a checkpoint from the middle is usable and a run can be made longer. Absent: several devices.
+A run can be killed at any moment and goes on from its last checkpoint. Absent: several devices.
 """
 
 from __future__ import annotations
@@ -16,13 +14,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from stepnav.core.errors import DataError
-from stepnav.engine.loading import non_finite_weight
+from stepnav.engine.weights import non_finite_weight
 from stepnav.zoo.training.batches import Ints, TokenExamples, plan_batches
+from stepnav.zoo.training.optimizers import make_optimizers
+from stepnav.zoo.training.settings import TrainSettings
 
 LOG_NAME = "log.jsonl"
 CHECKPOINT_NAME = "checkpoint.pt"
@@ -39,53 +38,6 @@ Progress = Callable[[int, int, float], None]
 """(tokens done, tokens in all, latest loss)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainSettings:
-    """How to train.
-
-    Attributes:
-      total_tokens: train on this many tokens, padding not counted, going over the data as often as that takes.
-      batch_tokens: tokens of one batch, padding counted.
-      accumulate: batches per step of the optimisers. Batches hold examples of one length, and where length tells the label,
-        one batch is a skewed sample.
-      muon_rate, adamw_rate: peak learning rates of the two optimisers; without the first, AdamW trains all.
-      slow_factor: rate of the parameters that are trained slowly, relative to the others.
-      weight_decay: decoupled decay of the hidden matrices.
-      warmup_tokens: linear warmup.
-      decay_fraction: share of `total_tokens` over which the rate falls to zero.
-      max_grad_norm: gradients are clipped to this norm.
-      seed: orders the data and seeds torch.
-      compile: compile the model when a compiler is there.
-      bfloat16: compute in bfloat16 where autocast does; the weights stay in full precision.
-      checkpoint_s: seconds between checkpoints.
-      log_steps: steps between log lines.
-      snapshot_tokens: token counts at which `on_snapshot` is called.
-    """
-
-    total_tokens: int
-    batch_tokens: int = 8192
-    accumulate: int = 1
-    muon_rate: float | None = 0.02
-    adamw_rate: float = 3e-3
-    slow_factor: float = 1.0
-    weight_decay: float = 0.01
-    warmup_tokens: int = 200_000
-    decay_fraction: float = 0.3
-    max_grad_norm: float = 1.0
-    seed: int = 0
-    compile: bool = True
-    bfloat16: bool = True
-    checkpoint_s: float = 60.0
-    log_steps: int = 50
-    snapshot_tokens: tuple[int, ...] = ()
-
-    def rate_factor(self, tokens: int) -> float:
-        """Return the share of the peak rate after `tokens` tokens."""
-        warm = min(1.0, (tokens + 1) / max(1, self.warmup_tokens))
-        left = (self.total_tokens - tokens) / max(1.0, self.decay_fraction * self.total_tokens)
-        return max(0.0, min(warm, left))
-
-
 @dataclass(slots=True)
 class Position:
     """Where a run stands; saved with every checkpoint."""
@@ -95,46 +47,6 @@ class Position:
     epoch: int = 0
     batch: int = 0
     seconds: float = 0.0
-
-
-def make_optimizers(
-    model: torch.nn.Module,
-    settings: TrainSettings,
-    *,
-    slow: Callable[[str], bool] = lambda name: False,
-) -> list[torch.optim.Optimizer]:
-    """Return Muon for hidden matrices and AdamW for embeddings, heads, norms and biases.
-
-    Args:
-      model: what to train; parameters without gradient are left out.
-      settings: rates.
-      slow: tells by name which parameters are trained at `settings.slow_factor` times the rate.
-    """
-    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            is_hidden = (
-                parameter.ndim == 2 and ".layers." in f".{name}" and settings.muon_rate is not None
-            )
-            groups.setdefault((is_hidden, slow(name)), []).append(parameter)
-
-    def rated(is_hidden: bool, rate: float) -> list[dict[str, Any]]:
-        factors = {False: 1.0, True: settings.slow_factor}
-        return [
-            {"params": groups[is_hidden, is_slow], "lr": rate * factor}
-            for is_slow, factor in factors.items()
-            if (is_hidden, is_slow) in groups
-        ]
-
-    optimizers: list[torch.optim.Optimizer] = []
-    if others := rated(False, settings.adamw_rate):
-        optimizers.append(torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.0))
-    if matrices := rated(True, settings.muon_rate or 0.0):
-        optimizers.append(torch.optim.Muon(matrices, weight_decay=settings.weight_decay))
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["peak_lr"] = group["lr"]
-    return optimizers
 
 
 def compiled(loss: Loss, *, enabled: bool, device: torch.device) -> Loss:
@@ -202,7 +114,8 @@ class Trainer:
 
         Args:
           progress: called at every log line.
-          on_snapshot: called with the planned token count once each of `settings.snapshot_tokens` is passed.
+          on_snapshot: called with the planned token count once each of `settings.snapshot_tokens`
+            is passed.
         """
         self.model.train()
         saved_at = time.monotonic()
@@ -231,7 +144,7 @@ class Trainer:
                 yield batch
 
     def _epoch(self) -> list[Ints]:
-        """Return the batches of this epoch that are still to do; start the next one when none is left."""
+        """Return this epoch's batches that are still to do; start the next if none is left."""
         plan = self._plan()
         if self.position.batch >= len(plan):
             self.position.epoch, self.position.batch = self.position.epoch + 1, 0
@@ -308,8 +221,8 @@ class Trainer:
         """Write a checkpoint, whole or not at all.
 
         Raises:
-          DataError: the disk is full or cannot be written, or a weight is no number; the last checkpoint is as
-            it was.
+          DataError: the disk is full or cannot be written, or a weight is no number; the last
+            checkpoint is as it was.
         """
         if found := non_finite_weight(self.model):
             raise self._diverged(found)
@@ -334,8 +247,8 @@ class Trainer:
     def _diverged(self, what: str) -> DataError:
         step = self.position.step
         return DataError(
-            f"{what} at step {step}; the checkpoint before it is kept in {self.folder}: train again elsewhere at a "
-            "lower rate"
+            f"{what} at step {step}; the checkpoint before it is kept in {self.folder}: train "
+            "again elsewhere at a lower rate"
         )
 
     def _restore(self) -> None:

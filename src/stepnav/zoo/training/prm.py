@@ -1,4 +1,4 @@
-"""Trains a process reward model: a token classifier whose rating of a step is read at the step's last token."""
+"""Trains a process reward model: a token classifier, read at each step's last token."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from stepnav.zoo.training.batches import IGNORED
-from stepnav.zoo.training.loop import Loss, Position, Progress, Source, Trainer, TrainSettings
+from stepnav.zoo.training.loop import Loss, Position, Progress, Source, Trainer
+from stepnav.zoo.training.settings import TrainSettings
 from stepnav.zoo.training.targets import STEP_END
 
 
@@ -23,7 +24,8 @@ def classifier_loss(
 
     Args:
       model: a `transformers` token classifier.
-      dense_weight: weight of the mean loss over dense tokens; that over the steps' last tokens has weight 1.
+      dense_weight: weight of the mean loss over dense tokens; that over the steps' last tokens has
+        weight 1.
       class_weights: weight of each class, None for equal ones.
     """
 
@@ -61,14 +63,15 @@ def train_prm(
     class_weights: tuple[float, ...] | None = None,
     progress: Progress | None = None,
 ) -> Position:
-    """Train a token-classification PRM in place, continuing from the checkpoint in `folder` if there is one.
+    """Train a PRM in place, going on from the checkpoint in `folder` if there is one.
 
     Args:
       model: a `transformers` token classifier.
       source: gives what `encode_records` made, per epoch.
       pad_id: token that fills rows up.
       folder: for the checkpoint and `log.jsonl`.
-      settings: how to train; `slow_factor` applies to the embeddings and the first `num_slow_layers` layers.
+      settings: how to train; `slow_factor` applies to the embeddings and the first
+        `num_slow_layers` layers.
       num_slow_layers: layers that come trained.
       dense_weight, class_weights: see `classifier_loss`.
       progress: called with (tokens done, tokens in all, latest loss).

@@ -1,6 +1,7 @@
-"""Samples whole solutions in large batches, to make training data. Searches use the engine in `policies`.
+"""Samples whole solutions in large batches, to make training data.
 
-Prompts of equal token length share a batch, so that nothing is padded or masked; finished rows are dropped as they pile up.
+Searches use the engine in `policies`. Prompts of equal token length share a batch, so that nothing
+is padded or masked; finished rows are dropped as they pile up.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class SampleRequest:
 
 
 class _PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
-    """Keys and values of one layer in buffers of fixed size; a step writes one column and copies nothing."""
+    """Keys and values of one layer in buffers of fixed size; a step writes one column."""
 
     def __init__(self, capacity: int) -> None:
         super().__init__()
@@ -176,6 +177,6 @@ def _sample_batch(
 def _draw(
     logits: torch.Tensor, temperatures: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
-    """Return one token per row: Gumbel-max at the row's temperature, the likeliest token at temperature 0."""
+    """Return one token per row: Gumbel-max at its temperature, the likeliest one at 0."""
     gumbel = -torch.empty_like(logits).exponential_(generator=generator).clamp_min(1e-20).log()
     return torch.argmax(logits + temperatures[:, None] * gumbel, dim=-1)

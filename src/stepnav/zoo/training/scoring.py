@@ -1,4 +1,7 @@
-"""Scores labelled solutions in batches, to evaluate a reward model. Searches use the engine in `rewards`."""
+"""Scores labelled solutions in batches, to evaluate a reward model.
+
+Searches use the engine in `rewards`.
+"""
 
 from __future__ import annotations
 
@@ -50,10 +53,11 @@ def lowest_logprobs(
     *,
     batch_rows: int = 64,
 ) -> list[list[float]]:
-    """Return the lowest token log-probability of every step under a causal LM: the training-free baseline.
+    """Return the lowest token log-probability of every step under a causal LM.
 
-    The separator belongs to its step, so that a step that ends too early is seen. The last step has none when its text does
-    not end in one; EOS stands in its place.
+    This is the training-free baseline. The separator belongs to its step, so that a step that ends
+    too early is seen. The last step has none when its text does not end in one; EOS stands in its
+    place.
     """
     rows = [_with_eos(tokenizer, question, steps, step_format) for question, steps in solutions]
     result: list[list[float]] = [[] for _ in rows]

@@ -18,8 +18,9 @@ def encode_records(
 ) -> TokenExamples:
     """Return tokens with class targets.
 
-    The rating's token gets its class plus `STEP_END`. Dense targets: all tokens of a right step have its class; those of a
-    wrong step from the first wrong character on have the negative class, those before none.
+    The rating's token gets its class plus `STEP_END`. Dense targets: all tokens of a right step
+    have its class; those of a wrong step from the first wrong character on have the negative class,
+    those before none.
     """
     return TokenExamples.from_rows(
         _encode(tokenizer, record, step_format, dense=dense) for record in records

@@ -1,0 +1,76 @@
+"""What is told of a training while it runs: its progress, and its log."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from stepnav.files.atomic import write_text
+from stepnav.train.failures import diverged
+
+FitProgress = Callable[[int, int, "float | None"], None]
+"""(optimizer steps done, in all, latest mean loss)."""
+
+
+class Watcher(TrainerCallback):  # type: ignore[misc]
+    """Reports progress and writes the losses down.
+
+    Args:
+      log: gets a line per step; those after `done` are taken out.
+      progress: told of each step.
+      done: steps of the checkpoint that is gone on with.
+    """
+
+    def __init__(self, log: Path, progress: FitProgress | None, done: int) -> None:
+        self._log = log
+        self._progress = progress
+        self._done = done
+        self._loss: float | None = None
+        self.has_begun = False
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        """Take out of the log what will be done again."""
+        if state.is_world_process_zero and self._log.exists():
+            lines = self._log.read_text().splitlines(keepends=True)
+            kept = [
+                line
+                for line in lines
+                if line.endswith("\n") and json.loads(line)["step"] <= self._done
+            ]
+            write_text(self._log, "".join(kept))
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        """Note that everything is loaded."""
+        self.has_begun = True
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
+        """Keep the latest loss; stop before anything is saved if it or its gradient is no number.
+
+        Raises:
+          DataError: it is none, in all processes alike.
+        """
+        if not logs or "loss" not in logs:
+            return
+        for name, value in (("loss", logs["loss"]), ("gradient's norm", logs.get("grad_norm"))):
+            if value is not None and not math.isfinite(value):
+                raise diverged(f"the {name} is {value}", state.global_step)
+        if state.is_world_process_zero:
+            self._loss = logs["loss"]
+            row = {
+                "step": state.global_step,
+                "loss": logs["loss"],
+                "learning_rate": logs["learning_rate"],
+                "grad_norm": logs.get("grad_norm"),
+            }
+            with self._log.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        """Tell how far it is."""
+        if self._progress is not None and state.is_world_process_zero:
+            self._progress(state.global_step, state.max_steps, self._loss)
