@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stepnav import build
-from stepnav.build import models
+from stepnav.build import rewards
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
@@ -53,7 +53,7 @@ def test_the_embedded_code_task_refuses_what_it_has_not():
 
 def ratings(problem: Problem, body: str, finish: str) -> list[int]:
     task = build.load_task("micro-python")
-    reward = models._open_reward("execution", task, {})
+    reward = rewards.open_task_reward("execution", task, {})
     lines = body.splitlines(keepends=True)
     steps = [Step(line) for line in lines[:-1]] + [Step(lines[-1], finish)]
     reward.submit(0, Score(Trajectory(problem, tuple(steps))))

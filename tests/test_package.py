@@ -108,10 +108,7 @@ MAX_FUNCTION_LINES = 50
 """Without the docstring: to say more must cost nothing."""
 
 LONG_FILES = {
-    "build/models.py": "names of all kinds of models; to be split by kind",
-    "front.py": "the front door's functions repeat their options for editors to show",
-    "measure/prm/cases.py": "to be split by kind of case",
-    "run/search.py": "one running search; to be split",
+    "run/running.py": "one state machine, whose parts would have to share all of its state",
     "sandbox/codec.py": "both halves of one encoding, each half's table beside the other's",
     "tasks/arithmetic/domains.py": "ten stories, a table more than a program",
 }
@@ -138,8 +135,8 @@ def test_files_and_functions_are_short():
             is_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
             if is_function and _num_lines(node) > MAX_FUNCTION_LINES:
                 functions.add(f"{name}:{node.name}")
-    assert files - LONG_FILES.keys() == set(), "split them by noun"
-    assert functions - LONG_FUNCTIONS.keys() == set(), "split them"
+    assert files == LONG_FILES.keys(), "split them by noun, or take what is short off the list"
+    assert functions == LONG_FUNCTIONS.keys(), "split them, or take what is short off the list"
 
 
 def _num_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

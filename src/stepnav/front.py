@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
 from stepnav.core.tree import Node
+from stepnav.measure.results import Results
 from stepnav.run.driver import Driver
 from stepnav.run.search import Search
 from stepnav.tasks.task import Task
@@ -149,42 +150,6 @@ async def astream(question: str, **arguments: Any) -> AsyncIterator[Event]:
     events = stream(question, **arguments)
     while (event := await asyncio.to_thread(next, events, None)) is not None:
         yield event
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """A comparison of strategies.
-
-    Attributes:
-      rows: one per search (`ResultRow`), in the order of the plan.
-      trees: the searches' trees, in the same order; each shows itself.
-      summary: one per strategy and budget (`SummaryRow`), with intervals and paired tests.
-    """
-
-    rows: Sequence[Any]
-    trees: Sequence[ShownTree]
-    summary: Sequence[Any]
-
-    def table(self) -> str:
-        """Return accuracy, cost and tests as a Markdown table."""
-        from stepnav.measure.report_tables import accuracy_table, markdown_table
-
-        return markdown_table(accuracy_table(self.summary))
-
-    def to_pandas(self) -> Any:
-        """Return the rows as a `pandas.DataFrame`.
-
-        Raises:
-          ConfigError: pandas is not installed.
-        """
-        try:
-            import pandas  # type: ignore[import-untyped,import-not-found,unused-ignore]
-        except ImportError:
-            raise ConfigError("to_pandas needs pandas: pip install pandas") from None
-        return pandas.DataFrame([asdict(row) for row in self.rows])
-
-    def _repr_markdown_(self) -> str:
-        return self.table()
 
 
 def bench(

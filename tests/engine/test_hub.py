@@ -9,7 +9,7 @@ import huggingface_hub
 import pytest
 
 from stepnav import build
-from stepnav.build import models
+from stepnav.build import folders, rewards
 from stepnav.core.errors import ConfigError
 from stepnav.core.requests import Score
 from stepnav.engine import hub
@@ -35,8 +35,8 @@ def test_a_hub_name_is_fetched_without_code(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     task = build.load_task("arithmetic")
     local = {"device": "cpu", "dtype": "float32", "max_batch": 4}
-    assert models._open_reward("peiyi9979/math-shepherd-mistral-7b-prm", task, local)
-    assert models._open_reward("math-shepherd:some/model", task, local)
+    assert rewards.open_task_reward("peiyi9979/math-shepherd-mistral-7b-prm", task, local)
+    assert rewards.open_task_reward("math-shepherd:some/model", task, local)
     assert [name for name, _ in asked] == ["peiyi9979/math-shepherd-mistral-7b-prm", "some/model"]
     assert not any(pattern.endswith("py") for _, patterns in asked for pattern in patterns)
 
@@ -64,7 +64,7 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     says = r"no model folder 'models/prm', .*no route to host.*check the name and the connection"
     with pytest.raises(ConfigError, match=says):
-        models._model_folder("prm", "models/prm")
+        folders.model_folder("prm", "models/prm")
     with pytest.raises(ConfigError, match=says):
         load_tokenizer("models/prm")
     with pytest.raises(ConfigError, match=says):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stepnav import build
-from stepnav.build import models
+from stepnav.build import rewards
 from stepnav.core.errors import BackendError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Propose, Score
@@ -244,7 +244,7 @@ def test_the_command_line_opens_each_by_its_folder(family: str, folders: dict[st
     trajectory = trajectories()[1]
     expected = values(score(opened(folders[family]), trajectory)[0])
     for name in (str(folders[family]), f"{family}:{folders[family]}"):
-        (answer,) = score(models._open_reward(name, task, local), trajectory)
+        (answer,) = score(rewards.open_task_reward(name, task, local), trajectory)
         assert values(answer) == pytest.approx(expected, abs=1e-6)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stepnav import build
-from stepnav.build import models
+from stepnav.build import rewards
 from stepnav.core.errors import ConfigError
 from stepnav.rewards.families.label_tokens import LabelTokens
 from stepnav.rewards.families.recognise import (
@@ -104,16 +104,16 @@ def test_a_folder_of_another_name_is_opened_when_said(tmp_path: Path) -> None:
     task = build.load_task("arithmetic")
     local = {"device": "cpu", "dtype": "float32", "max_batch": 4}
     with pytest.raises(ConfigError, match="not known as a reward model"):
-        models._open_reward(str(folder), task, local)
-    assert models._open_reward(f"math-shepherd:{folder}", task, local)
+        rewards.open_task_reward(str(folder), task, local)
+    assert rewards.open_task_reward(f"math-shepherd:{folder}", task, local)
     LabelTokens().save(folder)
-    assert models._open_reward(str(folder), task, local)
+    assert rewards.open_task_reward(str(folder), task, local)
 
 
 def test_an_unknown_family_is_no_folder(tmp_path: Path) -> None:
     task = build.load_task("arithmetic")
     with pytest.raises(ConfigError, match="no model folder"):
-        models._open_reward(f"shepard:{tmp_path}", task, {})
+        rewards.open_task_reward(f"shepard:{tmp_path}", task, {})
 
 
 @pytest.mark.parametrize("family", ["prm", "qwen-prm", "skywork", "orm", "token-classes"])

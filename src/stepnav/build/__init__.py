@@ -4,20 +4,18 @@ Each kind is one literal table. Modules are imported when their name is asked fo
 a name up costs nothing.
 """
 
+from stepnav.build.device import check_device
+from stepnav.build.folders import policy_folder
 from stepnav.build.models import (
     Models,
-    check_device,
     check_models,
     choose_models,
     choose_shots,
     doubt_of,
     open_any,
     open_models,
-    open_reward,
-    policy_folder,
-    reward_family,
-    reward_folder,
 )
+from stepnav.build.rewards import open_reward, reward_family, reward_folder
 from stepnav.build.strategies import STRATEGIES, parse_strategy, strategy
 from stepnav.build.tasks import (
     CODE_TASKS,

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from stepnav.build.plugins import Kind, entry_names, find, split_file
+from stepnav.build.device import check_device
+from stepnav.build.folders import is_server, model_folder, policy_folder, shipped_model
+from stepnav.build.outside import as_policy, as_reward, is_backend, is_outside
+from stepnav.build.plugins import find
+from stepnav.build.rewards import open_task_reward, reward_folder
 from stepnav.build.tasks import CODE_TASKS, EMBEDDED_TASKS
 from stepnav.core.backend import Backend
-from stepnav.core.errors import ConfigError, choose, nearest
+from stepnav.core.errors import ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
-from stepnav.engine.hub import fetch_model, is_hub_name
 from stepnav.policies.openai.options import ServerOptions
 from stepnav.tasks.task import Task
-
-DTYPES = ("float32", "bfloat16", "float16")
 
 
 @dataclass(slots=True)
@@ -96,7 +95,7 @@ def open_models(
     else:
         proposer = _open_local(policy, task, chat, local)
     try:
-        scorer = None if reward is None else _open_reward(reward, task, local)
+        scorer = None if reward is None else open_task_reward(reward, task, local)
     except BaseException:
         proposer.close()
         raise
@@ -117,12 +116,12 @@ def open_any(
       BackendError: the server does not answer.
     """
     needs_reward = any(REWARD in strategy.models for strategy in strategies)
-    policy = _shipped_model(task, "policy") if policy is None else policy
+    policy = shipped_model(task, "policy") if policy is None else policy
     if not needs_reward:
         reward = None
     elif reward is None:
-        reward = _shipped_model(task, "prm")
-    borrowed = tuple(model for model in (policy, reward) if _is_backend(model))
+        reward = shipped_model(task, "prm")
+    borrowed = tuple(model for model in (policy, reward) if is_backend(model))
     named = str(reward) if isinstance(reward, (str, Path)) else None
     if isinstance(policy, (str, Path)):
         opened = open_models(policy=str(policy), reward=named, task=task, **options)
@@ -133,53 +132,10 @@ def open_any(
             check_models(policy=None, reward=named, task=task, policy_model=None)
             kept = {"device", "dtype", "max_batch"} & options.keys()
             local = {"device": "cpu", **{name: options[name] for name in sorted(kept)}}
-            scorer = _open_reward(named, task, local)
+            scorer = open_task_reward(named, task, local)
     if reward is not None and scorer is None:
         scorer = as_reward(reward)
     return Models(proposer, scorer, notes, borrowed)
-
-
-def as_policy(found: Any) -> Backend:
-    """Return a policy that a function or a backend is.
-
-    Raises:
-      ConfigError: it is neither.
-    """
-    from stepnav.policies.function import FunctionPolicy
-
-    return _as_backend(found, FunctionPolicy, "policy")
-
-
-def as_reward(found: Any) -> Backend:
-    """Return a reward model that a function or a backend is.
-
-    Raises:
-      ConfigError: it is neither.
-    """
-    from stepnav.rewards.function import FunctionReward
-
-    return _as_backend(found, FunctionReward, "reward")
-
-
-def _as_backend(found: Any, wrap: Callable[[Any], Backend], noun: str) -> Backend:
-    if _is_backend(found):
-        return found  # type: ignore[no-any-return]
-    if not callable(found):
-        raise ConfigError(
-            f"a {noun} must be a name, a folder, a URL, a function or a backend (got {found!r:.80})"
-        )
-    return wrap(found)
-
-
-def _is_backend(found: Any) -> bool:
-    return all(
-        hasattr(found, name) for name in ("submit", "poll", "cancel", "token_bound", "close")
-    )
-
-
-def is_outside(kind: Kind, name: str) -> bool:
-    """Return whether a name is FILE.py:NAME or that of an installed plugin."""
-    return split_file(name) is not None or name in entry_names(kind)
 
 
 def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | None:
@@ -207,7 +163,7 @@ def check_models(
         if is_outside("policies", policy):
             as_policy(find("policies", policy))
         else:
-            _model_folder("policy", policy)
+            model_folder("policy", policy)
     if reward == "oracle" and task.rate_steps is None:
         raise ConfigError(f"{task.name} has no exact step checker, so it has no oracle")
     if reward == "execution" and task.code is None:
@@ -233,7 +189,6 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
     Raises:
       ConfigError: the task has fewer, or the model's own format has no place for them.
     """
-    from stepnav.build.models import policy_folder
     from stepnav.policies.local.prompt import FILE_NAME
     from stepnav.tasks.worked_examples import with_shots
 
@@ -250,95 +205,11 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
     return with_shots(task, shots), shots
 
 
-def open_reward(
-    name: str, *, device: str = "cpu", dtype: str = "float32", max_batch: int = 64
-) -> Backend:
-    """Return a reward model that needs no task.
-
-    Args:
-      name: as in `open_models`; not "oracle" or "execution".
-      device, dtype, max_batch: as in `open_models`.
-    Raises:
-      ConfigError: a name or folder that cannot be used.
-    """
-    check_device(device, dtype)
-    _refuse_tasks_own(name)
-    local = {"device": device, "dtype": dtype, "max_batch": max_batch}
-    return _open_reward(name, None, local)
-
-
-def reward_folder(name: str) -> Path:
-    """Return the folder of a reward model's weights: a shipped one, or the user's own.
-
-    Raises:
-      ConfigError: there is no such folder.
-    """
-    from stepnav.rewards.families.recognise import split_family
-
-    _refuse_tasks_own(name)
-    kind, _, rest = name.partition(":")
-    if kind == "likelihood":
-        return _model_folder("policy", rest)
-    return _model_folder("prm", split_family(name)[1])
-
-
-def reward_family(name: str) -> str:
-    """Return the family of a reward model, a key of `FAMILIES`, as `open_reward` takes it.
-
-    Raises:
-      ConfigError: there is no such folder, or the family cannot be told.
-    """
-    from stepnav.rewards.families.recognise import read_checkpoint, recognise, split_family
-
-    family, rest = split_family(name)
-    return family or recognise(read_checkpoint(reward_folder(name), _hub_name(rest)))
-
-
-def policy_folder(name: str) -> Path | None:
-    """Return the folder of a policy's weights; None if it is on a server.
-
-    Raises:
-      ConfigError: there is no such folder.
-    """
-    if is_server(name) or is_outside("policies", name):
-        return None
-    return _model_folder("policy", name)
-
-
-def is_server(policy: str) -> bool:
-    """Return whether a policy's name is the URL of a server."""
-    return policy.startswith(("http://", "https://"))
-
-
-def _refuse_tasks_own(name: str) -> None:
-    if name in ("oracle", "execution"):
-        raise ConfigError(
-            f"{name!r} is of a task, and there is none here; name a shipped model, a model folder, a hub "
-            "name, FAMILY:FOLDER or likelihood:FOLDER"
-        )
-
-
-def check_device(device: str, dtype: str = "float32") -> None:
-    """Refuse a device that no model could be put on, or a data type that none is read as.
-
-    Raises:
-      ConfigError: it has another name, or there is no CUDA device here.
-    """
-    choose("--dtype", dtype, DTYPES)
-    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", device) is None:
-        raise ConfigError(f"the device must be cpu, cuda, cuda:NUMBER or auto (got {device!r})")
-    if device.startswith("cuda") and find_spec("torch") is not None:
-        import torch
-
-        if not torch.cuda.is_available():
-            raise ConfigError("there is no CUDA device that torch can use; leave --device out")
-
-
 def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> Backend:
     from stepnav.policies.local import LocalPolicy, PolicyFormat
     from stepnav.policies.local.prompt import FILE_NAME
 
-    folder = _model_folder("policy", name)
+    folder = model_folder("policy", name)
     format_ = None
     if not (folder / FILE_NAME).exists():
         format_ = PolicyFormat(
@@ -373,34 +244,6 @@ def _answer_pattern(task: Task, chat: bool) -> str | None:
     return (task.chat_answer_pattern if chat else None) or task.answer_pattern
 
 
-def _open_reward(name: str, task: Task | None, local: Mapping[str, Any]) -> Backend:
-    if name == "oracle":
-        from stepnav.rewards.oracle import OracleReward
-
-        assert task is not None and task.rate_steps is not None, "the names were not checked"
-        return OracleReward(task.rate_steps)
-    if name == "execution":
-        from stepnav.rewards.execution import ExecutionReward
-
-        assert task is not None and task.code is not None, "the names were not checked"
-        return ExecutionReward(task.code.parses_so_far, task.code.passes_public)
-    if is_outside("rewards", name):
-        return as_reward(find("rewards", name))
-    if name.startswith("likelihood:"):
-        from stepnav.rewards.likelihood import LikelihoodReward
-
-        return LikelihoodReward(_model_folder("policy", name.partition(":")[2]), **local)
-    from stepnav.rewards.families.recognise import open_checkpoint, split_family
-
-    family, rest = split_family(name)
-    folder = _model_folder("prm", rest)
-    return open_checkpoint(folder, name=_hub_name(rest), family=family, **local)
-
-
-def _hub_name(name: str) -> str:
-    return name if is_hub_name(name) else ""
-
-
 def choose_models(
     task: Task, strategies: Sequence[Strategy], policy: str | None, reward: str | None
 ) -> tuple[str, str | None]:
@@ -415,35 +258,6 @@ def choose_models(
     """
     needs_reward = any(REWARD in strategy.models for strategy in strategies)
     return (
-        policy or _shipped_model(task, "policy"),
-        (reward or _shipped_model(task, "prm")) if needs_reward else None,
+        policy or shipped_model(task, "policy"),
+        (reward or shipped_model(task, "prm")) if needs_reward else None,
     )
-
-
-def _shipped_model(task: Task, kind: Literal["policy", "prm"]) -> str:
-    from stepnav.zoo import MODELS_FOLDER
-
-    if not (MODELS_FOLDER / f"{task.name}-{kind}").is_dir():
-        option, noun = ("policy", "policy") if kind == "policy" else ("reward", "reward model")
-        raise ConfigError(f"no {noun} ships for the task {task.name}; name one with --{option}")
-    return task.name
-
-
-def _model_folder(kind: str, name: str) -> Path:
-    """Return the folder of a shipped model, of the user's own, or of one fetched from the hub."""
-    from stepnav.zoo import MODELS_FOLDER
-
-    shipped = MODELS_FOLDER / f"{name}-{kind}"
-    if "/" not in name and shipped.is_dir():
-        return shipped
-    folder = Path(name)
-    if not folder.is_dir() and is_hub_name(name):
-        return fetch_model(name)
-    if not folder.is_dir():
-        suffix = f"-{kind}"
-        names = [p.name.removesuffix(suffix) for p in MODELS_FOLDER.glob(f"*{suffix}")]
-        raise ConfigError(
-            f"no model folder {name!r}{nearest(name, names)}; give a folder made by "
-            f"save_pretrained, a hub name, or a shipped model: {', '.join(sorted(names)) or 'none'}"
-        )
-    return folder

@@ -15,7 +15,8 @@ from stepnav.core.errors import BackendDown, BackendError, StepnavError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.requests import Request
 from stepnav.run.journal import Entry, Journal
-from stepnav.run.search import RunningSearch, Search
+from stepnav.run.running import RunningSearch
+from stepnav.run.search import Search
 
 WAIT_S = 0.05
 """Longest wait in one step, so that clocks, orders and Ctrl-C are noticed."""
