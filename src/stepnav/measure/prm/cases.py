@@ -18,7 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
-from stepnav.core.errors import ConfigError, DataError, quote
+from stepnav.core.errors import ConfigError, DataError, choose, quote
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.labels.prm800k import ANSWER_MARK
 from stepnav.labels.reader import read_labelled
@@ -120,7 +120,7 @@ def read_cases(
       ConfigError: there is no such kind.
       DataError: the file is missing, empty, broken, or not of that kind.
     """
-    chosen = _kind(kind) if kind is not None else recognise(path)
+    chosen = choose("--kind", kind, KINDS) if kind is not None else recognise(path)
     if labels is not None and chosen != "prm800k":
         raise ConfigError(f"--labels is for step labels; {path} is {chosen}")
     label_kind: LabelKind | None = None
@@ -163,13 +163,6 @@ def recognise(path: Path) -> Kind:
         "(problem, steps, label), prm800k (question and label, or prompt, completions and labels), "
         "best-of-n (problem_id, is_correct); name the kind with --kind if it is one of them"
     )
-
-
-def _kind(name: str) -> Kind:
-    for kind in KINDS:
-        if name == kind:
-            return kind
-    raise ConfigError(f"--kind must be one of {', '.join(KINDS)} (got {name!r})")
 
 
 def _made(make: Any, number: int, where: str, row: Any) -> Case:
