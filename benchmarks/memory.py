@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> list[Reading]:
     choices = [build.parse_strategy(text) for text in arguments.strategies.split(",")]
     count = arguments.searches // len(choices)
     problems = task.load(task.default_split, count, 0, None)
-    specs = [choice.for_plan(None, temperature=task.temperature) for choice in choices]
+    specs = [choice.for_plan((None,), temperature=task.temperature) for choice in choices]
     policy, reward = build.choose_models(task, choices, None, None)
     plan = BenchPlan(
         task.name, task.default_split, tuple(specs), count, policy=policy, reward=reward

@@ -292,3 +292,58 @@ def test_function_models_keep_to_the_contract():
     steps = (Step("Let me see.\n"), Step("#### 4", "end"))
     solved = [Trajectory(problem, steps) for problem in problems]
     testing.check_reward(lambda: stepnav.FunctionReward(rate), solved)
+
+
+def test_a_folder_of_other_questions_is_refused(tmp_path):
+    stepnav.bench(ROWS[:1], ["cot"], policy=propose, out=tmp_path)
+    with pytest.raises(ConfigError, match="data_digest"):
+        stepnav.bench(ROWS[1:2], ["cot"], policy=propose, out=tmp_path)
+
+
+def test_a_misspelt_argument_is_refused():
+    with pytest.raises(ConfigError, match="there is no argument 'bugdet'"):
+        stepnav.solve("Why?", policy=propose, reward=rate, bugdet=3)
+
+
+def test_a_cancelled_asolve_asks_nothing_more():
+    asked = []
+
+    async def policy(question, steps):
+        asked.append(len(steps))
+        await asyncio.sleep(0.02)
+        return "again\n"
+
+    async def main():
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(
+                stepnav.asolve("Why?", policy=policy, reward=rate, budget=10**6), 0.3
+            )
+        await asyncio.sleep(0.2)
+        before = len(asked)
+        await asyncio.sleep(0.3)
+        assert len(asked) == before
+
+    asyncio.run(main())
+
+
+def test_a_coroutine_that_is_cancelled_or_ends_the_process_is_an_error_of_its_own():
+    async def cancelled(question, steps):
+        raise asyncio.CancelledError
+
+    async def ending(question, steps):
+        raise SystemExit(3)
+
+    for policy, message in ((cancelled, "was cancelled"), (ending, "tried to end the process")):
+        with pytest.raises(BackendError, match=message):
+            stepnav.solve("Why?", policy=policy, strategy="cot")
+
+
+def test_a_function_is_a_strategy_too():
+    def first(tree):
+        from stepnav.core.outcome import Outcome
+        from stepnav.core.requests import GREEDY, complete
+
+        (solution,) = yield from complete(tree.root.trajectory, sampling=GREEDY)
+        return Outcome(solution, "finished")
+
+    assert stepnav.solve("What?", strategy=first, policy=propose, reward=rate).answer == "4"

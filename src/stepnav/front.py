@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,26 +99,61 @@ def solve(
       ConfigError: something named cannot be used.
       BackendError: a model did not answer.
     """
+    return _solve(
+        threading.Event(), question, strategy=strategy, policy=policy, reward=reward, task=task,
+        budget=budget, seed=seed, on_change=on_change, **options,
+    )  # fmt: skip
+
+
+def _solve(
+    is_left: threading.Event,
+    question: str,
+    *,
+    strategy: Any = "hgs",
+    policy: Any = None,
+    reward: Any = None,
+    task: Any = None,
+    budget: Any = None,
+    seed: int = 0,
+    on_change: Any = None,
+    **options: Any,
+) -> Solution:
+    """Return what `solve` does; leaves the search once `is_left` is set."""
     chosen = _strategy(strategy)
     found = _given_task(task)
     opened = build.open_any(
         policy=policy, reward=reward, task=found, strategies=[chosen], **options
     )
     with opened as models:
-        search = _search(question, chosen, found, budget, seed, on_change)
-        (result,) = Driver(models.by_name).run([search])
-    return _solution(result)
+        driver = Driver(models.by_name)
+        driver.add(_search(question, chosen, found, budget, seed, on_change))
+        try:
+            results: list[SearchResult] = []
+            while not results and not is_left.is_set():
+                results = driver.step()
+        finally:
+            driver.close()
+    return _solution(results[0])
 
 
 async def asolve(question: str, **arguments: Any) -> Solution:
-    """Return what a search makes of a question, as `solve`, without blocking the event loop."""
-    return await asyncio.to_thread(solve, question, **arguments)
+    """Return what a search makes of a question, as `solve`, without blocking the event loop.
+
+    Cancelling it leaves the search: nothing more is asked.
+    """
+    is_left = threading.Event()
+    try:
+        return await asyncio.to_thread(_solve, is_left, question, **arguments)
+    except asyncio.CancelledError:
+        is_left.set()
+        raise
 
 
 def stream(question: str, **arguments: Any) -> Iterator[Event]:
     """Yield what happens while a question is solved, and last its solution; arguments as of `solve`.
 
-    Leaving the loop early leaves the search: nothing more is asked.
+    Leaving the loop early leaves the search: nothing more is asked. A node is the tree's own and goes on
+    changing; what it is when it is yielded is what it was after the driver's last step.
     """
     own = arguments.pop("on_change", None)
     events: list[Event] = []
@@ -143,13 +179,6 @@ def stream(question: str, **arguments: Any) -> Iterator[Event]:
         finally:
             driver.close()
     yield Event(solution=_solution(results[0]))
-
-
-async def astream(question: str, **arguments: Any) -> AsyncIterator[Event]:
-    """Yield what `stream` yields, without blocking the event loop."""
-    events = stream(question, **arguments)
-    while (event := await asyncio.to_thread(next, events, None)) is not None:
-        yield event
 
 
 def bench(
@@ -189,11 +218,20 @@ def bench(
       BackendError: a model cannot be reached.
     """
     from stepnav.measure.plan import BenchPlan
-    from stepnav.measure.plan_file import plan_digest
+    from stepnav.measure.plan_file import (
+        FILE_NAME,
+        check_same,
+        plan_digest,
+        problems_digest,
+        read_plan,
+        write_plan,
+    )
     from stepnav.measure.runner import read_rows, run_plan, wall_seconds
     from stepnav.measure.summary import summarise
     from stepnav.run.journal import Journal
 
+    if not budgets:
+        raise ConfigError("budgets must not be empty; (None,) is no limit")
     task = _task(problems)
     used = split or task.default_split
     drawn = task.load(used, count, seed, None)
@@ -202,17 +240,23 @@ def bench(
     plan = BenchPlan(
         task=task.name,
         split=used,
-        strategies=tuple(item.for_plan(budgets[0], temperature=temperature) for item in chosen),
+        strategies=tuple(item.for_plan(budgets, temperature=temperature) for item in chosen),
         problems=len(drawn),
         seeds=seeds,
         seed=seed,
         budgets=tuple(budgets),
+        policy=_model_name(policy),
+        reward=None if reward is None else _model_name(reward),
         baseline=baseline,
+        settings={"data_digest": problems_digest(drawn)},
     )
     opened = build.open_any(policy=policy, reward=reward, task=task, strategies=chosen, **options)
     with tempfile.TemporaryDirectory() as own, opened as models:
         folder = Path(own if out is None else out)
         folder.mkdir(parents=True, exist_ok=True)
+        if (folder / FILE_NAME).exists():
+            check_same(read_plan(folder), plan, str(folder))
+        write_plan(plan, folder)
         journal = Journal(folder / "journal.sqlite", plan_digest(plan))
         try:
             run_plan(
@@ -229,7 +273,9 @@ def bench(
 
 
 def _strategy(strategy: str | Strategy) -> Strategy:
-    return build.parse_strategy(strategy) if isinstance(strategy, str) else strategy
+    if isinstance(strategy, str):
+        return build.parse_strategy(strategy)
+    return build.as_strategy(getattr(strategy, "__name__", "given"), strategy)
 
 
 def _task(problems: Any) -> Task:
@@ -240,6 +286,13 @@ def _task(problems: Any) -> Task:
     from stepnav.tasks.own import own_task
 
     return own_task(Path(problems) if isinstance(problems, (str, Path)) else problems)
+
+
+def _model_name(model: Any) -> str:
+    """Return what tells a model from another one in a run's plan."""
+    if model is None or isinstance(model, (str, Path)):
+        return "" if model is None else str(model)
+    return str(getattr(model, "__qualname__", type(model).__qualname__))
 
 
 def _given_task(task: str | Task | None) -> Task:

@@ -10,8 +10,11 @@ The same checks run over everything that ships. Each raises AssertionError with 
 
 from __future__ import annotations
 
+import itertools
 import json
+import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,8 @@ from stepnav.run.search import Search
 BUDGETS = (Budget(), Budget(policy_tokens=23), Budget(policy_tokens=60, calls=20), Budget(calls=7))
 WAIT_S = 60.0
 """Longest wait for a backend's answers."""
+
+_tickets = itertools.count()
 
 
 def random_world(
@@ -86,17 +91,22 @@ def check_strategy(strategy: Strategy, *, worlds: Iterable[int] = range(12)) -> 
                 budget=budget, seed=world,
             )  # fmt: skip
             with tempfile.TemporaryDirectory() as folder:
-                journal = Journal(Path(folder) / "journal.sqlite")
-                asked, whole = _run(world, search, journal)
+                path = Path(folder) / "journal.sqlite"
+                asked, whole = _run(world, search, path)
                 again, repeated = _run(world, search, None)
-                journal.close()
+                with sqlite3.connect(path) as database:
+                    database.execute("DELETE FROM results")
+                database.close()
+                new, replayed = _run(world, search, path)
             where = f"{strategy.label} in world {world} at {budget}"
             assert whole.error is None, f"{where}: {whole.error}"
             _check_budget(whole, budget, where)
             others = {request.model for request in asked} - set(strategy.models)
             assert not others, f"{where} asks {others}, and says it asks {strategy.models}"
             assert comparable(repeated) == comparable(whole), f"{where} gives two trees"
-            assert len(again) == len(asked), f"{where} asks other things the second time"
+            assert again == asked, f"{where} asks other things the second time"
+            assert not new, f"{where} asks {len(new)} things again that the journal holds"
+            assert comparable(replayed) == comparable(whole), f"{where} is replayed as another tree"
             text = json.dumps(encode_result(whole))
             known = encode_result(decode_result(json.loads(text)))
             assert json.dumps(known) == text, f"{where}: the result does not survive JSON"
@@ -126,9 +136,10 @@ def check_policy(make: Callable[[], Backend], problems: Sequence[Problem]) -> No
                 prefix = root.extend(step)
                 (solution,) = _ask(backend, Complete(prefix, 1, Sampling(0.0), seed=0)).items
                 assert solution.steps[:1] == prefix.steps, "a completion keeps its prefix"
-        backend.submit(10**6, Propose(Trajectory(problems[0]), seed=0))
-        backend.cancel(10**6)
-        backend.cancel(10**6 + 1)
+        ticket = next(_tickets)
+        backend.submit(ticket, Propose(Trajectory(problems[0]), seed=0))
+        backend.cancel(ticket)
+        backend.cancel(next(_tickets))
     finally:
         backend.close()
         backend.close()
@@ -171,11 +182,14 @@ class _Watch:
         return getattr(self._backend, name)
 
 
-def _run(world: int, search: Search, journal: Journal | None) -> tuple[list[Request], SearchResult]:
+def _run(world: int, search: Search, path: Path | None) -> tuple[list[Request], SearchResult]:
     asked: list[Request] = []
+    journal = None if path is None else Journal(path)
     policy, reward = random_world(world)
     models: dict[str, Any] = {"policy": _Watch(policy, asked), "reward": _Watch(reward, asked)}
     (result,) = Driver(models, journal=journal).run([search])
+    if journal is not None:
+        journal.close()
     return asked, result
 
 
@@ -190,10 +204,12 @@ def _check_budget(result: SearchResult, budget: Budget, where: str) -> None:
 
 
 def _ask(backend: Backend, request: Request) -> Answer:
-    backend.submit(0, request)
-    for _ in range(int(WAIT_S)):
+    wanted = next(_tickets)
+    backend.submit(wanted, request)
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
         for ticket, answer in backend.poll(1.0):
-            if ticket == 0:
+            if ticket == wanted:
                 if isinstance(answer, BackendError):
                     raise answer
                 return answer

@@ -1,5 +1,6 @@
 """The driver over backends that are slow, unordered, failing or gone."""
 
+import contextlib
 import itertools
 import sqlite3
 import threading
@@ -12,7 +13,16 @@ from stepnav.core.budget import Budget, Usage
 from stepnav.core.errors import BackendDown, BadResponse, ConfigError, JournalError
 from stepnav.core.outcome import Outcome
 from stepnav.core.records import Problem, Step, Trajectory
-from stepnav.core.requests import Complete, Message, Propose, Sampling, Score, ask, propose
+from stepnav.core.requests import (
+    BudgetSpent,
+    Complete,
+    Message,
+    Propose,
+    Sampling,
+    Score,
+    ask,
+    propose,
+)
 from stepnav.core.strategy import Strategy
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.run.accounting import KnownPrefixes, charge
@@ -496,3 +506,102 @@ def test_a_backend_that_is_down_fails_alone_where_a_server_wants_it():
     results = {result.search_id: result for result in driver.run(searches(1))}
     assert len(results) == len(NAMES)
     assert [r.error for r in results.values() if r.error] == ["no route"]
+
+
+def test_a_clock_that_cuts_a_batch_is_replayed_whatever_follows(tmp_path):
+    """Parts that were never asked are not taken for the next batch's when the run goes on."""
+
+    class Slow(Wrapped):
+        def poll(self, timeout_s):
+            time.sleep(0.12)
+            return self._backend.poll(timeout_s)
+
+    def two(tree):
+        sampling = Sampling(1.0, 1.0, 10)
+        yield (Propose(tree.root.trajectory, 4, sampling),)
+        try:
+            yield (Propose(tree.root.trajectory, 1, sampling),)
+        except BudgetSpent:
+            raise RuntimeError("the end") from None
+
+    policy, _ = random_world(3)
+    path = tmp_path / "j.sqlite"
+    strategy = Strategy("two", function=two)
+    budget = Budget(policy_tokens=25, seconds=0.3)
+    search = Search("s", strategy, Problem("p", "?"), extract, budget=budget)
+    (found,) = Driver({"policy": Slow(policy)}, journal=Journal(path)).run([search])
+    assert found.error.endswith("RuntimeError: 'the end'")
+    driver = Driver({"policy": policy}, journal=Journal(path))
+    (again,) = driver.run([search])
+    assert driver.num_asked == 0 and comparable(again) == comparable(found)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (lambda tree: Score(tree.root), "holds something else"),
+        (lambda tree: Propose(tree.root), "holds something else"),
+        (lambda tree: Propose(tree.root.trajectory, "3"), "holds something else"),
+        (lambda tree: Propose(tree.root.trajectory, 1, None), "holds something else"),
+        (lambda tree: Propose(tree.root.trajectory, model="reward"), "cannot answer Propose"),
+        (lambda tree: 7, "must yield requests"),
+    ],
+)
+@pytest.mark.parametrize("budget", [Budget(), Budget(policy_tokens=50, reward_tokens=50)])
+def test_a_request_that_no_model_takes_ends_its_own_search(request_, message, budget):
+    def odd(tree):
+        yield (request_(tree),)
+
+    policy, reward = random_world(3)
+    search = Search("odd", Strategy("odd", function=odd), Problem("p", "?"), extract, budget=budget)
+    results = Driver({"policy": policy, "reward": reward}).run([search, *searches(1)])
+    found = {result.search_id: result for result in results}
+    assert len(found) == 1 + len(NAMES)
+    assert message in found["odd"].error or "AssertionError" in found["odd"].error
+
+
+def test_a_program_that_asks_for_ever_is_ended():
+    def stubborn(tree):
+        while True:
+            with contextlib.suppress(BudgetSpent):
+                yield (Propose(tree.root.trajectory),)
+
+    policy, _ = random_world(3)
+    budget = Budget(policy_tokens=5)
+    search = Search(
+        "s", Strategy("stubborn", function=stubborn), Problem("p", "?"), extract, budget=budget
+    )
+    (result,) = Driver({"policy": policy}).run([search])
+    assert "asks on although" in result.error
+
+
+def test_what_a_journal_cannot_keep_ends_its_own_search(tmp_path):
+    def odd(tree):
+        yield from propose(tree.root.trajectory, sampling=Sampling(1.0))
+        return Outcome(None, "finished", counts={"seen": {1, 2}})
+
+    def number(text):
+        return 42
+
+    policy, _ = random_world(3)
+    journal = Journal(tmp_path / "j.sqlite")
+    strange = Search("odd", Strategy("odd", function=odd), Problem("p", "?"), extract)
+    wrong = Search("wrong", make_search("cot").strategy, Problem("p", "?"), number)
+    results = Driver({"policy": policy}, journal=journal).run([strange, wrong])
+    found = {result.search_id: result.error for result in results}
+    assert "counts and votes must be numbers" in found["odd"]
+    assert "an answer must be text" in found["wrong"]
+    assert len(list(journal.results())) == 2
+
+
+def test_a_cancelled_search_is_not_taken_again_where_its_answers_are_journaled(tmp_path):
+    policy, reward = random_world(3)
+    driver = Driver({"policy": policy, "reward": reward}, journal=Journal(tmp_path / "j.sqlite"))
+    driver.add(make_search("hgs"))
+    driver.step()
+    driver.cancel("s")
+    driver.step(0.0)
+    with pytest.raises(ValueError, match="was cancelled"):
+        driver.add(make_search("hgs"))
+    finished = make_search("cot", name="t")
+    assert list(driver.run([finished])) and list(driver.run([finished])) == []

@@ -16,7 +16,7 @@ from stepnav.build.models import (
     open_models,
 )
 from stepnav.build.rewards import open_reward, reward_family, reward_folder
-from stepnav.build.strategies import STRATEGIES, parse_strategy, strategy
+from stepnav.build.strategies import STRATEGIES, as_strategy, parse_strategy, strategy
 from stepnav.build.tasks import (
     CODE_TASKS,
     EMBEDDED_TASKS,
@@ -34,6 +34,7 @@ __all__ = [
     "TASKS",
     "TYPED_TASK",
     "Models",
+    "as_strategy",
     "check_device",
     "check_models",
     "check_sandbox",

@@ -14,7 +14,7 @@ from stepnav.build.plugins import find
 from stepnav.build.rewards import open_task_reward, reward_folder
 from stepnav.build.tasks import CODE_TASKS, EMBEDDED_TASKS
 from stepnav.core.backend import Backend
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.requests import POLICY, REWARD
@@ -121,20 +121,25 @@ def open_any(
         reward = None
     elif reward is None:
         reward = shipped_model(task, "prm")
+    known = ("policy_model", "device", "dtype", "chat", "max_batch", "server")
+    for name in options.keys() - set(known):
+        raise ConfigError(
+            f"there is no argument {name!r}{nearest(name, list(known))}; models take {', '.join(known)}"
+        )
     borrowed = tuple(model for model in (policy, reward) if is_backend(model))
     named = str(reward) if isinstance(reward, (str, Path)) else None
+    scorer = as_reward(reward) if reward is not None and named is None else None
     if isinstance(policy, (str, Path)):
         opened = open_models(policy=str(policy), reward=named, task=task, **options)
-        proposer, scorer, notes = opened.policy, opened.reward, opened.notes
+        proposer, notes = opened.policy, opened.notes
+        scorer = scorer or opened.reward
     else:
-        proposer, scorer, notes = as_policy(policy), None, []
+        proposer, notes = as_policy(policy), []
         if named is not None:
             check_models(policy=None, reward=named, task=task, policy_model=None)
             kept = {"device", "dtype", "max_batch"} & options.keys()
             local = {"device": "cpu", **{name: options[name] for name in sorted(kept)}}
             scorer = open_task_reward(named, task, local)
-    if reward is not None and scorer is None:
-        scorer = as_reward(reward)
     return Models(proposer, scorer, notes, borrowed)
 
 

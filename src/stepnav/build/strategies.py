@@ -48,7 +48,7 @@ def strategy(name: str) -> Strategy:
     if name not in STRATEGIES:
         outside = load_entry("strategies", name)
         if outside is not None:
-            return _from_outside(name, outside)
+            return as_strategy(name, outside)
         known = [*STRATEGIES, *entry_names("strategies")]
         raise ConfigError(
             f"no strategy is called {name!r}{nearest(name, known)}; there are: {', '.join(known)}, "
@@ -77,7 +77,7 @@ def parse_strategy(text: str) -> Strategy:
     else:
         path, name, rest = place
         settings = rest.split(":") if rest else []
-        chosen = _from_outside(name, load_file(path, name))
+        chosen = as_strategy(name, load_file(path, name))
     found: dict[str, str] = {}
     for setting in settings:
         option, equals, value = setting.partition("=")
@@ -89,8 +89,8 @@ def parse_strategy(text: str) -> Strategy:
     return chosen.with_texts(found, ":".join([name, *settings]))
 
 
-def _from_outside(name: str, found: Any) -> Strategy:
-    """Return the strategy that a plugin defines: a `Strategy`, or a function that may ask for scores.
+def as_strategy(name: str, found: Any) -> Strategy:
+    """Return the strategy that something is: a `Strategy`, or a function that may ask for scores.
 
     Raises:
       ConfigError: it is neither, or its options cannot be read.

@@ -102,7 +102,7 @@ def run(
         task=task,
         split=where[0],
         strategies=tuple(
-            choice.for_plan(limits[0], temperature=benchmark.temperature) for choice in choices
+            choice.for_plan(limits, temperature=benchmark.temperature) for choice in choices
         ),
         problems=len(drawn),
         seeds=seeds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -93,17 +93,25 @@ class Strategy:
             resolved["temperature"] = temperature
         return replace(self, options={**resolved, **self.options})
 
-    def for_plan(self, policy_tokens: int | None, *, temperature: float | None = None) -> Strategy:
+    def for_plan(
+        self, budgets: Sequence[int | None], *, temperature: float | None = None
+    ) -> Strategy:
         """Return the strategy with every option that does not depend on which budget it is.
 
         Args:
-          policy_tokens: one of the budgets.
+          budgets: limits on the policy tokens, at least one.
           temperature: as of `for_budget`.
         """
-        found = self.for_budget(policy_tokens, temperature=temperature)
-        if "reserve_tokens" in self.options:
-            return found
-        options = {k: v for k, v in found.options.items() if k != "reserve_tokens"}
+        found = self.for_budget(budgets[0], temperature=temperature)
+        own = (
+            {"reserve_tokens"}
+            if len({limit is None for limit in budgets}) == 1
+            else {
+                "reserve_tokens",
+                "samples",
+            }
+        )
+        options = {k: v for k, v in found.options.items() if k in self.options or k not in own}
         return replace(found, options=options)
 
     def start(self, tree: Tree, extract: Callable[[str], str | None]) -> Program:

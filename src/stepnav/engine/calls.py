@@ -8,6 +8,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from stepnav.core.backend import Answer
@@ -36,7 +37,7 @@ class CallQueue:
     def submit(self, ticket: int, call: Callable[[], Any]) -> None:
         """Start a call; returns at once."""
         if inspect.iscoroutinefunction(call):
-            future = asyncio.run_coroutine_threadsafe(call(), self._running_loop())
+            future = asyncio.run_coroutine_threadsafe(_guarded(call), self._running_loop())
         else:
             future = self._threads.submit(call)
         self._open[ticket] = future
@@ -70,18 +71,22 @@ class CallQueue:
 
     def _take(self, ready: list[tuple[int, Answer | BackendError]], ticket: int) -> None:
         future = self._open.pop(ticket, None)
-        if future is None or future.cancelled():
+        if future is None:  # forgotten
             return
-        error = future.exception()
-        if error is None:
-            ready.append((ticket, future.result()))
-        elif isinstance(error, BackendError):
+        if future.cancelled():
+            error = BackendError(f"the {self._noun} was cancelled", provider="function")
             ready.append((ticket, error))
-        elif isinstance(error, Exception):
-            message = f"the {self._noun} raised {one_line(error)}"
+            return
+        raised = future.exception()
+        if raised is None:
+            ready.append((ticket, future.result()))
+        elif isinstance(raised, BackendError):
+            ready.append((ticket, raised))
+        elif isinstance(raised, Exception):
+            message = f"the {self._noun} raised {one_line(raised)}"
             ready.append((ticket, BackendError(message, provider="function")))
         else:
-            raise error
+            raise raised
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -93,7 +98,19 @@ class CallQueue:
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     """Run a loop until it is stopped, then free it."""
     loop.run_forever()
-    for task in asyncio.all_tasks(loop):
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
         task.cancel()
-    loop.run_until_complete(asyncio.sleep(0))
+    for task in tasks:
+        with suppress(BaseException):
+            loop.run_until_complete(task)
+    loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
+
+
+async def _guarded(call: Callable[[], Any]) -> Any:
+    """Return what a coroutine function returns; nothing of it may end the loop of the others."""
+    try:
+        return await call()
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(f"it tried to end the process ({type(error).__name__})") from error

@@ -105,8 +105,10 @@ class FunctionPolicy:
         if isinstance(written, Step):
             step = written
         else:
-            text, tokens = written if isinstance(written, tuple) else (written, None)
-            if not isinstance(text, str) or not isinstance(tokens, (int, type(None))):
+            pair = written if isinstance(written, tuple) else (written, None)
+            text, tokens = pair if len(pair) == 2 else (None, None)
+            is_count = tokens is None or (isinstance(tokens, int) and tokens >= 0)
+            if not isinstance(text, str) or not is_count:
                 raise BackendError(
                     "the policy function must return the next step's text, a Step, or (text, "
                     f"number of tokens) (got {written!r:.80})",

@@ -56,6 +56,7 @@ class Driver:
         self._door = threading.Condition()
         self._orders: deque[Search | str] = deque()  # searches to add, ids to cancel
         self._ids: set[str] = set()
+        self._cancelled: set[str] = set()
         self._is_closed = False
         self._waiting: dict[str, Search] = {}
         self._running: dict[str, RunningSearch] = {}
@@ -78,13 +79,16 @@ class Driver:
         where it stood, with no answered request asked again.
 
         Raises:
-          ValueError: a search of this id is open, or the driver was closed.
+          ValueError: a search of this id is open, or was cancelled with its answers in a journal; or
+            the driver was closed.
         """
         with self._door:
             if self._is_closed:
                 raise ValueError("the driver was closed and takes no more searches")
             if search.id in self._ids:
                 raise ValueError(f"a search with the id {search.id!r} is running already")
+            if search.id in self._cancelled:
+                raise ValueError(f"the search {search.id!r} was cancelled; give it another id")
             if search.id in self._done:
                 return False
             self._ids.add(search.id)
@@ -136,7 +140,7 @@ class Driver:
                     if search is not None:
                         self.add(search)
                 yield from self.step()
-        except (GeneratorExit, StepnavError):
+        except (GeneratorExit, Exception):
             # Not after Ctrl-C: it may have stopped a backend at any line, which then is only closed.
             self._forget()
             raise
@@ -157,6 +161,8 @@ class Driver:
         self._waiting.clear()
         self._finished.clear()
         self._fruitless = 0
+        if self.journal is not None and not self._is_closed:  # a later run goes on from there
+            self._done, self._replays = self.journal.finished_ids(), self.journal.entries()
 
     def _take_orders(self, timeout_s: float) -> None:
         with self._door:
@@ -168,6 +174,8 @@ class Driver:
             if isinstance(order, Search):
                 self._waiting[order.id] = order
             else:
+                if self.journal is not None and order in self._ids:
+                    self._cancelled.add(order)
                 self._waiting.pop(order, None)
                 self._leave(order)
                 with self._door:
@@ -185,8 +193,12 @@ class Driver:
         asked, entries = running.advance()
         if entries:
             self._write(entries)
-        for number, request in asked:
-            self._submit(running, number, request)
+        try:
+            for number, request in asked:
+                self._submit(running, number, request)
+        except (AssertionError, AttributeError, TypeError, ValueError) as error:
+            self._cancel(running)  # a model was asked what it cannot take
+            running.refuse(error)
         if running.result is not None:
             self._end(running)
 
@@ -245,13 +257,19 @@ class Driver:
             for error in failed.values():
                 if isinstance(error, BackendDown):
                     raise error
+        broken: StepnavError | None = None
         for search_id, running in touched.items():
             if search_id in failed:
                 self._cancel(running)
                 running.fail(failed[search_id])
                 self._end(running)
-            else:
+                continue
+            try:
                 self._advance(running)
+            except StepnavError as error:  # the others' answers are not lost with it
+                broken = broken or error
+        if broken is not None:
+            raise broken
 
     def _close_ticket(self, ticket: int) -> tuple[RunningSearch, int]:
         running, number, backend = self._tickets.pop(ticket)
@@ -285,6 +303,7 @@ class Driver:
         finished = list(self._finished)
         if self.journal is not None:
             self.journal.append_results(finished)
+            self._done.update(r.search_id for r in finished if r.outcome.stop_reason != "failed")
         self._finished.clear()
         with self._door:
             self._ids.difference_update(result.search_id for result in finished)

@@ -9,11 +9,23 @@ from typing import Any, TypeVar, cast
 
 from stepnav.core.backend import Answer
 from stepnav.core.errors import JournalError
+from stepnav.core.outcome import Outcome
 from stepnav.core.records import Trajectory
-from stepnav.core.requests import POLICY, REWARD, Ask, Complete, PolicyRequest, Request, Score
+from stepnav.core.requests import (
+    POLICY,
+    POLICY_REQUESTS,
+    REWARD,
+    Ask,
+    Complete,
+    PolicyRequest,
+    Request,
+    Sampling,
+    Score,
+)
 from stepnav.run.journal import Entry
 
 T = TypeVar("T")
+_REQUESTS = (Score, *POLICY_REQUESTS)
 
 
 @dataclass(slots=True)
@@ -87,3 +99,47 @@ def decoded(decode: Callable[[Any], T], entry: Entry) -> T:
             f"the journal's answer {entry.number} of search {entry.search_id} is damaged "
             f"({error!r}); take the journal from a backup, or start again in another folder"
         ) from None
+
+
+def check_requests(batch: Any) -> None:
+    """Refuse what no program may yield.
+
+    Raises:
+      TypeError: it is no sequence of requests of one sort, or a field holds something else.
+    """
+    if not isinstance(batch, (tuple, list)) or not batch:
+        raise TypeError(f"it must yield a sequence of requests (got {batch!r:.80})")
+    is_score = isinstance(batch[0], Score)
+    for request in batch:
+        if not isinstance(request, _REQUESTS):
+            raise TypeError(f"it must yield requests (got {request!r:.80})")
+        if isinstance(request, Score) != is_score:
+            raise TypeError("it must ask for samples and for scores in batches of their own")
+        if isinstance(request, Score):
+            is_right = isinstance(request.trajectory, Trajectory)
+        elif isinstance(request, Ask):
+            is_right = isinstance(request.messages, tuple) and _is_draw(request)
+        else:
+            is_right = isinstance(request.prefix, Trajectory) and _is_draw(request)
+        if not is_right:
+            raise TypeError(f"a request holds something else than it should ({request!r:.120})")
+
+
+def _is_draw(request: PolicyRequest) -> bool:
+    is_sampled = isinstance(request.sampling, Sampling)
+    return is_sampled and isinstance(request.n, int) and request.n >= 1
+
+
+def check_outcome(outcome: Outcome) -> None:
+    """Refuse an outcome that could not be written down.
+
+    Raises:
+      TypeError: an answer is no text, or a count or vote no number.
+    """
+    if not isinstance(outcome.answer, (str, type(None))):
+        raise TypeError(f"an answer must be text or None (got {outcome.answer!r:.80})")
+    for name, value in (*outcome.counts.items(), *outcome.votes.items()):
+        if not isinstance(name, str) or not isinstance(value, (int, float)):
+            raise TypeError(
+                f"counts and votes must be numbers by name (got {name!r}: {value!r:.80})"
+            )

@@ -16,7 +16,6 @@ from stepnav.core.codec import decode_answer, decode_usage, encode_answer, encod
 from stepnav.core.errors import BackendError, ConfigError, JournalError, StepnavError, one_line
 from stepnav.core.outcome import Outcome, SearchResult
 from stepnav.core.requests import (
-    POLICY_REQUESTS,
     BudgetSpent,
     PolicyRequest,
     Program,
@@ -28,10 +27,20 @@ from stepnav.core.seeds import derive_seed
 from stepnav.core.tree import Tree
 from stepnav.run.accounting import KnownPrefixes, charge
 from stepnav.run.journal import Entry
-from stepnav.run.parts import Part, decoded, digest_of, marked, stamped
+from stepnav.run.parts import (
+    Part,
+    check_outcome,
+    check_requests,
+    decoded,
+    digest_of,
+    marked,
+    stamped,
+)
 from stepnav.run.search import UNLIMITED, Search
 
-_REQUESTS = (Score, *POLICY_REQUESTS)
+MAX_REFUSED = 1000
+"""Refusals in a row after which a program is taken to ask for ever."""
+
 _REFUSED = "refused"
 _CUT = "cut"
 """Digests of what the clock did, which a replay could not work out again.
@@ -82,6 +91,7 @@ class RunningSearch:
         self._committed_tokens = 0
         self._is_whole = True
         self._is_cut_short = False
+        self._num_refused = 0
         self._is_unlimited = search.budget == UNLIMITED
         self._sent: list[Any] | BudgetSpent | None = None
         self._program: Program = _nothing()
@@ -128,12 +138,20 @@ class RunningSearch:
                 self._sent = self._collect()
             if not self._resume():
                 break
-            resource = self._refusal(entries)
-            if resource is not None:
-                self._batch = ()
-                self._sent = BudgetSpent(resource)
-                continue
-            self._open()
+            try:
+                resource = self._refusal(entries)
+                if resource is None:
+                    self._num_refused = 0
+                    self._open()
+                    continue
+            except (AssertionError, AttributeError, TypeError) as error:
+                self.refuse(error)  # a model was asked what it cannot take
+                break
+            self._batch = ()
+            self._sent = BudgetSpent(resource)
+            self._num_refused += 1
+            if self._num_refused > MAX_REFUSED:
+                self._break(RuntimeError(f"it asks on although the {resource} are spent"))
         return [], entries
 
     def take(self, number: int, answer: Answer) -> None:
@@ -166,7 +184,7 @@ class RunningSearch:
 
     def fail(self, error: BackendError) -> None:
         """End the search because one of its requests was given up on."""
-        self._program.close()
+        self.close()
         self._charge()
         tokens = error.failed_tokens
         self.ledger.charge(Usage(policy_tokens=tokens, failed_tokens=tokens))
@@ -174,7 +192,10 @@ class RunningSearch:
 
     def close(self) -> None:
         """Leave the search without a result."""
-        self._program.close()
+        try:
+            self._program.close()
+        except Exception as error:  # code of the strategy that runs while it is closed
+            logger.debug("strategy %s failed at its end", self.search.strategy.name, exc_info=error)
 
     def _resume(self) -> bool:
         """Run the program to its next batch; return False if it has ended."""
@@ -186,11 +207,7 @@ class RunningSearch:
                 self._batch = next(self._program)
             else:
                 self._batch = self._program.send(sent)
-            if not isinstance(self._batch, (tuple, list)) or not self._batch:
-                raise TypeError(f"it must yield a sequence of requests (got {self._batch!r:.80})")
-            for request in self._batch:
-                if not isinstance(request, _REQUESTS):
-                    raise TypeError(f"it must yield requests (got {request!r:.80})")
+            check_requests(self._batch)
         except StopIteration as stop:
             self._end(stop.value)
             return False
@@ -205,11 +222,17 @@ class RunningSearch:
         try:
             if not isinstance(outcome, Outcome):
                 raise TypeError(f"it must return an Outcome (got {outcome!r:.80})")
+            check_outcome(outcome)
             self._finish(outcome)
         except (StepnavError, OSError):
             raise
         except Exception as error:
             self._break(error)
+
+    def refuse(self, error: Exception) -> None:
+        """End the search because a model cannot take what its strategy asks."""
+        self.close()
+        self._break(error)
 
     def _break(self, error: Exception) -> None:
         """End the search because code of its strategy or task raised an error."""
@@ -221,11 +244,6 @@ class RunningSearch:
         """Return the resource that the batch would overspend, None if some of it can be paid."""
         if self._is_unlimited:
             return None
-        replayed = self._replay.get(self._number)
-        if replayed is not None and replayed.digest == _REFUSED:
-            self.ledger.charge(decoded(decode_usage, replayed))
-            self._number += 1
-            return "seconds"
         draws = [request for request in self._batch if not isinstance(request, Score)]
         scores = [request for request in self._batch if isinstance(request, Score)]
         if draws:
@@ -233,14 +251,22 @@ class RunningSearch:
             left = self.ledger.policy_tokens_left(reserve)
             if left is not None and left < 1:
                 return "policy_tokens"
-        resource = self.ledger.lacks(
-            calls=len(scores) + bool(draws),
-            reward_tokens=self._reward_bound(scores),
-            elapsed_s=0.0 if replayed is not None else self.elapsed_s(),
-        )
-        if resource == "seconds":
-            entries.append(self._refuse_by_clock(Usage()))
-        return resource
+        calls, tokens = len(scores) or 1, self._reward_bound(scores)
+        resource = self.ledger.lacks(calls=calls, reward_tokens=tokens, elapsed_s=0.0)
+        if resource is not None:
+            return resource
+        replayed = self._replay.get(self._number)
+        if replayed is not None and replayed.digest == _REFUSED:
+            self.ledger.charge(decoded(decode_usage, replayed))
+            self._number += 1
+            return "seconds"
+        # what the journal holds from here on was asked in time
+        was_asked = max(self._replay, default=-1) >= self._number
+        limit = self.search.budget.seconds
+        if limit is None or was_asked or self.elapsed_s() < limit:
+            return None
+        entries.append(self._refuse_by_clock(Usage()))
+        return "seconds"
 
     def _refuse_by_clock(self, spent: Usage) -> Entry:
         """Charge what a refusal cost, and return it for the journal."""
@@ -313,7 +339,8 @@ class RunningSearch:
         while self._waiting:
             part = self._waiting[0]
             entry = self._replay.get(self._number)
-            is_over = entry is None and self._is_cut_short
+            # parts that were never asked have no entry; what stands there is the next batch's
+            is_over = self._is_cut_short and (entry is None or entry.digest == _REFUSED)
             if is_over or (self._is_paid(part) and not self._can_pay(part)):
                 if is_over or not self._num_open:
                     self._waiting.clear()  # nothing is left for the rest of the batch
@@ -385,7 +412,7 @@ class RunningSearch:
             items = part.answer.items
             if part.cap is not None:
                 items = tuple(marked(item, part) for item in items)
-            sent[part.position] += items
+            sent[part.position] += tuple(items)
         self._parts, self._batch = {}, ()
         return sent
 
@@ -407,6 +434,8 @@ class RunningSearch:
         answer = outcome.answer
         if answer is None and outcome.trajectory is not None:
             answer = search.extract(outcome.trajectory.text)
+        if not isinstance(answer, (str, type(None))):
+            raise TypeError(f"an answer must be text or None (got {answer!r:.80})")
         self.result = SearchResult(
             search_id=search.id,
             strategy=search.strategy.name,
