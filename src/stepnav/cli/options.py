@@ -100,6 +100,7 @@ class TaskOptions:
 
     def load(self, name: str, *, sandbox: str) -> Task:
         """Return a benchmark; arguments as in `build.load_task`."""
+        build.check_sandbox(sandbox)
         return build.load_task(
             name,
             sandbox=sandbox,
