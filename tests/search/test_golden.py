@@ -49,6 +49,8 @@ CASES: dict[str, tuple[str, dict[str, Any], int, int | None]] = {
     "weighted_vote_budget": ("weighted_vote", {}, 3, 60),
     "beam": ("beam", {"beam_size": 2, "branching": 3}, 4, None),
     "stepwise_best_of_k": ("beam", {"beam_size": 1, "branching": 4}, 5, None),
+    "rebase": ("rebase", {"width": 6, "balance": 0.5, "aggregation": "mean"}, 7, None),
+    "rebase_budget": ("rebase", {"width": 8}, 10, 40),
     "hgs_accepted": ("hgs", {"branching": 2, "max_draws": 9}, 9, None),
     "hgs_backtracks": ("hgs", {"branching": 4}, 6, None),
     "hgs_budget": ("hgs", {"branching": 8}, 8, 40),

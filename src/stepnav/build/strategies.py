@@ -33,6 +33,7 @@ STRATEGIES: Mapping[str, _Row] = {
     "best_of_n": _Row("stepnav.search.best_of_n", _SCORED),
     "weighted_vote": _Row("stepnav.search.weighted_vote", _SCORED),
     "beam": _Row("stepnav.search.beam", _SCORED),
+    "rebase": _Row("stepnav.search.rebase", _SCORED),
     "hgs": _Row(
         "stepnav.search.hgs", _SCORED, {"children": "branching", "iterations": "max_draws"}
     ),

@@ -1,0 +1,80 @@
+"""REBASE, reward balanced search: at each depth the better prefixes get more of the draws.
+
+Source: Wu et al. 2024, arXiv 2408.00724. Differs in: shares are rounded so that they add up; equal
+siblings are one node that counts as often as drawn; if no solution is finished, one is, greedily.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated
+
+from stepnav.core.aggregate import Aggregation
+from stepnav.core.options import Count, NumTokens, Temperature, TopP, above
+from stepnav.core.outcome import Outcome, StopReason
+from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
+from stepnav.core.tree import Node, Tree
+from stepnav.search.draw import Samples, finish_greedily, outcome_of_vote
+from stepnav.search.expand import add_steps, rate
+
+
+def rebase(
+    tree: Tree,
+    *,
+    extract: Callable[[str], str | None],
+    width: Count = 16,
+    balance: Annotated[float, above(0)] = 0.1,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
+    aggregation: Aggregation = "last",
+    max_steps: Count = 40,
+    reserve_tokens: NumTokens = 0,
+) -> Program:
+    """Return the answer with the highest summed value among the finished solutions.
+
+    Args:
+      width: draws at each depth, less the solutions that are finished.
+      balance: softmax temperature of values; near 0 the best prefix gets all draws. 0.1 is ours.
+      temperature, top_p, aggregation, max_steps, reserve_tokens: as in `beam`.
+    """
+    sampling = Sampling(temperature, top_p)
+    leaves, voters, counts = [tree.root], list[Node](), {"duplicates": 0, "fallbacks": 0}
+    stop_reason: StopReason = "length"
+    try:
+        for _ in range(max_steps):
+            values = [node.value or 0.0 for node in leaves]
+            copies = [1 + node.duplicates for node in leaves]
+            shares = split_draws(width - len(voters), values, copies, balance)
+            asked = [(node, share) for node, share in zip(leaves, shares) if share]
+            steps = yield [Propose(n.trajectory, k, sampling, reserve_tokens) for n, k in asked]
+            children = [c for (n, _), s in zip(asked, steps) for c in add_steps(tree, n, s, counts)]
+            voters += [c for c in children if c.is_finished for _ in range(1 + c.duplicates)]
+            for node, share in zip(leaves, shares):
+                tree.mark(node, "accepted" if share else "dead")
+            yield from rate(tree, children, aggregation)
+            if all(child.is_finished for child in children):
+                is_short = sum(s.finish != "budget" for new in steps for s in new) < sum(shares)
+                stop_reason = "budget" if is_short else "finished" if voters else "exhausted"
+                break
+            leaves = [child for child in children if not child.is_finished]
+    except BudgetSpent:
+        stop_reason = "budget"
+    if voters:
+        drawn = Samples([node.trajectory for node in voters], stop_reason=stop_reason)
+        vote = outcome_of_vote(tree, drawn, extract, [node.value or 0.0 for node in voters])
+        return replace(vote, counts={"samples": len(voters), **counts})
+    best = yield from finish_greedily(tree, max(leaves, key=lambda n: n.value or 0.0), counts)
+    tree.mark_path(best, "chosen")
+    return Outcome(best.trajectory if best.depth else None, stop_reason, counts=counts)
+
+
+def split_draws(draws: int, values: list[float], copies: list[int], balance: float) -> list[int]:
+    """Return each prefix's share of the draws; equal remainders go to those proposed first."""
+    weights = [n * math.exp((v - max(values)) / balance) for v, n in zip(values, copies)]
+    exact = [draws * weight / sum(weights) for weight in weights]
+    shares = [int(share) for share in exact]
+    for i in sorted(range(len(exact)), key=lambda j: shares[j] - exact[j])[: draws - sum(shares)]:
+        shares[i] += 1
+    return shares
