@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     best_of_n: Strategy
     cot: Strategy
     hgs: Strategy
+    rebase: Strategy
     self_consistency: Strategy
     weighted_vote: Strategy
 
@@ -58,7 +59,7 @@ _PLACES = {
 }
 """Public name -> the module that holds it, imported when the name is first used."""
 
-_STRATEGIES = ("beam", "best_of_n", "cot", "hgs", "self_consistency", "weighted_vote")
+_STRATEGIES = ("beam", "best_of_n", "cot", "hgs", "rebase", "self_consistency", "weighted_vote")
 """Strategies, to be used as they are or with options: `stepnav.hgs(branching=16)`."""
 
 __all__ = sorted([*_PLACES, *_STRATEGIES])

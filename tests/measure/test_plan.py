@@ -25,7 +25,7 @@ def test_cells_are_every_search_once_grouped_by_budget_and_strategy() -> None:
     ]  # fmt: skip
     assert found[-1].search_id == "hgs/unlimited/1/b"
     assert [cell.seed for cell in found[:4]] == [7, 7, 8, 8]
-    groups = [(cell.label, cell.budget) for cell in found]
+    groups = [(cell.strategy.label, cell.budget) for cell in found]
     assert groups == sorted(groups, key=groups.index), "searches of a group stand together"
 
 

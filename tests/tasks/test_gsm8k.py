@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.records import Problem
-from stepnav.tasks import gsm8k
+from stepnav.tasks import gsm8k, number_problems
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "gsm8k"
 PROCESSBENCH = DATA.parent / "processbench" / "gsm8k.jsonl.gz"
@@ -98,12 +98,12 @@ def test_differences_from_the_official_grader_are_all_explained() -> None:
     ],
 )
 def test_a_mark_with_a_number_ends_a_solution(step: str, is_end: bool) -> None:
-    assert bool(re.search(gsm8k.ANSWER_PATTERN, step)) is is_end
+    assert bool(re.search(number_problems.ANSWER_PATTERN, step)) is is_end
 
 
 def test_the_templates_take_a_question() -> None:
-    assert "{question}" in gsm8k.PROMPT_TEMPLATE
-    assert "{question}" in gsm8k.CHAT_TEMPLATE
+    assert "{question}" in number_problems.PROMPT_TEMPLATE
+    assert "{question}" in number_problems.CHAT_TEMPLATE
 
 
 @pytest.mark.realdata
