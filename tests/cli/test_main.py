@@ -278,7 +278,7 @@ def test_a_run_is_never_overwritten(run_folder):
     ("arguments", "expected"),
     [
         (("solve", "--strategy", "hgz"), "did you mean 'hgs'?"),
-        (("solve", "--strategy", "hgs:childern=3"), "did you mean 'children'?"),
+        (("solve", "--strategy", "hgs:branchin=3"), "did you mean 'branching'?"),
         (("solve", "--strategy", "hgs:branching=0"), "must be at least 1 (got 0)"),
         (("solve", "--strategy", "hgs:fallback=rot"), "did you mean 'root'?"),
         (("solve", "--task", "gsm8"), "did you mean 'gsm8k'?"),

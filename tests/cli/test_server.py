@@ -123,7 +123,7 @@ def test_a_server_that_dies_says_how_to_go_on(server: FakeOpenAI, data: Path) ->
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no such signal")
 def test_a_lost_terminal_says_how_to_go_on(data: Path) -> None:
-    with FakeOpenAI(replace(ALL_HONOURED, delay_s=0.2)) as server:
+    with FakeOpenAI(replace(ALL_HONOURED, delay_s=1.5)) as server:
         process = start(*bench(server, data, "--active", "1"))
         deadline = time.monotonic() + 120
         while not (data.parent / "run" / "journal.sqlite").exists():

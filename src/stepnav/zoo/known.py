@@ -11,8 +11,11 @@ from stepnav.core.strategy import Strategy
 from stepnav.policies.local.known import Known, least_logprob
 from stepnav.zoo.domain import Count, Domain
 
-MAX_FALSE_WARNINGS = 0.03
-"""Share of familiar questions, and of right answers, that may be doubted."""
+MAX_STRANGE = 0.03
+"""Share of familiar questions that may be called strange."""
+
+MAX_DOUBTED = 0.05
+"""Share of right answers that may be doubted."""
 
 
 def measure_known(
@@ -39,17 +42,19 @@ def measure_known(
     right, wrong = _least_sure(
         domain, problems, proposer, PRMReward(prm, device="cpu"), seed, progress
     )
-    return Known(draw_line(familiar, strange), draw_line(right, wrong))
+    return Known(
+        draw_line(familiar, strange, MAX_STRANGE), draw_line(right, wrong, MAX_DOUBTED)
+    )
 
 
-def draw_line(good: Sequence[float], bad: Sequence[float]) -> float:
+def draw_line(good: Sequence[float], bad: Sequence[float], max_below: float) -> float:
     """Return the value below which most of the bad and few of the good lie.
 
     It is the one that tells the two apart best (Youden 1950: the largest difference of the two
-    shares) among those with at most `MAX_FALSE_WARNINGS` of the good below.
+    shares) among those with at most a share `max_below` of the good below.
 
     Example:
-      >>> draw_line([3.0, 4.0, 5.0], [1.0, 2.0])
+      >>> draw_line([3.0, 4.0, 5.0], [1.0, 2.0], 0.05)
       3.0
     """
 
@@ -58,7 +63,7 @@ def draw_line(good: Sequence[float], bad: Sequence[float]) -> float:
 
     if not good:
         return max(bad, default=0.0)
-    lines = [line for line in sorted(good) if share_below(good, line) <= MAX_FALSE_WARNINGS]
+    lines = [line for line in sorted(good) if share_below(good, line) <= max_below]
     return max(lines, key=lambda line: share_below(bad, line) - share_below(good, line))
 
 

@@ -230,7 +230,7 @@ class _Recipe:
                 self.domain,
                 policy,
                 self.out / self.domain.prm_name,
-                num_problems=self.scale.eval_problems,
+                num_problems=4 * self.scale.eval_problems,  # wrong answers are few among them
                 seed=self.seed,
                 progress=self.count_of("what the policy knows"),
             )
