@@ -42,9 +42,7 @@ def measure_known(
     right, wrong = _least_sure(
         domain, problems, proposer, PRMReward(prm, device="cpu"), seed, progress
     )
-    return Known(
-        draw_line(familiar, strange, MAX_STRANGE), draw_line(right, wrong, MAX_DOUBTED)
-    )
+    return Known(draw_line(familiar, strange, MAX_STRANGE), draw_line(right, wrong, MAX_DOUBTED))
 
 
 def draw_line(good: Sequence[float], bad: Sequence[float], max_below: float) -> float:
