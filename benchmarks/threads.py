@@ -53,14 +53,14 @@ def save_model(folder: Path) -> Path:
 def engine_rate(folder: Path) -> float:
     """Return tokens per second of eight completions at a time."""
     from stepnav.core.records import Problem, Trajectory
-    from stepnav.core.requests import Complete
+    from stepnav.core.requests import Complete, Sampling
     from stepnav.policies.local import LocalPolicy
 
     policy = LocalPolicy(folder, device="cpu")
     prefix = Trajectory(Problem("p", "3 + 4 = 7, and 7 - 2 is what?"))
 
     def run(limit: int) -> int:
-        policy.submit(0, Complete(prefix, n=8, max_tokens=limit, seed=1))
+        policy.submit(0, Complete(prefix, sampling=Sampling(max_tokens=limit), n=8, seed=1))
         while not (answers := policy.poll(60.0)):
             pass
         return answers[0][1].usage.policy_tokens  # type: ignore[union-attr, no-any-return]
