@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,41 +99,13 @@ def solve(
       ConfigError: something named cannot be used.
       BackendError: a model did not answer.
     """
-    return _solve(
-        threading.Event(), question, strategy=strategy, policy=policy, reward=reward, task=task,
-        budget=budget, seed=seed, on_change=on_change, **options,
-    )  # fmt: skip
-
-
-def _solve(
-    is_left: threading.Event,
-    question: str,
-    *,
-    strategy: Any = "hgs",
-    policy: Any = None,
-    reward: Any = None,
-    task: Any = None,
-    budget: Any = None,
-    seed: int = 0,
-    on_change: Any = None,
-    **options: Any,
-) -> Solution:
-    """Return what `solve` does; leaves the search once `is_left` is set."""
-    chosen = _strategy(strategy)
-    found = _given_task(task)
-    opened = build.open_any(
-        policy=policy, reward=reward, task=found, strategies=[chosen], **options
-    )
-    with opened as models:
-        driver = Driver(models.by_name)
-        driver.add(_search(question, chosen, found, budget, seed, on_change))
-        try:
-            results: list[SearchResult] = []
-            while not results and not is_left.is_set():
-                results = driver.step()
-        finally:
-            driver.close()
-    return _solution(results[0])
+    for solution in _steps(
+        question, strategy=strategy, policy=policy, reward=reward, task=task, budget=budget,
+        seed=seed, on_change=on_change, **options,
+    ):  # fmt: skip
+        if solution is not None:
+            return solution
+    raise AssertionError("a search ends with its solution")
 
 
 async def asolve(question: str, **arguments: Any) -> Solution:
@@ -142,11 +114,22 @@ async def asolve(question: str, **arguments: Any) -> Solution:
     Cancelling it leaves the search: nothing more is asked.
     """
     is_left = threading.Event()
+
+    def run() -> Solution | None:
+        steps = _steps(question, **arguments)
+        for solution in steps:
+            if solution is not None or is_left.is_set():
+                steps.close()
+                return solution
+        return None
+
     try:
-        return await asyncio.to_thread(_solve, is_left, question, **arguments)
+        solution = await asyncio.to_thread(run)
     except asyncio.CancelledError:
         is_left.set()
         raise
+    assert solution is not None, "only a cancelled search has no solution"
+    return solution
 
 
 def stream(question: str, **arguments: Any) -> Iterator[Event]:
@@ -163,22 +146,42 @@ def stream(question: str, **arguments: Any) -> Iterator[Event]:
         if own is not None:
             own(node)
 
-    chosen = _strategy(arguments.pop("strategy", "hgs"))
-    found = _given_task(arguments.pop("task", None))
-    budget, seed = arguments.pop("budget", None), arguments.pop("seed", 0)
-    arguments = {"policy": None, "reward": None, **arguments}
-    with build.open_any(task=found, strategies=[chosen], **arguments) as models:
+    for solution in _steps(question, **arguments, on_change=follow):
+        yield from events
+        events.clear()
+        if solution is not None:
+            yield Event(solution=solution)
+
+
+def _steps(
+    question: str,
+    *,
+    strategy: Any = "hgs",
+    policy: Any = None,
+    reward: Any = None,
+    task: Any = None,
+    budget: Any = None,
+    seed: int = 0,
+    on_change: Any = None,
+    **options: Any,
+) -> Generator[Solution | None, None, None]:
+    """Yield None after each of the driver's steps, and last the solution; arguments as of `solve`.
+
+    Closing it leaves the search, and closes the models that were opened here.
+    """
+    chosen, found = _strategy(strategy), _given_task(task)
+    opened = build.open_any(
+        policy=policy, reward=reward, task=found, strategies=[chosen], **options
+    )
+    with opened as models:
         driver = Driver(models.by_name)
-        driver.add(_search(question, chosen, found, budget, seed, follow))
+        driver.add(_search(question, chosen, found, budget, seed, on_change))
         try:
-            results: list[SearchResult] = []
-            while not results:
-                results = driver.step()
-                yield from events
-                events.clear()
+            while not (results := driver.step()):
+                yield None
         finally:
             driver.close()
-    yield Event(solution=_solution(results[0]))
+    yield _solution(results[0])
 
 
 def bench(

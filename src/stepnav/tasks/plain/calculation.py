@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 MAX_RESULT = 9999
-MAX_QUOTIENT_DIGITS = 3
 
 
 @dataclass(frozen=True, slots=True)
