@@ -27,7 +27,7 @@ class Strategy:
       label: its name in reports; the same strategy may stand in a comparison under several labels
         with different options. Empty is `name`.
       function: a generator function that takes the tree, its options as keywords and, if it asks
-        for it, `extract`; None in one that was read from a file and can only be reported.
+        for them, `extract` and `seed`; None in one that was read from a file and can only be reported.
       models: names of the models that it asks.
       renamed: options of earlier versions and what they are called now.
     """
@@ -114,12 +114,18 @@ class Strategy:
         options = {k: v for k, v in found.options.items() if k in self.options or k not in own}
         return replace(found, options=options)
 
-    def start(self, tree: Tree, extract: Callable[[str], str | None]) -> Program:
-        """Return a program that searches in a tree; `extract` finds a solution's answer."""
+    def start(self, tree: Tree, extract: Callable[[str], str | None], seed: int) -> Program:
+        """Return a program that searches in a tree.
+
+        Args:
+          tree: holds the problem.
+          extract: finds a solution's answer.
+          seed: of the choices that the strategy itself makes by chance.
+        """
         assert self.function is not None, "a strategy from a file cannot be started"
-        if _takes_extract(self.function):
-            return self.function(tree, extract=extract, **self.options)
-        return self.function(tree, **self.options)
+        asked = _arguments(self.function)
+        given = {"extract": extract, "seed": seed}
+        return self.function(tree, **{k: given[k] for k in given if k in asked}, **self.options)
 
     def _option(self, name: str) -> Option:
         if name in self.renamed:
@@ -139,5 +145,5 @@ def _known_options(function: Callable[..., Any]) -> Mapping[str, Option]:
 
 
 @cache
-def _takes_extract(function: Callable[..., Any]) -> bool:
-    return "extract" in inspect.signature(function).parameters
+def _arguments(function: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)

@@ -95,7 +95,8 @@ class RunningSearch:
         self._sent: list[Any] | BudgetSpent | None = None
         self._program: Program = _nothing()
         try:
-            self._program = search.strategy.start(self.tree, search.extract)
+            chance = derive_seed(search.seed, search.problem.id, search.strategy.name, "chance")
+            self._program = search.strategy.start(self.tree, search.extract, chance)
             if not isinstance(self._program, Generator):
                 raise TypeError(f"it must be a generator function (got {self._program!r:.80})")
         except (StepnavError, OSError):
