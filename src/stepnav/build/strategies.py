@@ -33,7 +33,11 @@ STRATEGIES: Mapping[str, _Row] = {
     "best_of_n": _Row("stepnav.search.best_of_n", _SCORED),
     "weighted_vote": _Row("stepnav.search.weighted_vote", _SCORED),
     "beam": _Row("stepnav.search.beam", _SCORED),
+    "dvts": _Row("stepnav.search.dvts", _SCORED),
     "rebase": _Row("stepnav.search.rebase", _SCORED),
+    "particle": _Row("stepnav.search.particle", _SCORED),
+    "vgb": _Row("stepnav.search.vgb", _SCORED),
+    "pool": _Row("stepnav.search.pool", _SCORED),
     "hgs": _Row(
         "stepnav.search.hgs", _SCORED, {"children": "branching", "iterations": "max_draws"}
     ),
