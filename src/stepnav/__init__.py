@@ -59,7 +59,10 @@ _PLACES = {
 }
 """Public name -> the module that holds it, imported when the name is first used."""
 
-_STRATEGIES = ("beam", "best_of_n", "cot", "hgs", "rebase", "self_consistency", "weighted_vote")
+_STRATEGIES = (
+    *("ab_mcts", "astar", "beam", "best_of_n", "cot", "hgs", "rap", "rebase"),
+    *("self_consistency", "tot", "weighted_vote"),
+)
 """Strategies, to be used as they are or with options: `stepnav.hgs(branching=16)`."""
 
 __all__ = sorted([*_PLACES, *_STRATEGIES])
