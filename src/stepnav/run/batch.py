@@ -4,7 +4,8 @@ A batch that the token budget surely pays for is asked whole. Else its samples a
 one, each as soon as what is left pays for the longest that it and the open ones can become, and
 if none is open, with what is left as its limit. So no sample is cut that would have been
 finished had they been drawn one after the other, and the budget is never exceeded; which ones
-are drawn does not depend on the order of the answers.
+are drawn does not depend on the order of the answers. Samples that exclude each other
+(`Sampling.without`) are then asked in rounds, each sample without those of the rounds before.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, cast
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
-from stepnav.core.requests import Request, Score
+from stepnav.core.requests import Ask, Request, Score
 from stepnav.run.journal import Entry
 from stepnav.run.parts import Part, marked, stamped
 from stepnav.run.spending import Spending
@@ -69,9 +70,13 @@ class Batch:
             if self._is_whole:
                 self._waiting.append(Part(position, stamped(request, request.n, 0, seed)))
                 continue
+            excludes = request.sampling.without is not None and not isinstance(request, Ask)
             for index in range(request.n):
                 alone = stamped(request, 1, index, seed)
-                self._waiting.append(Part(position, alone, is_alone=True))
+                after = index if excludes else 0
+                self._waiting.append(Part(position, alone, is_alone=True, after=after))
+        if any(part.after for part in self._waiting):
+            self._waiting = deque(sorted(self._waiting, key=lambda part: part.after))
 
     def admit(self) -> list[tuple[int, Request]]:
         """Return the parts to hand over now, with their numbers; answer those that are known."""
@@ -81,7 +86,16 @@ class Batch:
             return self._admit_all()
         asked: list[tuple[int, Request]] = []
         while self._waiting:
-            part, entry = self._waiting[0], self._transcript.next()
+            part = self._waiting[0]
+            if part.after:
+                drawn = self._drawn_before(part)
+                if drawn is None:
+                    break
+                if len(drawn) < part.after:  # nothing was left to draw then, and no more is now
+                    self._waiting.popleft()
+                    continue
+                part.exclude(drawn)
+            entry = self._transcript.next()
             # parts that were never asked have no entry; what stands there is the next batch's
             is_over = self._is_cut_short and (entry is None or entry.digest == REFUSED)
             if is_over or (part.is_alone and not self._spending.admits(part, self.num_open)):
@@ -153,6 +167,13 @@ class Batch:
                 spent += part.answer.usage
         self._spending.ledger.charge(spent)
         return [self._transcript.refusal(spent)], False
+
+    def _drawn_before(self, part: Part) -> list[Any] | None:
+        """Return the samples of the same request so far, None while one of them is open."""
+        answers = [own.answer for own in self._parts.values() if own.position == part.position]
+        if None in answers:
+            return None
+        return [item for answer in answers for item in cast(Answer, answer).items]
 
     def _admit_all(self) -> list[tuple[int, Request]]:
         asked: list[tuple[int, Request]] = []
