@@ -64,9 +64,9 @@ _PLACES = {
 """Public name -> the module that holds it, imported when the name is first used."""
 
 _STRATEGIES = (
-    "beam", "best_of_n", "cot", "dvts", "hgs", "particle", "pool", "rebase", "self_consistency",
-    "vgb", "weighted_vote",
-)  # fmt: skip
+    *("ab_mcts", "astar", "beam", "best_of_n", "cot", "dvts", "hgs", "particle", "pool"),
+    *("rap", "rebase", "self_consistency", "tot", "vgb", "weighted_vote"),
+)
 """Strategies, to be used as they are or with options: `stepnav.hgs(branching=16)`."""
 
 __all__ = sorted([*_PLACES, *_STRATEGIES])
