@@ -51,7 +51,12 @@ class ScriptedPolicy:
         self._waiting: deque[tuple[int, PolicyRequest]] = deque()
 
     @classmethod
-    def from_table(cls, table: Mapping[str, Sequence[str]]) -> ScriptedPolicy:
+    def from_table(
+        cls,
+        table: Mapping[str, Sequence[str]],
+        *,
+        reply: Callable[[Sequence[Message], int], str] = lambda messages, seed: "",
+    ) -> ScriptedPolicy:
         """Return a policy that draws evenly from the steps listed for a prefix's text.
 
         At temperature 0 it takes the first. A prefix that is not listed ends with "#### ?".
@@ -61,7 +66,7 @@ class ScriptedPolicy:
             steps = table.get(prefix.text, ("#### ?",))
             return steps[0 if temperature == 0 else derive_seed(seed) % len(steps)]
 
-        return cls(next_step)
+        return cls(next_step, reply=reply)
 
     def submit(self, ticket: int, request: Request) -> None:
         """Take a request."""

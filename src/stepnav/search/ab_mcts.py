@@ -86,20 +86,22 @@ class _Arms:
 
     def __init__(self, prior: float, chance: random.Random) -> None:
         self._chance = chance
-        self._posteriors: dict[Arm, list[float]] = defaultdict(lambda: [prior, prior])
+        self.posteriors: dict[Arm, list[float]] = defaultdict(lambda: [prior, prior])
 
     def sample(self, arm: Arm) -> float:
         """Return a draw from an arm's posterior."""
-        return self._chance.betavariate(*self._posteriors[arm])
+        return self._chance.betavariate(*self.posteriors[arm])
 
     def observe(self, tree: Tree, start: Node, leaf: Node, value: float) -> None:
         """Count a solution that was drawn at `start` in the arms that found it."""
-        arms = [("new", node.index) for node in (start, *tree.path(leaf)[start.depth : -1])]
+        arms: list[Arm] = [
+            ("new", node.index) for node in (start, *tree.path(leaf)[start.depth : -1])
+        ]
         for node in tree.path(leaf):
             arms += [("old", node.parent), ("child", node.index)]
         for arm in arms:
-            self._posteriors[arm][0] += value
-            self._posteriors[arm][1] += 1 - value
+            self.posteriors[arm][0] += value
+            self.posteriors[arm][1] += 1 - value
 
 
 def _select(tree: Tree, arms: _Arms) -> Node:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal
 
 from stepnav.core.options import Count, NumTokens, Temperature, TopP, at_least
@@ -70,7 +71,7 @@ def rap(
                     rewards |= {child.index: child.value or 0.0 for child in children}
                 live = [tree.nodes[i] for i in node.children if tree.nodes[i].status != "dead"]
                 if live:
-                    node = max(live, key=lambda child, at=node: _bound(at, child, exploration))
+                    node = max(live, key=partial(_bound, node, exploration))
                 else:
                     tree.mark(node, "dead")
             if node.status != "dead":
@@ -94,7 +95,7 @@ def rap(
     return Outcome(node.trajectory if node.depth else None, stop_reason, counts=counts)
 
 
-def _bound(parent: Node, child: Node, exploration: float) -> float:
+def _bound(parent: Node, exploration: float, child: Node) -> float:
     """Return the upper confidence bound of a child."""
     spread = math.log(max(1, parent.visits or 0)) / max(1, child.visits or 0)
     return (child.value or 0.0) + exploration * math.sqrt(spread)

@@ -57,7 +57,8 @@ def tot(
     counts = {"iterations": 0, "duplicates": 0, "unreadable": 0, "fallbacks": 0}
     sampling = Sampling(temperature, top_p, max_step_tokens)
     costs = {"replies": replies, "reserve_tokens": reserve_tokens}
-    states, stop_reason = [tree.root], "budget"
+    states = [tree.root]
+    stop_reason: StopReason = "budget"
     try:
         while True:
             tried = [s for s in states if not s.is_finished and s.depth < max_steps]
