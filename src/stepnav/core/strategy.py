@@ -16,6 +16,9 @@ from stepnav.core.tree import Tree
 RESERVE_SHARE = 0.25
 """Share of a limited policy-token budget that step searches keep back for their fallback."""
 
+UNTIL_SPENT = ("samples", "num_subtrees", "num_solutions")
+"""Options that count solutions; under a limited budget they are None: draw until it is spent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
@@ -91,8 +94,7 @@ class Strategy:
         """
         resolved = {name: option.default for name, option in self.known_options.items()}
         if policy_tokens is not None:
-            if "samples" in resolved:
-                resolved["samples"] = None
+            resolved.update((name, None) for name in UNTIL_SPENT if name in resolved)
             if "reserve_tokens" in resolved:
                 resolved["reserve_tokens"] = int(RESERVE_SHARE * policy_tokens)
             if "budget_tokens" in resolved:
@@ -113,7 +115,7 @@ class Strategy:
         found = self.for_budget(budgets[0], temperature=temperature)
         own = {"reserve_tokens", "budget_tokens"}
         if len({limit is None for limit in budgets}) > 1:
-            own.add("samples")
+            own |= set(UNTIL_SPENT)
         options = {k: v for k, v in found.options.items() if k in self.options or k not in own}
         return replace(found, options=options)
 
