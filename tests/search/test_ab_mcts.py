@@ -115,7 +115,7 @@ def test_the_vote_adds_up_scores():
     table = {"": ["#### 1", "#### 2", "#### 2", "#### 2"]}
     pays = {"#### 1": p(0.9), "#### 2": p(0.8)}
     assert search(table, pays, samples=12).answer == "1"
-    assert search(table, pays, samples=12, final="vote").answer == "2"
+    assert search(table, pays, samples=12, answer="vote").answer == "2"
 
 
 def test_the_budget_ends_in_the_best_so_far():
@@ -127,4 +127,4 @@ def test_the_budget_ends_in_the_best_so_far():
 
 
 def test_the_public_contract_holds_with_a_vote():
-    check_strategy(strategy("ab_mcts")(final="vote", prior=1.0), worlds=range(2))
+    check_strategy(strategy("ab_mcts")(answer="vote", prior=1.0), worlds=range(2))

@@ -68,7 +68,7 @@ def test_the_vote_adds_up_mean_rewards():
     pays = {"a": p(0.9), "b": p(0.6), "c": p(0.6)}
     options = {"branching": 30, "samples": 30}
     assert search(table, pays, **options).answer == "1"
-    result = search(table, pays, final="vote", **options)
+    result = search(table, pays, answer="vote", **options)
     assert result.answer == "2"
     assert result.outcome.votes == {"2": pytest.approx(1.6), "1": pytest.approx(0.95)}
 
@@ -107,6 +107,6 @@ def test_the_budget_ends_in_a_greedy_solution():
     assert result.outcome.trajectory.is_finished and result.outcome.counts["fallbacks"] == 1
 
 
-@pytest.mark.parametrize("options", [{"final": "vote"}, {"evaluation": "rating", "samples": 3}])
+@pytest.mark.parametrize("options", [{"answer": "vote"}, {"evaluation": "rating", "samples": 3}])
 def test_the_public_contract_holds_with_options(options):
     check_strategy(strategy("rap")(**options), worlds=range(2))
