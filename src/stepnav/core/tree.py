@@ -33,6 +33,7 @@ class Node:
       value: what the strategy thinks of the node, if it computes such a number.
       visits: how often the strategy went through the node, if it counts that.
       children: indices, in order of proposal.
+      is_settled: whether the search's solution is sure to go through the node.
     """
 
     index: int
@@ -44,6 +45,7 @@ class Node:
     value: float | None = None
     visits: int | None = None
     children: list[int] = field(default_factory=list)
+    is_settled: bool = False
 
     @property
     def step(self) -> Step:
@@ -147,6 +149,18 @@ class Tree:
         """Set what became of a node and of all nodes above it, the root left out."""
         for member in self.path(node):
             self.mark(member, status)
+
+    def settle(self, nodes: Sequence[Node]) -> None:
+        """Note that the search's solution will go through one of these nodes.
+
+        What their paths share is sure then, and can be shown to somebody who waits.
+        """
+        for members in zip(*map(self.path, nodes)):
+            if any(member is not members[0] for member in members):
+                break
+            if not members[0].is_settled:
+                members[0].is_settled = True
+                self._notify(members[0])
 
     def parent(self, node: Node) -> Node:
         """Return the node above; the root raises ValueError."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import BackendDown, BackendError, StepnavError
@@ -23,6 +24,10 @@ WAIT_S = 0.05
 
 FRUITLESS_POLLS = 4
 """With several busy backends, rounds without an answer after which each is made to work."""
+
+
+class _Hurry:
+    """The order to end all searches with what they have."""
 
 
 class Driver:
@@ -54,7 +59,7 @@ class Driver:
         self._done = journal.finished_ids() if journal else set()
         self._replays = journal.entries() if journal else {}
         self._door = threading.Condition()
-        self._orders: deque[Search | str] = deque()  # searches to add, ids to cancel
+        self._orders: deque[Search | str | _Hurry] = deque()  # to add, ids to cancel
         self._ids: set[str] = set()
         self._cancelled: set[str] = set()
         self._is_closed = False
@@ -103,6 +108,12 @@ class Driver:
         """
         with self._door:
             self._orders.append(search_id)
+            self._door.notify()
+
+    def hurry(self) -> None:
+        """Let the seconds of all searches be spent now, from any thread: each ends with its best so far."""
+        with self._door:
+            self._orders.append(_Hurry())
             self._door.notify()
 
     def step(self, timeout_s: float = WAIT_S) -> list[SearchResult]:
@@ -173,6 +184,8 @@ class Driver:
         for order in orders:
             if isinstance(order, Search):
                 self._waiting[order.id] = order
+            elif isinstance(order, _Hurry):
+                self._hurry_all()
             else:
                 if self.journal is not None and order in self._ids:
                     self._cancelled.add(order)
@@ -180,6 +193,13 @@ class Driver:
                 self._leave(order)
                 with self._door:
                     self._ids.discard(order)
+
+    def _hurry_all(self) -> None:
+        for search in self._waiting.values():
+            self._waiting[search.id] = replace(search, budget=replace(search.budget, seconds=0.0))
+        for running in self._running.values():
+            running.hurry()
+            self._clocked[running.search.id] = running
 
     def _start(self, search: Search) -> None:
         running = RunningSearch(search, self.models, self._replays.pop(search.id, ()))
@@ -190,7 +210,13 @@ class Driver:
 
     def _advance(self, running: RunningSearch) -> None:
         """Let a search go on; hand over what it asks, or keep its result."""
-        asked, entries = running.advance()
+        try:
+            asked, entries = running.advance()
+        except StepnavError as error:
+            if not self._fails_alone:
+                raise
+            running.refuse(error)
+            asked, entries = [], []
         if entries:
             self._write(entries)
         try:

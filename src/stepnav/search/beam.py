@@ -70,6 +70,7 @@ def beam(
                 stop_reason = "budget" if is_cut else "exhausted"
                 break
             kept = _keep_best(tree, rivals, beam_size)
+            tree.settle(kept)
             if all(node.is_finished for node in kept):
                 stop_reason = "finished"
                 break

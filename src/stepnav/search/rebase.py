@@ -59,6 +59,7 @@ def rebase(
                 stop_reason = "budget" if is_short else "finished" if voters else "exhausted"
                 break
             leaves = [child for child in children if not child.is_finished]
+            tree.settle([*leaves, *voters])
     except BudgetSpent:
         stop_reason = "budget"
     if voters:
