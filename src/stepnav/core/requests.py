@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 from stepnav.core.outcome import Outcome
-from stepnav.core.records import Message, Reply, Step, StepScore, Trajectory
+from stepnav.core.records import Message as Message
+from stepnav.core.records import Reply, Step, StepScore, Trajectory
 
 POLICY = "policy"
 REWARD = "reward"

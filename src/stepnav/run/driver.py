@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import BackendDown, BackendError, StepnavError
@@ -26,8 +26,11 @@ FRUITLESS_POLLS = 4
 """With several busy backends, rounds without an answer after which each is made to work."""
 
 
+@dataclass(frozen=True, slots=True)
 class _Hurry:
-    """The order to end all searches with what they have."""
+    """The order to end a search with what it has; None is all of them."""
+
+    search_id: str | None
 
 
 class Driver:
@@ -110,10 +113,14 @@ class Driver:
             self._orders.append(search_id)
             self._door.notify()
 
-    def hurry(self) -> None:
-        """Let the seconds of all searches be spent now, from any thread: each ends with its best so far."""
+    def hurry(self, search_id: str | None = None) -> None:
+        """Let a search's seconds be spent now, from any thread: it ends with its best so far.
+
+        Args:
+          search_id: one that has ended is no error; None is all that are there.
+        """
         with self._door:
-            self._orders.append(_Hurry())
+            self._orders.append(_Hurry(search_id))
             self._door.notify()
 
     def step(self, timeout_s: float = WAIT_S) -> list[SearchResult]:
@@ -185,7 +192,7 @@ class Driver:
             if isinstance(order, Search):
                 self._waiting[order.id] = order
             elif isinstance(order, _Hurry):
-                self._hurry_all()
+                self._hurry(order.search_id)
             else:
                 if self.journal is not None and order in self._ids:
                     self._cancelled.add(order)
@@ -194,12 +201,15 @@ class Driver:
                 with self._door:
                     self._ids.discard(order)
 
-    def _hurry_all(self) -> None:
-        for search in self._waiting.values():
-            self._waiting[search.id] = replace(search, budget=replace(search.budget, seconds=0.0))
+    def _hurry(self, search_id: str | None) -> None:
+        for search in list(self._waiting.values()):
+            if search_id in (None, search.id):
+                budget = replace(search.budget, seconds=0.0)
+                self._waiting[search.id] = replace(search, budget=budget)
         for running in self._running.values():
-            running.hurry()
-            self._clocked[running.search.id] = running
+            if search_id in (None, running.search.id):
+                running.hurry()
+                self._clocked[running.search.id] = running
 
     def _start(self, search: Search) -> None:
         running = RunningSearch(search, self.models, self._replays.pop(search.id, ()))

@@ -121,7 +121,8 @@ class LocalPolicy:
                 f"the prompt has {len(tokens)} tokens, the model's context is {context}; "
                 "it must leave room for at least one token"
             )
-            self._answers.append((ticket, BackendError(message, provider="local")))
+            error = BackendError(message, provider="local", status_code=400)
+            self._answers.append((ticket, error))
             return
         limit = self._limit(request)
         if context is not None:
