@@ -25,8 +25,7 @@ from stepnav.policies.openai import OpenAIPolicy
 from stepnav.policies.openai.backend import with_version
 from stepnav.policies.openai.options import ServerOptions
 from stepnav.serve.house import House, Limits, Server, chat_task
-from stepnav.serve.server import open_socket, run_workers
-from stepnav.serve.server import run as run_server
+from stepnav.serve.server import make_server, open_socket, run_workers
 from stepnav.tasks.task import Task
 
 KEYS_VARIABLE = "STEPNAV_API_KEYS"
@@ -116,7 +115,7 @@ def run(
     chosen = None if strategy is None else build.parse_strategy(strategy)
     server = model_options.server(active)
     benchmark = _task(task, model_options)
-    models = _open(model_options, benchmark, reward, chosen, server)
+    models = _open(model_options, benchmark, reward, server)
     with models:
         for note in models.notes:
             stderr().print(f"note: {note}", soft_wrap=True)
@@ -124,7 +123,7 @@ def run(
         house = replace(house, limits=limits, keys=keys, traces=traces, max_traces=max_traces)
         if model_name is not None:
             house = replace(house, model=_checked_name(model_name))
-        run_server(house, listening, lambda: _tell_ready(house, listening))
+        make_server(house, lambda: _tell_ready(house, listening)).run(sockets=[listening])
 
 
 def _task(name: str | None, models: ModelOptions) -> Task:
@@ -136,16 +135,12 @@ def _task(name: str | None, models: ModelOptions) -> Task:
 
 
 def _open(
-    options: ModelOptions,
-    task: Task,
-    reward: str | None,
-    chosen: Strategy | None,
-    server: ServerOptions,
+    options: ModelOptions, task: Task, reward: str | None, server: ServerOptions
 ) -> build.Models:
     """Return the models; a server is chatted with if it knows how to."""
     ships_reward = options.policy is None or options.policy in build.EMBEDDED_TASKS
     needs = build.strategy("hgs" if reward is not None or ships_reward else "cot")
-    policy, scorer = options.choose(task, [needs, *([] if chosen is None else [chosen])], reward)
+    policy, scorer = options.choose(task, [needs], reward)
     task, _ = options.with_shots(task, policy)
 
     def opened(options: ModelOptions) -> build.Models:

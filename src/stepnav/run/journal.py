@@ -190,8 +190,8 @@ class Journal:
 
     def keep_newest(self, count: int) -> None:
         """Leave out all but the newest finished searches."""
-        newest = "(SELECT COALESCE(MAX(rowid), 0) FROM results)"
-        self._write(f"DELETE FROM results WHERE rowid <= {newest} - ?", [(count,)])
+        newest = "SELECT rowid FROM results ORDER BY rowid DESC LIMIT ?"
+        self._write(f"DELETE FROM results WHERE rowid NOT IN ({newest})", [(count,)])
 
     def num_answers(self) -> int:
         """Return how many answered requests are stored."""

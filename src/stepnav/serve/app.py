@@ -11,11 +11,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from stepnav.run.traces import read_trace
 from stepnav.serve.errors import ApiError
 from stepnav.serve.gate import Gate
 from stepnav.serve.house import House
 from stepnav.serve.service import Service
-from stepnav.serve.traces import read_trace
 from stepnav.view.page import render_page
 
 TRACE_ID = re.compile(r"[0-9a-f]{32}")

@@ -18,9 +18,14 @@ TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)
 
 
 class Metrics:
-    """Counters of one process, or of all workers where PROMETHEUS_MULTIPROC_DIR is set."""
+    """Counters of one process, or of all workers where PROMETHEUS_MULTIPROC_DIR is set.
 
-    def __init__(self) -> None:
+    Args:
+      model: the policy's name.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._model = model
         registry = self._registry = CollectorRegistry()
         by_request = ("gen_ai_operation_name", "gen_ai_request_model")
         self.duration = Histogram(
@@ -33,7 +38,7 @@ class Metrics:
         )  # fmt: skip
         self._usage = Histogram(
             "gen_ai_client_token_usage", "Tokens of a search, all that was generated included.",
-            (*by_request, "gen_ai_token_type"), registry=registry, buckets=TOKENS,
+            ("gen_ai_request_model", "gen_ai_token_type"), registry=registry, buckets=TOKENS,
         )  # fmt: skip
         self._searches = Counter(
             "stepnav_searches",
@@ -57,11 +62,11 @@ class Metrics:
             "stepnav_open", "Requests that are open.", ("kind",), registry=registry, multiprocess_mode="livesum",
         )  # fmt: skip
 
-    def add(self, kind: str, model: str, result: SearchResult) -> None:
+    def add(self, result: SearchResult) -> None:
         """Count a search that ended."""
-        used, labels = result.usage, (OPERATIONS[kind], model)
-        self._usage.labels(*labels, "input").observe(used.policy_prompt_tokens)
-        self._usage.labels(*labels, "output").observe(used.policy_tokens)
+        used = result.usage
+        self._usage.labels(self._model, "input").observe(used.policy_prompt_tokens)
+        self._usage.labels(self._model, "output").observe(used.policy_tokens)
         self._searches.labels(result.strategy, result.outcome.stop_reason).inc()
         for name, use, count in (
             ("policy", "generated", used.policy_tokens),

@@ -42,12 +42,11 @@ def open_socket(host: str, port: int) -> socket.socket:
     return found
 
 
-def run(house: House, listening: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve until a signal ends it, then finish what is under way.
+def make_server(house: House, on_ready: Callable[[], None]) -> HttpServer:
+    """Return a server that has loaded nothing yet and listens nowhere; run it with `run(sockets=[...])`.
 
     Args:
       house: what is served.
-      listening: where.
       on_ready: called once requests are taken.
     """
     app, service = make_app(house)
@@ -59,19 +58,20 @@ def run(house: House, listening: socket.socket, on_ready: Callable[[], None]) ->
         lifespan="on",
         timeout_graceful_shutdown=int(house.limits.grace_s) + LAST_S,
     )
-    _Server(config, service, on_ready).run(sockets=[listening])
+    return HttpServer(config, service, on_ready)
 
 
-class _Server(uvicorn.Server):
+class HttpServer(uvicorn.Server):
     """Lets searches come to an end before the process does."""
 
     def __init__(
         self, config: uvicorn.Config, service: Service, on_ready: Callable[[], None]
     ) -> None:
         super().__init__(config)
-        self._service, self._on_ready = service, on_ready
+        self.service, self._on_ready = service, on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take requests from now on; called by the event loop."""
         await super().startup(sockets)
         self._on_ready()
 
@@ -79,7 +79,7 @@ class _Server(uvicorn.Server):
         """Stop in order; a second Ctrl-C stops at once."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
-        self._service.stop()
+        self.service.stop()
 
 
 def run_workers(command: Sequence[str], count: int, listening: socket.socket) -> None:

@@ -7,23 +7,22 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from sse_starlette import ServerSentEvent
 
 from stepnav.core.outcome import SearchResult
+from stepnav.run.traces import Traces
 from stepnav.serve.engine import Engine
-from stepnav.serve.errors import ApiError, failed
+from stepnav.serve.errors import ApiError
 from stepnav.serve.house import House
 from stepnav.serve.metrics import OPERATIONS, Metrics
 from stepnav.serve.replies import whole
 from stepnav.serve.requests import read_json, until_gone
-from stepnav.serve.streaming import closing, event, events_response, follower, opening, step_event
-from stepnav.serve.traces import Traces
+from stepnav.serve.streaming import SearchStream, closing, failing, opening, step_events
+from stepnav.serve.under_way import UnderWay
 from stepnav.serve.upstream import Upstream
 from stepnav.serve.wanted import Kind, Passed, Wanted, decide
 
@@ -37,7 +36,7 @@ class Service:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.metrics = Metrics()
+        self.metrics = Metrics(house.model)
         self.is_stopping = False
         self._traces = None if house.traces is None else Traces(house.traces, house.max_traces)
         self._kept: set[str] = set()
@@ -74,20 +73,24 @@ class Service:
         raw = await read_json(request, self.house.limits)
         headers = {name: value for name, value in request.headers.items() if name.startswith("x-")}
         wanted = decide(self.house, kind, raw, headers)
-        self._admit()
+        self._admit()  # nothing else runs until the request is counted: in the engine or upstream
         model = self.house.model if isinstance(wanted, Passed) else wanted.model
-        if isinstance(wanted, Wanted) and wanted.is_stream:
-            if kind == "responses":
-                raise ApiError(400, "streams of /v1/responses are not served", param="stream")
-            return events_response(self._events(wanted, began), _headers(wanted))
-        with self._timed(kind, model, began):
-            if isinstance(wanted, Passed):
-                assert self.upstream is not None, "only a model server is passed requests"
-                own = {"X-Stepnav-Search": "none"}
-                if wanted.reason is not None:
-                    own["X-Stepnav-Unsearched"] = wanted.reason
+        timed = self._timed(kind, model, began)
+        if isinstance(wanted, Passed):
+            assert self.upstream is not None, "only a model server is passed requests"
+            own = {"X-Stepnav-Search": "none"}
+            if wanted.reason is not None:
+                own["X-Stepnav-Unsearched"] = wanted.reason
+            with timed:
                 return await self.upstream.forward(request, kind, raw, own)
-            result = await until_gone(request, self._search(wanted))
+        if wanted.is_stream:
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(timed)
+                search = stack.enter_context(self._under_way(wanted))
+                events = self._events(wanted, search, began)
+                return SearchStream(events, _headers(wanted), stack.pop_all())
+        with timed, self._under_way(wanted) as search:
+            result = await until_gone(request, search.result())
             return JSONResponse(whole(wanted, result, int(time.time())), headers=_headers(wanted))
 
     def _admit(self) -> None:
@@ -104,90 +107,46 @@ class Service:
                 code="queue_full", headers={"Retry-After": str(wait_s)},
             )  # fmt: skip
 
-    async def _search(self, wanted: Wanted) -> SearchResult:
-        """Return a finished search; cancelling this leaves it."""
-        future: asyncio.Future[SearchResult] = asyncio.get_running_loop().create_future()
-
-        def done(result: SearchResult | Exception) -> None:
-            if not future.done():
-                _settle(future, result)
-
-        with self._running(wanted, None, done):
-            result = await future
-        return self._checked(wanted, result)
-
-    async def _events(self, wanted: Wanted, began: float) -> AsyncIterator[ServerSentEvent]:
-        created, queue = int(time.time()), asyncio.Queue[Any]()
-        with (
-            self._timed(wanted.kind, wanted.model, began),
-            self._running(wanted, queue.put_nowait, queue.put_nowait),
-        ):
-            for item in opening(wanted, created):
-                yield item
-            is_first = True
-            while True:
-                news = await queue.get()
-                if isinstance(news, str):
-                    told = step_event(wanted, created, news)
-                    if told is None:
-                        continue
-                    news = [told]
-                else:
-                    news = self._last_events(wanted, created, news)
-                if is_first:
-                    self.metrics.first.labels(OPERATIONS[wanted.kind], wanted.model).observe(
-                        time.monotonic() - began
-                    )
-                    is_first = False
-                for item in news:
-                    yield item
-                if not isinstance(news, list):
-                    return
-
-    def _last_events(
-        self, wanted: Wanted, created: int, result: SearchResult | Exception
-    ) -> Iterator[ServerSentEvent]:
-        try:
-            if isinstance(result, Exception):
-                raise ApiError(500, "internal error")
-            yield from closing(wanted, created, self._checked(wanted, result))
-        except ApiError as error:
-            yield event(error.body())
-            yield event("[DONE]")
-
     @contextlib.contextmanager
-    def _running(
-        self, wanted: Wanted, tell: Callable[[str], None] | None, done: Callable[[Any], None]
-    ) -> Iterator[None]:
-        """Have a search run, within its time; leaving early leaves it."""
-        loop = asyncio.get_running_loop()
-
-        def call(function: Callable[[Any], None], value: Any) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(function, value)
-
-        search = wanted.search
-        if tell is not None:
-            search = replace(search, on_change=follower(lambda text: call(tell, text)))
+    def _under_way(self, wanted: Wanted) -> Iterator[UnderWay]:
         if wanted.keeps_trace:
-            self._kept.add(search.id)
-        self.engine.add(search, lambda result: call(done, result))
-        timer = loop.call_later(wanted.max_seconds, self.engine.hurry, search.id)
+            self._kept.add(wanted.search.id)
+        search = UnderWay(self.engine, wanted)
         try:
-            yield
+            with search:
+                yield search
         finally:
-            timer.cancel()
-            self._kept.discard(search.id)
-            if self.engine.cancel(search.id):
+            self._kept.discard(wanted.search.id)
+            if search.was_left:
                 self.metrics.left.inc()
 
-    def _checked(self, wanted: Wanted, result: SearchResult) -> SearchResult:
-        self.metrics.add(wanted.kind, wanted.model, result)
-        if result.error is not None:
-            raise failed(result.failure, result.error)
-        return result
+    async def _events(
+        self, wanted: Wanted, search: UnderWay, began: float
+    ) -> AsyncIterator[ServerSentEvent]:
+        created, first = int(time.time()), self.metrics.first
+        for item in opening(wanted, created):
+            yield item
+        is_first, is_last = True, False
+        while not is_last:
+            try:
+                news = await search.next()
+                is_last = not isinstance(news, str)
+                items = (
+                    step_events(wanted, created, news)
+                    if isinstance(news, str)
+                    else closing(wanted, created, news)
+                )
+            except ApiError as error:
+                items, is_last = failing(error), True
+            for item in items:
+                if is_first:
+                    labels = OPERATIONS[wanted.kind], wanted.model
+                    first.labels(*labels).observe(time.monotonic() - began)
+                    is_first = False
+                yield item
 
     def _keep(self, result: SearchResult) -> None:
+        self.metrics.add(result)
         if self._traces is not None and result.search_id in self._kept:
             self._traces.add(result)
 
@@ -203,13 +162,6 @@ class Service:
         finally:
             seconds = time.monotonic() - began
             self.metrics.duration.labels(OPERATIONS[kind], model, error_type).observe(seconds)
-
-
-def _settle(future: asyncio.Future[SearchResult], result: SearchResult | Exception) -> None:
-    if isinstance(result, Exception):
-        future.set_exception(ApiError(500, "internal error"))
-    else:
-        future.set_result(result)
 
 
 def _headers(wanted: Wanted) -> dict[str, str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import AppStatus
 
 from stepnav.core.outcome import SearchResult
-from stepnav.core.tree import Node
+from stepnav.serve.errors import ApiError
 from stepnav.serve.replies import choices_of, details_of, head, usage_of
 from stepnav.serve.wanted import Wanted
 
@@ -23,26 +24,28 @@ AppStatus.enable_automatic_graceful_drain = (
 )
 
 
-def follower(tell: Callable[[str], None]) -> Callable[[Node], None]:
-    """Return what is to be called with every change of a tree; tells each settled step once."""
-    told: set[int] = set()
+class SearchStream(EventSourceResponse):
+    """A response that sends events, and comments while there are none.
 
-    def follow(node: Node) -> None:
-        if node.is_settled and node.index not in told:
-            told.add(node.index)
-            tell(node.step.text)
+    Args:
+      events: what is sent.
+      headers: of the response.
+      stack: closed at its end, however it ends, even before the first event.
+    """
 
-    return follow
+    def __init__(
+        self, events: AsyncIterator[ServerSentEvent], headers: dict[str, str], stack: ExitStack
+    ) -> None:
+        self._stack = stack
+        super().__init__(
+            events, headers=headers, ping=KEEP_ALIVE_S, send_timeout=SEND_S, sep="\n",
+            ping_message_factory=lambda: ServerSentEvent(comment="keep-alive", sep="\n"),
+        )  # fmt: skip
 
-
-def events_response(
-    events: AsyncIterator[ServerSentEvent], headers: dict[str, str]
-) -> EventSourceResponse:
-    """Return a response that sends events, and comments while there are none."""
-    return EventSourceResponse(
-        events, headers=headers, ping=KEEP_ALIVE_S, send_timeout=SEND_S, sep="\n",
-        ping_message_factory=lambda: ServerSentEvent(comment="keep-alive", sep="\n"),
-    )  # fmt: skip
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it all."""
+        with self._stack:
+            await super().__call__(scope, receive, send)
 
 
 def event(data: Any) -> ServerSentEvent:
@@ -60,12 +63,17 @@ def opening(wanted: Wanted, created: int) -> Iterator[ServerSentEvent]:
             )
 
 
-def step_event(wanted: Wanted, created: int, text: str) -> ServerSentEvent | None:
-    """Return the event of a settled step; None where the protocol has no place for it."""
-    if wanted.kind != "chat":
-        return None
-    delta = {"reasoning": text, "reasoning_content": text}
-    return event(_chunk(wanted, created, [_delta(0, delta)]))
+def step_events(wanted: Wanted, created: int, text: str) -> Iterator[ServerSentEvent]:
+    """Yield the event of a settled step; nothing where the protocol has no place for it."""
+    if wanted.kind == "chat":
+        delta = {"reasoning": text, "reasoning_content": text}
+        yield event(_chunk(wanted, created, [_delta(0, delta)]))
+
+
+def failing(error: ApiError) -> Iterator[ServerSentEvent]:
+    """Yield what ends a stream that cannot go on."""
+    yield event(error.body())
+    yield event("[DONE]")
 
 
 def closing(wanted: Wanted, created: int, result: SearchResult) -> Iterator[ServerSentEvent]:

@@ -44,6 +44,11 @@ class Traces:
         except JournalError as error:
             logger.error("a trace was not kept: %s", error)
 
+    def close(self) -> None:
+        """Close the file, in the thread that wrote to it; may be called twice."""
+        if self._journal is not None:
+            self._journal.close()
+
 
 def read_trace(folder: Path, trace_id: str) -> SearchResult | None:
     """Return a search that was kept, None if there is none of this id (any longer).
