@@ -64,6 +64,8 @@ def serving(house: House) -> Iterator[tuple[str, HttpServer]]:
         server.should_exit = True
         thread.join(30)
         assert not thread.is_alive()
+        for backend in house.models.values():
+            backend.close()
 
 
 def steps_policy(question: str, steps: Any, *, temperature: float) -> str:

@@ -19,20 +19,23 @@ class SlowUpstream:
         self._loop = asyncio.new_event_loop()
         ready = threading.Event()
 
-        async def start() -> None:
+        async def run() -> None:
             server = await asyncio.start_server(self._handle, "127.0.0.1", 0)
             self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+            self._end = asyncio.Event()
             ready.set()
+            async with server:
+                await self._end.wait()
 
-        self._loop.create_task(start())
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=[run()])
         self._thread.start()
         ready.wait()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()
+        self._loop.close()
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

@@ -144,10 +144,8 @@ class RunningSearch:
 
     def hurry(self) -> None:
         """Let its seconds be spent now."""
-        budget = replace(self.search.budget, seconds=0.0)
-        self.search = replace(self.search, budget=budget)
-        self.ledger.budget = budget
-        self._is_unlimited = False
+        self.search = replace(self.search, budget=replace(self.search.budget, seconds=0.0))
+        self._spending.is_unlimited = False
 
     def refuse(self, error: Exception) -> None:
         """End the search because a model cannot take what its strategy asks."""

@@ -87,7 +87,7 @@ def beam(
                 break
             last = [node for node in kept if node.is_finished] + draws
             kept = _keep_best(tree, rivals, beam_size)
-            tree.settle(kept)
+            tree.settle(kept if answer == "best" else [*kept, *last])
             if all(node.is_finished for node in kept):
                 stop_reason = "finished"
                 break
