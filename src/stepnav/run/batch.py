@@ -90,9 +90,17 @@ class Batch:
 
     def admit(self) -> list[tuple[int, Request]]:
         """Return the parts to hand over now, with their numbers; answer those that are known."""
-        if self._is_whole and not self._transcript.known:  # the common case, quickly
-            return self._admit_all()
         asked: list[tuple[int, Request]] = []
+        if self._is_whole and not self._transcript.known:  # the common case, quickly
+            number = self._transcript.number
+            for part in self.waiting:
+                self._parts[number] = part
+                asked.append((number, part.request))
+                number += 1
+            self._transcript.number = number
+            self.num_open = len(asked)
+            self.waiting.clear()
+            return asked
         while self.waiting:
             part = self.waiting[0]
             if part.after:
@@ -184,16 +192,6 @@ class Batch:
         if None in answers:
             return None
         return [item for answer in answers for item in cast(Answer, answer).items]
-
-    def _admit_all(self) -> list[tuple[int, Request]]:
-        asked: list[tuple[int, Request]] = []
-        for number, part in enumerate(self.waiting, self._transcript.number):
-            self._parts[number] = part
-            asked.append((number, part.request))
-        self.waiting.clear()
-        self._transcript.number += len(asked)
-        self.num_open = len(asked)
-        return asked
 
 
 def _samples(position: int, request: PolicyRequest, seed: int) -> list[Part]:

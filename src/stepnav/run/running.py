@@ -91,9 +91,12 @@ class RunningSearch:
         while self.result is None:
             batch = self._batch
             if batch is not None:
-                asked = batch.admit() if batch.waiting else []
-                if asked or batch.num_open:
-                    return asked, entries
+                if batch.waiting:
+                    asked = batch.admit()
+                    if asked:
+                        return asked, entries
+                if batch.num_open:
+                    return [], entries
                 self._sent, self._batch = batch.collect(), None
             requests = self._resume()
             if requests is None:
