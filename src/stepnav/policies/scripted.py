@@ -54,7 +54,12 @@ class ScriptedPolicy:
         self._waiting: deque[tuple[int, PolicyRequest]] = deque()
 
     @classmethod
-    def from_table(cls, table: Mapping[str, Sequence[str]]) -> ScriptedPolicy:
+    def from_table(
+        cls,
+        table: Mapping[str, Sequence[str]],
+        *,
+        reply: Callable[[Sequence[Message], int], str] = lambda messages, seed: "",
+    ) -> ScriptedPolicy:
         """Return a policy that draws evenly from the steps listed for a prefix's text.
 
         At temperature 0 it takes the first. A prefix that is not listed ends with "#### ?". Draws
@@ -65,7 +70,7 @@ class ScriptedPolicy:
             steps = table.get(prefix.text, _UNLISTED)
             return steps[0 if temperature == 0 else derive_seed(seed) % len(steps)]
 
-        policy = cls(next_step)
+        policy = cls(next_step, reply=reply)
         policy._table = table
         return policy
 

@@ -18,7 +18,7 @@ from stepnav.core.outcome import StopReason
 from stepnav.core.requests import BudgetSpent, Program, Sampling
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import Answer, conclude
-from stepnav.search.expand import add_draws, distinct, draw_steps, rate, roll_out
+from stepnav.search.expand import add_draws, distinct, draw_steps, rate, roll_out, worth
 
 
 def beam(
@@ -87,6 +87,7 @@ def beam(
                 break
             last = [node for node in kept if node.is_finished] + draws
             kept = _keep_best(tree, rivals, beam_size)
+            tree.settle(kept if answer == "best" else [*kept, *last])
             if all(node.is_finished for node in kept):
                 stop_reason = "finished"
                 break
@@ -96,7 +97,7 @@ def beam(
     finished = [node for node in voters if node.is_finished]
     return (
         yield from conclude(
-            tree, finished, max(kept, key=_value), extract,
+            tree, finished, max(kept, key=worth), extract,
             answer=answer, stop_reason=stop_reason, counts=counts,
         )
     )  # fmt: skip
@@ -104,13 +105,9 @@ def beam(
 
 def _keep_best(tree: Tree, rivals: Sequence[Node], beam_size: int) -> list[Node]:
     """Return the best nodes, equal ones in order of proposal, and mark what became of all."""
-    ranked = sorted(rivals, key=_value, reverse=True)
+    ranked = sorted(rivals, key=worth, reverse=True)
     for node in ranked[:beam_size]:
         tree.mark(node, "accepted")
     for node in ranked[beam_size:]:
         tree.mark(node, "dead")
     return ranked[:beam_size]
-
-
-def _value(node: Node) -> float:
-    return -1.0 if node.value is None else node.value

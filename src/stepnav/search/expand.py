@@ -143,6 +143,11 @@ def distinct(nodes: Sequence[Node]) -> list[Node]:
     return list({node.index: node for node in nodes}.values())
 
 
+def worth(node: Node) -> float:
+    """Return the value of a node, 0 for one that is not rated."""
+    return node.value or 0.0
+
+
 def rate(
     tree: Tree,
     nodes: Sequence[Node],

@@ -16,7 +16,7 @@ from stepnav.core.outcome import StopReason
 from stepnav.core.requests import BudgetSpent, Program, Sampling
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import conclude
-from stepnav.search.expand import add_steps, draw_steps, rate
+from stepnav.search.expand import add_steps, draw_steps, rate, worth
 
 
 def rebase(
@@ -46,7 +46,7 @@ def rebase(
     stop_reason: StopReason = "length"
     try:
         for _ in range(max_steps):
-            values = [node.value or 0.0 for node in leaves]
+            values = [worth(node) for node in leaves]
             copies = [1 + node.duplicates for node in leaves]
             shares = split_draws(width - len(voters), values, copies, balance)
             asked = [(node, share) for node, share in zip(leaves, shares) if share]
@@ -68,9 +68,10 @@ def rebase(
                 )
                 break
             leaves = [child for child in children if not child.is_finished]
+            tree.settle([*leaves, *voters])
     except BudgetSpent:
         stop_reason = "budget"
-    best = max(leaves, key=lambda node: node.value or 0.0)
+    best = max(leaves, key=worth)
     return (
         yield from conclude(
             tree, voters, best, extract, answer="vote", stop_reason=stop_reason, counts=counts
