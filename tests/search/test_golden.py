@@ -42,6 +42,7 @@ WORLD = {
         "#### 14": [0.02, 0.03, 0.95],
     },
 }
+PUBLISHED = {"replace": True, "first_greedy": False}
 CASES: dict[str, tuple[str, dict[str, Any], int, int | None]] = {
     "cot": ("cot", {}, 0, None),
     "self_consistency": ("self_consistency", {"samples": 6}, 1, None),
@@ -49,11 +50,34 @@ CASES: dict[str, tuple[str, dict[str, Any], int, int | None]] = {
     "weighted_vote_budget": ("weighted_vote", {}, 3, 60),
     "beam": ("beam", {"beam_size": 2, "branching": 3}, 4, None),
     "stepwise_best_of_k": ("beam", {"beam_size": 1, "branching": 4}, 5, None),
+    "beam_as_published": (
+        "beam",
+        {
+            "beam_size": 2,
+            "branching": 3,
+            "wide_start": True,
+            "aggregation": "last",
+            "answer": "vote",
+        },
+        11,
+        None,
+    ),
+    "beam_lookahead": ("beam", {"beam_size": 2, "branching": 3, "lookahead": 2}, 12, None),
+    "dvts": ("dvts", {"num_subtrees": 3, "branching": 2}, 13, None),
+    "dvts_budget": ("dvts", {"branching": 3, "answer": "vote"}, 14, 80),
+    "particle": ("particle", {"num_particles": 6}, 15, None),
+    "particle_entropic": ("particle", {"entropic": True, "answer": "vote"}, 16, None),
+    "particle_budget": ("particle", {"num_particles": 4}, 17, 40),
+    "vgb": ("vgb", {"branching": 2, "max_moves": 40}, 18, None),
+    "vgb_budget": ("vgb", {"branching": 3, "redraw": False, "answer": "best"}, 19, 60),
+    "pool": ("pool", {"beam_size": 2, "branching": 2}, 20, None),
+    "pool_power": ("pool", {"choice": "power", "branching": 2}, 21, None),
+    "pool_budget": ("pool", {"beam_size": 1, "branching": 3}, 22, 50),
     "rebase": ("rebase", {"width": 6, "balance": 0.5, "aggregation": "mean"}, 7, None),
     "rebase_budget": ("rebase", {"width": 8}, 10, 40),
-    "hgs_accepted": ("hgs", {"branching": 2, "max_draws": 9}, 9, None),
-    "hgs_backtracks": ("hgs", {"branching": 4}, 6, None),
-    "hgs_budget": ("hgs", {"branching": 8}, 8, 40),
+    "hgs_accepted": ("hgs", {**PUBLISHED, "branching": 2, "max_draws": 9}, 9, None),
+    "hgs_backtracks": ("hgs", {**PUBLISHED, "branching": 4}, 6, None),
+    "hgs_budget": ("hgs", {**PUBLISHED, "branching": 8}, 8, 40),
 }
 
 

@@ -1,7 +1,11 @@
 """Seeds derived by hashing, so that no draw depends on what else is drawn.
 
 SHA-256-grade mixing from BLAKE2 (standard library); Python's own `hash` is salted per process and
-`random.Random` streams depend on the order of use, so neither can be replayed.
+one `random.Random` for all would depend on the order of use, so neither can be replayed.
+
+A strategy that itself chooses by chance (resampling, a random walk) declares an argument `seed`, as
+others declare `extract`; it is given one seed per search and makes `random.Random(seed)` of it. A
+program is sent the same answers in the same order whenever it is replayed, so its choices repeat.
 """
 
 from __future__ import annotations

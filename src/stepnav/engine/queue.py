@@ -1,7 +1,7 @@
 """The completion queue of models in this process: requests become rows, which a runner runs.
 
 Local policies and reward models are this queue. What differs between them is how a request becomes
-rows, what is done with the outputs that a pass brings, and what the answer is: the four hooks.
+rows, what is done with the outputs that a pass brings, and what the answer is: the hooks.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class Job(Generic[AnyRow]):
     """A request under way.
 
     Attributes:
-      rows: what is run for it; none for a request that is answered at once.
+      rows: what is run for it, so far; none for a request that is answered at once.
       prefix_tokens: as in `Answer`.
       ticket: as submitted.
       num_open: rows that are not finished.
     """
 
-    rows: Sequence[AnyRow]
+    rows: list[AnyRow]
     prefix_tokens: tuple[int, ...]
     ticket: int = -1
     num_open: int = 0
@@ -63,11 +63,10 @@ class RowQueue(Generic[AnyRow]):
         except BackendError as error:
             self._answers.append((ticket, error))
             return
-        job.ticket, job.num_open = ticket, len(job.rows)
+        job.ticket = ticket
         self._jobs[ticket] = job
         for row in job.rows:
-            self._job_of[row] = job
-            self.runner.submit(row)
+            self._begin(job, row)
         if not job.rows:
             self._close(job)
 
@@ -126,6 +125,10 @@ class RowQueue(Generic[AnyRow]):
         """
         raise NotImplementedError
 
+    def _follow(self, job: Job[AnyRow], row: AnyRow) -> AnyRow | None:
+        """Return a further row that a job has begun to want with the end of this one."""
+        return None
+
     def _puts_off(self, *, can_wait: bool) -> bool:
         """Return whether the next pass had better wait for more rows, where it can."""
         return False
@@ -135,8 +138,17 @@ class RowQueue(Generic[AnyRow]):
         self.runner.release(row, keep=keep)
         job = self._job_of.pop(row)
         job.num_open -= 1
-        if job.num_open == 0:
+        following = self._follow(job, row)
+        if following is not None:
+            job.rows.append(following)
+            self._begin(job, following)
+        elif job.num_open == 0:
             self._close(job)
+
+    def _begin(self, job: Job[AnyRow], row: AnyRow) -> None:
+        self._job_of[row] = job
+        job.num_open += 1
+        self.runner.submit(row)
 
     def _close(self, job: Job[AnyRow]) -> None:
         del self._jobs[job.ticket]

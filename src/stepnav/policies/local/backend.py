@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import POLICY_REQUESTS, Ask, PolicyRequest, Propose, Request
-from stepnav.core.seeds import derive_seed
 from stepnav.engine.loading import (
     context_length,
     load_model,
@@ -30,7 +29,8 @@ from stepnav.engine.queue import Job, RowQueue
 from stepnav.engine.row import Row
 from stepnav.policies.local.known import Known
 from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
-from stepnav.policies.local.samples import Sample, StepWriter, answer_of
+from stepnav.policies.local.remainder import Drawing
+from stepnav.policies.local.samples import Sample, StepWriter, answer_of, excludes
 
 
 class LocalPolicy(RowQueue[Sample]):
@@ -86,7 +86,7 @@ class LocalPolicy(RowQueue[Sample]):
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
         self.format = format or PolicyFormat()
-        self._sample = sampling.sample
+        self._sample, self._sample_remainder = sampling.sample, sampling.sample_remainder
         self._max_step_tokens, self._max_tokens = max_step_tokens, max_tokens
         self._context = context_length(model)
         self.num_parameters = num_parameters(model)
@@ -161,8 +161,8 @@ class LocalPolicy(RowQueue[Sample]):
         limit = self._limit(request)
         if context is not None:
             limit = min(limit, context - len(tokens))
-        seeds = (derive_seed(request.seed or 0, request.first + at) for at in range(request.n))
-        return Job([Sample.of(request, tokens, limit, seed) for seed in seeds], totals)
+        count = 1 if excludes(request) else request.n
+        return Job([Sample.of(request, tokens, limit, index) for index in range(count)], totals)
 
     def _go_on(self, rows: Sequence[Sample]) -> None:
         import torch
@@ -177,6 +177,13 @@ class LocalPolicy(RowQueue[Sample]):
         self._draw([row for row, _ in asked], outputs)
 
     def _draw(self, samples: Sequence[Sample], logits: Any) -> None:
+        tracked = [index for index, sample in enumerate(samples) if sample.drawing is not None]
+        if tracked:
+            free = [index for index, sample in enumerate(samples) if sample.drawing is None]
+            self._draw_remainder([samples[i] for i in tracked], logits[tracked] if free else logits)
+            if not free:
+                return
+            samples, logits = [samples[i] for i in free], logits[free]
         settings = [sample.request.sampling for sample in samples]
         tokens, logprobs = self._sample(
             logits,
@@ -189,6 +196,28 @@ class LocalPolicy(RowQueue[Sample]):
         for sample, token, logprob in zip(samples, tokens, logprobs):
             if self._writer.add(sample, token, logprob):
                 self._finish(sample, keep=True)
+
+    def _draw_remainder(self, samples: list[Sample], logits: Any) -> None:
+        """Draw for samples that exclude what was drawn before."""
+        drawings = [cast(Drawing, sample.drawing) for sample in samples]
+        drawn = self._sample_remainder(
+            logits,
+            [sample.request.sampling for sample in samples],
+            [sample.seed for sample in samples],
+            [sample.num_tokens for sample in samples],
+            [drawing.taken for drawing in drawings],
+            self._unwritable,
+        )
+        for sample, drawing, (token, logprob, own, rest) in zip(samples, drawings, drawn):
+            if token >= 0:
+                drawing.add(token, own, rest)
+            if token < 0 or self._writer.add(sample, token, logprob):
+                self._finish(sample, keep=True)
+
+    def _follow(self, job: Job[Sample], row: Sample) -> Sample | None:
+        # without a step nothing is left to draw, and the next one would find no more
+        is_last = len(job.rows) == row.request.n or not row.steps
+        return None if is_last or not excludes(row.request) else row.next(job.rows)
 
     def _answer(self, job: Job[Sample]) -> Answer:
         return answer_of(job, 2 * self.num_parameters)

@@ -11,9 +11,11 @@ from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.records import Finish, Reply, Step
 from stepnav.core.requests import Ask, PolicyRequest, Propose
+from stepnav.core.seeds import derive_seed
 from stepnav.engine.queue import Job
 from stepnav.engine.row import Row
 from stepnav.policies.local.prompt import StepCutter
+from stepnav.policies.local.remainder import Drawing, trie_of
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -27,7 +29,9 @@ class Sample(Row):
       start: where in `tokens` the current step begins.
       num_tokens: tokens sampled so far, the end-of-sequence token included.
       num_step_tokens, logprob: the part of it in the current step, and their log-probability.
-      steps: finished steps.
+      steps: finished steps; none where nothing was left to draw.
+      drawing: how its first step is drawn from what is left; None once that is finished, or where
+        samples are independent.
     """
 
     request: PolicyRequest
@@ -38,14 +42,51 @@ class Sample(Row):
     num_step_tokens: int = 0
     logprob: float = 0.0
     steps: list[Step] = field(default_factory=list)
+    drawing: Drawing | None = None
 
     @classmethod
-    def of(cls, request: PolicyRequest, prompt: Sequence[int], limit: int, seed: int) -> Sample:
-        """Return a sample that continues a prompt's tokens."""
+    def of(
+        cls,
+        request: PolicyRequest,
+        prompt: Sequence[int],
+        limit: int,
+        index: int,
+        drawn: Sequence[Sample] = (),
+    ) -> Sample:
+        """Return a sample that continues a prompt's tokens.
+
+        Args:
+          request: as submitted.
+          prompt: tokens of the prompt and the prefix.
+          limit: most tokens.
+          index: of the sample among the request's.
+          drawn: samples whose steps it must not repeat, where they exclude each other.
+        """
         end = len(prompt)
+        drawing = None
+        if excludes(request):
+            known = [*(request.sampling.without or ()), *(other.steps[0] for other in drawn)]
+            drawing = Drawing(trie_of(known, limit))
         return cls(
-            list(prompt), (end - 1,), limit, request=request, seed=seed, limit=limit, start=end
+            list(prompt),
+            (end - 1,),
+            limit,
+            request=request,
+            seed=derive_seed(request.seed or 0, request.first + index),
+            limit=limit,
+            start=end,
+            drawing=drawing,
         )
+
+    def next(self, drawn: Sequence[Sample]) -> Sample:
+        """Return the sample of the same request that is drawn after some, this one among them."""
+        prompt = self.tokens[: self.wanted[0] + 1]
+        return Sample.of(self.request, prompt, self.limit, len(drawn), drawn)
+
+
+def excludes(request: PolicyRequest) -> bool:
+    """Return whether a request's samples exclude each other, and so are drawn one by one."""
+    return request.sampling.without is not None and not isinstance(request, Ask)
 
 
 def answer_of(job: Job[Sample], flops_per_token: int) -> Answer:
@@ -53,12 +94,12 @@ def answer_of(job: Job[Sample], flops_per_token: int) -> Answer:
     samples, items = job.rows, tuple[Any, ...]()
     request = samples[0].request
     if isinstance(request, Propose):
-        items = tuple(sample.steps[0] for sample in samples)
+        items = tuple(sample.steps[0] for sample in samples if sample.steps)
     elif isinstance(request, Ask):
         texts = [sample.steps[0] for sample in samples]
         items = tuple(Reply(s.text, s.finish, s.num_tokens, s.logprob) for s in texts)
     else:
-        items = tuple(request.prefix.extend(*sample.steps) for sample in samples)
+        items = tuple(request.prefix.extend(*sample.steps) for sample in samples if sample.steps)
     prompt = job.prefix_tokens[-1] * len(samples)
     cached = sum(sample.num_cached for sample in samples)
     generated = sum(sample.num_tokens for sample in samples)
@@ -128,11 +169,14 @@ class StepWriter:
         tokens = sample.tokens
         ids = None if is_cut else tuple(tokens[sample.start :])
         num_tokens, logprob = sample.num_step_tokens, sample.logprob
+        draw = None if sample.drawing is None else sample.drawing.finished()
         if finish == "end" and not text.strip() and sample.steps:
             last = sample.steps.pop()
             text = last.text + text
             ids = None if ids is None else (last.token_ids or ()) + ids
             num_tokens, logprob = last.num_tokens + num_tokens, (last.logprob or 0.0) + logprob
-        sample.steps.append(Step(text, finish, num_tokens, ids, logprob))
+            draw = last.draw
+        sample.steps.append(Step(text, finish, num_tokens, ids, logprob, draw))
+        sample.drawing = None
         sample.start = len(tokens)
         sample.num_step_tokens, sample.logprob = 0, 0.0

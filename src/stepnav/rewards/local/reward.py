@@ -108,7 +108,7 @@ class LocalReward(RowQueue[Row]):
         reading = self._reader.reading(request.trajectory)
         if reading.rows:
             reading.check_length(self._context)
-        return Job(reading.rows, reading.totals)
+        return Job(list(reading.rows), reading.totals)
 
     def _go_on(self, rows: Sequence[Row]) -> None:
         for row in rows:
