@@ -148,16 +148,19 @@ HEADS = ("score", "classifier")
 _KIND_NAMES = {"causal": "causal language model", "labels": "token classification model"}
 
 
-def load_tokenizer(path: str | Path) -> Any:
+def load_tokenizer(path: str | Path, *, has_weights: bool = True) -> Any:
     """Return a model folder's tokenizer.
 
+    Args:
+      path: a `save_pretrained` folder or a hub name.
+      has_weights: whether the folder must hold a whole model.
     Raises:
       ConfigError: there is none, or it cannot be read.
     """
     require_torch()
     from transformers import AutoTokenizer
 
-    folder = checked_folder(path)
+    folder = checked_folder(path) if has_weights else Path(path)
     names = (
         "tokenizer.json",
         "tokenizer_config.json",
