@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ from stepnav.core.compute import prepare
 
 prepare()  # before any test loads torch
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads on tiny matrices collapse under load
+# Background shells and `nohup` ignore these signals, and every child inherits that: tests that
+# interrupt a command would wait for an end that never comes.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -27,14 +27,7 @@ def start(*arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
         text=True,
         cwd=cwd,
         env=ENVIRONMENT,
-        preexec_fn=_take_signals,
     )
-
-
-def _take_signals() -> None:
-    """Undo what background shells and `nohup` do to their jobs, and children inherit."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def call(*arguments: str, cwd: Path | None = None) -> tuple[int, str, str]:
@@ -240,7 +233,6 @@ def test_an_interrupt_when_all_is_done_changes_nothing(arguments, code):
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
 

@@ -301,6 +301,23 @@ def test_seeds_come_from_run_problem_strategy_and_number():
     assert len(set(asked)) == len(asked)
 
 
+def test_a_strategy_may_ask_for_a_seed_of_its_own():
+    given = []
+
+    def walk(tree, *, seed: int, width: int = 1):
+        given.append(seed)
+        yield from propose(tree.root.trajectory, width, sampling=Sampling(1.0))
+        return Outcome(None, "finished")
+
+    strategy = Strategy("walk", function=walk)
+    assert set(strategy.known_options) == {"width"}
+    for seed, problem in itertools.product((0, 1, 0), ("p", "q")):
+        search = Search("s", strategy, Problem(problem, "?"), extract, seed=seed)
+        list(Driver({"policy": random_world(3)[0]}).run([search]))
+    assert len(set(given)) == 4
+    assert given[4:] == given[:2]
+
+
 def test_results_carry_what_was_searched():
     policy, reward = random_world(3)
     search = make_search("hgs", {"branching": 2}, seed=4)

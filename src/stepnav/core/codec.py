@@ -14,7 +14,16 @@ from typing import Any, get_args
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.outcome import Outcome, SearchResult
-from stepnav.core.records import Finish, Problem, Reply, Step, StepScore, Trajectory
+from stepnav.core.records import (
+    Draw,
+    Finish,
+    Message,
+    Problem,
+    Reply,
+    Step,
+    StepScore,
+    Trajectory,
+)
 from stepnav.core.requests import Ask, Complete, Propose, Request
 from stepnav.core.tree import NO_PARENT, Tree
 
@@ -32,18 +41,36 @@ USAGE_FIELDS = tuple(field.name for field in fields(Usage))
 
 
 def encode_step(step: Step) -> list[Any]:
-    """Return `[text, finish, num_tokens, token_ids, logprob]`."""
-    return [step.text, step.finish, step.num_tokens, step.token_ids, step.logprob]
+    """Return `[text, finish, num_tokens, token_ids, logprob]`, and the draw if it is known."""
+    fields = [step.text, step.finish, step.num_tokens, step.token_ids, step.logprob]
+    return fields if step.draw is None else [*fields, _encode_draw(step.draw, step.token_ids)]
+
+
+def _encode_draw(draw: Draw, known: Sequence[int] | None) -> list[Any]:
+    """Return the tokens that the step's own do not tell, the log-probabilities, and the rests."""
+    rests = [None if rest == -math.inf else rest for rest in draw.rests]  # JSON has no infinity
+    return [draw.tokens[len(known or ()) :], draw.logprobs, rests]
 
 
 def decode_step(value: list[Any]) -> Step:
     """Return the step of `encode_step`."""
-    text, finish, num_tokens, token_ids, logprob = value
+    text, finish, num_tokens, token_ids, logprob, *rest = value
     if not isinstance(text, str) or finish not in get_args(Finish):
         raise TypeError(f"a step of {text!r} that ended by {finish!r}")
     _check_counts([num_tokens])
     ids = None if token_ids is None else tuple(token_ids)
-    return Step(text, finish, num_tokens, ids, logprob)
+    return Step(
+        text, finish, num_tokens, ids, logprob, _decode_draw(rest[0], ids) if rest else None
+    )
+
+
+def _decode_draw(value: list[Any], known: Sequence[int] | None) -> Draw:
+    more, logprobs, rests = value
+    return Draw(
+        (*(known or ()), *more),
+        tuple(map(float, logprobs)),
+        tuple(-math.inf if rest is None else float(rest) for rest in rests),
+    )
 
 
 def encode_score(score: StepScore) -> list[float]:
@@ -97,12 +124,14 @@ def decode_answer(request: Request, value: list[Any]) -> Answer:
 def encode_tree(tree: Tree) -> dict[str, Any]:
     """Return the tree as `{"problem": ..., "nodes": [...]}`, the root left out of the nodes."""
     problem = tree.problem
+    turns = [[turn.role, turn.content] for turn in problem.context]
     return {
         "problem": {
             "id": problem.id,
             "question": problem.question,
             "answer": problem.answer,
             "metadata": dict(problem.metadata),
+            **({"context": turns} if turns else {}),
         },
         "nodes": [
             {
@@ -126,7 +155,8 @@ def encode_tree(tree: Tree) -> dict[str, Any]:
 
 def decode_tree(value: Mapping[str, Any]) -> Tree:
     """Return the tree of `encode_tree`; the policy's token ids are not kept in it."""
-    problem = Problem(**value["problem"])
+    turns = tuple(Message(*turn) for turn in value["problem"].get("context", ()))
+    problem = Problem(**{**value["problem"], "context": turns})
     if not isinstance(problem.question, str) or not isinstance(problem.id, str):
         raise TypeError(f"a problem {problem.id!r} of {problem.question!r}")
     tree = Tree(problem)

@@ -65,7 +65,7 @@ NumTokens = Annotated[int, at_least(0)]
 Temperature = Annotated[float, between(0, 100)]
 TopP = Annotated[float, above(0, up_to=1)]
 
-GIVEN = frozenset({"tree", "extract"})
+GIVEN = frozenset({"tree", "extract", "seed"})
 """Arguments of strategies that are not options."""
 
 

@@ -22,6 +22,14 @@ because the search's budget paid for no more tokens. The driver alone says "budg
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One task to solve.
 
@@ -30,12 +38,14 @@ class Problem:
       question: the text that the policy sees, before any prompt template.
       answer: reference answer in the task's canonical form; None where there is none.
       metadata: what the task's grader needs besides; JSON values only.
+      context: the turns of a conversation before the question; shown to policies that are chatted with.
     """
 
     id: str
     question: str
     answer: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    context: tuple[Message, ...] = ()
 
 
 def trimmed(text: str) -> str:
@@ -50,6 +60,26 @@ def trimmed(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """How a step was drawn, token by token: what drawing others without replacement needs.
+
+    Probabilities are those of the policy at the sampling's temperature and top_p, as if nothing had
+    been excluded.
+
+    Attributes:
+      tokens: all that were drawn, a stop token included.
+      logprobs: of each, its log-probability after the ones before.
+      rests: at each place, the log of the probability of all tokens that neither this draw nor one
+        before it took there; -inf if none is left. Kept, because 1 minus what was taken is only
+        rounding where a step is nearly certain.
+    """
+
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    rests: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """The smallest unit that is proposed and scored.
 
@@ -60,6 +90,7 @@ class Step:
       token_ids: the policy's own tokens of `text`, if the policy tells them; lets a child reuse
         its parent's cache although text alone may be tokenised in several ways.
       logprob: sum of the tokens' log-probabilities under the policy at temperature 1, if known.
+      draw: how it was drawn, of a policy that can draw without replacement and was asked to.
     """
 
     text: str
@@ -67,6 +98,7 @@ class Step:
     num_tokens: int = 0
     token_ids: tuple[int, ...] | None = None
     logprob: float | None = None
+    draw: Draw | None = None
 
     @property
     def key(self) -> str:

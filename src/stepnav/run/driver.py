@@ -9,20 +9,25 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from stepnav.core.backend import Answer, Backend
+from stepnav.core.backend import Backend
 from stepnav.core.errors import BackendDown, BackendError, StepnavError
 from stepnav.core.outcome import SearchResult
-from stepnav.core.requests import Request
 from stepnav.run.journal import Entry, Journal
 from stepnav.run.running import RunningSearch
 from stepnav.run.search import Search
+from stepnav.run.tickets import Ready, Tickets
 
 WAIT_S = 0.05
 """Longest wait in one step, so that clocks, orders and Ctrl-C are noticed."""
 
-FRUITLESS_POLLS = 4
-"""With several busy backends, rounds without an answer after which each is made to work."""
+
+@dataclass(frozen=True, slots=True)
+class _Hurry:
+    """The order to end a search with what it has; None is all of them."""
+
+    search_id: str | None
 
 
 class Driver:
@@ -49,12 +54,12 @@ class Driver:
         self.models = dict(models)
         self.journal = journal
         self.max_active = max_active
-        self.num_asked = 0
         self._fails_alone = fails_alone
+        self._tickets = Tickets(self.models, fails_alone=fails_alone)
         self._done = journal.finished_ids() if journal else set()
         self._replays = journal.entries() if journal else {}
         self._door = threading.Condition()
-        self._orders: deque[Search | str] = deque()  # searches to add, ids to cancel
+        self._orders: deque[Search | str | _Hurry] = deque()  # to add, ids to cancel
         self._ids: set[str] = set()
         self._cancelled: set[str] = set()
         self._is_closed = False
@@ -62,15 +67,16 @@ class Driver:
         self._running: dict[str, RunningSearch] = {}
         self._clocked: dict[str, RunningSearch] = {}
         self._finished: deque[SearchResult] = deque()
-        self._next_ticket = 0
-        self._tickets: dict[int, tuple[RunningSearch, int, Backend]] = {}
-        self._pending = {id(backend): 0 for backend in self.models.values()}
-        self._fruitless = 0
 
     @property
     def num_open(self) -> int:
         """How many searches were added and have neither ended nor been cancelled."""
         return len(self._ids)
+
+    @property
+    def num_asked(self) -> int:
+        """How many requests were handed to backends; those that a journal answered are none."""
+        return self._tickets.num_asked
 
     def add(self, search: Search) -> bool:
         """Take a search, from any thread; return whether there was anything left to do.
@@ -105,6 +111,16 @@ class Driver:
             self._orders.append(search_id)
             self._door.notify()
 
+    def hurry(self, search_id: str | None = None) -> None:
+        """Let a search's seconds be spent now, from any thread: it ends with its best so far.
+
+        Args:
+          search_id: one that has ended is no error; None is all that are there.
+        """
+        with self._door:
+            self._orders.append(_Hurry(search_id))
+            self._door.notify()
+
     def step(self, timeout_s: float = WAIT_S) -> list[SearchResult]:
         """Take orders, serve what was answered, and return the searches that have ended.
 
@@ -118,7 +134,7 @@ class Driver:
         while self._waiting and len(self._running) < self.max_active:
             self._start(self._waiting.pop(next(iter(self._waiting))))
         if self._tickets:
-            self._serve(self._poll(timeout_s))
+            self._serve(self._tickets.poll(timeout_s))
         self._stop_late()
         return self._take_finished()
 
@@ -160,7 +176,6 @@ class Driver:
             self._leave(search_id)
         self._waiting.clear()
         self._finished.clear()
-        self._fruitless = 0
         if self.journal is not None and not self._is_closed:  # a later run goes on from there
             self._done, self._replays = self.journal.finished_ids(), self.journal.entries()
 
@@ -173,6 +188,8 @@ class Driver:
         for order in orders:
             if isinstance(order, Search):
                 self._waiting[order.id] = order
+            elif isinstance(order, _Hurry):
+                self._hurry(order.search_id)
             else:
                 if self.journal is not None and order in self._ids:
                     self._cancelled.add(order)
@@ -180,6 +197,16 @@ class Driver:
                 self._leave(order)
                 with self._door:
                     self._ids.discard(order)
+
+    def _hurry(self, search_id: str | None) -> None:
+        for search in list(self._waiting.values()):
+            if search_id in (None, search.id):
+                budget = replace(search.budget, seconds=0.0)
+                self._waiting[search.id] = replace(search, budget=budget)
+        for running in self._running.values():
+            if search_id in (None, running.search.id):
+                running.hurry()
+                self._clocked[running.search.id] = running
 
     def _start(self, search: Search) -> None:
         running = RunningSearch(search, self.models, self._replays.pop(search.id, ()))
@@ -190,14 +217,20 @@ class Driver:
 
     def _advance(self, running: RunningSearch) -> None:
         """Let a search go on; hand over what it asks, or keep its result."""
-        asked, entries = running.advance()
+        try:
+            asked, entries = running.advance()
+        except StepnavError as error:
+            if not self._fails_alone:
+                raise
+            running.refuse(error)
+            asked, entries = [], []
         if entries:
             self._write(entries)
         try:
             for number, request in asked:
-                self._submit(running, number, request)
+                self._tickets.submit(running, number, request)
         except (AssertionError, AttributeError, TypeError, ValueError) as error:
-            self._cancel(running)  # a model was asked what it cannot take
+            self._tickets.cancel(running)  # a model was asked what it cannot take
             running.refuse(error)
         if running.result is not None:
             self._end(running)
@@ -209,42 +242,16 @@ class Driver:
         self._running.pop(search_id, None)
         self._clocked.pop(search_id, None)
 
-    def _submit(self, running: RunningSearch, number: int, request: Request) -> None:
-        backend = self.models[request.model]
-        ticket = self._next_ticket
-        self._next_ticket += 1
-        self.num_asked += 1
-        self._tickets[ticket] = running, number, backend
-        running.tickets.add(ticket)
-        self._pending[id(backend)] += 1
-        backend.submit(ticket, request)
-
-    def _poll(self, timeout_s: float) -> list[tuple[int, Answer | BackendError]]:
-        """Return what the busy backends have answered."""
-        busy = {id(b): b for b in self.models.values() if self._pending[id(b)]}.values()
-        if len(busy) > 1:
-            timeout_s = 0.0 if self._fruitless < FRUITLESS_POLLS else timeout_s / 10
-        ready: list[tuple[int, Answer | BackendError]] = []
-        for backend in busy:
-            try:
-                ready += backend.poll(timeout_s)
-            except BackendDown as error:
-                if self._fails_alone:
-                    ready += [(t, error) for t, (_, _, b) in self._tickets.items() if b is backend]
-                elif not ready:  # else serve what another answered first; the next poll raises
-                    raise
-        self._fruitless = 0 if ready else self._fruitless + 1
-        return ready
-
-    def _serve(self, ready: Sequence[tuple[int, Answer | BackendError]]) -> None:
+    def _serve(self, ready: Ready) -> None:
         """Journal all that was answered, then see to errors, then let the searches go on."""
         entries: list[Entry] = []
         touched: dict[str, RunningSearch] = {}
         failed: dict[str, BackendError] = {}
         for ticket, answer in ready:
-            if ticket not in self._tickets:  # cancelled
+            asked = self._tickets.close(ticket)
+            if asked is None:  # cancelled
                 continue
-            running, number = self._close_ticket(ticket)
+            running, number = asked
             touched[running.search.id] = running
             if isinstance(answer, BackendError):
                 failed.setdefault(running.search.id, answer)
@@ -260,7 +267,7 @@ class Driver:
         broken: StepnavError | None = None
         for search_id, running in touched.items():
             if search_id in failed:
-                self._cancel(running)
+                self._tickets.cancel(running)
                 running.fail(failed[search_id])
                 self._end(running)
                 continue
@@ -271,17 +278,11 @@ class Driver:
         if broken is not None:
             raise broken
 
-    def _close_ticket(self, ticket: int) -> tuple[RunningSearch, int]:
-        running, number, backend = self._tickets.pop(ticket)
-        running.tickets.discard(ticket)
-        self._pending[id(backend)] -= 1
-        return running, number
-
     def _stop_late(self) -> None:
         """Cancel the requests of searches whose seconds are spent, and let them go on without."""
         for running in list(self._clocked.values()):
             if running.is_late:
-                self._cancel(running)
+                self._tickets.cancel(running)
                 self._write(running.expire())
                 self._advance(running)
 
@@ -290,14 +291,8 @@ class Driver:
         running = self._running.pop(search_id, None)
         self._clocked.pop(search_id, None)
         if running is not None:
-            self._cancel(running)
+            self._tickets.cancel(running)
             running.close()
-
-    def _cancel(self, running: RunningSearch) -> None:
-        for ticket in list(running.tickets):
-            backend = self._tickets[ticket][2]
-            self._close_ticket(ticket)
-            backend.cancel(ticket)
 
     def _take_finished(self) -> list[SearchResult]:
         finished = list(self._finished)

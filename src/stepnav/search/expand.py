@@ -1,20 +1,111 @@
-"""Adding proposed steps to a tree and rating them: what step searches share."""
+"""Drawing next steps, adding them to a tree and rating them: what step searches share."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace as changed
 from typing import Any
 
 from stepnav.core.aggregate import Aggregation, aggregate
 from stepnav.core.records import Step
-from stepnav.core.requests import Request, score_all
+from stepnav.core.requests import BudgetSpent, Propose, Request, Sampling, score_all
 from stepnav.core.tree import Node, Tree
+
+
+def draw_children(
+    tree: Tree,
+    wanted: Sequence[tuple[Node, int]],
+    sampling: Sampling,
+    counts: dict[str, int],
+    *,
+    replace: bool,
+    first_greedy: bool,
+    reserve_tokens: int = 0,
+) -> Generator[Sequence[Request], list[Any], list[list[Node]]]:
+    """Return for each node the new children that drawing next steps makes; use with `yield from`.
+
+        drawn = yield from draw_children(
+            tree, [(node, 1)], sampling, counts, replace=replace, first_greedy=first_greedy
+        )
+
+    See `draw_steps` and `add_steps`, of which it is made.
+
+    Args:
+      tree: gets the children.
+      wanted, sampling, replace, first_greedy, reserve_tokens: as of `draw_steps`.
+      counts: gets "duplicates".
+    Raises:
+      BudgetSpent: inside the program, if the budget pays for nothing.
+    """
+    drawn = yield from draw_steps(
+        wanted, sampling, replace=replace, first_greedy=first_greedy, reserve_tokens=reserve_tokens
+    )
+    return [add_steps(tree, node, steps, counts) for (node, _), steps in zip(wanted, drawn)]
+
+
+def draw_steps(
+    wanted: Sequence[tuple[Node, int]],
+    sampling: Sampling,
+    *,
+    replace: bool,
+    first_greedy: bool,
+    reserve_tokens: int = 0,
+) -> Generator[Sequence[Request], list[Any], list[list[Step]]]:
+    """Return the next steps that are drawn after nodes; use with `yield from`.
+
+    Afterwards `node.drawn` holds all that was drawn after a node, and `node.is_exhausted` tells that
+    nothing is left to draw there: do not ask again. Fewer steps come back for one other reason, a
+    budget that is spent, which the next request then meets. Nodes are served side by side; a greedy
+    first draw comes before the others of its node.
+
+    Args:
+      wanted: nodes, and how many steps to draw after each, at least 1. A node that stands there
+        several times is asked once, and its steps are dealt out in order.
+      sampling: of the draws.
+      replace: draw with replacement; else no step is drawn twice after the same node.
+      first_greedy: the first step after a node is the greedy one.
+      reserve_tokens: as in `Propose`.
+    Raises:
+      BudgetSpent: inside the program, if the budget pays for nothing.
+    """
+    nodes = {node.index: node for node, _ in wanted}
+    drawn = {index: list[Step]() for index in nodes}
+    left = {index: sum(n for node, n in wanted if node.index == index) for index in nodes}
+    while any(left.values()):
+        requests = {}
+        for index in [index for index in nodes if left[index]]:
+            own = sampling_at(nodes[index], sampling, replace=replace, first_greedy=first_greedy)
+            n = 1 if own.temperature != sampling.temperature else left[index]
+            requests[index] = Propose(nodes[index].trajectory, n, own, reserve_tokens)
+            left[index] -= n
+        try:
+            answers = yield list(requests.values())
+        except BudgetSpent:
+            if not any(drawn.values()):
+                raise
+            break
+        for (index, request), steps in zip(requests.items(), answers):
+            drawn[index] += steps
+            nodes[index].drawn += steps
+            if len(steps) < request.n:
+                nodes[index].is_exhausted, left[index] = not replace, 0
+    return [[drawn[node.index].pop(0) for _ in range(min(n, len(drawn[node.index])))]
+            for node, n in wanted]  # fmt: skip
+
+
+def sampling_at(node: Node, sampling: Sampling, *, replace: bool, first_greedy: bool) -> Sampling:
+    """Return how the next step after a node is drawn; arguments as of `draw_steps`."""
+    without = None if replace else tuple(node.drawn)
+    if not first_greedy or node.drawn or not sampling.temperature:
+        return sampling if replace else changed(sampling, without=without)
+    later = sampling.temperature
+    return changed(sampling, temperature=0.0, without=without, later_temperature=later)
 
 
 def add_steps(
     tree: Tree, parent: Node, steps: Sequence[Step], counts: dict[str, int]
 ) -> list[Node]:
-    """Return the new children that proposed steps make.
+    """Return the new children that drawn steps make.
 
     A step with the text of an earlier sibling is that sibling's duplicate (`counts["duplicates"]`). A
     step that a limit cut becomes a dead child, and is not returned: it can neither be rated nor
@@ -35,15 +126,72 @@ def add_steps(
     return children
 
 
+def add_draws(
+    tree: Tree, parent: Node, steps: Sequence[Step], counts: dict[str, int]
+) -> list[Node]:
+    """Return the child that each proposed step makes or repeats, in order of proposal.
+
+    A child stands there as often as it was drawn; one that a limit cut is left out.
+    """
+    add_steps(tree, parent, steps, counts)
+    found = [tree.find_child(parent, step) for step in steps if not step.is_cut]
+    return [node for node in found if node is not None]
+
+
+def distinct(nodes: Sequence[Node]) -> list[Node]:
+    """Return every node once, in order of first appearance."""
+    return list({node.index: node for node in nodes}.values())
+
+
+def worth(node: Node) -> float:
+    """Return the value of a node, 0 for one that is not rated."""
+    return node.value or 0.0
+
+
 def rate(
-    tree: Tree, nodes: Sequence[Node], aggregation: Aggregation = "last"
+    tree: Tree,
+    nodes: Sequence[Node],
+    aggregation: Aggregation = "last",
+    ends: Sequence[Node] | None = None,
 ) -> Generator[Sequence[Request], list[Any], None]:
     """Set the scores of nodes, and as their values the aggregated scores of their paths.
 
+    Args:
+      tree: holds them.
+      nodes: those to rate.
+      aggregation: how the step scores of a path become one number.
+      ends: for each node itself, or a later node whose path is scored in its stead (a rollout).
     Raises:
       BudgetSpent: inside the program, if the budget does not pay for all of them.
     """
-    scores = yield from score_all([node.trajectory for node in nodes])
+    scores = yield from score_all([end.trajectory for end in ends or nodes])
     for node, path_scores in zip(nodes, scores):
-        tree.set_score(node, path_scores[-1])
+        tree.set_score(node, path_scores[node.depth - 1])
         tree.set_value(node, aggregate(path_scores, aggregation))
+
+
+def roll_out(
+    tree: Tree, nodes: Sequence[Node], num_steps: int, sampling: Sampling, reserve_tokens: int = 0
+) -> Generator[Sequence[Request], list[Any], list[Node]]:
+    """Return for each node the end of a rollout, which its steps that are whole lead to.
+
+    Args:
+      tree: is given the steps, unrated.
+      nodes: where the rollouts begin.
+      num_steps: of each rollout, fewer if it ends the solution.
+      sampling: of each step.
+      reserve_tokens: policy tokens of the budget that are kept back.
+    """
+    ends, going = list(nodes), list(range(len(nodes)))
+    for _ in range(num_steps):
+        going = [i for i in going if not ends[i].is_finished]
+        if not going:
+            break
+        steps = yield [Propose(ends[i].trajectory, 1, sampling, reserve_tokens) for i in going]
+        found = {
+            i: add_draws(tree, ends[i], new, {"duplicates": 0}) for i, new in zip(going, steps)
+        }
+        going = [i for i in going if found[i]]
+        for i in going:
+            (ends[i],) = found[i]
+    return ends
