@@ -200,7 +200,7 @@ def test_a_tokenizer_gives_the_tokens_that_transformers_gives(name: str, tmp_pat
             ids = ours.encode(text, add_special_tokens=special)
             assert ids == theirs.encode(text, add_special_tokens=special)
             assert ours.decode(ids) == theirs.decode(ids, clean_up_tokenization_spaces=False)
-    for attribute in ("bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id"):
+    for attribute in ("bos_token", "bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id"):
         assert getattr(ours, attribute) == getattr(theirs, attribute)
     assert ours.get_vocab() == theirs.get_vocab()
     assert special_tokens(ours) == special_tokens(theirs)
