@@ -9,14 +9,14 @@ from the end of the text.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from stepnav.core.errors import ConfigError
+from stepnav.engine.loading import load_model
 from stepnav.rewards.local.chat_text import render
 from stepnav.rewards.local.family import (
-    CAUSAL,
     Family,
-    causal_loader,
     read_by_position,
     single_token,
 )
@@ -112,4 +112,6 @@ def _turns(*steps: str) -> list[tuple[str, str]]:
     return [turn for step in steps for turn in (("user", step), ("assistant", GOOD))]
 
 
-RLHFLOW = Family(CAUSAL, causal_loader, _reader, runner=read_by_position, served="labels")
+RLHFLOW = Family(
+    partial(load_model, kind="causal"), _reader, runner=read_by_position, served="labels"
+)

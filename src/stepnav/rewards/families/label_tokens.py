@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError
+from stepnav.engine.loading import load_model
 from stepnav.files.atomic import write_text
 from stepnav.rewards.local.family import (
-    CAUSAL,
     Family,
-    causal_loader,
     read_by_position,
     single_token,
 )
@@ -176,4 +176,6 @@ def _with_bos(tokenizer: Any, text: str) -> list[int]:
     return ids[:-1] if ids[-1] == tokenizer.eos_token_id else ids
 
 
-MATH_SHEPHERD = Family(CAUSAL, causal_loader, _reader, _format, read_by_position, served="labels")
+MATH_SHEPHERD = Family(
+    partial(load_model, kind="causal"), _reader, _format, read_by_position, served="labels"
+)

@@ -8,9 +8,11 @@ its score.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError
+from stepnav.engine.loading import load_with
 from stepnav.rewards.local.family import Family, single_token
 from stepnav.rewards.local.piece_encoder import PieceEncoder, mark_ids, plain_ids
 from stepnav.rewards.local.step_reader import StepReader, ValueProbs
@@ -18,10 +20,10 @@ from stepnav.rewards.local.step_reader import StepReader, ValueProbs
 SEPARATOR = "\n"
 
 
-def _loader() -> Any:
+def _load(folder: Path, *, device: str, dtype: str) -> Any:
     from stepnav.rewards.families.headed_models import Qwen2ValueReward
 
-    return Qwen2ValueReward
+    return load_with(Qwen2ValueReward, folder, "Skywork-o1-Open-PRM", device=device, dtype=dtype)
 
 
 def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A002
@@ -52,4 +54,4 @@ def _encoder(tokenizer: Any) -> PieceEncoder:
     return PieceEncoder(first, later)
 
 
-SKYWORK = Family("Skywork-o1-Open-PRM", _loader, _reader)
+SKYWORK = Family(_load, _reader)

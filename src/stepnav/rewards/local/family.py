@@ -41,23 +41,12 @@ def read_by_position(model: Any, limits: EngineLimits) -> Any:
     return Runner(model, **limits)
 
 
-def causal_loader() -> Any:
-    """Return what loads a language model."""
-    from transformers import AutoModelForCausalLM
-
-    return AutoModelForCausalLM
-
-
-CAUSAL = "causal language model"
-
-
 @dataclass(frozen=True, slots=True)
 class Family:
     """How the checkpoints of a family are loaded, read and run.
 
     Attributes:
-      noun: what its model is, for messages.
-      loader: returns the class whose `from_pretrained` loads the model.
+      load: (folder, device=, dtype=) to the model.
       reader: (model, tokenizer, format) to what reads a step's score. Of the model only its config
         and structure are looked at, so that one without weights will do.
       format: (folder, config) to the settings beside the weights; the folder is None for a loaded
@@ -68,8 +57,7 @@ class Family:
         "texts", or the probabilities of "labels" as next tokens; None where none gives its scores.
     """
 
-    noun: str
-    loader: Callable[[], Any]
+    load: Callable[..., Any]
     reader: Callable[[Any, Any, Any], Reader]
     format: Callable[[Path | None, Any], Any] = lambda folder, config: None
     runner: Callable[[Any, EngineLimits], Any] = read_by_token

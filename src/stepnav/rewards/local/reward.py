@@ -17,7 +17,6 @@ from stepnav.core.requests import Request, Score
 from stepnav.engine.loading import (
     context_length,
     load_tokenizer,
-    load_with,
     num_parameters,
     require_torch,
 )
@@ -84,7 +83,7 @@ class LocalReward(RowQueue[Row]):
         folder = None
         if isinstance(model, (str, Path)):
             folder = model_folder(model)
-            model = load_with(family.loader(), folder, family.noun, device=device, dtype=dtype)
+            model = family.load(folder, device=device, dtype=dtype)
             tokenizer = load_tokenizer(folder) if tokenizer is None else tokenizer
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
