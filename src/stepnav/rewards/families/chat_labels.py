@@ -9,14 +9,13 @@ from the end of the text.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import load_model
 from stepnav.rewards.local.chat_text import render
 from stepnav.rewards.local.family import (
     Family,
+    causal_loader,
     read_by_position,
     single_token,
 )
@@ -113,5 +112,10 @@ def _turns(*steps: str) -> list[tuple[str, str]]:
 
 
 RLHFLOW = Family(
-    partial(load_model, kind="causal"), _reader, runner=read_by_position, served="labels"
+    "causal language model",
+    causal_loader,
+    _reader,
+    runner=read_by_position,
+    served="labels",
+    kind="causal",
 )

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import load_model
 from stepnav.files.atomic import write_text
 from stepnav.rewards.local.family import (
     Family,
+    causal_loader,
     read_by_position,
     single_token,
 )
@@ -177,5 +176,11 @@ def _with_bos(tokenizer: Any, text: str) -> list[int]:
 
 
 MATH_SHEPHERD = Family(
-    partial(load_model, kind="causal"), _reader, _format, read_by_position, served="labels"
+    "causal language model",
+    causal_loader,
+    _reader,
+    _format,
+    read_by_position,
+    served="labels",
+    kind="causal",
 )

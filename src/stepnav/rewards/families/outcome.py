@@ -11,12 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import BackendError, ConfigError, quote
 from stepnav.core.records import Trajectory, trimmed
-from stepnav.engine.loading import load_with
 from stepnav.engine.row import Row
 from stepnav.rewards.families.label_names import class_ratings
 from stepnav.rewards.local.chat_text import render
@@ -34,16 +32,10 @@ from stepnav.rewards.local.step_reader import (
 MAX_KEPT = 65536
 
 
-def _load(folder: Path, *, device: str, dtype: str) -> Any:
+def _loader() -> Any:
     from transformers import AutoModelForSequenceClassification
 
-    return load_with(
-        AutoModelForSequenceClassification,
-        folder,
-        "sequence classification model",
-        device=device,
-        dtype=dtype,
-    )
+    return AutoModelForSequenceClassification
 
 
 def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A002
@@ -164,4 +156,4 @@ class _PrefixEncoder:
         return whole
 
 
-ORM = Family(_load, _reader, runner=_runner, served="texts")
+ORM = Family("sequence classification model", _loader, _reader, runner=_runner, served="texts")

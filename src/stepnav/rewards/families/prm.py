@@ -7,17 +7,21 @@ trajectory, and a step added to a known trajectory costs its own tokens only.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import load_model
 from stepnav.rewards.families.label_names import check_labels
 from stepnav.rewards.local.family import Family
 from stepnav.rewards.local.prm_tokens import TrajectoryEncoder
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.rewards.local.step_reader import ClassProbs, Read, StepReader, ValueProbs
+
+
+def _loader() -> Any:
+    from transformers import AutoModelForTokenClassification
+
+    return AutoModelForTokenClassification
 
 
 def _format(folder: Path | None, config: Any) -> StepFormat:
@@ -38,4 +42,6 @@ def _reader(model: Any, tokenizer: Any, format: StepFormat) -> StepReader:  # no
     return StepReader(TrajectoryEncoder(tokenizer, format), read)
 
 
-PRM = Family(partial(load_model, kind="labels"), _reader, _format, served="tokens")
+PRM = Family(
+    "token classification model", _loader, _reader, _format, served="tokens", kind="labels"
+)

@@ -8,11 +8,9 @@ probability of 0 keeps its place, where the card's code drops it.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import load_with
 from stepnav.rewards.local.chat_text import render
 from stepnav.rewards.local.family import Family, single_token
 from stepnav.rewards.local.piece_encoder import (
@@ -28,10 +26,10 @@ SYSTEM_PROMPT = r"Please reason step by step, and put your final answer within \
 SEPARATOR = "<extra_0>"
 
 
-def _load(folder: Path, *, device: str, dtype: str) -> Any:
+def _loader() -> Any:
     from stepnav.rewards.families.headed_models import Qwen2ProcessReward
 
-    return load_with(Qwen2ProcessReward, folder, "Qwen2.5-Math-PRM", device=device, dtype=dtype)
+    return Qwen2ProcessReward
 
 
 def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A002
@@ -76,4 +74,4 @@ def _check_template(tokenizer: Any) -> None:
         )
 
 
-QWEN_PRM = Family(_load, _reader, served="tokens")
+QWEN_PRM = Family("Qwen2.5-Math-PRM", _loader, _reader, served="tokens")

@@ -8,11 +8,9 @@ its score.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import load_with
 from stepnav.rewards.local.family import Family, single_token
 from stepnav.rewards.local.piece_encoder import PieceEncoder, mark_ids, plain_ids
 from stepnav.rewards.local.step_reader import StepReader, ValueProbs
@@ -20,10 +18,10 @@ from stepnav.rewards.local.step_reader import StepReader, ValueProbs
 SEPARATOR = "\n"
 
 
-def _load(folder: Path, *, device: str, dtype: str) -> Any:
+def _loader() -> Any:
     from stepnav.rewards.families.headed_models import Qwen2ValueReward
 
-    return load_with(Qwen2ValueReward, folder, "Skywork-o1-Open-PRM", device=device, dtype=dtype)
+    return Qwen2ValueReward
 
 
 def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A002
@@ -54,4 +52,4 @@ def _encoder(tokenizer: Any) -> PieceEncoder:
     return PieceEncoder(first, later)
 
 
-SKYWORK = Family(_load, _reader)
+SKYWORK = Family("Skywork-o1-Open-PRM", _loader, _reader)
