@@ -1,8 +1,9 @@
 """What the driver, the journal and the tree cost per request, beside what they cannot do without.
 
 Scripted models answer at once, so that nothing but our own work is timed; the program is fixed, so
-that figures of two versions can be compared although a strategy has come to ask otherwise. In the same run stand the
-floors: a bare asyncio task, and a row of the same size in a batched SQLite WAL transaction.
+that figures of two versions can be compared although a strategy has come to ask otherwise. In the
+same run stand the floors: a bare asyncio task, and a row of the same size in a batched SQLite WAL
+transaction.
 
     python benchmarks/driver.py [--requests 10000] [--json]
 """

@@ -74,8 +74,8 @@ def open_models(
     Args:
       policy: a shipped model, a model folder, or the URL of an OpenAI-compatible server.
       reward: a shipped model, a folder or hub name of a reward model of any family
-        (`rewards/families/recognise.py`), "FAMILY:FOLDER" where its files cannot tell, the URL of a server
-        that has one (or "FAMILY:URL"), "likelihood:FOLDER",
+        (`rewards/families/recognise.py`), "FAMILY:FOLDER" where its files cannot tell, the URL of a
+        server that has one (or "FAMILY:URL"), "likelihood:FOLDER",
         "oracle", "execution" (code tasks: the public tests), or None.
       task: gives the prompt of models that have none of their own, and the oracle.
       policy_model: the model's name on the server.
@@ -127,7 +127,8 @@ def open_any(
     known = ("policy_model", "device", "dtype", "chat", "max_batch", "server", "reward_server")
     for name in options.keys() - set(known):
         raise ConfigError(
-            f"there is no argument {name!r}{nearest(name, list(known))}; models take {', '.join(known)}"
+            f"there is no argument {name!r}{nearest(name, list(known))}; "
+            f"models take {', '.join(known)}"
         )
     borrowed = tuple(model for model in (policy, reward) if is_backend(model))
     named = str(reward) if isinstance(reward, (str, Path)) else None
@@ -223,7 +224,7 @@ def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> 
         format_ = PolicyFormat(
             prompt_template=(task.chat_template if chat else None) or task.prompt_template,
             answer_pattern=_answer_pattern(task, chat),
-            # the embedded tasks' own models are trained with it; others are shown what harnesses show
+            # the embedded tasks' own models are trained with it; others see what harnesses show
             add_bos=True if task.name in EMBEDDED_TASKS else None,
             is_chat=chat,
             end_strings=() if chat else task.end_strings,

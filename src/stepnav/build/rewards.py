@@ -103,7 +103,8 @@ def reward_family(name: str) -> str:
 def _refuse_tasks_own(name: str) -> None:
     if name in ("oracle", "execution"):
         raise ConfigError(
-            f"{name!r} is of a task, and there is none here; name a shipped model, a model folder, a hub "
+            f"{name!r} is of a task, and there is none here; "
+            "name a shipped model, a model folder, a hub "
             "name, FAMILY:FOLDER or likelihood:FOLDER"
         )
 
@@ -114,7 +115,7 @@ def open_task_reward(
     local: Mapping[str, Any],
     server: RewardServer | None = None,
 ) -> Backend:
-    """Return a reward model, those that are of a task too; its names were checked (`check_models`)."""
+    """Return a reward model, one of a task too; its names were checked (`check_models`)."""
     if name == "oracle":
         from stepnav.rewards.oracle import OracleReward
 
