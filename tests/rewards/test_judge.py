@@ -8,7 +8,7 @@ from stepnav.build import strategy
 from stepnav.build.judges import as_judge
 from stepnav.build.models import check_models, open_models
 from stepnav.build.rewards import open_reward
-from stepnav.build.tasks import find_task
+from stepnav.build.tasks import load_task
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Budget, Usage
 from stepnav.core.errors import BackendError, ConfigError
@@ -88,11 +88,13 @@ def test_probabilities_of_words():
     def replies(**probs):
         return [Reply(word, "length", 1, math.log(prob)) for word, prob in probs.items()]
 
-    assert score_by_logprob(replies(right=0.7)) == StepScore(
-        pytest.approx(0.15), pytest.approx(0.15), pytest.approx(0.7)
-    )
-    both = score_by_logprob(replies(right=0.6, wrong=0.3))
-    assert both == StepScore(pytest.approx(0.3), pytest.approx(0.1), pytest.approx(0.6))
+    def read(**probs):
+        score = score_by_logprob(replies(**probs))
+        return score.negative_prob, score.neutral_prob, score.positive_prob
+
+    assert read(right=0.7) == pytest.approx((0.15, 0.15, 0.7))
+    assert read(right=0.6, wrong=0.3) == pytest.approx((0.3, 0.1, 0.6))
+    assert read(right=0.6, wrong=0.3, unclear=0.05) == pytest.approx((6 / 19, 1 / 19, 12 / 19))
     assert score_by_logprob([Reply("right")]) is None
     assert score_by_logprob(replies(rubbish=0.9)) is None
 
@@ -162,7 +164,7 @@ def test_what_stays_unreadable_is_unclear_and_told(caplog):
 class Words:
     """Answers with one word and its log-probability."""
 
-    def __init__(self, word="right", logprob=math.log(0.8), error=None):
+    def __init__(self, word="right", logprob=-0.22, error=None):
         self.reply, self.error = Reply(word, "length", 1, logprob), error
         self.asked, self.cancelled, self.closed = {}, [], 0
 
@@ -190,7 +192,7 @@ def test_by_log_probabilities_one_token_is_asked_for():
     (request,) = model.asked.values()
     assert request.sampling.max_tokens == 1 and request.sampling.temperature == 0
     ((_, answer),) = backend.poll(0.1)
-    assert answer.items[0].positive_prob == pytest.approx(0.8)
+    assert answer.items[0].positive_prob == pytest.approx(math.exp(-0.22))
     assert answer.usage.reward_tokens == 101  # the prompt as told for a search alone, and a token
     assert answer.usage.flops == 7 * 101
     with pytest.raises(BackendError, match="tells no log-probabilities"):
@@ -274,7 +276,7 @@ def test_names_of_judges():
     assert as_judge("judge-logprob:http://host/v1").model == "http://host/v1"
     assert as_judge("judge-logprob").read == "logprob"
     assert as_judge("arithmetic") is as_judge("judges") is as_judge(None) is None
-    task = find_task("arithmetic")
+    task = load_task("arithmetic")
     with pytest.raises(ConfigError, match="no model folder 'nowhere'"):
         check_models(policy="arithmetic", reward="judge:nowhere", task=task, policy_model=None)
     with pytest.raises(ConfigError, match="a judge is asked during searches"):
@@ -283,10 +285,10 @@ def test_names_of_judges():
 
 @pytest.mark.parametrize("name", ["judge", "judge-logprob", "judge:plain"])
 def test_shipped_models_are_asked(name):
-    task = find_task("arithmetic")
+    task = load_task("arithmetic")
     with open_models(policy="arithmetic", reward=name, task=task) as models:
         search = Search(
-            "s", strategy("best_of_n")(samples=2), next(iter(task.problems("dev"))), task.extract
+            "s", strategy("best_of_n")(samples=2), task.load("dev", 1, 0, None)[0], task.extract
         )
         (result,) = Driver(models.by_name).run([search])
         counts = models.reward.counts
