@@ -42,7 +42,7 @@ def open_policy(
         return as_policy(find("policies", name))
     if not is_server(name):
         return _open_local(name, task, chat, local)
-    from stepnav.policies.openai import OpenAIPolicy
+    from stepnav.policies.openai.backend import OpenAIPolicy
 
     return OpenAIPolicy(
         name,
