@@ -119,7 +119,7 @@ def measure(
     backend: Backend, solutions: Sequence[Trajectory], model: str, num_parameters: int
 ) -> Cost:
     """Return what scoring costs, the first solution left out."""
-    meter = getattr(backend, "meter", None)
+    meter = getattr(backend, "model", None)
     list(score_trajectories(backend, solutions[:1]))
     counts = dict(getattr(backend, "counts", {}))
     processed = meter.tokens if meter else 0
@@ -170,9 +170,8 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
         solutions = draw(policy, task, args.problems + 1, args.data)
         costs = {"prm": measure(prm, solutions, str(reward or name), prm.num_parameters)}
         for read in ("answer", "logprob"):
-            meter = Meter(policy)
-            judge = JudgeReward(meter, read=read)
-            judge.meter = meter
+            policy.close()  # what the other side left in its cache
+            judge = JudgeReward(Meter(policy), read=read)
             costs[read] = measure(judge, solutions, name, policy.num_parameters)
     return {
         "task": args.task,

@@ -16,6 +16,8 @@ from stepnav.search.astar import _Usual
 from stepnav.testing import check_strategy
 from tests.worlds import make_search, run_one
 
+PUBLISHED = {"replace": True, "first_greedy": False}
+
 
 def p(value):
     return StepScore(1 - value, 0.0, value)
@@ -23,7 +25,7 @@ def p(value):
 
 def search(table, ratings=None, budget=None, **options):
     policy, reward = ScriptedPolicy.from_table(table), ScriptedReward.from_table(ratings or {})
-    return run_one(policy, reward, make_search("astar", options, budget=budget))
+    return run_one(policy, reward, make_search("astar", {**PUBLISHED, **options}, budget=budget))
 
 
 TRAP = {
@@ -44,6 +46,11 @@ def test_it_goes_back_to_what_is_now_the_most_promising(index):
     entered = [n.trajectory.text for n in result.tree.nodes if n.children]
     assert entered == ["", "a\n", "b\n", "b\nd\n"]  # c was never continued
     assert result.outcome.counts["iterations"] == 32
+
+
+def test_without_replacement_all_steps_that_there_are_are_drawn():
+    result = search(TRAP, PAYS, branching=8, replace=False, first_greedy=True)
+    assert (result.answer, result.outcome.counts["iterations"]) == ("2", 5)
 
 
 def test_a_dear_token_makes_the_gittins_index_stop_at_once():

@@ -13,6 +13,8 @@ from stepnav.rewards.scripted import ScriptedReward
 from stepnav.testing import check_strategy
 from tests.worlds import make_search, run_one
 
+PUBLISHED = {"replace": True, "first_greedy": False}
+
 
 def p(value):
     return StepScore(1 - value, 0.0, value)
@@ -21,7 +23,7 @@ def p(value):
 def search(table, ratings=None, budget=None, reply=lambda messages, seed: "", **options):
     policy = ScriptedPolicy.from_table(table, reply=reply)
     reward = ScriptedReward.from_table(ratings or {})
-    return run_one(policy, reward, make_search("tot", options, budget=budget))
+    return run_one(policy, reward, make_search("tot", {**PUBLISHED, **options}, budget=budget))
 
 
 LATE = {
@@ -107,6 +109,12 @@ def test_votes_are_shared_among_the_states():
     unreadable = result.outcome.counts["unreadable"]
     assert 0 < unreadable < 20
     assert values == {"a": 0.0, "b": 1.0}  # of those that could be read
+
+
+def test_without_replacement_no_sibling_is_drawn_twice():
+    result = search(LATE, LATE_PAYS, branching=8, beam_size=2, replace=False, first_greedy=True)
+    assert (result.answer, result.outcome.counts["duplicates"]) == ("2", 0)
+    assert result.outcome.counts["iterations"] == len(result.tree.nodes) - 1 == 6
 
 
 def test_the_budget_ends_in_the_best_state_so_far():

@@ -73,6 +73,7 @@ class JudgeReward:
       max_retries: how often an unreadable reply is asked for again.
 
     Attributes:
+      model: who is asked.
       counts: "asked", questions in all; "retried", those of them that repeat one; "unreadable",
         steps that are taken as unclear because no reply could be read.
     """
@@ -83,7 +84,7 @@ class JudgeReward:
         if max_retries < 0:
             raise ConfigError(f"max_retries must be at least 0 (got {max_retries})")
         self.counts = {"asked": 0, "retried": 0, "unreadable": 0}
-        self._model, self._read, self._max_retries = model, read, max_retries
+        self.model, self._read, self._max_retries = model, read, max_retries
         self._numbers = itertools.count()
         self._asked: dict[int, _Opinion] = {}
         self._opinions: dict[tuple[str, ...], _Opinion] = {}
@@ -106,7 +107,7 @@ class JudgeReward:
     def poll(self, timeout_s: float) -> list[tuple[int, Answer | BackendError]]:
         """Return the trajectories whose steps are all rated."""
         if self._asked and not self._done:
-            for number, answer in self._model.poll(timeout_s):
+            for number, answer in self.model.poll(timeout_s):
                 opinion = self._asked.pop(number, None)
                 if opinion is not None:
                     self._take(opinion, answer)
@@ -122,7 +123,7 @@ class JudgeReward:
                 opinion.waiting.discard(ticket)
                 if opinion.number is not None and not opinion.waiting:
                     self._asked.pop(opinion.number)
-                    self._model.cancel(opinion.number)
+                    self.model.cancel(opinion.number)
                     del self._opinions[_key(opinion.prefix)]
         self._done = deque(item for item in self._done if item[0] != ticket)
 
@@ -146,7 +147,7 @@ class JudgeReward:
         self._opinions.clear()
         self._open.clear()
         self._done.clear()
-        self._model.close()
+        self.model.close()
 
     def _opinions_of(self, trajectory: Trajectory) -> list[_Opinion]:
         prefixes = _prefixes(trajectory)
@@ -164,7 +165,7 @@ class JudgeReward:
         self.counts["asked"] += 1
         self.counts["retried"] += opinion.tries > 1
         self._asked[opinion.number] = opinion
-        self._model.submit(
+        self.model.submit(
             opinion.number, Ask(rating_messages(opinion.prefix), 1, sampling, seed=seed)
         )
 
