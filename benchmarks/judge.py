@@ -193,7 +193,8 @@ def in_words(found: Sequence[dict[str, Any]]) -> str:
                 SIDES[side],
                 f"{cost['num_parameters'] / 1e6:.1f}M",
                 "" if cost["questions"] is None else f"{cost['questions']:.1f}",
-                f"{cost['charged_tokens']:.0f}",
+                f"{cost['charged_tokens']:.0f} "
+                f"({cost['charged_tokens'] / prm['charged_tokens']:.0f} x)",
                 f"{cost['processed_tokens']:.0f}",
                 f"{cost['flops'] / 1e9:.2f} ({cost['flops'] / prm['flops']:.1f} x)",
                 f"{1000 * cost['cpu_seconds']:.0f} "

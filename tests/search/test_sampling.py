@@ -6,7 +6,7 @@ from stepnav.core.budget import Budget
 from stepnav.core.records import StepScore
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
-from tests.worlds import make_search, run_one
+from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
 TABLE = {"": ["a\n", "b\n"], "a\n": ["#### 1"], "b\n": ["#### 2", "#### 3"]}
 """Half of all samples say 1, a quarter each 2 and 3."""
@@ -18,6 +18,8 @@ def p(value):
 
 def search(strategy, ratings=None, table=TABLE, budget=None, **options):
     policy, reward = ScriptedPolicy.from_table(table), ScriptedReward.from_table(ratings or {})
+    if strategy == "beam":
+        options = {**WITH_REPLACEMENT, **options}
     return run_one(policy, reward, make_search(strategy, options, budget=budget))
 
 

@@ -3,9 +3,10 @@
 Source: Snell et al. 2024, arXiv 2408.03314 ("beam search" and "lookahead search" there; "BFS-V"
 elsewhere). With `beam_size` 1 it is stepwise best-of-K: the highest scored of K next steps, at every
 step. As published it is `wide_start=true:aggregation=last:answer=vote:replace=true:first_greedy=false`,
-with lookahead of k steps `lookahead=k`; our defaults draw `branching` first steps, the greedy one first
-and none twice, multiply step scores and answer with the best beam. Differs in: siblings with equal text are merged and counted as duplicates instead of
-filling the beam; finished solutions keep their place in the beam.
+with lookahead of k steps `lookahead=k`; our defaults draw `branching` first steps, the greedy one
+first and none twice, multiply step scores and answer with the best beam. Differs in: siblings with
+equal text are merged and counted as duplicates instead of filling the beam; finished solutions keep
+their place in the beam.
 """
 
 from __future__ import annotations
