@@ -121,6 +121,7 @@ LONG_FUNCTIONS = {
     "cli/solve.py:run": "one flow from options to report; to be split",
     "front.py:bench": "its signature repeats the options for editors to show",
     "search/hgs.py:hgs": "the paper's method, to be read beside it",
+    "search/pool.py:pool": "the paper's two methods, to be read beside it",
 }
 
 

@@ -43,9 +43,10 @@ def test_a_random_part_of_the_pool_lets_an_early_loser_by():
 
 
 def test_an_extended_prefix_waits_until_all_are():
-    result = search_table("pool", TRAP, RATINGS, beam_size=1, branching=8, num_solutions=16)
+    options = {"beam_size": 1, "branching": 8, "replace": True, "first_greedy": False}
+    result = search_table("pool", TRAP, RATINGS, num_solutions=16, **options)
     assert drawn(result) == dict.fromkeys(TRAP, 8)
-    result = search_table("pool", TRAP, RATINGS, beam_size=1, branching=8, num_solutions=99)
+    result = search_table("pool", TRAP, RATINGS, num_solutions=99, **options)
     assert drawn(result) == dict.fromkeys(TRAP, 16)  # the second time nothing is new
     assert result.outcome.stop_reason == "exhausted"
 

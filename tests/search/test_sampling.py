@@ -143,5 +143,5 @@ def test_nothing_is_kept_back_once_there_is_a_solution(strategy):
     """The first step ends it for half of the prefixes; the others are long."""
     table = {"": ["#### 1", "a\n"]} | {"a\n" * i: ["a\n"] for i in range(1, 40)}
     budget = Budget(policy_tokens=30)
-    result = search(strategy, {"a": p(0.4)}, table=table, budget=budget, reserve_tokens=14)
+    result = search(strategy, {"a": p(0.1)}, table=table, budget=budget, reserve_tokens=14)
     assert (result.answer, result.usage.policy_tokens) == ("1", 30)

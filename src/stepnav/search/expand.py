@@ -72,6 +72,30 @@ def draw_children(
     return children
 
 
+def draw_all(
+    tree: Tree,
+    wanted: Sequence[tuple[Node, int]],
+    sampling: Sampling,
+    counts: dict[str, int],
+    **how: Any,
+) -> Generator[Sequence[Request], list[Any], list[Node]]:
+    """Return the child of every draw, as often as it was drawn; use as `draw_children`.
+
+    Nodes after which nothing is left to draw may be among those wanted. `counts["iterations"]` gets
+    the number of draws.
+    """
+    known = [len(node.drawn) for node, _ in wanted]
+    left = [(node, n) for node, n in wanted if n > 0 and not node.is_exhausted]
+    if left:
+        yield from draw_children(tree, left, sampling, counts, **how)
+    counts["iterations"] += sum(len(node.drawn) for node, _ in wanted) - sum(known)
+    return [
+        child
+        for (node, _), n in zip(wanted, known)
+        for child in _children_of(tree, node, node.drawn[n:])
+    ]
+
+
 def sampling_at(node: Node, sampling: Sampling, *, replace: bool, first_greedy: bool) -> Sampling:
     """Return how the next step after a node is drawn; arguments as of `draw_children`."""
     without = None if replace else tuple(node.drawn)
@@ -114,8 +138,22 @@ def add_draws(
     A child stands there as often as it was drawn; one that a limit cut is left out.
     """
     add_steps(tree, parent, steps, counts)
+    return _children_of(tree, parent, steps)
+
+
+def _children_of(tree: Tree, parent: Node, steps: Sequence[Step]) -> list[Node]:
     found = [tree.find_child(parent, step) for step in steps if not step.is_cut]
     return [node for node in found if node is not None]
+
+
+def live_children(tree: Tree, node: Node) -> list[Node]:
+    """Return the children that are not dead, in order of drawing."""
+    return [tree.nodes[i] for i in node.children if tree.nodes[i].status != "dead"]
+
+
+def was_cut(tree: Tree) -> bool:
+    """Return whether the budget cut a step."""
+    return any(node.step.finish == "budget" for node in tree.nodes[1:])
 
 
 def distinct(nodes: Sequence[Node]) -> list[Node]:
@@ -150,24 +188,34 @@ def rate(
         tree.set_value(node, aggregate(path_scores, aggregation))
 
 
+def rate_new(
+    tree: Tree, nodes: Sequence[Node], aggregation: Aggregation
+) -> Generator[Sequence[Request], list[Any], list[Node]]:
+    """Rate those nodes that have no value yet, each once, and return them."""
+    new = distinct([node for node in nodes if node.value is None])
+    yield from rate(tree, new, aggregation)
+    return new
+
+
 def roll_out(
     tree: Tree, nodes: Sequence[Node], num_steps: int, sampling: Sampling, reserve_tokens: int = 0
 ) -> Generator[Sequence[Request], list[Any], list[Node]]:
-    """Return for each node the end of a rollout, which its steps that are whole lead to.
+    """Return for each node the end of a greedy rollout, which its whole steps lead to.
 
     Args:
       tree: is given the steps, unrated.
       nodes: where the rollouts begin.
       num_steps: of each rollout, fewer if it ends the solution.
-      sampling: of each step.
+      sampling: gives the limit of each step.
       reserve_tokens: policy tokens of the budget that are kept back.
     """
     ends, going = list(nodes), list(range(len(nodes)))
+    greedy = Sampling(0.0, max_tokens=sampling.max_tokens)
     for _ in range(num_steps):
         going = [i for i in going if not ends[i].is_finished]
         if not going:
             break
-        steps = yield [Propose(ends[i].trajectory, 1, sampling, reserve_tokens) for i in going]
+        steps = yield [Propose(ends[i].trajectory, 1, greedy, reserve_tokens) for i in going]
         found = {
             i: add_draws(tree, ends[i], new, {"duplicates": 0}) for i, new in zip(going, steps)
         }
