@@ -4,8 +4,8 @@ Source: Snell et al. 2024, arXiv 2408.03314 ("beam search" and "lookahead search
 elsewhere). With `beam_size` 1 it is stepwise best-of-K: the highest scored of K next steps, at every
 step. As published it is `wide_start=true:aggregation=last:answer=vote:replace=true:first_greedy=false`,
 with a rollout of k steps `lookahead=k`. Differs in: siblings with equal text are merged and counted as
-duplicates instead of filling the beam; finished solutions keep their place in the beam; a step that a
-rollout took is a proposal like others if drawn again, and without that where steps are not replaced.
+duplicates instead of filling the beam; finished solutions keep their place in the beam; steps that
+rollouts took are proposals like others if drawn again, or, where steps are not replaced, without that.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def beam(
             known = [] if replace else [c for o in open_nodes for c in live_children(tree, o)]
             draws = known + (yield from draw(wanted, reserve_tokens=reserve))
             children = distinct(draws)
-            ends = yield from roll_out(tree, children, lookahead, sampling, reserve)
+            ends = yield from roll_out(tree, children, lookahead, sampling,
+                                       replace=replace, reserve_tokens=reserve)  # fmt: skip
             yield from rate(tree, children, aggregation, ends)
             if not ended + children:
                 stop_reason = "budget" if was_cut(tree) else "exhausted"
