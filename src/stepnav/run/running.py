@@ -139,6 +139,13 @@ class RunningSearch:
         tokens = error.failed_tokens
         self._spending.ledger.charge(Usage(policy_tokens=tokens, failed_tokens=tokens))
         self._finish(Outcome(None, "failed"), str(error))
+        assert self.result is not None, "a failed search has a result"
+        self.result = replace(self.result, failure=error)
+
+    def hurry(self) -> None:
+        """Let its seconds be spent now."""
+        self.search = replace(self.search, budget=replace(self.search.budget, seconds=0.0))
+        self._spending.is_unlimited = False
 
     def refuse(self, error: Exception) -> None:
         """End the search because a model cannot take what its strategy asks."""

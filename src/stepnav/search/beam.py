@@ -11,7 +11,6 @@ rollouts took are proposals like others if drawn again, or, where steps are not 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from stepnav.core.aggregate import Aggregation
 from stepnav.core.options import Count, NumTokens, Temperature, TopP
@@ -66,11 +65,9 @@ def beam(
       reserve_tokens: policy tokens of the budget that are kept back to finish the best prefix
         greedily when the rest is spent, as long as there is no solution.
     """
-    kept, last = [tree.root], list[Node]()
+    kept = voters = [tree.root]
     sampling = Sampling(temperature, top_p, max_step_tokens)
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
-    draw = partial(draw_all, tree, sampling=sampling, counts=counts, replace=replace,
-                   first_greedy=first_greedy)  # fmt: skip
     stop_reason: StopReason = "length"
     try:
         for number in range(max_steps):
@@ -79,9 +76,11 @@ def beam(
             reserve = 0 if ended else reserve_tokens
             n = branching * beam_size if wide_start and not number else branching
             wanted = [(node, n if replace else n - len(node.drawn)) for node in open_nodes]
-            # without replacement what a rollout drew after a prefix is one of its proposals
             known = [] if replace else [c for o in open_nodes for c in live_children(tree, o)]
-            draws = known + (yield from draw(wanted, reserve_tokens=reserve))
+            draws = known + (
+                yield from draw_all(tree, wanted, sampling, counts, replace=replace,
+                                    first_greedy=first_greedy, reserve_tokens=reserve)
+            )  # fmt: skip
             children = distinct(draws)
             ends = yield from roll_out(tree, children, lookahead, sampling,
                                        replace=replace, reserve_tokens=reserve)  # fmt: skip
@@ -89,14 +88,15 @@ def beam(
             if not ended + children:
                 stop_reason = "budget" if was_cut(tree) else "exhausted"
                 break
-            last = ended + draws
             kept = _keep_best(tree, ended + children, beam_size)
+            voters = kept if answer == "best" else ended + draws
+            tree.settle(voters)
             if all(node.is_finished for node in kept):
                 stop_reason = "finished"
                 break
     except BudgetSpent:
         stop_reason = "budget"
-    finished = [node for node in (kept if answer == "best" else last) if node.is_finished]
+    finished = [node for node in voters if node.is_finished]
     return (yield from conclude(tree, finished, max(kept, key=worth), extract, answer=answer,
                                 stop_reason=stop_reason, counts=counts))  # fmt: skip
 

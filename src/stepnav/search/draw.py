@@ -104,6 +104,9 @@ def outcome_of_vote(
 ) -> Outcome:
     """Return the answer with the most votes, shown by its voter of the highest weight.
 
+    Where no solution has an answer that could be voted for, as in free text, the solution of the
+    highest weight is chosen.
+
     Args:
       tree: gets the chosen path marked.
       drawn: the voters.
@@ -112,9 +115,9 @@ def outcome_of_vote(
     """
     answers = [extract(solution.text) for solution in drawn.trajectories]
     votes = count_votes(answers, weights)
-    if not votes:
+    if not drawn.trajectories:
         return Outcome(None, drawn.stop_reason, counts=drawn.counts)
-    answer = next(iter(votes))
+    answer = next(iter(votes), None)
     voters = [index for index, given in enumerate(answers) if given == answer]
     best = max(voters, key=lambda index: 0.0 if weights is None else weights[index])
     chosen = drawn.trajectories[best]

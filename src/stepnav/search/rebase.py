@@ -67,6 +67,7 @@ def rebase(
                 )
                 break
             leaves = [child for child in children if not child.is_finished]
+            tree.settle([*leaves, *voters])
     except BudgetSpent:
         stop_reason = "budget"
     best = max(leaves, key=worth)

@@ -157,6 +157,7 @@ class LocalPolicy(RowQueue[Sample]):
                 f"the prompt has {len(tokens)} tokens, the model's context is {context}; "
                 "it must leave room for at least one token",
                 provider="local",
+                status_code=400,
             )
         limit = self._limit(request)
         if context is not None:
