@@ -18,6 +18,7 @@ def p(value):
 
 def search(table, ratings, budget=None, **options):
     policy, reward = ScriptedPolicy.from_table(table), ScriptedReward.from_table(ratings)
+    options = {"replace": True, "first_greedy": False, **options}
     return run_one(policy, reward, make_search("rebase", options, budget=budget))
 
 
