@@ -32,7 +32,7 @@ def test_time_at_solutions_is_policy_times_value_whatever_the_values_before():
     """The walk is reversible: wrong values inside do not bend what it tells of the ends."""
     table = {"": ["a\n", "b\n", "b\n"], "a\n": ["#### 1", "#### 2"], "b\n": ["#### 3"]}
     ratings = {"a": p(0.9), "b": p(0.3), "#### 1": p(0.8), "#### 2": p(0.2), "#### 3": p(0.5)}
-    result = search_table("vgb", table, ratings, max_moves=60_000, redraw=False, branching=12,
+    result = search_table("vgb", table, ratings, max_moves=60_000, branching=12,
                           aggregation="last", **AGAIN)  # fmt: skip
     nodes = result.tree.nodes
     weights = {}
@@ -48,7 +48,7 @@ def test_time_at_solutions_is_policy_times_value_whatever_the_values_before():
 
 
 def test_visits_are_counted_and_half_of_the_moves_stay():
-    result = search_table("vgb", DELAYED, RATINGS, max_moves=1000, **AGAIN)
+    result = search_table("vgb", DELAYED, RATINGS, max_moves=1000, redraw=True, **AGAIN)
     nodes = result.tree.nodes
     assert sum(node.visits or 0 for node in nodes) <= 1000
     assert sum(result.outcome.votes.values()) == sum(n.visits or 0 for n in nodes if n.is_finished)
@@ -70,8 +70,8 @@ def test_shares_are_probabilities_where_they_are_known():
 
 
 def test_redrawing_is_an_option():
-    fresh = search_table("vgb", DELAYED, RATINGS, max_moves=60, **AGAIN)
-    kept = search_table("vgb", DELAYED, RATINGS, max_moves=60, redraw=False, **AGAIN)
+    fresh = search_table("vgb", DELAYED, RATINGS, max_moves=60, redraw=True, **AGAIN)
+    kept = search_table("vgb", DELAYED, RATINGS, max_moves=60, **AGAIN)
     assert drawn(fresh)[""] > drawn(kept)[""] == 4
 
 

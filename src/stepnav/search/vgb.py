@@ -2,11 +2,11 @@
 
 Source: Rohatgi et al. 2025, arXiv 2510.03149 (algorithm 1: stay with probability 1/2; else to a child
 in proportion to policy times value, or to the parent in proportion to one's own value), from the
-abstract and accounts of it. Differs in: a prefix has the children that were drawn, `branching` more at
-each visit, because steps cannot be enumerated; the policy's share of each is its probability where
-that is known and none was drawn twice, else how often it was drawn; the value is the aggregated step
-score, at the end of a solution too; the walk goes on from solutions, and every moment that it spends
-at one is a vote, where theirs reads the place after the last move.
+abstract and accounts of it. Differs in: a prefix has the children that were drawn there (`branching`,
+or with `redraw` so many more at each visit), because steps cannot be enumerated; the policy's share of
+each is its probability where that is known and none was drawn twice, else how often it was drawn; the
+value is the aggregated step score, at the end of a solution too; the walk goes on from solutions, and
+every moment that it spends at one is a vote, where theirs reads the place after the last move.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def vgb(
     seed: int,
     branching: Count = 4,
     max_moves: Count = 100,
-    redraw: bool = True,
+    redraw: bool = False,
     replace: bool = False,
     first_greedy: bool = True,
     answer: Answer = "vote",
@@ -45,9 +45,9 @@ def vgb(
     """Return the solution at which the walk spent most time, or the best one that it met.
 
     Args:
-      branching: steps drawn at each visit.
+      branching: steps drawn at the first visit of a prefix.
       max_moves: moves of the walk, those that stay included.
-      redraw: draw anew when a prefix is visited again; false takes the steps that are there.
+      redraw: draw as many again at each later visit.
       replace, first_greedy: as in `hgs`.
       answer: "best", the solution of the highest value; "vote", one vote a moment spent there.
       temperature, top_p, aggregation, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
