@@ -14,7 +14,7 @@ from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
 from stepnav.search.astar import _Usual
 from stepnav.testing import check_strategy
-from tests.worlds import make_search, run_one
+from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
 
 def p(value):
@@ -23,7 +23,9 @@ def p(value):
 
 def search(table, ratings=None, budget=None, **options):
     policy, reward = ScriptedPolicy.from_table(table), ScriptedReward.from_table(ratings or {})
-    return run_one(policy, reward, make_search("astar", options, budget=budget))
+    return run_one(
+        policy, reward, make_search("astar", {**WITH_REPLACEMENT, **options}, budget=budget)
+    )
 
 
 TRAP = {

@@ -15,7 +15,7 @@ from stepnav.search.evaluate import evaluate
 from stepnav.search.rap import _bound
 from stepnav.testing import check_strategy
 from tests.search.test_tot import LATE, shown_steps
-from tests.worlds import make_search, run_one
+from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
 
 def p(value):
@@ -25,7 +25,9 @@ def p(value):
 def search(table, ratings=None, budget=None, reply=lambda messages, seed: "", **options):
     policy = ScriptedPolicy.from_table(table, reply=reply)
     reward = ScriptedReward.from_table(ratings or {})
-    return run_one(policy, reward, make_search("rap", options, budget=budget))
+    return run_one(
+        policy, reward, make_search("rap", {**WITH_REPLACEMENT, **options}, budget=budget)
+    )
 
 
 TRAP = {"a": p(0.9), "b": p(0.7), "c": p(0.1), "d": p(0.9), "#### 1": p(0.5), "#### 2": p(0.9)}

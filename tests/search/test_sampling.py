@@ -6,14 +6,10 @@ from stepnav.core.budget import Budget
 from stepnav.core.records import StepScore
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
-from tests.worlds import make_search, run_one
+from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
 TABLE = {"": ["a\n", "b\n"], "a\n": ["#### 1"], "b\n": ["#### 2", "#### 3"]}
 """Half of all samples say 1, a quarter each 2 and 3."""
-
-
-AGAIN = {"replace": True, "first_greedy": False}
-"""As published: what was drawn may be drawn again."""
 
 
 def p(value):
@@ -22,6 +18,8 @@ def p(value):
 
 def search(strategy, ratings=None, table=TABLE, budget=None, **options):
     policy, reward = ScriptedPolicy.from_table(table), ScriptedReward.from_table(ratings or {})
+    if strategy == "beam":
+        options = {**WITH_REPLACEMENT, **options}
     return run_one(policy, reward, make_search(strategy, options, budget=budget))
 
 
@@ -74,7 +72,7 @@ def test_sampling_spends_its_whole_budget(strategy):
 
 def test_stepwise_best_of_k():
     ratings = {"a": p(0.3), "b": p(0.8), "#### 2": p(0.9), "#### 3": p(0.1)}
-    result = search("beam", ratings, beam_size=1, branching=12, **AGAIN)
+    result = search("beam", ratings, beam_size=1, branching=12, **WITH_REPLACEMENT)
     assert result.answer == "2"
     assert result.outcome.stop_reason == "finished"
     assert result.outcome.counts["duplicates"] == 20
@@ -88,7 +86,7 @@ def test_beam_keeps_what_a_greedy_choice_would_lose():
 
 def test_beam_finishes_greedily_when_the_budget_ends():
     table = {"": ["one two three\n"], "one two three\n": ["#### 1"]}
-    result = search("beam", table=table, budget=Budget(policy_tokens=16), **AGAIN)
+    result = search("beam", table=table, budget=Budget(policy_tokens=16), **WITH_REPLACEMENT)
     assert result.outcome.stop_reason == "budget"
     assert result.outcome.counts["fallbacks"] == 1
     assert result.answer == "1"
@@ -126,7 +124,7 @@ def test_a_rollout_that_is_cut_scores_what_it_has():
 
 def test_a_wide_start_draws_for_every_beam():
     def first_round(**options):
-        return search("beam", beam_size=3, branching=5, max_steps=1, **AGAIN, **options)
+        return search("beam", beam_size=3, branching=5, max_steps=1, **WITH_REPLACEMENT, **options)
 
     assert first_round().outcome.counts["iterations"] == 5
     assert first_round(wide_start=True).outcome.counts["iterations"] == 15
@@ -135,7 +133,7 @@ def test_a_wide_start_draws_for_every_beam():
 def test_the_last_beams_may_vote():
     table = {"": ["#### 1", "#### 1", "#### 1", "#### 2"]}
     ratings = {"#### 1": p(0.5), "#### 2": p(0.6)}
-    options = {"table": table, "beam_size": 1, "branching": 40, **AGAIN}
+    options = {"table": table, "beam_size": 1, "branching": 40, **WITH_REPLACEMENT}
     assert search("beam", ratings, **options).answer == "2"
     vote = search("beam", ratings, answer="vote", **options)
     assert vote.answer == "1"
@@ -162,7 +160,7 @@ def test_nothing_is_kept_back_once_there_is_a_solution(strategy):
     """The first step ends it for half of the prefixes; the others are long."""
     table = {"": ["#### 1", "a\n"]} | {"a\n" * i: ["a\n"] for i in range(1, 40)}
     budget = Budget(policy_tokens=30)
-    options = {"replace": True} if strategy == "dvts" else AGAIN
+    options = {"replace": True} if strategy == "dvts" else WITH_REPLACEMENT
     ratings = {"a": p(0.1)}
     result = search(strategy, ratings, table=table, budget=budget, reserve_tokens=14, **options)
     assert (result.answer, result.usage.policy_tokens) == ("1", 30)

@@ -11,7 +11,7 @@ from stepnav.core.seeds import derive_seed
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
 from stepnav.testing import check_strategy
-from tests.worlds import make_search, run_one
+from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
 
 def p(value):
@@ -21,7 +21,9 @@ def p(value):
 def search(table, ratings=None, budget=None, reply=lambda messages, seed: "", **options):
     policy = ScriptedPolicy.from_table(table, reply=reply)
     reward = ScriptedReward.from_table(ratings or {})
-    return run_one(policy, reward, make_search("tot", options, budget=budget))
+    return run_one(
+        policy, reward, make_search("tot", {**WITH_REPLACEMENT, **options}, budget=budget)
+    )
 
 
 LATE = {

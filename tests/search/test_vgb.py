@@ -8,10 +8,7 @@ from stepnav.core.budget import Budget
 from stepnav.core.records import Problem, Step
 from stepnav.core.tree import Tree
 from stepnav.search.vgb import policy_shares
-from tests.worlds import drawn, p, search_table
-
-AGAIN = {"replace": True, "first_greedy": False}
-"""As published: what was drawn may be drawn again."""
+from tests.worlds import WITH_REPLACEMENT, drawn, p, search_table
 
 DELAYED = {"": ["a\n", "b\n"], "a\n": ["#### 1"], "b\n": ["#### 2"]}
 RATINGS = {"a": p(0.9), "b": p(0.9), "#### 1": p(0.01), "#### 2": p(0.9)}
@@ -33,7 +30,7 @@ def test_time_at_solutions_is_policy_times_value_whatever_the_values_before():
     table = {"": ["a\n", "b\n", "b\n"], "a\n": ["#### 1", "#### 2"], "b\n": ["#### 3"]}
     ratings = {"a": p(0.9), "b": p(0.3), "#### 1": p(0.8), "#### 2": p(0.2), "#### 3": p(0.5)}
     result = search_table("vgb", table, ratings, max_moves=60_000, branching=12,
-                          aggregation="last", **AGAIN)  # fmt: skip
+                          aggregation="last", **WITH_REPLACEMENT)  # fmt: skip
     nodes = result.tree.nodes
     weights = {}
     for leaf in (node for node in nodes if node.is_finished):
@@ -48,7 +45,7 @@ def test_time_at_solutions_is_policy_times_value_whatever_the_values_before():
 
 
 def test_visits_are_counted_and_half_of_the_moves_stay():
-    result = search_table("vgb", DELAYED, RATINGS, max_moves=1000, redraw=True, **AGAIN)
+    result = search_table("vgb", DELAYED, RATINGS, max_moves=1000, redraw=True, **WITH_REPLACEMENT)
     nodes = result.tree.nodes
     assert sum(node.visits or 0 for node in nodes) <= 1000
     assert sum(result.outcome.votes.values()) == sum(n.visits or 0 for n in nodes if n.is_finished)
@@ -70,14 +67,16 @@ def test_shares_are_probabilities_where_they_are_known():
 
 
 def test_redrawing_is_an_option():
-    fresh = search_table("vgb", DELAYED, RATINGS, max_moves=60, redraw=True, **AGAIN)
-    kept = search_table("vgb", DELAYED, RATINGS, max_moves=60, **AGAIN)
+    fresh = search_table("vgb", DELAYED, RATINGS, max_moves=60, redraw=True, **WITH_REPLACEMENT)
+    kept = search_table("vgb", DELAYED, RATINGS, max_moves=60, **WITH_REPLACEMENT)
     assert drawn(fresh)[""] > drawn(kept)[""] == 4
 
 
 def test_the_place_of_the_walk_is_finished_greedily_if_it_met_no_solution():
     table = {"": ["one two three\n"], "one two three\n": ["#### 1"]}
-    result = search_table("vgb", table, {}, Budget(policy_tokens=15), branching=4, **AGAIN)
+    result = search_table(
+        "vgb", table, {}, Budget(policy_tokens=15), branching=4, **WITH_REPLACEMENT
+    )
     assert (result.answer, result.outcome.stop_reason) == ("1", "budget")
     assert result.outcome.counts["fallbacks"] == 1
 

@@ -11,7 +11,7 @@ from stepnav.build.device import check_device
 from stepnav.build.folders import is_server, model_folder, policy_folder, shipped_model
 from stepnav.build.outside import as_policy, as_reward, is_backend, is_outside
 from stepnav.build.plugins import find
-from stepnav.build.rewards import open_task_reward, reward_folder
+from stepnav.build.rewards import RewardServer, is_served, open_task_reward, reward_folder
 from stepnav.build.tasks import CODE_TASKS, EMBEDDED_TASKS
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
@@ -19,7 +19,7 @@ from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
-from stepnav.policies.openai.options import ServerOptions
+from stepnav.remote.options import ServerOptions
 from stepnav.tasks.task import Task
 
 
@@ -67,13 +67,15 @@ def open_models(
     chat: bool = False,
     max_batch: int = 64,
     server: ServerOptions | None = None,
+    reward_server: RewardServer | None = None,
 ) -> Models:
     """Return the policy and the reward model of a run.
 
     Args:
       policy: a shipped model, a model folder, or the URL of an OpenAI-compatible server.
       reward: a shipped model, a folder or hub name of a reward model of any family
-        (`rewards/families/recognise.py`), "FAMILY:FOLDER" where its files cannot tell, "likelihood:FOLDER",
+        (`rewards/families/recognise.py`), "FAMILY:FOLDER" where its files cannot tell, the URL of a server
+        that has one (or "FAMILY:URL"), "likelihood:FOLDER",
         "oracle", "execution" (code tasks: the public tests), or None.
       task: gives the prompt of models that have none of their own, and the oracle.
       policy_model: the model's name on the server.
@@ -81,6 +83,7 @@ def open_models(
       chat: whether the question goes through the model's chat template.
       max_batch: most sequences in one pass.
       server: how to use the server; None takes the usual.
+      reward_server: how to use the reward model's; None takes the usual.
     Raises:
       ConfigError: a name, folder or combination that cannot be used.
       BackendError: the server does not answer.
@@ -95,7 +98,7 @@ def open_models(
     else:
         proposer = _open_local(policy, task, chat, local)
     try:
-        scorer = None if reward is None else open_task_reward(reward, task, local)
+        scorer = None if reward is None else open_task_reward(reward, task, local, reward_server)
     except BaseException:
         proposer.close()
         raise
@@ -121,7 +124,7 @@ def open_any(
         reward = None
     elif reward is None:
         reward = shipped_model(task, "prm")
-    known = ("policy_model", "device", "dtype", "chat", "max_batch", "server")
+    known = ("policy_model", "device", "dtype", "chat", "max_batch", "server", "reward_server")
     for name in options.keys() - set(known):
         raise ConfigError(
             f"there is no argument {name!r}{nearest(name, list(known))}; models take {', '.join(known)}"
@@ -139,7 +142,7 @@ def open_any(
             check_models(policy=None, reward=named, task=task, policy_model=None)
             kept = {"device", "dtype", "max_batch"} & options.keys()
             local = {"device": "cpu", **{name: options[name] for name in sorted(kept)}}
-            scorer = open_task_reward(named, task, local)
+            scorer = open_task_reward(named, task, local, options.get("reward_server"))
     return Models(proposer, scorer, notes, borrowed)
 
 
@@ -178,7 +181,7 @@ def check_models(
         )
     if reward is not None and is_outside("rewards", reward):
         as_reward(find("rewards", reward))
-    elif reward not in (None, "oracle", "execution"):
+    elif reward not in (None, "oracle", "execution") and not is_served(reward):
         reward_folder(reward)
 
 

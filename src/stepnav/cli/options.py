@@ -41,7 +41,8 @@ Reward = Annotated[
     str | None,
     typer.Option(
         help="Who scores: a shipped model (arithmetic, plain, micro-python), the folder or hub name of a "
-        "reward model (docs/reward-models.md), FAMILY:FOLDER, likelihood:FOLDER, oracle, execution (code: "
+        "reward model (docs/reward-models.md), FAMILY:FOLDER, a server's URL (docs/servers.md), likelihood:FOLDER, "
+        "oracle, execution (code: "
         "the public tests), or FILE.py:NAME. [default: the task's own]"
     ),
 ]

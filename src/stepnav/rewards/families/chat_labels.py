@@ -27,7 +27,7 @@ from stepnav.rewards.local.piece_encoder import (
     num_shared,
     plain_ids,
 )
-from stepnav.rewards.local.step_reader import StepReader, pair_probs
+from stepnav.rewards.local.step_reader import PairProbs, StepReader
 
 GOOD, BAD = "+", "-"
 
@@ -36,7 +36,7 @@ def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A0
     turns = _Turns(tokenizer)
     return StepReader(
         PieceEncoder(turns.first, turns.later),
-        pair_probs(turns.good, single_token(tokenizer, BAD, "bad label")),
+        PairProbs(turns.good, single_token(tokenizer, BAD, "bad label")),
         after=len(turns.answer),
     )
 
@@ -112,4 +112,4 @@ def _turns(*steps: str) -> list[tuple[str, str]]:
     return [turn for step in steps for turn in (("user", step), ("assistant", GOOD))]
 
 
-RLHFLOW = Family(CAUSAL, causal_loader, _reader, runner=read_by_position)
+RLHFLOW = Family(CAUSAL, causal_loader, _reader, runner=read_by_position, served="labels")

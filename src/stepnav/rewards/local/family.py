@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from stepnav.core.errors import ConfigError
 from stepnav.rewards.local.step_reader import Reader
@@ -64,6 +64,8 @@ class Family:
         model.
       runner: (model, limits) to what runs it.
       pass_tokens: the limit of that name where none is given.
+      served: what a server gives that has such a model: outputs at all "tokens" or at the end of
+        "texts", or the probabilities of "labels" as next tokens; None where none gives its scores.
     """
 
     noun: str
@@ -72,6 +74,7 @@ class Family:
     format: Callable[[Path | None, Any], Any] = lambda folder, config: None
     runner: Callable[[Any, EngineLimits], Any] = read_by_token
     pass_tokens: int = 1024
+    served: Literal["tokens", "texts", "labels"] | None = None
 
 
 def single_token(tokenizer: Any, text: str, what: str) -> int:
