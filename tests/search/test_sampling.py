@@ -109,7 +109,7 @@ def test_free_text_is_chosen_by_its_score(strategy):
 @pytest.mark.parametrize(
     ("strategy", "options"),
     [("beam", {"beam_size": 1}), ("beam", {"beam_size": 2}),
-     ("beam", {"beam_size": 2, "answer": "vote"}), ("rebase", {"width": 3})],
+     ("beam", {"beam_size": 1, "answer": "vote"}), ("rebase", {"width": 3})],
 )  # fmt: skip
 def test_what_is_settled_begins_the_solution(world, strategy, options):
     policy, reward = random_world(world, depth=6)
