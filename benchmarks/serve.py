@@ -100,7 +100,7 @@ def process(*arguments: str, pattern: str) -> Iterator[tuple[str, int]]:
 
 @contextlib.contextmanager
 def servers() -> Iterator[tuple[str, str, int]]:
-    """Run a model server, and `stepnav serve` before it; yield both URLs, and the latter's process."""
+    """Run a model server and `stepnav serve` before it; yield their URLs, and the latter's process."""
     with process("benchmarks.serve", "--model-server", pattern=r"(\d+)") as (port, _):
         direct = f"http://127.0.0.1:{port}"
         serve = ("stepnav", "serve", "--port", "0", "--policy", f"{direct}/v1")
@@ -169,9 +169,7 @@ async def load(minutes: float, clients: int) -> None:
         print(f"{count:7} {name}")
     quarter = max(1, len(memory) // 4)
     first, last = statistics.mean(memory[quarter : 2 * quarter]), statistics.mean(memory[-quarter:])
-    print(
-        f"resident memory: second quarter {first / 1024:.1f} MiB, last quarter {last / 1024:.1f} MiB"
-    )
+    print(f"resident MiB: second quarter {first / 1024:.1f}, last quarter {last / 1024:.1f}")
 
 
 def resident_kib(pid: int) -> int:

@@ -21,8 +21,7 @@ from stepnav.cli.options import Reward
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.requests import REWARD
 from stepnav.core.strategy import Strategy
-from stepnav.policies.openai import OpenAIPolicy
-from stepnav.policies.openai.backend import with_version
+from stepnav.policies.openai.backend import OpenAIPolicy, with_version
 from stepnav.policies.openai.options import ServerOptions
 from stepnav.serve.house import House, Limits, Server, chat_task
 from stepnav.serve.server import make_server, open_socket, run_workers

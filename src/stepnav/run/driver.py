@@ -248,9 +248,10 @@ class Driver:
         touched: dict[str, RunningSearch] = {}
         failed: dict[str, BackendError] = {}
         for ticket, answer in ready:
-            if ticket not in self._tickets:  # cancelled
+            asked = self._tickets.close(ticket)
+            if asked is None:  # cancelled
                 continue
-            running, number = self._tickets.close(ticket)
+            running, number = asked
             touched[running.search.id] = running
             if isinstance(answer, BackendError):
                 failed.setdefault(running.search.id, answer)

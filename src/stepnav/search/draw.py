@@ -12,6 +12,7 @@ from stepnav.core.records import Trajectory
 from stepnav.core.requests import GREEDY, BudgetSpent, Request, Sampling, complete, score_all
 from stepnav.core.tree import Node, Tree
 from stepnav.core.vote import count_votes
+from stepnav.search.expand import worth
 
 MAX_SAMPLES = 4096
 """Where a search draws until its budget is spent, it still ends after so many."""
@@ -149,11 +150,11 @@ def conclude(
     """
     if finished and answer == "vote":
         drawn = Samples([node.trajectory for node in finished], stop_reason=stop_reason)
-        values = [node.value or 0.0 for node in finished]
+        values = [worth(node) for node in finished]
         vote = outcome_of_vote(tree, drawn, extract, values if weights is None else weights)
         return replace(vote, counts={**drawn.counts, **counts})
     if finished:
-        best = max(finished, key=lambda node: node.value or 0.0)
+        best = max(finished, key=worth)
     else:
         best = yield from finish_greedily(tree, best, counts)
     tree.mark_path(best, "chosen")
