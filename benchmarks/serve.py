@@ -100,7 +100,7 @@ def process(*arguments: str, pattern: str) -> Iterator[tuple[str, int]]:
 
 @contextlib.contextmanager
 def servers() -> Iterator[tuple[str, str, int]]:
-    """Run a model server and `stepnav serve` before it; yield their URLs, and the latter's process."""
+    """Run a model server and `stepnav serve` before it; yield URLs, and its process id."""
     with process("benchmarks.serve", "--model-server", pattern=r"(\d+)") as (port, _):
         direct = f"http://127.0.0.1:{port}"
         serve = ("stepnav", "serve", "--port", "0", "--policy", f"{direct}/v1")
@@ -129,16 +129,20 @@ async def latencies(url: str, clients: int, rate: float, count: int) -> list[flo
 async def added_latency(clients: int, rate: float, rounds: int, per_round: int) -> None:
     """Print what the server adds: medians and 95th percentiles, direct and through it, in turns."""
     found: dict[str, list[float]] = {"direct": [], "through": []}
-    with servers() as (direct, through, _):
+    with servers() as (direct, through, pid):
         await latencies(through, clients, rate, clients)  # connections are made
+        busy_s = 0.0
         for _ in range(rounds):
             found["direct"] += await latencies(direct, clients, rate, per_round)
+            busy_s -= processor_s(pid)
             found["through"] += await latencies(through, clients, rate, per_round)
+            busy_s += processor_s(pid)
     for name, seconds in found.items():
         cuts = statistics.quantiles(seconds, n=20)
         shares = f"median {1000 * cuts[9]:.2f} ms, 95% below {1000 * cuts[18]:.2f} ms"
         print(f"{name:8} {shares}, {len(seconds)} requests")
     added = statistics.median(found["through"]) - statistics.median(found["direct"])
+    print(f"computed {1000 * busy_s / len(found['through']):.2f} ms a request")
     print(f"added    median {1000 * added:.2f} ms at {clients} clients, {rate:g} requests a second")
 
 
@@ -162,14 +166,18 @@ async def load(minutes: float, clients: int) -> None:
 
         await asyncio.gather(watch(), *(client(number) for number in range(clients)))
         await asyncio.sleep(1)
-        print(
-            f"work upstream 1 s after the end: {counts['open']}; left by clients: {counts['left']}"
-        )
+        print(f"model server 1 s after the end: {httpx.get(f'{direct}/counts').json()}")
     for name, count in sorted(statuses.items()):
         print(f"{count:7} {name}")
     quarter = max(1, len(memory) // 4)
     first, last = statistics.mean(memory[quarter : 2 * quarter]), statistics.mean(memory[-quarter:])
     print(f"resident MiB: second quarter {first / 1024:.1f}, last quarter {last / 1024:.1f}")
+
+
+def processor_s(pid: int) -> float:
+    """Return the seconds that a process has computed."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_kib(pid: int) -> int:
