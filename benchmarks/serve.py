@@ -28,7 +28,7 @@ from typing import Any
 
 import httpx
 
-ANSWER_S = 0.2
+ANSWER_S = float(os.environ.get("ANSWER_S", 0.2))
 SOLUTION = "Three and four are seven.\nSeven less two is five.\n#### 5"
 
 
