@@ -269,3 +269,17 @@ def test_what_the_clock_took_back_is_not_taken_for_the_next_batch():
     transcript = Transcript("s", entries)
     assert transcript.next_refusal() == Usage(reward_calls=2)
     assert transcript.number == 1 and transcript.next() is None and not transcript.is_behind
+
+
+def test_the_newest_results_are_kept(tmp_path):
+    policy, reward = random_world(3)
+    journal = Journal(tmp_path / "j.sqlite")
+    models = {"policy": policy, "reward": reward}
+    results = list(Driver(models).run(make_search("cot", name=str(i)) for i in range(5)))
+    for result in sorted(results, key=lambda r: r.search_id):
+        journal.append_results([result])
+    journal.keep_newest(2)
+    assert journal.result_ids() == ["3", "4"]
+    assert journal.result("4").search_id == "4"
+    assert journal.result("1") is None
+    journal.close()

