@@ -21,6 +21,7 @@ from stepnav import build
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = [m.name for m in pkgutil.walk_packages(stepnav.__path__, "stepnav.")]
 HEAVY = {"torch", "transformers", "numpy", "scipy", "matplotlib", "pyarrow", "httpx", "math_verify"}
+HEAVY |= {"asyncio", "ssl"}
 
 
 @pytest.mark.parametrize("name", [n for n in MODULES if not n.endswith("__main__")])

@@ -1,11 +1,14 @@
 """Hand-worked searches of the strategies that rank whole solutions, and of beam search."""
 
+from dataclasses import replace
+
 import pytest
 
 from stepnav.core.budget import Budget
 from stepnav.core.records import StepScore
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
+from stepnav.testing import random_world
 from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
 TABLE = {"": ["a\n", "b\n"], "a\n": ["#### 1"], "b\n": ["#### 2", "#### 3"]}
@@ -90,6 +93,34 @@ def test_beam_finishes_greedily_when_the_budget_ends():
     assert result.outcome.stop_reason == "budget"
     assert result.outcome.counts["fallbacks"] == 1
     assert result.answer == "1"
+
+
+@pytest.mark.parametrize("strategy", ["self_consistency", "weighted_vote"])
+def test_free_text_is_chosen_by_its_score(strategy):
+    """Nothing can be voted for: the best scored solution, without scores the first."""
+    policy = ScriptedPolicy.from_table({"": ["Good.", "Better."]})
+    reward = ScriptedReward.from_table({"Good.": p(0.4), "Better.": p(0.6)})
+    free = replace(make_search(strategy, {"samples": 20}), extract=lambda text: None)
+    result = run_one(policy, reward, free)
+    assert result.answer is None and not result.outcome.votes
+    drawn = result.tree.nodes[1].step.text
+    assert result.outcome.trajectory.text == ("Better." if strategy == "weighted_vote" else drawn)
+
+
+@pytest.mark.parametrize("world", range(12))
+@pytest.mark.parametrize(
+    ("strategy", "options"),
+    [("beam", {"beam_size": 1}), ("beam", {"beam_size": 2}),
+     ("beam", {"beam_size": 1, "answer": "vote"}), ("rebase", {"width": 3})],
+)  # fmt: skip
+def test_what_is_settled_begins_the_solution(world, strategy, options):
+    policy, reward = random_world(world, depth=6)
+    for tokens in (None, 12):
+        budget = Budget(policy_tokens=tokens)
+        result = run_one(policy, reward, make_search(strategy, options, seed=world, budget=budget))
+        settled = [node.trajectory for node in result.tree.nodes if node.is_settled]
+        solution = result.outcome.trajectory
+        assert all(solution.text.startswith(prefix.text) for prefix in settled)
 
 
 LATE = {"": ["a\n", "b\n"], "a\n": ["#### 1", "c\n"], "b\n": ["#### 2"], "a\nc\n": ["#### 3"]}

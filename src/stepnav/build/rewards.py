@@ -10,6 +10,7 @@ from typing import Any
 
 from stepnav.build.device import check_device
 from stepnav.build.folders import hub_name, is_server, model_folder
+from stepnav.build.judges import as_judge
 from stepnav.build.outside import as_reward, is_outside
 from stepnav.build.plugins import find
 from stepnav.core.backend import Backend
@@ -101,6 +102,11 @@ def reward_family(name: str) -> str:
 
 
 def _refuse_tasks_own(name: str) -> None:
+    if as_judge(name) is not None:
+        raise ConfigError(
+            f"a judge is asked during searches (got {name!r}); name a shipped model, a model folder, "
+            "a hub name, FAMILY:FOLDER or likelihood:FOLDER"
+        )
     if name in ("oracle", "execution"):
         raise ConfigError(
             f"{name!r} is of a task, and there is none here; name a shipped model, a model folder, a hub "
