@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.build.device import check_device
-from stepnav.build.folders import hub_name, model_folder
+from stepnav.build.folders import hub_name, is_server, model_folder
 from stepnav.build.judges import as_judge
 from stepnav.build.outside import as_reward, is_outside
 from stepnav.build.plugins import find
@@ -43,7 +43,7 @@ def reward_folder(name: str) -> Path:
 
     _refuse_tasks_own(name)
     kind, _, rest = name.partition(":")
-    if kind == "likelihood":
+    if kind == "likelihood" or as_judge(name) is not None:
         return model_folder("policy", rest)
     return model_folder("prm", split_family(name)[1])
 
@@ -61,10 +61,10 @@ def reward_family(name: str) -> str:
 
 
 def _refuse_tasks_own(name: str) -> None:
-    if as_judge(name) is not None:
+    judge = as_judge(name)
+    if judge is not None and (not judge.model or is_server(judge.model)):
         raise ConfigError(
-            f"a judge is asked during searches (got {name!r}); name a shipped model, a model folder, "
-            "a hub name, FAMILY:FOLDER or likelihood:FOLDER"
+            f"{name!r} is a judge of searches; here it must be asked in this process: judge:FOLDER"
         )
     if name in ("oracle", "execution"):
         raise ConfigError(
@@ -87,6 +87,12 @@ def open_task_reward(name: str, task: Task | None, local: Mapping[str, Any]) -> 
         return ExecutionReward(task.code.parses_so_far, task.code.passes_public)
     if is_outside("rewards", name):
         return as_reward(find("rewards", name))
+    judge = as_judge(name)
+    if judge is not None:
+        from stepnav.policies.local import LocalPolicy
+        from stepnav.rewards.judge import JudgeReward
+
+        return JudgeReward(LocalPolicy(model_folder("policy", judge.model), **local), judge.read)
     if name.startswith("likelihood:"):
         from stepnav.rewards.likelihood import LIKELIHOOD
         from stepnav.rewards.local.reward import LocalReward
