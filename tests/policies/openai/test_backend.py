@@ -16,6 +16,9 @@ from stepnav.core.records import Message, Problem, Step, Trajectory
 from stepnav.core.requests import Complete, Propose, Request, Sampling, Score
 from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
+from stepnav.policies.openai.prompts import PromptOptions
+from stepnav.policies.openai.protocol import parse_reply
+from stepnav.policies.openai.reading import read_solution
 from stepnav.policies.openai.sampling import server_seed
 from stepnav.remote.connection import with_version
 from tests.policies.openai.fake_server import (
@@ -349,3 +352,31 @@ def test_earlier_turns_stand_before_the_question() -> None:
         (t.role, t.content) for t in turns
     ]
     assert messages[-1]["role"] == "user"
+
+
+THOUGHT = "Two and two.\n#### 3?\n\nNo, four."
+
+
+@pytest.mark.parametrize("fields", [{"reasoning": THOUGHT}, {"reasoning_content": THOUGHT}, {}])
+def test_thoughts_are_steps_of_their_own_and_no_guess_in_them_is_the_answer(
+    fields: dict[str, str],
+) -> None:
+    content = (
+        "2 + 2 = 4\n#### 4" if fields else f"<think>\n{THOUGHT}\n</think>\n\n2 + 2 = 4\n#### 4"
+    )
+    message = {"role": "assistant", "content": content, **fields}
+    payload = {"choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
+    (choice,) = parse_reply("chat", payload).choices
+    solution = read_solution(PromptOptions(), Capabilities(api="chat"), QUESTION, choice, 20)
+    assert [step.text for step in solution.steps] == [
+        "<think>\nTwo and two.\n#### 3?\n\n", "No, four.\n</think>", "\n\n2 + 2 = 4\n", "#### 4",
+    ]  # fmt: skip
+    assert solution.is_finished
+    assert sum(step.num_tokens for step in solution.steps) == 20
+
+
+def test_a_thought_that_is_cut_is_closed() -> None:
+    message = {"role": "assistant", "content": None, "reasoning": "Two and"}
+    payload = {"choices": [{"index": 0, "finish_reason": "length", "message": message}]}
+    (choice,) = parse_reply("chat", payload).choices
+    assert choice.text == "<think>\nTwo and\n</think>\n\n"
