@@ -112,7 +112,7 @@ class Sampler:
         self, request: PolicyRequest, items: list[Any], known: Known, spent: Spending
     ) -> list[Any]:
         """Return those items that begin with a new step, the others drawn again."""
-        found = []
+        found: list[Any] = []
         for index, item in enumerate(items):
             left = self.limit(request)
             for again in range(known.max_draws):
