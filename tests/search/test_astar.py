@@ -48,6 +48,11 @@ def test_it_goes_back_to_what_is_now_the_most_promising(index):
     assert result.outcome.counts["iterations"] == 32
 
 
+def test_without_replacement_all_steps_that_there_are_are_drawn():
+    result = search(TRAP, PAYS, branching=8, replace=False, first_greedy=True)
+    assert (result.answer, result.outcome.counts["iterations"]) == ("2", 5)
+
+
 def test_a_dear_token_makes_the_gittins_index_stop_at_once():
     """What begins with b is worth more than what is found at once, and costs more."""
     table = {"": ["#### 1", "b\n"], "b\n": ["#### 2"]}

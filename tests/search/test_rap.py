@@ -55,6 +55,11 @@ def test_a_bandit_is_pulled_most_at_its_best_arm():
     assert visits["3"] > 30 and min(visits.values()) >= 1
 
 
+def test_without_replacement_it_plans_alike():
+    result = search(LATE, TRAP, branching=8, samples=4, replace=False, first_greedy=True)
+    assert (result.answer, result.outcome.counts["duplicates"]) == ("2", 0)
+
+
 def test_the_bound_is_that_of_uct():
     tree = Tree(Problem("p", "?"))
     child = tree.add(tree.root, Step("a\n"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
+from typing import Any
 
 from stepnav.core.errors import ConfigError
 
@@ -49,7 +50,8 @@ class Usage:
     def total(usages: Sequence[Usage]) -> Usage:
         """Return the sum of usages; unknown FLOPs stay unknown."""
         *counts, flops = zip(*map(_AMOUNTS, usages))
-        return Usage(*map(sum, counts), None if None in flops else sum(flops))
+        amounts: list[Any] = [*map(sum, counts), None if None in flops else sum(flops)]
+        return Usage(*amounts)
 
     @property
     def calls(self) -> int:

@@ -11,14 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import StepScore, Trajectory
-from stepnav.engine.loading import load_model
 from stepnav.engine.row import Row
-from stepnav.rewards.local.family import EngineLimits, Family
+from stepnav.rewards.local.family import EngineLimits, Family, causal_loader
 from stepnav.rewards.local.prm_tokens import TrajectoryEncoder
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.rewards.local.step_reader import Reading, step_scores
@@ -121,9 +119,11 @@ class _TokenReader:
 
 
 LIKELIHOOD = Family(
-    partial(load_model, kind="causal"),
+    "causal language model",
+    causal_loader,
     _reader,
     lambda folder, config: Likelihood(),
     _runner,
     pass_tokens=512,  # of outputs as wide as the vocabulary
+    kind="causal",
 )

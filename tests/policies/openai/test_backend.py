@@ -12,7 +12,7 @@ import pytest
 
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError, BadResponse, ConfigError
-from stepnav.core.records import Problem, Step, Trajectory
+from stepnav.core.records import Message, Problem, Step, Trajectory
 from stepnav.core.requests import Complete, Propose, Request, Sampling, Score
 from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
@@ -381,3 +381,15 @@ def test_a_first_token_is_excluded_once_most_of_what_follows_is_drawn() -> None:
         server.bodies.clear()
         ask(backend, Propose(QUESTION, 1, without(first), seed=0))
         assert "logit_bias" not in server.bodies[0]  # little of what begins so was drawn
+
+
+def test_earlier_turns_stand_before_the_question() -> None:
+    turns = (Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello"))
+    asked = Problem("p", "How many?", context=turns)
+    with policy(FIXED, api="chat") as (backend, server):
+        ask(backend, Propose(Trajectory(asked), sampling=Sampling(0.0)))
+        messages = server.bodies[-1]["messages"]
+    assert [(m["role"], m["content"]) for m in messages[:-1]] == [
+        (t.role, t.content) for t in turns
+    ]
+    assert messages[-1]["role"] == "user"
