@@ -34,6 +34,7 @@ STRATEGIES: Mapping[str, _Row] = {
     "weighted_vote": _Row("stepnav.search.weighted_vote", _SCORED),
     "beam": _Row("stepnav.search.beam", _SCORED),
     "rebase": _Row("stepnav.search.rebase", _SCORED),
+    "nav": _Row("stepnav.search.nav", _SCORED),
     "hgs": _Row(
         "stepnav.search.hgs", _SCORED, {"children": "branching", "iterations": "max_draws"}
     ),
