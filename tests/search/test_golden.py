@@ -42,6 +42,7 @@ WORLD = {
         "#### 14": [0.02, 0.03, 0.95],
     },
 }
+PUBLISHED = {"replace": True, "first_greedy": False}
 CASES: dict[str, tuple[str, dict[str, Any], int, int | None]] = {
     "cot": ("cot", {}, 0, None),
     "self_consistency": ("self_consistency", {"samples": 6}, 1, None),
@@ -51,9 +52,9 @@ CASES: dict[str, tuple[str, dict[str, Any], int, int | None]] = {
     "stepwise_best_of_k": ("beam", {"beam_size": 1, "branching": 4}, 5, None),
     "rebase": ("rebase", {"width": 6, "balance": 0.5, "aggregation": "mean"}, 7, None),
     "rebase_budget": ("rebase", {"width": 8}, 10, 40),
-    "hgs_accepted": ("hgs", {"branching": 2, "max_draws": 9}, 9, None),
-    "hgs_backtracks": ("hgs", {"branching": 4}, 6, None),
-    "hgs_budget": ("hgs", {"branching": 8}, 8, 40),
+    "hgs_accepted": ("hgs", {**PUBLISHED, "branching": 2, "max_draws": 9}, 9, None),
+    "hgs_backtracks": ("hgs", {**PUBLISHED, "branching": 4}, 6, None),
+    "hgs_budget": ("hgs", {**PUBLISHED, "branching": 8}, 8, 40),
 }
 
 

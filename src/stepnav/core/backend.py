@@ -21,7 +21,8 @@ class Answer:
 
     Attributes:
       items: for `Propose` n steps, for `Complete` n trajectories (each beginning with the prefix),
-        for `Score` one `StepScore` per step of the trajectory; order as asked.
+        for `Score` one `StepScore` per step of the trajectory; order as asked. Fewer steps or
+        trajectories where `Sampling.without` leaves nothing to draw.
       usage: what this request cost the backend; `seconds` may stay 0, the driver measures it.
       prefix_tokens: tokens of the prompt, then of the prompt and one step, then of the prompt and
         two steps and so on, to the end of the request's own trajectory; None if the backend does

@@ -14,7 +14,7 @@ from typing import Any, get_args
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.outcome import Outcome, SearchResult
-from stepnav.core.records import Finish, Problem, Reply, Step, StepScore, Trajectory
+from stepnav.core.records import Draw, Finish, Problem, Reply, Step, StepScore, Trajectory
 from stepnav.core.requests import Ask, Complete, Propose, Request
 from stepnav.core.tree import NO_PARENT, Tree
 
@@ -32,18 +32,36 @@ USAGE_FIELDS = tuple(field.name for field in fields(Usage))
 
 
 def encode_step(step: Step) -> list[Any]:
-    """Return `[text, finish, num_tokens, token_ids, logprob]`."""
-    return [step.text, step.finish, step.num_tokens, step.token_ids, step.logprob]
+    """Return `[text, finish, num_tokens, token_ids, logprob]`, and the draw if it is known."""
+    fields = [step.text, step.finish, step.num_tokens, step.token_ids, step.logprob]
+    return fields if step.draw is None else [*fields, _encode_draw(step.draw, step.token_ids)]
+
+
+def _encode_draw(draw: Draw, known: Sequence[int] | None) -> list[Any]:
+    """Return the tokens that the step's own do not tell, the log-probabilities, and the rests."""
+    rests = [None if rest == -math.inf else rest for rest in draw.rests]  # JSON has no infinity
+    return [draw.tokens[len(known or ()) :], draw.logprobs, rests]
 
 
 def decode_step(value: list[Any]) -> Step:
     """Return the step of `encode_step`."""
-    text, finish, num_tokens, token_ids, logprob = value
+    text, finish, num_tokens, token_ids, logprob, *rest = value
     if not isinstance(text, str) or finish not in get_args(Finish):
         raise TypeError(f"a step of {text!r} that ended by {finish!r}")
     _check_counts([num_tokens])
     ids = None if token_ids is None else tuple(token_ids)
-    return Step(text, finish, num_tokens, ids, logprob)
+    return Step(
+        text, finish, num_tokens, ids, logprob, _decode_draw(rest[0], ids) if rest else None
+    )
+
+
+def _decode_draw(value: list[Any], known: Sequence[int] | None) -> Draw:
+    more, logprobs, rests = value
+    return Draw(
+        (*(known or ()), *more),
+        tuple(map(float, logprobs)),
+        tuple(-math.inf if rest is None else float(rest) for rest in rests),
+    )
 
 
 def encode_score(score: StepScore) -> list[float]:

@@ -50,6 +50,26 @@ def trimmed(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """How a step was drawn, token by token: what drawing others without replacement needs.
+
+    Probabilities are those of the policy at the sampling's temperature and top_p, as if nothing had
+    been excluded.
+
+    Attributes:
+      tokens: all that were drawn, a stop token included.
+      logprobs: of each, its log-probability after the ones before.
+      rests: at each place, the log of the probability of all tokens that neither this draw nor one
+        before it took there; -inf if none is left. Kept, because 1 minus what was taken is only
+        rounding where a step is nearly certain.
+    """
+
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    rests: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """The smallest unit that is proposed and scored.
 
@@ -60,6 +80,7 @@ class Step:
       token_ids: the policy's own tokens of `text`, if the policy tells them; lets a child reuse
         its parent's cache although text alone may be tokenised in several ways.
       logprob: sum of the tokens' log-probabilities under the policy at temperature 1, if known.
+      draw: how it was drawn, of a policy that can draw without replacement and was asked to.
     """
 
     text: str
@@ -67,6 +88,7 @@ class Step:
     num_tokens: int = 0
     token_ids: tuple[int, ...] | None = None
     logprob: float | None = None
+    draw: Draw | None = None
 
     @property
     def key(self) -> str:

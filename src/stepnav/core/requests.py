@@ -5,7 +5,7 @@ tuple of steps, for `Complete` a tuple of trajectories, for `Ask` a tuple of rep
 tuple of step scores. Where the budget pays for some of a batch's samples only, the tuples are
 shorter, and the last sample may end with finish "budget". If nothing of a batch can be paid,
 `BudgetSpent` is raised at the yield; the program may then ask for something cheaper, or return its
-best so far.
+best so far. Tuples are shorter too where nothing is left to draw without replacement.
 """
 
 from __future__ import annotations
@@ -30,11 +30,20 @@ class Sampling:
       temperature: 0 is greedy.
       top_p: nucleus sampling; 1 switches it off.
       max_tokens: limit on the tokens of each sample; None leaves it to the backend.
+      without: steps that were drawn after the same prefix and are not to be drawn again, in the
+        order of drawing, those that a limit cut included; the samples of the request exclude each
+        other too. None draws each sample independently. A policy that cannot exclude exactly draws
+        again where it got a known text. Fewer samples than asked come back where nothing is left.
+        Of a `Complete` it is the first new step that is drawn so; an `Ask` ignores it.
+      later_temperature: temperature of the draws that are to follow without replacement, if
+        another one; set for a greedy first draw, whose share of the probability it decides.
     """
 
     temperature: float = 1.0
     top_p: float = 1.0
     max_tokens: int | None = None
+    without: tuple[Step, ...] | None = None
+    later_temperature: float | None = None
 
 
 GREEDY = Sampling(temperature=0.0)

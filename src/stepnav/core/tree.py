@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from stepnav.core.records import Problem, Step, StepScore, Trajectory
 
@@ -33,6 +34,8 @@ class Node:
       value: what the strategy thinks of the node, if it computes such a number.
       visits: how often the strategy went through the node, if it counts that.
       children: indices, in order of proposal.
+      drawn: all steps that were drawn after this node, in order, duplicates and cut ones included.
+      is_exhausted: whether nothing was left to draw after it.
     """
 
     index: int
@@ -44,6 +47,8 @@ class Node:
     value: float | None = None
     visits: int | None = None
     children: list[int] = field(default_factory=list)
+    drawn: list[Step] = field(default_factory=list)
+    is_exhausted: bool = False
 
     @property
     def step(self) -> Step:
@@ -93,6 +98,18 @@ class Tree:
         """Return the first child of `parent` with the text and finish of `step`, or None."""
         index = self._child_of.get((parent.index, step.key, step.finish))
         return None if index is None else self.nodes[index]
+
+    def logprob(self, node: Node) -> float | None:
+        """Return the log-probability of a node's text after its parent, None if it is not known.
+
+        A text that was drawn by several token sequences has the sum of their probabilities.
+        """
+        step, ways = node.step, dict[Any, float | None]()
+        for drawn in [step, *self.parent(node).drawn]:
+            if drawn.key == step.key and drawn.finish == step.finish:
+                ways[drawn.draw.tokens if drawn.draw else drawn.token_ids] = drawn.logprob
+        known = [logprob for logprob in ways.values() if logprob is not None]
+        return math.log(sum(map(math.exp, known))) if len(known) > 1 else step.logprob
 
     def add_trajectory(self, trajectory: Trajectory, *, is_new: bool = True) -> Node:
         """Return the node of the trajectory's last step, adding those steps that are not there.

@@ -82,6 +82,9 @@ def digest_of(request: Request) -> str:
             f"\x1e{sampling.max_tokens}\x1e{request.seed}\x1e"
             + (repr(request.messages) if isinstance(request, Ask) else request.prefix.text)
         )
+        if sampling.without is not None:
+            drawn = "\x1f".join(step.text for step in sampling.without)
+            text += f"\x1e{sampling.later_temperature}\x1e{drawn}"
         own = request.model == POLICY and request.first == 0
         if not own:
             text += f"\x1e{request.first}"

@@ -20,7 +20,6 @@ from stepnav.core.requests import (
     PolicyRequest,
     Program,
     Request,
-    Sampling,
     Score,
 )
 from stepnav.core.seeds import derive_seed
@@ -376,7 +375,7 @@ class RunningSearch:
         if self._num_open or left < 1:
             return False
         sampling = request.sampling
-        limited = Sampling(sampling.temperature, sampling.top_p, left)
+        limited = replace(sampling, max_tokens=left)
         part.request = replace(request, sampling=limited)
         part.cap = left
         self._committed_tokens += left

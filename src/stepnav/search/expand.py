@@ -1,26 +1,97 @@
-"""Adding proposed steps to a tree and rating them: what step searches share."""
+"""Drawing next steps, adding them to a tree and rating them: what step searches share."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace as changed
 from typing import Any
 
 from stepnav.core.aggregate import Aggregation, aggregate
 from stepnav.core.records import Step
-from stepnav.core.requests import Request, score_all
+from stepnav.core.requests import BudgetSpent, Propose, Request, Sampling, score_all
 from stepnav.core.tree import Node, Tree
+
+
+def draw_children(
+    tree: Tree,
+    wanted: Sequence[tuple[Node, int]],
+    sampling: Sampling,
+    counts: dict[str, int],
+    *,
+    replace: bool,
+    first_greedy: bool,
+    reserve_tokens: int = 0,
+) -> Generator[Sequence[Request], list[Any], list[list[Node]]]:
+    """Return the new children that drawing next steps makes; use with `yield from`.
+
+        drawn = yield from draw_children(
+            tree, [(node, 1)], sampling, counts, replace=replace, first_greedy=first_greedy
+        )
+
+    Afterwards `node.drawn` holds all that was drawn after a node, and `node.is_exhausted` tells that
+    nothing is left to draw there: do not ask again. Nothing may come back for other reasons too: a
+    duplicate, a step that a limit cut (see `add_steps`), or a budget that is spent, which the next
+    request then meets. Nodes are served side by side; a greedy first draw comes before the others
+    of its node.
+
+    Args:
+      tree: gets the children.
+      wanted: nodes and how many steps to draw after each, at least 1; no node twice.
+      sampling: of the draws.
+      counts: gets "duplicates".
+      replace: draw with replacement; else no step is drawn twice after the same node.
+      first_greedy: the first step after a node is the greedy one.
+      reserve_tokens: as in `Propose`.
+    Returns:
+      For each node its new children, in order of drawing.
+    Raises:
+      BudgetSpent: inside the program, if the budget pays for nothing.
+    """
+    children: list[list[Node]] = [[] for _ in wanted]
+    left = [n for _, n in wanted]
+    while any(left):
+        requests, asked = list[Propose](), list[int]()
+        for index, (node, _) in enumerate(wanted):
+            if left[index]:
+                own = sampling_at(node, sampling, replace=replace, first_greedy=first_greedy)
+                n = 1 if own.temperature != sampling.temperature else left[index]
+                left[index] -= n
+                requests.append(Propose(node.trajectory, n, own, reserve_tokens))
+                asked.append(index)
+        try:
+            answers = yield requests
+        except BudgetSpent:
+            if not any(children):
+                raise
+            break
+        for index, request, steps in zip(asked, requests, answers):
+            node = wanted[index][0]
+            if len(steps) < request.n:
+                node.is_exhausted, left[index] = not replace, 0
+            children[index] += add_steps(tree, node, steps, counts)
+    return children
+
+
+def sampling_at(node: Node, sampling: Sampling, *, replace: bool, first_greedy: bool) -> Sampling:
+    """Return how the next step after a node is drawn; arguments as of `draw_children`."""
+    without = None if replace else tuple(node.drawn)
+    if not first_greedy or node.drawn or not sampling.temperature:
+        return sampling if replace else changed(sampling, without=without)
+    later = sampling.temperature
+    return changed(sampling, temperature=0.0, without=without, later_temperature=later)
 
 
 def add_steps(
     tree: Tree, parent: Node, steps: Sequence[Step], counts: dict[str, int]
 ) -> list[Node]:
-    """Return the new children that proposed steps make.
+    """Return the new children that drawn steps make.
 
     A step with the text of an earlier sibling is that sibling's duplicate (`counts["duplicates"]`). A
     step that a limit cut becomes a dead child, and is not returned: it can neither be rated nor
     continued.
     """
     children = []
+    parent.drawn.extend(steps)
     for step in steps:
         twin = tree.find_child(parent, step)
         if twin is not None:

@@ -11,16 +11,15 @@ Differs in: the default temperature is 1, because at the paper's most siblings a
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import replace
+from dataclasses import replace as changed
 from typing import Any, Literal
 
 from stepnav.core.options import Count, NumTokens, Temperature, TopP
 from stepnav.core.outcome import Outcome, StopReason
-from stepnav.core.records import Step
-from stepnav.core.requests import BudgetSpent, Program, Request, Sampling, complete, propose, score
+from stepnav.core.requests import BudgetSpent, Program, Request, Sampling, complete, score
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import finish_greedily
-from stepnav.search.expand import add_steps
+from stepnav.search.expand import add_steps, draw_children, sampling_at
 
 NeutralOrder = Literal["positive", "value", "first"]
 Fallback = Literal["path", "root", "none"]
@@ -34,6 +33,8 @@ def hgs(
     max_draws: Count = 100,
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
+    replace: bool = False,
+    first_greedy: bool = True,
     neutral_order: NeutralOrder = "positive",
     fallback: Fallback = "path",
     proposal: Proposal = "step",
@@ -47,6 +48,9 @@ def hgs(
       branching: steps drawn per node, duplicates included (K).
       max_draws: steps drawn in all (N).
       temperature, top_p: of each draw.
+      replace: draw steps with replacement, as published, so that siblings may be duplicates; else no
+        step is drawn twice after the same prefix.
+      first_greedy: the first step after a prefix is the policy's greedy one.
       neutral_order: which neutral step is tried first: "positive", the highest P(+1); "value", the
         lowest P(-1); "first", the order of drawing.
       fallback: when nothing was accepted, finish greedily and without rating: "path", from the
@@ -59,18 +63,19 @@ def hgs(
     """
     node = tree.root
     sampling = Sampling(temperature, top_p, max_step_tokens)
-    drawn: dict[int, int] = {}
+    draw = _draw_step if proposal == "step" else _draw_path
     counts = {"iterations": 0, "backtracks": 0, "duplicates": 0, "neutral": 0, "fallbacks": 0}
     stop_reason: StopReason = "iterations"
     try:
         while True:
-            if drawn.get(node.index, 0) < branching:
+            if len(node.drawn) < branching and not node.is_exhausted:
                 if counts["iterations"] == max_draws:
                     break
                 counts["iterations"] += 1
-                drawn[node.index] = drawn.get(node.index, 0) + 1
-                step = yield from _draw(node, proposal, sampling, reserve_tokens)
-                children = add_steps(tree, node, [step], counts)
+                children = yield from draw(
+                    tree, node, sampling, counts,
+                    replace=replace, first_greedy=first_greedy, reserve_tokens=reserve_tokens,
+                )  # fmt: skip
                 yield from _judge(tree, children)
                 if not children or children[0].status != "accepted":
                     continue
@@ -100,20 +105,30 @@ def hgs(
     return Outcome(node.trajectory if node.depth else None, stop_reason, counts=counts)
 
 
-def _draw(
-    node: Node, proposal: Proposal, sampling: Sampling, reserve_tokens: int
-) -> Generator[Sequence[Request], list[Any], Step]:
-    """Return one next step."""
-    if proposal == "step":
-        (step,) = yield from propose(
-            node.trajectory, sampling=sampling, reserve_tokens=reserve_tokens
-        )
-        return step
-    whole = replace(sampling, max_tokens=None)
-    (solution,) = yield from complete(
-        node.trajectory, sampling=whole, reserve_tokens=reserve_tokens
-    )
-    return solution.steps[node.depth]
+def _draw_step(
+    tree: Tree, node: Node, sampling: Sampling, counts: dict[str, int], **how: Any
+) -> Generator[Sequence[Request], list[Any], list[Node]]:
+    """Return the new child that one next step makes, if it makes one."""
+    (children,) = yield from draw_children(tree, [(node, 1)], sampling, counts, **how)
+    return children
+
+
+def _draw_path(
+    tree: Tree,
+    node: Node,
+    sampling: Sampling,
+    counts: dict[str, int],
+    *,
+    replace: bool,
+    first_greedy: bool,
+    reserve_tokens: int,
+) -> Generator[Sequence[Request], list[Any], list[Node]]:
+    """Return the same child, from a whole solution of which it is the first new step."""
+    own = sampling_at(node, sampling, replace=replace, first_greedy=first_greedy)
+    whole = changed(own, max_tokens=None)
+    solutions = yield from complete(node.trajectory, sampling=whole, reserve_tokens=reserve_tokens)
+    node.is_exhausted = not solutions
+    return add_steps(tree, node, [solution.steps[node.depth] for solution in solutions], counts)
 
 
 def _judge(tree: Tree, children: Sequence[Node]) -> Generator[Sequence[Request], list[Any], None]:
