@@ -12,8 +12,8 @@ RESULTS := runs/results
 solve: $(VENV)/.local  ## watch HGS solve problems that chain of thought gets wrong
 	$(BIN)/stepnav solve --hard 3 --seed 2
 
-test: $(VENV)/.dev  ## run the tests
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev  ## run the tests, one process for each core
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 all-tests: $(VENV)/.dev  ## run the slow tests too
 	$(BIN)/python -m pytest -m "not gpu and not network"

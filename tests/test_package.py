@@ -109,8 +109,6 @@ MAX_FUNCTION_LINES = 50
 
 LONG_FILES = {
     "front.py": "the front door's functions repeat their options for editors to show",
-    "run/driver.py": "one engine; its loop and what any thread may call share its state",
-    "run/running.py": "one state machine, whose parts would have to share all of its state",
     "sandbox/codec.py": "both halves of one encoding, each half's table beside the other's",
     "tasks/arithmetic/domains.py": "ten stories, a table more than a program",
 }

@@ -30,9 +30,13 @@ if TYPE_CHECKING:
     beam: Strategy
     best_of_n: Strategy
     cot: Strategy
+    dvts: Strategy
     hgs: Strategy
+    particle: Strategy
+    pool: Strategy
     rebase: Strategy
     self_consistency: Strategy
+    vgb: Strategy
     weighted_vote: Strategy
 
 _PLACES = {
@@ -59,7 +63,10 @@ _PLACES = {
 }
 """Public name -> the module that holds it, imported when the name is first used."""
 
-_STRATEGIES = ("beam", "best_of_n", "cot", "hgs", "rebase", "self_consistency", "weighted_vote")
+_STRATEGIES = (
+    *("ab_mcts", "astar", "beam", "best_of_n", "cot", "dvts", "hgs", "particle", "pool"),
+    *("rap", "rebase", "self_consistency", "tot", "vgb", "weighted_vote"),
+)
 """Strategies, to be used as they are or with options: `stepnav.hgs(branching=16)`."""
 
 __all__ = sorted([*_PLACES, *_STRATEGIES])

@@ -298,7 +298,7 @@ def written(text: str, **options: Any) -> tuple[list[Step], bool]:
     words = tokenizer()
     cutter = StepCutter(words, "\n", options.pop("end_strings", ()))
     writer = StepWriter(cutter, frozenset({1}), None)
-    job = Job(0, Complete(prefix()), (1,))
+    job = Job(0, Complete(prefix()), (1,), [5], 999)
     sample = Sample(job, Row([5], (0,), room=999), 0, 999, 1)
     ended = [
         writer.add(sample, token, -1.0) for token in words.encode(text, add_special_tokens=False)

@@ -22,10 +22,12 @@ from stepnav.core.strategy import Strategy
 class _Row:
     module: str
     models: tuple[str, ...] = (POLICY,)
+    unscored: frozenset[tuple[str, str]] = frozenset()
     renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 _SCORED = (POLICY, REWARD)
+_BY_POLICY = frozenset(("evaluation", value) for value in ("likelihood", "rating", "value", "vote"))
 
 STRATEGIES: Mapping[str, _Row] = {
     "cot": _Row("stepnav.search.cot"),
@@ -33,10 +35,18 @@ STRATEGIES: Mapping[str, _Row] = {
     "best_of_n": _Row("stepnav.search.best_of_n", _SCORED),
     "weighted_vote": _Row("stepnav.search.weighted_vote", _SCORED),
     "beam": _Row("stepnav.search.beam", _SCORED),
+    "dvts": _Row("stepnav.search.dvts", _SCORED),
     "rebase": _Row("stepnav.search.rebase", _SCORED),
     "nav": _Row("stepnav.search.nav", _SCORED),
+    "particle": _Row("stepnav.search.particle", _SCORED),
+    "vgb": _Row("stepnav.search.vgb", _SCORED),
+    "pool": _Row("stepnav.search.pool", _SCORED),
+    "tot": _Row("stepnav.search.tot", _SCORED, _BY_POLICY),
+    "rap": _Row("stepnav.search.rap", _SCORED, _BY_POLICY),
+    "astar": _Row("stepnav.search.astar", _SCORED),
+    "ab_mcts": _Row("stepnav.search.ab_mcts", _SCORED),
     "hgs": _Row(
-        "stepnav.search.hgs", _SCORED, {"children": "branching", "iterations": "max_draws"}
+        "stepnav.search.hgs", _SCORED, renamed={"children": "branching", "iterations": "max_draws"}
     ),
 }
 
@@ -58,7 +68,9 @@ def strategy(name: str) -> Strategy:
         )
     row = STRATEGIES[name]
     function = getattr(import_module(row.module), name)
-    return Strategy(name, function=function, models=row.models, renamed=row.renamed)
+    return Strategy(
+        name, function=function, models=row.models, unscored=row.unscored, renamed=row.renamed
+    )
 
 
 def parse_strategy(text: str) -> Strategy:

@@ -10,11 +10,14 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.options import Option, options_of
-from stepnav.core.requests import POLICY, Program
+from stepnav.core.requests import POLICY, REWARD, Program
 from stepnav.core.tree import Tree
 
 RESERVE_SHARE = 0.25
 """Share of a limited policy-token budget that step searches keep back for their fallback."""
+
+UNTIL_SPENT = ("samples", "num_subtrees", "num_solutions")
+"""Options that count solutions; under a limited budget they are None: draw until it is spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Strategy:
       function: a generator function that takes the tree, its options as keywords and, if it asks
         for them, `extract` and `seed`; None in one that was read from a file and can only be reported.
       models: names of the models that it asks.
+      unscored: (option, value) with which it asks for no scores, so that it needs no reward model.
       renamed: options of earlier versions and what they are called now.
     """
 
@@ -37,10 +41,14 @@ class Strategy:
     label: str = ""
     function: Callable[..., Program] | None = None
     models: tuple[str, ...] = (POLICY,)
+    unscored: frozenset[tuple[str, str]] = frozenset()
     renamed: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", self.label or self.name)
+        if self.unscored & self.options.items():
+            models = tuple(model for model in self.models if model != REWARD)
+            object.__setattr__(self, "models", models)
 
     @property
     def known_options(self) -> Mapping[str, Option]:
@@ -76,8 +84,9 @@ class Strategy:
     ) -> Strategy:
         """Return the strategy with every option resolved for one budget.
 
-        Under a limited budget, sampling strategies draw until it is spent, and step searches keep
-        `RESERVE_SHARE` of it for their fallback, unless these options are set.
+        Under a limited budget, sampling strategies draw until it is spent, step searches keep
+        `RESERVE_SHARE` of it for their fallback, and those that plan are told it, unless these options
+        are set.
 
         Args:
           policy_tokens: limit on the policy tokens, None for no limit.
@@ -85,10 +94,11 @@ class Strategy:
         """
         resolved = {name: option.default for name, option in self.known_options.items()}
         if policy_tokens is not None:
-            if "samples" in resolved:
-                resolved["samples"] = None
+            resolved.update((name, None) for name in UNTIL_SPENT if name in resolved)
             if "reserve_tokens" in resolved:
                 resolved["reserve_tokens"] = int(RESERVE_SHARE * policy_tokens)
+            if "budget_tokens" in resolved:
+                resolved["budget_tokens"] = policy_tokens
         if temperature is not None and "temperature" in resolved:
             resolved["temperature"] = temperature
         return replace(self, options={**resolved, **self.options})
@@ -103,14 +113,9 @@ class Strategy:
           temperature: as of `for_budget`.
         """
         found = self.for_budget(budgets[0], temperature=temperature)
-        own = (
-            {"reserve_tokens"}
-            if len({limit is None for limit in budgets}) == 1
-            else {
-                "reserve_tokens",
-                "samples",
-            }
-        )
+        own = {"reserve_tokens", "budget_tokens"}
+        if len({limit is None for limit in budgets}) > 1:
+            own |= set(UNTIL_SPENT)
         options = {k: v for k, v in found.options.items() if k in self.options or k not in own}
         return replace(found, options=options)
 

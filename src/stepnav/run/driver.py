@@ -10,19 +10,16 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from stepnav.core.backend import Answer, Backend
+from stepnav.core.backend import Backend
 from stepnav.core.errors import BackendDown, BackendError, StepnavError
 from stepnav.core.outcome import SearchResult
-from stepnav.core.requests import Request
 from stepnav.run.journal import Entry, Journal
 from stepnav.run.running import RunningSearch
 from stepnav.run.search import Search
+from stepnav.run.tickets import Ready, Tickets
 
 WAIT_S = 0.05
 """Longest wait in one step, so that clocks, orders and Ctrl-C are noticed."""
-
-FRUITLESS_POLLS = 4
-"""With several busy backends, rounds without an answer after which each is made to work."""
 
 
 class Driver:
@@ -49,8 +46,8 @@ class Driver:
         self.models = dict(models)
         self.journal = journal
         self.max_active = max_active
-        self.num_asked = 0
         self._fails_alone = fails_alone
+        self._tickets = Tickets(self.models, fails_alone=fails_alone)
         self._done = journal.finished_ids() if journal else set()
         self._replays = journal.entries() if journal else {}
         self._door = threading.Condition()
@@ -62,15 +59,16 @@ class Driver:
         self._running: dict[str, RunningSearch] = {}
         self._clocked: dict[str, RunningSearch] = {}
         self._finished: deque[SearchResult] = deque()
-        self._next_ticket = 0
-        self._tickets: dict[int, tuple[RunningSearch, int, Backend]] = {}
-        self._pending = {id(backend): 0 for backend in self.models.values()}
-        self._fruitless = 0
 
     @property
     def num_open(self) -> int:
         """How many searches were added and have neither ended nor been cancelled."""
         return len(self._ids)
+
+    @property
+    def num_asked(self) -> int:
+        """How many requests were handed to backends; those that a journal answered are none."""
+        return self._tickets.num_asked
 
     def add(self, search: Search) -> bool:
         """Take a search, from any thread; return whether there was anything left to do.
@@ -118,7 +116,7 @@ class Driver:
         while self._waiting and len(self._running) < self.max_active:
             self._start(self._waiting.pop(next(iter(self._waiting))))
         if self._tickets:
-            self._serve(self._poll(timeout_s))
+            self._serve(self._tickets.poll(timeout_s))
         self._stop_late()
         return self._take_finished()
 
@@ -160,7 +158,6 @@ class Driver:
             self._leave(search_id)
         self._waiting.clear()
         self._finished.clear()
-        self._fruitless = 0
         if self.journal is not None and not self._is_closed:  # a later run goes on from there
             self._done, self._replays = self.journal.finished_ids(), self.journal.entries()
 
@@ -195,9 +192,9 @@ class Driver:
             self._write(entries)
         try:
             for number, request in asked:
-                self._submit(running, number, request)
+                self._tickets.submit(running, number, request)
         except (AssertionError, AttributeError, TypeError, ValueError) as error:
-            self._cancel(running)  # a model was asked what it cannot take
+            self._tickets.cancel(running)  # a model was asked what it cannot take
             running.refuse(error)
         if running.result is not None:
             self._end(running)
@@ -209,34 +206,7 @@ class Driver:
         self._running.pop(search_id, None)
         self._clocked.pop(search_id, None)
 
-    def _submit(self, running: RunningSearch, number: int, request: Request) -> None:
-        backend = self.models[request.model]
-        ticket = self._next_ticket
-        self._next_ticket += 1
-        self.num_asked += 1
-        self._tickets[ticket] = running, number, backend
-        running.tickets.add(ticket)
-        self._pending[id(backend)] += 1
-        backend.submit(ticket, request)
-
-    def _poll(self, timeout_s: float) -> list[tuple[int, Answer | BackendError]]:
-        """Return what the busy backends have answered."""
-        busy = {id(b): b for b in self.models.values() if self._pending[id(b)]}.values()
-        if len(busy) > 1:
-            timeout_s = 0.0 if self._fruitless < FRUITLESS_POLLS else timeout_s / 10
-        ready: list[tuple[int, Answer | BackendError]] = []
-        for backend in busy:
-            try:
-                ready += backend.poll(timeout_s)
-            except BackendDown as error:
-                if self._fails_alone:
-                    ready += [(t, error) for t, (_, _, b) in self._tickets.items() if b is backend]
-                elif not ready:  # else serve what another answered first; the next poll raises
-                    raise
-        self._fruitless = 0 if ready else self._fruitless + 1
-        return ready
-
-    def _serve(self, ready: Sequence[tuple[int, Answer | BackendError]]) -> None:
+    def _serve(self, ready: Ready) -> None:
         """Journal all that was answered, then see to errors, then let the searches go on."""
         entries: list[Entry] = []
         touched: dict[str, RunningSearch] = {}
@@ -244,7 +214,7 @@ class Driver:
         for ticket, answer in ready:
             if ticket not in self._tickets:  # cancelled
                 continue
-            running, number = self._close_ticket(ticket)
+            running, number = self._tickets.close(ticket)
             touched[running.search.id] = running
             if isinstance(answer, BackendError):
                 failed.setdefault(running.search.id, answer)
@@ -260,7 +230,7 @@ class Driver:
         broken: StepnavError | None = None
         for search_id, running in touched.items():
             if search_id in failed:
-                self._cancel(running)
+                self._tickets.cancel(running)
                 running.fail(failed[search_id])
                 self._end(running)
                 continue
@@ -271,17 +241,11 @@ class Driver:
         if broken is not None:
             raise broken
 
-    def _close_ticket(self, ticket: int) -> tuple[RunningSearch, int]:
-        running, number, backend = self._tickets.pop(ticket)
-        running.tickets.discard(ticket)
-        self._pending[id(backend)] -= 1
-        return running, number
-
     def _stop_late(self) -> None:
         """Cancel the requests of searches whose seconds are spent, and let them go on without."""
         for running in list(self._clocked.values()):
             if running.is_late:
-                self._cancel(running)
+                self._tickets.cancel(running)
                 self._write(running.expire())
                 self._advance(running)
 
@@ -290,14 +254,8 @@ class Driver:
         running = self._running.pop(search_id, None)
         self._clocked.pop(search_id, None)
         if running is not None:
-            self._cancel(running)
+            self._tickets.cancel(running)
             running.close()
-
-    def _cancel(self, running: RunningSearch) -> None:
-        for ticket in list(running.tickets):
-            backend = self._tickets[ticket][2]
-            self._close_ticket(ticket)
-            backend.cancel(ticket)
 
     def _take_finished(self) -> list[SearchResult]:
         finished = list(self._finished)

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from stepnav.core.backend import Answer
-from stepnav.core.errors import JournalError
-from stepnav.core.outcome import Outcome
 from stepnav.core.records import Trajectory
 from stepnav.core.requests import (
     POLICY,
-    POLICY_REQUESTS,
     REWARD,
     Ask,
     Complete,
     PolicyRequest,
     Request,
-    Sampling,
     Score,
 )
-from stepnav.run.journal import Entry
-
-T = TypeVar("T")
-_REQUESTS = (Score, *POLICY_REQUESTS)
 
 
 @dataclass(slots=True)
@@ -37,12 +28,15 @@ class Part:
       request: with seed and limit, as the backend gets it.
       cap: its limit in tokens, if that comes from the budget.
       answer: None until it is there.
+      is_alone: whether it is one sample, paid by itself, because what is left then decides which
+        samples follow.
     """
 
     position: int
     request: Request
     cap: int | None = None
     answer: Answer | None = None
+    is_alone: bool = False
 
 
 def stamped(request: PolicyRequest, n: int, first: int, seed: int) -> PolicyRequest:
@@ -91,58 +85,3 @@ def digest_of(request: Request) -> str:
     if not own:
         text += f"\x1e{request.model}"
     return blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def decoded(decode: Callable[[Any], T], entry: Entry) -> T:
-    """Return what a journaled payload stands for."""
-    try:
-        return decode(entry.payload)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise JournalError(
-            f"the journal's answer {entry.number} of search {entry.search_id} is damaged "
-            f"({error!r}); take the journal from a backup, or start again in another folder"
-        ) from None
-
-
-def check_requests(batch: Any) -> None:
-    """Refuse what no program may yield.
-
-    Raises:
-      TypeError: it is no sequence of requests of one sort, or a field holds something else.
-    """
-    if not isinstance(batch, (tuple, list)) or not batch:
-        raise TypeError(f"it must yield a sequence of requests (got {batch!r:.80})")
-    is_score = isinstance(batch[0], Score)
-    for request in batch:
-        if not isinstance(request, _REQUESTS):
-            raise TypeError(f"it must yield requests (got {request!r:.80})")
-        if isinstance(request, Score) != is_score:
-            raise TypeError("it must ask for samples and for scores in batches of their own")
-        if isinstance(request, Score):
-            is_right = isinstance(request.trajectory, Trajectory)
-        elif isinstance(request, Ask):
-            is_right = isinstance(request.messages, tuple) and _is_draw(request)
-        else:
-            is_right = isinstance(request.prefix, Trajectory) and _is_draw(request)
-        if not is_right:
-            raise TypeError(f"a request holds something else than it should ({request!r:.120})")
-
-
-def _is_draw(request: PolicyRequest) -> bool:
-    is_sampled = isinstance(request.sampling, Sampling)
-    return is_sampled and isinstance(request.n, int) and request.n >= 1
-
-
-def check_outcome(outcome: Outcome) -> None:
-    """Refuse an outcome that could not be written down.
-
-    Raises:
-      TypeError: an answer is no text, or a count or vote no number.
-    """
-    if not isinstance(outcome.answer, (str, type(None))):
-        raise TypeError(f"an answer must be text or None (got {outcome.answer!r:.80})")
-    for name, value in (*outcome.counts.items(), *outcome.votes.items()):
-        if not isinstance(name, str) or not isinstance(value, (int, float)):
-            raise TypeError(
-                f"counts and votes must be numbers by name (got {name!r}: {value!r:.80})"
-            )

@@ -10,8 +10,6 @@ from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
 from stepnav.core.tree import Node
 
-UNLIMITED = Budget()
-
 
 @dataclass(frozen=True, slots=True)
 class Search:

@@ -1,31 +1,35 @@
 """Step-level beam search guided by a process reward model.
 
-Source: Snell et al. 2024, arXiv 2408.03314 ("beam search" there; "BFS-V" elsewhere).
-With `beam_size` 1 it is stepwise best-of-K: the highest scored of K next steps, at every step.
-Differs in: siblings with equal text are merged and counted as duplicates instead of filling the
-beam; finished solutions keep their place in the beam; the first round draws `branching` steps, not
-`beam_size` times as many; step scores are multiplied unless `aggregation` is "last"; the answer is
-the best beam's, not a weighted vote over the last beams.
+Source: Snell et al. 2024, arXiv 2408.03314 ("beam search" and "lookahead search" there; "BFS-V"
+elsewhere). With `beam_size` 1 it is stepwise best-of-K: the highest scored of K next steps, at every
+step. As published it is `wide_start=true:aggregation=last:answer=vote`, with lookahead of k steps
+`lookahead=k`; our defaults draw `branching` first steps, multiply step scores and answer with the
+best beam. Differs in: siblings with equal text are merged and counted as duplicates instead of
+filling the beam; finished solutions keep their place in the beam.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from stepnav.core.aggregate import Aggregation
 from stepnav.core.options import Count, NumTokens, Temperature, TopP
-from stepnav.core.outcome import Outcome, StopReason
+from stepnav.core.outcome import StopReason
 from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
 from stepnav.core.tree import Node, Tree
-from stepnav.search.draw import finish_greedily
-from stepnav.search.expand import add_steps, rate
+from stepnav.search.draw import Answer, conclude
+from stepnav.search.expand import add_draws, distinct, rate, roll_out
 
 
 def beam(
     tree: Tree,
     *,
+    extract: Callable[[str], str | None],
     beam_size: Count = 4,
     branching: Count = 4,
+    wide_start: bool = False,
+    lookahead: NumTokens = 0,
+    answer: Answer = "best",
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
     aggregation: Aggregation = "prod",
@@ -33,54 +37,63 @@ def beam(
     max_step_tokens: Count | None = None,
     reserve_tokens: NumTokens = 0,
 ) -> Program:
-    """Return the best scored solution in the last beam.
+    """Return the best scored solution in the last beam, or the vote of those of the last round.
 
     Args:
       tree: holds the problem, is given every proposed step.
       beam_size: prefixes kept.
       branching: proposals per kept prefix.
+      wide_start: whether the first round draws `beam_size` times as many.
+      lookahead: steps of a greedy rollout, at whose end a proposal is scored.
+      answer: "best", the beam of the highest value; "vote", each solution that was in the last round
+        votes with its value.
       temperature, top_p: of each proposal.
       aggregation: how the step scores of a prefix become one number.
       max_steps: steps of the longest solution.
       max_step_tokens: limit of one step; None leaves it to the backend.
       reserve_tokens: policy tokens of the budget that are kept back to finish the best prefix
-        greedily when the rest is spent.
+        greedily when the rest is spent, as long as no beam is finished.
     """
-    kept = [tree.root]
+    kept, last = [tree.root], list[Node]()
     sampling = Sampling(temperature, top_p, max_step_tokens)
+    greedy = Sampling(0.0, max_tokens=max_step_tokens)
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
     stop_reason: StopReason = "length"
     try:
-        for _ in range(max_steps):
+        for number in range(max_steps):
             open_nodes = [node for node in kept if not node.is_finished]
-            requests = [
-                Propose(node.trajectory, branching, sampling, reserve_tokens) for node in open_nodes
-            ]
-            proposals = yield requests
+            n = branching * (beam_size if wide_start and number == 0 else 1)
+            reserve = reserve_tokens if len(open_nodes) == len(kept) else 0
+            proposals = yield [Propose(o.trajectory, n, sampling, reserve) for o in open_nodes]
             counts["iterations"] += sum(map(len, proposals))
-            children = [
+            draws = [
                 child
                 for node, steps in zip(open_nodes, proposals)
-                for child in add_steps(tree, node, steps, counts)
+                for child in add_draws(tree, node, steps, counts)
             ]
-            yield from rate(tree, children, aggregation)
+            children = distinct(draws)
+            ends = yield from roll_out(tree, children, lookahead, greedy, reserve)
+            yield from rate(tree, children, aggregation, ends)
             rivals = [node for node in kept if node.is_finished] + children
             if not rivals:
                 is_cut = any(s.finish == "budget" for steps in proposals for s in steps)
                 stop_reason = "budget" if is_cut else "exhausted"
                 break
+            last = [node for node in kept if node.is_finished] + draws
             kept = _keep_best(tree, rivals, beam_size)
             if all(node.is_finished for node in kept):
                 stop_reason = "finished"
                 break
     except BudgetSpent:
         stop_reason = "budget"
-    finished = [node for node in kept if node.is_finished]
-    best = max(finished or kept, key=_value)
-    if not finished:
-        best = yield from finish_greedily(tree, best, counts)
-    tree.mark_path(best, "chosen")
-    return Outcome(best.trajectory if best.depth else None, stop_reason, counts=counts)
+    voters = kept if answer == "best" else last
+    finished = [node for node in voters if node.is_finished]
+    return (
+        yield from conclude(
+            tree, finished, max(kept, key=_value), extract,
+            answer=answer, stop_reason=stop_reason, counts=counts,
+        )
+    )  # fmt: skip
 
 
 def _keep_best(tree: Tree, rivals: Sequence[Node], beam_size: int) -> list[Node]:

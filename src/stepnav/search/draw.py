@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from stepnav.core.aggregate import Aggregation, aggregate
 from stepnav.core.outcome import Outcome, StopReason
@@ -15,6 +15,9 @@ from stepnav.core.vote import count_votes
 
 MAX_SAMPLES = 4096
 """Where a search draws until its budget is spent, it still ends after so many."""
+
+Answer = Literal["best", "vote"]
+"""How finished solutions give an answer: the one of the highest value, or a vote of all."""
 
 
 @dataclass(slots=True)
@@ -116,6 +119,42 @@ def outcome_of_vote(
     chosen = drawn.trajectories[best]
     tree.mark_path(tree.add_trajectory(chosen, is_new=False), "chosen")
     return Outcome(chosen, drawn.stop_reason, answer, drawn.counts, votes)
+
+
+def conclude(
+    tree: Tree,
+    finished: Sequence[Node],
+    best: Node,
+    extract: Callable[[str], str | None],
+    *,
+    answer: Answer,
+    stop_reason: StopReason,
+    counts: dict[str, int],
+    weights: Sequence[float] | None = None,
+) -> Generator[Sequence[Request], list[Any], Outcome]:
+    """Return the outcome of a step search: of its solutions, or of a prefix finished greedily.
+
+    Args:
+      tree: gets the chosen path marked.
+      finished: rated ends of solutions; one that stands there twice has two votes.
+      best: the prefix that is finished, unrated, if there are no solutions.
+      extract: finds the canonical answer in a solution's text.
+      answer: how the solutions give the answer.
+      stop_reason: why the search stopped.
+      counts: its counters.
+      weights: of the votes, one per solution; None takes the nodes' values.
+    """
+    if finished and answer == "vote":
+        drawn = Samples([node.trajectory for node in finished], stop_reason=stop_reason)
+        values = [node.value or 0.0 for node in finished]
+        vote = outcome_of_vote(tree, drawn, extract, values if weights is None else weights)
+        return replace(vote, counts={**drawn.counts, **counts})
+    if finished:
+        best = max(finished, key=lambda node: node.value or 0.0)
+    else:
+        best = yield from finish_greedily(tree, best, counts)
+    tree.mark_path(best, "chosen")
+    return Outcome(best.trajectory if best.depth else None, stop_reason, counts=counts)
 
 
 def finish_greedily(

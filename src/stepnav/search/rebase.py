@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Annotated
 
 from stepnav.core.aggregate import Aggregation
 from stepnav.core.options import Count, NumTokens, Temperature, TopP, above
-from stepnav.core.outcome import Outcome, StopReason
+from stepnav.core.outcome import StopReason
 from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
 from stepnav.core.tree import Node, Tree
-from stepnav.search.draw import Samples, finish_greedily, outcome_of_vote
+from stepnav.search.draw import conclude
 from stepnav.search.expand import add_steps, rate
 
 
@@ -37,7 +36,8 @@ def rebase(
     Args:
       width: draws at each depth, less the solutions that are finished.
       balance: softmax temperature of values; near 0 the best prefix gets all draws. 0.1 is ours.
-      temperature, top_p, aggregation, max_steps, reserve_tokens: as in `beam`.
+      temperature, top_p, aggregation, max_steps: as in `beam`.
+      reserve_tokens: as in `beam`, as long as no solution is finished.
     """
     sampling = Sampling(temperature, top_p)
     leaves, voters, counts = [tree.root], list[Node](), {"duplicates": 0, "fallbacks": 0}
@@ -48,7 +48,8 @@ def rebase(
             copies = [1 + node.duplicates for node in leaves]
             shares = split_draws(width - len(voters), values, copies, balance)
             asked = [(node, share) for node, share in zip(leaves, shares) if share]
-            steps = yield [Propose(n.trajectory, k, sampling, reserve_tokens) for n, k in asked]
+            reserve = 0 if voters else reserve_tokens
+            steps = yield [Propose(n.trajectory, k, sampling, reserve) for n, k in asked]
             children = [c for (n, _), s in zip(asked, steps) for c in add_steps(tree, n, s, counts)]
             voters += [c for c in children if c.is_finished for _ in range(1 + c.duplicates)]
             for node, share in zip(leaves, shares):
@@ -61,13 +62,12 @@ def rebase(
             leaves = [child for child in children if not child.is_finished]
     except BudgetSpent:
         stop_reason = "budget"
-    if voters:
-        drawn = Samples([node.trajectory for node in voters], stop_reason=stop_reason)
-        vote = outcome_of_vote(tree, drawn, extract, [node.value or 0.0 for node in voters])
-        return replace(vote, counts={"samples": len(voters), **counts})
-    best = yield from finish_greedily(tree, max(leaves, key=lambda n: n.value or 0.0), counts)
-    tree.mark_path(best, "chosen")
-    return Outcome(best.trajectory if best.depth else None, stop_reason, counts=counts)
+    best = max(leaves, key=lambda node: node.value or 0.0)
+    return (
+        yield from conclude(
+            tree, voters, best, extract, answer="vote", stop_reason=stop_reason, counts=counts
+        )
+    )
 
 
 def split_draws(draws: int, values: list[float], copies: list[int], balance: float) -> list[int]:

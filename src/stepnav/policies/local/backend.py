@@ -10,14 +10,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendDown, BackendError, ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import POLICY_REQUESTS, Ask, PolicyRequest, Propose, Request
-from stepnav.core.seeds import derive_seed
 from stepnav.engine.loading import (
     context_length,
     load_model,
@@ -30,6 +29,7 @@ from stepnav.engine.model_folder import model_folder
 from stepnav.engine.row import Row
 from stepnav.policies.local.known import Known
 from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
+from stepnav.policies.local.remainder import Drawing
 from stepnav.policies.local.samples import Job, Sample, StepWriter
 
 
@@ -86,7 +86,7 @@ class LocalPolicy:
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
         self.format = format or PolicyFormat()
-        self._sample = sampling.sample
+        self._sample, self._sample_remainder = sampling.sample, sampling.sample_remainder
         self._max_step_tokens, self._max_tokens = max_step_tokens, max_tokens
         self._context = context_length(model)
         self.num_parameters = num_parameters(model)
@@ -126,15 +126,16 @@ class LocalPolicy:
         limit = self._limit(request)
         if context is not None:
             limit = min(limit, context - len(tokens))
-        job = Job(ticket, request, totals, num_open=request.n)
+        job = Job(ticket, request, totals, tokens, limit, num_open=request.n)
         self._jobs[ticket] = job
-        for index in range(request.n):
-            row = Row(list(tokens), (len(tokens) - 1,), room=limit)
-            seed = derive_seed(request.seed or 0, request.first + index)
-            sample = Sample(job, row, seed, limit, len(tokens))
-            job.samples.append(sample)
-            self._sample_of[row] = sample
-            self.runner.submit(row)
+        for _ in range(1 if job.is_remainder else request.n):
+            self._begin(job)
+
+    def _begin(self, job: Job) -> None:
+        """Queue a further sample of a job."""
+        sample = job.next_sample()
+        self._sample_of[sample.row] = sample
+        self.runner.submit(sample.row)
 
     def poll(self, timeout_s: float) -> list[tuple[int, Answer | BackendError]]:
         """Run forward passes until something is answered, one only if `timeout_s` is 0.
@@ -227,6 +228,13 @@ class LocalPolicy:
 
     def _draw(self, rows: list[Row], logits: Any) -> None:
         samples = [self._sample_of[row] for row in rows]
+        tracked = [index for index, sample in enumerate(samples) if sample.drawing is not None]
+        if tracked:
+            free = [index for index, sample in enumerate(samples) if sample.drawing is None]
+            self._draw_remainder([samples[i] for i in tracked], logits[tracked] if free else logits)
+            if not free:
+                return
+            samples, logits = [samples[i] for i in free], logits[free]
         settings = [sample.job.request.sampling for sample in samples]
         tokens, logprobs = self._sample(
             logits,
@@ -240,11 +248,31 @@ class LocalPolicy:
             if self._writer.add(sample, token, logprob):
                 self._finish(sample)
 
+    def _draw_remainder(self, samples: list[Sample], logits: Any) -> None:
+        """Draw for samples that exclude what was drawn before."""
+        drawings = [cast(Drawing, sample.drawing) for sample in samples]
+        drawn = self._sample_remainder(
+            logits,
+            [sample.job.request.sampling for sample in samples],
+            [sample.seed for sample in samples],
+            [sample.num_tokens for sample in samples],
+            [drawing.taken for drawing in drawings],
+            self._unwritable,
+        )
+        for sample, drawing, (token, logprob, own, rest) in zip(samples, drawings, drawn):
+            if token >= 0:
+                drawing.add(token, own, rest)
+            if token < 0 or self._writer.add(sample, token, logprob):
+                self._finish(sample)
+
     def _finish(self, sample: Sample) -> None:
         self.runner.release(sample.row, keep=True)
         del self._sample_of[sample.row]
         job = sample.job
-        job.num_open -= 1
+        # without a step nothing is left to draw, and the next one would find no more
+        job.num_open = job.num_open - 1 if sample.steps else 0
+        if job.num_open and job.is_remainder:
+            self._begin(job)
         if job.num_open == 0:
             del self._jobs[job.ticket]
             self._answers.append((job.ticket, job.answer(2 * self.num_parameters)))

@@ -10,8 +10,10 @@ from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.records import Finish, Reply, Step
 from stepnav.core.requests import Ask, PolicyRequest, Propose
+from stepnav.core.seeds import derive_seed
 from stepnav.engine.row import Row
 from stepnav.policies.local.prompt import StepCutter
+from stepnav.policies.local.remainder import Drawing, trie_of
 
 
 @dataclass(eq=False, slots=True)
@@ -21,6 +23,8 @@ class Job:
     Attributes:
       ticket, request: as submitted.
       prefix_tokens: tokens of the prompt and after each step of the prefix.
+      tokens: of the prompt and the prefix.
+      limit: most tokens of a sample.
       samples: one per item, order as asked.
       num_open: samples that are not finished.
     """
@@ -28,19 +32,42 @@ class Job:
     ticket: int
     request: PolicyRequest
     prefix_tokens: tuple[int, ...]
+    tokens: list[int]
+    limit: int
     samples: list[Sample] = field(default_factory=list)
     num_open: int = 0
+
+    @property
+    def is_remainder(self) -> bool:
+        """Whether its samples exclude each other, and so are drawn one after the other."""
+        is_free = isinstance(self.request, Ask)
+        return self.request.sampling.without is not None and not is_free
+
+    def next_sample(self) -> Sample:
+        """Return a further sample that is to be drawn."""
+        request = self.request
+        seed = derive_seed(request.seed or 0, request.first + len(self.samples))
+        row = Row(list(self.tokens), (len(self.tokens) - 1,), room=self.limit)
+        sample = Sample(self, row, seed, self.limit, len(self.tokens))
+        if self.is_remainder:
+            drawn = [other.steps[0] for other in self.samples]
+            known = [*(request.sampling.without or ()), *drawn]
+            sample.drawing = Drawing(trie_of(known, self.limit))
+        self.samples.append(sample)
+        return sample
 
     def answer(self, flops_per_token: int) -> Answer:
         """Return the finished samples with what they cost."""
         request, items = self.request, tuple[Any, ...]()
         if isinstance(request, Propose):
-            items = tuple(sample.steps[0] for sample in self.samples)
+            items = tuple(sample.steps[0] for sample in self.samples if sample.steps)
         elif isinstance(request, Ask):
             texts = [sample.steps[0] for sample in self.samples]
             items = tuple(Reply(s.text, s.finish, s.num_tokens, s.logprob) for s in texts)
         else:
-            items = tuple(request.prefix.extend(*sample.steps) for sample in self.samples)
+            items = tuple(
+                request.prefix.extend(*sample.steps) for sample in self.samples if sample.steps
+            )
         prompt = self.prefix_tokens[-1] * len(self.samples)
         cached = sum(sample.row.num_cached for sample in self.samples)
         generated = sum(sample.num_tokens for sample in self.samples)
@@ -66,7 +93,9 @@ class Sample:
       start: where in `row.tokens` the current step begins.
       num_tokens: tokens sampled so far, the end-of-sequence token included.
       num_step_tokens, logprob: the part of it in the current step, and their log-probability.
-      steps: finished steps.
+      steps: finished steps; none where nothing was left to draw.
+      drawing: how its first step is drawn from what is left; None once that is finished, or where
+        samples are independent.
     """
 
     job: Job
@@ -78,6 +107,7 @@ class Sample:
     num_step_tokens: int = 0
     logprob: float = 0.0
     steps: list[Step] = field(default_factory=list)
+    drawing: Drawing | None = None
 
 
 class StepWriter:
@@ -136,11 +166,14 @@ class StepWriter:
         tokens = sample.row.tokens
         ids = None if is_cut else tuple(tokens[sample.start :])
         num_tokens, logprob = sample.num_step_tokens, sample.logprob
+        draw = None if sample.drawing is None else sample.drawing.finished()
         if finish == "end" and not text.strip() and sample.steps:
             last = sample.steps.pop()
             text = last.text + text
             ids = None if ids is None else (last.token_ids or ()) + ids
             num_tokens, logprob = last.num_tokens + num_tokens, (last.logprob or 0.0) + logprob
-        sample.steps.append(Step(text, finish, num_tokens, ids, logprob))
+            draw = last.draw
+        sample.steps.append(Step(text, finish, num_tokens, ids, logprob, draw))
+        sample.drawing = None
         sample.start = len(tokens)
         sample.num_step_tokens, sample.logprob = 0, 0.0

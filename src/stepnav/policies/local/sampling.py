@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from stepnav.core.requests import Sampling
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _LARGEST = np.float32(1 - 2**-22)
 
@@ -66,17 +68,84 @@ def sample(
     return tokens.tolist(), chosen.tolist()
 
 
-def _draw(logits: Any, temperatures: Sequence[float], top_ps: Sequence[float], draws: Any) -> Any:
+def sample_remainder(
+    logits: Any,
+    samplings: Sequence[Sampling],
+    seeds: Sequence[int],
+    counters: Sequence[int],
+    taken: Sequence[Sequence[tuple[int, float]]],
+    excluded: Any = None,
+) -> list[tuple[int, float, float, float]]:
+    """Return one token per row, drawn in proportion to what is left after each (`remainder.py`).
+
+    Args:
+      logits, seeds, counters, excluded: as of `sample`.
+      samplings: how each row is drawn.
+      taken: for each row, tokens that were drawn there before, with the log of the share left.
+    Returns:
+      For each row the token, -1 where none is left; its log-probability as of `sample`; and
+      `logprob` and `rest` as in `core.records.Draw`.
+    """
+    chosen = torch.log_softmax(logits, dim=-1)
+    if excluded is not None:
+        logits = logits.index_fill(1, excluded, -torch.inf)
+    told = [s.later_temperature or s.temperature or 1.0 for s in samplings]
+    log_probs = torch.log_softmax(_scaled(logits, told), dim=-1)
+    cut = [row for row, sampling in enumerate(samplings) if sampling.top_p < 1]
+    if cut:
+        limits = torch.tensor([samplings[row].top_p for row in cut], device=logits.device)
+        log_probs[cut] = torch.log_softmax(_nucleus(log_probs[cut].exp(), limits).log(), dim=-1)
+    rows = [row for row, pairs in enumerate(taken) for _ in pairs]
+    tokens = [token for pairs in taken for token, _ in pairs]
+    shares = torch.tensor([share for pairs in taken for _, share in pairs], device=logits.device)
+    left = log_probs
+    if rows:
+        left = log_probs.clone()
+        left[rows, tokens] += shares
+    # relative to the likeliest, so that little that is left is drawn from as exactly as all
+    highest, likeliest = left.max(dim=-1)
+    drawn = likeliest
+    if any(sampling.temperature for sampling in samplings):
+        drawn = _inverted((left - highest[:, None]).exp(), uniforms(seeds, counters))
+        is_greedy = torch.tensor([not s.temperature for s in samplings], device=logits.device)
+        drawn = torch.where(is_greedy, likeliest, drawn)
+    at = drawn[:, None]
+    own, logprobs = chosen.gather(1, at)[:, 0], log_probs.gather(1, at)[:, 0]
+    log_probs.scatter_(1, at, -torch.inf)
+    if rows:
+        log_probs[rows, tokens] = -torch.inf
+    drawn = drawn.masked_fill(highest == -torch.inf, -1)
+    rests = _log_sums(log_probs)
+    return list(zip(drawn.tolist(), own.tolist(), logprobs.tolist(), rests.tolist()))
+
+
+def _log_sums(logs: Any) -> Any:
+    """Return the log of the sum of each row; `logsumexp` adds a lone row in another order."""
+    highest, at = logs.max(dim=-1)
+    shares = torch.log_softmax(logs, dim=-1).gather(1, at[:, None])[:, 0]
+    return torch.where(highest == -torch.inf, highest, highest - shares)
+
+
+def _scaled(logits: Any, temperatures: Sequence[float]) -> Any:
     scale = torch.tensor([t or 1.0 for t in temperatures], device=logits.device)
-    probs = torch.softmax(logits / scale[:, None], dim=-1)
+    return logits / scale[:, None]
+
+
+def _draw(logits: Any, temperatures: Sequence[float], top_ps: Sequence[float], draws: Any) -> Any:
+    probs = torch.softmax(_scaled(logits, temperatures), dim=-1)
     if any(top_p < 1 for top_p in top_ps):
         cut = [row for row, top_p in enumerate(top_ps) if top_p < 1]
         limits = torch.tensor([top_ps[row] for row in cut], device=logits.device)
         probs[cut] = _nucleus(probs[cut], limits)
+    return _inverted(probs, draws)
+
+
+def _inverted(probs: Any, draws: Any) -> Any:
+    """Return where each row's cumulative probability passes its number in [0, 1)."""
     cumulative = probs.cumsum(dim=-1)
-    thresholds = torch.from_numpy(draws).to(logits.device)[:, None] * cumulative[:, -1:]
+    thresholds = torch.from_numpy(draws).to(probs.device)[:, None] * cumulative[:, -1:]
     tokens = torch.searchsorted(cumulative, thresholds, right=True)[:, 0]
-    return tokens.clamp_(max=logits.shape[-1] - 1)
+    return tokens.clamp_(max=probs.shape[-1] - 1)
 
 
 def _nucleus(probs: Any, top_ps: Any) -> Any:

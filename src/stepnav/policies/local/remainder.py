@@ -1,0 +1,110 @@
+"""What is left to draw after a prefix, once some steps have been drawn there.
+
+The token sequences drawn so far make a trie. A token is worth its probability times the share of
+what follows it that nobody has drawn yet, so that a whole step comes with its probability under the
+policy divided by that of all steps that are left: sampling without replacement, exactly
+(UniqueRandomizer, Shi et al. 2020, section 3, https://arxiv.org/abs/2002.09067). Differs in:
+nothing is kept between draws; the trie is made from what the drawn steps carry
+(`core.records.Draw`), in logarithms, so that what is left beside a nearly certain step is known as
+well as the step itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from stepnav.core.records import Draw, Step
+
+DIGITS = 7
+"""Decimals of the logarithms that steps carry: a ten millionth of each probability."""
+
+
+@dataclass(eq=False, slots=True)
+class Place:
+    """A place in the trie: what was drawn up to here.
+
+    Attributes:
+      logprob: of the token that leads here.
+      rest: log of the probability of all tokens that nobody took here.
+      left: log of the share of what begins so that is not drawn yet; -inf for a whole step.
+      following: token -> the place that it leads to.
+    """
+
+    logprob: float = 0.0
+    rest: float = math.inf
+    left: float = -math.inf
+    following: dict[int, Place] = field(default_factory=dict)
+
+
+def trie_of(steps: Sequence[Step], limit: int) -> Place:
+    """Return the root of what was drawn.
+
+    Under a limit of tokens a step ends whole or is cut there, and both are drawn once. A step that
+    another limit cut has not been drawn whole and excludes nothing; nor does one whose `draw` is
+    not known.
+
+    Args:
+      steps: drawn after the same prefix under the same sampling.
+      limit: most tokens of a step.
+    """
+    root = Place()
+    places = [root]
+    for step in steps:
+        draw = step.draw
+        if draw is None or len(draw.tokens) > limit or (step.is_cut and len(draw.tokens) < limit):
+            continue
+        place = root
+        for token, logprob, rest in zip(draw.tokens, draw.logprobs, draw.rests):
+            # Later draws saw more of the tokens taken, the last one all of them.
+            place.rest = min(place.rest, rest)
+            if token not in place.following:
+                place.following[token] = Place(logprob)
+                places.append(place.following[token])
+            place = place.following[token]
+    for place in reversed(places):  # a child is younger than its parent
+        if place.following:
+            left = [child.logprob + child.left for child in place.following.values()]
+            place.left = _log_sum([place.rest, *left])
+    return root
+
+
+class Drawing:
+    """One draw from what is left, token by token.
+
+    Args:
+      root: of the trie of what was drawn before.
+    """
+
+    def __init__(self, root: Place) -> None:
+        self._place: Place | None = root
+        self._tokens: list[int] = []
+        self._logprobs: list[float] = []
+        self._rests: list[float] = []
+
+    @property
+    def taken(self) -> list[tuple[int, float]]:
+        """The next tokens that were taken before, and the log of the share left after each."""
+        if self._place is None:
+            return []
+        return [(token, child.left) for token, child in self._place.following.items()]
+
+    def add(self, token: int, logprob: float, rest: float) -> None:
+        """Take a token; `logprob` and `rest` as in `Draw`."""
+        self._tokens.append(token)
+        self._logprobs.append(round(logprob, DIGITS))
+        self._rests.append(round(rest, DIGITS))
+        self._place = None if self._place is None else self._place.following.get(token)
+
+    def finished(self) -> Draw:
+        """Return what was drawn."""
+        return Draw(tuple(self._tokens), tuple(self._logprobs), tuple(self._rests))
+
+
+def _log_sum(logs: Sequence[float]) -> float:
+    """Return the log of the sum of numbers that are given by their logs."""
+    highest = max(logs)
+    if highest == -math.inf:
+        return highest
+    return highest + math.log(sum(math.exp(value - highest) for value in logs))

@@ -1,0 +1,165 @@
+"""The batch of requests that a search waits for, and the parts in which it is asked.
+
+A batch that the token budget surely pays for is asked whole. Else its samples are asked one by
+one, each as soon as what is left pays for the longest that it and the open ones can become, and
+if none is open, with what is left as its limit. So no sample is cut that would have been
+finished had they been drawn one after the other, and the budget is never exceeded; which ones
+are drawn does not depend on the order of the answers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from stepnav.core.backend import Answer
+from stepnav.core.budget import Usage
+from stepnav.core.requests import Request, Score
+from stepnav.run.journal import Entry
+from stepnav.run.parts import Part, marked, stamped
+from stepnav.run.spending import Spending
+from stepnav.run.transcript import CUT, REFUSED, Transcript
+
+
+class Batch:
+    """A batch on its way: what is still to be asked, what is open, and what was answered.
+
+    Args:
+      requests: what the program asks.
+      seed_of: position in the batch -> seed of a request that has none of its own.
+      spending: pays for it.
+      transcript: numbers its parts, and may know answers.
+
+    Attributes:
+      num_open: parts that were handed over and not answered.
+    """
+
+    __slots__ = (
+        "_is_cut_short",
+        "_is_whole",
+        "_parts",
+        "_requests",
+        "_spending",
+        "_transcript",
+        "_waiting",
+        "num_open",
+    )
+
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        seed_of: Callable[[int], int],
+        spending: Spending,
+        transcript: Transcript,
+    ) -> None:
+        self._requests = requests
+        self._spending = spending
+        self._transcript = transcript
+        self._is_whole = spending.is_unlimited or spending.pays_surely(requests)
+        self._is_cut_short = False
+        self._waiting: deque[Part] = deque()
+        self._parts: dict[int, Part] = {}
+        self.num_open = 0
+        for position, request in enumerate(requests):
+            if isinstance(request, Score):
+                self._waiting.append(Part(position, request))
+                continue
+            seed = seed_of(position) if request.seed is None else request.seed
+            if self._is_whole:
+                self._waiting.append(Part(position, stamped(request, request.n, 0, seed)))
+                continue
+            for index in range(request.n):
+                alone = stamped(request, 1, index, seed)
+                self._waiting.append(Part(position, alone, is_alone=True))
+
+    def admit(self) -> list[tuple[int, Request]]:
+        """Return the parts to hand over now, with their numbers; answer those that are known."""
+        if not self._waiting:
+            return []
+        if self._is_whole and not self._transcript.known:  # the common case, quickly
+            return self._admit_all()
+        asked: list[tuple[int, Request]] = []
+        while self._waiting:
+            part, entry = self._waiting[0], self._transcript.next()
+            # parts that were never asked have no entry; what stands there is the next batch's
+            is_over = self._is_cut_short and (entry is None or entry.digest == REFUSED)
+            if is_over or (part.is_alone and not self._spending.admits(part, self.num_open)):
+                if is_over or not self.num_open:
+                    self._waiting.clear()  # nothing is left for the rest of the batch
+                break
+            self._waiting.popleft()
+            number = self._transcript.take()
+            if entry is not None and entry.digest == CUT:
+                self._is_cut_short = True
+                continue
+            self._parts[number] = part
+            self.num_open += 1
+            if entry is None:
+                asked.append((number, part.request))
+            else:
+                self.take(number, self._transcript.replayed(part.request, entry))
+        return asked
+
+    def take(self, number: int, answer: Answer) -> None:
+        """Take the answer to a part."""
+        part = self._parts[number]
+        part.answer = answer
+        self.num_open -= 1
+        if part.is_alone:
+            self._spending.settle(part)
+
+    def journaled(self, number: int, answer: Answer) -> Entry:
+        """Return the answer to a part as it is journaled."""
+        return self._transcript.answered(number, self._parts[number].request, answer)
+
+    def collect(self) -> list[Any]:
+        """Charge a batch without open parts, and return what the program is sent."""
+        self.charge()
+        sent: list[Any] = [()] * len(self._requests)
+        for part in self._parts.values():
+            items = cast(Answer, part.answer).items
+            if part.cap is not None:
+                items = tuple(marked(item, part) for item in items)
+            sent[part.position] += tuple(items)
+        return sent
+
+    def charge(self) -> None:
+        """Charge what was answered and is not charged yet."""
+        for part in self._parts.values():
+            if part.answer is not None and not part.is_alone:
+                self._spending.charge(part)
+
+    def expire(self) -> tuple[list[Entry], bool]:
+        """Go on without the answers that are still open, because the seconds are spent.
+
+        Returns:
+          What to journal; and whether the batch is of use: samples that are there are, scores only
+          if all are there.
+        """
+        missing = [number for number, part in self._parts.items() if part.answer is None]
+        has_samples = len(missing) < len(self._parts)
+        self._waiting.clear()
+        self.num_open = 0
+        self._spending.leave_open()
+        if has_samples and not isinstance(self._requests[0], Score):
+            for number in missing:
+                del self._parts[number]
+            return [self._transcript.cut(number) for number in missing], True
+        self._transcript.number = min(self._parts)
+        spent = Usage()
+        for part in self._parts.values():
+            if part.answer is not None and not part.is_alone:
+                spent += part.answer.usage
+        self._spending.ledger.charge(spent)
+        return [self._transcript.refusal(spent)], False
+
+    def _admit_all(self) -> list[tuple[int, Request]]:
+        asked: list[tuple[int, Request]] = []
+        for number, part in enumerate(self._waiting, self._transcript.number):
+            self._parts[number] = part
+            asked.append((number, part.request))
+        self._waiting.clear()
+        self._transcript.number += len(asked)
+        self.num_open = len(asked)
+        return asked

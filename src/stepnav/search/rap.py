@@ -1,0 +1,113 @@
+"""RAP, reasoning via planning: Monte Carlo tree search (UCT) with step-wise rewards.
+
+Source: Hao et al. 2023, arXiv 2305.14992, section 3 and algorithm 1, from memory of the paper: select by
+Q + w sqrt(ln N(parent) / N(child)), expand, follow the child of the highest reward to the end, and back
+up; the Q of a step is the highest mean reward of the steps from it on, over all iterations. The answer
+is that of the path with the highest mean reward, or a vote by it (RAP-Aggregation). Rewards: the
+policy's own rating of a step, the step's likelihood, or a reward model, which the paper does not have.
+Differs in: no world model writes states, the state is the prefix; the likelihood of a step is that of its
+average token, so that it is in [0, 1]; the self-rating is the share of replies (the paper reads the
+probability of "Yes"); the confidence of a state is left out; equal siblings are merged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from stepnav.core.options import Count, NumTokens, Temperature, TopP, at_least
+from stepnav.core.outcome import Outcome, StopReason
+from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
+from stepnav.core.tree import Node, Tree
+from stepnav.search.draw import MAX_SAMPLES, Samples, finish_greedily, outcome_of_vote
+from stepnav.search.evaluate import evaluate
+from stepnav.search.expand import add_steps
+
+
+def rap(
+    tree: Tree,
+    *,
+    extract: Callable[[str], str | None],
+    samples: Count | None = 10,
+    branching: Count = 4,
+    exploration: Annotated[float, at_least(0)] = 1.0,
+    evaluation: Literal["reward", "rating", "likelihood"] = "reward",
+    replies: Count = 3,
+    final: Literal["path", "vote"] = "path",
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
+    max_steps: Count = 40,
+    max_step_tokens: Count | None = None,
+    reserve_tokens: NumTokens = 0,
+) -> Program:
+    """Return the solution with the highest mean reward, or the answer with the highest sum of them.
+
+    Args:
+      samples: iterations; None goes on until the budget is spent.
+      branching: steps drawn per node, once (d; 4 in the paper).
+      exploration: weight w of the exploration term.
+      evaluation: "reward", the reward model; "rating", the policy is asked; "likelihood".
+      replies: per question to the policy about a step.
+      final: "path" or "vote".
+      temperature, top_p, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
+    """
+    counts = {"iterations": 0, "duplicates": 0, "unreadable": 0, "fallbacks": 0}
+    sampling = Sampling(temperature, top_p, max_step_tokens)
+    costs = {"replies": replies, "reserve_tokens": reserve_tokens}
+    rewards, solutions = dict[int, float](), dict[int, float]()  # by node
+    stop_reason: StopReason = "finished"
+    node = tree.root
+    try:
+        while tree.root.status != "dead" and counts["iterations"] < (samples or MAX_SAMPLES):
+            node = tree.root
+            while not node.is_finished and node.depth < max_steps and node.status != "dead":
+                if not node.children:
+                    (steps,) = yield [Propose(node.trajectory, branching, sampling, reserve_tokens)]
+                    children = add_steps(tree, node, steps, counts)
+                    yield from evaluate(tree, children, counts, evaluation, "last", **costs)
+                    rewards |= {child.index: child.value or 0.0 for child in children}
+                live = [tree.nodes[i] for i in node.children if tree.nodes[i].status != "dead"]
+                if live:
+                    node = max(live, key=lambda child, at=node: _bound(at, child, exploration))
+                else:
+                    tree.mark(node, "dead")
+            if node.status != "dead":
+                counts["iterations"] += 1
+                mean = _back_up(tree, node, rewards)
+                if node.is_finished:
+                    solutions[node.index] = mean
+        if tree.root.status == "dead":
+            stop_reason = "exhausted"
+    except BudgetSpent:
+        stop_reason = "budget"
+    if solutions and final == "vote":
+        voters = Samples([tree.nodes[i].trajectory for i in solutions], stop_reason=stop_reason)
+        vote = outcome_of_vote(tree, voters, extract, list(solutions.values()))
+        return replace(vote, counts=counts)
+    if solutions:
+        node = tree.nodes[max(solutions, key=lambda index: solutions[index])]
+    else:
+        node = yield from finish_greedily(tree, node, counts)
+    tree.mark_path(node, "chosen")
+    return Outcome(node.trajectory if node.depth else None, stop_reason, counts=counts)
+
+
+def _bound(parent: Node, child: Node, exploration: float) -> float:
+    """Return the upper confidence bound of a child."""
+    spread = math.log(max(1, parent.visits or 0)) / max(1, child.visits or 0)
+    return (child.value or 0.0) + exploration * math.sqrt(spread)
+
+
+def _back_up(tree: Tree, leaf: Node, rewards: dict[int, float]) -> float:
+    """Count a path in its nodes' Q and visits; return its mean reward."""
+    total = mean = 0.0
+    for length, node in enumerate(reversed(tree.path(leaf)), 1):
+        total += rewards[node.index]
+        mean = total / length
+        best = max(mean, node.value or 0.0) if node.visits else mean
+        tree.set_value(node, best, visits=1 + (node.visits or 0))
+        tree.mark(node, "accepted")
+    tree.set_value(tree.root, None, visits=1 + (tree.root.visits or 0))
+    return mean
