@@ -22,7 +22,8 @@ import torch
 from engine import BATCH, ZOO, ForwardClock, best_of, load, print_table, solved_problems
 from stepnav.core.records import Step, Trajectory
 from stepnav.core.requests import Score
-from stepnav.rewards.families.prm import PRMReward
+from stepnav.rewards.families.prm import PRM
+from stepnav.rewards.local.reward import LocalReward
 from stepnav.rewards.local.step_format import StepFormat
 
 CANDIDATES = 2
@@ -45,7 +46,7 @@ def scoring_rounds(num_searches: int, min_steps: int) -> list[list[Trajectory]]:
     return rounds
 
 
-def run_engine(backend: PRMReward, rounds: Sequence[Sequence[Trajectory]]) -> list[float]:
+def run_engine(backend: LocalReward, rounds: Sequence[Sequence[Trajectory]]) -> list[float]:
     """Return the seconds of each round."""
     seconds = []
     for scored in rounds:
@@ -93,8 +94,8 @@ def compare(model: Any, tokenizer: Any, form: StepFormat, repeats: int) -> dict[
 
     def engine(name: str, cache_tokens: int | None) -> int:
         nonlocal share
-        backend = PRMReward(
-            ours, tokenizer, format=form, max_batch=BATCH, cache_tokens=cache_tokens
+        backend = LocalReward.open(
+            PRM, ours, tokenizer, format=form, max_batch=BATCH, cache_tokens=cache_tokens
         )
         clock.seconds = 0.0
         seconds = run_engine(backend, rounds)

@@ -14,9 +14,10 @@ from stepnav.cli.signature import flat
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
-from stepnav.rewards.families.label_tokens import LabelTokenReward, LabelTokens
-from stepnav.rewards.families.prm import PRMReward
+from stepnav.rewards.families.label_tokens import MATH_SHEPHERD, LabelTokens
+from stepnav.rewards.families.prm import PRM
 from stepnav.rewards.families.recognise import read_checkpoint, recognise
+from stepnav.rewards.local.reward import LocalReward
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo import MODELS_FOLDER
 from tests.cli.test_main import call
@@ -52,7 +53,7 @@ def test_a_copy_gets_the_temperature(tmp_path: Path, model: Path) -> None:
         assert found[part]["after"]["nll"]["value"] < found[part]["before"]["nll"]["value"]
     kept = json.loads((out / "calibration.json").read_text())
     assert {"folder": str(out), **kept} == found
-    assert PRMReward(out).format.temperature == found["temperature"]
+    assert LocalReward.open(PRM, out).format.temperature == found["temperature"]
     assert (out / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data.jsonl", "model", "new"]
 
@@ -154,7 +155,7 @@ def test_a_family_whose_temperature_would_not_be_read_is_refused(
 
 def test_a_model_with_label_tokens_keeps_its_temperature_in_its_own_file(tmp_path: Path) -> None:
     folder = public_models.math_shepherd(tmp_path / "mine")
-    backend = LabelTokenReward(folder, device="cpu")
+    backend = LocalReward.open(MATH_SHEPHERD, folder, device="cpu")
     with (tmp_path / "data.jsonl").open("w") as file:
         for number in range(12):  # labels as the model's own ratings, with one mistake in each
             steps = [f"{number} + {part} = {number + part}" for part in range(4)]

@@ -15,9 +15,10 @@ from stepnav.core.requests import Score
 from stepnav.engine import hub
 from stepnav.engine.loading import load_tokenizer, load_trainable_classifier
 from stepnav.policies.local import LocalPolicy, PolicyFormat
-from stepnav.rewards.families.label_tokens import LabelTokenReward, LabelTokens
-from stepnav.rewards.families.prm import PRMReward
-from stepnav.rewards.families.token_classes import token_class_reward
+from stepnav.rewards.families.label_tokens import MATH_SHEPHERD, LabelTokens
+from stepnav.rewards.families.prm import PRM
+from stepnav.rewards.families.token_classes import TOKEN_CLASSES
+from stepnav.rewards.local.reward import LocalReward
 from tests.engine.small_models import causal_model, poll_all, tokenizer
 from tests.rewards import public_models
 
@@ -82,11 +83,11 @@ def test_a_hub_name_in_python_reads_the_formats_beside_the_weights(
         "me/trl": public_models.token_classes(tmp_path / "trl"),
     }
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: str(folders[name]))
-    opened = {"me/labels": LabelTokenReward, "me/prm": PRMReward, "me/trl": token_class_reward}
-    for name, make in opened.items():
+    opened = {"me/labels": MATH_SHEPHERD, "me/prm": PRM, "me/trl": TOKEN_CLASSES}
+    for name, family in opened.items():
         found = []
         for source in (name, folders[name]):
-            backend = make(source, device="cpu")
+            backend = LocalReward.open(family, source, device="cpu")
             backend.submit(0, Score(public_models.trajectories()[2]))
             found.append(poll_all(backend, 1)[0].items)
         assert found[0] == found[1]

@@ -12,10 +12,9 @@ from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.records import Step
 from stepnav.core.requests import Complete, Propose, Sampling, Score
-from stepnav.engine.row import Row
 from stepnav.policies.local import LocalPolicy, PolicyFormat
 from stepnav.policies.local.prompt import PromptEncoder, StepCutter
-from stepnav.policies.local.samples import Job, Sample, StepWriter
+from stepnav.policies.local.samples import Sample, StepWriter
 from tests.engine.small_models import causal_model, poll_all, prefix, tokenizer
 
 
@@ -298,8 +297,7 @@ def written(text: str, **options: Any) -> tuple[list[Step], bool]:
     words = tokenizer()
     cutter = StepCutter(words, "\n", options.pop("end_strings", ()))
     writer = StepWriter(cutter, frozenset({1}), None)
-    job = Job(0, Complete(prefix()), (1,), [5], 999)
-    sample = Sample(job, Row([5], (0,), room=999), 0, 999, 1)
+    sample = Sample.of(Complete(prefix()), [5], limit=999)
     ended = [
         writer.add(sample, token, -1.0) for token in words.encode(text, add_special_tokens=False)
     ]

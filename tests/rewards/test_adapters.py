@@ -203,9 +203,9 @@ def test_probabilities_that_underflow_keep_their_place(
     trajectory = trajectories()[2]
     usual = values(score(opened(folders[family]), trajectory)[0])
     backend = opened(folders[family])
-    backend_take = _queue(backend)._reader.take
+    backend_take = backend._reader.take
     monkeypatch.setattr(
-        _queue(backend)._reader, "take", lambda asked, logits: backend_take(asked, logits * 2000)
+        backend._reader, "take", lambda asked, logits: backend_take(asked, logits * 2000)
     )
     found = score(backend, trajectory)[0]
     assert len(found.items) == len(usual)
@@ -221,8 +221,8 @@ def test_an_output_that_is_no_number_names_the_step(
     trajectory = trajectories()[2]
     (whole,) = score(opened(folders[family]), trajectory)
     backend = opened(folders[family])
-    reader = _queue(backend)._reader
-    take, whole_row = reader.take, len(reader.encode(trajectory)[0])
+    reader = backend._reader
+    take, whole_row = reader.take, len(reader.reading(trajectory).rows[-1].tokens)
 
     def spoiled(asked: Any, logits: Any) -> None:
         changed = logits.clone()
@@ -250,10 +250,6 @@ def test_the_command_line_opens_each_by_its_folder(family: str, folders: dict[st
 
 def test_the_makers_know_every_family() -> None:
     assert list(MAKERS) == list(REFERENCES) == list(FAMILIES)
-
-
-def _queue(backend: Any) -> Any:
-    return getattr(backend, "_queue", backend)
 
 
 def test_usage_is_what_was_read(folders: dict[str, Path], family: str) -> None:

@@ -19,6 +19,7 @@ from stepnav.rewards.families.recognise import (
     read_checkpoint,
     recognise,
 )
+from stepnav.rewards.local.reward import LocalReward
 from tests.engine.small_models import causal_model, class_model, tokenizer
 from tests.rewards import public_models
 from tests.rewards.public_models import MAKERS
@@ -357,10 +358,10 @@ def test_advice_on_class_names_fits_the_kind_of_model(tmp_path: Path) -> None:
 
 
 def test_a_format_must_fit_the_outputs(tmp_path: Path) -> None:
-    from stepnav.rewards.families.prm import PRMReward
+    from stepnav.rewards.families.prm import PRM
     from stepnav.rewards.local.step_format import StepFormat
 
     with pytest.raises(ConfigError, match="3 output classes, its step format labels a value"):
-        PRMReward(class_model(), tokenizer(), format=StepFormat(labels=()))
+        LocalReward.open(PRM, class_model(), tokenizer(), format=StepFormat(labels=()))
     with pytest.raises(ConfigError, match="no token for the step separator"):
-        PRMReward(class_model(), tokenizer(), format=StepFormat(separator=""))
+        LocalReward.open(PRM, class_model(), tokenizer(), format=StepFormat(separator=""))

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from stepnav.core.errors import BackendError
 from stepnav.core.records import Problem, Step, Trajectory, trimmed
 from stepnav.rewards.families import chat_labels, label_tokens, qwen_prm, skywork
-from stepnav.rewards.families.label_tokens import LabelTokenReward, LabelTokens
+from stepnav.rewards.families.label_tokens import MATH_SHEPHERD, LabelTokens
 from stepnav.rewards.local.piece_encoder import PieceEncoder
+from stepnav.rewards.local.reward import LocalReward
 from stepnav.rewards.local.step_reader import class_probs, pair_probs, value_probs
 from tests.rewards import public_models
 from tests.rewards.references import BOXED
@@ -110,7 +111,7 @@ def test_label_tokens_of_another_model(tmp_path: Any) -> None:
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     LabelTokens(tag="<step>", joiner=" ", prompt_template="Q: {question}\nA: ").save(tmp_path)
-    backend = LabelTokenReward(tmp_path, device="cpu")
+    backend = LocalReward.open(MATH_SHEPHERD, tmp_path, device="cpu")
     trajectory = Trajectory(Problem("q", "1 + 1?"), (Step("It is 2."), Step("So 2.\n")))
     backend.submit(0, Score(trajectory))
     found = [item.positive_prob for item in poll_all(backend, 1)[0].items]
@@ -158,7 +159,7 @@ def test_a_tag_with_white_space_of_its_own() -> None:
     config = Qwen2Config(**public_models.small(len(tokenizer)))
     model = public_models.spread(Qwen2ForCausalLM(config), 3)
     openr = LabelTokens(tag=tag, good=" +", bad=" -", joiner=" ", before_tag="")
-    backend = LabelTokenReward(model, tokenizer, format=openr)
+    backend = LocalReward.open(MATH_SHEPHERD, model, tokenizer, format=openr)
     problem = Problem("q", "1 + 1?")
     backend.submit(0, Score(Trajectory(problem, (Step("1 + 1 = 2"), Step("so 2\n")))))
     backend.submit(1, Score(Trajectory(problem, (Step("1 + 1 = 2"), Step(f"a{tag}b")))))
@@ -172,9 +173,11 @@ def test_a_tag_with_white_space_of_its_own() -> None:
     assert str(answers[1]).startswith("step 2 holds")
     for wrong in ("\n\n\n\n\n", tag):
         with pytest.raises(ConfigError, match='set before_tag to ""'):
-            LabelTokenReward(model, tokenizer, format=LabelTokens(tag=wrong, good=" +", bad=" -"))
+            LocalReward.open(
+                MATH_SHEPHERD, model, tokenizer, format=LabelTokens(tag=wrong, good=" +", bad=" -")
+            )
     with pytest.raises(ConfigError, match="no single token for the step tag 'no tag'"):
-        LabelTokenReward(model, tokenizer, format=LabelTokens(tag="no tag"))
+        LocalReward.open(MATH_SHEPHERD, model, tokenizer, format=LabelTokens(tag="no tag"))
 
 
 def test_an_added_separator_is_no_text_even_where_it_is_not_special() -> None:

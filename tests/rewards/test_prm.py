@@ -15,20 +15,23 @@ from hypothesis import strategies as st
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.records import Problem, Step, StepScore, Trajectory
 from stepnav.core.requests import Propose, Score
-from stepnav.rewards.families.prm import PRMReward
-from stepnav.rewards.likelihood import LikelihoodReward
+from stepnav.rewards.families.prm import PRM
+from stepnav.rewards.likelihood import LIKELIHOOD
+from stepnav.rewards.local.reward import LocalReward
 from stepnav.rewards.local.step_format import StepFormat
 from tests.engine.small_models import causal_model, class_model, poll_all, prefix, tokenizer
 
 STEPS = ("3 + 4 = 7.\n", "He has 7 apples.\n", "Ann sold 12 eggs.\n", "12 * 2 = 24.\n", "#### 24")
 
 
-def prm(**options: Any) -> PRMReward:
-    return PRMReward(options.pop("model", None) or class_model(), tokenizer(), **options)
+def prm(**options: Any) -> LocalReward:
+    return LocalReward.open(
+        PRM, options.pop("model", None) or class_model(), tokenizer(), **options
+    )
 
 
-def likelihood(**options: Any) -> LikelihoodReward:
-    return LikelihoodReward(causal_model(), tokenizer(), **options)
+def likelihood(**options: Any) -> LocalReward:
+    return LocalReward.open(LIKELIHOOD, causal_model(), tokenizer(), **options)
 
 
 REWARDS = [prm, likelihood]
@@ -199,7 +202,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_saved_model_scores_as_the_loaded_one(saved: Path) -> None:
     trajectories = some_trajectories()[:4]
-    from_folder = score(PRMReward(saved, device="cpu"), *trajectories)
+    from_folder = score(LocalReward.open(PRM, saved, device="cpu"), *trajectories)
     assert [a.items for a in from_folder] == [a.items for a in score(prm(), *trajectories)]
 
 
@@ -208,7 +211,7 @@ def test_a_folder_without_its_format_is_refused(saved: Path, tmp_path: Path) -> 
         if file.name != "stepnav_prm.json":
             (tmp_path / file.name).write_bytes(file.read_bytes())
     with pytest.raises(ConfigError, match=r"stepnav_prm\.json"):
-        PRMReward(tmp_path)
+        LocalReward.open(PRM, tmp_path)
 
 
 def test_likelihood_does_not_judge_a_separator_that_was_never_written() -> None:
@@ -225,7 +228,7 @@ def test_likelihood_does_not_judge_a_separator_that_was_never_written() -> None:
 
 
 def test_likelihood_of_an_empty_last_step() -> None:
-    backend = LikelihoodReward(causal_model(), tokenizer())
+    backend = LocalReward.open(LIKELIHOOD, causal_model(), tokenizer())
     problem = prefix(0).problem
     for steps in (("3 + 4 = 7.\n", ""), ("",)):
         *before, last = steps
@@ -259,7 +262,7 @@ def test_likelihood_of_a_model_that_overflows_is_an_error_that_names_the_step() 
     with torch.no_grad():
         for parameter in model.get_output_embeddings().parameters():
             parameter.fill_(float("nan"))
-    backend = LikelihoodReward(model, tokenizer())
+    backend = LocalReward.open(LIKELIHOOD, model, tokenizer())
     backend.submit(0, Score(trajectory))
     error = poll_all(backend, 1)[0]
     assert isinstance(error, BackendError) and "step 1 is not a number" in str(error)

@@ -10,7 +10,8 @@ import torch
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.requests import Score
-from stepnav.rewards.families.prm import PRMReward
+from stepnav.rewards.families.prm import PRM
+from stepnav.rewards.local.reward import LocalReward
 from stepnav.rewards.local.step_format import FILE_NAME, StepFormat
 from tests.engine.small_models import class_model, poll_all, prefix, tokenizer
 
@@ -18,7 +19,9 @@ STEPS = ("3 + 4 = 7.\n", "He has 7 apples.\n", "#### 7")
 
 
 def probs(temperature: float) -> torch.Tensor:
-    backend = PRMReward(class_model(), tokenizer(), format=StepFormat(temperature=temperature))
+    backend = LocalReward.open(
+        PRM, class_model(), tokenizer(), format=StepFormat(temperature=temperature)
+    )
     backend.submit(0, Score(prefix(1, *STEPS)))
     scores = poll_all(backend, 1)[0].items
     return torch.tensor([[s.negative_prob, s.neutral_prob, s.positive_prob] for s in scores])

@@ -88,3 +88,60 @@ def test_beam_finishes_greedily_when_the_budget_ends():
     assert result.outcome.stop_reason == "budget"
     assert result.outcome.counts["fallbacks"] == 1
     assert result.answer == "1"
+
+
+LATE = {"": ["a\n", "b\n"], "a\n": ["#### 1", "c\n"], "b\n": ["#### 2"], "a\nc\n": ["#### 3"]}
+"""The better looking first step shows its fault only at the next."""
+LATE_RATINGS = {"a": p(0.6), "b": p(0.5), "#### 1": p(0.1), "#### 2": p(0.9), "c": p(0.3)}
+
+
+def test_lookahead_sees_where_a_step_leads():
+    options = {"table": LATE, "beam_size": 1, "branching": 12, "aggregation": "last"}
+    assert search("beam", LATE_RATINGS, **options).answer == "3"
+    ahead = search("beam", LATE_RATINGS, lookahead=1, **options)
+    assert (ahead.answer, ahead.outcome.stop_reason) == ("2", "finished")
+    first = {node.step.key: node for node in ahead.tree.nodes[1:] if node.depth == 1}
+    assert (first["a"].value, first["a"].score) == (p(0.1).value, p(0.6))
+    assert first["b"].value == p(0.9).value
+
+
+def test_a_step_that_a_rollout_took_may_be_drawn_and_kept():
+    table = {"": ["a\n"], "a\n": ["b\n"], "a\nb\n": ["#### 1"]}
+    result = search("beam", table=table, lookahead=2, beam_size=1, branching=2)
+    assert (result.answer, result.outcome.stop_reason) == ("1", "finished")
+    assert len(result.tree.nodes) == 4
+    assert all(node.value is not None for node in result.tree.nodes[1:])
+
+
+def test_a_rollout_that_is_cut_scores_what_it_has():
+    table = {"": ["a\n"], "a\n": ["one two three\n"]}
+    result = search("beam", {"a": p(0.7)}, table=table, lookahead=3, max_step_tokens=2)
+    assert result.tree.nodes[1].value == p(0.7).value
+    assert result.outcome.stop_reason == "exhausted"
+
+
+def test_a_wide_start_draws_for_every_beam():
+    def first_round(**options):
+        return search("beam", beam_size=3, branching=5, max_steps=1, **options)
+
+    assert first_round().outcome.counts["iterations"] == 5
+    assert first_round(wide_start=True).outcome.counts["iterations"] == 15
+
+
+def test_the_last_beams_may_vote():
+    table = {"": ["#### 1", "#### 1", "#### 1", "#### 2"]}
+    ratings = {"#### 1": p(0.5), "#### 2": p(0.6)}
+    options = {"table": table, "beam_size": 1, "branching": 40}
+    assert search("beam", ratings, **options).answer == "2"
+    vote = search("beam", ratings, answer="vote", **options)
+    assert vote.answer == "1"
+    assert vote.outcome.counts["samples"] == 40
+
+
+@pytest.mark.parametrize("strategy", ["beam", "rebase", "dvts", "pool", "vgb"])
+def test_nothing_is_kept_back_once_there_is_a_solution(strategy):
+    """The first step ends it for half of the prefixes; the others are long."""
+    table = {"": ["#### 1", "a\n"]} | {"a\n" * i: ["a\n"] for i in range(1, 40)}
+    budget = Budget(policy_tokens=30)
+    result = search(strategy, {"a": p(0.4)}, table=table, budget=budget, reserve_tokens=14)
+    assert (result.answer, result.usage.policy_tokens) == ("1", 30)

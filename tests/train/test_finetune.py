@@ -22,7 +22,8 @@ from stepnav.engine.weights import non_finite_weight
 from stepnav.files.lock import locked
 from stepnav.labels.records import StepRecord
 from stepnav.policies.local import PolicyFormat
-from stepnav.rewards.families.prm import PRMReward
+from stepnav.rewards.families.prm import PRM
+from stepnav.rewards.local.reward import LocalReward
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.train.checkpoints import last_checkpoint
 from stepnav.train.collate import TreeCollator, can_pack, fill_rows, split_passes, tree_mask
@@ -292,7 +293,7 @@ def test_a_reward_model_is_trained_saved_and_used(
     for name, one in weights[0].items():
         torch.testing.assert_close(one, weights[1][name], atol=2e-5, rtol=0)
     if head != "value":
-        PRMReward(tmp_path / "True").close()
+        LocalReward.open(PRM, tmp_path / "True").close()
 
 
 def test_a_policy_learns_completions_only(base: str, tmp_path: Path) -> None:

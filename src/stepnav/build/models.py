@@ -231,7 +231,7 @@ def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> 
 def _open_server(
     url: str, model: str | None, task: Task, chat: bool, server: ServerOptions
 ) -> Backend:
-    from stepnav.policies.openai import OpenAIPolicy
+    from stepnav.policies.openai.backend import OpenAIPolicy
 
     return OpenAIPolicy(
         url,

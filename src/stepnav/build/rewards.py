@@ -82,9 +82,10 @@ def open_task_reward(name: str, task: Task | None, local: Mapping[str, Any]) -> 
     if is_outside("rewards", name):
         return as_reward(find("rewards", name))
     if name.startswith("likelihood:"):
-        from stepnav.rewards.likelihood import LikelihoodReward
+        from stepnav.rewards.likelihood import LIKELIHOOD
+        from stepnav.rewards.local.reward import LocalReward
 
-        return LikelihoodReward(model_folder("policy", name.partition(":")[2]), **local)
+        return LocalReward.open(LIKELIHOOD, model_folder("policy", name.partition(":")[2]), **local)
     from stepnav.rewards.families.recognise import open_checkpoint, split_family
 
     family, rest = split_family(name)

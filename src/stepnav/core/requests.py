@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Union
+from typing import Any, Union
 
 from stepnav.core.outcome import Outcome
+from stepnav.core.records import Message as Message
 from stepnav.core.records import Reply, Step, StepScore, Trajectory
 
 POLICY = "policy"
@@ -85,14 +86,6 @@ class Complete:
     seed: int | None = None
     first: int = 0
     model: str = POLICY
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,70 +10,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import StepScore, Trajectory
-from stepnav.engine.loading import load_model
 from stepnav.engine.row import Row
+from stepnav.rewards.local.family import CAUSAL, EngineLimits, Family, causal_loader
 from stepnav.rewards.local.prm_tokens import TrajectoryEncoder
-from stepnav.rewards.local.reward import LocalReward, load_pair
 from stepnav.rewards.local.step_format import StepFormat
-from stepnav.rewards.local.step_reader import step_scores
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-    from stepnav.rewards.local.reward import EngineLimits
+from stepnav.rewards.local.step_reader import Reading, step_scores
 
 
-class LikelihoodReward(LocalReward):
-    r"""Scores steps by their least likely token under a causal language model in this process.
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    r"""How steps are shown and judged.
 
-    `positive_prob` is p / (p + threshold), `negative_prob` the rest, `neutral_prob` 0: a step is
-    rated +1 if its least likely token has a probability p above the threshold.
-
-    Args:
-      model: a `save_pretrained` folder, a hub name, or a loaded causal language model.
-      tokenizer: a loaded tokenizer; None takes the one beside the model.
+    Attributes:
       prompt_template: how the question is shown; holds "{question}".
       separator: text after each step.
-      threshold: above 0; where several wordings are right, each has a fair share of the
-        probability, so it should stand well below 1 / wordings.
-      device, dtype: as in `PRMReward`.
-      limits: see `EngineLimits`; the default of `pass_tokens` is 512 here, with outputs as wide as
-        the vocabulary.
-
-    Raises:
-      ConfigError: torch is missing, or the model or tokenizer cannot be used.
+      threshold: a step is rated +1 if its least likely token has a higher probability. Where
+        several wordings are right, each has a fair share of the probability, so it should stand
+        well below 1 / wordings.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any = None,
-        *,
-        prompt_template: str = "{question}\n",
-        separator: str = "\n",
-        threshold: float = 0.02,
-        device: str = "auto",
-        dtype: str = "float32",
-        **limits: Unpack[EngineLimits],
-    ) -> None:
-        if not threshold > 0:
-            raise ConfigError(f"threshold must be above 0 (got {threshold})")
-        model, tokenizer = load_pair(
-            model, tokenizer, lambda path: load_model(path, "causal", device=device, dtype=dtype)
-        )
-        encoder = _BareEnd(tokenizer, StepFormat(separator, prompt_template))
-        limits.setdefault("pass_tokens", 512)
-        super().__init__(
-            model,
-            _TokenReader(encoder, threshold),
-            has_logits=True,
-            output_floats=model.config.get_text_config().vocab_size,
-            **limits,
-        )
+    prompt_template: str = "{question}\n"
+    separator: str = "\n"
+    threshold: float = 0.02
+
+
+def _reader(model: Any, tokenizer: Any, format: Likelihood) -> _TokenReader:  # noqa: A002
+    if not format.threshold > 0:
+        raise ConfigError(f"threshold must be above 0 (got {format.threshold})")
+    encoder = _BareEnd(tokenizer, StepFormat(format.separator, format.prompt_template))
+    return _TokenReader(encoder, format.threshold)
+
+
+def _runner(model: Any, limits: EngineLimits) -> Any:
+    from stepnav.engine.runner import Runner
+
+    return Runner(model, output_floats=model.config.get_text_config().vocab_size, **limits)
 
 
 class _BareEnd(TrajectoryEncoder):
@@ -106,14 +82,13 @@ class _TokenReader:
         self._encoder = encoder
         self._threshold = threshold
 
-    def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
-        return self._encoder.encode(trajectory)
+    def reading(self, trajectory: Trajectory) -> Reading:
+        tokens, totals = self._encoder.encode(trajectory)
+        row = Row(tokens, tuple(total - 1 for total in totals), reads_all=True)
+        return Reading((row,) if trajectory.steps else (), totals, totals)
 
-    def row(self, tokens: list[int], totals: Sequence[int]) -> Row:
-        return Row(tokens, tuple(total - 1 for total in totals), reads_all=True)
-
-    def take(self, asked: Sequence[tuple[Row, int]], logits: Any) -> None:
-        log_probs = logits.log_softmax(dim=-1)
+    def take(self, asked: Sequence[tuple[Row, int]], outputs: Any) -> None:
+        log_probs = outputs.log_softmax(dim=-1)
         following = [
             row.tokens[position + 1] if position + 1 < len(row.tokens) else 0
             for row, position in asked
@@ -127,8 +102,8 @@ class _TokenReader:
             else:
                 row.outputs[position] = nexts[index]
 
-    def scores(self, row: Row) -> tuple[StepScore, ...]:
-        likely = [math.exp(row.outputs[position][0]) for position in row.wanted[1:]]
+    def scores(self, rows: Sequence[Row]) -> tuple[StepScore, ...]:
+        likely = [math.exp(row.outputs[at][0]) for row in rows for at in row.wanted[1:]]
         probs = [p / (p + self._threshold) for p in likely]
         return step_scores([(1 - prob, 0.0, prob) for prob in probs])
 
@@ -141,3 +116,13 @@ class _TokenReader:
         first = float(row.outputs[before][1][row.tokens[before + 1]])
         found = [first, *(float(row.outputs[at]) for at in range(before + 1, end))]
         return math.nan if any(map(math.isnan, found)) else min(found)
+
+
+LIKELIHOOD = Family(
+    CAUSAL,
+    causal_loader,
+    _reader,
+    lambda folder, config: Likelihood(),
+    _runner,
+    pass_tokens=512,  # of outputs as wide as the vocabulary
+)

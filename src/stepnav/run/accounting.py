@@ -22,6 +22,8 @@ _PROMPT = 0
 class KnownPrefixes:
     """The prefixes that one model has processed for one search."""
 
+    __slots__ = ("_has_prompt", "_key_of")
+
     def __init__(self) -> None:
         self._key_of: dict[tuple[int, str], int] = {}
         self._has_prompt = False
@@ -61,8 +63,9 @@ def charge(request: Request, answer: Answer, known: KnownPrefixes) -> Usage:
     if isinstance(request, Ask):
         return _charge_prompt(None, request.n, answer, known)
     usage = _charge_prompt(request.prefix, request.n, answer, known)
-    known.add(request.prefix.steps)
-    for item in answer.items:
+    if not answer.items:
+        known.add(request.prefix.steps)
+    for item in answer.items:  # each begins with the prefix
         if isinstance(item, Trajectory):
             known.add(item.steps)
         else:

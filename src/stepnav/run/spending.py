@@ -8,7 +8,6 @@ from typing import cast
 
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.budget import Budget, Ledger
-from stepnav.core.errors import ConfigError
 from stepnav.core.requests import PolicyRequest, Request, Score
 from stepnav.run.accounting import KnownPrefixes, charge
 from stepnav.run.parts import Part
@@ -28,12 +27,12 @@ class Spending:
       is_unlimited: whether it can pay whatever is asked.
     """
 
-    __slots__ = ("_committed_tokens", "_known", "_models", "is_unlimited", "ledger")
+    __slots__ = ("_committed_tokens", "_known", "is_unlimited", "ledger", "models")
 
     def __init__(self, budget: Budget, models: Mapping[str, Backend]) -> None:
         self.ledger = Ledger(budget)
         self.is_unlimited = budget == UNLIMITED
-        self._models = models
+        self.models = models
         self._known: dict[str, KnownPrefixes] = {}
         self._committed_tokens = 0  # of samples that are asked and not answered
 
@@ -80,9 +79,9 @@ class Spending:
         self._committed_tokens += bound
         return True
 
-    def settle(self, part: Part) -> None:
+    def settle(self, part: Part, answer: Answer) -> None:
         """Charge a sample that was admitted by itself and is answered now."""
-        self.charge(part)
+        self.charge(part.request, answer)
         if self.ledger.budget.policy_tokens is not None:
             self._committed_tokens -= part.cap or self._bound(part.request)
 
@@ -90,29 +89,15 @@ class Spending:
         """Forget the samples that were admitted and not answered."""
         self._committed_tokens = 0
 
-    def charge(self, part: Part) -> None:
+    def charge(self, request: Request, answer: Answer) -> None:
         """Charge what was answered."""
-        name = part.request.model
-        known = self._known.get(name)
+        known = self._known.get(request.model)
         if known is None:
-            known = self._known[name] = KnownPrefixes()
-        self.ledger.charge(charge(part.request, cast(Answer, part.answer), known))
-
-    def check_model(self, request: Request, strategy: str) -> None:
-        """Refuse a request to a model that the run has not.
-
-        Raises:
-          ConfigError: there is none of this name.
-        """
-        if request.model not in self._models:
-            hint = "; it needs a reward model" if isinstance(request, Score) else ""
-            raise ConfigError(
-                f"the strategy {strategy} asks the model {request.model!r}, and "
-                f"this run has only {', '.join(self._models) or 'none'}{hint}"
-            )
+            known = self._known[request.model] = KnownPrefixes()
+        self.ledger.charge(charge(request, answer, known))
 
     def _bound(self, request: Request) -> int:
-        return self._models[request.model].token_bound(request)
+        return self.models[request.model].token_bound(request)
 
     def _lacks_calls(self, calls: int) -> bool:
         return self.ledger.lacks(calls=calls, reward_tokens=0, elapsed_s=0.0) == "calls"

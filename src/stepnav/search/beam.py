@@ -2,9 +2,9 @@
 
 Source: Snell et al. 2024, arXiv 2408.03314 ("beam search" and "lookahead search" there; "BFS-V"
 elsewhere). With `beam_size` 1 it is stepwise best-of-K: the highest scored of K next steps, at every
-step. As published it is `wide_start=true:aggregation=last:answer=vote`, with lookahead of k steps
-`lookahead=k`; our defaults draw `branching` first steps, multiply step scores and answer with the
-best beam. Differs in: siblings with equal text are merged and counted as duplicates instead of
+step. As published it is `wide_start=true:aggregation=last:answer=vote:replace=true:first_greedy=false`,
+with lookahead of k steps `lookahead=k`; our defaults draw `branching` first steps, the greedy one first
+and none twice, multiply step scores and answer with the best beam. Differs in: siblings with equal text are merged and counted as duplicates instead of
 filling the beam; finished solutions keep their place in the beam.
 """
 
@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from stepnav.core.aggregate import Aggregation
 from stepnav.core.options import Count, NumTokens, Temperature, TopP
 from stepnav.core.outcome import StopReason
-from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
+from stepnav.core.requests import BudgetSpent, Program, Sampling
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import Answer, conclude
-from stepnav.search.expand import add_draws, distinct, rate, roll_out
+from stepnav.search.expand import add_draws, distinct, draw_steps, rate, roll_out, worth
 
 
 def beam(
@@ -32,6 +32,8 @@ def beam(
     answer: Answer = "best",
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
+    replace: bool = False,
+    first_greedy: bool = True,
     aggregation: Aggregation = "prod",
     max_steps: Count = 40,
     max_step_tokens: Count | None = None,
@@ -48,6 +50,7 @@ def beam(
       answer: "best", the beam of the highest value; "vote", each solution that was in the last round
         votes with its value.
       temperature, top_p: of each proposal.
+      replace, first_greedy: as in `hgs`.
       aggregation: how the step scores of a prefix become one number.
       max_steps: steps of the longest solution.
       max_step_tokens: limit of one step; None leaves it to the backend.
@@ -64,7 +67,10 @@ def beam(
             open_nodes = [node for node in kept if not node.is_finished]
             n = branching * (beam_size if wide_start and number == 0 else 1)
             reserve = reserve_tokens if len(open_nodes) == len(kept) else 0
-            proposals = yield [Propose(o.trajectory, n, sampling, reserve) for o in open_nodes]
+            proposals = yield from draw_steps(
+                [(node, n) for node in open_nodes], sampling,
+                replace=replace, first_greedy=first_greedy, reserve_tokens=reserve,
+            )  # fmt: skip
             counts["iterations"] += sum(map(len, proposals))
             draws = [
                 child
@@ -81,6 +87,7 @@ def beam(
                 break
             last = [node for node in kept if node.is_finished] + draws
             kept = _keep_best(tree, rivals, beam_size)
+            tree.settle(kept if answer == "best" else [*kept, *last])
             if all(node.is_finished for node in kept):
                 stop_reason = "finished"
                 break
@@ -90,7 +97,7 @@ def beam(
     finished = [node for node in voters if node.is_finished]
     return (
         yield from conclude(
-            tree, finished, max(kept, key=_value), extract,
+            tree, finished, max(kept, key=worth), extract,
             answer=answer, stop_reason=stop_reason, counts=counts,
         )
     )  # fmt: skip
@@ -98,13 +105,9 @@ def beam(
 
 def _keep_best(tree: Tree, rivals: Sequence[Node], beam_size: int) -> list[Node]:
     """Return the best nodes, equal ones in order of proposal, and mark what became of all."""
-    ranked = sorted(rivals, key=_value, reverse=True)
+    ranked = sorted(rivals, key=worth, reverse=True)
     for node in ranked[:beam_size]:
         tree.mark(node, "accepted")
     for node in ranked[beam_size:]:
         tree.mark(node, "dead")
     return ranked[:beam_size]
-
-
-def _value(node: Node) -> float:
-    return -1.0 if node.value is None else node.value

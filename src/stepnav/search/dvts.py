@@ -18,7 +18,7 @@ from stepnav.core.outcome import StopReason
 from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import MAX_SAMPLES, Answer, conclude
-from stepnav.search.expand import add_draws, distinct, rate
+from stepnav.search.expand import add_draws, distinct, rate, worth
 
 
 def dvts(
@@ -66,7 +66,7 @@ def dvts(
                 draws = [add_draws(tree, node, new, counts) for node, new in zip(grown, steps)]
                 drawn = distinct([child for children in draws for child in children])
                 yield from rate(tree, [c for c in drawn if c.value is None], aggregation)
-                chosen = [max(children, key=_value) for children in draws if children]
+                chosen = [max(children, key=worth) for children in draws if children]
                 for child in drawn:
                     if child.status == "open":
                         tree.mark(child, "dead")
@@ -82,11 +82,7 @@ def dvts(
         stop_reason = "exhausted" if all(node.depth < max_steps for node in grown) else "length"
     return (
         yield from conclude(
-            tree, finished, max(grown, key=_value), extract,
+            tree, finished, max(grown, key=worth), extract,
             answer=answer, stop_reason=stop_reason, counts=counts,
         )
     )  # fmt: skip
-
-
-def _value(node: Node) -> float:
-    return node.value or 0.0

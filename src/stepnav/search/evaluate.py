@@ -71,7 +71,8 @@ def evaluate(
     read = [[_read(reply.text, by, len(nodes)) for reply in some] for some in answers]
     counts["unreadable"] += sum(some.count(None) for some in read)
     if by == "vote":
-        values = [_mean([vote == place for vote in read[0]]) for place in range(len(nodes))]
+        votes = [vote for vote in read[0] if vote is not None]
+        values = [_mean([vote == place for vote in votes]) for place in range(len(nodes))]
     else:
         values = [_mean([value for value in some if value is not None]) for some in read]
     for node, value in zip(nodes, values):

@@ -22,58 +22,79 @@ def draw_children(
     first_greedy: bool,
     reserve_tokens: int = 0,
 ) -> Generator[Sequence[Request], list[Any], list[list[Node]]]:
-    """Return the new children that drawing next steps makes; use with `yield from`.
+    """Return for each node the new children that drawing next steps makes; use with `yield from`.
 
         drawn = yield from draw_children(
             tree, [(node, 1)], sampling, counts, replace=replace, first_greedy=first_greedy
         )
 
-    Afterwards `node.drawn` holds all that was drawn after a node, and `node.is_exhausted` tells that
-    nothing is left to draw there: do not ask again. Nothing may come back for other reasons too: a
-    duplicate, a step that a limit cut (see `add_steps`), or a budget that is spent, which the next
-    request then meets. Nodes are served side by side; a greedy first draw comes before the others
-    of its node.
+    See `draw_steps` and `add_steps`, of which it is made.
 
     Args:
       tree: gets the children.
-      wanted: nodes and how many steps to draw after each, at least 1; no node twice.
-      sampling: of the draws.
+      wanted, sampling, replace, first_greedy, reserve_tokens: as of `draw_steps`.
       counts: gets "duplicates".
-      replace: draw with replacement; else no step is drawn twice after the same node.
-      first_greedy: the first step after a node is the greedy one.
-      reserve_tokens: as in `Propose`.
-    Returns:
-      For each node its new children, in order of drawing.
     Raises:
       BudgetSpent: inside the program, if the budget pays for nothing.
     """
-    children: list[list[Node]] = [[] for _ in wanted]
-    left = [n for _, n in wanted]
-    while any(left):
-        requests, asked = list[Propose](), list[int]()
-        for index, (node, _) in enumerate(wanted):
-            if left[index]:
-                own = sampling_at(node, sampling, replace=replace, first_greedy=first_greedy)
-                n = 1 if own.temperature != sampling.temperature else left[index]
-                left[index] -= n
-                requests.append(Propose(node.trajectory, n, own, reserve_tokens))
-                asked.append(index)
+    drawn = yield from draw_steps(
+        wanted, sampling, replace=replace, first_greedy=first_greedy, reserve_tokens=reserve_tokens
+    )
+    return [add_steps(tree, node, steps, counts) for (node, _), steps in zip(wanted, drawn)]
+
+
+def draw_steps(
+    wanted: Sequence[tuple[Node, int]],
+    sampling: Sampling,
+    *,
+    replace: bool,
+    first_greedy: bool,
+    reserve_tokens: int = 0,
+) -> Generator[Sequence[Request], list[Any], list[list[Step]]]:
+    """Return the next steps that are drawn after nodes; use with `yield from`.
+
+    Afterwards `node.drawn` holds all that was drawn after a node, and `node.is_exhausted` tells that
+    nothing is left to draw there: do not ask again. Fewer steps come back for one other reason, a
+    budget that is spent, which the next request then meets. Nodes are served side by side; a greedy
+    first draw comes before the others of its node.
+
+    Args:
+      wanted: nodes, and how many steps to draw after each, at least 1. A node that stands there
+        several times is asked once, and its steps are dealt out in order.
+      sampling: of the draws.
+      replace: draw with replacement; else no step is drawn twice after the same node.
+      first_greedy: the first step after a node is the greedy one.
+      reserve_tokens: as in `Propose`.
+    Raises:
+      BudgetSpent: inside the program, if the budget pays for nothing.
+    """
+    nodes = {node.index: node for node, _ in wanted}
+    drawn = {index: list[Step]() for index in nodes}
+    left = {index: sum(n for node, n in wanted if node.index == index) for index in nodes}
+    while any(left.values()):
+        requests = {}
+        for index in [index for index in nodes if left[index]]:
+            own = sampling_at(nodes[index], sampling, replace=replace, first_greedy=first_greedy)
+            n = 1 if own.temperature != sampling.temperature else left[index]
+            requests[index] = Propose(nodes[index].trajectory, n, own, reserve_tokens)
+            left[index] -= n
         try:
-            answers = yield requests
+            answers = yield list(requests.values())
         except BudgetSpent:
-            if not any(children):
+            if not any(drawn.values()):
                 raise
             break
-        for index, request, steps in zip(asked, requests, answers):
-            node = wanted[index][0]
+        for (index, request), steps in zip(requests.items(), answers):
+            drawn[index] += steps
+            nodes[index].drawn += steps
             if len(steps) < request.n:
-                node.is_exhausted, left[index] = not replace, 0
-            children[index] += add_steps(tree, node, steps, counts)
-    return children
+                nodes[index].is_exhausted, left[index] = not replace, 0
+    return [[drawn[node.index].pop(0) for _ in range(min(n, len(drawn[node.index])))]
+            for node, n in wanted]  # fmt: skip
 
 
 def sampling_at(node: Node, sampling: Sampling, *, replace: bool, first_greedy: bool) -> Sampling:
-    """Return how the next step after a node is drawn; arguments as of `draw_children`."""
+    """Return how the next step after a node is drawn; arguments as of `draw_steps`."""
     without = None if replace else tuple(node.drawn)
     if not first_greedy or node.drawn or not sampling.temperature:
         return sampling if replace else changed(sampling, without=without)
@@ -91,7 +112,6 @@ def add_steps(
     continued.
     """
     children = []
-    parent.drawn.extend(steps)
     for step in steps:
         twin = tree.find_child(parent, step)
         if twin is not None:
@@ -121,6 +141,11 @@ def add_draws(
 def distinct(nodes: Sequence[Node]) -> list[Node]:
     """Return every node once, in order of first appearance."""
     return list({node.index: node for node in nodes}.values())
+
+
+def worth(node: Node) -> float:
+    """Return the value of a node, 0 for one that is not rated."""
+    return node.value or 0.0
 
 
 def rate(

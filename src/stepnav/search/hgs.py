@@ -128,7 +128,9 @@ def _draw_path(
     whole = changed(own, max_tokens=None)
     solutions = yield from complete(node.trajectory, sampling=whole, reserve_tokens=reserve_tokens)
     node.is_exhausted = not solutions
-    return add_steps(tree, node, [solution.steps[node.depth] for solution in solutions], counts)
+    steps = [solution.steps[node.depth] for solution in solutions]
+    node.drawn += steps
+    return add_steps(tree, node, steps, counts)
 
 
 def _judge(tree: Tree, children: Sequence[Node]) -> Generator[Sequence[Request], list[Any], None]:

@@ -21,7 +21,7 @@ from stepnav.core.outcome import StopReason
 from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import Answer, conclude
-from stepnav.search.expand import add_draws, distinct, rate
+from stepnav.search.expand import add_draws, distinct, rate, worth
 
 _SMALL, _EARLY = 0.5, 0.5
 """Shares of the particles and of the steps below which the entropic variant tempers; theirs."""
@@ -74,10 +74,10 @@ def particle(
                 stop_reason = "exhausted"
                 break
             yield from rate(tree, distinct([n for n in draws if n.value is None]), aggregation)
-            shares = shares_of([node.value or 0.0 for node in moved], balance)
+            shares = shares_of([worth(node) for node in moved], balance)
             if entropic and number < _EARLY * max_steps:
                 hotter = balance * tempering(shares, number / max_steps)
-                shares = shares_of([node.value or 0.0 for node in moved], hotter)
+                shares = shares_of([worth(node) for node in moved], hotter)
             particles = resample(moved, shares, num_particles, chance, is_systematic=entropic)
             kept = {node.index for node in particles}
             for node in draws:
@@ -88,7 +88,7 @@ def particle(
     except BudgetSpent:
         stop_reason = "budget"
     finished = [node for node in particles if node.is_finished] or ended
-    best = max(particles, key=lambda node: node.value or 0.0)
+    best = max(particles, key=worth)
     return (yield from conclude(tree, finished, best, extract, answer=answer, counts=counts,
                                 stop_reason=stop_reason, weights=[1.0] * len(finished)))  # fmt: skip
 

@@ -1,12 +1,11 @@
 """Persistent-pool backtracking: every prefix that was ever scored may still be extended.
 
-Source: Tran et al. 2026, arXiv 2605.25143, of which the abstract and accounts were at hand. Two
-choices: "subpool", the best of a random part of the pool, so that an over-scored prefix does not
-always win; "power", prefixes drawn in proportion to `score ** power` over the sum, of all rounds, of
-the probabilities with which their parent was drawn (the mixture that proposed them; in the manner of
-Karamanis and Seljak 2024, arXiv 2407.20722), so that a prefix is not favoured for having been drawn
-often. Differs in: the shares, the power, and that in "subpool" a prefix leaves the pool when it is
-extended, are our reading; the search stops at a number of solutions; if none ends, one does, greedily.
+Source: Tran et al. 2026, arXiv 2605.25143, from the abstract and accounts of it. "subpool" takes the
+best of a random part of the pool, so that an over-scored prefix does not always win; "power" draws
+prefixes in proportion to score ** power over the mixture that proposed them: how often, in all rounds,
+their parents were expected to be drawn. Differs in (our reading of what the abstract leaves open): the
+share and the power; a prefix that "subpool" extended waits until all were; the mixture is that of
+Karamanis and Seljak 2024, arXiv 2407.20722; the search ends at a number of solutions.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from stepnav.core.outcome import StopReason
 from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import MAX_SAMPLES, Answer, conclude
-from stepnav.search.expand import add_draws, distinct, rate
+from stepnav.search.expand import add_draws, distinct, rate, worth
 
 
 def pool(
@@ -49,11 +48,9 @@ def pool(
 
     Args:
       num_solutions: stop at so many; None goes on until the budget is spent.
-      beam_size, branching: prefixes extended in a round, and steps drawn from each; with "power"
-        their product is drawn, each from a prefix of its own lot.
-      choice: how prefixes are chosen.
-      share: part of the pool among which "subpool" chooses.
-      power: of the scores in "power".
+      beam_size, branching: prefixes extended in a round, and steps drawn from each; "power" draws a
+        prefix for each of these steps.
+      choice, share, power: how prefixes are chosen, see above.
       answer: "best", the solution of the highest value; "vote", each votes with its value.
       temperature, top_p, aggregation, max_steps, max_step_tokens: as in `beam`.
       reserve_tokens: as in `beam`, as long as there is no solution.
@@ -61,24 +58,24 @@ def pool(
     sampling = Sampling(temperature, top_p, max_step_tokens)
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
     chance = Random(seed)
-    open_nodes, finished = [tree.root], list[Node]()
+    open_nodes, finished, num_known = list[Node](), list[Node](), 0
     asked: dict[int, float] = defaultdict(float)  # of "power": draws expected from each prefix
     stop_reason: StopReason = "finished"
     try:
         while num_solutions is None or len(finished) < num_solutions:
+            if not open_nodes and len(tree.nodes) > num_known:
+                open_nodes, num_known = _live(tree, max_steps), len(tree.nodes)
             if not open_nodes or counts["iterations"] >= MAX_SAMPLES:
                 stop_reason = "iterations" if open_nodes else "exhausted"
                 break
             if choice == "subpool":
-                size = max(beam_size, math.ceil(share * len(open_nodes)))
-                part = sorted(open_nodes, key=lambda _: chance.random())[:size]
-                chosen = sorted(part, key=_value, reverse=True)[:beam_size]
+                chosen = best_of_part(open_nodes, share, beam_size, chance)
                 copies = {n.index: beam_size * branching // len(chosen) for n in chosen}
                 open_nodes = [n for n in open_nodes if n.index not in copies]
             else:
                 weights = mixture_weights(tree, open_nodes, asked, power)
                 lots = chance.choices(open_nodes, weights, k=beam_size * branching)
-                copies = Counter(node.index for node in lots)
+                copies = dict(Counter(node.index for node in lots))
                 for node, weight in zip(open_nodes, weights):
                     asked[node.index] += len(lots) * weight / sum(weights)
             parents = [tree.nodes[index] for index in copies]
@@ -95,9 +92,15 @@ def pool(
             open_nodes += [n for n in new if not n.is_finished and n.depth < max_steps]
     except BudgetSpent:
         stop_reason = "budget"
-    live = [n for n in tree.nodes if not n.is_finished and n.status != "dead"]
-    return (yield from conclude(tree, finished, max(live, key=_value), extract, answer=answer,
+    best = max(_live(tree, max_steps + 1), key=worth)
+    return (yield from conclude(tree, finished, best, extract, answer=answer,
                                 stop_reason=stop_reason, counts=counts))  # fmt: skip
+
+
+def best_of_part(nodes: list[Node], share: float, n: int, chance: Random) -> list[Node]:
+    """Return the `n` nodes of the highest value in a random share of them."""
+    part = sorted(nodes, key=lambda _: chance.random())[: max(n, math.ceil(share * len(nodes)))]
+    return sorted(part, key=worth, reverse=True)[:n]
 
 
 def mixture_weights(
@@ -107,8 +110,10 @@ def mixture_weights(
     base = {0: 1.0}
     for node in tree.nodes[1:]:  # parents stand before their children
         base[node.index] = base[node.parent] * (1 + node.duplicates) / asked[node.parent]
-    return [base[n.index] * (_value(n) if n.depth else 1.0) ** power for n in nodes]
+    return [base[n.index] * (worth(n) if n.depth else 1.0) ** power for n in nodes]
 
 
-def _value(node: Node) -> float:
-    return node.value or 0.0
+def _live(tree: Tree, max_depth: int) -> list[Node]:
+    """Return the prefixes that may be extended."""
+    alive = [node for node in tree.nodes if not node.is_finished and node.status != "dead"]
+    return [node for node in alive if node.depth < max_depth]

@@ -19,7 +19,7 @@ from stepnav.core.outcome import StopReason
 from stepnav.core.requests import BudgetSpent, Program, Sampling, propose
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import Answer, conclude
-from stepnav.search.expand import add_draws, distinct, rate
+from stepnav.search.expand import add_draws, distinct, rate, worth
 
 
 def vgb(
@@ -93,11 +93,11 @@ def _move(tree: Tree, node: Node, chance: Random) -> Node:
     places, weights = [], []
     if node.depth:
         places.append(tree.parent(node))
-        weights.append(node.value or 0.0)
+        weights.append(worth(node))
     copies = {index: 1 + tree.nodes[index].duplicates for index in node.children}
     for index, number in copies.items():
         places.append(tree.nodes[index])
-        weights.append((tree.nodes[index].value or 0.0) * number / sum(copies.values()))
+        weights.append(worth(tree.nodes[index]) * number / sum(copies.values()))
     if not sum(weights):
         return tree.parent(node) if node.depth else node
     return chance.choices(places, weights)[0]

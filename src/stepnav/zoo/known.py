@@ -33,15 +33,15 @@ def measure_known(
       progress: called with (problems solved, problems in all).
     """
     from stepnav.policies.local import LocalPolicy
-    from stepnav.rewards.families.prm import PRMReward
+    from stepnav.rewards.families.prm import PRM
+    from stepnav.rewards.local.reward import LocalReward
 
     problems = domain.load("dev", num_problems, seed)
     proposer = LocalPolicy(policy, device="cpu")
     familiar = [proposer.question_logprob(problem) for problem in problems]
     strange = [proposer.question_logprob(Problem("strange", text)) for text in domain.strange]
-    right, wrong = _least_sure(
-        domain, problems, proposer, PRMReward(prm, device="cpu"), seed, progress
-    )
+    reward = LocalReward.open(PRM, prm, device="cpu")
+    right, wrong = _least_sure(domain, problems, proposer, reward, seed, progress)
     return Known(draw_line(familiar, strange, MAX_STRANGE), draw_line(right, wrong, MAX_DOUBTED))
 
 

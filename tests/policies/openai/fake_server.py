@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from stepnav.policies.openai import OpenAIPolicy
+from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.options import ServerOptions
 
 ASKED_AGAIN = "This is the solution so far:"

@@ -14,7 +14,7 @@ from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError, BadResponse, ConfigError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Complete, Propose, Request, Sampling, Score
-from stepnav.policies.openai import OpenAIPolicy, with_version
+from stepnav.policies.openai.backend import OpenAIPolicy, with_version
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.sampling import server_seed
 from tests.policies.openai.fake_server import (

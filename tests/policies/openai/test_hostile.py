@@ -23,7 +23,7 @@ from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendDown, BackendError, BadResponse, ConfigError
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Complete, Propose, Sampling
-from stepnav.policies.openai import OpenAIPolicy, with_version
+from stepnav.policies.openai.backend import OpenAIPolicy, with_version
 from stepnav.policies.openai.body import MAX_BODY_BYTES
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.options import ServerOptions

@@ -7,13 +7,12 @@ alone, and in float32 on the CPU the model's outputs do not depend on what share
 
 from __future__ import annotations
 
-import time
-from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from stepnav.core.backend import Answer
-from stepnav.core.errors import BackendDown, BackendError, ConfigError
+from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import POLICY_REQUESTS, Ask, PolicyRequest, Propose, Request
@@ -26,14 +25,15 @@ from stepnav.engine.loading import (
     special_tokens,
 )
 from stepnav.engine.model_folder import model_folder
+from stepnav.engine.queue import Job, RowQueue
 from stepnav.engine.row import Row
 from stepnav.policies.local.known import Known
 from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
 from stepnav.policies.local.remainder import Drawing
-from stepnav.policies.local.samples import Job, Sample, StepWriter
+from stepnav.policies.local.samples import Sample, StepWriter, answer_of, excludes
 
 
-class LocalPolicy:
+class LocalPolicy(RowQueue[Sample]):
     """Proposes steps and completes solutions with a model in this process.
 
     Args:
@@ -94,7 +94,7 @@ class LocalPolicy:
         ends = _end_tokens(model, tokenizer)
         self._writer = _step_writer(tokenizer, self.format, ends)
         self._unwritable = _unwritable_tokens(model, tokenizer, ends)
-        self.runner = Runner(
+        runner = Runner(
             model,
             max_batch=max_batch,
             max_batch_tokens=max_batch_tokens,
@@ -103,63 +103,7 @@ class LocalPolicy:
             row_step=16 if batch_invariant else 1,
             output_floats=model.config.get_text_config().vocab_size,
         )
-        self._jobs: dict[int, Job] = {}
-        self._sample_of: dict[Row, Sample] = {}
-        self._answers: deque[tuple[int, Answer | BackendError]] = deque()
-
-    def submit(self, ticket: int, request: Request) -> None:
-        """Take a `Propose`, a `Complete` or an `Ask`."""
-        if not isinstance(request, POLICY_REQUESTS):
-            raise TypeError(f"a policy cannot answer {type(request).__name__}")
-        if isinstance(request, Ask):
-            tokens, totals = self._encoder.encode_messages(request.messages)
-        else:
-            tokens, totals = self._encoder.encode(request.prefix)
-        context = self._context
-        if not tokens or (context is not None and len(tokens) >= context):
-            message = (
-                f"the prompt has {len(tokens)} tokens, the model's context is {context}; "
-                "it must leave room for at least one token"
-            )
-            self._answers.append((ticket, BackendError(message, provider="local")))
-            return
-        limit = self._limit(request)
-        if context is not None:
-            limit = min(limit, context - len(tokens))
-        job = Job(ticket, request, totals, tokens, limit, num_open=request.n)
-        self._jobs[ticket] = job
-        for _ in range(1 if job.is_remainder else request.n):
-            self._begin(job)
-
-    def _begin(self, job: Job) -> None:
-        """Queue a further sample of a job."""
-        sample = job.next_sample()
-        self._sample_of[sample.row] = sample
-        self.runner.submit(sample.row)
-
-    def poll(self, timeout_s: float) -> list[tuple[int, Answer | BackendError]]:
-        """Run forward passes until something is answered, one only if `timeout_s` is 0.
-
-        Raises:
-          BackendDown: the model failed, for instance out of memory.
-        """
-        deadline = time.monotonic() + timeout_s
-        while self._jobs:
-            self._advance()
-            if self._answers or time.monotonic() >= deadline:
-                break
-        answers = list(self._answers)
-        self._answers.clear()
-        return answers
-
-    def cancel(self, ticket: int) -> None:
-        """Forget a request and free its slots."""
-        job = self._jobs.pop(ticket, None)
-        if job is not None:
-            for sample in job.samples:
-                if self._sample_of.pop(sample.row, None) is not None:
-                    self.runner.cancel(sample.row)
-        self._answers = deque(item for item in self._answers if item[0] != ticket)
+        super().__init__(runner, "model")
 
     def token_bound(self, request: Request) -> int:
         """Return the most tokens that the request may generate."""
@@ -195,39 +139,47 @@ class LocalPolicy:
         total = sum(float(row.outputs[at].log_softmax(-1)[token]) for at, token in following)
         return total / max(1, len(problem.question))
 
-    def close(self) -> None:
-        """Forget all requests and everything cached."""
-        self._jobs.clear()
-        self._sample_of.clear()
-        self._answers.clear()
-        self.runner.clear()
-
     def _limit(self, request: PolicyRequest) -> int:
         default = self._max_step_tokens if isinstance(request, Propose) else self._max_tokens
         limit = request.sampling.max_tokens
         return default if limit is None else max(1, limit)
 
-    def _advance(self) -> None:
-        """Admit what waits, draw for rows that are fully known, run one pass, draw for the rest."""
+    def _open(self, request: Request) -> Job[Sample]:
+        if not isinstance(request, POLICY_REQUESTS):
+            raise TypeError(f"a policy cannot answer {type(request).__name__}")
+        if isinstance(request, Ask):
+            tokens, totals = self._encoder.encode_messages(request.messages)
+        else:
+            tokens, totals = self._encoder.encode(request.prefix)
+        context = self._context
+        if not tokens or (context is not None and len(tokens) >= context):
+            raise BackendError(
+                f"the prompt has {len(tokens)} tokens, the model's context is {context}; "
+                "it must leave room for at least one token",
+                provider="local",
+                status_code=400,
+            )
+        limit = self._limit(request)
+        if context is not None:
+            limit = min(limit, context - len(tokens))
+        samples: list[Sample] = []
+        for _ in range(1 if excludes(request) else request.n):
+            samples.append(Sample.of(request, tokens, limit, samples))
+        return Job(samples, totals)
+
+    def _go_on(self, rows: Sequence[Sample]) -> None:
         import torch
 
-        try:
-            known = self.runner.admit()
-            if known:
-                self._draw(known, torch.stack([row.outputs[row.wanted[-1]] for row in known]))
-            asked, logits = self.runner.forward()
-        except (RuntimeError, MemoryError) as error:
-            raise BackendDown(f"the local model failed: {error}", provider="local") from error
-        if not asked:
-            return
+        self._draw(rows, torch.stack([row.outputs[row.wanted[-1]] for row in rows]))
+
+    def _take(self, asked: Sequence[tuple[Sample, int]], outputs: Any) -> None:
         for index, (row, position) in enumerate(asked):
             if not row.is_settled:
-                row.outputs[position] = logits[index].clone()
+                row.outputs[position] = outputs[index].clone()
                 self.runner.settle(row)
-        self._draw([row for row, _ in asked], logits)
+        self._draw([row for row, _ in asked], outputs)
 
-    def _draw(self, rows: list[Row], logits: Any) -> None:
-        samples = [self._sample_of[row] for row in rows]
+    def _draw(self, samples: Sequence[Sample], logits: Any) -> None:
         tracked = [index for index, sample in enumerate(samples) if sample.drawing is not None]
         if tracked:
             free = [index for index, sample in enumerate(samples) if sample.drawing is None]
@@ -235,7 +187,7 @@ class LocalPolicy:
             if not free:
                 return
             samples, logits = [samples[i] for i in free], logits[free]
-        settings = [sample.job.request.sampling for sample in samples]
+        settings = [sample.request.sampling for sample in samples]
         tokens, logprobs = self._sample(
             logits,
             [sampling.temperature for sampling in settings],
@@ -246,14 +198,14 @@ class LocalPolicy:
         )
         for sample, token, logprob in zip(samples, tokens, logprobs):
             if self._writer.add(sample, token, logprob):
-                self._finish(sample)
+                self._finish(sample, keep=True)
 
     def _draw_remainder(self, samples: list[Sample], logits: Any) -> None:
         """Draw for samples that exclude what was drawn before."""
         drawings = [cast(Drawing, sample.drawing) for sample in samples]
         drawn = self._sample_remainder(
             logits,
-            [sample.job.request.sampling for sample in samples],
+            [sample.request.sampling for sample in samples],
             [sample.seed for sample in samples],
             [sample.num_tokens for sample in samples],
             [drawing.taken for drawing in drawings],
@@ -263,19 +215,18 @@ class LocalPolicy:
             if token >= 0:
                 drawing.add(token, own, rest)
             if token < 0 or self._writer.add(sample, token, logprob):
-                self._finish(sample)
+                self._finish(sample, keep=True)
 
-    def _finish(self, sample: Sample) -> None:
-        self.runner.release(sample.row, keep=True)
-        del self._sample_of[sample.row]
-        job = sample.job
+    def _following(self, job: Job[Sample]) -> Sample | None:
+        last = job.rows[-1]
         # without a step nothing is left to draw, and the next one would find no more
-        job.num_open = job.num_open - 1 if sample.steps else 0
-        if job.num_open and job.is_remainder:
-            self._begin(job)
-        if job.num_open == 0:
-            del self._jobs[job.ticket]
-            self._answers.append((job.ticket, job.answer(2 * self.num_parameters)))
+        if not excludes(last.request) or not last.steps or len(job.rows) == last.request.n:
+            return None
+        prompt = last.tokens[: job.prefix_tokens[-1]]
+        return Sample.of(last.request, prompt, last.limit, job.rows)
+
+    def _answer(self, job: Job[Sample]) -> Answer:
+        return answer_of(job, 2 * self.num_parameters)
 
 
 def _opened(

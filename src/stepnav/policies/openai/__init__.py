@@ -1,5 +1,4 @@
-"""Policies on OpenAI-compatible servers."""
+"""Policies on OpenAI-compatible servers.
 
-from stepnav.policies.openai.backend import OpenAIPolicy, with_version
-
-__all__ = ["OpenAIPolicy", "with_version"]
+Nothing is imported here: whoever takes only the options should not wait for the client.
+"""

@@ -9,11 +9,17 @@ from the end of the text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import load_model
 from stepnav.rewards.local.chat_text import render
+from stepnav.rewards.local.family import (
+    CAUSAL,
+    Family,
+    causal_loader,
+    read_by_position,
+    single_token,
+)
 from stepnav.rewards.local.piece_encoder import (
     PieceEncoder,
     Unreadable,
@@ -21,49 +27,18 @@ from stepnav.rewards.local.piece_encoder import (
     num_shared,
     plain_ids,
 )
-from stepnav.rewards.local.reward import LocalReward, load_pair, single_token
 from stepnav.rewards.local.step_reader import StepReader, pair_probs
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-    from stepnav.rewards.local.reward import EngineLimits
 
 GOOD, BAD = "+", "-"
 
 
-class ChatLabelReward(LocalReward):
-    """Scores steps with a causal language model that answers each with "+" or "-".
-
-    Args:
-      model: a folder, a hub name, or a loaded causal language model.
-      tokenizer: a loaded tokenizer with a chat template; None takes the one beside the model.
-      device, dtype: as in `PRMReward`.
-      limits: see `EngineLimits`.
-
-    Raises:
-      ConfigError: torch is missing, or the model or tokenizer cannot be used.
-    """
-
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any = None,
-        *,
-        device: str = "auto",
-        dtype: str = "float32",
-        **limits: Unpack[EngineLimits],
-    ) -> None:
-        model, tokenizer = load_pair(
-            model, tokenizer, lambda path: load_model(path, "causal", device=device, dtype=dtype)
-        )
-        turns = _Turns(tokenizer)
-        reader = StepReader(
-            PieceEncoder(turns.first, turns.later),
-            pair_probs(turns.good, single_token(tokenizer, BAD, "bad label")),
-            after=len(turns.answer),
-        )
-        super().__init__(model, reader, has_logits=True, **limits)
+def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A002
+    turns = _Turns(tokenizer)
+    return StepReader(
+        PieceEncoder(turns.first, turns.later),
+        pair_probs(turns.good, single_token(tokenizer, BAD, "bad label")),
+        after=len(turns.answer),
+    )
 
 
 class _Turns:
@@ -135,3 +110,6 @@ class _Turns:
 
 def _turns(*steps: str) -> list[tuple[str, str]]:
     return [turn for step in steps for turn in (("user", step), ("assistant", GOOD))]
+
+
+RLHFLOW = Family(CAUSAL, causal_loader, _reader, runner=read_by_position)

@@ -13,11 +13,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import load_model
 from stepnav.files.atomic import write_text
+from stepnav.rewards.local.family import (
+    CAUSAL,
+    Family,
+    causal_loader,
+    read_by_position,
+    single_token,
+)
 from stepnav.rewards.local.piece_encoder import (
     PieceEncoder,
     Unreadable,
@@ -26,14 +32,8 @@ from stepnav.rewards.local.piece_encoder import (
     plain_ids,
     require_end,
 )
-from stepnav.rewards.local.reward import LocalReward, load_pair, local_source, single_token
 from stepnav.rewards.local.step_format import check_temperature, check_template, check_text
 from stepnav.rewards.local.step_reader import StepReader, pair_probs
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-    from stepnav.rewards.local.reward import EngineLimits
 
 FILE_NAME = "stepnav_label_tokens.json"
 
@@ -104,44 +104,17 @@ class LabelTokens:
             raise ConfigError(f"{path} is no file of label tokens ({error})") from None
 
 
-class LabelTokenReward(LocalReward):
-    """Scores steps by the label that a causal language model would write after each.
+def _format(folder: Path | None, config: Any) -> LabelTokens:
+    return LabelTokens() if folder is None else LabelTokens.load(folder)
 
-    Args:
-      model: a folder, a hub name, or a loaded causal language model.
-      tokenizer: a loaded tokenizer; None takes the one beside the model.
-      format: tag, labels and text; None takes those beside the model, or else Math-Shepherd's.
-      device, dtype: as in `PRMReward`.
-      limits: see `EngineLimits`.
 
-    Raises:
-      ConfigError: torch is missing, or the model, tokenizer or format cannot be used.
-    """
-
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any = None,
-        *,
-        format: LabelTokens | None = None,  # noqa: A002
-        device: str = "auto",
-        dtype: str = "float32",
-        **limits: Unpack[EngineLimits],
-    ) -> None:
-        source = local_source(model)
-        if format is None:
-            has_folder = isinstance(source, Path)
-            format = LabelTokens.load(source) if has_folder else LabelTokens()  # noqa: A001
-        model, tokenizer = load_pair(
-            source, tokenizer, lambda path: load_model(path, "causal", device=device, dtype=dtype)
-        )
-        read = pair_probs(
-            single_token(tokenizer, format.good, "good label"),
-            single_token(tokenizer, format.bad, "bad label"),
-            format.temperature,
-        )
-        reader = StepReader(_encoder(tokenizer, format), read)
-        super().__init__(model, reader, has_logits=True, **limits)
+def _reader(model: Any, tokenizer: Any, format: LabelTokens) -> StepReader:  # noqa: A002
+    read = pair_probs(
+        single_token(tokenizer, format.good, "good label"),
+        single_token(tokenizer, format.bad, "bad label"),
+        format.temperature,
+    )
+    return StepReader(_encoder(tokenizer, format), read)
 
 
 def _encoder(tokenizer: Any, format: LabelTokens) -> PieceEncoder:  # noqa: A002
@@ -201,3 +174,6 @@ def _with_bos(tokenizer: Any, text: str) -> list[int]:
     """Return a text's tokens with what the tokenizer puts before them, not what it puts after."""
     ids: list[int] = tokenizer.encode(text)
     return ids[:-1] if ids[-1] == tokenizer.eos_token_id else ids
+
+
+MATH_SHEPHERD = Family(CAUSAL, causal_loader, _reader, _format, read_by_position)

@@ -10,115 +10,108 @@ aggregation "last".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import accumulate
+from typing import Any
 
 from stepnav.core.errors import BackendError, ConfigError, quote
-from stepnav.core.records import StepScore, Trajectory, trimmed
-from stepnav.engine.loading import context_length, load_with, num_parameters
+from stepnav.core.records import Trajectory, trimmed
 from stepnav.engine.row import Row
 from stepnav.rewards.families.label_names import class_ratings
-from stepnav.rewards.local.by_prefix import ByPrefix
 from stepnav.rewards.local.chat_text import render
+from stepnav.rewards.local.family import EngineLimits, Family, read_by_token
 from stepnav.rewards.local.piece_encoder import Unreadable, mark_ids, num_shared, plain_ids
-from stepnav.rewards.local.queue import ScoreQueue
-from stepnav.rewards.local.reward import load_pair
-from stepnav.rewards.local.step_reader import Read, class_probs, step_scores, value_probs
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-    from stepnav.rewards.local.reward import EngineLimits
+from stepnav.rewards.local.step_reader import (
+    Encoder,
+    Read,
+    Reading,
+    StepReader,
+    class_probs,
+    value_probs,
+)
 
 MAX_KEPT = 65536
 
 
-class OutcomeReward(ByPrefix):
-    """Scores the solution up to each step with a sequence classifier in this process.
+def _loader() -> Any:
+    from transformers import AutoModelForSequenceClassification
 
-    Decoders run over the engine and share what prefixes have in common; encoders read every prefix
-    whole (`engine/plain.py`).
+    return AutoModelForSequenceClassification
 
-    Args:
-      model: a folder, a hub name, or a loaded sequence classifier.
-      tokenizer: a loaded tokenizer; None takes the one beside the model.
-      device, dtype: as in `PRMReward`.
-      limits: see `EngineLimits`.
 
-    Raises:
-      ConfigError: torch is missing, or the model or tokenizer cannot be used.
-    """
-
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any = None,
-        *,
-        device: str = "auto",
-        dtype: str = "float32",
-        **limits: Unpack[EngineLimits],
-    ) -> None:
-        def load(path: Any) -> Any:
-            from transformers import AutoModelForSequenceClassification
-
-            kind = "sequence classification model"
-            return load_with(
-                AutoModelForSequenceClassification, path, kind, device=device, dtype=dtype
-            )
-
-        model, tokenizer = load_pair(model, tokenizer, load)
-        ratings = class_ratings(
-            model.config, "rename the classes in config.json (id2label): wrong, right"
-        )
-        if model.config.problem_type == "multi_label_classification":
-            raise ConfigError("the model's outputs are no classes of which one is right")
-        from stepnav.engine.plain import PlainRunner
-
-        self.num_parameters = num_parameters(model)
-        self.runner = _runner(model, limits)
-        reader = _LastReader(
-            tokenizer,
-            class_probs(ratings) if ratings else value_probs(),
-            model.config.get_text_config().pad_token_id,
-            shares=not isinstance(self.runner, PlainRunner),
-        )
-        queue = ScoreQueue(
-            reader,
-            self.runner,
-            flops_per_token=2 * self.num_parameters,
-            context=context_length(model),
-        )
-        super().__init__(queue, reader)
+def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A002
+    config = model.config
+    ratings = class_ratings(config, "rename the classes in config.json (id2label): wrong, right")
+    if config.problem_type == "multi_label_classification":
+        raise ConfigError("the model's outputs are no classes of which one is right")
+    read = class_probs(ratings) if ratings else value_probs()
+    pad = config.get_text_config().pad_token_id
+    return _PrefixReader(_PrefixEncoder(tokenizer, shares=_shares(model)), read, pad)
 
 
 def _runner(model: Any, limits: EngineLimits) -> Any:
     """Return what runs the model: the engine for decoders with a linear head, else whole texts."""
-    from stepnav.engine.plain import PlainRunner
-    from stepnav.engine.runner import Runner
     from stepnav.rewards.families.headed_models import PerToken
 
-    limits.setdefault("pass_tokens", 1024)
-    has_layers = hasattr(model.base_model, "layers") or hasattr(model.base_model, "h")
-    if has_layers and hasattr(model, "score"):
-        return Runner(PerToken(model), has_logits=False, **limits)
+    if _shares(model):
+        return read_by_token(PerToken(model), limits)
+    from stepnav.engine.plain import PlainRunner
+
     return PlainRunner(
         model, max_batch=limits.get("max_batch", 64), pass_tokens=limits["pass_tokens"]
     )
 
 
-class _LastReader:
-    """Reads one output per trajectory, at its text's last token that is no padding token.
+def _shares(model: Any) -> bool:
+    """Return whether the engine can run it, which reads only once what prefixes have in common."""
+    has_layers = hasattr(model.base_model, "layers") or hasattr(model.base_model, "h")
+    return has_layers and hasattr(model, "score")
+
+
+class _PrefixReader(StepReader):
+    """Reads every prefix in a row of its own, at the last token that is no padding token.
+
+    What is charged for a prefix is what it adds: its new tokens, and those of the text after it (a
+    turn's end), which are read again for each prefix.
+
+    Args:
+      encoder: tells how many tokens there are before the last step of a trajectory and after it.
+      read: makes probabilities of outputs.
+      pad: the padding token, which transformers never reads at; None for none.
+    """
+
+    def __init__(self, encoder: Encoder, read: Read, pad: int | None) -> None:
+        super().__init__(encoder, read)
+        self._pad = pad
+
+    def reading(self, trajectory: Trajectory) -> Reading:
+        """Return one row per step."""
+        problem, steps = trajectory.problem, trajectory.steps
+        if not steps:
+            totals = self.encoder.encode(trajectory)[1]
+            return Reading((), totals, totals)
+        prefixes = [Trajectory(problem, steps[:depth]) for depth in range(1, len(steps) + 1)]
+        found = [self.encoder.encode(prefix) for prefix in prefixes]
+        start = found[0][1][0]
+        new = [end - shared for _, (shared, end) in found]
+        totals = tuple(accumulate(new, initial=start))
+        rows = tuple(Row(tokens, (self._last(tokens),)) for tokens, _ in found)
+        return Reading(rows, totals, (start, *(len(tokens) for tokens, _ in found)))
+
+    def _last(self, tokens: Sequence[int]) -> int:
+        positions = range(len(tokens) - 1, -1, -1)
+        return next((at for at in positions if tokens[at] != self._pad), 0)
+
+
+class _PrefixEncoder:
+    """Makes the tokens of a whole trajectory.
 
     Args:
       tokenizer: the model's.
-      read: makes probabilities of outputs.
-      pad: the padding token, which transformers never reads at; None for none.
-      shares: whether the runner reads what prefixes have in common only once.
+      shares: whether what prefixes have in common is read only once.
     """
 
-    def __init__(self, tokenizer: Any, read: Read, pad: int | None, *, shares: bool) -> None:
+    def __init__(self, tokenizer: Any, *, shares: bool) -> None:
         self._tokenizer = tokenizer
-        self._read = read
-        self._pad = pad
         self._shares = shares
         self._marks = mark_ids(tokenizer)
         self._known: dict[str, list[int]] = {}
@@ -147,25 +140,6 @@ class _LastReader:
             return ids, (0, len(ids))
         return ids, (num_shared(self._ids(question, steps[:-1]), ids), len(ids))
 
-    def row(self, tokens: list[int], totals: Sequence[int]) -> Row:
-        """Return a row that wants the output at the end."""
-        positions = range(len(tokens) - 1, -1, -1)
-        last = next((at for at in positions if tokens[at] != self._pad), 0)
-        return Row(tokens, (last,))
-
-    def take(self, asked: Sequence[tuple[Row, int]], logits: Any) -> None:
-        """Keep the probabilities of each row."""
-        for (row, position), probs in zip(asked, self._read(logits)):
-            row.outputs[position] = probs
-
-    def scores(self, row: Row) -> tuple[StepScore, ...]:
-        """Return the one score.
-
-        Raises:
-          NotANumber: the output is none.
-        """
-        return step_scores([row.outputs[row.wanted[0]]])
-
     def _ids(self, question: str, steps: Sequence[str]) -> list[int]:
         text = "\n".join(steps)
         key = f"{question}\0{text}"
@@ -180,3 +154,6 @@ class _LastReader:
             return ids
         whole: list[int] = self._tokenizer.encode(f"{question}\n{text}")
         return whole
+
+
+ORM = Family("sequence classification model", _loader, _reader, runner=_runner)

@@ -8,11 +8,11 @@ probability of 0 keeps its place, where the card's code drops it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import load_with
 from stepnav.rewards.local.chat_text import render
+from stepnav.rewards.local.family import Family, single_token
 from stepnav.rewards.local.piece_encoder import (
     PieceEncoder,
     mark_ids,
@@ -20,49 +20,20 @@ from stepnav.rewards.local.piece_encoder import (
     plain_ids,
     require_end,
 )
-from stepnav.rewards.local.reward import LocalReward, load_pair, single_token
 from stepnav.rewards.local.step_reader import StepReader, class_probs
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-    from stepnav.rewards.local.reward import EngineLimits
 
 SYSTEM_PROMPT = r"Please reason step by step, and put your final answer within \boxed{}."
 SEPARATOR = "<extra_0>"
 
 
-class QwenReward(LocalReward):
-    """Scores steps with a Qwen2.5-Math-PRM in this process.
+def _loader() -> Any:
+    from stepnav.rewards.families.headed_models import Qwen2ProcessReward
 
-    Args:
-      model: a folder, a hub name, or a loaded `Qwen2ProcessReward`.
-      tokenizer: a loaded tokenizer; None takes the one beside the model.
-      device, dtype: as in `PRMReward`.
-      limits: see `EngineLimits`.
+    return Qwen2ProcessReward
 
-    Raises:
-      ConfigError: torch is missing, or the model or tokenizer cannot be used.
-    """
 
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any = None,
-        *,
-        device: str = "auto",
-        dtype: str = "float32",
-        **limits: Unpack[EngineLimits],
-    ) -> None:
-        def load(path: Any) -> Any:
-            from stepnav.rewards.families.headed_models import Qwen2ProcessReward
-
-            kind = "Qwen2.5-Math-PRM"
-            return load_with(Qwen2ProcessReward, path, kind, device=device, dtype=dtype)
-
-        model, tokenizer = load_pair(model, tokenizer, load)
-        reader = StepReader(_encoder(tokenizer), class_probs((-1, 1)))
-        super().__init__(model, reader, **limits)
+def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A002
+    return StepReader(_encoder(tokenizer), class_probs((-1, 1)))
 
 
 def _encoder(tokenizer: Any) -> PieceEncoder:
@@ -101,3 +72,6 @@ def _check_template(tokenizer: Any) -> None:
             "the tokenizer's chat template changes an answer's text or its beginning, so steps "
             "cannot be told apart; use the template that came with the model"
         )
+
+
+QWEN_PRM = Family("Qwen2.5-Math-PRM", _loader, _reader)

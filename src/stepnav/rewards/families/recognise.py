@@ -13,23 +13,30 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, one_line
+from stepnav.rewards.families.chat_labels import RLHFLOW
+from stepnav.rewards.families.label_tokens import MATH_SHEPHERD
+from stepnav.rewards.families.outcome import ORM
+from stepnav.rewards.families.prm import PRM
+from stepnav.rewards.families.qwen_prm import QWEN_PRM
+from stepnav.rewards.families.skywork import SKYWORK
+from stepnav.rewards.families.token_classes import TOKEN_CLASSES
+from stepnav.rewards.local.family import Family
+from stepnav.rewards.local.reward import LocalReward
 
-FAMILIES: Mapping[str, tuple[str, str]] = {
-    "prm": ("stepnav.rewards.families.prm", "PRMReward"),
-    "token-classes": ("stepnav.rewards.families.token_classes", "token_class_reward"),
-    "qwen-prm": ("stepnav.rewards.families.qwen_prm", "QwenReward"),
-    "math-shepherd": ("stepnav.rewards.families.label_tokens", "LabelTokenReward"),
-    "rlhflow": ("stepnav.rewards.families.chat_labels", "ChatLabelReward"),
-    "skywork": ("stepnav.rewards.families.skywork", "SkyworkReward"),
-    "orm": ("stepnav.rewards.families.outcome", "OutcomeReward"),
+FAMILIES: Mapping[str, Family] = {
+    "prm": PRM,
+    "token-classes": TOKEN_CLASSES,
+    "qwen-prm": QWEN_PRM,
+    "math-shepherd": MATH_SHEPHERD,
+    "rlhflow": RLHFLOW,
+    "skywork": SKYWORK,
+    "orm": ORM,
 }
-"""Family -> its module, and what in it opens a checkpoint."""
+"""By the names that users give them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +66,19 @@ def split_family(name: str) -> tuple[str | None, str]:
 
 def open_checkpoint(
     folder: Path, *, name: str = "", family: str | None = None, **options: Any
-) -> Backend:
+) -> LocalReward:
     """Return the reward model in a folder.
 
     Args:
       folder: made by `save_pretrained`, or fetched from the hub.
       name: what the user called it; helps to tell a causal language model's family.
       family: key of `FAMILIES`; None finds out.
-      options: for the family's class: device, dtype, max_batch.
+      options: as in `LocalReward.open`: device, dtype, max_batch.
     Raises:
       ConfigError: the family cannot be told, or the checkpoint cannot be used.
     """
     chosen = family or recognise(read_checkpoint(folder, name))
-    module, attribute = FAMILIES[chosen]
-    backend: Backend = getattr(import_module(module), attribute)(folder, **options)
-    return backend
+    return LocalReward.open(FAMILIES[chosen], folder, **options)
 
 
 def recognise(checkpoint: Checkpoint) -> str:

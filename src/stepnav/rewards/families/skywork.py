@@ -8,52 +8,24 @@ its score.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import load_with
+from stepnav.rewards.local.family import Family, single_token
 from stepnav.rewards.local.piece_encoder import PieceEncoder, mark_ids, plain_ids
-from stepnav.rewards.local.reward import LocalReward, load_pair, single_token
 from stepnav.rewards.local.step_reader import StepReader, value_probs
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-    from stepnav.rewards.local.reward import EngineLimits
 
 SEPARATOR = "\n"
 
 
-class SkyworkReward(LocalReward):
-    """Scores steps with a Skywork-o1-Open-PRM in this process.
+def _loader() -> Any:
+    from stepnav.rewards.families.headed_models import Qwen2ValueReward
 
-    Args:
-      model: a folder, a hub name, or a loaded `Qwen2ValueReward`.
-      tokenizer: a loaded tokenizer; None takes the one beside the model.
-      device, dtype: as in `PRMReward`.
-      limits: see `EngineLimits`.
+    return Qwen2ValueReward
 
-    Raises:
-      ConfigError: torch is missing, or the model or tokenizer cannot be used.
-    """
 
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any = None,
-        *,
-        device: str = "auto",
-        dtype: str = "float32",
-        **limits: Unpack[EngineLimits],
-    ) -> None:
-        def load(path: Any) -> Any:
-            from stepnav.rewards.families.headed_models import Qwen2ValueReward
-
-            kind = "Skywork-o1-Open-PRM"
-            return load_with(Qwen2ValueReward, path, kind, device=device, dtype=dtype)
-
-        model, tokenizer = load_pair(model, tokenizer, load)
-        super().__init__(model, StepReader(_encoder(tokenizer), value_probs()), **limits)
+def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A002
+    return StepReader(_encoder(tokenizer), value_probs())
 
 
 def _encoder(tokenizer: Any) -> PieceEncoder:
@@ -78,3 +50,6 @@ def _encoder(tokenizer: Any) -> PieceEncoder:
         return ids + later(step), len(ids)
 
     return PieceEncoder(first, later)
+
+
+SKYWORK = Family("Skywork-o1-Open-PRM", _loader, _reader)

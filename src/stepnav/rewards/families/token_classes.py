@@ -8,13 +8,11 @@ tell the ratings. Source: `tokenize_row` of TRL's PRMTrainer, https://github.com
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from stepnav.core.errors import ConfigError, one_line
 from stepnav.rewards.families.label_names import class_ratings
-from stepnav.rewards.families.prm import PRMReward
-from stepnav.rewards.local.reward import local_source
+from stepnav.rewards.families.prm import PRM
 from stepnav.rewards.local.step_format import StepFormat
 
 
@@ -30,23 +28,4 @@ def trl_format(config: Any, separator: str = "\n") -> StepFormat:
     return StepFormat(separator, prompt_template="{question}", labels=class_ratings(config))
 
 
-def token_class_reward(source: str | Path, **options: Any) -> PRMReward:
-    """Return the reward model of a token classifier's checkpoint.
-
-    Args:
-      source: a `save_pretrained` folder, or a hub name.
-      options: as in `PRMReward`.
-    Raises:
-      ConfigError: the checkpoint cannot be used.
-    """
-    folder = local_source(source)
-    from transformers import PretrainedConfig
-
-    try:
-        fields, _ = PretrainedConfig.get_config_dict(folder)
-        config = PretrainedConfig.from_dict(fields)
-    except (AttributeError, OSError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{folder}/config.json is no model's config ({one_line(error)}); save the model again"
-        ) from None
-    return PRMReward(folder, format=trl_format(config), **options)
+TOKEN_CLASSES = replace(PRM, format=lambda folder, config: trl_format(config))

@@ -1,115 +1,142 @@
-"""What reward models in this process share: loading, and the engine behind them."""
+"""A reward model in this process, over the engine.
+
+Scores of known steps and the keys and values behind them are kept in the prefix tree, so that a new
+step costs its own tokens only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
-from stepnav.core.errors import ConfigError
+from stepnav.core.backend import Answer
+from stepnav.core.budget import Usage
+from stepnav.core.errors import BackendError, ConfigError
+from stepnav.core.requests import Request, Score
 from stepnav.engine.loading import (
     context_length,
     load_tokenizer,
+    load_with,
     num_parameters,
     require_torch,
 )
 from stepnav.engine.model_folder import model_folder
-from stepnav.rewards.local.queue import Reader, ScoreQueue
+from stepnav.engine.queue import Job, RowQueue
+from stepnav.engine.row import Row
+from stepnav.rewards.local.family import EngineLimits, Family
+from stepnav.rewards.local.step_reader import Reader
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+MIN_BATCH = 16
+"""With other work waiting, a batch of fewer rows is put off ..."""
 
-class EngineLimits(TypedDict, total=False):
-    """Limits of the engine.
-
-    Attributes:
-      max_batch: most trajectories in one pass; default 64.
-      max_batch_tokens: bound of trajectories x longest one in tokens; default what 2 GiB hold.
-      cache_tokens: tokens of scored trajectories kept for reuse; default what 512 MiB hold.
-      pass_tokens: most tokens of one forward pass; default 1024.
-    """
-
-    max_batch: int
-    max_batch_tokens: int | None
-    cache_tokens: int | None
-    pass_tokens: int
+MAX_PUT_OFF = 2
+"""... but not more often than this."""
 
 
-class LocalReward(ScoreQueue):
-    """A reward model in this process, over the engine.
+class LocalReward(RowQueue[Row]):
+    """Scores steps with a model in this process; `LocalReward.open` loads one.
 
     Args:
-      model: gives outputs per token and keeps plain keys and values.
       reader: what is read.
-      has_logits: whether it can be asked for single positions (`logits_to_keep`).
-      output_floats: size of one output, where outputs are kept for reuse.
-      limits: see `EngineLimits`.
+      runner: runs it.
+      model: whose parameters and context count.
+      format: the family's settings, for instance a `StepFormat`.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        reader: Reader,
-        *,
-        has_logits: bool = False,
-        output_floats: int = 0,
-        **limits: Unpack[EngineLimits],
-    ) -> None:
-        from stepnav.engine.runner import Runner
-
+    def __init__(self, reader: Reader, runner: Any, model: Any, format: Any = None) -> None:  # noqa: A002
+        super().__init__(runner, "reward model")
+        self.format = format
         self.num_parameters = num_parameters(model)
-        limits.setdefault("pass_tokens", 1024)
-        super().__init__(
-            reader,
-            Runner(model, has_logits=has_logits, output_floats=output_floats, **limits),
-            flops_per_token=2 * self.num_parameters,
-            context=context_length(model),
+        self._reader = reader
+        self._context = context_length(model)
+        self._num_put_off = 0
+
+    @classmethod
+    def open(
+        cls,
+        family: Family,
+        model: Any,
+        tokenizer: Any = None,
+        *,
+        format: Any = None,  # noqa: A002
+        device: str = "auto",
+        dtype: str = "float32",
+        **limits: Unpack[EngineLimits],
+    ) -> LocalReward:
+        """Return a family's reward model.
+
+        Args:
+          family: how it is loaded and read.
+          model: a `save_pretrained` folder, a hub name, or a loaded model of the family's class.
+          tokenizer: a loaded tokenizer; None takes the one beside the model.
+          format: the family's settings; None takes those beside the model, or else its usual ones.
+          device: "cpu", "cuda" or "auto"; a loaded model stays where it is.
+          dtype: "float32", "bfloat16" or "float16"; a loaded model keeps its own.
+          limits: see `EngineLimits`.
+        Raises:
+          ConfigError: torch is missing, or the model, tokenizer or format cannot be used.
+        """
+        require_torch()
+        folder = None
+        if isinstance(model, (str, Path)):
+            folder = model_folder(model)
+            model = load_with(family.loader(), folder, family.noun, device=device, dtype=dtype)
+            tokenizer = load_tokenizer(folder) if tokenizer is None else tokenizer
+        elif tokenizer is None:
+            raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
+        if format is None:
+            format = family.format(folder, model.config)  # noqa: A001
+        reader = family.reader(model, tokenizer, format)
+        limits.setdefault("pass_tokens", family.pass_tokens)
+        return cls(reader, family.runner(model, limits), model, format)
+
+    def token_bound(self, request: Request) -> int:
+        """Return the tokens that are read: more never are; 0 if it will be refused."""
+        assert isinstance(request, Score), "a reward model bounds score requests only"
+        try:
+            return self._reader.reading(request.trajectory).totals[-1]
+        except BackendError:
+            return 0
+
+    def _open(self, request: Request) -> Job[Row]:
+        if not isinstance(request, Score):
+            raise TypeError(f"a reward model cannot answer {type(request).__name__}")
+        reading = self._reader.reading(request.trajectory)
+        if reading.rows:
+            reading.check_length(self._context)
+        return Job(list(reading.rows), reading.totals)
+
+    def _go_on(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            self._finish(row, keep=False)
+
+    def _puts_off(self, *, can_wait: bool) -> bool:
+        is_small = len(self._job_of) < MIN_BATCH and self._num_put_off < MAX_PUT_OFF
+        puts_off = can_wait and is_small
+        self._num_put_off = self._num_put_off + 1 if puts_off else 0
+        return puts_off
+
+    def _take(self, asked: Sequence[tuple[Row, int]], outputs: Any) -> None:
+        self._reader.take(asked, outputs)
+        for row in dict.fromkeys(row for row, _ in asked):
+            if row.wanted[-1] in row.outputs:
+                self.runner.settle(row)
+                self._finish(row, keep=False)
+
+    def _answer(self, job: Job[Row]) -> Answer:
+        if not job.rows:
+            return Answer((), Usage(reward_calls=1))
+        rate = 2 * self.num_parameters
+        # what stands behind the last output may be unread
+        new = sum(max(0, row.num_filled - row.num_cached) for row in job.rows)
+        usage = Usage(
+            reward_calls=1,
+            reward_tokens=new,
+            reward_cached_tokens=sum(row.num_cached for row in job.rows),
+            flops=rate * new,
         )
-
-
-def local_source(model: Any) -> Any:
-    """Return the folder (`Path`) of a folder or a hub name; a loaded model as it is.
-
-    Raises:
-      ConfigError: torch is missing, or there is no such folder or hub model.
-    """
-    require_torch()
-    return model_folder(model) if isinstance(model, (str, Path)) else model
-
-
-def load_pair(model: Any, tokenizer: Any, load: Callable[[Path], Any]) -> tuple[Any, Any]:
-    """Return a loaded model and its tokenizer.
-
-    Args:
-      model: a folder, a hub name or a loaded model.
-      tokenizer: loaded, or None for the one beside the model.
-      load: loads a model.
-    Raises:
-      ConfigError: torch is missing, or one of them cannot be used.
-    """
-    source = local_source(model)
-    if isinstance(source, Path):
-        return load(source), load_tokenizer(source) if tokenizer is None else tokenizer
-    if tokenizer is None:
-        raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
-    return model, tokenizer
-
-
-def single_token(tokenizer: Any, text: str, what: str) -> int:
-    """Return the token of a text that must be one.
-
-    Args:
-      tokenizer: the reward model's.
-      text: for instance "+".
-      what: its name in messages, for instance "good label".
-    Raises:
-      ConfigError: the tokenizer splits it, or does not know it.
-    """
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
-    if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
-        raise ConfigError(
-            f"the tokenizer has no single token for the {what} {text!r} (it gives {len(ids)}); "
-            "this is no reward model of this family, or its tokenizer is another's"
-        )
-    return ids[0]
+        return Answer(self._reader.scores(job.rows), usage, job.prefix_tokens, rate)

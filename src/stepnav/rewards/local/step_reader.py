@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from stepnav.core.errors import BackendError
 from stepnav.core.records import StepScore, Trajectory
 from stepnav.engine.row import Row
 
@@ -77,6 +79,60 @@ def _two_sided(log_odds: Any) -> list[Probs]:
     return [(low, 0.0, high) for low, high in zip(wrong, right)]
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read of a trajectory.
+
+    Attributes:
+      rows: what is run; none where there is no step.
+      totals: tokens read for the prompt, and with each step, as they are charged.
+      ends: tokens of a row up to the question's end, and up to each step's end in its row.
+    """
+
+    rows: tuple[Row, ...]
+    totals: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    def check_length(self, limit: int | None) -> None:
+        """Refuse what is longer than the model can read.
+
+        Args:
+          limit: in tokens; None for no limit.
+        Raises:
+          BackendError: names the first step beyond it.
+        """
+        if limit is None or max(self.ends) <= limit:
+            return
+        number = next(at for at, end in enumerate(self.ends) if end > limit)
+        raise BackendError(
+            f"{f'step {number}' if number else 'the question'} ends at token {self.ends[number]} "
+            f"and the reward model reads {limit} tokens, so it cannot be scored; use shorter "
+            "solutions or a model with a longer context",
+            provider="local",
+        )
+
+
+class Reader(Protocol):
+    """What a reward model reads and how it turns it into scores."""
+
+    def reading(self, trajectory: Trajectory) -> Reading:
+        """Return what is to be read.
+
+        Raises:
+          BackendError: a step cannot be scored; names it.
+        """
+
+    def take(self, asked: Sequence[tuple[Row, int]], outputs: Any) -> None:
+        """Put what was read at each (row, position) into the row's outputs."""
+
+    def scores(self, rows: Sequence[Row]) -> tuple[StepScore, ...]:
+        """Return the scores of rows whose outputs are complete, one per step.
+
+        Raises:
+          BackendError: an output is no number.
+        """
+
+
 class StepReader:
     """Reads one output per step.
 
@@ -87,53 +143,41 @@ class StepReader:
     """
 
     def __init__(self, encoder: Encoder, read: Read, *, after: int = 0) -> None:
-        self._encoder = encoder
-        self._read = read
+        self.encoder = encoder
+        self.read = read
         self._after = after
 
-    def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
-        """Return the tokens, and how many there are after the prompt and after each step."""
-        return self._encoder.encode(trajectory)
+    def reading(self, trajectory: Trajectory) -> Reading:
+        """Return one row for all steps."""
+        tokens, totals = self.encoder.encode(trajectory)
+        wanted = tuple(total - 1 - self._after for total in totals[1:])
+        return Reading((Row(tokens, wanted),) if wanted else (), totals, totals)
 
-    def row(self, tokens: list[int], totals: Sequence[int]) -> Row:
-        """Return a row that wants one output per step."""
-        return Row(tokens, tuple(total - 1 - self._after for total in totals[1:]))
-
-    def take(self, asked: Sequence[tuple[Row, int]], logits: Any) -> None:
+    def take(self, asked: Sequence[tuple[Row, int]], outputs: Any) -> None:
         """Keep the probabilities at each (row, position)."""
-        for (row, position), probs in zip(asked, self._read(logits)):
+        for (row, position), probs in zip(asked, self.read(outputs)):
             row.outputs[position] = probs
 
-    def scores(self, row: Row) -> tuple[StepScore, ...]:
+    def scores(self, rows: Sequence[Row]) -> tuple[StepScore, ...]:
         """Return one score per wanted position.
 
         Raises:
-          NotANumber: an output is none.
+          BackendError: an output is no number.
         """
-        return step_scores([row.outputs[position] for position in row.wanted])
-
-
-class NotANumber(ValueError):
-    """A reward model's output is no number.
-
-    Args:
-      index: of the score among those asked for.
-      count: how many were asked for.
-    """
-
-    def __init__(self, index: int, count: int) -> None:
-        super().__init__(f"output {index} of {count} is not a number")
-        self.index = index
-        self.count = count
+        return step_scores([row.outputs[at] for row in rows for at in row.wanted])
 
 
 def step_scores(found: Sequence[Probs]) -> tuple[StepScore, ...]:
-    """Return the scores of probabilities.
+    """Return the scores of probabilities, one per step.
 
     Raises:
-      NotANumber: one of them is none.
+      BackendError: one of them is no number; names the step.
     """
-    for index, probs in enumerate(found):
-        if any(math.isnan(prob) for prob in probs):
-            raise NotANumber(index, len(found))
+    for number, probs in enumerate(found, 1):
+        if any(map(math.isnan, probs)):
+            raise BackendError(
+                f"the reward model's output for step {number} is not a number; a model that "
+                "overflows in half precision needs --dtype float32 or bfloat16",
+                provider="local",
+            )
     return tuple(StepScore(*probs) for probs in found)
