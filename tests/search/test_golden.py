@@ -89,6 +89,8 @@ CASES: dict[str, tuple[str, dict[str, Any], int, int | None]] = {
     "astar_gittins_budget": ("astar", {"branching": 3, "index": "gittins"}, 16, 45),
     "ab_mcts": ("ab_mcts", {"samples": 6}, 17, None),
     "ab_mcts_budget": ("ab_mcts", {"answer": "vote"}, 18, 60),
+    "nav": ("nav", {}, 19, None),
+    "nav_waves_budget": ("nav", {"width": 3, "stop": 0.8}, 23, 60),
     "hgs_accepted": ("hgs", {**PUBLISHED, "branching": 2, "max_draws": 9}, 9, None),
     "hgs_backtracks": ("hgs", {**PUBLISHED, "branching": 4}, 6, None),
     "hgs_budget": ("hgs", {**PUBLISHED, "branching": 8}, 8, 40),
