@@ -16,6 +16,9 @@ from stepnav.run.journal import Journal
 from stepnav.run.search import Search
 from stepnav.testing import extract
 
+WITH_REPLACEMENT = {"replace": True, "first_greedy": False}
+"""Options of step searches that draw each step independently, as their papers have it."""
+
 
 def make_search(
     strategy: str,

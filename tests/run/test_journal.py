@@ -254,3 +254,17 @@ def test_answers_are_there_before_a_program_sees_them(tmp_path):
         )
     )
     reader.close()
+
+
+def test_the_newest_results_are_kept(tmp_path):
+    policy, reward = random_world(3)
+    journal = Journal(tmp_path / "j.sqlite")
+    models = {"policy": policy, "reward": reward}
+    results = list(Driver(models).run(make_search("cot", name=str(i)) for i in range(5)))
+    for result in sorted(results, key=lambda r: r.search_id):
+        journal.append_results([result])
+    journal.keep_newest(2)
+    assert journal.result_ids() == ["3", "4"]
+    assert journal.result("4").search_id == "4"
+    assert journal.result("1") is None
+    journal.close()

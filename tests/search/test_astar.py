@@ -14,7 +14,7 @@ from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
 from stepnav.search.astar import _Usual
 from stepnav.testing import check_strategy
-from tests.worlds import make_search, run_one
+from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
 
 def p(value):
@@ -23,7 +23,9 @@ def p(value):
 
 def search(table, ratings=None, budget=None, **options):
     policy, reward = ScriptedPolicy.from_table(table), ScriptedReward.from_table(ratings or {})
-    return run_one(policy, reward, make_search("astar", options, budget=budget))
+    return run_one(
+        policy, reward, make_search("astar", {**WITH_REPLACEMENT, **options}, budget=budget)
+    )
 
 
 TRAP = {
@@ -44,6 +46,11 @@ def test_it_goes_back_to_what_is_now_the_most_promising(index):
     entered = [n.trajectory.text for n in result.tree.nodes if n.children]
     assert entered == ["", "a\n", "b\n", "b\nd\n"]  # c was never continued
     assert result.outcome.counts["iterations"] == 32
+
+
+def test_without_replacement_all_steps_that_there_are_are_drawn():
+    result = search(TRAP, PAYS, branching=8, replace=False, first_greedy=True)
+    assert (result.answer, result.outcome.counts["iterations"]) == ("2", 5)
 
 
 def test_a_dear_token_makes_the_gittins_index_stop_at_once():

@@ -6,9 +6,7 @@ from stepnav.core.budget import Budget
 from stepnav.core.records import StepScore
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
-from tests.worlds import make_search, run_one
-
-PUBLISHED = {"replace": True, "first_greedy": False}
+from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
 
 def search(table, ratings, budget=None, seed=0, **options):
@@ -48,7 +46,9 @@ def test_neutral_order(order, answer):
 
 
 def test_duplicates_are_counted_and_not_rated_again():
-    result = search({"": ["same\n"]}, {"same": -1}, branching=5, fallback="none", **PUBLISHED)
+    result = search(
+        {"": ["same\n"]}, {"same": -1}, branching=5, fallback="none", **WITH_REPLACEMENT
+    )
     assert result.outcome.counts["duplicates"] == 4
     assert result.usage.reward_calls == 1
     assert result.tree.nodes[1].duplicates == 4
@@ -71,7 +71,9 @@ def test_without_fallback_there_is_no_answer():
 def test_fallback_place_when_iterations_run_out(fallback, answer):
     table = {"": ["#### bad", "a\n"], "a\n": ["#### good"]}
     ratings = {"#### bad": -1, "#### good": -1}
-    result = search(table, ratings, branching=20, max_draws=12, fallback=fallback, **PUBLISHED)
+    result = search(
+        table, ratings, branching=20, max_draws=12, fallback=fallback, **WITH_REPLACEMENT
+    )
     assert result.outcome.stop_reason == "iterations"
     assert result.outcome.counts["iterations"] == 12
     assert result.answer == answer
@@ -80,8 +82,8 @@ def test_fallback_place_when_iterations_run_out(fallback, answer):
 def test_reserve_pays_for_the_fallback():
     table = {"": ["one two three\n"], "one two three\n": ["#### 1"]}
     budget = Budget(policy_tokens=10)
-    spent = search(table, {"#### 1": -1}, budget, branching=20, **PUBLISHED)
-    kept = search(table, {"#### 1": -1}, budget, branching=20, reserve_tokens=2, **PUBLISHED)
+    spent = search(table, {"#### 1": -1}, budget, branching=20, **WITH_REPLACEMENT)
+    kept = search(table, {"#### 1": -1}, budget, branching=20, reserve_tokens=2, **WITH_REPLACEMENT)
     assert spent.outcome.stop_reason == kept.outcome.stop_reason == "budget"
     assert kept.answer == "1"
     assert kept.usage.policy_tokens <= 10

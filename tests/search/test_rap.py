@@ -15,7 +15,7 @@ from stepnav.search.evaluate import evaluate
 from stepnav.search.rap import _bound
 from stepnav.testing import check_strategy
 from tests.search.test_tot import LATE, shown_steps
-from tests.worlds import make_search, run_one
+from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
 
 def p(value):
@@ -25,7 +25,9 @@ def p(value):
 def search(table, ratings=None, budget=None, reply=lambda messages, seed: "", **options):
     policy = ScriptedPolicy.from_table(table, reply=reply)
     reward = ScriptedReward.from_table(ratings or {})
-    return run_one(policy, reward, make_search("rap", options, budget=budget))
+    return run_one(
+        policy, reward, make_search("rap", {**WITH_REPLACEMENT, **options}, budget=budget)
+    )
 
 
 TRAP = {"a": p(0.9), "b": p(0.7), "c": p(0.1), "d": p(0.9), "#### 1": p(0.5), "#### 2": p(0.9)}
@@ -51,6 +53,11 @@ def test_a_bandit_is_pulled_most_at_its_best_arm():
     visits = {n.step.key: n.visits for n in result.tree.nodes if n.depth == 1}
     assert result.answer == "3"
     assert visits["3"] > 30 and min(visits.values()) >= 1
+
+
+def test_without_replacement_it_plans_alike():
+    result = search(LATE, TRAP, branching=8, samples=4, replace=False, first_greedy=True)
+    assert (result.answer, result.outcome.counts["duplicates"]) == ("2", 0)
 
 
 def test_the_bound_is_that_of_uct():

@@ -11,7 +11,7 @@ from stepnav.core.seeds import derive_seed
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
 from stepnav.testing import check_strategy
-from tests.worlds import make_search, run_one
+from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
 
 def p(value):
@@ -21,7 +21,9 @@ def p(value):
 def search(table, ratings=None, budget=None, reply=lambda messages, seed: "", **options):
     policy = ScriptedPolicy.from_table(table, reply=reply)
     reward = ScriptedReward.from_table(ratings or {})
-    return run_one(policy, reward, make_search("tot", options, budget=budget))
+    return run_one(
+        policy, reward, make_search("tot", {**WITH_REPLACEMENT, **options}, budget=budget)
+    )
 
 
 LATE = {
@@ -73,7 +75,7 @@ def test_depth_without_a_state_above_the_threshold_is_exhausted():
 
 def shown_steps(messages):
     """Return the steps in the last turn, the last one last."""
-    return re.search(r"Steps:\n(.*)\n", messages[-1].content, re.DOTALL)[1].split("\n")
+    return messages[-1].content.split("\n")[1:-1]
 
 
 def test_values_come_from_the_words_of_the_policy():
@@ -107,6 +109,12 @@ def test_votes_are_shared_among_the_states():
     unreadable = result.outcome.counts["unreadable"]
     assert 0 < unreadable < 20
     assert values == {"a": 0.0, "b": 1.0}  # of those that could be read
+
+
+def test_without_replacement_no_sibling_is_drawn_twice():
+    result = search(LATE, LATE_PAYS, branching=8, beam_size=2, replace=False, first_greedy=True)
+    assert (result.answer, result.outcome.counts["duplicates"]) == ("2", 0)
+    assert result.outcome.counts["iterations"] == len(result.tree.nodes) - 1 == 6
 
 
 def test_the_budget_ends_in_the_best_state_so_far():

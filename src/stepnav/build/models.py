@@ -9,9 +9,11 @@ from typing import Any
 
 from stepnav.build.device import check_device
 from stepnav.build.folders import is_server, model_folder, policy_folder, shipped_model
+from stepnav.build.judges import as_judge, open_judge
 from stepnav.build.outside import as_policy, as_reward, is_backend, is_outside
 from stepnav.build.plugins import find
-from stepnav.build.rewards import open_task_reward, reward_folder
+from stepnav.build.policies import open_policy
+from stepnav.build.rewards import RewardServer, is_served, open_task_reward, reward_folder
 from stepnav.build.tasks import CODE_TASKS, EMBEDDED_TASKS
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
@@ -19,7 +21,7 @@ from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
-from stepnav.policies.openai.options import ServerOptions
+from stepnav.remote.options import ServerOptions
 from stepnav.tasks.task import Task
 
 
@@ -67,20 +69,25 @@ def open_models(
     chat: bool = False,
     max_batch: int = 64,
     server: ServerOptions | None = None,
+    reward_server: RewardServer | None = None,
 ) -> Models:
     """Return the policy and the reward model of a run.
 
     Args:
       policy: a shipped model, a model folder, or the URL of an OpenAI-compatible server.
       reward: a shipped model, a folder or hub name of a reward model of any family
-        (`rewards/families/recognise.py`), "FAMILY:FOLDER" where its files cannot tell, "likelihood:FOLDER",
-        "oracle", "execution" (code tasks: the public tests), or None.
+        (`rewards/families/recognise.py`), "FAMILY:FOLDER" where its files cannot tell, the URL of a
+        server that has one (or "FAMILY:URL"), "likelihood:FOLDER", "oracle", "execution" (code tasks:
+        the public tests), "judge" (the policy is asked about each step), "judge:NAME" (another policy
+        is, named as `policy` is), the same with "judge-logprob" for "judge" (the probability of its
+        word is read), or None.
       task: gives the prompt of models that have none of their own, and the oracle.
       policy_model: the model's name on the server.
       device, dtype: for models in this process.
       chat: whether the question goes through the model's chat template.
       max_batch: most sequences in one pass.
       server: how to use the server; None takes the usual.
+      reward_server: how to use the reward model's; None takes the usual.
     Raises:
       ConfigError: a name, folder or combination that cannot be used.
       BackendError: the server does not answer.
@@ -88,14 +95,12 @@ def open_models(
     check_device(device, dtype)
     check_models(policy=policy, reward=reward, task=task, policy_model=policy_model)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
-    if is_server(policy):  # first what is soon known: whether it answers
-        proposer = _open_server(policy, policy_model, task, chat, server or ServerOptions())
-    elif is_outside("policies", policy):
-        proposer = as_policy(find("policies", policy))
-    else:
-        proposer = _open_local(policy, task, chat, local)
+    # first what is soon known: whether a server answers
+    proposer = open_policy(policy, task, policy_model, chat=chat, local=local, server=server)
     try:
-        scorer = None if reward is None else open_task_reward(reward, task, local)
+        proposer, scorer = _open_scorer(
+            reward, proposer, task, local, server=server, reward_server=reward_server
+        )
     except BaseException:
         proposer.close()
         raise
@@ -121,7 +126,7 @@ def open_any(
         reward = None
     elif reward is None:
         reward = shipped_model(task, "prm")
-    known = ("policy_model", "device", "dtype", "chat", "max_batch", "server")
+    known = ("policy_model", "device", "dtype", "chat", "max_batch", "server", "reward_server")
     for name in options.keys() - set(known):
         raise ConfigError(
             f"there is no argument {name!r}{nearest(name, list(known))}; models take {', '.join(known)}"
@@ -139,8 +144,26 @@ def open_any(
             check_models(policy=None, reward=named, task=task, policy_model=None)
             kept = {"device", "dtype", "max_batch"} & options.keys()
             local = {"device": "cpu", **{name: options[name] for name in sorted(kept)}}
-            scorer = open_task_reward(named, task, local)
+            how = {name: options.get(name) for name in ("server", "reward_server")}
+            proposer, scorer = _open_scorer(named, proposer, task, local, **how)
     return Models(proposer, scorer, notes, borrowed)
+
+
+def _open_scorer(
+    reward: str | None,
+    proposer: Backend,
+    task: Task,
+    local: Mapping[str, Any],
+    *,
+    server: ServerOptions | None,
+    reward_server: RewardServer | None,
+) -> tuple[Backend, Backend | None]:
+    """Return the policy, which a judge may share, and the reward model."""
+    judge = as_judge(reward)
+    if judge is not None:
+        return open_judge(judge, proposer, task, local, server)
+    scorer = None if reward is None else open_task_reward(reward, task, local, reward_server)
+    return proposer, scorer
 
 
 def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | None:
@@ -151,6 +174,8 @@ def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | N
     """
     from stepnav.policies.local import LocalPolicy
 
+    shared = getattr(policy, "shared", None)
+    policy = policy if shared is None else shared.backend
     return policy.doubt(problem, result) if isinstance(policy, LocalPolicy) else None
 
 
@@ -178,7 +203,10 @@ def check_models(
         )
     if reward is not None and is_outside("rewards", reward):
         as_reward(find("rewards", reward))
-    elif reward not in (None, "oracle", "execution"):
+    elif (judge := as_judge(reward)) is not None:
+        if judge.model and not is_server(judge.model):
+            check_models(policy=judge.model, reward=None, task=task, policy_model=None)
+    elif reward not in (None, "oracle", "execution") and not is_served(reward):
         reward_folder(reward)
 
 
@@ -208,45 +236,6 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
         has_own = chat or has_format or policy in EMBEDDED_TASKS
         shots = 0 if has_own else task.default_shots
     return with_shots(task, shots), shots
-
-
-def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> Backend:
-    from stepnav.policies.local import LocalPolicy, PolicyFormat
-    from stepnav.policies.local.prompt import FILE_NAME
-
-    folder = model_folder("policy", name)
-    format_ = None
-    if not (folder / FILE_NAME).exists():
-        format_ = PolicyFormat(
-            prompt_template=(task.chat_template if chat else None) or task.prompt_template,
-            answer_pattern=_answer_pattern(task, chat),
-            # the embedded tasks' own models are trained with it; others are shown what harnesses show
-            add_bos=True if task.name in EMBEDDED_TASKS else None,
-            is_chat=chat,
-            end_strings=() if chat else task.end_strings,
-        )
-    return LocalPolicy(folder, format=format_, **local)
-
-
-def _open_server(
-    url: str, model: str | None, task: Task, chat: bool, server: ServerOptions
-) -> Backend:
-    from stepnav.policies.openai.backend import OpenAIPolicy
-
-    return OpenAIPolicy(
-        url,
-        model,
-        api="chat" if chat else "auto",
-        prompt_template=task.prompt_template,
-        chat_template=task.chat_template,
-        end_strings=() if chat else task.end_strings,
-        answer_pattern=_answer_pattern(task, chat),
-        server=server,
-    )
-
-
-def _answer_pattern(task: Task, chat: bool) -> str | None:
-    return (task.chat_answer_pattern if chat else None) or task.answer_pattern
 
 
 def choose_models(

@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from stepnav.policies.openai.backend import OpenAIPolicy
-from stepnav.policies.openai.options import ServerOptions
+from stepnav.remote.options import ServerOptions
 
 ASKED_AGAIN = "This is the solution so far:"
 

@@ -12,11 +12,12 @@ import pytest
 
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError, BadResponse, ConfigError
-from stepnav.core.records import Problem, Step, Trajectory
+from stepnav.core.records import Message, Problem, Step, Trajectory
 from stepnav.core.requests import Complete, Propose, Request, Sampling, Score
-from stepnav.policies.openai.backend import OpenAIPolicy, with_version
+from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.sampling import server_seed
+from stepnav.remote.connection import with_version
 from tests.policies.openai.fake_server import (
     ALL_HONOURED,
     Behaviour,
@@ -336,3 +337,15 @@ def test_without_a_pattern_the_end_is_the_servers() -> None:
         (whole,) = ask(backend, Complete(QUESTION, 1, Sampling(0.0)))
     assert [step.text for step in found.steps] == ["#### 5\n", "so\n", "5"]
     assert whole.items[0].text == found.text
+
+
+def test_earlier_turns_stand_before_the_question() -> None:
+    turns = (Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello"))
+    asked = Problem("p", "How many?", context=turns)
+    with policy(FIXED, api="chat") as (backend, server):
+        ask(backend, Propose(Trajectory(asked), sampling=Sampling(0.0)))
+        messages = server.bodies[-1]["messages"]
+    assert [(m["role"], m["content"]) for m in messages[:-1]] == [
+        (t.role, t.content) for t in turns
+    ]
+    assert messages[-1]["role"] == "user"
