@@ -49,24 +49,31 @@ def share_chances(
     Gains are 0 where nothing can be drawn: after finished and cut steps, at `max_steps`, and where
     nothing is left.
     """
-    chances, gains = [0.0] * len(tree.nodes), [0.0] * len(tree.nodes)
-    chances[tree.root.index] = 1.0
-    for node in tree.nodes:  # parents come before their children
-        if node.is_finished or _is_cut(node):
+    size = len(tree.nodes)
+    own, rests, lefts = [0.0] * size, [0.0] * size, [1.0] * size
+    for node in reversed(tree.nodes):  # children come after their parents
+        if _is_cut(node):
             continue
-        children = [tree.nodes[index] for index in node.children]
-        probs = [_prob(child, node) for child in children]
-        left = max(LEAST_LEFT, 1.0 - sum(probs))
-        if node.is_exhausted or node.depth >= max_steps:
-            left = 0.0
-        odds = [
-            _odds(child, evidence) * p**evidence.likelihood for child, p in zip(children, probs)
-        ]
-        rest = left**evidence.likelihood if left else 0.0
-        unit = chances[node.index] / (rest + sum(odds) or 1.0)
-        for child, own in zip(children, odds):
-            chances[child.index] = unit * own
-        gains[node.index] = unit * rest * (left**evidence.novelty if children else 1.0)
+        below = 1.0
+        if not node.is_finished:
+            probs = [_prob(tree.nodes[index], node) for index in node.children]
+            left = lefts[node.index] = max(LEAST_LEFT, 1.0 - sum(probs))
+            if not node.is_exhausted and node.depth < max_steps:
+                rests[node.index] = left**evidence.likelihood
+            below = rests[node.index] + sum(own[index] for index in node.children)
+        if node.depth:
+            prob = _prob(node, tree.parent(node)) ** evidence.likelihood
+            own[node.index] = _odds(node, evidence) * prob * min(below, 1.0)
+    chances, gains = [0.0] * size, [0.0] * size
+    chances[tree.root.index] = 1.0
+    for node in tree.nodes:
+        total = rests[node.index] + sum(own[index] for index in node.children)
+        unit = chances[node.index] / (total or 1.0)
+        for index in node.children:
+            chances[index] = unit * own[index]
+        if not node.is_finished:
+            novelty = lefts[node.index] ** evidence.novelty if node.children else 1.0
+            gains[node.index] = unit * rests[node.index] * novelty
     return chances, gains
 
 

@@ -87,8 +87,8 @@ def nav(
     except BudgetSpent:
         stop_reason = "budget"
     if stop_reason != "accepted":
-        best = max(tree.nodes, key=lambda n: 0.0 if n.is_finished else chances[n.index])
-        if chances[best.index] > max(votes.values(), default=0.0):
+        best = max(tree.nodes, key=lambda node: gains[node.index])
+        if gains[best.index] > max(votes.values(), default=0.0):
             ends = yield from _finish(tree, best, counts)
             leaves += [(end, extract(end.trajectory.text)) for end in ends]
             chances, _ = share_chances(tree, evidence, max_steps)
