@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stepnav.core.records import Problem, Step
 from stepnav.core.tree import Tree
-from stepnav.search.chances import LEAST_LEFT, Evidence, share_chances, where_to_draw
+from stepnav.search.chances import Evidence, share_chances, where_to_draw
 from tests.worlds import p
 
 PLAIN = Evidence(slope=1.0, offset=0.0, likelihood=1.0, novelty=0.5)
@@ -40,17 +40,19 @@ def test_a_late_bad_score_raises_an_early_sibling():
     tree = grown(("c\n", 0.01, 0.98), parent=1, tree=tree)
     chances, gains = share_chances(tree, PLAIN, 40)
     assert before[1] > before[2]
+    assert chances[1] < chances[2]
     assert max(range(len(gains)), key=gains.__getitem__) == 2
-    assert chances[3] < 0.4 * before[1]
+    tree = grown(("d\n", 0.99, 0.98), parent=2, tree=tree)  # a good one proves nothing new
+    assert share_chances(tree, PLAIN, 40)[0][2] == pytest.approx(chances[2])
 
 
 def test_nothing_is_gained_where_nothing_can_be_drawn():
-    tree = grown(("a\n", 0.9, 0.5), ("#### 1", 0.9, 0.25))
+    tree = grown(("#### 2", 0.9, 0.5), ("#### 1", 0.9, 0.25), ("a\n", 0.9, 0.1))
     tree.add(tree.root, Step("b", "length", logprob=-1.0))
     tree.root.is_exhausted = True
     chances, gains = share_chances(tree, PLAIN, max_steps=1)
-    assert gains == [0.0] * 4
-    assert chances == pytest.approx([1.0, 2 / 3, 1 / 3, 0.0])
+    assert gains == [0.0] * 5
+    assert chances == pytest.approx([1.0, 2 / 3, 1 / 3, 0.0, 0.0])
 
 
 def test_evidence_weighs_scores_and_is_never_surer_than_its_bound():
@@ -80,10 +82,10 @@ def test_where_the_policy_tells_no_probability_draws_are_counted():
     st.floats(-3, 3),
     st.floats(0, 2),
 )
-def test_the_chance_is_neither_made_nor_lost(steps, slope, offset, likelihood):
+def test_the_chance_is_never_made_and_lost_only_at_dead_ends(steps, slope, offset, likelihood):
     tree = Tree(Problem("p", "?"))
     for number, (parent, value, probability, ends) in enumerate(steps):
-        node = tree.nodes[min(parent, number)]
+        node = tree.nodes[min(parent, len(tree.nodes) - 1)]
         if node.is_finished:
             continue
         step = Step(f"{number}", "end" if ends else "step", logprob=math.log(probability))
@@ -94,7 +96,8 @@ def test_the_chance_is_neither_made_nor_lost(steps, slope, offset, likelihood):
         own = chances[node.index] if node.is_finished else below + gains[node.index]
         assert own == pytest.approx(chances[node.index], rel=1e-9, abs=1e-300)
     assert all(0 <= chance <= 1 + 1e-9 for chance in chances)
-    assert LEAST_LEFT > 0
+    tree.root.is_exhausted = True
+    assert sum(share_chances(tree, Evidence(slope, offset, likelihood, 0.0), 40)[1]) <= 1 + 1e-9
 
 
 def test_a_wave_goes_on_at_a_node_at_half_its_gain():

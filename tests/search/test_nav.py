@@ -49,11 +49,14 @@ def test_without_a_solution_the_likeliest_prefix_is_finished_and_rated():
 
 def test_a_budget_keeps_the_end_of_a_first_solution_back_and_spends_all_after_it():
     budget = Budget(policy_tokens=30)
-    kept = search(budget=budget, reserve_tokens=20, stop=1.0)
-    assert (kept.answer is not None, kept.outcome.stop_reason) == (True, "budget")
-    table = {"": [f"#### {n}" for n in range(10)]}
-    spent = search(table, {}, budget, reserve_tokens=20, stop=1.0)
-    assert spent.usage.policy_tokens > 10
+    begun = {"": [f"{n}\n" for n in range(40)]}
+    begun |= {f"{n}\n" + "go\n" * depth: ["go\n"] for n in range(40) for depth in range(9)}
+    kept = search(begun, {}, budget, reserve_tokens=20, stop=1.0)
+    assert (kept.outcome.stop_reason, kept.outcome.counts["fallbacks"]) == ("budget", 1)
+    ended = {"": [f"#### {n}" for n in range(40)]}
+    spent = search(ended, {}, budget, reserve_tokens=20, stop=1.0)
+    assert (spent.outcome.stop_reason, spent.outcome.counts["fallbacks"]) == ("budget", 0)
+    assert spent.outcome.counts["iterations"] > kept.outcome.counts["iterations"]
 
 
 def test_nothing_found_is_no_answer():
