@@ -21,6 +21,7 @@ from stepnav import build
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = [m.name for m in pkgutil.walk_packages(stepnav.__path__, "stepnav.")]
 HEAVY = {"torch", "transformers", "numpy", "scipy", "matplotlib", "pyarrow", "httpx", "math_verify"}
+HEAVY |= {"asyncio", "ssl"}
 
 
 @pytest.mark.parametrize("name", [n for n in MODULES if not n.endswith("__main__")])
@@ -120,7 +121,9 @@ LONG_FUNCTIONS = {
     "cli/eval_prm.py:run": "one flow from options to report; to be split",
     "cli/solve.py:run": "one flow from options to report; to be split",
     "front.py:bench": "its signature repeats the options for editors to show",
+    "search/beam.py:beam": "two searches of one paper, to be read beside it",
     "search/hgs.py:hgs": "the paper's method, to be read beside it",
+    "search/pool.py:pool": "the paper's two methods, to be read beside it",
 }
 
 

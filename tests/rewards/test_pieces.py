@@ -15,7 +15,7 @@ from stepnav.rewards.families import chat_labels, label_tokens, qwen_prm, skywor
 from stepnav.rewards.families.label_tokens import MATH_SHEPHERD, LabelTokens
 from stepnav.rewards.local.piece_encoder import PieceEncoder
 from stepnav.rewards.local.reward import LocalReward
-from stepnav.rewards.local.step_reader import class_probs, pair_probs, value_probs
+from stepnav.rewards.local.step_reader import ClassProbs, PairProbs, ValueProbs
 from tests.rewards import public_models
 from tests.rewards.references import BOXED
 
@@ -206,11 +206,11 @@ def test_small_probabilities_are_not_lost() -> None:
     """Float32 gives 0 below e^-104; these stay above it down to e^-700."""
     import torch
 
-    (pair,) = pair_probs(0, 1)(torch.tensor([[-300.0, 200.0]]))
+    (pair,) = PairProbs(0, 1)(torch.tensor([[-300.0, 200.0]]))
     assert 0 < pair[0] <= 1
     assert pair[2] == pytest.approx(7.12e-218, rel=1e-2)
-    (value,) = value_probs(2.0)(torch.tensor([[600.0]]))
+    (value,) = ValueProbs(2.0)(torch.tensor([[600.0]]))
     assert value[0] == pytest.approx(5.15e-131, rel=1e-2)
-    (classes,) = class_probs((1, 0, -1), 0.5)(torch.tensor([[100.0, 0.0, -50.0]]))
+    (classes,) = ClassProbs((1, 0, -1), 0.5)(torch.tensor([[100.0, 0.0, -50.0]]))
     assert classes[0] == pytest.approx(5.15e-131, rel=1e-2)
     assert classes[2] == 1.0

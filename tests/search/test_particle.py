@@ -124,3 +124,9 @@ def test_a_prefix_is_finished_greedily_if_no_particle_ends():
     assert result.outcome.counts["fallbacks"] == 1
     result = search_table("particle", {"": ["one two three\n"]}, {}, max_step_tokens=2)
     assert (result.answer, result.outcome.stop_reason) == ("?", "exhausted")
+
+
+def test_particles_that_the_budget_cuts_at_once_tell_so():
+    table = {"": ["a\n"], "a\n": ["one two three four\n"]}
+    result = search_table("particle", table, {}, Budget(policy_tokens=3), num_particles=1)
+    assert result.outcome.stop_reason == "budget"

@@ -7,7 +7,7 @@ from stepnav.core.budget import Budget
 from stepnav.core.records import Problem, Step
 from stepnav.core.tree import Tree
 from stepnav.search.pool import mixture_weights
-from tests.worlds import drawn, p, search_table
+from tests.worlds import WITH_REPLACEMENT, drawn, p, search_table
 
 TRAP = {
     "": ["trap\n", "way\n"],
@@ -26,9 +26,9 @@ RATINGS = {
 
 @pytest.mark.parametrize("choice", ["subpool", "power"])
 def test_a_prefix_that_lost_is_taken_up_again(choice):
-    assert search_table("beam", TRAP, RATINGS, beam_size=1, branching=4).answer == "1"
+    assert search_table("beam", TRAP, RATINGS, beam_size=1).answer == "1"
     result = search_table("pool", TRAP, RATINGS, choice=choice, beam_size=1, branching=8,
-                          num_solutions=20)  # fmt: skip
+                          num_solutions=20, **WITH_REPLACEMENT)  # fmt: skip
     assert (result.answer, result.outcome.stop_reason) == ("2", "finished")
 
 
@@ -43,9 +43,10 @@ def test_a_random_part_of_the_pool_lets_an_early_loser_by():
 
 
 def test_an_extended_prefix_waits_until_all_are():
-    result = search_table("pool", TRAP, RATINGS, beam_size=1, branching=8, num_solutions=16)
+    options = {"beam_size": 1, "branching": 8, **WITH_REPLACEMENT}
+    result = search_table("pool", TRAP, RATINGS, num_solutions=16, **options)
     assert drawn(result) == dict.fromkeys(TRAP, 8)
-    result = search_table("pool", TRAP, RATINGS, beam_size=1, branching=8, num_solutions=99)
+    result = search_table("pool", TRAP, RATINGS, num_solutions=99, **options)
     assert drawn(result) == dict.fromkeys(TRAP, 16)  # the second time nothing is new
     assert result.outcome.stop_reason == "exhausted"
 
@@ -83,8 +84,14 @@ def test_solutions_are_gathered_until_the_budget_is_spent():
 
 def test_the_best_prefix_is_finished_greedily_if_none_ends():
     table = {"": ["one two three\n"], "one two three\n": ["#### 1"]}
-    result = search_table("pool", table, {}, Budget(policy_tokens=30))
+    result = search_table("pool", table, {}, Budget(policy_tokens=30), **WITH_REPLACEMENT)
     assert (result.answer, result.outcome.stop_reason) == ("1", "budget")
     assert result.outcome.counts["fallbacks"] == 1
     result = search_table("pool", {"": ["one two three\n"]}, {}, max_step_tokens=2)
     assert (result.answer, result.outcome.stop_reason) == ("?", "exhausted")
+
+
+def test_every_prefix_is_extended_once_where_nothing_is_drawn_twice():
+    result = search_table("pool", TRAP, RATINGS, num_solutions=99)
+    assert drawn(result) == {prefix: len(steps) for prefix, steps in TRAP.items()}
+    assert (result.answer, result.outcome.stop_reason) == ("2", "exhausted")

@@ -1,11 +1,14 @@
 """Hand-worked searches of the strategies that rank whole solutions, and of beam search."""
 
+from dataclasses import replace
+
 import pytest
 
 from stepnav.core.budget import Budget
 from stepnav.core.records import StepScore
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
+from stepnav.testing import random_world
 from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
 TABLE = {"": ["a\n", "b\n"], "a\n": ["#### 1"], "b\n": ["#### 2", "#### 3"]}
@@ -92,6 +95,34 @@ def test_beam_finishes_greedily_when_the_budget_ends():
     assert result.answer == "1"
 
 
+@pytest.mark.parametrize("strategy", ["self_consistency", "weighted_vote"])
+def test_free_text_is_chosen_by_its_score(strategy):
+    """Nothing can be voted for: the best scored solution, without scores the first."""
+    policy = ScriptedPolicy.from_table({"": ["Good.", "Better."]})
+    reward = ScriptedReward.from_table({"Good.": p(0.4), "Better.": p(0.6)})
+    free = replace(make_search(strategy, {"samples": 20}), extract=lambda text: None)
+    result = run_one(policy, reward, free)
+    assert result.answer is None and not result.outcome.votes
+    drawn = result.tree.nodes[1].step.text
+    assert result.outcome.trajectory.text == ("Better." if strategy == "weighted_vote" else drawn)
+
+
+@pytest.mark.parametrize("world", range(12))
+@pytest.mark.parametrize(
+    ("strategy", "options"),
+    [("beam", {"beam_size": 1}), ("beam", {"beam_size": 2}),
+     ("beam", {"beam_size": 1, "answer": "vote"}), ("rebase", {"width": 3})],
+)  # fmt: skip
+def test_what_is_settled_begins_the_solution(world, strategy, options):
+    policy, reward = random_world(world, depth=6)
+    for tokens in (None, 12):
+        budget = Budget(policy_tokens=tokens)
+        result = run_one(policy, reward, make_search(strategy, options, seed=world, budget=budget))
+        settled = [node.trajectory for node in result.tree.nodes if node.is_settled]
+        solution = result.outcome.trajectory
+        assert all(solution.text.startswith(prefix.text) for prefix in settled)
+
+
 LATE = {"": ["a\n", "b\n"], "a\n": ["#### 1", "c\n"], "b\n": ["#### 2"], "a\nc\n": ["#### 3"]}
 """The better looking first step shows its fault only at the next."""
 LATE_RATINGS = {"a": p(0.6), "b": p(0.5), "#### 1": p(0.1), "#### 2": p(0.9), "c": p(0.3)}
@@ -140,10 +171,28 @@ def test_the_last_beams_may_vote():
     assert vote.outcome.counts["samples"] == 40
 
 
-@pytest.mark.parametrize("strategy", ["beam", "rebase", "dvts", "pool", "vgb"])
+def test_siblings_differ_unless_they_are_replaced():
+    result = search("beam", beam_size=1, branching=12, replace=False)
+    assert result.outcome.counts == {"iterations": 3, "duplicates": 0, "fallbacks": 0}
+
+
+def test_what_a_rollout_drew_is_a_proposal_that_costs_nothing():
+    table = {"": ["a\n"], "a\n": ["b\n", "c\n"], "a\nb\n": ["#### 1"], "a\nc\n": ["#### 2"]}
+    ratings = {"b": p(0.2), "c": p(0.9)}
+    result = search("beam", ratings, table=table, lookahead=1, beam_size=1, branching=2,
+                    replace=False)  # fmt: skip
+    assert result.answer == "2"
+    # a, its rollout b, c, and their rollouts of two words each: no step is paid for twice
+    assert result.usage.policy_tokens == 1 + 1 + 1 + 2 + 2
+    assert result.outcome.counts["iterations"] == 2
+
+
+@pytest.mark.parametrize("strategy", ["beam", "rebase", "dvts", "pool"])
 def test_nothing_is_kept_back_once_there_is_a_solution(strategy):
     """The first step ends it for half of the prefixes; the others are long."""
     table = {"": ["#### 1", "a\n"]} | {"a\n" * i: ["a\n"] for i in range(1, 40)}
     budget = Budget(policy_tokens=30)
-    result = search(strategy, {"a": p(0.4)}, table=table, budget=budget, reserve_tokens=14)
+    options = {"replace": True} if strategy == "dvts" else WITH_REPLACEMENT
+    ratings = {"a": p(0.1)}
+    result = search(strategy, ratings, table=table, budget=budget, reserve_tokens=14, **options)
     assert (result.answer, result.usage.policy_tokens) == ("1", 30)

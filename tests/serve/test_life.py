@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from stepnav.core.errors import BackendError
-from stepnav.policies.openai import OpenAIPolicy
+from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.run.traces import FILE_NAME, Traces, read_trace
 from stepnav.serve.house import Limits, Server

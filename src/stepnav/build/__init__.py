@@ -15,7 +15,14 @@ from stepnav.build.models import (
     open_any,
     open_models,
 )
-from stepnav.build.rewards import open_reward, reward_family, reward_folder
+from stepnav.build.rewards import (
+    REWARD_KEY,
+    RewardServer,
+    is_served,
+    open_reward,
+    reward_family,
+    reward_folder,
+)
 from stepnav.build.strategies import STRATEGIES, as_strategy, parse_strategy, strategy
 from stepnav.build.tasks import (
     CODE_TASKS,
@@ -30,10 +37,12 @@ from stepnav.build.tasks import (
 __all__ = [
     "CODE_TASKS",
     "EMBEDDED_TASKS",
+    "REWARD_KEY",
     "STRATEGIES",
     "TASKS",
     "TYPED_TASK",
     "Models",
+    "RewardServer",
     "as_strategy",
     "check_device",
     "check_models",
@@ -41,6 +50,7 @@ __all__ = [
     "choose_models",
     "choose_shots",
     "doubt_of",
+    "is_served",
     "load_programs",
     "load_task",
     "open_any",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stepnav.build.folders import is_server
 from stepnav.build.policies import open_policy
 from stepnav.core.backend import Backend
-from stepnav.policies.openai.options import ServerOptions
+from stepnav.remote.options import ServerOptions
 from stepnav.tasks.task import Task
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from stepnav.build.judges import as_judge, open_judge
 from stepnav.build.outside import as_policy, as_reward, is_backend, is_outside
 from stepnav.build.plugins import find
 from stepnav.build.policies import open_policy
-from stepnav.build.rewards import open_task_reward, reward_folder
+from stepnav.build.rewards import RewardServer, is_served, open_task_reward, reward_folder
 from stepnav.build.tasks import CODE_TASKS, EMBEDDED_TASKS
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
@@ -21,7 +21,7 @@ from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
-from stepnav.policies.openai.options import ServerOptions
+from stepnav.remote.options import ServerOptions
 from stepnav.tasks.task import Task
 
 
@@ -69,22 +69,25 @@ def open_models(
     chat: bool = False,
     max_batch: int = 64,
     server: ServerOptions | None = None,
+    reward_server: RewardServer | None = None,
 ) -> Models:
     """Return the policy and the reward model of a run.
 
     Args:
       policy: a shipped model, a model folder, or the URL of an OpenAI-compatible server.
       reward: a shipped model, a folder or hub name of a reward model of any family
-        (`rewards/families/recognise.py`), "FAMILY:FOLDER" where its files cannot tell, "likelihood:FOLDER",
-        "oracle", "execution" (code tasks: the public tests), "judge" (the policy is asked about each
-        step), "judge:NAME" (another policy is, named as `policy` is), the same with "judge-logprob" for
-        "judge" (the probability of its word is read), or None.
+        (`rewards/families/recognise.py`), "FAMILY:FOLDER" where its files cannot tell, the URL of a
+        server that has one (or "FAMILY:URL"), "likelihood:FOLDER", "oracle", "execution" (code
+        tasks: the public tests), "judge" (the policy is asked about each step), "judge:NAME"
+        (another policy is, named as `policy` is), the same with "judge-logprob" for "judge" (the
+        probability of its word is read), or None.
       task: gives the prompt of models that have none of their own, and the oracle.
       policy_model: the model's name on the server.
       device, dtype: for models in this process.
       chat: whether the question goes through the model's chat template.
       max_batch: most sequences in one pass.
       server: how to use the server; None takes the usual.
+      reward_server: how to use the reward model's; None takes the usual.
     Raises:
       ConfigError: a name, folder or combination that cannot be used.
       BackendError: the server does not answer.
@@ -95,7 +98,9 @@ def open_models(
     # first what is soon known: whether a server answers
     proposer = open_policy(policy, task, policy_model, chat=chat, local=local, server=server)
     try:
-        proposer, scorer = _open_scorer(reward, proposer, task, local, server)
+        proposer, scorer = _open_scorer(
+            reward, proposer, task, local, server=server, reward_server=reward_server
+        )
     except BaseException:
         proposer.close()
         raise
@@ -121,10 +126,11 @@ def open_any(
         reward = None
     elif reward is None:
         reward = shipped_model(task, "prm")
-    known = ("policy_model", "device", "dtype", "chat", "max_batch", "server")
+    known = ("policy_model", "device", "dtype", "chat", "max_batch", "server", "reward_server")
     for name in options.keys() - set(known):
         raise ConfigError(
-            f"there is no argument {name!r}{nearest(name, list(known))}; models take {', '.join(known)}"
+            f"there is no argument {name!r}{nearest(name, list(known))}; "
+            f"models take {', '.join(known)}"
         )
     borrowed = tuple(model for model in (policy, reward) if is_backend(model))
     named = str(reward) if isinstance(reward, (str, Path)) else None
@@ -139,7 +145,8 @@ def open_any(
             check_models(policy=None, reward=named, task=task, policy_model=None)
             kept = {"device", "dtype", "max_batch"} & options.keys()
             local = {"device": "cpu", **{name: options[name] for name in sorted(kept)}}
-            proposer, scorer = _open_scorer(named, proposer, task, local, options.get("server"))
+            how = {name: options.get(name) for name in ("server", "reward_server")}
+            proposer, scorer = _open_scorer(named, proposer, task, local, **how)
     return Models(proposer, scorer, notes, borrowed)
 
 
@@ -148,13 +155,16 @@ def _open_scorer(
     proposer: Backend,
     task: Task,
     local: Mapping[str, Any],
+    *,
     server: ServerOptions | None,
+    reward_server: RewardServer | None,
 ) -> tuple[Backend, Backend | None]:
     """Return the policy, which a judge may share, and the reward model."""
     judge = as_judge(reward)
     if judge is not None:
         return open_judge(judge, proposer, task, local, server)
-    return proposer, None if reward is None else open_task_reward(reward, task, local)
+    scorer = None if reward is None else open_task_reward(reward, task, local, reward_server)
+    return proposer, scorer
 
 
 def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | None:
@@ -197,7 +207,7 @@ def check_models(
     elif (judge := as_judge(reward)) is not None:
         if judge.model and not is_server(judge.model):
             check_models(policy=judge.model, reward=None, task=task, policy_model=None)
-    elif reward not in (None, "oracle", "execution"):
+    elif reward not in (None, "oracle", "execution") and not is_served(reward):
         reward_folder(reward)
 
 

@@ -10,7 +10,7 @@ from stepnav.build.outside import as_policy, is_outside
 from stepnav.build.plugins import find
 from stepnav.build.tasks import EMBEDDED_TASKS
 from stepnav.core.backend import Backend
-from stepnav.policies.openai.options import ServerOptions
+from stepnav.remote.options import ServerOptions
 from stepnav.tasks.task import Task
 
 
@@ -67,7 +67,7 @@ def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> 
         format_ = PolicyFormat(
             prompt_template=(task.chat_template if chat else None) or task.prompt_template,
             answer_pattern=_answer_pattern(task, chat),
-            # the embedded tasks' own models are trained with it; others are shown what harnesses show
+            # the embedded tasks' own models are trained with it; others see what harnesses show
             add_bos=True if task.name in EMBEDDED_TASKS else None,
             is_chat=chat,
             end_strings=() if chat else task.end_strings,

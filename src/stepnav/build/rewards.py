@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +15,61 @@ from stepnav.build.outside import as_reward, is_outside
 from stepnav.build.plugins import find
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError
+from stepnav.remote.options import ServerOptions
 from stepnav.tasks.task import Task
+
+REWARD_KEY = "STEPNAV_REWARD_API_KEY"
+"""The variable with the API key of the reward model's server, unless another one is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class RewardServer:
+    """How to use the server of a reward model.
+
+    Attributes:
+      model: the model's name there; None takes the only one.
+      tokenizer: folder or hub name with its config and tokenizer; None takes the model's name.
+      options: key, limits of time and traffic.
+    """
+
+    model: str | None = None
+    tokenizer: str | None = None
+    options: ServerOptions = field(
+        default_factory=lambda: ServerOptions(
+            key_advice=f"set {REWARD_KEY}, or name another variable that holds it with "
+            "--reward-api-key-env",
+            model_option="--reward-model",
+        )
+    )
 
 
 def open_reward(
-    name: str, *, device: str = "cpu", dtype: str = "float32", max_batch: int = 64
+    name: str,
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    max_batch: int = 64,
+    server: RewardServer | None = None,
 ) -> Backend:
     """Return a reward model that needs no task.
 
     Args:
       name: as in `open_models`; not "oracle" or "execution".
       device, dtype, max_batch: as in `open_models`.
+      server: how to use its server; None takes the usual.
     Raises:
       ConfigError: a name or folder that cannot be used.
+      BackendError: its server does not answer.
     """
     check_device(device, dtype)
     _refuse_tasks_own(name)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
-    return open_task_reward(name, None, local)
+    return open_task_reward(name, None, local, server)
+
+
+def is_served(name: str) -> bool:
+    """Return whether a reward model's name is the URL of a server, or FAMILY:URL."""
+    return re.match(r"(?:[a-z-]+:)?https?://", name) is not None
 
 
 def reward_folder(name: str) -> Path:
@@ -42,6 +81,8 @@ def reward_folder(name: str) -> Path:
     from stepnav.rewards.families.recognise import split_family
 
     _refuse_tasks_own(name)
+    if is_served(name):
+        raise ConfigError(f"{name} is on a server, and this needs its weights here; name a folder")
     kind, _, rest = name.partition(":")
     if kind == "likelihood" or as_judge(name) is not None:
         return model_folder("policy", rest)
@@ -68,13 +109,19 @@ def _refuse_tasks_own(name: str) -> None:
         )
     if name in ("oracle", "execution"):
         raise ConfigError(
-            f"{name!r} is of a task, and there is none here; name a shipped model, a model folder, a hub "
+            f"{name!r} is of a task, and there is none here; "
+            "name a shipped model, a model folder, a hub "
             "name, FAMILY:FOLDER or likelihood:FOLDER"
         )
 
 
-def open_task_reward(name: str, task: Task | None, local: Mapping[str, Any]) -> Backend:
-    """Return a reward model, those that are of a task too; its names were checked (`check_models`)."""
+def open_task_reward(
+    name: str,
+    task: Task | None,
+    local: Mapping[str, Any],
+    server: RewardServer | None = None,
+) -> Backend:
+    """Return a reward model, one of a task too; its names were checked (`check_models`)."""
     if name == "oracle":
         from stepnav.rewards.oracle import OracleReward
 
@@ -101,5 +148,12 @@ def open_task_reward(name: str, task: Task | None, local: Mapping[str, Any]) -> 
     from stepnav.rewards.families.recognise import open_checkpoint, split_family
 
     family, rest = split_family(name)
+    if is_server(rest):
+        from stepnav.rewards.remote import RemoteReward
+
+        how = server or RewardServer()
+        return RemoteReward(
+            rest, tokenizer=how.tokenizer, model=how.model, family=family, server=how.options
+        )
     folder = model_folder("prm", rest)
     return open_checkpoint(folder, name=hub_name(rest), family=family, **local)

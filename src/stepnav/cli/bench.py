@@ -90,7 +90,7 @@ def run(
       stepnav bench --out runs/ablation --strategies cot,hgs,hgs:temperature=0.1,hgs:branching=4
     """
     check_installed()
-    server = model_options.server(active)
+    server = model_options.server(active, reward)
     benchmark = task_options.load(task, sandbox=model_options.sandbox)
     choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
     limits = _budgets(budgets, max_policy_tokens)
@@ -120,6 +120,7 @@ def run(
             **({} if ids is None else {"ids": ",".join(problem.id for problem in drawn)}),
             **({"sandbox": model_options.sandbox} if task in build.CODE_TASKS else {}),
             **server.result_settings(),
+            **model_options.reward_settings(),
         },
     )
     tell_problems(drawn, problems, f"{task}/{plan.split}")

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from stepnav import __version__
-from stepnav.cli.table import TableGroup
+from stepnav.cli.parser.table import TableGroup
 from stepnav.core.compute import prepare
 
 EXIT_BAD_INPUT = 2

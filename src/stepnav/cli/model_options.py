@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +17,7 @@ from stepnav.cli.console import loading
 from stepnav.cli.options import Device, Dtype, Sandbox
 from stepnav.core.errors import ConfigError
 from stepnav.core.strategy import Strategy
-from stepnav.policies.openai.options import ServerOptions
+from stepnav.remote.options import ServerOptions
 from stepnav.tasks.task import Task
 
 SERVER_VARIABLES: Mapping[str, str] = {
@@ -102,6 +102,25 @@ class ModelOptions:
             help="""Server: fields to add to every request, as in '{"top_k": 20}'.""",
         ),
     ] = None
+    reward_model: Annotated[
+        str | None, typer.Option(help="Reward server: name of the model on it.")
+    ] = None
+    reward_tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Reward server: folder or hub name with the model's config and tokenizer; no weights are "
+            "needed. [default: the model's name there]",
+        ),
+    ] = None
+    reward_api_key_env: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Reward server: the environment variable that holds its API key. "
+            f"[default: {build.REWARD_KEY}]",
+        ),
+    ] = None
     device: Device = "cpu"
     dtype: Dtype = "float32"
     shots: Annotated[
@@ -117,19 +136,20 @@ class ModelOptions:
     )
     sandbox: Sandbox = "process"
 
-    def server(self, active: int | None = None) -> ServerOptions:
-        """Return what is said about the server.
+    def server(self, active: int | None = None, reward: str | None = None) -> ServerOptions:
+        """Return what is said about the policy's server.
 
         Args:
           active: how many searches run at once, None if it is not said.
+          reward: who scores; may be on a server too, which takes some of these options.
         Raises:
           ConfigError: a value cannot be used, or the policy is on no server.
         """
         if self.policy is None or not self.policy.startswith(("http://", "https://")):
-            self._refuse_servers_own()
+            self._refuse_servers_own(reward is not None and build.is_served(reward))
             return ServerOptions()
         fields = {
-            "api_key": _api_key(self.api_key_env),
+            "api_key": _api_key("--api-key-env", self.api_key_env, KEY_VARIABLE),
             "max_concurrency": active if self.concurrency is None else self.concurrency,
             "timeout_s": self.timeout,
             "max_retries": self.retries,
@@ -139,6 +159,34 @@ class ModelOptions:
         }
         known: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
         return ServerOptions(**known)
+
+    def reward_server(self, reward: str | None, active: int = 64) -> build.RewardServer | None:
+        """Return what is said about the reward model's server; None if it is on none.
+
+        Raises:
+          ConfigError: a value cannot be used, or the reward model is on no server.
+        """
+        if reward is None or not build.is_served(reward):
+            names = ("reward_model", "reward_tokenizer", "reward_api_key_env")
+            used = [name for name in names if getattr(self, name) is not None]
+            if used:
+                option = "--" + used[0].replace("_", "-")
+                raise ConfigError(f"{option} is for a server; --reward must be its URL")
+            return None
+        usual = build.RewardServer().options
+        options = replace(
+            usual,
+            api_key=_api_key("--reward-api-key-env", self.reward_api_key_env, build.REWARD_KEY),
+            max_concurrency=active if self.concurrency is None else self.concurrency,
+            timeout_s=usual.timeout_s if self.timeout is None else self.timeout,
+            max_retries=usual.max_retries if self.retries is None else self.retries,
+        )
+        return build.RewardServer(self.reward_model, self.reward_tokenizer, options)
+
+    def reward_settings(self) -> dict[str, Any]:
+        """Return what is said of the reward model on its server, for the record of a run."""
+        said = {"reward_model": self.reward_model, "reward_tokenizer": self.reward_tokenizer}
+        return {name: value for name, value in said.items() if value is not None}
 
     def choose(
         self, task: Task, strategies: Sequence[Strategy], reward: str | None
@@ -154,6 +202,7 @@ class ModelOptions:
         """
         build.check_device(self.device, self.dtype)
         policy, scorer = build.choose_models(task, strategies, self.policy, reward)
+        self.reward_server(scorer)
         build.check_models(policy=policy, reward=scorer, task=task, policy_model=self.policy_model)
         return policy, scorer
 
@@ -187,25 +236,29 @@ class ModelOptions:
                 chat=self.chat,
                 max_batch=max_batch,
                 server=server,
+                reward_server=self.reward_server(reward, max_batch),
             )
 
-    def _refuse_servers_own(self) -> None:
+    def _refuse_servers_own(self, is_reward_served: bool) -> None:
+        """Refuse what is said of the policy's server, but for what the reward model's takes too."""
         named = [name for name, variable in SERVER_VARIABLES.items() if variable not in os.environ]
-        used = [name for name in (*named, "api_key_env") if getattr(self, name) is not None]
+        taken = {"timeout", "concurrency", "retries"} if is_reward_served else set()
+        named = [name for name in (*named, "api_key_env") if name not in taken]
+        used = [name for name in named if getattr(self, name) is not None]
         if used:
             option = "--" + used[0].replace("_", "-")
             raise ConfigError(f"{option} is for a server; --policy must be its URL")
 
 
-def _api_key(name: str | None) -> str | None:
+def _api_key(option: str, name: str | None, usual: str) -> str | None:
     if name is not None and not os.environ.get(name, "").strip():
         is_name = re.fullmatch(r"[A-Za-z_]\w*", name) is not None  # else it may be the key itself
         raise ConfigError(
-            f"--api-key-env must name an environment variable that holds an API key, and "
+            f"{option} must name an environment variable that holds an API key, and "
             f"{name if is_name else 'this'} {'holds none' if is_name else 'is no such name'}; leave "
-            f"the option out to take {KEY_VARIABLE}"
+            f"the option out to take {usual}"
         )
-    return os.environ.get(name or KEY_VARIABLE, "").strip() or None
+    return os.environ.get(name or usual, "").strip() or None
 
 
 def _fields_of(text: str) -> dict[str, Any]:

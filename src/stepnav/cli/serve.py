@@ -21,8 +21,9 @@ from stepnav.cli.options import Reward
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.requests import REWARD
 from stepnav.core.strategy import Strategy
-from stepnav.policies.openai.backend import OpenAIPolicy, with_version
-from stepnav.policies.openai.options import ServerOptions
+from stepnav.policies.openai.backend import OpenAIPolicy
+from stepnav.remote.connection import with_version
+from stepnav.remote.options import ServerOptions
 from stepnav.serve.house import House, Limits, Server, chat_task
 from stepnav.serve.server import make_server, open_socket, run_workers
 from stepnav.tasks.task import Task

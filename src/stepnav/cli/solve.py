@@ -102,7 +102,7 @@ def run(
 
       stepnav solve --task gsm8k --data test.jsonl --policy ./my-model --reward ./my-prm
     """
-    server = model_options.server()
+    server = model_options.server(reward=reward)
     name = task or _default_task(problem, model_options.policy)
     benchmark = task_options.load(name, sandbox=model_options.sandbox)
     data = task_options.data

@@ -16,6 +16,15 @@ def is_hub_name(name: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name) is not None
 
 
+def fetch_settings(name: str) -> Path:
+    """Return the local folder of a hub checkpoint's config and tokenizer, without its weights.
+
+    Raises:
+      ConfigError: as `fetch_model`.
+    """
+    return _fetched(name, [])
+
+
 def fetch_model(name: str) -> Path:
     """Return the local folder of a hub checkpoint: config, tokenizer and weights.
 
@@ -25,17 +34,21 @@ def fetch_model(name: str) -> Path:
     Raises:
       ConfigError: it is not there, is not public, cannot be reached, or has no weights.
     """
+    for weights in _WEIGHTS:
+        folder = _fetched(name, weights)
+        if any(path for pattern in weights for path in folder.glob(pattern)):
+            return folder
+    raise ConfigError(f"{name} on the hub has no weights (*.safetensors or *.bin)")
+
+
+def _fetched(name: str, weights: list[str]) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        for weights in _WEIGHTS:
-            folder = Path(snapshot_download(name, allow_patterns=[*_SMALL, *weights]))
-            if any(path for pattern in weights for path in folder.glob(pattern)):
-                return folder
+        return Path(snapshot_download(name, allow_patterns=[*_SMALL, *weights]))
     except Exception as error:  # huggingface_hub and its HTTP client raise many kinds
         raise ConfigError(
             f"no model folder {name!r}, and the hub has not given one either ({one_line(error)}); "
             "check the name and the connection, log in if the model is gated (hf auth login), or "
             "give a folder"
         ) from None
-    raise ConfigError(f"{name} on the hub has no weights (*.safetensors or *.bin)")

@@ -176,14 +176,18 @@ HEADS = ("score", "classifier")
 _KIND_NAMES = {"causal": "causal language model", "labels": "token classification model"}
 
 
-def load_tokenizer(path: str | Path) -> Any:
+def load_tokenizer(path: str | Path, *, has_weights: bool = True) -> Any:
     """Return a model folder's tokenizer to run with: one of ours where its files are plain.
 
+    Args:
+      path: a `save_pretrained` folder or a hub name.
+      has_weights: whether the folder must hold a whole model.
     Raises:
       ConfigError: there is none, or it cannot be read.
     """
     require_torch("tokenizers")
-    return open_tokenizer(checked_folder(path)) or load_pretrained_tokenizer(path)
+    folder = checked_folder(path) if has_weights else Path(path)
+    return open_tokenizer(folder) or _pretrained_tokenizer(folder)
 
 
 def load_pretrained_tokenizer(path: str | Path) -> Any:
@@ -192,10 +196,13 @@ def load_pretrained_tokenizer(path: str | Path) -> Any:
     Raises:
       ConfigError: there is none, or it cannot be read.
     """
+    return _pretrained_tokenizer(checked_folder(path))
+
+
+def _pretrained_tokenizer(path: Path) -> Any:
     require_torch("transformers")
     from transformers import AutoTokenizer
 
-    folder = checked_folder(path)
     names = (
         "tokenizer.json",
         "tokenizer_config.json",
@@ -203,12 +210,12 @@ def load_pretrained_tokenizer(path: str | Path) -> Any:
         "vocab.json",
         "vocab.txt",
     )
-    if not any((folder / name).exists() for name in names):
+    if not any((path / name).exists() for name in names):
         raise ConfigError(
             f"{path} has no tokenizer (tokenizer.json); save it beside the model's weights"
         )
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     except Exception as error:
         raise ConfigError(
             f"the tokenizer in {path} cannot be loaded ({one_line(error)}); save it again"

@@ -36,6 +36,7 @@ class Tokenizer:
         backend.no_padding()
         self._backend = backend
         ids = {name: text and backend.token_to_id(text) for name, text in marks.items()}
+        self.bos_token = marks.get("bos_token")
         self.bos_token_id = ids.get("bos_token")
         self.eos_token_id = ids.get("eos_token")
         self.pad_token_id = ids.get("pad_token")

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
-from stepnav.core.requests import Ask, Request, Score
+from stepnav.core.requests import Ask, PolicyRequest, Request, Score
 from stepnav.core.seeds import derive_seed
 from stepnav.run.journal import Entry
 from stepnav.run.parts import Part, marked, stamped
@@ -34,6 +34,9 @@ class Batch:
       first: how many requests it has asked before; splitting a batch does not change its draws.
       spending: pays for it.
       transcript: numbers its parts, and may know answers.
+
+    Raises:
+      ConfigError: it asks a model that the run has not.
 
     Attributes:
       num_open: parts that were handed over and not answered.
@@ -69,6 +72,8 @@ class Batch:
         self._is_whole = spending.is_unlimited or spending.pays_surely(requests)
         self.waiting: deque[Part] = deque()
         for position, request in enumerate(requests):
+            if request.model not in spending.models:
+                raise spending.unknown_model(request)
             if isinstance(request, Score):
                 self.waiting.append(Part(position, request))
                 continue
@@ -78,20 +83,24 @@ class Batch:
                 seed = derive_seed(search.seed, search.problem.id, search.strategy.name, number)
             if self._is_whole:
                 self.waiting.append(Part(position, stamped(request, request.n, 0, seed)))
-                continue
-            excludes = request.sampling.without is not None and not isinstance(request, Ask)
-            for index in range(request.n):
-                alone = stamped(request, 1, index, seed)
-                after = index if excludes else 0
-                self.waiting.append(Part(position, alone, is_alone=True, after=after))
-        if any(part.after for part in self.waiting):
+            else:
+                self.waiting += _samples(position, request, seed)
+        if not self._is_whole:
             self.waiting = deque(sorted(self.waiting, key=lambda part: part.after))
 
     def admit(self) -> list[tuple[int, Request]]:
         """Return the parts to hand over now, with their numbers; answer those that are known."""
-        if self._is_whole and not self._transcript.known:  # the common case, quickly
-            return self._admit_all()
         asked: list[tuple[int, Request]] = []
+        if self._is_whole and not self._transcript.known:  # the common case, quickly
+            number = self._transcript.number
+            for part in self.waiting:
+                self._parts[number] = part
+                asked.append((number, part.request))
+                number += 1
+            self._transcript.number = number
+            self.num_open = len(asked)
+            self.waiting.clear()
+            return asked
         while self.waiting:
             part = self.waiting[0]
             if part.after:
@@ -184,12 +193,16 @@ class Batch:
             return None
         return [item for answer in answers for item in cast(Answer, answer).items]
 
-    def _admit_all(self) -> list[tuple[int, Request]]:
-        asked: list[tuple[int, Request]] = []
-        for number, part in enumerate(self.waiting, self._transcript.number):
-            self._parts[number] = part
-            asked.append((number, part.request))
-        self.waiting.clear()
-        self._transcript.number += len(asked)
-        self.num_open = len(asked)
-        return asked
+
+def _samples(position: int, request: PolicyRequest, seed: int) -> list[Part]:
+    """Return the parts of a request whose samples are asked one by one."""
+    excludes = request.sampling.without is not None and not isinstance(request, Ask)
+    return [
+        Part(
+            position,
+            stamped(request, 1, index, seed),
+            is_alone=True,
+            after=index if excludes else 0,
+        )
+        for index in range(request.n)
+    ]

@@ -9,9 +9,9 @@ from typing import Any
 
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.budget import Usage
-from stepnav.core.errors import BackendError, ConfigError, StepnavError, one_line
+from stepnav.core.errors import BackendError, StepnavError, one_line
 from stepnav.core.outcome import Outcome, SearchResult
-from stepnav.core.requests import BudgetSpent, Program, Request, Score
+from stepnav.core.requests import BudgetSpent, Program, Request
 from stepnav.core.seeds import derive_seed
 from stepnav.core.tree import Tree
 from stepnav.run.batch import Batch
@@ -50,7 +50,7 @@ class RunningSearch:
         self.tree = Tree(search.problem, search.on_change)
         self.result: SearchResult | None = None
         self.tickets: set[int] = set()
-        self._spending = Spending(search.budget, models)
+        self._spending = Spending(search, models)
         self._transcript = Transcript(search.id, entries)
         self._num_requests = 0
         self._batch: Batch | None = None
@@ -91,9 +91,12 @@ class RunningSearch:
         while self.result is None:
             batch = self._batch
             if batch is not None:
-                asked = batch.admit() if batch.waiting else []
-                if asked or batch.num_open:
-                    return asked, entries
+                if batch.waiting:
+                    asked = batch.admit()
+                    if asked:
+                        return asked, entries
+                if batch.num_open:
+                    return [], entries
                 self._sent, self._batch = batch.collect(), None
             requests = self._resume()
             if requests is None:
@@ -180,11 +183,8 @@ class RunningSearch:
         return None
 
     def _open(self, requests: Sequence[Request], entries: list[Entry]) -> str | None:
-        """Open a batch; return the resource that it would overspend if nothing of it can be paid."""
+        """Open a batch; return what it would overspend if nothing of it can be paid."""
         spending = self._spending
-        for request in requests:
-            if request.model not in spending.models:
-                raise self._unknown_model(request)
         if not spending.is_unlimited:
             resource = spending.lacks(requests) or self._lacks_time(entries)
             if resource is not None:
@@ -198,13 +198,6 @@ class RunningSearch:
         )
         self._num_requests += len(requests)
         return None
-
-    def _unknown_model(self, request: Request) -> ConfigError:
-        hint = "; it needs a reward model" if isinstance(request, Score) else ""
-        return ConfigError(
-            f"the strategy {self.search.strategy.name} asks the model {request.model!r}, and "
-            f"this run has only {', '.join(self._spending.models) or 'none'}{hint}"
-        )
 
     def _lacks_time(self, entries: list[Entry]) -> str | None:
         """Charge and note it if the clock refuses the next batch, now or when it was journaled."""

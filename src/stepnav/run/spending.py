@@ -8,9 +8,11 @@ from typing import cast
 
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.budget import Budget, Ledger
+from stepnav.core.errors import ConfigError
 from stepnav.core.requests import PolicyRequest, Request, Score
 from stepnav.run.accounting import KnownPrefixes, charge
 from stepnav.run.parts import Part
+from stepnav.run.search import Search
 
 UNLIMITED = Budget()
 
@@ -19,7 +21,7 @@ class Spending:
     """One search's ledger, with the models that it pays.
 
     Args:
-      budget: what the search may spend.
+      search: whose budget it is.
       models: name -> backend.
 
     Attributes:
@@ -27,11 +29,12 @@ class Spending:
       is_unlimited: whether it can pay whatever is asked.
     """
 
-    __slots__ = ("_committed_tokens", "_known", "is_unlimited", "ledger", "models")
+    __slots__ = ("_committed_tokens", "_known", "_strategy", "is_unlimited", "ledger", "models")
 
-    def __init__(self, budget: Budget, models: Mapping[str, Backend]) -> None:
-        self.ledger = Ledger(budget)
-        self.is_unlimited = budget == UNLIMITED
+    def __init__(self, search: Search, models: Mapping[str, Backend]) -> None:
+        self.ledger = Ledger(search.budget)
+        self.is_unlimited = search.budget == UNLIMITED
+        self._strategy = search.strategy.name
         self.models = models
         self._known: dict[str, KnownPrefixes] = {}
         self._committed_tokens = 0  # of samples that are asked and not answered
@@ -96,8 +99,19 @@ class Spending:
             known = self._known[request.model] = KnownPrefixes()
         self.ledger.charge(charge(request, answer, known))
 
+    def unknown_model(self, request: Request) -> ConfigError:
+        """Return what is wrong with a request to a model that the run has not."""
+        hint = "; it needs a reward model" if isinstance(request, Score) else ""
+        return ConfigError(
+            f"the strategy {self._strategy} asks the model {request.model!r}, and "
+            f"this run has only {', '.join(self.models) or 'none'}{hint}"
+        )
+
     def _bound(self, request: Request) -> int:
-        return self.models[request.model].token_bound(request)
+        backend = self.models.get(request.model)
+        if backend is None:
+            raise self.unknown_model(request)
+        return backend.token_bound(request)
 
     def _lacks_calls(self, calls: int) -> bool:
         return self.ledger.lacks(calls=calls, reward_tokens=0, elapsed_s=0.0) == "calls"

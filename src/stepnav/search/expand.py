@@ -94,6 +94,30 @@ def draw_steps(
             for node, n in wanted]  # fmt: skip
 
 
+def draw_all(
+    tree: Tree,
+    wanted: Sequence[tuple[Node, int]],
+    sampling: Sampling,
+    counts: dict[str, int],
+    **how: Any,
+) -> Generator[Sequence[Request], list[Any], list[Node]]:
+    """Return the child of every draw, as `add_draws` does; arguments as of `draw_steps`.
+
+    Nodes after which nothing is wanted or left may be among those wanted. `counts["iterations"]` gets
+    the number of draws.
+    """
+    left = [(node, n) for node, n in wanted if n > 0 and not node.is_exhausted]
+    if not left:
+        return []
+    drawn = yield from draw_steps(left, sampling, **how)
+    counts["iterations"] += sum(map(len, drawn))
+    return [
+        child
+        for (node, _), steps in zip(left, drawn)
+        for child in add_draws(tree, node, steps, counts)
+    ]
+
+
 def sampling_at(node: Node, sampling: Sampling, *, replace: bool, first_greedy: bool) -> Sampling:
     """Return how the next step after a node is drawn; arguments as of `draw_steps`."""
     without = None if replace else tuple(node.drawn)
@@ -148,6 +172,16 @@ def add_draws(
     return [node for node in found if node is not None]
 
 
+def live_children(tree: Tree, node: Node) -> list[Node]:
+    """Return the children that are not dead, in order of drawing."""
+    return [tree.nodes[i] for i in node.children if tree.nodes[i].status != "dead"]
+
+
+def was_cut(tree: Tree) -> bool:
+    """Return whether the budget cut a step."""
+    return any(node.step.finish == "budget" for node in tree.nodes[1:])
+
+
 def distinct(nodes: Sequence[Node]) -> list[Node]:
     """Return every node once, in order of first appearance."""
     return list({node.index: node for node in nodes}.values())
@@ -180,28 +214,44 @@ def rate(
         tree.set_value(node, aggregate(path_scores, aggregation))
 
 
-def roll_out(
-    tree: Tree, nodes: Sequence[Node], num_steps: int, sampling: Sampling, reserve_tokens: int = 0
+def rate_new(
+    tree: Tree, nodes: Sequence[Node], aggregation: Aggregation
 ) -> Generator[Sequence[Request], list[Any], list[Node]]:
-    """Return for each node the end of a rollout, which its steps that are whole lead to.
+    """Rate those nodes that have no value yet, each once, and return them."""
+    new = distinct([node for node in nodes if node.value is None])
+    yield from rate(tree, new, aggregation)
+    return new
+
+
+def roll_out(
+    tree: Tree,
+    nodes: Sequence[Node],
+    num_steps: int,
+    sampling: Sampling,
+    *,
+    replace: bool,
+    reserve_tokens: int = 0,
+) -> Generator[Sequence[Request], list[Any], list[Node]]:
+    """Return for each node the end of a greedy rollout, which its whole steps lead to.
+
+    A rollout follows the first step that was drawn after a node, if one was.
 
     Args:
       tree: is given the steps, unrated.
       nodes: where the rollouts begin.
       num_steps: of each rollout, fewer if it ends the solution.
-      sampling: of each step.
+      sampling: of later draws after the same nodes; its limit is that of a step.
+      replace: whether those are drawn with replacement.
       reserve_tokens: policy tokens of the budget that are kept back.
     """
-    ends, going = list(nodes), list(range(len(nodes)))
+    ends, counts = list(nodes), {"iterations": 0, "duplicates": 0}
     for _ in range(num_steps):
-        going = [i for i in going if not ends[i].is_finished]
-        if not going:
-            break
-        steps = yield [Propose(ends[i].trajectory, 1, sampling, reserve_tokens) for i in going]
-        found = {
-            i: add_draws(tree, ends[i], new, {"duplicates": 0}) for i, new in zip(going, steps)
-        }
-        going = [i for i in going if found[i]]
-        for i in going:
-            (ends[i],) = found[i]
+        fresh = [(end, 1) for end in distinct(ends) if not end.is_finished and not end.drawn]
+        yield from draw_all(
+            tree, fresh, sampling, counts,
+            replace=replace, first_greedy=True, reserve_tokens=reserve_tokens,
+        )  # fmt: skip
+        firsts = [tree.find_child(end, end.drawn[0]) if end.drawn else None for end in ends]
+        ends = [end if first is None or first.step.is_cut else first
+                for end, first in zip(ends, firsts)]  # fmt: skip
     return ends

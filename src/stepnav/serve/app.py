@@ -40,17 +40,18 @@ def make_app(house: House) -> tuple[FastAPI, Service]:
 
 
 def _add_generation(app: FastAPI, service: Service) -> None:
-    @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
         return await service.answer("chat", request)
 
-    @app.post("/v1/completions")
     async def completions(request: Request) -> Response:
         return await service.answer("completions", request)
 
-    @app.post("/v1/responses")
     async def responses(request: Request) -> Response:
         return await service.answer("responses", request)
+
+    app.add_route("/v1/chat/completions", chat, methods=["POST"])  # no parsing but our own
+    app.add_route("/v1/completions", completions, methods=["POST"])
+    app.add_route("/v1/responses", responses, methods=["POST"])
 
 
 def _add_reading(app: FastAPI, service: Service) -> None:

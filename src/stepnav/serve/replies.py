@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from stepnav.core.aggregate import aggregate
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Trajectory
 from stepnav.core.tree import Node
-from stepnav.serve.wanted import Wanted
+from stepnav.policies.splitting import split_thinking, thought_text
+from stepnav.serve.wanted import Wanted, answer_part
 
 OBJECTS = {"chat": "chat.completion", "completions": "text_completion", "responses": "response"}
 PREFIXES = {"chat": "chatcmpl-", "completions": "cmpl-", "responses": "resp_"}
@@ -32,8 +34,13 @@ class Choice:
 
     @property
     def text(self) -> str:
-        """The solution's text."""
-        return "" if self.solution is None else self.solution.text.strip("\n")
+        """The solution's text, without what was thought before."""
+        return "" if self.solution is None else answer_part(self.solution.text).strip("\n")
+
+    @property
+    def thought(self) -> str:
+        """What a thinking model thought before it, without its marks."""
+        return "" if self.solution is None else thought_text(split_thinking(self.solution.text)[0])
 
     @property
     def finish_reason(self) -> str:
@@ -42,8 +49,11 @@ class Choice:
 
     @property
     def num_tokens(self) -> int:
-        """What was generated of it."""
-        return 0 if self.solution is None else sum(s.num_tokens for s in self.solution.steps)
+        """What was generated of its answer, thoughts left out."""
+        steps = () if self.solution is None else self.solution.steps
+        ends = accumulate(len(step.text) for step in steps)
+        num_thought = len(split_thinking("".join(step.text for step in steps))[0])
+        return sum(step.num_tokens for step, end in zip(steps, ends) if end > num_thought)
 
 
 def choices_of(wanted: Wanted, result: SearchResult) -> list[Choice]:
@@ -182,7 +192,14 @@ def head(wanted: Wanted, created: int, *, is_chunk: bool = False) -> dict[str, A
 def _text_fields(wanted: Wanted, choice: Choice) -> dict[str, Any]:
     if wanted.kind == "completions":
         return {"text": choice.text}
-    return {"message": {"role": "assistant", "content": choice.text, "refusal": None}}
+    message = {"role": "assistant", "content": choice.text, "refusal": None}
+    return {"message": {**message, **thought_fields(choice)}}
+
+
+def thought_fields(choice: Choice) -> dict[str, str]:
+    """Return what was thought under both names by which clients look for it; {} for nothing."""
+    thought = choice.thought
+    return {"reasoning": thought, "reasoning_content": thought} if thought else {}
 
 
 def _own_fields(choice: Choice) -> dict[str, Any]:

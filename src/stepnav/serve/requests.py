@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from stepnav.policies.openai.body import load_json
+from stepnav.remote.body import load_json
 from stepnav.serve.errors import ApiError
 from stepnav.serve.house import Limits
 

@@ -134,7 +134,7 @@ class Service:
                 items = (
                     step_events(wanted, created, news)
                     if isinstance(news, str)
-                    else closing(wanted, created, news)
+                    else closing(wanted, created, news, is_told=not is_first)
                 )
             except ApiError as error:
                 items, is_last = failing(error), True

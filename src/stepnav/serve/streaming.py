@@ -12,7 +12,7 @@ from sse_starlette.sse import AppStatus
 
 from stepnav.core.outcome import SearchResult
 from stepnav.serve.errors import ApiError
-from stepnav.serve.replies import choices_of, details_of, head, usage_of
+from stepnav.serve.replies import choices_of, details_of, head, thought_fields, usage_of
 from stepnav.serve.wanted import Wanted
 
 KEEP_ALIVE_S = 15.0
@@ -76,11 +76,16 @@ def failing(error: ApiError) -> Iterator[ServerSentEvent]:
     yield event("[DONE]")
 
 
-def closing(wanted: Wanted, created: int, result: SearchResult) -> Iterator[ServerSentEvent]:
-    """Yield the choices, what was used, and the end."""
+def closing(
+    wanted: Wanted, created: int, result: SearchResult, *, is_told: bool
+) -> Iterator[ServerSentEvent]:
+    """Yield the choices, what was used, and the end; `is_told` is whether settled steps were sent."""
     choices = choices_of(wanted, result)
     for index, choice in enumerate(choices):
         text = {"content": choice.text} if wanted.kind == "chat" else choice.text
+        thought = thought_fields(choice)
+        if thought and wanted.kind == "chat" and not (is_told and index == 0):
+            yield event(_chunk(wanted, created, [_delta(index, thought)]))
         yield event(_chunk(wanted, created, [_delta(index, text)]))
     ends = []
     for index, choice in enumerate(choices):

@@ -12,6 +12,7 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from stepnav.core.budget import Budget
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.records import Message, Problem
 from stepnav.core.strategy import Strategy
+from stepnav.policies.splitting import split_thinking
 from stepnav.run.search import Search
 from stepnav.serve.bodies import (
     Body,
@@ -32,6 +34,7 @@ from stepnav.serve.bodies import (
 from stepnav.serve.errors import ApiError, invalid
 from stepnav.serve.house import House
 from stepnav.serve.sample import SAMPLE
+from stepnav.tasks.task import Task
 
 Kind = Literal["chat", "completions", "responses"]
 
@@ -245,7 +248,7 @@ def _wanted(
         id=uuid.uuid4().hex,
         strategy=strategy,
         problem=problem,
-        extract=house.task.extract,
+        extract=partial(_answer_of, house.task),
         budget=Budget(policy_tokens=tokens or house.limits.max_budget_tokens),
         seed=secrets.randbits(31) if usual is None else abs(usual),
     )
@@ -289,6 +292,16 @@ def _problem(
     ask = house.task.ask
     problem = Problem("given", question) if ask is None else ask(question)
     return replace(problem, id=asked.problem_id or problem.id, context=tuple(turns))
+
+
+def answer_part(text: str) -> str:
+    """Return a solution without what a thinking model thought before it."""
+    return split_thinking(text)[1]
+
+
+def _answer_of(task: Task, text: str) -> str | None:
+    """Return a solution's answer, which no guess in the middle of a thought is."""
+    return task.extract(answer_part(text))
 
 
 def _role(role: str) -> Literal["system", "user", "assistant"]:

@@ -28,14 +28,9 @@ from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Propose, Sampling
 from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
-from stepnav.policies.openai.errors import error_of, transport_error
 from stepnav.policies.openai.protocol import parse_reply
-from stepnav.policies.openai.refusals import (
-    error_message,
-    refused_field,
-    retry_after_s,
-    token_limit,
-)  # fmt: skip
+from stepnav.policies.openai.refusals import refused_field, token_limit
+from stepnav.remote.errors import error_message, error_of, retry_after_s, transport_error
 from tests.policies.openai.fake_server import ALL_HONOURED, FakeOpenAI, open_policy
 
 KNOWN = Capabilities(stop="removed", seed="honoured", names_stop=True)
@@ -264,7 +259,7 @@ def test_backoff_doubles_and_its_jitter_comes_from_the_seed(
         pauses.append(seconds)
         await real_sleep(0)
 
-    monkeypatch.setattr("stepnav.policies.openai.client.asyncio.sleep", sleep)
+    monkeypatch.setattr("stepnav.remote.connection.asyncio.sleep", sleep)
     for _ in range(2):
         handler, _ = script(httpx.Response(500))
         with policy(handler, backoff_s=1.0, max_retries=6, max_wait_s=20.0) as backend:

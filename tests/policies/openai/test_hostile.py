@@ -23,11 +23,13 @@ from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendDown, BackendError, BadResponse, ConfigError
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Complete, Propose, Sampling
-from stepnav.policies.openai.backend import OpenAIPolicy, with_version
-from stepnav.policies.openai.body import MAX_BODY_BYTES
+from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
-from stepnav.policies.openai.options import ServerOptions
-from stepnav.policies.openai.protocol import parse_models, parse_reply
+from stepnav.policies.openai.protocol import parse_reply
+from stepnav.remote.body import MAX_BODY_BYTES
+from stepnav.remote.connection import with_version
+from stepnav.remote.models import parse_models
+from stepnav.remote.options import ServerOptions
 from tests.policies.openai.fake_server import ALL_HONOURED, FakeOpenAI, open_policy
 
 KNOWN = Capabilities(stop="removed", seed="honoured", names_stop=True)

@@ -1,28 +1,22 @@
-"""What an OpenAI-compatible server says: replies, token counts and models, as pure functions.
+"""What an OpenAI-compatible server says: replies and token counts, as pure functions.
 
 Servers differ in what they add to the protocol; what is read beyond it: `stop_reason` (vLLM) and
-`matched_stop` (SGLang), which tell a stop string from the end of the text, and how many tokens a
-model's context holds.
+`matched_stop` (SGLang), which tell a stop string from the end of the text.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from stepnav.core.errors import BadResponse, quote
+from stepnav.policies.splitting import as_thinking
+from stepnav.remote.body import PROVIDER, as_text
+from stepnav.remote.models import count_of
 
 Api = Literal["completions", "chat"]
-
-PROVIDER = "openai"
-CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window", "max_context_length")
-"""What servers call the context length (prompt and answer together) in their list of models."""
-
-MOST_TOKENS = 10**9
-"""A larger count is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,29 +90,6 @@ def parse_reply(api: Api, payload: Any) -> Reply:
     return Reply(choices, tokens)
 
 
-def parse_models(payload: Any) -> dict[str, int | None]:
-    """Return the models that a server lists, and how many tokens the context of each holds.
-
-    What cannot be read is left out; names that cannot be printed are no names.
-    """
-    listed = payload.get("data") if isinstance(payload, Mapping) else None
-    found: dict[str, int | None] = {}
-    for model in listed if isinstance(listed, list) else []:
-        name = model.get("id") if isinstance(model, Mapping) else None
-        if isinstance(name, str) and name.isprintable():
-            counts = (_count(model.get(field)) for field in CONTEXT_FIELDS)
-            found[name] = next((count for count in counts if count), None)
-    return found
-
-
-def as_text(value: Any) -> str:
-    """Return foreign JSON as text, for messages."""
-    try:
-        return json.dumps(value, ensure_ascii=False, default=str)
-    except (RecursionError, ValueError):
-        return f"a {type(value).__name__} that is nested too deeply"
-
-
 def _parse_choice(api: Api, choice: Mapping[str, Any]) -> Choice:
     finish = choice.get("finish_reason")
     if finish is not None and not isinstance(finish, str):
@@ -126,6 +97,9 @@ def _parse_choice(api: Api, choice: Mapping[str, Any]) -> Choice:
     text = choice["text"] if api == "completions" else choice["message"].get("content")
     if text is None and finish == "length":
         text = ""  # a reasoning model that spent its tokens before the visible text
+    thought = _thought(choice) if api == "chat" else None
+    if thought is not None and (text is None or isinstance(text, str)):
+        text = as_thinking(thought, text or "")
     if not isinstance(text, str):
         raise TypeError(
             f"the text is {quote(as_text(text))}, finish_reason {quote(as_text(finish))}"
@@ -133,6 +107,12 @@ def _parse_choice(api: Api, choice: Mapping[str, Any]) -> Choice:
     named = [choice[key] for key in ("stop_reason", "matched_stop") if key in choice]
     stopped_at = next((value for value in named if isinstance(value, str)), None)
     return Choice(text, finish, stopped_at, bool(named), _parse_logprobs(choice.get("logprobs")))
+
+
+def _thought(choice: Mapping[str, Any]) -> str | None:
+    """Return what a server tells apart as thought; servers differ in the field's name."""
+    found = (choice["message"].get(name) for name in ("reasoning", "reasoning_content"))
+    return next((text for text in found if isinstance(text, str) and text.strip()), None)
 
 
 def _parse_logprobs(logprobs: Any) -> tuple[tuple[str, float], ...] | None:
@@ -154,14 +134,11 @@ def _parse_usage(payload: Any) -> Tokens | None:
     if not isinstance(usage, Mapping):
         return None
     details = usage.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, Mapping) else 0
-    prompt, generated = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    cached = count_of(details.get("cached_tokens")) if isinstance(details, Mapping) else 0
+    prompt, generated = (
+        count_of(usage.get("prompt_tokens")),
+        count_of(usage.get("completion_tokens")),
+    )
     if prompt is None or generated is None:
         return None
     return Tokens(prompt, min(cached or 0, prompt), generated)
-
-
-def _count(value: Any) -> int | None:
-    """Return a count of tokens, None if the value is none."""
-    is_count = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_count and 0 <= value <= MOST_TOKENS else None

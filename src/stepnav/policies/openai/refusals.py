@@ -10,11 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-from stepnav.policies.openai.body import load_json
-from stepnav.policies.openai.protocol import as_text
+from stepnav.remote.errors import error_message, payload_of
 
 DROPPABLE = (
     "generation_config",
@@ -56,18 +54,6 @@ class ContextRefusal:
         return room
 
 
-def error_message(body: str) -> str:
-    """Return the message inside an error body, or the body itself."""
-    payload = _payload(body)
-    for key in ("error", "detail", "message"):
-        value = payload.get(key)
-        if isinstance(value, dict):
-            value = value.get("message", value)
-        if value:
-            return value if isinstance(value, str) else as_text(value)
-    return body.strip()
-
-
 def refused_field(body: str, sent: Mapping[str, Any]) -> str | None:
     """Return which of the sent fields a 400 or 422 answer complains of, None if none is named.
 
@@ -75,7 +61,7 @@ def refused_field(body: str, sent: Mapping[str, Any]) -> str | None:
     for in its message, but not those whose name stands in the texts that were sent.
     """
     candidates = [field for field in DROPPABLE if field in sent]
-    named = _named_fields(_payload(body))
+    named = _named_fields(payload_of(body))
     if named:
         return next((field for field in named if field in candidates), None)
     message = error_message(body)
@@ -149,32 +135,3 @@ def context_refusal(body: str) -> ContextRefusal | None:
         int(prompt[1] or prompt[2]) if prompt is not None and is_counted else None,
         "at least" in message,
     )
-
-
-def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
-    """Return how long the server asks to wait, as seconds or as a date; None if it does not."""
-    if "retry-after-ms" in headers:
-        try:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        except ValueError:
-            pass
-    value = headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, TypeError, ArithmeticError, OSError):
-        return None
-
-
-def _payload(body: str) -> Mapping[str, Any]:
-    """Return the object that a body holds, an empty one if it holds none."""
-    try:
-        payload = load_json(body)
-    except ValueError:
-        return {}
-    return payload if isinstance(payload, dict) else {}

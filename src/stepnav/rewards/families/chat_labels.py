@@ -14,7 +14,6 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.rewards.local.chat_text import render
 from stepnav.rewards.local.family import (
-    CAUSAL,
     Family,
     causal_loader,
     read_by_position,
@@ -27,7 +26,7 @@ from stepnav.rewards.local.piece_encoder import (
     num_shared,
     plain_ids,
 )
-from stepnav.rewards.local.step_reader import StepReader, pair_probs
+from stepnav.rewards.local.step_reader import PairProbs, StepReader
 
 GOOD, BAD = "+", "-"
 
@@ -36,7 +35,7 @@ def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A0
     turns = _Turns(tokenizer)
     return StepReader(
         PieceEncoder(turns.first, turns.later),
-        pair_probs(turns.good, single_token(tokenizer, BAD, "bad label")),
+        PairProbs(turns.good, single_token(tokenizer, BAD, "bad label")),
         after=len(turns.answer),
     )
 
@@ -112,4 +111,11 @@ def _turns(*steps: str) -> list[tuple[str, str]]:
     return [turn for step in steps for turn in (("user", step), ("assistant", GOOD))]
 
 
-RLHFLOW = Family(CAUSAL, causal_loader, _reader, runner=read_by_position)
+RLHFLOW = Family(
+    "causal language model",
+    causal_loader,
+    _reader,
+    runner=read_by_position,
+    served="labels",
+    kind="causal",
+)

@@ -18,7 +18,6 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import write_text
 from stepnav.rewards.local.family import (
-    CAUSAL,
     Family,
     causal_loader,
     read_by_position,
@@ -33,7 +32,7 @@ from stepnav.rewards.local.piece_encoder import (
     require_end,
 )
 from stepnav.rewards.local.step_format import check_temperature, check_template, check_text
-from stepnav.rewards.local.step_reader import StepReader, pair_probs
+from stepnav.rewards.local.step_reader import PairProbs, StepReader
 
 FILE_NAME = "stepnav_label_tokens.json"
 
@@ -109,7 +108,7 @@ def _format(folder: Path | None, config: Any) -> LabelTokens:
 
 
 def _reader(model: Any, tokenizer: Any, format: LabelTokens) -> StepReader:  # noqa: A002
-    read = pair_probs(
+    read = PairProbs(
         single_token(tokenizer, format.good, "good label"),
         single_token(tokenizer, format.bad, "bad label"),
         format.temperature,
@@ -176,4 +175,12 @@ def _with_bos(tokenizer: Any, text: str) -> list[int]:
     return ids[:-1] if ids[-1] == tokenizer.eos_token_id else ids
 
 
-MATH_SHEPHERD = Family(CAUSAL, causal_loader, _reader, _format, read_by_position)
+MATH_SHEPHERD = Family(
+    "causal language model",
+    causal_loader,
+    _reader,
+    _format,
+    read_by_position,
+    served="labels",
+    kind="causal",
+)

@@ -21,12 +21,12 @@ from stepnav.rewards.local.chat_text import render
 from stepnav.rewards.local.family import EngineLimits, Family, read_by_token
 from stepnav.rewards.local.piece_encoder import Unreadable, mark_ids, num_shared, plain_ids
 from stepnav.rewards.local.step_reader import (
+    ClassProbs,
     Encoder,
     Read,
     Reading,
     StepReader,
-    class_probs,
-    value_probs,
+    ValueProbs,
 )
 
 MAX_KEPT = 65536
@@ -43,7 +43,7 @@ def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A0
     ratings = class_ratings(config, "rename the classes in config.json (id2label): wrong, right")
     if config.problem_type == "multi_label_classification":
         raise ConfigError("the model's outputs are no classes of which one is right")
-    read = class_probs(ratings) if ratings else value_probs()
+    read: Read = ClassProbs(ratings) if ratings else ValueProbs()
     pad = config.get_text_config().pad_token_id
     return _PrefixReader(_PrefixEncoder(tokenizer, shares=_shares(model)), read, pad)
 
@@ -156,4 +156,4 @@ class _PrefixEncoder:
         return whole
 
 
-ORM = Family("sequence classification model", _loader, _reader, runner=_runner)
+ORM = Family("sequence classification model", _loader, _reader, runner=_runner, served="texts")

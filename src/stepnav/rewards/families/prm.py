@@ -15,7 +15,7 @@ from stepnav.rewards.families.label_names import check_labels
 from stepnav.rewards.local.family import Family
 from stepnav.rewards.local.prm_tokens import TrajectoryEncoder
 from stepnav.rewards.local.step_format import StepFormat
-from stepnav.rewards.local.step_reader import StepReader, class_probs, value_probs
+from stepnav.rewards.local.step_reader import ClassProbs, Read, StepReader, ValueProbs
 
 
 def _loader() -> Any:
@@ -36,11 +36,12 @@ def _reader(model: Any, tokenizer: Any, format: StepFormat) -> StepReader:  # no
             "value"
         )
     check_labels(model.config, format.labels)
+    read: Read = ValueProbs(format.temperature)
     if format.labels:
-        read = class_probs(format.labels, format.temperature)
-    else:
-        read = value_probs(format.temperature)
+        read = ClassProbs(format.labels, format.temperature)
     return StepReader(TrajectoryEncoder(tokenizer, format), read)
 
 
-PRM = Family("token classification model", _loader, _reader, _format)
+PRM = Family(
+    "token classification model", _loader, _reader, _format, served="tokens", kind="labels"
+)

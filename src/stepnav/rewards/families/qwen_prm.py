@@ -20,7 +20,7 @@ from stepnav.rewards.local.piece_encoder import (
     plain_ids,
     require_end,
 )
-from stepnav.rewards.local.step_reader import StepReader, class_probs
+from stepnav.rewards.local.step_reader import ClassProbs, StepReader
 
 SYSTEM_PROMPT = r"Please reason step by step, and put your final answer within \boxed{}."
 SEPARATOR = "<extra_0>"
@@ -33,7 +33,7 @@ def _loader() -> Any:
 
 
 def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A002
-    return StepReader(_encoder(tokenizer), class_probs((-1, 1)))
+    return StepReader(_encoder(tokenizer), ClassProbs((-1, 1)))
 
 
 def _encoder(tokenizer: Any) -> PieceEncoder:
@@ -74,4 +74,4 @@ def _check_template(tokenizer: Any) -> None:
         )
 
 
-QWEN_PRM = Family("Qwen2.5-Math-PRM", _loader, _reader)
+QWEN_PRM = Family("Qwen2.5-Math-PRM", _loader, _reader, served="tokens")

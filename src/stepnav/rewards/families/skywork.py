@@ -13,7 +13,7 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.rewards.local.family import Family, single_token
 from stepnav.rewards.local.piece_encoder import PieceEncoder, mark_ids, plain_ids
-from stepnav.rewards.local.step_reader import StepReader, value_probs
+from stepnav.rewards.local.step_reader import StepReader, ValueProbs
 
 SEPARATOR = "\n"
 
@@ -25,7 +25,7 @@ def _loader() -> Any:
 
 
 def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A002
-    return StepReader(_encoder(tokenizer), value_probs())
+    return StepReader(_encoder(tokenizer), ValueProbs())
 
 
 def _encoder(tokenizer: Any) -> PieceEncoder:

@@ -9,7 +9,7 @@ become 0 too early.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,9 +19,6 @@ from stepnav.engine.row import Row
 
 Probs = tuple[float, float, float]
 """Probabilities of the ratings -1, 0 and +1."""
-
-Read = Callable[[Any], list[Probs]]
-"""Outputs [N, C] of N positions to one `Probs` each."""
 
 
 class Encoder(Protocol):
@@ -35,43 +32,68 @@ class Encoder(Protocol):
         """
 
 
-def class_probs(labels: Sequence[int], temperature: float = 1.0) -> Read:
-    """Return a function from outputs [M, C], one per class, to probabilities of -1, 0 and 1.
+class Read(Protocol):
+    """Makes probabilities of a model's outputs."""
 
-    Args:
+    def __call__(self, outputs: Any) -> list[Probs]:
+        """Return one `Probs` for each of the outputs [N, C] at N positions."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassProbs:
+    """Reads outputs [N, C], one per class: their softmax.
+
+    Attributes:
       labels: the rating that each class stands for.
       temperature: what outputs are divided by.
     """
 
-    def read(logits: Any) -> list[Probs]:
+    labels: tuple[int, ...]
+    temperature: float = 1.0
+
+    def __call__(self, outputs: Any) -> list[Probs]:
+        """Return one `Probs` for each of the N."""
         found = []
-        for probs in (logits.cpu().double() / temperature).softmax(dim=-1).tolist():
+        for probs in (outputs.cpu().double() / self.temperature).softmax(dim=-1).tolist():
             by_rating = {-1: 0.0, 0: 0.0, 1: 0.0}
-            for label, prob in zip(labels, probs):
+            for label, prob in zip(self.labels, probs):
                 by_rating[label] += prob
             found.append((by_rating[-1], by_rating[0], by_rating[1]))
         return found
 
-    return read
+
+@dataclass(frozen=True, slots=True)
+class ValueProbs:
+    """Reads one output, whose sigmoid is the probability that a step is right.
+
+    Attributes:
+      temperature: what outputs are divided by.
+    """
+
+    temperature: float = 1.0
+
+    def __call__(self, outputs: Any) -> list[Probs]:
+        """Return one `Probs` for each of the outputs [N, 1]."""
+        return _two_sided(outputs[:, 0].cpu().double() / self.temperature)
 
 
-def value_probs(temperature: float = 1.0) -> Read:
-    """Return what reads one output whose sigmoid is the probability that a step is right."""
+@dataclass(frozen=True, slots=True)
+class PairProbs:
+    """Reads the two outputs of a good and a bad token: the softmax over these alone.
 
-    def read(outputs: Any) -> list[Probs]:
-        return _two_sided(outputs[:, 0].cpu().double() / temperature)
+    Attributes:
+      good, bad: tokens.
+      temperature: what outputs are divided by.
+    """
 
-    return read
+    good: int
+    bad: int
+    temperature: float = 1.0
 
-
-def pair_probs(good: int, bad: int, temperature: float = 1.0) -> Read:
-    """Return what reads the two outputs of a good and a bad token, the softmax over these alone."""
-
-    def read(logits: Any) -> list[Probs]:
-        pair = logits[:, [good, bad]].cpu().double()
-        return _two_sided((pair[:, 0] - pair[:, 1]) / temperature)
-
-    return read
+    def __call__(self, outputs: Any) -> list[Probs]:
+        """Return one `Probs` for each of the outputs [N, vocabulary]."""
+        pair = outputs[:, [self.good, self.bad]].cpu().double()
+        return _two_sided((pair[:, 0] - pair[:, 1]) / self.temperature)
 
 
 def _two_sided(log_odds: Any) -> list[Probs]:

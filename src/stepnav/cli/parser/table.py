@@ -15,8 +15,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from stepnav.cli.once import OnceCommand
-from stepnav.cli.signature import flat
+from stepnav.cli.parser.once import OnceCommand
+from stepnav.cli.parser.signature import flat
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ OWN_FIELDS = frozenset(
 """Fields that are set here for each request, so that nobody else may."""
 
 
+KEY_ADVICE = "set OPENAI_API_KEY, or name another variable that holds it with --api-key-env"
+
+
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
     """How to use a server.
@@ -36,6 +39,8 @@ class ServerOptions:
       max_step_tokens: token limit of a proposed step where the request has none.
       max_solution_tokens: token limit of a completion where the request has none.
       extra_body: fields added to every request, for instance `{"top_k": 20}`.
+      key_advice: where a key is to be put, for messages.
+      model_option: by what a model is chosen, for messages.
     Raises:
       ConfigError: a value that cannot be used.
     """
@@ -49,6 +54,8 @@ class ServerOptions:
     max_step_tokens: int = 256
     max_solution_tokens: int = 1024
     extra_body: Mapping[str, Any] = field(default_factory=dict)
+    key_advice: str = KEY_ADVICE
+    model_option: str = "--policy-model"
 
     def __post_init__(self) -> None:
         if self.api_key is not None:

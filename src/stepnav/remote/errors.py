@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
 
 from stepnav.core.errors import (
     BackendDown,
@@ -12,8 +14,8 @@ from stepnav.core.errors import (
     RateLimited,
     quote,
 )  # fmt: skip
-from stepnav.policies.openai.protocol import PROVIDER
-from stepnav.policies.openai.refusals import error_message
+from stepnav.remote.body import PROVIDER, as_text, load_json
+from stepnav.remote.options import KEY_ADVICE
 
 if TYPE_CHECKING:
     import httpx
@@ -21,15 +23,60 @@ if TYPE_CHECKING:
 RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
 
 
-def error_of(status: int, body: str, model: str | None, *, has_key: bool = True) -> BackendError:
+def error_message(body: str) -> str:
+    """Return the message inside an error body, or the body itself."""
+    payload = payload_of(body)
+    for key in ("error", "detail", "message"):
+        value = payload.get(key)
+        if isinstance(value, dict):
+            value = value.get("message", value)
+        if value:
+            return value if isinstance(value, str) else as_text(value)
+    return body.strip()
+
+
+def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
+    """Return how long the server asks to wait, as seconds or as a date; None if it does not."""
+    if "retry-after-ms" in headers:
+        try:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        except ValueError:
+            pass
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, TypeError, ArithmeticError, OSError):
+        return None
+
+
+def payload_of(body: str) -> Mapping[str, Any]:
+    """Return the object that a body holds, an empty one if it holds none."""
+    try:
+        payload = load_json(body)
+    except ValueError:
+        return {}
+    return payload if isinstance(payload, dict) else {}
+
+
+def error_of(
+    status: int,
+    body: str,
+    model: str | None,
+    *,
+    has_key: bool = True,
+    key_advice: str = KEY_ADVICE,
+) -> BackendError:
     """Return the error that an HTTP status other than 200 means."""
     said = quote(error_message(body)) if body.strip() else "(empty answer)"
     if status in (401, 403):
         wrong = "refused the API key" if has_key else "wants an API key, and none was sent"
-        text = (
-            f"the server {wrong} (HTTP {status}): {said}; set OPENAI_API_KEY, or name another "
-            "variable that holds it with --api-key-env"
-        )
+        text = f"the server {wrong} (HTTP {status}): {said}; {key_advice}"
         return BackendDown(text, provider=PROVIDER, status_code=status)
     if status == 404:
         text = f"the server has no model {model!r} or no such endpoint (HTTP 404): {said}"

@@ -12,10 +12,12 @@ import zlib
 from typing import TYPE_CHECKING, Any, cast
 
 from stepnav.core.errors import BadResponse, quote
-from stepnav.policies.openai.protocol import PROVIDER
 
 if TYPE_CHECKING:
     import httpx
+
+PROVIDER = "openai"
+"""Of all errors: the protocol that these servers speak."""
 
 MAX_BODY_BYTES = 16 * 2**20
 """Of an answer. Sixteen samples of 4,096 tokens with their log-probabilities are half of that."""
@@ -74,6 +76,14 @@ def load_json(text: str) -> Any:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return value
+
+
+def as_text(value: Any) -> str:
+    """Return foreign JSON as text, for messages."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (RecursionError, ValueError):
+        return f"a {type(value).__name__} that is nested too deeply"
 
 
 def _bad(response: httpx.Response, why: str) -> BadResponse:

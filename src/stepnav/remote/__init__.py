@@ -1,0 +1,1 @@
+"""What models on servers share: connections, retries, errors, and a queue of calls."""

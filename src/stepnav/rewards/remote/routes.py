@@ -1,0 +1,239 @@
+"""Where servers give the outputs that a family's scores are read from, and how they are asked.
+
+Token ids are sent wherever a server takes them, so that it reads what the model was trained on.
+Formats: vLLM 0.32 (`/pooling`, `/classify`, `/generative_scoring`, `/v1/completions` with
+`logprob_token_ids`), llama-server and SGLang (`/v1/completions` with `logprobs`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from stepnav.core.errors import BackendError, BadResponse, quote
+from stepnav.remote.body import PROVIDER, as_text
+from stepnav.remote.connection import Connection
+from stepnav.rewards.local.step_reader import ClassProbs, PairProbs, Probs, Read
+from stepnav.rewards.remote.label_logprobs import Label, label_logprobs
+
+Asked = Sequence["tuple[list[int], tuple[int, ...]]"]
+"""Rows of tokens, and the positions in each at which an output is read."""
+
+MOST_LISTED = 20
+"""How many likely tokens are asked for: as many as vLLM lists unless it is told otherwise."""
+
+
+@dataclass(slots=True)
+class Source:
+    """A server's reward model, as its family reads it.
+
+    Attributes:
+      connection: to the server.
+      tokenizer: the model's.
+      read: makes probabilities of outputs.
+      words: a copy of the tokenizer, which is used in the connection's thread.
+    """
+
+    connection: Connection
+    tokenizer: Any
+    read: Read
+    words: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.words = copy.deepcopy(self.tokenizer)
+
+    async def post(self, path: str, **fields: Any) -> Any:
+        """Return what the server answers; a path that begins with "/" is its root's."""
+        connection = self.connection
+        if path.startswith("/"):
+            path = connection.base_url.removesuffix("/v1") + path
+        return await connection.post(path, {"model": connection.model, **fields})
+
+    @property
+    def num_outputs(self) -> int:
+        """How many outputs there are at a position."""
+        return len(self.read.labels) if isinstance(self.read, ClassProbs) else 1
+
+    @property
+    def pair(self) -> PairProbs:
+        """What reads a good and a bad label."""
+        assert isinstance(self.read, PairProbs), "only a family with labels is read by them"
+        return self.read
+
+    def of_outputs(self, outputs: Sequence[Sequence[float]]) -> list[Probs]:
+        """Return the probabilities of outputs [N, C]."""
+        import torch
+
+        return self.read(torch.tensor(outputs, dtype=torch.float64))
+
+    def of_labels(self, pairs: Sequence[tuple[float, float]]) -> list[Probs]:
+        """Return the probabilities of the log-probabilities of a good and a bad label."""
+        import torch
+
+        read = replace(self.pair, good=0, bad=1)
+        return read(torch.tensor(pairs, dtype=torch.float64))
+
+
+async def pooling(source: Source, asked: Asked) -> list[list[Probs]]:
+    """Return what `/pooling` gives: outputs at every token, or at every step's mark alone."""
+    payload = await source.post(
+        "/pooling", input=[tokens for tokens, _ in asked], use_activation=False
+    )
+    found = []
+    for (tokens, positions), item in zip(asked, _items(payload, len(asked))):
+        rows = item.get("data")
+        marks = [at for at, token in enumerate(tokens) if token == tokens[positions[-1]]]
+        places = {len(tokens): list(range(len(tokens))), len(marks): marks}
+        if not isinstance(rows, list) or len(rows) not in places:
+            given = len(rows) if isinstance(rows, list) else "no"
+            raise _unusable(f"{given} outputs for {len(tokens)} tokens, {len(marks)} of them marks")
+        place = places[len(rows)]
+        outputs = [_numbers(rows[place.index(at)], source.num_outputs) for at in positions]
+        found.append(source.of_outputs(outputs))
+    return found
+
+
+async def classify(source: Source, asked: Asked) -> list[list[Probs]]:
+    """Return what `/classify` gives: the output at the end of each text."""
+    texts = [tokens[: position + 1] for tokens, (position,) in asked]
+    payload = await source.post("/classify", input=texts, use_activation=False)
+    items = _items(payload, len(asked))
+    return [source.of_outputs([_numbers(item.get("probs"), source.num_outputs)]) for item in items]
+
+
+async def generative_scoring(source: Source, asked: Asked) -> list[list[Probs]]:
+    """Return what `/generative_scoring` gives: the good label's probability of the two."""
+    labels = [source.pair.good, source.pair.bad]
+
+    async def row(tokens: list[int], positions: tuple[int, ...]) -> list[Probs]:
+        start = positions[0]  # what all prefixes begin with, but for a token each must have
+        payload = await source.post(
+            "/generative_scoring",
+            query=tokens[:start],
+            items=[tokens[start : at + 1] for at in positions],
+            label_token_ids=labels,
+            apply_softmax=True,
+            add_special_tokens=False,
+        )
+        items = _items(payload, len(positions))
+        right = [_numbers([item.get("score")], 1)[0] for item in items]
+        return source.of_labels([(_log(prob), _log(1 - prob)) for prob in right])
+
+    return await asyncio.gather(*(row(*item) for item in asked))
+
+
+async def completions(source: Source, asked: Asked) -> list[list[Probs]]:
+    """Return what vLLM's completions give: the log-probabilities of the two labels."""
+    labels = [source.pair.good, source.pair.bad]
+    fields = {"logprob_token_ids": labels, "return_tokens_as_token_ids": True}
+    return await _completions(source, asked, fields)
+
+
+async def likely_tokens(source: Source, asked: Asked) -> list[list[Probs]]:
+    """Return what completions of tokens give, if the labels are among the likely ones."""
+    return await _completions(source, asked)
+
+
+async def likely_tokens_of_text(source: Source, asked: Asked) -> list[list[Probs]]:
+    """Return what completions of text give; the text must be tokenised there as it is here."""
+    return await _completions(source, asked, as_ids=False)
+
+
+Route = Callable[[Source, Asked], Awaitable["list[list[Probs]]"]]
+
+ROUTES: Mapping[str, Mapping[str, Route]] = {
+    "tokens": {"POST /pooling": pooling},
+    "texts": {"POST /classify": classify},
+    "labels": {
+        "POST /generative_scoring": generative_scoring,
+        "POST /v1/completions by label": completions,
+        "POST /v1/completions of tokens": likely_tokens,
+        "POST /v1/completions of text": likely_tokens_of_text,
+    },
+}
+"""What a family needs (`Family.served`) -> the routes that give it, best first."""
+
+
+async def _completions(
+    source: Source, asked: Asked, fields: Mapping[str, Any] | None = None, *, as_ids: bool = True
+) -> list[list[Probs]]:
+    labels = (
+        Label.of(source.words, source.pair.good),
+        Label.of(source.words, source.pair.bad),
+    )
+
+    async def position(ids: list[int]) -> tuple[float, float]:
+        payload = await source.post(
+            "completions",
+            prompt=ids if as_ids else _text(source.words, ids),
+            max_tokens=1,
+            temperature=1.0,
+            logprobs=MOST_LISTED,
+            **(fields or {}),
+        )
+        _check_count(payload, len(ids))
+        return label_logprobs(payload, *labels)
+
+    async def row(tokens: list[int], positions: tuple[int, ...]) -> list[Probs]:
+        calls = (position(tokens[: at + 1]) for at in positions)
+        return source.of_labels(await asyncio.gather(*calls))
+
+    return await asyncio.gather(*(row(*item) for item in asked))
+
+
+def _text(tokenizer: Any, ids: list[int]) -> str:
+    """Return the text that a server tokenises to these tokens.
+
+    Raises:
+      BackendError: there is none.
+    """
+    begins = bool(ids) and ids[0] == tokenizer.bos_token_id
+    text: str = tokenizer.decode(ids[1:] if begins else ids)
+    if tokenizer.encode(text, add_special_tokens=False) != (ids[1:] if begins else ids):
+        raise BackendError(
+            f"the server takes text only, and {quote(text[-80:])} is tokenised otherwise than its "
+            "steps are; use a server that takes token ids",
+            provider=PROVIDER,
+        )
+    return text
+
+
+def _check_count(payload: Any, count: int) -> None:
+    """Refuse an answer to another number of tokens than were meant."""
+    usage = payload.get("usage") if isinstance(payload, Mapping) else None
+    read = usage.get("prompt_tokens") if isinstance(usage, Mapping) else count
+    if read != count:
+        raise _unusable(f"it read {as_text(read)} tokens where there are {count}")
+
+
+def _items(payload: Any, count: int) -> list[Mapping[str, Any]]:
+    """Return the items of an answer, one for each input, in the order of these."""
+    items = payload.get("data") if isinstance(payload, Mapping) else None
+    if (
+        not isinstance(items, list)
+        or not all(isinstance(item, Mapping) for item in items)
+        or [item.get("index") for item in items] != list(range(count))
+    ):
+        raise _unusable(f"no list of {count} results in {quote(as_text(payload))}")
+    return items
+
+
+def _numbers(values: Any, count: int) -> list[float]:
+    """Return a list of so many numbers, as it was sent."""
+    is_list = isinstance(values, list) and len(values) == count
+    if not is_list or not all(isinstance(value, (int, float)) for value in values):
+        given = f"{len(values)} values" if isinstance(values, list) else quote(as_text(values))
+        raise _unusable(f"{given} where the model's config says {count}")
+    return [float(value) for value in values]
+
+
+def _log(probability: float) -> float:
+    return math.log(probability) if probability > 0 else -math.inf
+
+
+def _unusable(why: str) -> BadResponse:
+    return BadResponse(f"cannot use the reward server's answer: {why}", provider=PROVIDER)
