@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -294,3 +296,42 @@ def test_a_port_in_use_is_said_before_anything_is_loaded():
     assert ended.returncode == 2
     assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
     assert json.dumps(ended.stdout) == '""'
+
+
+@pytest.mark.server
+def test_workers_share_a_port_traces_and_metrics(tmp_path):
+    """Each request is its own connection, so that any of the processes may take it."""
+    (tmp_path / "mine.py").write_text(
+        "import os\ndef policy(question, steps, *, temperature):\n    return f'#### {os.getpid()}'\n"
+    )
+    options = [
+        "--policy",
+        f"{tmp_path}/mine.py:policy",
+        "--traces",
+        str(tmp_path),
+        "--workers",
+        "2",
+    ]
+    with process(*options) as (url, started):
+        wait_until(lambda: len(children(started.pid)) == 2)
+        body = {"model": "cot-mine.py:policy", "messages": MESSAGES}
+        seen, traces, end = set(), [], time.monotonic() + 60
+        while len(seen) < 2 and time.monotonic() < end:
+            answer = httpx.post(url + CHAT, json=body, timeout=30).json()
+            seen.add(int(answer["stepnav"]["answer"]))
+            traces.append(answer["stepnav"]["trace"])
+        assert seen == children(started.pid)
+        assert all(httpx.get(f"{url}/traces/{trace}").status_code == 200 for trace in traces)
+        told = httpx.get(f"{url}/metrics").text
+        assert f'{{stop_reason="finished",strategy="cot"}} {len(traces)}.0' in told
+        victim = min(seen)
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: len(children(started.pid) - {victim}) == 2)  # it is started again
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(30) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in seen)
+
+
+def children(pid):
+    """Return the processes that a process has started."""
+    return {int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
