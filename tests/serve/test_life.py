@@ -12,16 +12,17 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from stepnav.core.errors import BackendError
+from stepnav.core.errors import BackendDown, BackendError
 from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.run.traces import FILE_NAME, Traces, read_trace
-from stepnav.serve.house import Limits, Server
+from stepnav.serve.house import Limits, Server, chat_task
 from tests.serve.processes import MESSAGES, make_house, process, serving
 from tests.serve.slow_upstream import SlowUpstream
 
@@ -167,6 +168,40 @@ def test_keys_are_asked_for_everywhere_but_at_the_door(caplog):
             assert answer.status_code == status, key
         assert answer.json()["error"]["code"] == "invalid_api_key"
     assert "secret" not in caplog.text
+
+
+def test_pages_of_other_sites_are_kept_out():
+    with serving(make_house()) as (url, _):
+        for origin, status in (("http://evil.example", 403), ("null", 403), (url, 200)):
+            answer = httpx.post(url + CHAT, json=BODY, headers={"Origin": origin})
+            assert answer.status_code == status
+
+
+def test_a_client_that_takes_nothing_is_left(monkeypatch, caplog):
+    monkeypatch.setattr("stepnav.serve.streaming.SEND_S", 0.5)
+    house = make_house(
+        lambda question, steps, *, temperature: "x" * 20_000_000,
+        reward=None,
+        task=replace(chat_task(), extract=lambda text: None),
+    )
+    with serving(house) as (url, server):
+        body = json.dumps({"model": "cot-m", "messages": MESSAGES, "stream": True}).encode()
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
+            head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+            client.sendall(head % len(body) + body)
+            wait_until(lambda: server.service.engine.num_open == 1)
+            wait_until(lambda: len(server.server_state.tasks) == 0)
+    assert "failed" not in caplog.text
+
+
+def test_where_a_model_is_and_what_it_says_of_its_key_is_not_for_clients():
+    def failing(question, steps, *, temperature):
+        raise BackendDown("http://secret-host:8000 refused the API key")
+
+    with serving(make_house(failing)) as (url, _):
+        answer = httpx.post(url + CHAT, json={**BODY, "model": "cot-m"})
+    assert answer.status_code == 502
+    assert "secret" not in answer.text
 
 
 def test_bodies_are_bounded_in_size_and_time():
