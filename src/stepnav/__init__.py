@@ -64,7 +64,7 @@ _PLACES = {
 """Public name -> the module that holds it, imported when the name is first used."""
 
 _STRATEGIES = (
-    *("ab_mcts", "astar", "beam", "best_of_n", "cot", "dvts", "hgs", "particle", "pool"),
+    *("ab_mcts", "astar", "beam", "best_of_n", "cot", "dvts", "hgs", "nav", "particle", "pool"),
     *("rap", "rebase", "self_consistency", "tot", "vgb", "weighted_vote"),
 )
 """Strategies, to be used as they are or with options: `stepnav.hgs(branching=16)`."""

@@ -279,8 +279,18 @@ def test_names_of_judges():
     task = load_task("arithmetic")
     with pytest.raises(ConfigError, match="no model folder 'nowhere'"):
         check_models(policy="arithmetic", reward="judge:nowhere", task=task, policy_model=None)
-    with pytest.raises(ConfigError, match="a judge is asked during searches"):
-        open_reward("judge:arithmetic")
+    for name in ("judge", "judge-logprob", "judge:http://host/v1"):
+        with pytest.raises(ConfigError, match="asked in this process: judge:FOLDER"):
+            open_reward(name)
+
+
+def test_a_judge_is_evaluated_like_other_reward_models():
+    backend = open_reward("judge:plain")
+    try:
+        assert len(scored(backend, path("2 + 2 = 4\n", "#### 4")).items) == 2
+        assert backend.counts["asked"] >= 2
+    finally:
+        backend.close()
 
 
 @pytest.mark.parametrize("name", ["judge", "judge-logprob", "judge:plain"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepnav.build import STRATEGIES, strategy
+from stepnav.build import STRATEGIES, parse_strategy, strategy
 from stepnav.core.budget import Budget
 from stepnav.core.codec import decode_result, encode_result
 from stepnav.core.outcome import Outcome
@@ -192,6 +192,22 @@ def test_results_survive_json(name):
 @pytest.mark.parametrize("name", list(STRATEGIES))
 def test_the_public_contract_holds(name):
     check_strategy(strategy(name), worlds=range(4))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "beam:wide_start=true:answer=vote:lookahead=2",
+        "beam:lookahead=1:replace=true:first_greedy=false",
+        "dvts:num_subtrees=3:answer=vote:replace=true",
+        "particle:entropic=true:answer=vote",
+        "pool:choice=power:answer=best",
+        "pool:replace=true:share=1",
+        "vgb:redraw=true:answer=best",
+    ],
+)
+def test_the_public_contract_holds_for_variants(text):
+    check_strategy(parse_strategy(text), worlds=range(2))
 
 
 def test_the_public_contract_is_not_empty():

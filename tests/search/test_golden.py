@@ -103,6 +103,8 @@ CASES: dict[str, tuple[str, dict[str, Any], int, int | None]] = {
     ),
     "ab_mcts": ("ab_mcts", {"samples": 6}, 17, None),
     "ab_mcts_budget": ("ab_mcts", {"answer": "vote"}, 18, 60),
+    "nav": ("nav", {}, 19, None),
+    "nav_waves_budget": ("nav", {"width": 3, "stop": 0.8}, 23, 60),
     "hgs_accepted": ("hgs", {**WITH_REPLACEMENT, "branching": 2, "max_draws": 9}, 9, None),
     "hgs_backtracks": ("hgs", {**WITH_REPLACEMENT, "branching": 4}, 6, None),
     "hgs_budget": ("hgs", {**WITH_REPLACEMENT, "branching": 8}, 8, 40),

@@ -85,3 +85,11 @@ def test_a_walk_with_nowhere_to_go_stays():
     result = search_table("vgb", {"": ["one two three\n"]}, {}, max_step_tokens=2, max_moves=20)
     assert (result.answer, result.outcome.stop_reason) == ("?", "iterations")
     assert result.outcome.counts["backtracks"] == 0
+
+
+def test_nothing_is_kept_back_once_there_is_a_solution():
+    budget = Budget(policy_tokens=40)
+    result = search_table("vgb", DELAYED, RATINGS, budget, redraw=True, reserve_tokens=15,
+                          **WITH_REPLACEMENT)  # fmt: skip
+    assert result.answer == "2"
+    assert result.usage.policy_tokens == 40

@@ -77,10 +77,10 @@ def open_models(
       policy: a shipped model, a model folder, or the URL of an OpenAI-compatible server.
       reward: a shipped model, a folder or hub name of a reward model of any family
         (`rewards/families/recognise.py`), "FAMILY:FOLDER" where its files cannot tell, the URL of a
-        server that has one (or "FAMILY:URL"), "likelihood:FOLDER", "oracle", "execution" (code tasks:
-        the public tests), "judge" (the policy is asked about each step), "judge:NAME" (another policy
-        is, named as `policy` is), the same with "judge-logprob" for "judge" (the probability of its
-        word is read), or None.
+        server that has one (or "FAMILY:URL"), "likelihood:FOLDER", "oracle", "execution" (code
+        tasks: the public tests), "judge" (the policy is asked about each step), "judge:NAME"
+        (another policy is, named as `policy` is), the same with "judge-logprob" for "judge" (the
+        probability of its word is read), or None.
       task: gives the prompt of models that have none of their own, and the oracle.
       policy_model: the model's name on the server.
       device, dtype: for models in this process.
@@ -129,7 +129,8 @@ def open_any(
     known = ("policy_model", "device", "dtype", "chat", "max_batch", "server", "reward_server")
     for name in options.keys() - set(known):
         raise ConfigError(
-            f"there is no argument {name!r}{nearest(name, list(known))}; models take {', '.join(known)}"
+            f"there is no argument {name!r}{nearest(name, list(known))}; "
+            f"models take {', '.join(known)}"
         )
     borrowed = tuple(model for model in (policy, reward) if is_backend(model))
     named = str(reward) if isinstance(reward, (str, Path)) else None

@@ -67,7 +67,7 @@ def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> 
         format_ = PolicyFormat(
             prompt_template=(task.chat_template if chat else None) or task.prompt_template,
             answer_pattern=_answer_pattern(task, chat),
-            # the embedded tasks' own models are trained with it; others are shown what harnesses show
+            # the embedded tasks' own models are trained with it; others see what harnesses show
             add_bos=True if task.name in EMBEDDED_TASKS else None,
             is_chat=chat,
             end_strings=() if chat else task.end_strings,

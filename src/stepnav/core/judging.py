@@ -1,8 +1,8 @@
 """Asking a language model what it thinks of steps: conversations, and what the replies mean.
 
-Tree of thoughts, RAP and the judge ask the same way, through `Ask`. The prompts are our own, with worked
-examples; each wants one word, or one number, as the whole reply. What cannot be read is None, never
-a rating.
+Tree of thoughts, RAP and the judge ask the same way, through `Ask`. The prompts are our own, with
+worked examples; each wants one word, or one number, as the whole reply. What cannot be read is
+None, never a rating.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def read_word(text: str, words: Iterable[str]) -> str | None:
 
 
 def read_vote(text: str, count: int) -> int | None:
-    """Return the position, from 0, of the candidate that a reply names; None if it names not one."""
+    """Return the position, from 0, of the candidate that a reply names; None if not just one."""
     named = {int(number) for number in re.findall(r"\d+", text)}
     (number,) = named if len(named) == 1 else (0,)
     return number - 1 if 1 <= number <= count else None

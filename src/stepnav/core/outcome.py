@@ -17,8 +17,8 @@ StopReason = Literal[
 """Why a search stopped.
 
 accepted: the reward model accepted a finished solution (hgs); finished: the strategy did all it set
-out to do; exhausted: no live node is left; iterations: the strategy's own limit on tries; length: its
-limit on steps or on the tokens of one solution;
+out to do; exhausted: no live node is left; iterations: the strategy's own limit on tries; length:
+its limit on steps or on the tokens of one solution;
 budget: the budget is spent; failed: the backend gave up on one of its requests.
 """
 

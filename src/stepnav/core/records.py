@@ -38,7 +38,8 @@ class Problem:
       question: the text that the policy sees, before any prompt template.
       answer: reference answer in the task's canonical form; None where there is none.
       metadata: what the task's grader needs besides; JSON values only.
-      context: the turns of a conversation before the question; shown to policies that are chatted with.
+      context: the turns of a conversation before the question; shown to policies that are chatted
+        with.
     """
 
     id: str

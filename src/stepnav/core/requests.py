@@ -118,7 +118,7 @@ PolicyRequest = Union[Propose, Complete, Ask]
 Request = Union[Propose, Complete, Ask, Score]
 POLICY_REQUESTS = (Propose, Complete, Ask)
 Program = Generator[Sequence[Request], list[Any], Outcome]
-"""A running search: yields requests, is sent their answers in the same order, returns an outcome."""
+"""A running search: yields requests, is sent answers in the same order, returns an outcome."""
 
 
 class BudgetSpent(Exception):

@@ -120,7 +120,8 @@ class Tree:
 
         Args:
           trajectory: at least one step.
-          is_new: whether it was just proposed; if it then is in the tree already, it is a duplicate.
+          is_new: whether it was just proposed; if it then is in the tree already, it is a
+            duplicate.
         """
         node, has_grown = self.root, False
         for step in trajectory.steps:

@@ -78,7 +78,7 @@ class JudgeReward:
         steps that are taken as unclear because no reply could be read.
     """
 
-    def __init__(self, model: Backend, *, read: Read = "answer", max_retries: int = 2) -> None:
+    def __init__(self, model: Backend, read: Read = "answer", *, max_retries: int = 2) -> None:
         if read not in ("answer", "logprob"):
             raise ConfigError(f"read must be answer or logprob (got {read!r})")
         if max_retries < 0:

@@ -2,8 +2,9 @@
 
 A backend tells what a request really cost it, which depends on its cache: on what other searches
 shared, on evictions, on a restart in the middle. A charge that changed with them would let a budget
-end the same search at different places. So, where the backend tells how many tokens each prefix has,
-a search pays for every prefix once: as if it had the cache to itself and nothing were ever evicted.
+end the same search at different places. So, where the backend tells how many tokens each prefix
+has, a search pays for every prefix once: as if it had the cache to itself and nothing were ever
+evicted.
 Where the backend does not tell, its own figures stand.
 """
 
@@ -89,7 +90,7 @@ def _charge_score(trajectory: Trajectory, answer: Answer, known: KnownPrefixes) 
 def _charge_prompt(
     prefix: Trajectory | None, n: int, answer: Answer, known: KnownPrefixes
 ) -> Usage:
-    """Return what `n` samples from a prompt cost; a conversation (None) shares nothing with others."""
+    """Return what `n` samples from a prompt cost; a conversation (None) shares nothing."""
     if answer.prefix_tokens is None:
         return answer.usage
     total = n * answer.prefix_tokens[-1]

@@ -85,8 +85,8 @@ class Driver:
         where it stood, with no answered request asked again.
 
         Raises:
-          ValueError: a search of this id is open, or was cancelled with its answers in a journal; or
-            the driver was closed.
+          ValueError: a search of this id is open, or was cancelled with its answers in a journal;
+            or the driver was closed.
         """
         with self._door:
             if self._is_closed:
@@ -157,7 +157,7 @@ class Driver:
                         self.add(search)
                 yield from self.step()
         except (GeneratorExit, Exception):
-            # Not after Ctrl-C: it may have stopped a backend at any line, which then is only closed.
+            # Not after Ctrl-C: it may have stopped a backend at any line; that is only closed.
             self._forget()
             raise
 

@@ -175,7 +175,7 @@ class Journal:
         return [search_id for (search_id,) in rows]
 
     def results(self) -> Iterator[SearchResult]:
-        """Return all finished searches, ordered by id, failed ones included; one at a time is in memory."""
+        """Return all finished searches by id, failed ones included; one at a time is in memory."""
         for search_id in self.result_ids():
             query = "SELECT payload FROM results WHERE search_id = ?"
             ((payload,),) = self._read(query, str, values=(search_id,))

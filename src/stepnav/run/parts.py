@@ -1,4 +1,4 @@
-"""Parts of a batch: what is asked of a backend at once, how it is stamped, marked and recognised."""
+"""Parts of a batch: what is asked at once, and how it is stamped, marked and recognised."""
 
 from __future__ import annotations
 

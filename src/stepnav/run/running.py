@@ -183,7 +183,7 @@ class RunningSearch:
         return None
 
     def _open(self, requests: Sequence[Request], entries: list[Entry]) -> str | None:
-        """Open a batch; return the resource that it would overspend if nothing of it can be paid."""
+        """Open a batch; return what it would overspend if nothing of it can be paid."""
         spending = self._spending
         if not spending.is_unlimited:
             resource = spending.lacks(requests) or self._lacks_time(entries)

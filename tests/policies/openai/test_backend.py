@@ -342,6 +342,50 @@ def test_without_a_pattern_the_end_is_the_servers() -> None:
     assert whole.items[0].text == found.text
 
 
+def without(*steps: Step, temperature: float = 1.0) -> Sampling:
+    return Sampling(temperature, without=steps)
+
+
+@pytest.mark.parametrize("changes", [{}, {"excludes": False}, {"stop": "ignored"}, {"n": "copies"}])
+def test_no_step_comes_twice_where_that_is_asked(changes: dict[str, Any]) -> None:
+    with policy(replace(ALL_HONOURED, **changes), api="completions") as (backend, _):
+        drawn: tuple[Step, ...] = ()
+        for number in range(3):
+            request = Propose(QUESTION, 3, without(*drawn), seed=number // 2)  # seeds come again
+            (answer,) = ask(backend, request)
+            drawn += answer.items
+        assert len({step.key for step in drawn}) == len(drawn) >= 6
+
+
+def test_a_known_step_is_drawn_again_and_charged_and_left_out_in_the_end() -> None:
+    with policy(replace(FIXED, excludes=False)) as (backend, server):
+        (answer,) = ask(backend, Propose(QUESTION, 2, without(), seed=0))
+        assert [step.text for step in answer.items] == ["Step 1: 3 + 4 = 7\n"]
+        assert len(server.bodies) == 2 + 7  # the second is drawn 8 times
+        assert answer.usage.policy_tokens == 9 * len(words("Step 1: 3 + 4 = 7\n"))
+        (answer,) = ask(backend, Complete(QUESTION, 1, without(*answer.items), seed=0))
+        assert answer.items == ()
+        (greedy,) = ask(backend, Propose(QUESTION, 1, without(Step("x"), temperature=0.0), seed=0))
+        assert len(greedy.items) == 1
+
+
+def test_a_first_token_is_excluded_once_most_of_what_follows_is_drawn() -> None:
+    with policy(replace(FIXED), api="completions") as (backend, server):
+        assert backend.capabilities.excludes
+        (answer,) = ask(backend, Propose(QUESTION, 1, without(), seed=0))
+        (first,) = answer.items
+        assert first.draw is not None
+        assert first.logprob == -0.5 * len(first.draw.tokens)
+        sure = replace(first, draw=replace(first.draw, logprobs=(-0.5, 0.0)))
+        server.bodies.clear()
+        (answer,) = ask(backend, Propose(QUESTION, 1, without(sure), seed=0))
+        assert server.bodies[0]["logit_bias"] == {str(first.draw.tokens[0]): -100}
+        assert answer.items[0].text.startswith("+")
+        server.bodies.clear()
+        ask(backend, Propose(QUESTION, 1, without(first), seed=0))
+        assert "logit_bias" not in server.bodies[0]  # little of what begins so was drawn
+
+
 def test_earlier_turns_stand_before_the_question() -> None:
     turns = (Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello"))
     asked = Problem("p", "How many?", context=turns)

@@ -20,6 +20,7 @@ from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.client import Client
+from stepnav.policies.openai.exclusion import FIELDS, biases, draw_of
 from stepnav.policies.openai.prompts import (
     PromptOptions,
     conversation_fields,
@@ -111,16 +112,17 @@ class Sampler:
         self, request: PolicyRequest, items: list[Any], known: Known, spent: Spending
     ) -> list[Any]:
         """Return those items that begin with a new step, the others drawn again."""
-        found = []
+        found: list[Any] = []
         for index, item in enumerate(items):
             left = self.limit(request)
             for again in range(known.max_draws):
                 if again:
-                    own = _repetition(request, index, again, left)
+                    known_steps = [_new_steps(request, other)[0] for other in found]
+                    own = _repetition(request, index, again, left, known_steps)
                     (item,) = await self._items(own, spent)
                 steps = _new_steps(request, item)
                 left -= sum(step.num_tokens for step in steps)
-                if not steps or known.takes(steps[0], again):
+                if steps and known.takes(steps[0], again):
                     found.append(item)
                     break
                 if left < 1:
@@ -153,7 +155,9 @@ class Sampler:
                 self.options, self.found, request.prefix, written, sample.choice
             )
             if text.strip() or finish != "step":
-                return Step(text, finish, cost, None, text_logprob(sample.choice, text))
+                draw = draw_of(sample.choice) if blank_round == 1 else None
+                logprob = sum(draw.logprobs) if draw else text_logprob(sample.choice, text)
+                return Step(text, finish, cost, None, logprob, draw)
             left = self.limit(request) - cost
             if left <= 0:
                 return Step(text, "length", cost)
@@ -235,7 +239,16 @@ class Sampler:
             body["generation_config"] = generation_config(temperature, sampling.top_p, limit)
         if self.wants_logprobs and found.logprobs:
             body["logprobs"] = 1 if found.api == "completions" else True
+        if isinstance(request, Propose) and self._excludes(request):
+            body.update(FIELDS)
+            if bias := biases(sampling.without or ()):
+                body["logit_bias"] = bias
         return body
+
+    def _excludes(self, request: Propose) -> bool:
+        """Whether first tokens can be left out: of what lies beyond a step the ids are no use."""
+        is_wanted = request.sampling.without is not None and self.found.excludes
+        return is_wanted and is_stop_usable(self.found, request.prefix)
 
     def _usage(self, request: PolicyRequest, spent: Spending) -> Usage:
         tokens = spent.tokens
@@ -258,10 +271,13 @@ def _new_steps(request: PolicyRequest, item: Step | Trajectory) -> tuple[Step, .
     return item.steps[len(request.prefix.steps) :]
 
 
-def _repetition(request: PolicyRequest, index: int, again: int, left: int) -> PolicyRequest:
+def _repetition(
+    request: PolicyRequest, index: int, again: int, left: int, found: list[Step]
+) -> PolicyRequest:
     """Return the request that draws one sample once more, with the tokens that are left for it."""
     seed = None if request.seed is None else derive_seed(request.seed, "again", again)
-    sampling = replace(request.sampling, max_tokens=left)
+    without = (*(request.sampling.without or ()), *found)
+    sampling = replace(request.sampling, max_tokens=left, without=without)
     return replace(request, n=1, first=request.first + index, seed=seed, sampling=sampling)
 
 
