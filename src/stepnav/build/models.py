@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,18 +92,27 @@ def open_models(
     check_device(device, dtype)
     check_models(policy=policy, reward=reward, task=task, policy_model=policy_model)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
-    if is_server(policy):  # first what is soon known: whether it answers
-        proposer = _open_server(policy, policy_model, task, chat, server or ServerOptions())
-    elif is_outside("policies", policy):
-        proposer = as_policy(find("policies", policy))
-    else:
-        proposer = _open_local(policy, task, chat, local)
+    makers: list[tuple[str, bool, Callable[[], Backend]]] = [
+        (
+            POLICY,
+            is_server(policy),
+            partial(_open_policy, policy, policy_model, task, chat, local, server),
+        )
+    ]
+    if reward is not None:
+        make = partial(open_task_reward, reward, task, local, reward_server)
+        makers.append((REWARD, is_served(reward), make))
+    opened: dict[str, Backend] = {}
     try:
-        scorer = None if reward is None else open_task_reward(reward, task, local, reward_server)
+        # first what is soon known: whether a server answers
+        for name, _, open_one in sorted(makers, key=lambda maker: not maker[1]):
+            opened[name] = open_one()
     except BaseException:
-        proposer.close()
+        for backend in opened.values():
+            backend.close()
         raise
-    return Models(proposer, scorer, list(getattr(proposer, "fallbacks", ())))
+    notes = list(getattr(opened[POLICY], "fallbacks", ()))
+    return Models(opened[POLICY], opened.get(REWARD), notes)
 
 
 def open_any(
@@ -211,6 +221,21 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
         has_own = chat or has_format or policy in EMBEDDED_TASKS
         shots = 0 if has_own else task.default_shots
     return with_shots(task, shots), shots
+
+
+def _open_policy(
+    name: str,
+    model: str | None,
+    task: Task,
+    chat: bool,
+    local: Mapping[str, Any],
+    server: ServerOptions | None,
+) -> Backend:
+    if is_server(name):
+        return _open_server(name, model, task, chat, server or ServerOptions())
+    if is_outside("policies", name):
+        return as_policy(find("policies", name))
+    return _open_local(name, task, chat, local)
 
 
 def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> Backend:
