@@ -1,7 +1,9 @@
 """What the driver, the journal and the tree cost per request, beside what they cannot do without.
 
-Scripted models answer at once, so that nothing but our own work is timed. In the same run stand the
-floors: a bare asyncio task, and a row of the same size in a batched SQLite WAL transaction.
+Scripted models answer at once, so that nothing but our own work is timed; the program is fixed, so
+that figures of two versions can be compared although a strategy has come to ask otherwise. In the
+same run stand the floors: a bare asyncio task, and a row of the same size in a batched SQLite WAL
+transaction.
 
     python benchmarks/driver.py [--requests 10000] [--json]
 """
@@ -18,8 +20,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from stepnav.build import strategy
+from stepnav.core.outcome import Outcome
 from stepnav.core.records import Problem
+from stepnav.core.requests import Program, Propose, Score
+from stepnav.core.strategy import Strategy
+from stepnav.core.tree import Tree
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
 from stepnav.run.driver import Driver
@@ -38,14 +43,29 @@ POLICY = ScriptedPolicy.from_table(
 REWARD = ScriptedReward.from_table(
     {"a": 0, "b": -1, "c": 1, "x": -1, "y": -1, "#### 1": -1, "#### 3": 1, "#### 4": -1}
 )
-HGS = strategy("hgs")
-REQUESTS_PER_SEARCH = 27
+REQUESTS_PER_SEARCH = 28
+
+
+def walk(tree: Tree) -> Program:
+    """Draw and score one step after the other, three times at each of a few places."""
+    node = tree.root
+    for number in range(REQUESTS_PER_SEARCH // 2):
+        ((step,),) = yield (Propose(node.trajectory),)
+        child = tree.find_child(node, step) or tree.add(node, step)
+        ((*_, score),) = yield (Score(child.trajectory),)
+        tree.set_score(child, score)
+        if number % 3 == 2 and not child.is_finished:
+            node = child
+    return Outcome(node.trajectory, "finished")
+
+
+WALK = Strategy("walk", function=walk)
 
 
 def time_searches(num_requests: int, journal: Journal | None) -> float:
-    """Return microseconds per request of HGS searches, about `num_requests` in all."""
+    """Return microseconds per request of searches, about `num_requests` in all."""
     searches = [
-        Search(f"s{i}", HGS, Problem(f"p{i}", "what now"), lambda text: text[-1:])
+        Search(f"s{i}", WALK, Problem(f"p{i}", "what now"), lambda text: text[-1:])
         for i in range(max(1, num_requests // REQUESTS_PER_SEARCH))
     ]
     driver = Driver({"policy": POLICY, "reward": REWARD}, journal=journal, max_active=256)

@@ -31,7 +31,7 @@ from torch.utils.data import SequentialSampler
 from transformers import AutoModelForCausalLM, LlamaConfig
 from trl.experimental.prm import PRMConfig, PRMTrainer
 
-from stepnav.engine.loading import load_tokenizer, load_trainable_classifier
+from stepnav.engine.loading import load_pretrained_tokenizer, load_trainable_classifier
 from stepnav.labels.reader import read_labelled
 from stepnav.labels.records import StepRecord
 from stepnav.train import fit as fit_module
@@ -87,7 +87,7 @@ def run_trl(
         trainer = PRMTrainer(
             model=load_trainable_classifier(base, num_labels=3),
             args=config,
-            processing_class=load_tokenizer(base),
+            processing_class=load_pretrained_tokenizer(base),
             train_dataset=datasets.Dataset.from_list(rows),
         )
         trainer._get_train_sampler = lambda dataset=None: SequentialSampler(trainer.train_dataset)

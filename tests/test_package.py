@@ -18,9 +18,13 @@ import pytest
 import stepnav
 from stepnav import build
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+import diagram
+
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = [m.name for m in pkgutil.walk_packages(stepnav.__path__, "stepnav.")]
 HEAVY = {"torch", "transformers", "numpy", "scipy", "matplotlib", "pyarrow", "httpx", "math_verify"}
+HEAVY |= {"asyncio", "ssl"}
 
 
 @pytest.mark.parametrize("name", [n for n in MODULES if not n.endswith("__main__")])
@@ -92,6 +96,16 @@ def test_every_strategy_and_task_is_in_papers():
         assert name in build.EMBEDDED_TASKS or f"`tasks/{name}.py`" in papers
 
 
+def test_the_diagram_of_the_rooms_is_current():
+    document = diagram.DOCUMENT.read_text()
+    assert diagram.with_diagram(document) == document, "run python benchmarks/diagram.py"
+
+
+def test_the_diagram_leaves_out_what_follows_from_other_arrows():
+    arrows = {"a": {"b", "c", "d"}, "b": {"c"}, "c": {"d"}, "d": set()}
+    assert diagram.reduce(arrows) == {"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": set()}
+
+
 def test_links_in_documents_lead_somewhere():
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text()):
@@ -120,7 +134,9 @@ LONG_FUNCTIONS = {
     "cli/eval_prm.py:run": "one flow from options to report; to be split",
     "cli/solve.py:run": "one flow from options to report; to be split",
     "front.py:bench": "its signature repeats the options for editors to show",
+    "search/beam.py:beam": "two searches of one paper, to be read beside it",
     "search/hgs.py:hgs": "the paper's method, to be read beside it",
+    "search/pool.py:pool": "the paper's two methods, to be read beside it",
 }
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stepnav.front import stream as stream
     from stepnav.policies.function import FunctionPolicy as FunctionPolicy
     from stepnav.policies.local import LocalPolicy as LocalPolicy
-    from stepnav.policies.openai import OpenAIPolicy as OpenAIPolicy
+    from stepnav.policies.openai.backend import OpenAIPolicy as OpenAIPolicy
     from stepnav.policies.scripted import ScriptedPolicy as ScriptedPolicy
     from stepnav.rewards.function import FunctionReward as FunctionReward
     from stepnav.rewards.scripted import ScriptedReward as ScriptedReward
@@ -45,7 +45,7 @@ _PLACES = {
     "FunctionPolicy": "stepnav.policies.function",
     "FunctionReward": "stepnav.rewards.function",
     "LocalPolicy": "stepnav.policies.local",
-    "OpenAIPolicy": "stepnav.policies.openai",
+    "OpenAIPolicy": "stepnav.policies.openai.backend",
     "Problem": "stepnav.core.records",
     "ScriptedPolicy": "stepnav.policies.scripted",
     "ScriptedReward": "stepnav.rewards.scripted",
@@ -64,7 +64,7 @@ _PLACES = {
 """Public name -> the module that holds it, imported when the name is first used."""
 
 _STRATEGIES = (
-    *("ab_mcts", "astar", "beam", "best_of_n", "cot", "dvts", "hgs", "particle", "pool"),
+    *("ab_mcts", "astar", "beam", "best_of_n", "cot", "dvts", "hgs", "nav", "particle", "pool"),
     *("rap", "rebase", "self_consistency", "tot", "vgb", "weighted_vote"),
 )
 """Strategies, to be used as they are or with options: `stepnav.hgs(branching=16)`."""

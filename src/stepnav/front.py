@@ -87,14 +87,16 @@ def solve(
 
     Args:
       question: the problem's text.
-      strategy: a name as on the command line, or a strategy, for instance `stepnav.hgs(branching=16)`.
-      policy, reward: a shipped model's name, a folder, a server's URL, a function, or an open backend,
-        which stays open; None takes the task's own.
+      strategy: a name as on the command line, or a strategy, for instance
+        `stepnav.hgs(branching=16)`.
+      policy, reward: a shipped model's name, a folder, a server's URL, a function, or an open
+        backend, which stays open; None takes the task's own.
       task: gives prompts and reads answers; None is the one for typed questions.
       budget: policy tokens, or a `Budget`; None is no limit.
       seed: same seed, same tree.
       on_change: called with each node that is added or marked.
-      options: of the models, as `build.open_models` takes them (`policy_model`, `device`, `dtype`, ...).
+      options: of the models, as `build.open_models` takes them (`policy_model`, `device`, `dtype`,
+        ...).
     Raises:
       ConfigError: something named cannot be used.
       BackendError: a model did not answer.
@@ -133,10 +135,10 @@ async def asolve(question: str, **arguments: Any) -> Solution:
 
 
 def stream(question: str, **arguments: Any) -> Iterator[Event]:
-    """Yield what happens while a question is solved, and last its solution; arguments as of `solve`.
+    """Yield what happens while a question is solved, and last its solution; else as `solve`.
 
-    Leaving the loop early leaves the search: nothing more is asked. A node is the tree's own and goes on
-    changing; what it is when it is yielded is what it was after the driver's last step.
+    Leaving the loop early leaves the search: nothing more is asked. A node is the tree's own and
+    goes on changing; what it is when it is yielded is what it was after the driver's last step.
     """
     own = arguments.pop("on_change", None)
     events: list[Event] = []
@@ -203,8 +205,8 @@ def bench(
     """Return a comparison of strategies on the same problems, at the same budgets.
 
     Args:
-      problems: a task or its name, a file of rows, or rows (a list of dicts, a `datasets.Dataset`) with
-        `question` and `answer`.
+      problems: a task or its name, a file of rows, or rows (a list of dicts, a `datasets.Dataset`)
+        with `question` and `answer`.
       strategies: names as on the command line, or strategies.
       policy, reward: as of `solve`.
       budgets: policy tokens per search; None is no limit.

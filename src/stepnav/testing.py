@@ -24,7 +24,7 @@ from stepnav.core.budget import Budget
 from stepnav.core.codec import decode_result, encode_result
 from stepnav.core.errors import BackendError
 from stepnav.core.outcome import SearchResult
-from stepnav.core.records import Problem, StepScore, Trajectory
+from stepnav.core.records import Problem, Step, StepScore, Trajectory
 from stepnav.core.requests import Complete, Propose, Request, Sampling, Score
 from stepnav.core.seeds import derive_seed
 from stepnav.core.strategy import Strategy
@@ -136,6 +136,7 @@ def check_policy(make: Callable[[], Backend], problems: Sequence[Problem]) -> No
                 prefix = root.extend(step)
                 (solution,) = _ask(backend, Complete(prefix, 1, Sampling(0.0), seed=0)).items
                 assert solution.steps[:1] == prefix.steps, "a completion keeps its prefix"
+            _check_without(backend, root)
         ticket = next(_tickets)
         backend.submit(ticket, Propose(Trajectory(problems[0]), seed=0))
         backend.cancel(ticket)
@@ -143,6 +144,21 @@ def check_policy(make: Callable[[], Backend], problems: Sequence[Problem]) -> No
     finally:
         backend.close()
         backend.close()
+
+
+def _check_without(backend: Backend, root: Trajectory) -> None:
+    """Check that no step is drawn twice where the policy is asked for that."""
+    drawn: tuple[Step, ...] = ()
+    for number in range(3):
+        request = Propose(root, 2, Sampling(1.0, without=drawn), seed=number)
+        answer = _ask(backend, request)
+        spent, bound = answer.usage.policy_tokens, backend.token_bound(request)
+        assert len(answer.items) <= request.n, f"{request.n} samples were asked: {answer}"
+        assert spent <= bound, f"{spent} tokens were charged, at most {bound} announced"
+        drawn += answer.items
+    # the same text may be drawn by other tokens, which only a policy that tells them can know
+    ways = [(step.key, step.is_cut, step.draw and step.draw.tokens) for step in drawn]
+    assert len(set(ways)) == len(ways), f"a step was drawn twice: {ways}"
 
 
 def check_reward(make: Callable[[], Backend], trajectories: Sequence[Trajectory]) -> None:

@@ -11,6 +11,7 @@ from stepnav.answers.extract import (
     extract_number,
     last_boxed,
     last_number,
+    marked_answer,
     stated_number,
 )
 
@@ -120,3 +121,11 @@ def test_long_text_is_searched_in_linear_time() -> None:
     ):
         extract_answer(text)
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [("There are 3 ways.", None), ("So the answer is 3.", "3"), (r"\boxed{4}", "4"), ("", None)],
+)
+def test_free_text_marks_no_answer(text, answer):
+    assert marked_answer(text) == answer

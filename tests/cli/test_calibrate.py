@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stepnav.cli import calibrate
-from stepnav.cli.signature import flat
+from stepnav.cli.parser.signature import flat
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score

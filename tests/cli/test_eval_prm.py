@@ -12,7 +12,7 @@ import pytest
 from stepnav import build
 from stepnav.cli import eval_prm
 from stepnav.cli.console import Interrupted
-from stepnav.cli.signature import flat
+from stepnav.cli.parser.signature import flat
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError, ConfigError, DataError
 from stepnav.core.records import StepScore

@@ -15,7 +15,7 @@ from stepnav import build
 from stepnav.build import load_task
 from stepnav.cli.console import Interrupted
 from stepnav.cli.data import rollouts as command
-from stepnav.cli.signature import flat
+from stepnav.cli.parser.signature import flat
 from stepnav.core.errors import BackendError, BadResponse, ConfigError, DataError
 from stepnav.core.records import Step, Trajectory
 from stepnav.labels.reader import read_labelled

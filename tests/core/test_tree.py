@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepnav.core.codec import decode_tree, encode_tree
-from stepnav.core.records import Problem, Step, StepScore, Trajectory
+from stepnav.core.records import Message, Problem, Step, StepScore, Trajectory
 from stepnav.core.tree import Tree
 
 A, B, END = Step("a\n"), Step("b\n"), Step("#### 1", "end")
@@ -69,3 +69,24 @@ def test_json_round_trip(paths):
         leaf.score = StepScore(0.125, 0.25, 0.625)
         leaf.value = 0.1 + 0.2
     assert encode_tree(decode_tree(encode_tree(tree))) == encode_tree(tree)
+
+
+def test_a_path_that_all_share_is_settled_once():
+    tree, seen = make_tree()
+    first = tree.add(tree.root, A)
+    left, right = tree.add(first, A), tree.add(first, B)
+    seen.clear()
+    tree.settle([left, right])
+    tree.settle([left, right])
+    tree.settle([tree.root])
+    assert [node.index for node in tree.nodes if node.is_settled] == [first.index]
+    assert seen == [first]
+    tree.settle([right])
+    assert right.is_settled and not left.is_settled
+
+
+def test_a_conversation_survives_the_round_trip():
+    turns = (Message("system", "Be brief."), Message("user", "Hello"))
+    tree = Tree(Problem("p", "q", context=turns))
+    assert decode_tree(encode_tree(tree)).problem == tree.problem
+    assert "context" not in encode_tree(Tree(Problem("p", "q")))["problem"]

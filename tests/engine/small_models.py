@@ -105,13 +105,13 @@ ARCHITECTURES = (
 )
 
 
-def causal_model(name: str = "llama", *, seed: int = 0) -> Any:
+def causal_model(name: str = "llama", *, seed: int = 0, **extra: Any) -> Any:
     """Return a random causal model that writes varied text with newlines now and then."""
     import torch
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(_config(name)).eval()
+    model = AutoModelForCausalLM.from_config(_config(name, **extra)).eval()
     with torch.no_grad():
         for parameter in model.get_input_embeddings().parameters():
             parameter.normal_(std=0.5)
@@ -121,13 +121,13 @@ def causal_model(name: str = "llama", *, seed: int = 0) -> Any:
     return model
 
 
-def class_model(name: str = "llama", *, num_labels: int = 3, seed: int = 1) -> Any:
+def class_model(name: str = "llama", *, num_labels: int = 3, seed: int = 1, **extra: Any) -> Any:
     """Return a random token-classification model."""
     import torch
     from transformers import AutoModelForTokenClassification
 
     torch.manual_seed(seed)
-    config = _config(name, num_labels=num_labels)
+    config = _config(name, num_labels=num_labels, **extra)
     model = AutoModelForTokenClassification.from_config(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():

@@ -297,7 +297,7 @@ def written(text: str, **options: Any) -> tuple[list[Step], bool]:
     words = tokenizer()
     cutter = StepCutter(words, "\n", options.pop("end_strings", ()))
     writer = StepWriter(cutter, frozenset({1}), None)
-    sample = Sample.of(Complete(prefix()), [5], limit=999, index=0)
+    sample = Sample.of(Complete(prefix()), [5], limit=999)
     ended = [
         writer.add(sample, token, -1.0) for token in words.encode(text, add_special_tokens=False)
     ]

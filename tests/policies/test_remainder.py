@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,8 +14,11 @@ import torch
 
 from stepnav.core.records import Draw, Problem, Step, Trajectory
 from stepnav.core.requests import Complete, Propose, Sampling
+from stepnav.policies.function import FunctionPolicy
 from stepnav.policies.local import LocalPolicy
 from stepnav.policies.local.remainder import Place, trie_of
+from stepnav.policies.scripted import ScriptedPolicy
+from stepnav.testing import check_policy, random_world
 from tests.engine.small_models import causal_model, poll_all, prefix
 from tests.engine.small_models import tokenizer as byte_tokenizer
 
@@ -216,3 +220,27 @@ def test_batches_of_1_16_and_64_draw_the_same() -> None:
     for key, steps in whole.items():
         if key % 10 != 1:
             assert len({step.draw.tokens for step in steps}) == 6
+
+
+MAKERS = {
+    "local": small_policy,
+    "random world": lambda: random_world(3)[0],
+    "table": lambda: ScriptedPolicy.from_table({"": ["a\n", "b\n", "c\n"]}),
+    "function": lambda: FunctionPolicy(lambda question, steps, seed: f"{seed % 5}\n"),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_policy_keeps_to_the_contract(name: str) -> None:
+    check_policy(MAKERS[name], [Problem("p", "ab"), Problem("q", "b")])
+
+
+def test_the_contract_finds_a_policy_that_draws_twice() -> None:
+    class Deaf(ScriptedPolicy):
+        def submit(self, ticket: int, request: Any) -> None:
+            super().submit(
+                ticket, replace(request, sampling=replace(request.sampling, without=None))
+            )
+
+    with pytest.raises(AssertionError, match="drawn twice"):
+        check_policy(lambda: Deaf(lambda *_: "same\n"), [Problem("p", "ab")])

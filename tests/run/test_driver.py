@@ -622,3 +622,35 @@ def test_a_cancelled_search_is_not_taken_again_where_its_answers_are_journaled(t
         driver.add(make_search("hgs"))
     finished = make_search("cot", name="t")
     assert list(driver.run([finished])) and list(driver.run([finished])) == []
+
+
+@pytest.mark.parametrize("budget", [Budget(), Budget(policy_tokens=1000)])
+def test_a_search_that_is_hurried_ends_with_its_best_so_far(budget):
+    policy, reward = random_world(3)
+    silent = Silent(reward)
+    driver = Driver({"policy": policy, "reward": silent}, max_active=1)
+    running = make_search("hgs", name="running", budget=budget)
+    waiting = make_search("cot", name="waiting", budget=budget)
+    driver.add(running)
+    driver.add(waiting)
+    assert driver.step() == []
+    driver.hurry("running")
+    (result,) = driver.step()
+    assert (result.search_id, result.outcome.stop_reason) == ("running", "budget")
+    assert silent.cancelled
+    driver.hurry()
+    while not (results := driver.step()):
+        pass
+    assert (results[0].search_id, results[0].outcome.stop_reason) == ("waiting", "budget")
+    driver.hurry("nobody")
+    assert driver.step(0.0) == []
+
+
+def test_a_model_that_is_missing_fails_alone_where_a_server_wants_it():
+    policy, _ = random_world(3)
+    driver = Driver({"policy": policy}, fails_alone=True)
+    results = {
+        r.strategy: r for r in driver.run([make_search("hgs"), make_search("cot", name="c")])
+    }
+    assert "needs a reward model" in results["hgs"].error
+    assert results["cot"].error is None

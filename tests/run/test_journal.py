@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from stepnav.core.budget import Usage
+from stepnav.core.codec import encode_usage
 from stepnav.core.errors import JournalError
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Entry, Journal
+from stepnav.run.transcript import Transcript
 from stepnav.testing import comparable, random_world
 from tests.worlds import make_search
 
@@ -254,3 +257,29 @@ def test_answers_are_there_before_a_program_sees_them(tmp_path):
         )
     )
     reader.close()
+
+
+def test_what_the_clock_took_back_is_not_taken_for_the_next_batch():
+    """A batch of two scores of which one was answered, then refused, then the process was killed."""
+    entries = [
+        Entry("s", 0, "first", 0.1, {}),
+        Entry("s", 1, "second", 0.1, {}),
+        Entry("s", 0, "refused", 0.2, encode_usage(Usage(reward_calls=2))),
+    ]
+    transcript = Transcript("s", entries)
+    assert transcript.next_refusal() == Usage(reward_calls=2)
+    assert transcript.number == 1 and transcript.next() is None and not transcript.is_behind
+
+
+def test_the_newest_results_are_kept(tmp_path):
+    policy, reward = random_world(3)
+    journal = Journal(tmp_path / "j.sqlite")
+    models = {"policy": policy, "reward": reward}
+    results = list(Driver(models).run(make_search("cot", name=str(i)) for i in range(5)))
+    for result in sorted(results, key=lambda r: r.search_id):
+        journal.append_results([result])
+    journal.keep_newest(2)
+    assert journal.result_ids() == ["3", "4"]
+    assert journal.result("4").search_id == "4"
+    assert journal.result("1") is None
+    journal.close()

@@ -1,6 +1,7 @@
 """What holds for every strategy in every world."""
 
 import sqlite3
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepnav.build import STRATEGIES, strategy
+from stepnav.build import STRATEGIES, parse_strategy, strategy
 from stepnav.core.budget import Budget
 from stepnav.core.codec import decode_result, encode_result
 from stepnav.core.outcome import Outcome
-from stepnav.core.requests import Propose, Sampling, Score
+from stepnav.core.requests import Complete, Propose, Sampling, Score
 from stepnav.core.strategy import Strategy
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
@@ -22,6 +23,27 @@ from tests.worlds import make_search, run_one
 worlds = st.integers(0, 10_000)
 names = st.sampled_from(list(STRATEGIES))
 limits = st.none() | st.integers(0, 120)
+
+
+class Listener:
+    """Passes everything on to a backend and keeps what it answered, with what was asked."""
+
+    def __init__(self, backend, heard):
+        self._backend = backend
+        self._asked = {}
+        self._heard = heard
+
+    def submit(self, ticket, request):
+        self._asked[ticket] = request
+        self._backend.submit(ticket, request)
+
+    def poll(self, timeout_s):
+        answers = self._backend.poll(timeout_s)
+        self._heard += [(self._asked[ticket], answer.items) for ticket, answer in answers]
+        return answers
+
+    def __getattr__(self, name):
+        return getattr(self._backend, name)
 
 
 class Recorder:
@@ -97,6 +119,27 @@ def test_replay_equals_run(world, name, limit, share):
     assert len(asked) == answered - kept
 
 
+@settings(deadline=None, max_examples=40)
+@given(worlds, names, limits)
+def test_every_drawn_step_is_in_the_tree_as_often_as_it_was_drawn(world, name, limit):
+    heard = []
+    search = make_search(name, budget=Budget(policy_tokens=limit))
+    result = run_one(*random_world(world), search, wrap=lambda backend: Listener(backend, heard))
+    drawn = Counter()
+    for request, items in heard:
+        if isinstance(request, Propose):
+            drawn.update(request.prefix.text + step.text for step in items)
+        elif not isinstance(request, Score):
+            drawn.update(item.text for item in items if item.steps)
+    nodes = result.tree.nodes
+    held = Counter()
+    for node in nodes[1:]:
+        held[node.trajectory.text] += 1 + node.duplicates
+    assert all(held[text] >= number for text, number in drawn.items())
+    if not any(isinstance(request, Complete) for request, _ in heard):
+        assert held == drawn
+
+
 @settings(deadline=None, max_examples=60)
 @given(worlds, st.integers(1, 6), st.integers(1, 60))
 def test_backtracking_never_revisits_a_dead_child(world, children, iterations):
@@ -149,6 +192,22 @@ def test_results_survive_json(name):
 @pytest.mark.parametrize("name", list(STRATEGIES))
 def test_the_public_contract_holds(name):
     check_strategy(strategy(name), worlds=range(4))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "beam:wide_start=true:answer=vote:lookahead=2",
+        "beam:lookahead=1:replace=true:first_greedy=false",
+        "dvts:num_subtrees=3:answer=vote:replace=true",
+        "particle:entropic=true:answer=vote",
+        "pool:choice=power:answer=best",
+        "pool:replace=true:share=1",
+        "vgb:redraw=true:answer=best",
+    ],
+)
+def test_the_public_contract_holds_for_variants(text):
+    check_strategy(parse_strategy(text), worlds=range(2))
 
 
 def test_the_public_contract_is_not_empty():

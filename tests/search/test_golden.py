@@ -17,7 +17,7 @@ from stepnav.core.records import StepScore
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
 from stepnav.testing import comparable
-from tests.worlds import make_search, run_one
+from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -42,17 +42,17 @@ WORLD = {
         "#### 14": [0.02, 0.03, 0.95],
     },
 }
-PUBLISHED = {"replace": True, "first_greedy": False}
 CASES: dict[str, tuple[str, dict[str, Any], int, int | None]] = {
     "cot": ("cot", {}, 0, None),
     "self_consistency": ("self_consistency", {"samples": 6}, 1, None),
     "best_of_n": ("best_of_n", {"samples": 5, "aggregation": "min"}, 2, None),
     "weighted_vote_budget": ("weighted_vote", {}, 3, 60),
-    "beam": ("beam", {"beam_size": 2, "branching": 3}, 4, None),
-    "stepwise_best_of_k": ("beam", {"beam_size": 1, "branching": 4}, 5, None),
+    "beam": ("beam", {**WITH_REPLACEMENT, "beam_size": 2, "branching": 3}, 4, None),
+    "stepwise_best_of_k": ("beam", {**WITH_REPLACEMENT, "beam_size": 1, "branching": 4}, 5, None),
     "beam_as_published": (
         "beam",
         {
+            **WITH_REPLACEMENT,
             "beam_size": 2,
             "branching": 3,
             "wide_start": True,
@@ -63,21 +63,51 @@ CASES: dict[str, tuple[str, dict[str, Any], int, int | None]] = {
         None,
     ),
     "beam_lookahead": ("beam", {"beam_size": 2, "branching": 3, "lookahead": 2}, 12, None),
-    "dvts": ("dvts", {"num_subtrees": 3, "branching": 2}, 13, None),
+    "dvts": ("dvts", {"replace": True, "num_subtrees": 3, "branching": 2}, 13, None),
     "dvts_budget": ("dvts", {"branching": 3, "answer": "vote"}, 14, 80),
     "particle": ("particle", {"num_particles": 6}, 15, None),
     "particle_entropic": ("particle", {"entropic": True, "answer": "vote"}, 16, None),
     "particle_budget": ("particle", {"num_particles": 4}, 17, 40),
-    "vgb": ("vgb", {"branching": 2, "max_moves": 40}, 18, None),
-    "vgb_budget": ("vgb", {"branching": 3, "redraw": False, "answer": "best"}, 19, 60),
-    "pool": ("pool", {"beam_size": 2, "branching": 2}, 20, None),
+    "vgb": ("vgb", {**WITH_REPLACEMENT, "redraw": True, "branching": 2, "max_moves": 40}, 18, None),
+    "vgb_budget": ("vgb", {"branching": 3, "answer": "best"}, 19, 60),
+    "pool": ("pool", {**WITH_REPLACEMENT, "beam_size": 2, "branching": 2}, 20, None),
     "pool_power": ("pool", {"choice": "power", "branching": 2}, 21, None),
     "pool_budget": ("pool", {"beam_size": 1, "branching": 3}, 22, 50),
-    "rebase": ("rebase", {"width": 6, "balance": 0.5, "aggregation": "mean"}, 7, None),
-    "rebase_budget": ("rebase", {"width": 8}, 10, 40),
-    "hgs_accepted": ("hgs", {**PUBLISHED, "branching": 2, "max_draws": 9}, 9, None),
-    "hgs_backtracks": ("hgs", {**PUBLISHED, "branching": 4}, 6, None),
-    "hgs_budget": ("hgs", {**PUBLISHED, "branching": 8}, 8, 40),
+    "rebase": (
+        "rebase",
+        {**WITH_REPLACEMENT, "width": 6, "balance": 0.5, "aggregation": "mean"},
+        7,
+        None,
+    ),
+    "rebase_budget": ("rebase", {**WITH_REPLACEMENT, "width": 8}, 10, 40),
+    "tot_breadth": ("tot", {**WITH_REPLACEMENT, "beam_size": 2, "branching": 3}, 11, None),
+    "tot_depth_budget": (
+        "tot",
+        {**WITH_REPLACEMENT, "order": "depth", "branching": 3, "threshold": 0.2},
+        12,
+        40,
+    ),
+    "rap": (
+        "rap",
+        {**WITH_REPLACEMENT, "branching": 3, "samples": 4, "exploration": 0.5},
+        13,
+        None,
+    ),
+    "rap_budget": ("rap", {**WITH_REPLACEMENT, "branching": 2, "answer": "vote"}, 14, 50),
+    "astar": ("astar", {**WITH_REPLACEMENT, "branching": 3}, 15, None),
+    "astar_gittins_budget": (
+        "astar",
+        {**WITH_REPLACEMENT, "branching": 3, "index": "gittins"},
+        16,
+        45,
+    ),
+    "ab_mcts": ("ab_mcts", {"samples": 6}, 17, None),
+    "ab_mcts_budget": ("ab_mcts", {"answer": "vote"}, 18, 60),
+    "nav": ("nav", {}, 19, None),
+    "nav_waves_budget": ("nav", {"width": 3, "stop": 0.8}, 23, 60),
+    "hgs_accepted": ("hgs", {**WITH_REPLACEMENT, "branching": 2, "max_draws": 9}, 9, None),
+    "hgs_backtracks": ("hgs", {**WITH_REPLACEMENT, "branching": 4}, 6, None),
+    "hgs_budget": ("hgs", {**WITH_REPLACEMENT, "branching": 8}, 8, 40),
 }
 
 

@@ -6,7 +6,7 @@ from stepnav.core.budget import Budget
 from stepnav.core.records import StepScore
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
-from tests.worlds import make_search, run_one
+from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
 
 def search(table, ratings, budget=None, seed=0, **options):
@@ -46,7 +46,9 @@ def test_neutral_order(order, answer):
 
 
 def test_duplicates_are_counted_and_not_rated_again():
-    result = search({"": ["same\n"]}, {"same": -1}, branching=5, fallback="none")
+    result = search(
+        {"": ["same\n"]}, {"same": -1}, branching=5, fallback="none", **WITH_REPLACEMENT
+    )
     assert result.outcome.counts["duplicates"] == 4
     assert result.usage.reward_calls == 1
     assert result.tree.nodes[1].duplicates == 4
@@ -69,7 +71,9 @@ def test_without_fallback_there_is_no_answer():
 def test_fallback_place_when_iterations_run_out(fallback, answer):
     table = {"": ["#### bad", "a\n"], "a\n": ["#### good"]}
     ratings = {"#### bad": -1, "#### good": -1}
-    result = search(table, ratings, branching=20, max_draws=12, fallback=fallback)
+    result = search(
+        table, ratings, branching=20, max_draws=12, fallback=fallback, **WITH_REPLACEMENT
+    )
     assert result.outcome.stop_reason == "iterations"
     assert result.outcome.counts["iterations"] == 12
     assert result.answer == answer
@@ -77,8 +81,9 @@ def test_fallback_place_when_iterations_run_out(fallback, answer):
 
 def test_reserve_pays_for_the_fallback():
     table = {"": ["one two three\n"], "one two three\n": ["#### 1"]}
-    spent = search(table, {"#### 1": -1}, Budget(policy_tokens=10), branching=20)
-    kept = search(table, {"#### 1": -1}, Budget(policy_tokens=10), branching=20, reserve_tokens=2)
+    budget = Budget(policy_tokens=10)
+    spent = search(table, {"#### 1": -1}, budget, branching=20, **WITH_REPLACEMENT)
+    kept = search(table, {"#### 1": -1}, budget, branching=20, reserve_tokens=2, **WITH_REPLACEMENT)
     assert spent.outcome.stop_reason == kept.outcome.stop_reason == "budget"
     assert kept.answer == "1"
     assert kept.usage.policy_tokens <= 10
@@ -103,3 +108,22 @@ def test_whole_paths_cost_more_and_use_their_first_steps_only():
     assert [n.step.text for n in path.tree.nodes[1:]] == [n.step.text for n in step.tree.nodes[1:]]
     assert path.answer == step.answer == "1"
     assert (step.usage.policy_tokens, path.usage.policy_tokens) == (4, 9)
+
+
+def test_the_first_step_is_the_greedy_one_and_none_is_drawn_twice():
+    table = {"": ["a\n", "b\n", "c\n"]}
+    for seed in range(8):
+        result = search(table, dict.fromkeys("abc", -1), seed=seed, fallback="none")
+        assert result.tree.nodes[1].step.key == "a"
+        assert {node.step.key for node in result.tree.nodes[1:]} == set("abc")
+        assert result.outcome.counts["duplicates"] == 0
+        assert result.outcome.counts["iterations"] == 4  # the last finds nothing more
+        assert result.outcome.stop_reason == "exhausted"
+
+
+def test_a_policy_without_a_list_draws_again_instead_of_a_duplicate():
+    policy = ScriptedPolicy(lambda prefix, seed, temperature: f"{seed % 3}\n")
+    options = {"fallback": "none", "branching": 3}
+    found = run_one(policy, ScriptedReward.from_table({}, default=-1), make_search("hgs", options))
+    assert {node.step.key for node in found.tree.nodes[1:]} == set("012")
+    assert found.usage.policy_tokens >= 3

@@ -9,7 +9,7 @@ from stepnav.core.records import StepScore
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
 from stepnav.search.rebase import split_draws
-from tests.worlds import make_search, run_one
+from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
 
 def p(value):
@@ -18,7 +18,9 @@ def p(value):
 
 def search(table, ratings, budget=None, **options):
     policy, reward = ScriptedPolicy.from_table(table), ScriptedReward.from_table(ratings)
-    return run_one(policy, reward, make_search("rebase", options, budget=budget))
+    return run_one(
+        policy, reward, make_search("rebase", {**WITH_REPLACEMENT, **options}, budget=budget)
+    )
 
 
 def drawn(result):

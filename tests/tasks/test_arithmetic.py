@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
 from stepnav.tasks.arithmetic import problems as arithmetic
+from stepnav.tasks.splits import split_of
 
 ids = st.builds(
     "arithmetic-{}-{}-{}".format,
@@ -35,7 +36,7 @@ def test_reference_solutions_are_right_and_long_enough(problem_id: str) -> None:
 def test_questions_are_one_line_and_belong_to_their_split(problem_id: str) -> None:
     problem = arithmetic.problem(problem_id)
     assert "\n" not in problem.question
-    assert arithmetic.split_of(problem.question) == problem_id.split("-")[1]
+    assert split_of(problem.question) == problem_id.split("-")[1]
     assert int(problem.answer or "0") > 0
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.tasks.micro_python import problems as micro_python
 from stepnav.tasks.micro_python.calls import draw_input, make_functions
+from stepnav.tasks.splits import split_of
 
 ids = st.builds(
     "micro-python-{}-{}-{}".format,
@@ -60,7 +61,7 @@ def test_a_solution_is_lines_of_a_body_and_belongs_to_its_split(problem_id: str)
     assert all(step.count("\n") == 1 for step in steps)
     assert "".join(steps) == micro_python.extract("".join(steps))
     assert spec.program == ast.unparse(ast.parse(spec.program)) + "\n"
-    assert micro_python.split_of(spec.program) == problem_id.split("-")[2]
+    assert split_of(spec.program) == problem_id.split("-")[2]
     question = micro_python.question_of(problem_id)
     sentence, header = question.split("\n")
     assert header == spec.header
@@ -136,7 +137,7 @@ def test_texts_are_short() -> None:
 def test_unknown_splits_and_ids_are_refused(split: str) -> None:
     with pytest.raises(ValueError, match="split must be one of"):
         micro_python.load(split, 1)
-    with pytest.raises(DataError, match="not the id of a micro-python problem"):
+    with pytest.raises(DataError, match="not the id of a problem of micro-python"):
         micro_python.problem(f"micro-python-{split}-0-1")
     assert micro_python.find("HumanEval/0") is None
 

@@ -13,6 +13,7 @@ from stepnav.tasks.plain import problems as plain
 from stepnav.tasks.plain.calculation import work_out
 from stepnav.tasks.plain.questions import SHARES
 from stepnav.tasks.plain.wording import Wording, _parsed
+from stepnav.tasks.splits import split_of
 
 HELD_OUT = Path(__file__).parents[1] / "zoo" / "plain_questions.jsonl"
 
@@ -49,7 +50,7 @@ def test_questions_are_one_line_without_slots_and_belong_to_their_split(problem_
     question = plain.problem(problem_id).question
     assert not set("\n{}|") & set(question)
     assert "  " not in question
-    assert plain.split_of(question) == problem_id.split("-")[1]
+    assert split_of(question) == problem_id.split("-")[1]
 
 
 @given(ids, st.integers(0, 2**32))

@@ -64,7 +64,16 @@ def extract_answer(text: str) -> str | None:
       >>> extract_answer("She has 3 + 4 = 7 eggs. The answer is $1,400.")
       '1,400'
     """
-    return last_boxed(text) or _after_mark(text) or last_number(text)
+    return marked_answer(text) or last_number(text)
+
+
+def marked_answer(text: str) -> str | None:
+    """Return the answer that a solution marks as such, None if it marks none: free text has none.
+
+    Example:
+      >>> marked_answer("There are 3 ways.")
+    """
+    return last_boxed(text) or _after_mark(text)
 
 
 def canonical_answer(solution: str) -> str | None:

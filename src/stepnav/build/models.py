@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stepnav.build.device import check_device
 from stepnav.build.folders import is_server, model_folder, policy_folder, shipped_model
+from stepnav.build.judges import as_judge, open_judge
 from stepnav.build.outside import as_policy, as_reward, is_backend, is_outside
 from stepnav.build.plugins import find
+from stepnav.build.policies import open_policy
 from stepnav.build.rewards import RewardServer, is_served, open_task_reward, reward_folder
 from stepnav.build.tasks import CODE_TASKS, EMBEDDED_TASKS
 from stepnav.core.backend import Backend
@@ -75,9 +76,11 @@ def open_models(
     Args:
       policy: a shipped model, a model folder, or the URL of an OpenAI-compatible server.
       reward: a shipped model, a folder or hub name of a reward model of any family
-        (`rewards/families/recognise.py`), "FAMILY:FOLDER" where its files cannot tell, the URL of a server
-        that has one (or "FAMILY:URL"), "likelihood:FOLDER",
-        "oracle", "execution" (code tasks: the public tests), or None.
+        (`rewards/families/recognise.py`), "FAMILY:FOLDER" where its files cannot tell, the URL of a
+        server that has one (or "FAMILY:URL"), "likelihood:FOLDER", "oracle", "execution" (code
+        tasks: the public tests), "judge" (the policy is asked about each step), "judge:NAME"
+        (another policy is, named as `policy` is), the same with "judge-logprob" for "judge" (the
+        probability of its word is read), or None.
       task: gives the prompt of models that have none of their own, and the oracle.
       policy_model: the model's name on the server.
       device, dtype: for models in this process.
@@ -92,27 +95,16 @@ def open_models(
     check_device(device, dtype)
     check_models(policy=policy, reward=reward, task=task, policy_model=policy_model)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
-    makers: list[tuple[str, bool, Callable[[], Backend]]] = [
-        (
-            POLICY,
-            is_server(policy),
-            partial(_open_policy, policy, policy_model, task, chat, local, server),
-        )
-    ]
-    if reward is not None:
-        make = partial(open_task_reward, reward, task, local, reward_server)
-        makers.append((REWARD, is_served(reward), make))
-    opened: dict[str, Backend] = {}
+    # first what is soon known: whether a server answers
+    proposer = open_policy(policy, task, policy_model, chat=chat, local=local, server=server)
     try:
-        # first what is soon known: whether a server answers
-        for name, _, open_one in sorted(makers, key=lambda maker: not maker[1]):
-            opened[name] = open_one()
+        proposer, scorer = _open_scorer(
+            reward, proposer, task, local, server=server, reward_server=reward_server
+        )
     except BaseException:
-        for backend in opened.values():
-            backend.close()
+        proposer.close()
         raise
-    notes = list(getattr(opened[POLICY], "fallbacks", ()))
-    return Models(opened[POLICY], opened.get(REWARD), notes)
+    return Models(proposer, scorer, list(getattr(proposer, "fallbacks", ())))
 
 
 def open_any(
@@ -137,7 +129,8 @@ def open_any(
     known = ("policy_model", "device", "dtype", "chat", "max_batch", "server", "reward_server")
     for name in options.keys() - set(known):
         raise ConfigError(
-            f"there is no argument {name!r}{nearest(name, list(known))}; models take {', '.join(known)}"
+            f"there is no argument {name!r}{nearest(name, list(known))}; "
+            f"models take {', '.join(known)}"
         )
     borrowed = tuple(model for model in (policy, reward) if is_backend(model))
     named = str(reward) if isinstance(reward, (str, Path)) else None
@@ -152,8 +145,26 @@ def open_any(
             check_models(policy=None, reward=named, task=task, policy_model=None)
             kept = {"device", "dtype", "max_batch"} & options.keys()
             local = {"device": "cpu", **{name: options[name] for name in sorted(kept)}}
-            scorer = open_task_reward(named, task, local, options.get("reward_server"))
+            how = {name: options.get(name) for name in ("server", "reward_server")}
+            proposer, scorer = _open_scorer(named, proposer, task, local, **how)
     return Models(proposer, scorer, notes, borrowed)
+
+
+def _open_scorer(
+    reward: str | None,
+    proposer: Backend,
+    task: Task,
+    local: Mapping[str, Any],
+    *,
+    server: ServerOptions | None,
+    reward_server: RewardServer | None,
+) -> tuple[Backend, Backend | None]:
+    """Return the policy, which a judge may share, and the reward model."""
+    judge = as_judge(reward)
+    if judge is not None:
+        return open_judge(judge, proposer, task, local, server)
+    scorer = None if reward is None else open_task_reward(reward, task, local, reward_server)
+    return proposer, scorer
 
 
 def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | None:
@@ -164,6 +175,8 @@ def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | N
     """
     from stepnav.policies.local import LocalPolicy
 
+    shared = getattr(policy, "shared", None)
+    policy = policy if shared is None else shared.backend
     return policy.doubt(problem, result) if isinstance(policy, LocalPolicy) else None
 
 
@@ -191,6 +204,9 @@ def check_models(
         )
     if reward is not None and is_outside("rewards", reward):
         as_reward(find("rewards", reward))
+    elif (judge := as_judge(reward)) is not None:
+        if judge.model and not is_server(judge.model):
+            check_models(policy=judge.model, reward=None, task=task, policy_model=None)
     elif reward not in (None, "oracle", "execution") and not is_served(reward):
         reward_folder(reward)
 
@@ -221,60 +237,6 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
         has_own = chat or has_format or policy in EMBEDDED_TASKS
         shots = 0 if has_own else task.default_shots
     return with_shots(task, shots), shots
-
-
-def _open_policy(
-    name: str,
-    model: str | None,
-    task: Task,
-    chat: bool,
-    local: Mapping[str, Any],
-    server: ServerOptions | None,
-) -> Backend:
-    if is_server(name):
-        return _open_server(name, model, task, chat, server or ServerOptions())
-    if is_outside("policies", name):
-        return as_policy(find("policies", name))
-    return _open_local(name, task, chat, local)
-
-
-def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> Backend:
-    from stepnav.policies.local import LocalPolicy, PolicyFormat
-    from stepnav.policies.local.prompt import FILE_NAME
-
-    folder = model_folder("policy", name)
-    format_ = None
-    if not (folder / FILE_NAME).exists():
-        format_ = PolicyFormat(
-            prompt_template=(task.chat_template if chat else None) or task.prompt_template,
-            answer_pattern=_answer_pattern(task, chat),
-            # the embedded tasks' own models are trained with it; others are shown what harnesses show
-            add_bos=True if task.name in EMBEDDED_TASKS else None,
-            is_chat=chat,
-            end_strings=() if chat else task.end_strings,
-        )
-    return LocalPolicy(folder, format=format_, **local)
-
-
-def _open_server(
-    url: str, model: str | None, task: Task, chat: bool, server: ServerOptions
-) -> Backend:
-    from stepnav.policies.openai import OpenAIPolicy
-
-    return OpenAIPolicy(
-        url,
-        model,
-        api="chat" if chat else "auto",
-        prompt_template=task.prompt_template,
-        chat_template=task.chat_template,
-        end_strings=() if chat else task.end_strings,
-        answer_pattern=_answer_pattern(task, chat),
-        server=server,
-    )
-
-
-def _answer_pattern(task: Task, chat: bool) -> str | None:
-    return (task.chat_answer_pattern if chat else None) or task.answer_pattern
 
 
 def choose_models(

@@ -10,6 +10,7 @@ from typing import Any
 
 from stepnav.build.device import check_device
 from stepnav.build.folders import hub_name, is_server, model_folder
+from stepnav.build.judges import as_judge
 from stepnav.build.outside import as_reward, is_outside
 from stepnav.build.plugins import find
 from stepnav.core.backend import Backend
@@ -83,7 +84,7 @@ def reward_folder(name: str) -> Path:
     if is_served(name):
         raise ConfigError(f"{name} is on a server, and this needs its weights here; name a folder")
     kind, _, rest = name.partition(":")
-    if kind == "likelihood":
+    if kind == "likelihood" or as_judge(name) is not None:
         return model_folder("policy", rest)
     return model_folder("prm", split_family(name)[1])
 
@@ -101,9 +102,15 @@ def reward_family(name: str) -> str:
 
 
 def _refuse_tasks_own(name: str) -> None:
+    judge = as_judge(name)
+    if judge is not None and (not judge.model or is_server(judge.model)):
+        raise ConfigError(
+            f"{name!r} is a judge of searches; here it must be asked in this process: judge:FOLDER"
+        )
     if name in ("oracle", "execution"):
         raise ConfigError(
-            f"{name!r} is of a task, and there is none here; name a shipped model, a model folder, a hub "
+            f"{name!r} is of a task, and there is none here; "
+            "name a shipped model, a model folder, a hub "
             "name, FAMILY:FOLDER or likelihood:FOLDER"
         )
 
@@ -114,7 +121,7 @@ def open_task_reward(
     local: Mapping[str, Any],
     server: RewardServer | None = None,
 ) -> Backend:
-    """Return a reward model, those that are of a task too; its names were checked (`check_models`)."""
+    """Return a reward model, one of a task too; its names were checked (`check_models`)."""
     if name == "oracle":
         from stepnav.rewards.oracle import OracleReward
 
@@ -127,6 +134,12 @@ def open_task_reward(
         return ExecutionReward(task.code.parses_so_far, task.code.passes_public)
     if is_outside("rewards", name):
         return as_reward(find("rewards", name))
+    judge = as_judge(name)
+    if judge is not None:
+        from stepnav.policies.local import LocalPolicy
+        from stepnav.rewards.judge import JudgeReward
+
+        return JudgeReward(LocalPolicy(model_folder("policy", judge.model), **local), judge.read)
     if name.startswith("likelihood:"):
         from stepnav.rewards.likelihood import LIKELIHOOD
         from stepnav.rewards.local.reward import LocalReward

@@ -37,6 +37,7 @@ STRATEGIES: Mapping[str, _Row] = {
     "beam": _Row("stepnav.search.beam", _SCORED),
     "dvts": _Row("stepnav.search.dvts", _SCORED),
     "rebase": _Row("stepnav.search.rebase", _SCORED),
+    "nav": _Row("stepnav.search.nav", _SCORED),
     "particle": _Row("stepnav.search.particle", _SCORED),
     "vgb": _Row("stepnav.search.vgb", _SCORED),
     "pool": _Row("stepnav.search.pool", _SCORED),

@@ -66,7 +66,8 @@ def load_task(
     if found is None:
         known = [*TASKS, *entry_names("tasks")]
         raise ConfigError(
-            f"no task is called {name!r}{nearest(name, known)}; there are: {', '.join(known)}, a file "
+            f"no task is called {name!r}{nearest(name, known)}; "
+            f"there are: {', '.join(known)}, a file "
             "of rows, and FILE.py:NAME"
         )
     return _from_outside(name, found, question_field, answer_field)
@@ -84,7 +85,8 @@ def _from_outside(name: str, found: object, question_field: str, answer_field: s
         not hasattr(found, "__iter__") and not isinstance(found, Path)
     ):
         raise ConfigError(
-            f"the task {name} must be a Task, rows with a question and an answer, or a function that "
+            f"the task {name} must be a Task, rows with a question and an answer, "
+            "or a function that "
             f"returns one of these (got {found!r:.80})"
         )
     label = Path(name.partition(":")[0]).name.partition(".")[0]

@@ -32,8 +32,8 @@ def run(
     reward: Annotated[
         str | None,
         typer.Option(
-            help="Who scores: a shipped model, a model folder, a hub name, FAMILY:FOLDER, or "
-            "likelihood:FOLDER. [default: the file's own scores (best-of-n)]"
+            help="Who scores: a shipped model, a model folder, a hub name, FAMILY:FOLDER, "
+            "likelihood:FOLDER or judge:FOLDER. [default: the file's own scores (best-of-n)]"
         ),
     ] = None,
     threshold: Annotated[

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from stepnav import __version__
-from stepnav.cli.table import TableGroup
+from stepnav.cli.parser.table import TableGroup
 from stepnav.core.compute import prepare
 
 EXIT_BAD_INPUT = 2
@@ -23,7 +23,7 @@ EXIT_INTERRUPTED = 130
 EXTRA_OF = {
     "accelerate": "train", "datasets": "hub", "httpx": "openai", "huggingface_hub": "local", "math_verify": "math",
     "matplotlib": "bench", "numpy": "local", "peft": "train", "pyarrow": "bench", "safetensors": "local",
-    "scipy": "bench", "tokenizers": "local", "torch": "local", "transformers": "local",
+    "fastapi": "serve", "prometheus_client": "serve", "scipy": "bench", "sse_starlette": "serve", "tokenizers": "local", "torch": "local", "transformers": "local", "uvicorn": "serve",
 }  # fmt: skip
 """Package -> the extra that brings it."""
 

@@ -41,9 +41,9 @@ Reward = Annotated[
     str | None,
     typer.Option(
         help="Who scores: a shipped model (arithmetic, plain, micro-python), the folder or hub name of a "
-        "reward model (docs/reward-models.md), FAMILY:FOLDER, a server's URL (docs/servers.md), likelihood:FOLDER, "
-        "oracle, execution (code: "
-        "the public tests), or FILE.py:NAME. [default: the task's own]"
+        "reward model (docs/reward-models.md), FAMILY:FOLDER, a server's URL (docs/servers.md), "
+        "likelihood:FOLDER, judge (the policy rates its own steps), judge:POLICY, judge-logprob, oracle, "
+        "execution (code: the public tests), or FILE.py:NAME. [default: the task's own]"
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tree.")]

@@ -20,7 +20,10 @@ from stepnav.files.atomic import STDOUT, check_output, write_text
 from stepnav.measure.plan import BenchPlan, Cell, cells
 from stepnav.measure.plan_file import FILE_NAME
 from stepnav.measure.report_problems import natural
+from stepnav.run.traces import FILE_NAME as TRACES_NAME
+from stepnav.run.traces import read_trace
 from stepnav.view.page import render_page
+from stepnav.view.shown import ShownTree
 from stepnav.view.terminal import print_tree
 from stepnav.view.verdict import print_verdict
 
@@ -28,7 +31,12 @@ from stepnav.view.verdict import print_verdict
 def run(
     *,
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    problem: Annotated[str, typer.Option(help="Id of the problem, or its number in the run.")],
+    problem: Annotated[
+        str,
+        typer.Option(
+            help="Id of the problem, its number in the run, or the id of a server's trace."
+        ),
+    ],
     strategy: Annotated[str | None, typer.Option(help="Only this strategy. [default: all]")] = None,
     budget: Annotated[int | None, typer.Option(help="Only this budget.")] = None,
     page: Annotated[
@@ -42,6 +50,8 @@ def run(
     Example:
 
       stepnav show runs/first --problem 0 --strategy hgs
+
+      stepnav show traces --problem 5fe3a1c04be94e6d8d0a7ba6b1b8e7c2
     """
     if page is not None:
         check_output(page, run / FILE_NAME, run / JOURNAL_NAME)
@@ -49,6 +59,9 @@ def run(
         raise ConfigError(
             "--page - and --json would both fill standard output; leave one of them out"
         )
+    if (run / TRACES_NAME).is_file():
+        _show_trace(run, problem, page, as_json)
+        return
     plan, journal = open_run(run)
     try:
         results = {result.search_id: result for result in journal.results()}
@@ -79,6 +92,21 @@ def run(
             console.print()
         if page is not None:
             write_text(page, render_page(result.tree, result=result, is_correct=correct))
+
+
+def _show_trace(folder: Path, trace: str, page: Path | None, as_json: bool) -> None:
+    """Show a search that a server has kept."""
+    result = read_trace(folder, trace)
+    if result is None:
+        raise ConfigError(
+            f"{folder} holds no trace {trace!r}; a reply tells its own under stepnav.trace"
+        )
+    if as_json:
+        print_json(encode_result(result))
+    elif page is None:
+        ShownTree(result).show()
+    if page is not None:
+        write_text(page, render_page(result.tree, result=result))
 
 
 def _choose(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -122,7 +122,8 @@ def run(
     elif names is not None:
         problems = pick(benchmark, names, split_name, seed, data)
     elif hard:
-        problems = benchmark.load(split_name, MAX_PROBES, seed, data)
+        first = _first_problems(benchmark, split_name, seed, data)
+        problems = first(PROBE_COUNT)
     else:
         problems = [_pick(benchmark, split_name, data, index, seed)]
     benchmark, _ = model_options.with_shots(benchmark, policy)
@@ -131,7 +132,7 @@ def run(
             stderr().print(f"note: {note}", soft_wrap=True)
         driver = Driver(models.by_name)
         session = _Session(benchmark, driver, choice, budget, seed)
-        chosen = _hard_problems(session, split_name, problems, hard) if hard else problems
+        chosen = _hard_problems(session, split_name, first, hard) if hard else problems
         for item in chosen:
             _solve_one(session, item, page, as_json)
 
@@ -208,16 +209,31 @@ def _pick(task: Task, split: str, data: Path | None, index: int, seed: int) -> P
     return problems[index]
 
 
+def _first_problems(
+    task: Task, split: str, seed: int, data: Path | None
+) -> Callable[[int], list[Problem]]:
+    """Return what gives the first so many problems of a split.
+
+    A task that makes its own makes no more than are asked for: hundreds take as long as a search.
+    """
+    if task.name in build.EMBEDDED_TASKS:
+        return lambda count: task.load(split, count, seed, data)
+    problems = task.load(split, MAX_PROBES, seed, data)
+    return lambda count: problems[:count]
+
+
 def _hard_problems(
-    session: _Session, split: str, problems: list[Problem], count: int
+    session: _Session, split: str, first: Callable[[int], list[Problem]], count: int
 ) -> Iterator[Problem]:
     """Yield the first problems that greedy chain of thought gets wrong."""
     cot = build.parse_strategy("cot")
     tried: list[SearchResult] = []
     wrong: list[tuple[Problem, SearchResult]] = []
-    with Progress("chain of thought", len(problems), "problems") as progress:
-        for start in range(0, len(problems), PROBE_COUNT):
-            batch = problems[start : start + PROBE_COUNT]
+    makes_own = session.task.name in build.EMBEDDED_TASKS
+    total = MAX_PROBES if makes_own else len(first(MAX_PROBES))
+    with Progress("chain of thought", total, "problems") as progress:
+        for start in range(0, total, PROBE_COUNT):
+            batch = first(start + PROBE_COUNT)[start:]
             results = {
                 result.problem_id: result
                 for result in session.driver.run([session.search(p, cot, None) for p in batch])

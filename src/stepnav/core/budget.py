@@ -6,7 +6,10 @@ tokens, calls and seconds; prompt tokens are counted too, and stand in the FLOPs
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Any
 
 from stepnav.core.errors import ConfigError
 
@@ -41,24 +44,22 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         """Return the sum; unknown FLOPs stay unknown."""
-        flops = None if self.flops is None or other.flops is None else self.flops + other.flops
-        return Usage(
-            self.policy_calls + other.policy_calls,
-            self.policy_prompt_tokens + other.policy_prompt_tokens,
-            self.policy_cached_tokens + other.policy_cached_tokens,
-            self.policy_tokens + other.policy_tokens,
-            self.failed_tokens + other.failed_tokens,
-            self.reward_calls + other.reward_calls,
-            self.reward_tokens + other.reward_tokens,
-            self.reward_cached_tokens + other.reward_cached_tokens,
-            self.seconds + other.seconds,
-            flops,
-        )
+        return Usage.total((self, other))
+
+    @staticmethod
+    def total(usages: Sequence[Usage]) -> Usage:
+        """Return the sum of usages; unknown FLOPs stay unknown."""
+        *counts, flops = zip(*map(_AMOUNTS, usages))
+        amounts: list[Any] = [*map(sum, counts), None if None in flops else sum(flops)]
+        return Usage(*amounts)
 
     @property
     def calls(self) -> int:
         """Policy and reward calls together."""
         return self.policy_calls + self.reward_calls
+
+
+_AMOUNTS = attrgetter(*(field.name for field in fields(Usage)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,18 @@ class Ledger:
     """One search's budget and what it has spent so far."""
 
     budget: Budget
-    spent: Usage = field(default_factory=Usage)
+    _charged: list[Usage] = field(default_factory=lambda: [Usage()])
+
+    @property
+    def spent(self) -> Usage:
+        """All that was charged; added up when somebody asks, so that no budget costs nothing."""
+        if len(self._charged) > 1:
+            self._charged = [Usage.total(self._charged)]
+        return self._charged[0]
 
     def charge(self, usage: Usage) -> None:
         """Add what a request has cost."""
-        self.spent = self.spent + usage
+        self._charged.append(usage)
 
     def policy_tokens_left(self, reserve_tokens: int = 0) -> int | None:
         """Return how many policy tokens may still be generated; None is unlimited."""

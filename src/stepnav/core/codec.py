@@ -14,7 +14,16 @@ from typing import Any, get_args
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.outcome import Outcome, SearchResult
-from stepnav.core.records import Draw, Finish, Problem, Reply, Step, StepScore, Trajectory
+from stepnav.core.records import (
+    Draw,
+    Finish,
+    Message,
+    Problem,
+    Reply,
+    Step,
+    StepScore,
+    Trajectory,
+)
 from stepnav.core.requests import Ask, Complete, Propose, Request
 from stepnav.core.tree import NO_PARENT, Tree
 
@@ -115,12 +124,14 @@ def decode_answer(request: Request, value: list[Any]) -> Answer:
 def encode_tree(tree: Tree) -> dict[str, Any]:
     """Return the tree as `{"problem": ..., "nodes": [...]}`, the root left out of the nodes."""
     problem = tree.problem
+    turns = [[turn.role, turn.content] for turn in problem.context]
     return {
         "problem": {
             "id": problem.id,
             "question": problem.question,
             "answer": problem.answer,
             "metadata": dict(problem.metadata),
+            **({"context": turns} if turns else {}),
         },
         "nodes": [
             {
@@ -144,7 +155,8 @@ def encode_tree(tree: Tree) -> dict[str, Any]:
 
 def decode_tree(value: Mapping[str, Any]) -> Tree:
     """Return the tree of `encode_tree`; the policy's token ids are not kept in it."""
-    problem = Problem(**value["problem"])
+    turns = tuple(Message(*turn) for turn in value["problem"].get("context", ()))
+    problem = Problem(**{**value["problem"], "context": turns})
     if not isinstance(problem.question, str) or not isinstance(problem.id, str):
         raise TypeError(f"a problem {problem.id!r} of {problem.question!r}")
     tree = Tree(problem)

@@ -12,9 +12,9 @@ needs, and two threads are several times slower than one.
 """
 
 REPRODUCIBLE = {"MKL_CBWR": "AUTO,STRICT"}
-"""MKL's matrix products give the same bits whatever the shape of the batch (oneMKL's developer guide,
-"Strict CNR mode"). Without it some CPUs (seen with AVX-512 and AMX) take other kernels for other
-numbers of rows, and a search would depend on what shares its batch. Costs about a tenth.
+"""MKL's matrix products give the same bits whatever the shape of the batch (oneMKL's developer
+guide, "Strict CNR mode"). Without it some CPUs (seen with AVX-512 and AMX) take other kernels for
+other numbers of rows, and a search would depend on what shares its batch. Costs about a tenth.
 """
 
 

@@ -104,7 +104,8 @@ def choose(option: str, value: str, allowed: tuple[Choice, ...]) -> Choice:
         if item == value:
             return item
     raise ConfigError(
-        f"{option} must be one of {', '.join(allowed)} (got {value!r}){nearest(value, list(allowed))}"
+        f"{option} must be one of {', '.join(allowed)} "
+        f"(got {value!r}){nearest(value, list(allowed))}"
     )
 
 

@@ -1,8 +1,8 @@
 """Asking a language model what it thinks of steps: conversations, and what the replies mean.
 
-Tree of thoughts, RAP and the judge ask the same way, through `Ask`. The prompts are our own, with worked
-examples; each wants one word, or one number, as the whole reply. What cannot be read is None, never
-a rating.
+Tree of thoughts, RAP and the judge ask the same way, through `Ask`. The prompts are our own, with
+worked examples; each wants one word, or one number, as the whole reply. What cannot be read is
+None, never a rating.
 """
 
 from __future__ import annotations
@@ -21,42 +21,38 @@ HOPES = {"sure": 1.0, "likely": 0.05, "impossible": 0.00005}
 REPLY_TOKENS = 16
 """Limit of a reply."""
 
-_RATE = (
-    "You check the newest step of a solution. Reply with one word: right if the step is correct and "
-    "helps, wrong if it holds a mistake, unclear if it is neither."
-)
+_RATE = "Rate the last step of a solution with one word: right, wrong, or unclear if it is neither."
 _VALUE = (
-    "You judge whether a partial solution can still lead to the right answer. Reply with one word: "
-    "sure, likely or impossible."
+    "Can this beginning lead to the right answer? Reply with one word: sure, likely or impossible."
 )
-_VOTE = "You choose the most promising of several partial solutions. Reply with its number alone."
+_VOTE = (
+    "Choose the most promising of several beginnings of a solution. Reply with its number alone."
+)
 
-_TOM = "Tom has 3 bags of 4 apples and eats 2. How many apples are left?"
-_DOUBLE = "Write a function double(x) that returns twice x."
+_APPLES = "Tom has 3 bags of 4 apples and eats 2. How many are left?"
+_DOUBLE = "Write double(x), which returns twice x."
 _RATED = (
-    (_TOM, ("3 * 4 = 12",), "right"),
-    (_TOM, ("3 * 4 = 12", "12 - 2 = 9"), "wrong"),
-    (_TOM, ("Apples are often red.",), "unclear"),
+    (_APPLES, ("3 * 4 = 12",), "right"),
+    (_APPLES, ("3 * 4 = 12", "12 - 2 = 9"), "wrong"),
+    (_APPLES, ("Apples are red.",), "unclear"),
     (_DOUBLE, ("def double(x):", "    return x + 2"), "wrong"),
-    (_DOUBLE, ("def double(x):", "    return 2 * x"), "right"),
 )
 _VALUED = (
-    (_TOM, ("3 * 4 = 12", "12 - 2 = 10"), "sure"),
-    (_TOM, ("The number of bags is 3.",), "likely"),
-    (_TOM, ("3 + 4 = 7",), "impossible"),
+    (_APPLES, ("3 * 4 = 12", "12 - 2 = 10"), "sure"),
+    (_APPLES, ("There are 3 bags.",), "likely"),
+    (_APPLES, ("3 + 4 = 7",), "impossible"),
     (_DOUBLE, ("def double(x, y):",), "impossible"),
 )
 
 
 def rating_messages(trajectory: Trajectory) -> tuple[Message, ...]:
     """Return the conversation that asks for a rating of a trajectory's last step."""
-    return _conversation(_RATE, _RATED, trajectory, "Is the last step right, wrong or unclear?")
+    return _conversation(_RATE, _RATED, trajectory, "The last step is")
 
 
 def value_messages(trajectory: Trajectory) -> tuple[Message, ...]:
     """Return the conversation that asks whether a prefix can still lead to the right answer."""
-    ask = "Is the right answer sure, likely or impossible?"
-    return _conversation(_VALUE, _VALUED, trajectory, ask)
+    return _conversation(_VALUE, _VALUED, trajectory, "The right answer is")
 
 
 def vote_messages(problem: Problem, candidates: Sequence[Trajectory]) -> tuple[Message, ...]:
@@ -87,7 +83,7 @@ def read_word(text: str, words: Iterable[str]) -> str | None:
 
 
 def read_vote(text: str, count: int) -> int | None:
-    """Return the position, from 0, of the candidate that a reply names; None if it names not one."""
+    """Return the position, from 0, of the candidate that a reply names; None if not just one."""
     named = {int(number) for number in re.findall(r"\d+", text)}
     (number,) = named if len(named) == 1 else (0,)
     return number - 1 if 1 <= number <= count else None
@@ -137,7 +133,7 @@ def _conversation(
 
 
 def _shown(question: str, steps: str, ask: str) -> str:
-    return f"Question: {question}\nSteps:\n{steps}\n{ask}"
+    return f"Question: {question}\n{steps}\n{ask}"
 
 
 def _lines(trajectory: Trajectory) -> str:

@@ -2,8 +2,8 @@
 
     def beam(tree: Tree, *, beam_size: Count = 4, temperature: Temperature = 1.0) -> Program: ...
 
-The command line, `stepnav strategies` and the front door read names, types, defaults and ranges from
-there; nothing else lists them.
+The command line, `stepnav strategies` and the front door read names, types, defaults and ranges
+from there; nothing else lists them.
 """
 
 from __future__ import annotations
@@ -169,7 +169,8 @@ def _option(name: str, hint: Any, default: Any) -> Option:
         return Option(name, str, default, inner, None, may_be_none)
     if hint not in (int, float, str, bool):
         raise ConfigError(
-            f"option {name!r} must be annotated as int, float, str, bool, a Literal of words or one "
+            f"option {name!r} must be annotated as int, float, str, bool, "
+            "a Literal of words or one "
             f"of these or None (got {hint!r})"
         )
     return Option(name, hint, default, None, limits, may_be_none)

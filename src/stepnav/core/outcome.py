@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from stepnav.core.budget import Usage
+from stepnav.core.errors import BackendError
 from stepnav.core.records import Trajectory
 from stepnav.core.tree import Tree
 
@@ -16,8 +17,8 @@ StopReason = Literal[
 """Why a search stopped.
 
 accepted: the reward model accepted a finished solution (hgs); finished: the strategy did all it set
-out to do; exhausted: no live node is left; iterations: the strategy's own limit on tries; length: its
-limit on steps or on the tokens of one solution;
+out to do; exhausted: no live node is left; iterations: the strategy's own limit on tries; length:
+its limit on steps or on the tokens of one solution;
 budget: the budget is spent; failed: the backend gave up on one of its requests.
 """
 
@@ -56,6 +57,7 @@ class SearchResult:
       usage: all that was charged, discarded and failed work included.
       requests: number of requests answered.
       error: what went wrong if `outcome.stop_reason` is "failed".
+      failure: the model's error behind it, if it was one; not kept in journals.
     """
 
     search_id: str
@@ -69,3 +71,4 @@ class SearchResult:
     usage: Usage
     requests: int
     error: str | None = None
+    failure: BackendError | None = None

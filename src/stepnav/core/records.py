@@ -22,6 +22,14 @@ because the search's budget paid for no more tokens. The driver alone says "budg
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One task to solve.
 
@@ -30,12 +38,15 @@ class Problem:
       question: the text that the policy sees, before any prompt template.
       answer: reference answer in the task's canonical form; None where there is none.
       metadata: what the task's grader needs besides; JSON values only.
+      context: the turns of a conversation before the question; shown to policies that are chatted
+        with.
     """
 
     id: str
     question: str
     answer: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    context: tuple[Message, ...] = ()
 
 
 def trimmed(text: str) -> str:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Union
+from typing import Any, Union
 
 from stepnav.core.outcome import Outcome
+from stepnav.core.records import Message as Message
 from stepnav.core.records import Reply, Step, StepScore, Trajectory
 
 POLICY = "policy"
@@ -88,14 +89,6 @@ class Complete:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
 class Ask:
     """Ask a chat or completion model for free text, for instance a judgement.
 
@@ -125,7 +118,7 @@ PolicyRequest = Union[Propose, Complete, Ask]
 Request = Union[Propose, Complete, Ask, Score]
 POLICY_REQUESTS = (Propose, Complete, Ask)
 Program = Generator[Sequence[Request], list[Any], Outcome]
-"""A running search: yields requests, is sent their answers in the same order, returns an outcome."""
+"""A running search: yields requests, is sent answers in the same order, returns an outcome."""
 
 
 class BudgetSpent(Exception):

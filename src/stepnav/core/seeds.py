@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+_EMPTY = blake2b(digest_size=8)
+
 
 def derive_seed(*parts: int | str) -> int:
     """Return a 63-bit seed that depends on every part and on their order.
@@ -20,5 +22,7 @@ def derive_seed(*parts: int | str) -> int:
       >>> derive_seed(0, "gsm8k-test-1", "hgs", 3) == derive_seed(0, "gsm8k-test-1", "hgs", 3)
       True
     """
-    text = "\x1f".join(f"{type(part).__name__[0]}{part}" for part in parts)
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+    text = "\x1f".join([f"i{part}" if type(part) is int else f"s{part}" for part in parts])
+    mixed = _EMPTY.copy()  # twice as fast as a new one, and every request needs two
+    mixed.update(text.encode())
+    return int.from_bytes(mixed.digest(), "big") >> 1

@@ -30,7 +30,8 @@ class Strategy:
       label: its name in reports; the same strategy may stand in a comparison under several labels
         with different options. Empty is `name`.
       function: a generator function that takes the tree, its options as keywords and, if it asks
-        for them, `extract` and `seed`; None in one that was read from a file and can only be reported.
+        for them, `extract` and `seed`; None in one that was read from a file and can only be
+        reported.
       models: names of the models that it asks.
       unscored: (option, value) with which it asks for no scores, so that it needs no reward model.
       renamed: options of earlier versions and what they are called now.
@@ -85,8 +86,8 @@ class Strategy:
         """Return the strategy with every option resolved for one budget.
 
         Under a limited budget, sampling strategies draw until it is spent, step searches keep
-        `RESERVE_SHARE` of it for their fallback, and those that plan are told it, unless these options
-        are set.
+        `RESERVE_SHARE` of it for their fallback, and those that plan are told it, unless these
+        options are set.
 
         Args:
           policy_tokens: limit on the policy tokens, None for no limit.

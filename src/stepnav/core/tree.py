@@ -36,6 +36,7 @@ class Node:
       children: indices, in order of proposal.
       drawn: all steps that were drawn after this node, in order, duplicates and cut ones included.
       is_exhausted: whether nothing was left to draw after it.
+      is_settled: whether the search's solution is sure to go through the node.
     """
 
     index: int
@@ -49,6 +50,7 @@ class Node:
     children: list[int] = field(default_factory=list)
     drawn: list[Step] = field(default_factory=list)
     is_exhausted: bool = False
+    is_settled: bool = False
 
     @property
     def step(self) -> Step:
@@ -118,7 +120,8 @@ class Tree:
 
         Args:
           trajectory: at least one step.
-          is_new: whether it was just proposed; if it then is in the tree already, it is a duplicate.
+          is_new: whether it was just proposed; if it then is in the tree already, it is a
+            duplicate.
         """
         node, has_grown = self.root, False
         for step in trajectory.steps:
@@ -164,6 +167,18 @@ class Tree:
         """Set what became of a node and of all nodes above it, the root left out."""
         for member in self.path(node):
             self.mark(member, status)
+
+    def settle(self, nodes: Sequence[Node]) -> None:
+        """Note that the search's solution will go through one of these nodes.
+
+        What their paths share is sure then, and can be shown to somebody who waits.
+        """
+        for members in zip(*map(self.path, nodes)):
+            if any(member is not members[0] for member in members):
+                break
+            if not members[0].is_settled:
+                members[0].is_settled = True
+                self._notify(members[0])
 
     def parent(self, node: Node) -> Node:
         """Return the node above; the root raises ValueError."""

@@ -1,29 +1,21 @@
 """Attention of packed tokens over slots, the same bits for a row whatever else is in the pass.
 
-Registered with `transformers` under the name "stepnav"; without an active plan it is plain SDPA, so
-that a model handed to an engine still works outside it (but for soft caps and sinks, which SDPA
-lacks). Matrix kernels choose their order of summation by shape, so shapes are kept out of it:
-whatever a row brings, each kv head is a product of its own over the head size, of at least
-`MIN_ROWS` rows (fewer are padded), and sums over cached tokens go in blocks of `SUM_BLOCK`. That
-kernels keep their order over the shapes that are left is measured, not guaranteed: for float32 on
-x86 CPUs (MKL) with one thread. Elsewhere results are correct, but perhaps not bit-exact;
-tests/engine/test_runner.py tells for the CPU at hand.
+Matrix kernels choose their order of summation by shape, so shapes are kept out of it: whatever a
+row brings, each kv head is a product of its own over the head size, of at least `MIN_ROWS` rows
+(fewer are padded), and sums over cached tokens go in blocks of `SUM_BLOCK`. That kernels keep their
+order over the shapes that are left is measured, not guaranteed: for float32 on x86 CPUs (MKL) with
+one thread. Elsewhere results are correct, but perhaps not bit-exact; tests/engine/test_runner.py
+tells for the CPU at hand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-ATTENTION_NAME = "stepnav"
 MIN_ROWS = 4
 """Rows of each product are filled up to a multiple of this."""
 
@@ -101,68 +93,46 @@ class Plan:
     write: Any
 
 
-_active: list[Plan] = []
-
-
-@contextmanager
-def active(plan: Plan) -> Iterator[None]:
-    """Make `plan` the one that attention follows."""
-    _active.append(plan)
-    try:
-        yield
-    finally:
-        _active.pop()
-
-
-def register() -> None:
-    """Make the attention known to `transformers`; may be called more than once."""
-    ALL_ATTENTION_FUNCTIONS.register(ATTENTION_NAME, _attend)
-    ALL_MASK_ATTENTION_FUNCTIONS.register(ATTENTION_NAME, _mask)
-
-
-def _mask(*args: Any, **kwargs: Any) -> Any:
-    return None if _active else sdpa_mask(*args, **kwargs)
-
-
-def _attend(
-    module: Any,
-    query: Any,
-    key: Any,
-    value: Any,
-    attention_mask: Any,
-    scaling: float | None = None,
-    sliding_window: int | None = None,
+def attend(
+    plan: Plan,
+    queries: Any,
+    keys: Any,
+    values: Any,
+    *,
+    scale: float,
+    window: int | None = None,
     softcap: float | None = None,
-    s_aux: Any = None,
-    **kwargs: Any,
-) -> tuple[Any, None]:
-    """Return [1, N, H, D] for packed queries [1, H, N, D]; key and value are whole slot stores."""
-    if not _active:
-        output, _ = sdpa_attention_forward(
-            module, query, key, value, attention_mask, scaling=scaling, softcap=softcap, **kwargs
-        )
-        return output, None
-    # Shapes: N packed tokens, H = G * g query heads, G kv heads, D head size, S slots; a group has
-    # R rows of T tokens. The cache's `update` has written this pass's keys and values already, so
-    # key and value are the layer's whole stores [S, G, slot length, D].
-    plan = _active[-1]
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    packed = query[0].transpose(0, 1)  # [N, H, D]
+    sinks: Any = None,
+) -> Any:
+    """Return what packed tokens attend to, [N, H, D], for their queries [N, H, D].
+
+    Shapes: N packed tokens, H = G * g query heads, G kv heads, D head size, S slots; a group has R
+    rows of T tokens.
+
+    Args:
+      plan: of the pass.
+      queries: [N, H, D].
+      keys, values: the layer's whole stores [S, G, slot length, D], this pass's own tokens in them.
+      scale: what scores are multiplied by.
+      window: tokens seen, None for all.
+      softcap: bound that scores are bent to, None for none (Gemma 2).
+      sinks: scores [H] of a further token that takes a share and gives nothing (gpt-oss).
+    """
     results = []
     for group in plan.groups:
         rows, count = group.positions.shape
-        chosen = packed[group.take]  # [R * T, H, D]; a view where `take` is a slice
+        chosen = queries[group.take]  # [R * T, H, D]; a view where `take` is a slice
         # [R, G, T, g, D]: query heads h * g to h * g + g - 1 share kv head h
-        parts = chosen.reshape(rows, count, key.shape[1], -1, chosen.shape[-1]).transpose(1, 2)
+        parts = chosen.reshape(rows, count, keys.shape[1], -1, chosen.shape[-1]).transpose(1, 2)
         # [R * G, length, D]; slots that stand side by side are not copied for it
-        keys = key[:, :, : group.length][group.slots].flatten(0, 1)
-        values = value[:, :, : group.length][group.slots].flatten(0, 1)
-        result = _attend_group(group, parts, keys, values, scale, sliding_window, softcap, s_aux)
-        results.append(result.transpose(1, 2).reshape(rows * count, *packed.shape[1:]))
+        seen = keys[:, :, : group.length][group.slots].flatten(0, 1)
+        known = values[:, :, : group.length][group.slots].flatten(0, 1)
+        result = _attend_group(group, parts, seen, known, scale, window, softcap, sinks)
+        results.append(result.transpose(1, 2).reshape(rows * count, *queries.shape[1:]))
     # [sum of R * T, H, D] in the groups' order; `put` picks the N in packed order, and leaves out
     # the tokens that filled short rows of a group up
     merged = results[0] if len(results) == 1 else torch.cat(results)
-    return (merged if plan.put is None else merged[plan.put])[None], None
+    return merged if plan.put is None else merged[plan.put]
 
 
 def _attend_group(

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 from stepnav.core.compute import prepare
 from stepnav.core.errors import ConfigError, one_line
 from stepnav.engine.model_folder import checked_folder
+from stepnav.engine.tokenizer import open_tokenizer
 from stepnav.engine.weights import non_finite_weight, wrong_weights
 
 Kind = Literal["causal", "labels"]
 
 
-def require_torch() -> None:
-    """Import torch and transformers, or raise a `ConfigError` if they are missing."""
+def require_torch(*others: str) -> None:
+    """Import torch and other packages of its extra, or raise a `ConfigError` if one is missing.
+
+    `transformers` takes seconds to import, so it is asked for only where it is used.
+    """
     prepare()
     try:
         import torch  # noqa: F401
-        import transformers  # noqa: F401
+
+        for name in others:
+            import_module(name)
     except ImportError as error:
         raise ConfigError(f"This needs {error.name}: pip install 'stepnav[local]'.") from None
 
@@ -33,7 +40,23 @@ def special_tokens(tokenizer: Any) -> frozenset[int]:
 
 
 def load_model(path: str | Path, kind: Kind, *, device: str, dtype: str) -> Any:
-    """Return a model in evaluation mode.
+    """Return a model to run: a plain Llama as ours, any other as `transformers` has it.
+
+    Args:
+      path, kind, device, dtype: as in `load_pretrained`.
+    Raises:
+      ConfigError: as in `load_pretrained`.
+    """
+    require_torch("safetensors")
+    from stepnav.engine.llama_folder import open_llama
+
+    folder, device, torch_dtype = checked_folder(path), *_place(device, dtype)
+    model = open_llama(folder, kind, device=device, dtype=torch_dtype)
+    return model or load_pretrained(path, kind, device=device, dtype=dtype)
+
+
+def load_pretrained(path: str | Path, kind: Kind, *, device: str, dtype: str) -> Any:
+    """Return a model of `transformers` in evaluation mode.
 
     Args:
       path: a `save_pretrained` folder or a hub name.
@@ -43,7 +66,7 @@ def load_model(path: str | Path, kind: Kind, *, device: str, dtype: str) -> Any:
     Raises:
       ConfigError: torch is missing, or the folder is missing, incomplete, broken or no such model.
     """
-    require_torch()
+    require_torch("transformers")
     from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
     loader = AutoModelForCausalLM if kind == "causal" else AutoModelForTokenClassification
@@ -59,23 +82,17 @@ def load_with(loader: Any, path: str | Path, kind_name: str, *, device: str, dty
       loader: class with `from_pretrained`.
       path: a `save_pretrained` folder or a hub name.
       kind_name: what the model is, for messages.
-      device, dtype: as in `load_model`.
+      device, dtype: as in `load_pretrained`.
     Raises:
-      ConfigError: as in `load_model`.
+      ConfigError: as in `load_pretrained`.
     """
-    require_torch()
-    import torch
-
-    if dtype not in ("float32", "bfloat16", "float16"):
-        raise ConfigError(f"dtype must be float32, bfloat16 or float16 (got {dtype!r})")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    folder = checked_folder(path)
+    require_torch("transformers")
+    folder, device, torch_dtype = checked_folder(path), *_place(device, dtype)
     try:
         with without_progress_bar(), _without_load_report():
             model, report = loader.from_pretrained(
                 folder,
-                dtype=getattr(torch, dtype),
+                dtype=torch_dtype,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
                 trust_remote_code=False,
@@ -93,6 +110,17 @@ def load_with(loader: Any, path: str | Path, kind_name: str, *, device: str, dty
     )
 
 
+def _place(device: str, dtype: str) -> tuple[str, Any]:
+    """Return the device and torch's data type that a user's words stand for."""
+    import torch
+
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise ConfigError(f"dtype must be float32, bfloat16 or float16 (got {dtype!r})")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return device, getattr(torch, dtype)
+
+
 def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
     """Return a float32 token classifier to train, with a new head where the checkpoint has none.
 
@@ -102,7 +130,7 @@ def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
     Raises:
       ConfigError: the checkpoint has a head with other outputs, or cannot be loaded.
     """
-    require_torch()
+    require_torch("transformers")
     import torch
     from transformers import AutoConfig, AutoModelForTokenClassification
 
@@ -149,7 +177,7 @@ _KIND_NAMES = {"causal": "causal language model", "labels": "token classificatio
 
 
 def load_tokenizer(path: str | Path, *, has_weights: bool = True) -> Any:
-    """Return a model folder's tokenizer.
+    """Return a model folder's tokenizer to run with: one of ours where its files are plain.
 
     Args:
       path: a `save_pretrained` folder or a hub name.
@@ -157,10 +185,24 @@ def load_tokenizer(path: str | Path, *, has_weights: bool = True) -> Any:
     Raises:
       ConfigError: there is none, or it cannot be read.
     """
-    require_torch()
+    require_torch("tokenizers")
+    folder = checked_folder(path) if has_weights else Path(path)
+    return open_tokenizer(folder) or _pretrained_tokenizer(folder)
+
+
+def load_pretrained_tokenizer(path: str | Path) -> Any:
+    """Return a model folder's tokenizer as `transformers` has it.
+
+    Raises:
+      ConfigError: there is none, or it cannot be read.
+    """
+    return _pretrained_tokenizer(checked_folder(path))
+
+
+def _pretrained_tokenizer(path: Path) -> Any:
+    require_torch("transformers")
     from transformers import AutoTokenizer
 
-    folder = checked_folder(path) if has_weights else Path(path)
     names = (
         "tokenizer.json",
         "tokenizer_config.json",
@@ -168,12 +210,12 @@ def load_tokenizer(path: str | Path, *, has_weights: bool = True) -> Any:
         "vocab.json",
         "vocab.txt",
     )
-    if not any((folder / name).exists() for name in names):
+    if not any((path / name).exists() for name in names):
         raise ConfigError(
             f"{path} has no tokenizer (tokenizer.json); save it beside the model's weights"
         )
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     except Exception as error:
         raise ConfigError(
             f"the tokenizer in {path} cannot be loaded ({one_line(error)}); save it again"

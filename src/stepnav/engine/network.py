@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from stepnav.core.errors import ConfigError, one_line
-from stepnav.engine import attention
+from stepnav.engine.llama import Llama
 from stepnav.engine.passes import Pass, plan_pass
 from stepnav.engine.row import Row
-from stepnav.engine.self_check import FIRST_PASS, TOKENS, check_alike, plain_outputs
-from stepnav.engine.slots import SlotCache, probe_shape
+from stepnav.engine.self_check import FIRST_PASS, TOKENS, check_alike
+from stepnav.engine.slots import SlotCache
 
 ONE_THREAD_PARAMETERS = 50_000_000
 """Models up to this size run on one CPU thread: more threads gain them little, and would cut sums
@@ -24,7 +24,7 @@ class Network:
     """Runs passes through a model.
 
     Args:
-      model: a `transformers` model in evaluation mode; its attention is set to ours.
+      model: a `Llama`, or a `transformers` model in evaluation mode; its attention is set to ours.
       row_step: on a CPU, passes are padded to a multiple of so many tokens (see `attention`).
       has_logits: whether the model can be asked for single positions (`logits_to_keep`).
 
@@ -37,18 +37,15 @@ class Network:
     """
 
     def __init__(self, model: Any, *, row_step: int, has_logits: bool) -> None:
-        attention.register()
         self.model = model
-        self.shape = probe_shape(model)
-        # what the engine's outputs are compared with: by the model's own attention, until now its
-        expected = plain_outputs(model)
-        model.set_attn_implementation(attention.ATTENTION_NAME)
+        self._decoder = model if isinstance(model, Llama) else _hosted(model, has_logits)
+        self.shape = self._decoder.shape
         on_cpu = self.shape.device.type == "cpu"
         self.row_step = row_step if on_cpu else 1
         size = sum(parameter.numel() for parameter in model.parameters())
         self._one_thread = on_cpu and size <= ONE_THREAD_PARAMETERS and row_step > 1
-        self._has_logits = has_logits
-        check_alike(model, self._outputs_of(TOKENS), expected)
+        if not isinstance(model, Llama):
+            check_alike(model, self._outputs_of(TOKENS), self._decoder.expected)
 
     def run(self, plan: Pass, cache: SlotCache) -> Any:
         """Return the outputs [len(plan.asked), C] of one pass, in float32.
@@ -57,26 +54,10 @@ class Network:
           plan: what is read and asked.
           cache: the slots that `plan` was made for; they take the new keys and values.
         """
-        cache.plan = plan.attention
-        # C is a language model's vocabulary, so outputs that no one asks for would cost much
-        extra = {"logits_to_keep": plan.keep} if self._has_logits else {}
-        with (
-            torch.inference_mode(),
-            attention.active(plan.attention),
-            _threads(1 if self._one_thread else torch.get_num_threads()),
-        ):
-            # one row of N packed tokens: linear layers and norms see no borders between sequences,
-            # only positions and attention do
-            logits = self.model(
-                input_ids=plan.ids,
-                position_ids=plan.positions,
-                past_key_values=cache,
-                use_cache=True,
-                **extra,
-            ).logits[0]
-            if not self._has_logits:
-                logits = logits[plan.keep]
-            return logits[: len(plan.asked)].float()  # what padded `keep` is left out
+        threads = 1 if self._one_thread else torch.get_num_threads()
+        with torch.inference_mode(), _threads(threads):
+            # what padded `keep` is left out
+            return self._decoder(plan, cache)[: len(plan.asked)].float()
 
     def _outputs_of(self, tokens: tuple[int, ...]) -> Any:
         """Return the outputs [T, C] for some tokens, read in two passes.
@@ -99,6 +80,13 @@ class Network:
                 "use a model whose attention transformers lets others compute"
             ) from None
         return torch.cat(outputs)
+
+
+def _hosted(model: Any, has_logits: bool) -> Any:
+    """Return what runs a model of `transformers`, which is imported only then."""
+    from stepnav.engine.hosted import HostedModel
+
+    return HostedModel(model, has_logits=has_logits)
 
 
 @contextmanager

@@ -25,7 +25,8 @@ class Job(Generic[AnyRow]):
     """A request under way.
 
     Attributes:
-      rows: what is run for it, so far; none for a request that is answered at once.
+      rows: what is run for it; none for a request that is answered at once. Grows where a row can
+        be made only once the one before is finished.
       prefix_tokens: as in `Answer`.
       ticket: as submitted.
       num_open: rows that are not finished.
@@ -63,7 +64,7 @@ class RowQueue(Generic[AnyRow]):
         except BackendError as error:
             self._answers.append((ticket, error))
             return
-        job.ticket = ticket
+        job.ticket, job.num_open = ticket, len(job.rows)
         self._jobs[ticket] = job
         for row in job.rows:
             self._begin(job, row)
@@ -125,8 +126,8 @@ class RowQueue(Generic[AnyRow]):
         """
         raise NotImplementedError
 
-    def _follow(self, job: Job[AnyRow], row: AnyRow) -> AnyRow | None:
-        """Return a further row that a job has begun to want with the end of this one."""
+    def _following(self, job: Job[AnyRow]) -> AnyRow | None:
+        """Return the row that is to be run now that the job's last one is finished, if any."""
         return None
 
     def _puts_off(self, *, can_wait: bool) -> bool:
@@ -137,17 +138,17 @@ class RowQueue(Generic[AnyRow]):
         """Free a row's slot, keeping what it has read if asked to; the last one ends its job."""
         self.runner.release(row, keep=keep)
         job = self._job_of.pop(row)
-        job.num_open -= 1
-        following = self._follow(job, row)
+        following = self._following(job)
         if following is not None:
             job.rows.append(following)
             self._begin(job, following)
-        elif job.num_open == 0:
+            return
+        job.num_open -= 1
+        if job.num_open == 0:
             self._close(job)
 
     def _begin(self, job: Job[AnyRow], row: AnyRow) -> None:
         self._job_of[row] = job
-        job.num_open += 1
         self.runner.submit(row)
 
     def _close(self, job: Job[AnyRow]) -> None:

@@ -26,7 +26,7 @@ class Runner:
     """Runs rows through a model.
 
     Args:
-      model: a `transformers` model in evaluation mode; its attention is set to ours.
+      model: a `Llama`, or a `transformers` model in evaluation mode; its attention is set to ours.
       max_batch: most rows that run at once.
       max_batch_tokens: bound of rows x longest row (prompt and room), the slots' memory; None is
         what 2 GiB hold.

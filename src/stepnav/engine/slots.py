@@ -1,4 +1,4 @@
-"""Slots: where the keys and values of running rows stand, as a `transformers` cache.
+"""Slots: where the keys and values of running rows stand.
 
 One tensor [layers, 2, slots, G, length, D] for all layers, so that a row is copied in or out by
 one call. It grows by doubling as far as its bound allows; beyond, it is as large as the rows need.
@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers.cache_utils import Cache, DynamicCache
 
-from stepnav.core.errors import ConfigError
-from stepnav.engine.attention import LENGTH_STEP, Plan
+from stepnav.engine.attention import LENGTH_STEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,40 +38,7 @@ class CacheShape:
         return 2 * self.layers * self.kv_heads * self.width * int(self.dtype.itemsize)
 
 
-def probe_shape(model: Any) -> CacheShape:
-    """Return the cache shape that a model really uses, from one token run through it.
-
-    Raises:
-      ConfigError: the model keeps no plain keys and values, or not the same in every layer.
-    """
-    ids = torch.zeros((1, 1), dtype=torch.long, device=model.device)
-    cache = DynamicCache()
-    try:
-        with torch.inference_mode():
-            model(input_ids=ids, use_cache=True, past_key_values=cache)
-        shapes = {(tuple(layer.keys.shape), tuple(layer.values.shape)) for layer in cache.layers}
-        first = cache.layers[0].keys
-    except (AttributeError, TypeError, IndexError, RuntimeError, ValueError) as error:
-        raise ConfigError(
-            f"{type(model).__name__} keeps no plain key/value cache ({error}); "
-            "use a decoder whose layers all attend"
-        ) from None
-    if len(shapes) != 1 or len(set(next(iter(shapes)))) != 1:
-        raise ConfigError(
-            f"{type(model).__name__} caches differently shaped keys or values (got "
-            f"{sorted(shapes)}); all layers must be alike"
-        )
-    chunk = getattr(model.config.get_text_config(), "attention_chunk_size", None)
-    if chunk is not None:
-        raise ConfigError(
-            f"{type(model).__name__} attends in chunks of {chunk} tokens, which the engine does "
-            "not; use another model"
-        )
-    _, kv_heads, _, width = first.shape
-    return CacheShape(len(cache.layers), kv_heads, width, first.dtype, first.device)
-
-
-class SlotCache(Cache):  # type: ignore[misc]
+class SlotCache:
     """Keys and values of running rows; the last slot takes what nobody needs.
 
     Args:
@@ -83,11 +48,9 @@ class SlotCache(Cache):  # type: ignore[misc]
     """
 
     def __init__(self, shape: CacheShape, max_slots: int, max_tokens: int) -> None:
-        super().__init__(layers=[])
         self.shape = shape
         self.num_slots = 0
         self.length = 0
-        self.plan: Plan | None = None
         self._max_slots = max_slots
         self._max_tokens = max_tokens
         self._store: Any = None
@@ -115,14 +78,19 @@ class SlotCache(Cache):  # type: ignore[misc]
         self._store, self.num_slots, self.length = store, slots, length
         self._flat = [layer.view(2, -1, shape.width) for layer in store]
 
-    def update(self, key_states: Any, value_states: Any, layer_idx: int, *_: Any, **__: Any) -> Any:
-        """Write new keys and values [1, H, N, D] to their places; return the whole layer."""
-        assert self.plan is not None, "the cache is used inside a planned pass only"
-        flat = self._flat[layer_idx]
+    def update(self, layer: int, write: Any, keys: Any, values: Any) -> tuple[Any, Any]:
+        """Put a pass's new keys and values into a layer's store; return all of both.
+
+        Args:
+          layer: which one.
+          write: `Plan.write`.
+          keys, values: [N, G, D] of the packed tokens.
+        """
+        flat = self._flat[layer]
         width = self.shape.width
-        flat[0].index_copy_(0, self.plan.write, key_states[0].transpose(0, 1).reshape(-1, width))
-        flat[1].index_copy_(0, self.plan.write, value_states[0].transpose(0, 1).reshape(-1, width))
-        return self._store[layer_idx, 0], self._store[layer_idx, 1]
+        flat[0].index_copy_(0, write, keys.reshape(-1, width))
+        flat[1].index_copy_(0, write, values.reshape(-1, width))
+        return self._store[layer, 0], self._store[layer, 1]
 
     def read(self, slot: int, start: int, end: int) -> Any:
         """Return a copy [layers, 2, G, tokens, D] of a slot's tokens."""
@@ -140,14 +108,6 @@ class SlotCache(Cache):  # type: ignore[misc]
     def wipe(self, slot: int, length: int) -> None:
         """Forget a slot's first tokens: one that overflowed would spoil the slot's next row."""
         self._store[:, :, slot, :, :length].zero_()
-
-    def get_seq_length(self, layer_idx: int = 0) -> int:
-        """Return 0: positions are always given."""
-        return 0
-
-    def get_mask_sizes(self, query_length: int, layer_idx: int = 0) -> tuple[int, int]:
-        """Return sizes as `transformers` wants them; no mask is made from them (`attention`)."""
-        return query_length, 0
 
 
 def grown(

@@ -50,7 +50,7 @@ class CurvePoint:
 
 
 def accuracy_curves(summary: Sequence[SummaryRow]) -> dict[str, list[CurvePoint]]:
-    """Return label -> points by rising mean policy tokens; rows with nothing graded are left out."""
+    """Return label -> points by rising mean policy tokens; rows without a grade are left out."""
     curves: dict[str, list[CurvePoint]] = {}
     for row in summary:
         points = curves.setdefault(row.label, [])

@@ -93,7 +93,8 @@ def notes(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[str]:
             1,
             "Difference, in percentage points, is to the baseline at the same budget, on the same "
             "problems and seeds. Its interval is the same bootstrap over problems, or from exact "
-            f"intervals where fewer than {MIN_DISCORDANT} problems differ, or all but fewer than {MIN_UNITS} "
+            f"intervals where fewer than {MIN_DISCORDANT} problems differ, "
+            f"or all but fewer than {MIN_UNITS} "
             "have the same outcome. Won : lost counts the "
             "pairs that only this strategy, or only the baseline, got right.",
         )

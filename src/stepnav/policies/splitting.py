@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+THINK_BEGIN, THINK_END = "<think>", "</think>"
+"""Between them stands what a thinking model thinks before it answers."""
+
+THOUGHT_SEPARATOR = "\n\n"
+"""Ends a step of a thought, in which single lines are mere parts of a thought."""
+
 
 def step_end(text: str, separator: str, start: int = 0) -> int | None:
     r"""Return where the step that begins at `start` ends, separator included; None if it does not.
@@ -52,6 +58,47 @@ def split_steps(text: str, separator: str) -> list[str]:
     elif rest and steps:
         steps[-1] += rest
     return steps
+
+
+def split_thinking(text: str) -> tuple[str, str]:
+    r"""Return what a thinking model thought, with its marks, and what it answers.
+
+    The opening mark may be missing, since some chat templates write it into the prompt; the closing
+    one is, if the model was cut in the middle.
+
+    Example:
+      >>> split_thinking("<think>\nTwo and two.\n</think>\n\n4")
+      ('<think>\nTwo and two.\n</think>', '\n\n4')
+      >>> split_thinking("<think>\nTwo and")
+      ('<think>\nTwo and', '')
+      >>> split_thinking("4")
+      ('', '4')
+    """
+    head, closing, rest = text.partition(THINK_END)
+    if closing:
+        return head + closing, rest
+    return (text, "") if text.lstrip().startswith(THINK_BEGIN) else ("", text)
+
+
+def split_solution(text: str, separator: str) -> list[str]:
+    """Return the steps of a whole solution; what a model thought is split at blank lines."""
+    thought, answer = split_thinking(text)
+    return split_steps(thought, THOUGHT_SEPARATOR) + split_steps(answer, separator)
+
+
+def thought_text(text: str) -> str:
+    r"""Return a thought without its marks.
+
+    Example:
+      >>> thought_text("<think>\nTwo and two.\n</think>")
+      'Two and two.'
+    """
+    return text.strip().removeprefix(THINK_BEGIN).removesuffix(THINK_END).strip()
+
+
+def as_thinking(thought: str, answer: str) -> str:
+    """Return the text that a model writes whose server tells thought and answer apart."""
+    return f"{THINK_BEGIN}\n{thought.strip()}\n{THINK_END}\n\n{answer.lstrip()}"
 
 
 def cut_at_first(text: str, strings: Sequence[str]) -> tuple[str, bool]:

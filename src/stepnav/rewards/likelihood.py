@@ -16,7 +16,7 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import StepScore, Trajectory
 from stepnav.engine.row import Row
-from stepnav.rewards.local.family import CAUSAL, EngineLimits, Family, causal_loader
+from stepnav.rewards.local.family import EngineLimits, Family, causal_loader
 from stepnav.rewards.local.prm_tokens import TrajectoryEncoder
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.rewards.local.step_reader import Reading, step_scores
@@ -119,10 +119,11 @@ class _TokenReader:
 
 
 LIKELIHOOD = Family(
-    CAUSAL,
+    "causal language model",
     causal_loader,
     _reader,
     lambda folder, config: Likelihood(),
     _runner,
     pass_tokens=512,  # of outputs as wide as the vocabulary
+    kind="causal",
 )

@@ -2,8 +2,9 @@
 
 A backend tells what a request really cost it, which depends on its cache: on what other searches
 shared, on evictions, on a restart in the middle. A charge that changed with them would let a budget
-end the same search at different places. So, where the backend tells how many tokens each prefix has,
-a search pays for every prefix once: as if it had the cache to itself and nothing were ever evicted.
+end the same search at different places. So, where the backend tells how many tokens each prefix
+has, a search pays for every prefix once: as if it had the cache to itself and nothing were ever
+evicted.
 Where the backend does not tell, its own figures stand.
 """
 
@@ -22,21 +23,23 @@ _PROMPT = 0
 class KnownPrefixes:
     """The prefixes that one model has processed for one search."""
 
+    __slots__ = ("_has_prompt", "_key_of")
+
     def __init__(self) -> None:
         self._key_of: dict[tuple[int, str], int] = {}
         self._has_prompt = False
 
-    def depth(self, steps: Sequence[Step]) -> int | None:
-        """Return how many leading steps are known; None if not even the prompt is."""
+    def tokens(self, steps: Sequence[Step], totals: Sequence[int]) -> int:
+        """Return how many tokens of a trajectory are known, given those of each of its prefixes."""
         if not self._has_prompt:
-            return None
+            return 0
         key = _PROMPT
         for depth, step in enumerate(steps):
             found = self._key_of.get((key, step.text))
             if found is None:
-                return depth
+                return totals[depth]
             key = found
-        return len(steps)
+        return totals[len(steps)]
 
     def add(self, steps: Sequence[Step]) -> None:
         """Remember a trajectory and all its prefixes."""
@@ -61,8 +64,9 @@ def charge(request: Request, answer: Answer, known: KnownPrefixes) -> Usage:
     if isinstance(request, Ask):
         return _charge_prompt(None, request.n, answer, known)
     usage = _charge_prompt(request.prefix, request.n, answer, known)
-    known.add(request.prefix.steps)
-    for item in answer.items:
+    if not answer.items:
+        known.add(request.prefix.steps)
+    for item in answer.items:  # each begins with the prefix
         if isinstance(item, Trajectory):
             known.add(item.steps)
         else:
@@ -70,15 +74,10 @@ def charge(request: Request, answer: Answer, known: KnownPrefixes) -> Usage:
     return usage
 
 
-def _known_tokens(steps: Sequence[Step], totals: Sequence[int], known: KnownPrefixes) -> int:
-    depth = known.depth(steps)
-    return 0 if depth is None else totals[depth]
-
-
 def _charge_score(trajectory: Trajectory, answer: Answer, known: KnownPrefixes) -> Usage:
     if answer.prefix_tokens is None:
         return answer.usage
-    cached = _known_tokens(trajectory.steps, answer.prefix_tokens, known)
+    cached = known.tokens(trajectory.steps, answer.prefix_tokens)
     new = answer.prefix_tokens[-1] - cached
     return Usage(
         reward_calls=answer.usage.reward_calls,
@@ -91,13 +90,13 @@ def _charge_score(trajectory: Trajectory, answer: Answer, known: KnownPrefixes) 
 def _charge_prompt(
     prefix: Trajectory | None, n: int, answer: Answer, known: KnownPrefixes
 ) -> Usage:
-    """Return what `n` samples from a prompt cost; a conversation (None) shares nothing with others."""
+    """Return what `n` samples from a prompt cost; a conversation (None) shares nothing."""
     if answer.prefix_tokens is None:
         return answer.usage
     total = n * answer.prefix_tokens[-1]
     cached = total - answer.prefix_tokens[-1]
     if prefix is not None:
-        cached += _known_tokens(prefix.steps, answer.prefix_tokens, known)
+        cached += known.tokens(prefix.steps, answer.prefix_tokens)
     generated = answer.usage.policy_tokens
     return Usage(
         policy_calls=answer.usage.policy_calls,

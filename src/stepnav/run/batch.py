@@ -4,20 +4,23 @@ A batch that the token budget surely pays for is asked whole. Else its samples a
 one, each as soon as what is left pays for the longest that it and the open ones can become, and
 if none is open, with what is left as its limit. So no sample is cut that would have been
 finished had they been drawn one after the other, and the budget is never exceeded; which ones
-are drawn does not depend on the order of the answers.
+are drawn does not depend on the order of the answers. Samples that exclude each other
+(`Sampling.without`) are then asked in rounds, each sample without those of the rounds before.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
-from stepnav.core.requests import Request, Score
+from stepnav.core.requests import Ask, PolicyRequest, Request, Score
+from stepnav.core.seeds import derive_seed
 from stepnav.run.journal import Entry
 from stepnav.run.parts import Part, marked, stamped
+from stepnav.run.search import Search
 from stepnav.run.spending import Spending
 from stepnav.run.transcript import CUT, REFUSED, Transcript
 
@@ -27,12 +30,17 @@ class Batch:
 
     Args:
       requests: what the program asks.
-      seed_of: position in the batch -> seed of a request that has none of its own.
+      search: whose they are; their seeds derive from it.
+      first: how many requests it has asked before; splitting a batch does not change its draws.
       spending: pays for it.
       transcript: numbers its parts, and may know answers.
 
+    Raises:
+      ConfigError: it asks a model that the run has not.
+
     Attributes:
       num_open: parts that were handed over and not answered.
+      waiting: parts that were not handed over yet.
     """
 
     __slots__ = (
@@ -42,53 +50,75 @@ class Batch:
         "_requests",
         "_spending",
         "_transcript",
-        "_waiting",
         "num_open",
+        "waiting",
     )
 
     def __init__(
         self,
         requests: Sequence[Request],
-        seed_of: Callable[[int], int],
+        search: Search,
+        first: int,
+        *,
         spending: Spending,
         transcript: Transcript,
     ) -> None:
         self._requests = requests
         self._spending = spending
         self._transcript = transcript
-        self._is_whole = spending.is_unlimited or spending.pays_surely(requests)
         self._is_cut_short = False
-        self._waiting: deque[Part] = deque()
         self._parts: dict[int, Part] = {}
         self.num_open = 0
+        self._is_whole = spending.is_unlimited or spending.pays_surely(requests)
+        self.waiting: deque[Part] = deque()
         for position, request in enumerate(requests):
+            if request.model not in spending.models:
+                raise spending.unknown_model(request)
             if isinstance(request, Score):
-                self._waiting.append(Part(position, request))
+                self.waiting.append(Part(position, request))
                 continue
-            seed = seed_of(position) if request.seed is None else request.seed
+            seed = request.seed
+            if seed is None:
+                number = first + position
+                seed = derive_seed(search.seed, search.problem.id, search.strategy.name, number)
             if self._is_whole:
-                self._waiting.append(Part(position, stamped(request, request.n, 0, seed)))
-                continue
-            for index in range(request.n):
-                alone = stamped(request, 1, index, seed)
-                self._waiting.append(Part(position, alone, is_alone=True))
+                self.waiting.append(Part(position, stamped(request, request.n, 0, seed)))
+            else:
+                self.waiting += _samples(position, request, seed)
+        if not self._is_whole:
+            self.waiting = deque(sorted(self.waiting, key=lambda part: part.after))
 
     def admit(self) -> list[tuple[int, Request]]:
         """Return the parts to hand over now, with their numbers; answer those that are known."""
-        if not self._waiting:
-            return []
-        if self._is_whole and not self._transcript.known:  # the common case, quickly
-            return self._admit_all()
         asked: list[tuple[int, Request]] = []
-        while self._waiting:
-            part, entry = self._waiting[0], self._transcript.next()
+        if self._is_whole and not self._transcript.known:  # the common case, quickly
+            number = self._transcript.number
+            for part in self.waiting:
+                self._parts[number] = part
+                asked.append((number, part.request))
+                number += 1
+            self._transcript.number = number
+            self.num_open = len(asked)
+            self.waiting.clear()
+            return asked
+        while self.waiting:
+            part = self.waiting[0]
+            if part.after:
+                drawn = self._drawn_before(part)
+                if drawn is None:
+                    break
+                if len(drawn) < part.after:  # nothing was left to draw then, and no more is now
+                    self.waiting.popleft()
+                    continue
+                part.exclude(drawn)
+            entry = self._transcript.next()
             # parts that were never asked have no entry; what stands there is the next batch's
             is_over = self._is_cut_short and (entry is None or entry.digest == REFUSED)
             if is_over or (part.is_alone and not self._spending.admits(part, self.num_open)):
                 if is_over or not self.num_open:
-                    self._waiting.clear()  # nothing is left for the rest of the batch
+                    self.waiting.clear()  # nothing is left for the rest of the batch
                 break
-            self._waiting.popleft()
+            self.waiting.popleft()
             number = self._transcript.take()
             if entry is not None and entry.digest == CUT:
                 self._is_cut_short = True
@@ -107,7 +137,7 @@ class Batch:
         part.answer = answer
         self.num_open -= 1
         if part.is_alone:
-            self._spending.settle(part)
+            self._spending.settle(part, answer)
 
     def journaled(self, number: int, answer: Answer) -> Entry:
         """Return the answer to a part as it is journaled."""
@@ -115,20 +145,22 @@ class Batch:
 
     def collect(self) -> list[Any]:
         """Charge a batch without open parts, and return what the program is sent."""
-        self.charge()
         sent: list[Any] = [()] * len(self._requests)
         for part in self._parts.values():
-            items = cast(Answer, part.answer).items
+            assert part.answer is not None, "a batch was collected before it was complete"
+            if not part.is_alone:
+                self._spending.charge(part.request, part.answer)
+            items = part.answer.items
             if part.cap is not None:
                 items = tuple(marked(item, part) for item in items)
             sent[part.position] += tuple(items)
         return sent
 
-    def charge(self) -> None:
-        """Charge what was answered and is not charged yet."""
+    def charge_answered(self) -> None:
+        """Charge what was answered of a batch that is left, and is not charged yet."""
         for part in self._parts.values():
             if part.answer is not None and not part.is_alone:
-                self._spending.charge(part)
+                self._spending.charge(part.request, part.answer)
 
     def expire(self) -> tuple[list[Entry], bool]:
         """Go on without the answers that are still open, because the seconds are spent.
@@ -139,7 +171,7 @@ class Batch:
         """
         missing = [number for number, part in self._parts.items() if part.answer is None]
         has_samples = len(missing) < len(self._parts)
-        self._waiting.clear()
+        self.waiting.clear()
         self.num_open = 0
         self._spending.leave_open()
         if has_samples and not isinstance(self._requests[0], Score):
@@ -154,12 +186,23 @@ class Batch:
         self._spending.ledger.charge(spent)
         return [self._transcript.refusal(spent)], False
 
-    def _admit_all(self) -> list[tuple[int, Request]]:
-        asked: list[tuple[int, Request]] = []
-        for number, part in enumerate(self._waiting, self._transcript.number):
-            self._parts[number] = part
-            asked.append((number, part.request))
-        self._waiting.clear()
-        self._transcript.number += len(asked)
-        self.num_open = len(asked)
-        return asked
+    def _drawn_before(self, part: Part) -> list[Any] | None:
+        """Return the samples of the same request so far, None while one of them is open."""
+        answers = [own.answer for own in self._parts.values() if own.position == part.position]
+        if None in answers:
+            return None
+        return [item for answer in answers for item in cast(Answer, answer).items]
+
+
+def _samples(position: int, request: PolicyRequest, seed: int) -> list[Part]:
+    """Return the parts of a request whose samples are asked one by one."""
+    excludes = request.sampling.without is not None and not isinstance(request, Ask)
+    return [
+        Part(
+            position,
+            stamped(request, 1, index, seed),
+            is_alone=True,
+            after=index if excludes else 0,
+        )
+        for index in range(request.n)
+    ]

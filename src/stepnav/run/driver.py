@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from stepnav.core.backend import Backend
 from stepnav.core.errors import BackendDown, BackendError, StepnavError
@@ -20,6 +21,13 @@ from stepnav.run.tickets import Ready, Tickets
 
 WAIT_S = 0.05
 """Longest wait in one step, so that clocks, orders and Ctrl-C are noticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hurry:
+    """The order to end a search with what it has; None is all of them."""
+
+    search_id: str | None
 
 
 class Driver:
@@ -51,7 +59,7 @@ class Driver:
         self._done = journal.finished_ids() if journal else set()
         self._replays = journal.entries() if journal else {}
         self._door = threading.Condition()
-        self._orders: deque[Search | str] = deque()  # searches to add, ids to cancel
+        self._orders: deque[Search | str | _Hurry] = deque()  # to add, ids to cancel
         self._ids: set[str] = set()
         self._cancelled: set[str] = set()
         self._is_closed = False
@@ -77,8 +85,8 @@ class Driver:
         where it stood, with no answered request asked again.
 
         Raises:
-          ValueError: a search of this id is open, or was cancelled with its answers in a journal; or
-            the driver was closed.
+          ValueError: a search of this id is open, or was cancelled with its answers in a journal;
+            or the driver was closed.
         """
         with self._door:
             if self._is_closed:
@@ -101,6 +109,16 @@ class Driver:
         """
         with self._door:
             self._orders.append(search_id)
+            self._door.notify()
+
+    def hurry(self, search_id: str | None = None) -> None:
+        """Let a search's seconds be spent now, from any thread: it ends with its best so far.
+
+        Args:
+          search_id: one that has ended is no error; None is all that are there.
+        """
+        with self._door:
+            self._orders.append(_Hurry(search_id))
             self._door.notify()
 
     def step(self, timeout_s: float = WAIT_S) -> list[SearchResult]:
@@ -139,7 +157,7 @@ class Driver:
                         self.add(search)
                 yield from self.step()
         except (GeneratorExit, Exception):
-            # Not after Ctrl-C: it may have stopped a backend at any line, which then is only closed.
+            # Not after Ctrl-C: it may have stopped a backend at any line; that is only closed.
             self._forget()
             raise
 
@@ -170,6 +188,8 @@ class Driver:
         for order in orders:
             if isinstance(order, Search):
                 self._waiting[order.id] = order
+            elif isinstance(order, _Hurry):
+                self._hurry(order.search_id)
             else:
                 if self.journal is not None and order in self._ids:
                     self._cancelled.add(order)
@@ -177,6 +197,16 @@ class Driver:
                 self._leave(order)
                 with self._door:
                     self._ids.discard(order)
+
+    def _hurry(self, search_id: str | None) -> None:
+        for search in list(self._waiting.values()):
+            if search_id in (None, search.id):
+                budget = replace(search.budget, seconds=0.0)
+                self._waiting[search.id] = replace(search, budget=budget)
+        for running in self._running.values():
+            if search_id in (None, running.search.id):
+                running.hurry()
+                self._clocked[running.search.id] = running
 
     def _start(self, search: Search) -> None:
         running = RunningSearch(search, self.models, self._replays.pop(search.id, ()))
@@ -187,7 +217,13 @@ class Driver:
 
     def _advance(self, running: RunningSearch) -> None:
         """Let a search go on; hand over what it asks, or keep its result."""
-        asked, entries = running.advance()
+        try:
+            asked, entries = running.advance()
+        except StepnavError as error:
+            if not self._fails_alone:
+                raise
+            running.refuse(error)
+            asked, entries = [], []
         if entries:
             self._write(entries)
         try:
@@ -212,9 +248,10 @@ class Driver:
         touched: dict[str, RunningSearch] = {}
         failed: dict[str, BackendError] = {}
         for ticket, answer in ready:
-            if ticket not in self._tickets:  # cancelled
+            asked = self._tickets.close(ticket)
+            if asked is None:  # cancelled
                 continue
-            running, number = self._tickets.close(ticket)
+            running, number = asked
             touched[running.search.id] = running
             if isinstance(answer, BackendError):
                 failed.setdefault(running.search.id, answer)

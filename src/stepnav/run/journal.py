@@ -175,16 +175,23 @@ class Journal:
         return [search_id for (search_id,) in rows]
 
     def results(self) -> Iterator[SearchResult]:
-        """Return all finished searches, ordered by id, failed ones included; one at a time is in memory."""
+        """Return all finished searches by id, failed ones included; one at a time is in memory."""
         for search_id in self.result_ids():
             query = "SELECT payload FROM results WHERE search_id = ?"
             ((payload,),) = self._read(query, str, values=(search_id,))
-            value = self._loads(payload, search_id)
-            try:
-                result = decode_result(value)
-            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-                raise self._damaged(search_id, error) from None
-            yield result
+            yield self._decoded(search_id, payload)
+
+    def result(self, search_id: str) -> SearchResult | None:
+        """Return one finished search; None if there is none of this id."""
+        rows = self._read(
+            "SELECT payload FROM results WHERE search_id = ?", str, values=(search_id,)
+        )
+        return self._decoded(search_id, rows[0][0]) if rows else None
+
+    def keep_newest(self, count: int) -> None:
+        """Leave out all but the newest finished searches."""
+        newest = "SELECT rowid FROM results ORDER BY rowid DESC LIMIT ?"
+        self._write(f"DELETE FROM results WHERE rowid NOT IN ({newest})", [(count,)])
 
     def num_answers(self) -> int:
         """Return how many answered requests are stored."""
@@ -193,6 +200,12 @@ class Journal:
     def close(self) -> None:
         """Close the file; may be called twice."""
         self._db.close()
+
+    def _decoded(self, search_id: str, payload: str) -> SearchResult:
+        try:
+            return decode_result(self._loads(payload, search_id))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise self._damaged(search_id, error) from None
 
     def _loads(self, payload: str, search_id: str) -> Any:
         try:

@@ -1,19 +1,21 @@
-"""Parts of a batch: what is asked of a backend at once, how it is stamped, marked and recognised."""
+"""Parts of a batch: what is asked at once, and how it is stamped, marked and recognised."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any, cast
+from typing import Any, Union, cast
 
 from stepnav.core.backend import Answer
-from stepnav.core.records import Trajectory
+from stepnav.core.records import Step, Trajectory
 from stepnav.core.requests import (
     POLICY,
     REWARD,
     Ask,
     Complete,
     PolicyRequest,
+    Propose,
     Request,
     Score,
 )
@@ -30,6 +32,7 @@ class Part:
       answer: None until it is there.
       is_alone: whether it is one sample, paid by itself, because what is left then decides which
         samples follow.
+      after: how many samples of its request it must not draw again.
     """
 
     position: int
@@ -37,6 +40,16 @@ class Part:
     cap: int | None = None
     answer: Answer | None = None
     is_alone: bool = False
+    after: int = 0
+
+    def exclude(self, items: Sequence[Step | Trajectory]) -> None:
+        """Ask for no step that the samples before it begin with."""
+        request = cast(Union[Propose, Complete], self.request)
+        depth = len(request.prefix.steps)
+        steps = (item if isinstance(item, Step) else item.steps[depth] for item in items)
+        without = (*(request.sampling.without or ()), *steps)
+        self.request = replace(request, sampling=replace(request.sampling, without=without))
+        self.after = 0
 
 
 def stamped(request: PolicyRequest, n: int, first: int, seed: int) -> PolicyRequest:

@@ -50,9 +50,9 @@ class RunningSearch:
         self.tree = Tree(search.problem, search.on_change)
         self.result: SearchResult | None = None
         self.tickets: set[int] = set()
-        self._spending = Spending(search.budget, models)
+        self._spending = Spending(search, models)
         self._transcript = Transcript(search.id, entries)
-        self._num_requests = 0  # splitting a batch does not change its draws
+        self._num_requests = 0
         self._batch: Batch | None = None
         self._num_refused = 0
         self._sent: list[Any] | BudgetSpent | None = None
@@ -89,11 +89,15 @@ class RunningSearch:
         """
         entries: list[Entry] = []
         while self.result is None:
-            if self._batch is not None:
-                asked = self._batch.admit()
-                if asked or self._batch.num_open:
-                    return asked, entries
-                self._sent, self._batch = self._batch.collect(), None
+            batch = self._batch
+            if batch is not None:
+                if batch.waiting:
+                    asked = batch.admit()
+                    if asked:
+                        return asked, entries
+                if batch.num_open:
+                    return [], entries
+                self._sent, self._batch = batch.collect(), None
             requests = self._resume()
             if requests is None:
                 break
@@ -134,10 +138,17 @@ class RunningSearch:
         """End the search because one of its requests was given up on."""
         self.close()
         if self._batch is not None:
-            self._batch.charge()
+            self._batch.charge_answered()
         tokens = error.failed_tokens
         self._spending.ledger.charge(Usage(policy_tokens=tokens, failed_tokens=tokens))
         self._finish(Outcome(None, "failed"), str(error))
+        assert self.result is not None, "a failed search has a result"
+        self.result = replace(self.result, failure=error)
+
+    def hurry(self) -> None:
+        """Let its seconds be spent now."""
+        self.search = replace(self.search, budget=replace(self.search.budget, seconds=0.0))
+        self._spending.is_unlimited = False
 
     def refuse(self, error: Exception) -> None:
         """End the search because a model cannot take what its strategy asks."""
@@ -172,21 +183,21 @@ class RunningSearch:
         return None
 
     def _open(self, requests: Sequence[Request], entries: list[Entry]) -> str | None:
-        """Open a batch; return the resource that it would overspend if nothing of it can be paid."""
-        for request in requests:
-            self._spending.check_model(request, self.search.strategy.name)
-        if not self._spending.is_unlimited:
-            resource = self._spending.lacks(requests) or self._lacks_time(entries)
+        """Open a batch; return what it would overspend if nothing of it can be paid."""
+        spending = self._spending
+        if not spending.is_unlimited:
+            resource = spending.lacks(requests) or self._lacks_time(entries)
             if resource is not None:
                 return resource
-        self._batch = Batch(requests, self._seed_of, self._spending, self._transcript)
+        self._batch = Batch(
+            requests,
+            self.search,
+            self._num_requests,
+            spending=spending,
+            transcript=self._transcript,
+        )
         self._num_requests += len(requests)
         return None
-
-    def _seed_of(self, position: int) -> int:
-        """Return the seed of a request of the next batch."""
-        search, number = self.search, self._num_requests + position
-        return derive_seed(search.seed, search.problem.id, search.strategy.name, number)
 
     def _lacks_time(self, entries: list[Entry]) -> str | None:
         """Charge and note it if the clock refuses the next batch, now or when it was journaled."""

@@ -12,6 +12,7 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.requests import PolicyRequest, Request, Score
 from stepnav.run.accounting import KnownPrefixes, charge
 from stepnav.run.parts import Part
+from stepnav.run.search import Search
 
 UNLIMITED = Budget()
 
@@ -20,7 +21,7 @@ class Spending:
     """One search's ledger, with the models that it pays.
 
     Args:
-      budget: what the search may spend.
+      search: whose budget it is.
       models: name -> backend.
 
     Attributes:
@@ -28,12 +29,13 @@ class Spending:
       is_unlimited: whether it can pay whatever is asked.
     """
 
-    __slots__ = ("_committed_tokens", "_known", "_models", "is_unlimited", "ledger")
+    __slots__ = ("_committed_tokens", "_known", "_strategy", "is_unlimited", "ledger", "models")
 
-    def __init__(self, budget: Budget, models: Mapping[str, Backend]) -> None:
-        self.ledger = Ledger(budget)
-        self.is_unlimited = budget == UNLIMITED
-        self._models = models
+    def __init__(self, search: Search, models: Mapping[str, Backend]) -> None:
+        self.ledger = Ledger(search.budget)
+        self.is_unlimited = search.budget == UNLIMITED
+        self._strategy = search.strategy.name
+        self.models = models
         self._known: dict[str, KnownPrefixes] = {}
         self._committed_tokens = 0  # of samples that are asked and not answered
 
@@ -80,9 +82,9 @@ class Spending:
         self._committed_tokens += bound
         return True
 
-    def settle(self, part: Part) -> None:
+    def settle(self, part: Part, answer: Answer) -> None:
         """Charge a sample that was admitted by itself and is answered now."""
-        self.charge(part)
+        self.charge(part.request, answer)
         if self.ledger.budget.policy_tokens is not None:
             self._committed_tokens -= part.cap or self._bound(part.request)
 
@@ -90,29 +92,26 @@ class Spending:
         """Forget the samples that were admitted and not answered."""
         self._committed_tokens = 0
 
-    def charge(self, part: Part) -> None:
+    def charge(self, request: Request, answer: Answer) -> None:
         """Charge what was answered."""
-        name = part.request.model
-        known = self._known.get(name)
+        known = self._known.get(request.model)
         if known is None:
-            known = self._known[name] = KnownPrefixes()
-        self.ledger.charge(charge(part.request, cast(Answer, part.answer), known))
+            known = self._known[request.model] = KnownPrefixes()
+        self.ledger.charge(charge(request, answer, known))
 
-    def check_model(self, request: Request, strategy: str) -> None:
-        """Refuse a request to a model that the run has not.
-
-        Raises:
-          ConfigError: there is none of this name.
-        """
-        if request.model not in self._models:
-            hint = "; it needs a reward model" if isinstance(request, Score) else ""
-            raise ConfigError(
-                f"the strategy {strategy} asks the model {request.model!r}, and "
-                f"this run has only {', '.join(self._models) or 'none'}{hint}"
-            )
+    def unknown_model(self, request: Request) -> ConfigError:
+        """Return what is wrong with a request to a model that the run has not."""
+        hint = "; it needs a reward model" if isinstance(request, Score) else ""
+        return ConfigError(
+            f"the strategy {self._strategy} asks the model {request.model!r}, and "
+            f"this run has only {', '.join(self.models) or 'none'}{hint}"
+        )
 
     def _bound(self, request: Request) -> int:
-        return self._models[request.model].token_bound(request)
+        backend = self.models.get(request.model)
+        if backend is None:
+            raise self.unknown_model(request)
+        return backend.token_bound(request)
 
     def _lacks_calls(self, calls: int) -> bool:
         return self.ledger.lacks(calls=calls, reward_tokens=0, elapsed_s=0.0) == "calls"

@@ -39,10 +39,6 @@ class Tickets:
         """Return how many requests are open."""
         return len(self._open)
 
-    def __contains__(self, ticket: int) -> bool:
-        """Return whether a request is open; one that was cancelled is not."""
-        return ticket in self._open
-
     def submit(self, running: RunningSearch, number: int, request: Request) -> None:
         """Hand over a request of a search."""
         backend = self._models[request.model]
@@ -74,9 +70,12 @@ class Tickets:
         self._fruitless = 0 if ready else self._fruitless + 1
         return ready
 
-    def close(self, ticket: int) -> tuple[RunningSearch, int]:
-        """Forget a request that was answered; return its search and its number there."""
-        running, number, backend = self._open.pop(ticket)
+    def close(self, ticket: int) -> tuple[RunningSearch, int] | None:
+        """Forget a request; return its search and its number there, None if it was cancelled."""
+        closed = self._open.pop(ticket, None)
+        if closed is None:
+            return None
+        running, number, backend = closed
         running.tickets.discard(ticket)
         self._pending[id(backend)] -= 1
         return running, number

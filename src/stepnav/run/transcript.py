@@ -43,7 +43,11 @@ class Transcript:
     def __init__(self, search_id: str, entries: Sequence[Entry]) -> None:
         self._search_id = search_id
         self._began = time.monotonic() - max((entry.elapsed_s for entry in entries), default=0.0)
-        self.known = {entry.number: entry for entry in entries}
+        self.known: dict[int, Entry] = {}
+        for entry in entries:
+            if entry.digest == REFUSED:  # it takes the place of its whole batch
+                self.known = {n: known for n, known in self.known.items() if n < entry.number}
+            self.known[entry.number] = entry
         self.number = 0
 
     def elapsed_s(self) -> float:

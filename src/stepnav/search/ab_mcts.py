@@ -22,7 +22,7 @@ from stepnav.core.options import Count, Temperature, TopP, above
 from stepnav.core.outcome import Outcome
 from stepnav.core.requests import BudgetSpent, Program, Sampling, complete, score
 from stepnav.core.tree import Node, Tree
-from stepnav.search.draw import MAX_SAMPLES, Samples, outcome_of_vote
+from stepnav.search.draw import MAX_SAMPLES, Answer, Samples, outcome_of_vote
 
 Arm = tuple[Literal["new", "old", "child"], int]
 """Of a node: a new solution, one of its children, itself."""
@@ -35,7 +35,7 @@ def ab_mcts(
     seed: int,
     samples: Count | None = 16,
     prior: Annotated[float, above(0)] = 0.5,
-    final: Literal["best", "vote"] = "best",
+    answer: Answer = "best",
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
     max_tokens: Count | None = None,
@@ -46,7 +46,7 @@ def ab_mcts(
     Args:
       samples: solutions; None draws until the budget is spent.
       prior: each arm begins with so many successes and failures, Beta(prior, prior).
-      final: "best", as the paper; "vote", by summed scores.
+      answer: "best", the paper's; "vote", by summed scores.
       temperature, top_p, max_tokens, aggregation: as in `weighted_vote`.
     """
     sampling = Sampling(temperature, top_p, max_tokens)
@@ -70,7 +70,7 @@ def ab_mcts(
     except BudgetSpent:
         drawn.stop_reason = "budget"
     weights = [*drawn.scores, *[0.0] * (len(drawn.trajectories) - len(drawn.scores))]
-    if final == "vote":
+    if answer == "vote":
         vote = outcome_of_vote(tree, drawn, extract, weights)
         return replace(vote, counts={**vote.counts, "deeper": num_deeper})
     counts = {**drawn.counts, "deeper": num_deeper}
@@ -86,20 +86,22 @@ class _Arms:
 
     def __init__(self, prior: float, chance: random.Random) -> None:
         self._chance = chance
-        self._posteriors: dict[Arm, list[float]] = defaultdict(lambda: [prior, prior])
+        self.posteriors: dict[Arm, list[float]] = defaultdict(lambda: [prior, prior])
 
     def sample(self, arm: Arm) -> float:
         """Return a draw from an arm's posterior."""
-        return self._chance.betavariate(*self._posteriors[arm])
+        return self._chance.betavariate(*self.posteriors[arm])
 
     def observe(self, tree: Tree, start: Node, leaf: Node, value: float) -> None:
         """Count a solution that was drawn at `start` in the arms that found it."""
-        arms = [("new", node.index) for node in (start, *tree.path(leaf)[start.depth : -1])]
+        arms: list[Arm] = [
+            ("new", node.index) for node in (start, *tree.path(leaf)[start.depth : -1])
+        ]
         for node in tree.path(leaf):
             arms += [("old", node.parent), ("child", node.index)]
         for arm in arms:
-            self._posteriors[arm][0] += value
-            self._posteriors[arm][1] += 1 - value
+            self.posteriors[arm][0] += value
+            self.posteriors[arm][1] += 1 - value
 
 
 def _select(tree: Tree, arms: _Arms) -> Node:

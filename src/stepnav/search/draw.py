@@ -12,6 +12,7 @@ from stepnav.core.records import Trajectory
 from stepnav.core.requests import GREEDY, BudgetSpent, Request, Sampling, complete, score_all
 from stepnav.core.tree import Node, Tree
 from stepnav.core.vote import count_votes
+from stepnav.search.expand import worth
 
 MAX_SAMPLES = 4096
 """Where a search draws until its budget is spent, it still ends after so many."""
@@ -103,6 +104,9 @@ def outcome_of_vote(
 ) -> Outcome:
     """Return the answer with the most votes, shown by its voter of the highest weight.
 
+    Where no solution has an answer that could be voted for, as in free text, the solution of the
+    highest weight is chosen.
+
     Args:
       tree: gets the chosen path marked.
       drawn: the voters.
@@ -111,9 +115,9 @@ def outcome_of_vote(
     """
     answers = [extract(solution.text) for solution in drawn.trajectories]
     votes = count_votes(answers, weights)
-    if not votes:
+    if not drawn.trajectories:
         return Outcome(None, drawn.stop_reason, counts=drawn.counts)
-    answer = next(iter(votes))
+    answer = next(iter(votes), None)
     voters = [index for index, given in enumerate(answers) if given == answer]
     best = max(voters, key=lambda index: 0.0 if weights is None else weights[index])
     chosen = drawn.trajectories[best]
@@ -146,11 +150,11 @@ def conclude(
     """
     if finished and answer == "vote":
         drawn = Samples([node.trajectory for node in finished], stop_reason=stop_reason)
-        values = [node.value or 0.0 for node in finished]
+        values = [worth(node) for node in finished]
         vote = outcome_of_vote(tree, drawn, extract, values if weights is None else weights)
         return replace(vote, counts={**drawn.counts, **counts})
     if finished:
-        best = max(finished, key=lambda node: node.value or 0.0)
+        best = max(finished, key=worth)
     else:
         best = yield from finish_greedily(tree, best, counts)
     tree.mark_path(best, "chosen")

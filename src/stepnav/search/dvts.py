@@ -3,9 +3,9 @@
 Source: Beeching, Tunstall and Rush 2024, "Scaling test-time compute with open models" (Hugging Face,
 search-and-learn), from its description and code. N of theirs is `num_subtrees * branching`, M is
 `branching`. Differs in: a subtree ends in its best step alone, and not in all `branching` steps of
-its last round; equal siblings are one node; subtrees are grown until the budget is spent, one after
-the other, which for independent ones is the same as side by side; if none ends, the last one is
-finished greedily.
+its last round; the steps of a round differ unless `replace`, and equal siblings are one node; subtrees
+are grown until the budget is spent, one after the other, which for independent ones is the same as side
+by side; if none ends, the last one is finished greedily.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stepnav.core.outcome import StopReason
 from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import MAX_SAMPLES, Answer, conclude
-from stepnav.search.expand import add_draws, distinct, rate
+from stepnav.search.expand import add_draws, rate_new, was_cut, worth
 
 
 def dvts(
@@ -28,6 +28,7 @@ def dvts(
     num_subtrees: Count | None = 4,
     wave: Count | None = None,
     branching: Count = 4,
+    replace: bool = False,
     answer: Answer = "best",
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
@@ -42,14 +43,13 @@ def dvts(
       num_subtrees: how many are grown; None grows more until the budget is spent.
       wave: how many are grown at once; None all, or one if `num_subtrees` is None.
       branching: steps drawn in each subtree at each depth, of which the best goes on.
+      replace: draw these with replacement, as published.
       answer: "best", the solution of the highest value; "vote", each votes with its value.
-      temperature, top_p, aggregation, max_steps, max_step_tokens: as in `beam`.
-      reserve_tokens: as in `beam`, as long as no subtree has ended.
+      temperature, top_p, aggregation, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
     """
-    sampling = Sampling(temperature, top_p, max_step_tokens)
-    counts = {"subtrees": 0, "duplicates": 0, "fallbacks": 0}
-    finished = list[Node]()
-    grown = [tree.root]
+    sampling = Sampling(temperature, top_p, max_step_tokens, None if replace else ())
+    counts = {"iterations": 0, "subtrees": 0, "duplicates": 0, "fallbacks": 0}
+    finished, grown = list[Node](), [tree.root]
     stop_reason: StopReason = "finished"
     left = MAX_SAMPLES if num_subtrees is None else num_subtrees
     wave = wave or (1 if num_subtrees is None else num_subtrees)
@@ -61,32 +61,30 @@ def dvts(
             for _ in range(max_steps):
                 reserve = 0 if finished else reserve_tokens
                 steps = yield [Propose(n.trajectory, branching, sampling, reserve) for n in grown]
-                if any(step.finish == "budget" for new in steps for step in new):
-                    stop_reason = "budget"
+                counts["iterations"] += sum(map(len, steps))
                 draws = [add_draws(tree, node, new, counts) for node, new in zip(grown, steps)]
-                drawn = distinct([child for children in draws for child in children])
-                yield from rate(tree, [c for c in drawn if c.value is None], aggregation)
-                chosen = [max(children, key=_value) for children in draws if children]
-                for child in drawn:
-                    if child.status == "open":
-                        tree.mark(child, "dead")
-                for child in chosen:
-                    tree.mark(child, "accepted")
+                yield from rate_new(tree, [c for own in draws for c in own], aggregation)
+                chosen = _choose(tree, draws)
                 finished += [child for child in chosen if child.is_finished]
                 if all(child.is_finished for child in chosen):
                     break
                 grown = [child for child in chosen if not child.is_finished]
     except BudgetSpent:
         stop_reason = "budget"
-    if not finished and stop_reason == "finished":
+    if was_cut(tree):
+        stop_reason = "budget"
+    elif not finished and stop_reason == "finished":
         stop_reason = "exhausted" if all(node.depth < max_steps for node in grown) else "length"
-    return (
-        yield from conclude(
-            tree, finished, max(grown, key=_value), extract,
-            answer=answer, stop_reason=stop_reason, counts=counts,
-        )
-    )  # fmt: skip
+    return (yield from conclude(tree, finished, max(grown, key=worth), extract, answer=answer,
+                                stop_reason=stop_reason, counts=counts))  # fmt: skip
 
 
-def _value(node: Node) -> float:
-    return node.value or 0.0
+def _choose(tree: Tree, draws: list[list[Node]]) -> list[Node]:
+    """Return the best child of each subtree that has one, and mark what became of all."""
+    chosen = [max(children, key=worth) for children in draws if children]
+    for child in (child for children in draws for child in children):
+        if child.status == "open":
+            tree.mark(child, "dead")
+    for child in chosen:
+        tree.mark(child, "accepted")
+    return chosen

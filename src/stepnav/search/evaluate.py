@@ -18,7 +18,7 @@ from stepnav.core.judging import (
     value_messages,
     vote_messages,
 )
-from stepnav.core.records import Step, StepScore
+from stepnav.core.records import Step
 from stepnav.core.requests import Ask, Request, Sampling
 from stepnav.core.tree import Node, Tree
 from stepnav.search.expand import rate
@@ -71,7 +71,8 @@ def evaluate(
     read = [[_read(reply.text, by, len(nodes)) for reply in some] for some in answers]
     counts["unreadable"] += sum(some.count(None) for some in read)
     if by == "vote":
-        values = [_mean([vote == place for vote in read[0]]) for place in range(len(nodes))]
+        votes = [vote for vote in read[0] if vote is not None]
+        values = [_mean([vote == place for vote in votes]) for place in range(len(nodes))]
     else:
         values = [_mean([value for value in some if value is not None]) for some in read]
     for node, value in zip(nodes, values):
@@ -86,7 +87,7 @@ def _read(text: str, by: Evaluation, num_nodes: int) -> float | None:
         word = read_word(text, HOPES)
         return None if word is None else HOPES[word]
     word = read_word(text, RATINGS)
-    return None if word is None else StepScore.from_rating(RATINGS[word]).value
+    return None if word is None else float(RATINGS[word] > 0)
 
 
 def _likelihood(step: Step) -> float:

@@ -5,7 +5,9 @@ the rule in words: keep a positive step, remember a neutral one, drop a negative
 all children are spent. It says neither how many children and iterations there are, nor how neutral
 steps rank, nor what happens when nothing is accepted; `ARCHITECTURE.md` writes out the reading that
 stands here. Settings of the paper: temperature 0.1 (math) and 0.2 (code), steps split at newlines.
-Differs in: the default temperature is 1, because at the paper's most siblings are duplicates.
+Differs in: the default temperature is 1, because at the paper's most siblings are duplicates; by
+default the first step after a prefix is the greedy one, and none is drawn twice. As published it is
+`replace=true:first_greedy=false`.
 """
 
 from __future__ import annotations
@@ -128,7 +130,9 @@ def _draw_path(
     whole = changed(own, max_tokens=None)
     solutions = yield from complete(node.trajectory, sampling=whole, reserve_tokens=reserve_tokens)
     node.is_exhausted = not solutions
-    return add_steps(tree, node, [solution.steps[node.depth] for solution in solutions], counts)
+    steps = [solution.steps[node.depth] for solution in solutions]
+    node.drawn += steps
+    return add_steps(tree, node, steps, counts)
 
 
 def _judge(tree: Tree, children: Sequence[Node]) -> Generator[Sequence[Request], list[Any], None]:

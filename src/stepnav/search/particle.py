@@ -12,16 +12,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from typing import Annotated
 
 from stepnav.core.aggregate import Aggregation
 from stepnav.core.options import Count, NumTokens, Temperature, TopP, above
 from stepnav.core.outcome import StopReason
-from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
+from stepnav.core.requests import BudgetSpent, Program, Sampling
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import Answer, conclude
-from stepnav.search.expand import add_draws, distinct, rate
+from stepnav.search.expand import draw_all, rate_new, was_cut, worth
 
 _SMALL, _EARLY = 0.5, 0.5
 """Shares of the particles and of the steps below which the entropic variant tempers; theirs."""
@@ -51,44 +52,39 @@ def particle(
       entropic: temper the weights while fewer than half of the particles carry them, in the first
         half of `max_steps`, and resample systematically.
       answer: "best", the solution of the highest value; "vote", one vote a particle.
-      temperature, top_p, aggregation, max_steps, max_step_tokens: as in `beam`.
-      reserve_tokens: as in `beam`, as long as no particle has ended.
+      temperature, top_p, aggregation, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
     """
-    sampling = Sampling(temperature, top_p, max_step_tokens)
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
+    draw = partial(draw_all, tree, sampling=Sampling(temperature, top_p, max_step_tokens),
+                   counts=counts, replace=True, first_greedy=False)  # fmt: skip
     chance = Random(seed)
     particles, ended = [tree.root] * num_particles, list[Node]()
     stop_reason: StopReason = "length"
     try:
         for number in range(max_steps):
             copies = Counter(node.index for node in particles if not node.is_finished)
-            parents = [tree.nodes[index] for index in copies]
-            reserve = 0 if ended else reserve_tokens
-            steps = yield [Propose(n.trajectory, k, sampling, reserve)
-                           for n, k in zip(parents, copies.values())]  # fmt: skip
-            counts["iterations"] += sum(map(len, steps))
-            draws = [c for n, new in zip(parents, steps) for c in add_draws(tree, n, new, counts)]
+            wanted = [(tree.nodes[index], n) for index, n in copies.items()]
+            draws = yield from draw(wanted, reserve_tokens=0 if ended else reserve_tokens)
             ended += [node for node in draws if node.is_finished]
             moved = [node for node in particles if node.is_finished] + draws
             if not moved:
-                stop_reason = "exhausted"
+                stop_reason = "budget" if was_cut(tree) else "exhausted"
                 break
-            yield from rate(tree, distinct([n for n in draws if n.value is None]), aggregation)
-            shares = shares_of([node.value or 0.0 for node in moved], balance)
+            yield from rate_new(tree, draws, aggregation)
+            values = [worth(node) for node in moved]
+            shares = shares_of(values, balance)
             if entropic and number < _EARLY * max_steps:
-                hotter = balance * tempering(shares, number / max_steps)
-                shares = shares_of([node.value or 0.0 for node in moved], hotter)
+                shares = shares_of(values, balance * tempering(shares, number / max_steps))
             particles = resample(moved, shares, num_particles, chance, is_systematic=entropic)
-            kept = {node.index for node in particles}
             for node in draws:
-                tree.mark(node, "accepted" if node.index in kept else "dead")
+                tree.mark(node, "accepted" if any(node is p for p in particles) else "dead")
             if all(node.is_finished for node in particles):
                 stop_reason = "finished"
                 break
     except BudgetSpent:
         stop_reason = "budget"
     finished = [node for node in particles if node.is_finished] or ended
-    best = max(particles, key=lambda node: node.value or 0.0)
+    best = max(particles, key=worth)
     return (yield from conclude(tree, finished, best, extract, answer=answer, counts=counts,
                                 stop_reason=stop_reason, weights=[1.0] * len(finished)))  # fmt: skip
 

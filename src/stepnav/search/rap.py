@@ -4,7 +4,7 @@ Source: Hao et al. 2023, arXiv 2305.14992, section 3 and algorithm 1, from memor
 Q + w sqrt(ln N(parent) / N(child)), expand, follow the child of the highest reward to the end, and back
 up; the Q of a step is the highest mean reward of the steps from it on, over all iterations. The answer
 is that of the path with the highest mean reward, or a vote by it (RAP-Aggregation). Rewards: the
-policy's own rating of a step, the step's likelihood, or a reward model, which the paper does not have.
+policy's own rating of a step, its likelihood, or P(+1) by a reward model, which the paper does not have.
 Differs in: no world model writes states, the state is the prefix; the likelihood of a step is that of its
 average token, so that it is in [0, 1]; the self-rating is the share of replies (the paper reads the
 probability of "Yes"); the confidence of a state is left out; equal siblings are merged.
@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Annotated, Literal
+from functools import partial
+from typing import Annotated, Any, Literal
 
 from stepnav.core.options import Count, NumTokens, Temperature, TopP, at_least
-from stepnav.core.outcome import Outcome, StopReason
-from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
+from stepnav.core.outcome import StopReason
+from stepnav.core.requests import BudgetSpent, Program, Sampling
 from stepnav.core.tree import Node, Tree
-from stepnav.search.draw import MAX_SAMPLES, Samples, finish_greedily, outcome_of_vote
+from stepnav.search.draw import MAX_SAMPLES, Answer, conclude
 from stepnav.search.evaluate import evaluate
-from stepnav.search.expand import add_steps
+from stepnav.search.expand import draw_children
 
 
 def rap(
@@ -35,9 +35,11 @@ def rap(
     exploration: Annotated[float, at_least(0)] = 1.0,
     evaluation: Literal["reward", "rating", "likelihood"] = "reward",
     replies: Count = 3,
-    final: Literal["path", "vote"] = "path",
+    answer: Answer = "best",
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
+    replace: bool = False,
+    first_greedy: bool = True,
     max_steps: Count = 40,
     max_step_tokens: Count | None = None,
     reserve_tokens: NumTokens = 0,
@@ -50,8 +52,8 @@ def rap(
       exploration: weight w of the exploration term.
       evaluation: "reward", the reward model; "rating", the policy is asked; "likelihood".
       replies: per question to the policy about a step.
-      final: "path" or "vote".
-      temperature, top_p, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
+      replace, first_greedy: as in `hgs`; the paper draws with replacement.
+      temperature, top_p, answer, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
     """
     counts = {"iterations": 0, "duplicates": 0, "unreadable": 0, "fallbacks": 0}
     sampling = Sampling(temperature, top_p, max_step_tokens)
@@ -64,13 +66,20 @@ def rap(
             node = tree.root
             while not node.is_finished and node.depth < max_steps and node.status != "dead":
                 if not node.children:
-                    (steps,) = yield [Propose(node.trajectory, branching, sampling, reserve_tokens)]
-                    children = add_steps(tree, node, steps, counts)
+                    costs["reserve_tokens"] = 0 if solutions else reserve_tokens
+                    (children,) = yield from draw_children(
+                        tree, [(node, branching)], sampling, counts,
+                        replace=replace, first_greedy=first_greedy,
+                        reserve_tokens=costs["reserve_tokens"],
+                    )  # fmt: skip
                     yield from evaluate(tree, children, counts, evaluation, "last", **costs)
-                    rewards |= {child.index: child.value or 0.0 for child in children}
+                    for child in children:  # a step that is not wrong need not help
+                        helps = child.score.positive_prob if child.score else child.value
+                        rewards[child.index] = helps or 0.0
+                        tree.set_value(child, helps)
                 live = [tree.nodes[i] for i in node.children if tree.nodes[i].status != "dead"]
                 if live:
-                    node = max(live, key=lambda child, at=node: _bound(at, child, exploration))
+                    node = max(live, key=partial(_bound, node, exploration))
                 else:
                     tree.mark(node, "dead")
             if node.status != "dead":
@@ -82,19 +91,14 @@ def rap(
             stop_reason = "exhausted"
     except BudgetSpent:
         stop_reason = "budget"
-    if solutions and final == "vote":
-        voters = Samples([tree.nodes[i].trajectory for i in solutions], stop_reason=stop_reason)
-        vote = outcome_of_vote(tree, voters, extract, list(solutions.values()))
-        return replace(vote, counts=counts)
-    if solutions:
-        node = tree.nodes[max(solutions, key=lambda index: solutions[index])]
-    else:
-        node = yield from finish_greedily(tree, node, counts)
-    tree.mark_path(node, "chosen")
-    return Outcome(node.trajectory if node.depth else None, stop_reason, counts=counts)
+    for index, mean in solutions.items():
+        tree.set_value(tree.nodes[index], mean, visits=tree.nodes[index].visits)
+    found = [tree.nodes[index] for index in solutions]
+    how: Any = {"answer": answer, "stop_reason": stop_reason, "counts": counts}
+    return (yield from conclude(tree, found, node, extract, **how))
 
 
-def _bound(parent: Node, child: Node, exploration: float) -> float:
+def _bound(parent: Node, exploration: float, child: Node) -> float:
     """Return the upper confidence bound of a child."""
     spread = math.log(max(1, parent.visits or 0)) / max(1, child.visits or 0)
     return (child.value or 0.0) + exploration * math.sqrt(spread)

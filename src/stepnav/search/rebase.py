@@ -13,10 +13,10 @@ from typing import Annotated
 from stepnav.core.aggregate import Aggregation
 from stepnav.core.options import Count, NumTokens, Temperature, TopP, above
 from stepnav.core.outcome import StopReason
-from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
+from stepnav.core.requests import BudgetSpent, Program, Sampling
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import conclude
-from stepnav.search.expand import add_steps, rate
+from stepnav.search.expand import add_steps, draw_steps, rate, worth
 
 
 def rebase(
@@ -27,6 +27,8 @@ def rebase(
     balance: Annotated[float, above(0)] = 0.1,
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
+    replace: bool = False,
+    first_greedy: bool = True,
     aggregation: Aggregation = "last",
     max_steps: Count = 40,
     reserve_tokens: NumTokens = 0,
@@ -36,33 +38,39 @@ def rebase(
     Args:
       width: draws at each depth, less the solutions that are finished.
       balance: softmax temperature of values; near 0 the best prefix gets all draws. 0.1 is ours.
-      temperature, top_p, aggregation, max_steps: as in `beam`.
-      reserve_tokens: as in `beam`, as long as no solution is finished.
+      temperature, top_p, replace, first_greedy, aggregation, max_steps, reserve_tokens: as in `beam`.
     """
     sampling = Sampling(temperature, top_p)
     leaves, voters, counts = [tree.root], list[Node](), {"duplicates": 0, "fallbacks": 0}
     stop_reason: StopReason = "length"
     try:
         for _ in range(max_steps):
-            values = [node.value or 0.0 for node in leaves]
+            values = [worth(node) for node in leaves]
             copies = [1 + node.duplicates for node in leaves]
             shares = split_draws(width - len(voters), values, copies, balance)
             asked = [(node, share) for node, share in zip(leaves, shares) if share]
             reserve = 0 if voters else reserve_tokens
-            steps = yield [Propose(n.trajectory, k, sampling, reserve) for n, k in asked]
+            steps = yield from draw_steps(
+                asked, sampling,
+                replace=replace, first_greedy=first_greedy, reserve_tokens=reserve,
+            )  # fmt: skip
             children = [c for (n, _), s in zip(asked, steps) for c in add_steps(tree, n, s, counts)]
             voters += [c for c in children if c.is_finished for _ in range(1 + c.duplicates)]
             for node, share in zip(leaves, shares):
                 tree.mark(node, "accepted" if share else "dead")
             yield from rate(tree, children, aggregation)
             if all(child.is_finished for child in children):
-                is_short = sum(s.finish != "budget" for new in steps for s in new) < sum(shares)
-                stop_reason = "budget" if is_short else "finished" if voters else "exhausted"
+                is_cut = any(s.finish == "budget" for new in steps for s in new)
+                is_short = replace and sum(map(len, steps)) < sum(shares)  # else nothing was left
+                stop_reason = (
+                    "budget" if is_cut or is_short else "finished" if voters else "exhausted"
+                )
                 break
             leaves = [child for child in children if not child.is_finished]
+            tree.settle([*leaves, *voters])
     except BudgetSpent:
         stop_reason = "budget"
-    best = max(leaves, key=lambda node: node.value or 0.0)
+    best = max(leaves, key=worth)
     return (
         yield from conclude(
             tree, voters, best, extract, answer="vote", stop_reason=stop_reason, counts=counts

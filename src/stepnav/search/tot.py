@@ -11,22 +11,23 @@ states, to a vote, and returns the finished solution of the highest value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
 
 from stepnav.core.aggregate import Aggregation
 from stepnav.core.options import Count, NumTokens, Temperature, TopP, between
-from stepnav.core.outcome import Outcome, StopReason
-from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
+from stepnav.core.outcome import StopReason
+from stepnav.core.requests import BudgetSpent, Program, Sampling
 from stepnav.core.tree import Node, Tree
-from stepnav.search.draw import finish_greedily
+from stepnav.search.draw import Answer, conclude
 from stepnav.search.evaluate import evaluate
-from stepnav.search.expand import add_steps
+from stepnav.search.expand import draw_children
 
 
 def tot(
     tree: Tree,
     *,
+    extract: Callable[[str], str | None],
     order: Literal["breadth", "depth"] = "breadth",
     evaluation: Literal["reward", "value", "vote"] = "reward",
     replies: Count = 3,
@@ -36,12 +37,15 @@ def tot(
     max_draws: Count = 100,
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
+    replace: bool = False,
+    first_greedy: bool = True,
     aggregation: Aggregation = "prod",
+    answer: Answer = "best",
     max_steps: Count = 40,
     max_step_tokens: Count | None = None,
     reserve_tokens: NumTokens = 0,
 ) -> Program:
-    """Return the finished solution of the highest value.
+    """Return the finished solution of the highest value, or their vote.
 
     Args:
       order: "breadth" keeps the best states of each depth; "depth" follows the best child and goes
@@ -52,12 +56,14 @@ def tot(
       branching: steps drawn per state.
       threshold: states of no higher value are pruned in depth.
       max_draws: steps drawn in depth (100 in the paper's crosswords).
-      temperature, top_p, aggregation, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
+      replace, first_greedy: as in `hgs`; the paper draws with replacement.
+      temperature, top_p, aggregation, answer, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
     """
     counts = {"iterations": 0, "duplicates": 0, "unreadable": 0, "fallbacks": 0}
     sampling = Sampling(temperature, top_p, max_step_tokens)
     costs = {"replies": replies, "reserve_tokens": reserve_tokens}
-    states, stop_reason = [tree.root], "budget"
+    states = [tree.root]
+    stop_reason: StopReason = "budget"
     try:
         while True:
             tried = [s for s in states if not s.is_finished and s.depth < max_steps]
@@ -66,11 +72,14 @@ def tot(
             if not tried:
                 stop_reason = _why_stop(tree, states, max_steps)
                 break
-            prefixes = [node.trajectory for node in tried]
-            steps = yield [Propose(p, branching, sampling, reserve_tokens) for p in prefixes]
-            counts["iterations"] += sum(map(len, steps))
-            children = [c for n, new in zip(tried, steps) for c in add_steps(tree, n, new, counts)]
             others = [s for s in states if s.index not in {node.index for node in tried}]
+            costs["reserve_tokens"] = 0 if any(s.is_finished for s in states) else reserve_tokens
+            drawn = yield from draw_children(
+                tree, [(node, branching) for node in tried], sampling, counts,
+                replace=replace, first_greedy=first_greedy, reserve_tokens=costs["reserve_tokens"],
+            )  # fmt: skip
+            counts["iterations"] += sum(len(node.drawn) for node in tried)
+            children = [child for some in drawn for child in some]
             rivals = [*others, *children] if order == "breadth" else children
             compared = rivals if evaluation == "vote" else children
             yield from evaluate(tree, compared, counts, evaluation, aggregation, **costs)
@@ -85,11 +94,9 @@ def tot(
     except BudgetSpent:
         pass
     found = [state for state in states if state.is_finished]
-    best = max(found, key=_value) if found else states[-1] if states else tree.root
-    if not found:
-        best = yield from finish_greedily(tree, best, counts)
-    tree.mark_path(best, "chosen")
-    return Outcome(best.trajectory if best.depth else None, stop_reason, counts=counts)
+    best = states[-1] if states else tree.root
+    how: Any = {"answer": answer, "stop_reason": stop_reason, "counts": counts}
+    return (yield from conclude(tree, found, best, extract, **how))
 
 
 def _why_stop(tree: Tree, states: Sequence[Node], max_steps: int) -> StopReason:

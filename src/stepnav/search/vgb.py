@@ -2,24 +2,26 @@
 
 Source: Rohatgi et al. 2025, arXiv 2510.03149 (algorithm 1: stay with probability 1/2; else to a child
 in proportion to policy times value, or to the parent in proportion to one's own value), from the
-abstract and accounts of it. Differs in: the policy's share of a child is how often it was drawn among
-the steps drawn at its parent, `branching` anew at each visit, because steps cannot be enumerated; the
+abstract and accounts of it. Differs in: a prefix has the children that were drawn there (`branching`,
+or with `redraw` so many more at each visit), because steps cannot be enumerated; the policy's share of
+each is its probability where that is known and none was drawn twice, else how often it was drawn; the
 value is the aggregated step score, at the end of a solution too; the walk goes on from solutions, and
 every moment that it spends at one is a vote, where theirs reads the place after the last move.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from random import Random
 
 from stepnav.core.aggregate import Aggregation
 from stepnav.core.options import Count, NumTokens, Temperature, TopP
 from stepnav.core.outcome import StopReason
-from stepnav.core.requests import BudgetSpent, Program, Sampling, propose
+from stepnav.core.requests import BudgetSpent, Program, Sampling
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import Answer, conclude
-from stepnav.search.expand import add_draws, distinct, rate
+from stepnav.search.expand import draw_all, live_children, rate_new, worth
 
 
 def vgb(
@@ -29,7 +31,9 @@ def vgb(
     seed: int,
     branching: Count = 4,
     max_moves: Count = 100,
-    redraw: bool = True,
+    redraw: bool = False,
+    replace: bool = False,
+    first_greedy: bool = True,
     answer: Answer = "vote",
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
@@ -41,63 +45,59 @@ def vgb(
     """Return the solution at which the walk spent most time, or the best one that it met.
 
     Args:
-      branching: steps drawn at each visit.
+      branching: steps drawn at the first visit of a prefix.
       max_moves: moves of the walk, those that stay included.
-      redraw: draw anew when a prefix is visited again; false takes the steps that are there.
+      redraw: draw as many again at each later visit.
+      replace, first_greedy: as in `hgs`.
       answer: "best", the solution of the highest value; "vote", one vote a moment spent there.
-      temperature, top_p, aggregation, max_steps, max_step_tokens: as in `beam`.
-      reserve_tokens: as in `beam`, as long as no solution was met.
+      temperature, top_p, aggregation, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
     """
     sampling = Sampling(temperature, top_p, max_step_tokens)
-    counts = {"moves": 0, "backtracks": 0, "duplicates": 0, "fallbacks": 0}
+    counts = {"iterations": 0, "backtracks": 0, "duplicates": 0, "fallbacks": 0}
     chance = Random(seed)
     node, met = tree.root, list[Node]()
     stop_reason: StopReason = "iterations"
     try:
         for _ in range(max_moves):
-            counts["moves"] += 1
             if chance.random() >= 0.5:
-                if (
-                    node.depth < max_steps
-                    and not node.is_finished
-                    and (redraw or not node.children)
-                ):
-                    steps = yield from propose(
-                        node.trajectory, branching, sampling=sampling,
-                        reserve_tokens=0 if met else reserve_tokens,
+                is_open = node.depth < max_steps and not node.is_finished
+                if is_open and (redraw or not node.drawn):
+                    children = yield from draw_all(
+                        tree, [(node, branching)], sampling, counts, replace=replace,
+                        first_greedy=first_greedy, reserve_tokens=0 if met else reserve_tokens,
                     )  # fmt: skip
-                    drawn = distinct(add_draws(tree, node, steps, counts))
-                    yield from rate(tree, [n for n in drawn if n.value is None], aggregation)
-                came_from = node
-                node = _move(tree, node, chance)
-                if node.index == came_from.parent:
-                    counts["backtracks"] += 1
-                elif node is not came_from:
-                    tree.mark(node, "accepted")
+                    yield from rate_new(tree, children, aggregation)
+                came_from, node = node, _move(tree, node, chance, by_probability=not replace)
+                counts["backtracks"] += node.index == came_from.parent
+            if node.depth:
+                tree.mark(node, "accepted")
+                tree.set_value(node, node.value, visits=(node.visits or 0) + 1)
             if node.is_finished:
                 met.append(node)
-            if node.depth:
-                tree.set_value(node, node.value, visits=(node.visits or 0) + 1)
     except BudgetSpent:
         stop_reason = "budget"
-    return (
-        yield from conclude(
-            tree, met, node, extract,
-            answer=answer, stop_reason=stop_reason, counts=counts, weights=[1.0] * len(met),
-        )
-    )  # fmt: skip
+    return (yield from conclude(tree, met, node, extract, answer=answer, stop_reason=stop_reason,
+                                counts=counts, weights=[1.0] * len(met)))  # fmt: skip
 
 
-def _move(tree: Tree, node: Node, chance: Random) -> Node:
+def _move(tree: Tree, node: Node, chance: Random, *, by_probability: bool) -> Node:
     """Return a neighbour by chance; the node itself if all of them weigh nothing."""
-    places, weights = [], []
-    if node.depth:
-        places.append(tree.parent(node))
-        weights.append(node.value or 0.0)
-    copies = {index: 1 + tree.nodes[index].duplicates for index in node.children}
-    for index, number in copies.items():
-        places.append(tree.nodes[index])
-        weights.append((tree.nodes[index].value or 0.0) * number / sum(copies.values()))
+    children = live_children(tree, node)
+    shares = policy_shares(children, by_probability=by_probability)
+    places = children + ([tree.parent(node)] if node.depth else [])
+    weights = [share * worth(child) for child, share in zip(children, shares)]
+    weights += [worth(node)] if node.depth else []
     if not sum(weights):
         return tree.parent(node) if node.depth else node
     return chance.choices(places, weights)[0]
+
+
+def policy_shares(children: list[Node], *, by_probability: bool) -> list[float]:
+    """Return the policy's probability of each child, as far as it is known; they add up to 1."""
+    logprobs = [child.step.logprob for child in children]
+    known = [logprob for logprob in logprobs if logprob is not None]
+    if by_probability and len(known) == len(children):
+        parts = [math.exp(logprob - max(known)) for logprob in known]
+    else:
+        parts = [1.0 + child.duplicates for child in children]
+    return [part / sum(parts) for part in parts]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import random
+import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
-from stepnav.core.errors import ConfigError, nearest
+from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.records import Problem
 from stepnav.tasks.task import Example, Loader
+
+T = TypeVar("T")
 
 SPLITS = ("train", "dev", "test")
 
@@ -29,6 +35,42 @@ def check_drawn(split: str, count: int) -> None:
         raise ValueError(
             f"split must be one of {SPLITS} and count >= 0 (got split={split!r}, count={count})"
         )
+
+
+def redrawn(
+    task: str,
+    problem_id: str,
+    draw: Callable[[random.Random], T],
+    text_of: Callable[[T], str],
+    is_meaningful: Callable[[T, random.Random], bool] = lambda drawn, rng: True,
+) -> T:
+    """Return what stands behind a problem of an embedded task, re-created from its id.
+
+    Args:
+      task: its name, with which the id begins.
+      problem_id: "TASK-SPLIT-SEED-INDEX".
+      draw: draws one.
+      text_of: the text whose hash decides the split; what falls into another one is drawn again.
+      is_meaningful: whether one of the right split is kept.
+    Raises:
+      DataError: the id does not belong to this task.
+    """
+    match = id_pattern(task).fullmatch(problem_id)
+    if match is None:
+        raise DataError(
+            f"{problem_id!r} is not the id of a problem of {task} such as '{task}-test-0-17'"
+        )
+    rng = random.Random(problem_id)
+    while True:
+        drawn = draw(rng)
+        if split_of(text_of(drawn)) == match[1] and is_meaningful(drawn, rng):
+            return drawn
+
+
+@cache
+def id_pattern(task: str) -> re.Pattern[str]:
+    """Return what the ids of an embedded task look like."""
+    return re.compile(rf"{re.escape(task)}-({'|'.join(SPLITS)})-(\d+)-(\d+)")
 
 
 def check_split(task: str, split: str, splits: Sequence[str]) -> None:

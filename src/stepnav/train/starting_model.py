@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import HEADS, load_model, load_tokenizer, load_trainable_classifier
+from stepnav.engine.loading import (
+    HEADS,
+    load_pretrained,
+    load_pretrained_tokenizer,
+    load_trainable_classifier,
+)
 from stepnav.engine.self_check import sees_later_tokens
 from stepnav.rewards.local.step_format import StepFormat
 
@@ -16,7 +21,7 @@ def load_training_tokenizer(model: str) -> Any:
     Raises:
       ConfigError: there is none, or it has no end-of-sequence token.
     """
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_pretrained_tokenizer(model)
     if tokenizer.eos_token_id is None:
         raise ConfigError(f"the tokenizer of {model} has no end-of-sequence token; add one")
     return tokenizer
@@ -25,7 +30,7 @@ def load_training_tokenizer(model: str) -> Any:
 def load_network(model: str, format_: StepFormat | None) -> Any:
     """Return a float32 model to train; a classifier gets a new head unless it has a fitting one."""
     if format_ is None:
-        network = load_model(model, "causal", device="cpu", dtype="float32")
+        network = load_pretrained(model, "causal", device="cpu", dtype="float32")
     else:
         network = load_trainable_classifier(model, num_labels=format_.num_outputs)
         names = [str(label) for label in format_.labels] or ["value"]

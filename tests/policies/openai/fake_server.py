@@ -14,11 +14,12 @@ import re
 import socket
 import threading
 import time
+import zlib
 from dataclasses import dataclass, field, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from stepnav.policies.openai import OpenAIPolicy
+from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.remote.options import ServerOptions
 
 ASKED_AGAIN = "This is the solution so far:"
@@ -38,6 +39,7 @@ class Behaviour:
     seed: str = "honoured"  # alone, ignored
     temperature: str = "honoured"  # generation_config, ignored
     logprobs: bool = True
+    excludes: bool = True
     continues: str = "continue_final_message"  # prefix, plain, no
     trims_prefix: bool = False
     repeats_when_asked: bool = False
@@ -65,6 +67,7 @@ KNOWN = {
     *("model", "prompt", "messages", "temperature", "top_p", "n", "seed", "stop", "logprobs"),
     *("max_tokens", "max_completion_tokens", "continue_final_message", "add_generation_prompt"),
     *("include_stop_str_in_output", "no_stop_trim", "generation_config", "top_k"),
+    *("logit_bias", "return_tokens_as_token_ids"),
 }
 
 
@@ -251,13 +254,18 @@ class FakeOpenAI:
         for index in range(count):
             draw = 0 if does.n == "copies" else index
             solution = self._solution(question, body, draw)
-            text, finish, stopped_at, tokens = self._cut(solution[len(written) :], body)
+            rest = solution[len(written) :]
+            while does.excludes and token_id(rest) in body.get("logit_bias", {}):
+                rest = f"+{rest}"  # the next likely first token
+            text, finish, stopped_at, tokens = self._cut(rest, body)
             generated += len(tokens)
             choice: dict[str, Any] = {"index": index, "finish_reason": finish}
             choice |= {"text": text} if api == "completions" else {"message": {"content": text}}
             if does.names_stop:
                 choice["stop_reason"] = stopped_at
             if does.logprobs and body.get("logprobs"):
+                if does.excludes and body.get("return_tokens_as_token_ids"):
+                    tokens = [f"token_id:{token_id(token)}" for token in tokens]
                 pairs = [{"token": token, "logprob": -0.5} for token in tokens]
                 flat = {"tokens": tokens, "token_logprobs": [-0.5] * len(tokens)}
                 choice["logprobs"] = flat if api == "completions" else {"content": pairs}
@@ -334,6 +342,11 @@ class FakeOpenAI:
                     end = len(written)  # as transformers: to the end of the token
                 return written[:end], "stop", hit, tokens
         return "".join(tokens), "stop", None, tokens
+
+
+def token_id(text: str) -> str:
+    """Return the id of the first token of a text."""
+    return str(zlib.crc32((words(text) or [""])[0].encode()))
 
 
 def words(text: str) -> list[str]:

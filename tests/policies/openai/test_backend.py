@@ -12,10 +12,13 @@ import pytest
 
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError, BadResponse, ConfigError
-from stepnav.core.records import Problem, Step, Trajectory
+from stepnav.core.records import Message, Problem, Step, Trajectory
 from stepnav.core.requests import Complete, Propose, Request, Sampling, Score
-from stepnav.policies.openai import OpenAIPolicy
+from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
+from stepnav.policies.openai.prompts import PromptOptions
+from stepnav.policies.openai.protocol import parse_reply
+from stepnav.policies.openai.reading import read_solution
 from stepnav.policies.openai.sampling import server_seed
 from stepnav.remote.connection import with_version
 from tests.policies.openai.fake_server import (
@@ -337,3 +340,87 @@ def test_without_a_pattern_the_end_is_the_servers() -> None:
         (whole,) = ask(backend, Complete(QUESTION, 1, Sampling(0.0)))
     assert [step.text for step in found.steps] == ["#### 5\n", "so\n", "5"]
     assert whole.items[0].text == found.text
+
+
+def without(*steps: Step, temperature: float = 1.0) -> Sampling:
+    return Sampling(temperature, without=steps)
+
+
+@pytest.mark.parametrize("changes", [{}, {"excludes": False}, {"stop": "ignored"}, {"n": "copies"}])
+def test_no_step_comes_twice_where_that_is_asked(changes: dict[str, Any]) -> None:
+    with policy(replace(ALL_HONOURED, **changes), api="completions") as (backend, _):
+        drawn: tuple[Step, ...] = ()
+        for number in range(3):
+            request = Propose(QUESTION, 3, without(*drawn), seed=number // 2)  # seeds come again
+            (answer,) = ask(backend, request)
+            drawn += answer.items
+        assert len({step.key for step in drawn}) == len(drawn) >= 6
+
+
+def test_a_known_step_is_drawn_again_and_charged_and_left_out_in_the_end() -> None:
+    with policy(replace(FIXED, excludes=False)) as (backend, server):
+        (answer,) = ask(backend, Propose(QUESTION, 2, without(), seed=0))
+        assert [step.text for step in answer.items] == ["Step 1: 3 + 4 = 7\n"]
+        assert len(server.bodies) == 2 + 7  # the second is drawn 8 times
+        assert answer.usage.policy_tokens == 9 * len(words("Step 1: 3 + 4 = 7\n"))
+        (answer,) = ask(backend, Complete(QUESTION, 1, without(*answer.items), seed=0))
+        assert answer.items == ()
+        (greedy,) = ask(backend, Propose(QUESTION, 1, without(Step("x"), temperature=0.0), seed=0))
+        assert len(greedy.items) == 1
+
+
+def test_a_first_token_is_excluded_once_most_of_what_follows_is_drawn() -> None:
+    with policy(replace(FIXED), api="completions") as (backend, server):
+        assert backend.capabilities.excludes
+        (answer,) = ask(backend, Propose(QUESTION, 1, without(), seed=0))
+        (first,) = answer.items
+        assert first.draw is not None
+        assert first.logprob == -0.5 * len(first.draw.tokens)
+        sure = replace(first, draw=replace(first.draw, logprobs=(-0.5, 0.0)))
+        server.bodies.clear()
+        (answer,) = ask(backend, Propose(QUESTION, 1, without(sure), seed=0))
+        assert server.bodies[0]["logit_bias"] == {str(first.draw.tokens[0]): -100}
+        assert answer.items[0].text.startswith("+")
+        server.bodies.clear()
+        ask(backend, Propose(QUESTION, 1, without(first), seed=0))
+        assert "logit_bias" not in server.bodies[0]  # little of what begins so was drawn
+
+
+def test_earlier_turns_stand_before_the_question() -> None:
+    turns = (Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello"))
+    asked = Problem("p", "How many?", context=turns)
+    with policy(FIXED, api="chat") as (backend, server):
+        ask(backend, Propose(Trajectory(asked), sampling=Sampling(0.0)))
+        messages = server.bodies[-1]["messages"]
+    assert [(m["role"], m["content"]) for m in messages[:-1]] == [
+        (t.role, t.content) for t in turns
+    ]
+    assert messages[-1]["role"] == "user"
+
+
+THOUGHT = "Two and two.\n#### 3?\n\nNo, four."
+
+
+@pytest.mark.parametrize("fields", [{"reasoning": THOUGHT}, {"reasoning_content": THOUGHT}, {}])
+def test_thoughts_are_steps_of_their_own_and_no_guess_in_them_is_the_answer(
+    fields: dict[str, str],
+) -> None:
+    content = (
+        "2 + 2 = 4\n#### 4" if fields else f"<think>\n{THOUGHT}\n</think>\n\n2 + 2 = 4\n#### 4"
+    )
+    message = {"role": "assistant", "content": content, **fields}
+    payload = {"choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
+    (choice,) = parse_reply("chat", payload).choices
+    solution = read_solution(PromptOptions(), Capabilities(api="chat"), QUESTION, choice, 20)
+    assert [step.text for step in solution.steps] == [
+        "<think>\nTwo and two.\n#### 3?\n\n", "No, four.\n</think>", "\n\n2 + 2 = 4\n", "#### 4",
+    ]  # fmt: skip
+    assert solution.is_finished
+    assert sum(step.num_tokens for step in solution.steps) == 20
+
+
+def test_a_thought_that_is_cut_is_closed() -> None:
+    message = {"role": "assistant", "content": None, "reasoning": "Two and"}
+    payload = {"choices": [{"index": 0, "finish_reason": "length", "message": message}]}
+    (choice,) = parse_reply("chat", payload).choices
+    assert choice.text == "<think>\nTwo and\n</think>\n\n"

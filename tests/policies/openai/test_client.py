@@ -26,7 +26,7 @@ from stepnav.core.errors import (
 )
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Propose, Sampling
-from stepnav.policies.openai import OpenAIPolicy
+from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.protocol import parse_reply
 from stepnav.policies.openai.refusals import refused_field, token_limit

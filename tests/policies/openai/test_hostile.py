@@ -23,7 +23,7 @@ from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendDown, BackendError, BadResponse, ConfigError
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Complete, Propose, Sampling
-from stepnav.policies.openai import OpenAIPolicy
+from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.protocol import parse_reply
 from stepnav.remote.body import MAX_BODY_BYTES

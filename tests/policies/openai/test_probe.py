@@ -14,7 +14,7 @@ from stepnav.policies.openai.probe import continuation_point, stop_kind, stop_st
 from tests.policies.openai.fake_server import Behaviour, FakeOpenAI, open_policy
 
 ALL = Behaviour()
-GOOD = Capabilities(n=True, stop="removed", seed="honoured", logprobs=True)
+GOOD = Capabilities(n=True, stop="removed", seed="honoured", logprobs=True, excludes=True)
 
 
 def probe(behaviour: Behaviour, **options: Any) -> tuple[Capabilities, list[str], FakeOpenAI]:
@@ -59,7 +59,12 @@ def probe(behaviour: Behaviour, **options: Any) -> tuple[Capabilities, list[str]
             replace(GOOD, temperature="generation_config"),
             "generation_config is sent",
         ),
-        (replace(ALL, logprobs=False), replace(GOOD, logprobs=False), "no log-probability"),
+        (
+            replace(ALL, logprobs=False),
+            replace(GOOD, logprobs=False, excludes=False),
+            "no log-probability",
+        ),
+        (replace(ALL, excludes=False), replace(GOOD, excludes=False), "no token can be excluded"),
         (replace(ALL, usage=False), replace(GOOD, usage=False), "characters / 4"),
         (
             replace(ALL, keeps_max_tokens=False),
@@ -89,7 +94,9 @@ def test_each_field(behaviour: Behaviour, expected: Capabilities, line: str | No
 def test_refused_fields_are_left_out(refusal: str) -> None:
     names = ("seed", "n", "logprobs", "top_p", "include_stop_str_in_output", "no_stop_trim")
     found, lines, server = probe(replace(ALL, refused=names, refusal=refusal), api="completions")
-    expected = replace(GOOD, n=False, seed="ignored", logprobs=False, refused=tuple(sorted(names)))
+    expected = replace(
+        GOOD, n=False, seed="ignored", logprobs=False, excludes=False, refused=tuple(sorted(names))
+    )
     assert found == expected
     assert any("refused and left out: include_stop_str_in_output" in line for line in lines)
     assert sum("seed" in body for body in server.bodies) == 1

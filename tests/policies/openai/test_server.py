@@ -20,7 +20,7 @@ from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Complete, Propose, Request, Sampling
-from stepnav.policies.openai import OpenAIPolicy
+from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.splitting import split_steps
 from tests.policies.openai.fake_server import open_policy
 from tests.policies.tiny_model import save_tiny_model

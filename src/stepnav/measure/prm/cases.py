@@ -2,9 +2,9 @@
 
 - processbench: `problem`, `steps`, `label` (the first wrong step, -1 for none), as in ProcessBench
   (Zheng et al. 2024, arXiv 2412.06559).
-- prm800k: step labels, in any format that `labels/reader.py` reads (raw PRM800K, TRL stepwise, ...).
-- best-of-n: `problem_id`, `is_correct`, and `steps` or `text`; optional `problem` (needed to score),
-  `answer` (needed to vote) and `scores` (one number in [0, 1] per step).
+- prm800k: step labels, in any format that `labels/reader.py` reads (PRM800K, TRL stepwise, ...).
+- best-of-n: `problem_id`, `is_correct`, and `steps` or `text`; optional `problem` (to score),
+  `answer` (to vote) and `scores` (one number in [0, 1] per step).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Case:
 
     @property
     def trajectory(self) -> Trajectory:
-        """The solution as a reward model is asked about it: one line end after each step but the last."""
+        """The solution as a reward model sees it: a line end after each step but the last."""
         *before, last = self.steps
         steps = [Step(text if text.endswith("\n") else text + "\n") for text in before]
         steps.append(Step(last, "end" if self.is_whole else "step"))

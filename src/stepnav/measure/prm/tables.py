@@ -77,8 +77,9 @@ _KIND_NOTES: Mapping[str, Sequence[str]] = {
     "prm800k": (
         "The wrong class is -1; its AUROC and average precision rank steps by the model's P(-1). "
         "First errors and false rejections are over steps with nothing labelled wrong before them.",
-        "ECE: expected calibration error over 15 equal bins (Guo et al. 2017, arXiv 1706.04599), of "
-        "the model's own rating, and of P(-1); biased upwards where steps are few, so without interval. "
+        "ECE: expected calibration error over 15 equal bins (Guo et al. 2017, arXiv 1706.04599), "
+        "of the model's own rating, and of P(-1); biased upwards where steps are few, "
+        "so without interval. "
         "Brier: squared distance summed over the classes.",
         "Where the model has no neutral class, steps labelled 0 count as right.",
     ),

@@ -43,7 +43,7 @@ class Observations:
 
 
 def with_step_labels(case: Case) -> Case:
-    """Return a solution with step labels: those before its first error are right, later ones unknown."""
+    """Return a solution with step labels: right before its first error, unknown after it."""
     if case.labels is not None:
         return case
     size, error = len(case.steps), case.first_error

@@ -23,7 +23,8 @@ Statistic = Callable[[Floats], Floats]
 
 NUM_RESAMPLES = 2000
 MAX_GROUPS = 200
-"""Most groups of problems that the jackknife leaves out one by one; a group is one problem if it can.
+"""Most groups of problems that the jackknife leaves out one by one; a group is one problem if it
+can.
 
 The acceleration that it estimates is the same: a group's skewness falls with the root of its size,
 as the number of groups does.

@@ -111,7 +111,7 @@ def accuracy(grades: Grades) -> Accuracy:
 
 
 def _share_interval(units: Sequence[tuple[float, float]]) -> Interval:
-    """Return the interval of sum(first) / sum(second) over problems: exact at the ends, else BCa."""
+    """Return the interval of sum(first) / sum(second) over problems: exact at the ends, or BCa."""
     share = sum(top for top, _ in units) / sum(bottom for _, bottom in units)
     right_units = share * len(units)
     if min(right_units, len(units) - right_units) < MIN_UNITS:
@@ -200,7 +200,7 @@ def mean_pass_at_k(grades: Grades, k: int) -> PassAtK:
 
 
 def pass_at_k_interval(grades: Grades, k: int) -> Interval:
-    """Return the 95% interval of `mean_pass_at_k`, over problems; one of them must have k samples."""
+    """Return the 95% interval of `mean_pass_at_k`, over problems; one must have k samples."""
     return _share_interval([(value, 1) for value in _known_pass_at_k(grades, k)])
 
 

@@ -33,7 +33,8 @@ from stepnav.measure.stats.intervals import (
 MIN_DISCORDANT = 10
 """With fewer problems that differ than this, the exact interval is taken.
 
-So it is where fewer than `MIN_UNITS` problems have another outcome than the most frequent one: almost all won, say.
+So it is where fewer than `MIN_UNITS` problems have another outcome than the most frequent one:
+almost all won, say.
 """
 
 TestName = Literal["mcnemar", "sign-flip"]

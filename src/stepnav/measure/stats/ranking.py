@@ -1,4 +1,4 @@
-"""How well a score puts the positives before the rest: AUROC and average precision, per weight of problems."""
+"""How well a score puts the positives first: AUROC and average precision, problems weighted."""
 
 from __future__ import annotations
 

@@ -157,12 +157,15 @@ class LocalPolicy(RowQueue[Sample]):
                 f"the prompt has {len(tokens)} tokens, the model's context is {context}; "
                 "it must leave room for at least one token",
                 provider="local",
+                status_code=400,
             )
         limit = self._limit(request)
         if context is not None:
             limit = min(limit, context - len(tokens))
-        count = 1 if excludes(request) else request.n
-        return Job([Sample.of(request, tokens, limit, index) for index in range(count)], totals)
+        samples: list[Sample] = []
+        for _ in range(1 if excludes(request) else request.n):
+            samples.append(Sample.of(request, tokens, limit, samples))
+        return Job(samples, totals)
 
     def _go_on(self, rows: Sequence[Sample]) -> None:
         import torch
@@ -214,10 +217,13 @@ class LocalPolicy(RowQueue[Sample]):
             if token < 0 or self._writer.add(sample, token, logprob):
                 self._finish(sample, keep=True)
 
-    def _follow(self, job: Job[Sample], row: Sample) -> Sample | None:
+    def _following(self, job: Job[Sample]) -> Sample | None:
+        last = job.rows[-1]
         # without a step nothing is left to draw, and the next one would find no more
-        is_last = len(job.rows) == row.request.n or not row.steps
-        return None if is_last or not excludes(row.request) else row.next(job.rows)
+        if not excludes(last.request) or not last.steps or len(job.rows) == last.request.n:
+            return None
+        prompt = last.tokens[: job.prefix_tokens[-1]]
+        return Sample.of(last.request, prompt, last.limit, job.rows)
 
     def _answer(self, job: Job[Sample]) -> Answer:
         return answer_of(job, 2 * self.num_parameters)

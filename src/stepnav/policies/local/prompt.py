@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.core.records import Step, Trajectory
-from stepnav.core.requests import Message
+from stepnav.core.records import Message, Problem, Step, Trajectory
 from stepnav.files.atomic import write_text
 from stepnav.policies.splitting import cut_at_first, fill
 
@@ -104,11 +103,11 @@ class PromptEncoder:
             )
         self._tokenizer = tokenizer
         self._format = format
-        self._prompts: dict[str, list[int]] = {}
+        self._prompts: dict[tuple[str, tuple[Message, ...]], list[int]] = {}
 
     def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
         """Return the tokens of the prompt and all steps, and how many there are after each."""
-        ids = list(self._prompt(trajectory.problem.question))
+        ids = list(self._prompt(trajectory.problem))
         totals = [len(ids)]
         for step in trajectory.steps:
             ids += self._step(step)
@@ -134,19 +133,21 @@ class PromptEncoder:
         ids: Sequence[int] = self._tokenizer.encode(step.text, add_special_tokens=False)
         return ids
 
-    def _prompt(self, question: str) -> list[int]:
-        known = self._prompts.get(question)
+    def _prompt(self, problem: Problem) -> list[int]:
+        key = problem.question, problem.context
+        known = self._prompts.get(key)
         if known is None:
             if len(self._prompts) >= MAX_KEPT_PROMPTS:
                 self._prompts.clear()
-            known = self._prompts[question] = self._encode_prompt(question)
+            known = self._prompts[key] = self._encode_prompt(problem)
         return known
 
-    def _encode_prompt(self, question: str) -> list[int]:
-        text = fill(self._format.prompt_template, question)
+    def _encode_prompt(self, problem: Problem) -> list[int]:
+        text = fill(self._format.prompt_template, problem.question)
         if not self._format.is_chat:
             return self._encode_text(text)
-        turns = [{"role": "user", "content": text.strip()}]
+        turns = [{"role": turn.role, "content": turn.content} for turn in problem.context]
+        turns.append({"role": "user", "content": text.strip()})
         if self._format.system_prompt is not None:
             turns.insert(0, {"role": "system", "content": self._format.system_prompt})
         return self._encode_turns(turns)

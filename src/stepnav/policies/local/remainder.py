@@ -66,7 +66,7 @@ def trie_of(steps: Sequence[Step], limit: int) -> Place:
     for place in reversed(places):  # a child is younger than its parent
         if place.following:
             left = [child.logprob + child.left for child in place.following.values()]
-            place.left = _log_sum([place.rest, *left])
+            place.left = log_sum([place.rest, *left])
     return root
 
 
@@ -102,7 +102,7 @@ class Drawing:
         return Draw(tuple(self._tokens), tuple(self._logprobs), tuple(self._rests))
 
 
-def _log_sum(logs: Sequence[float]) -> float:
+def log_sum(logs: Sequence[float]) -> float:
     """Return the log of the sum of numbers that are given by their logs."""
     highest = max(logs)
     if highest == -math.inf:

@@ -50,42 +50,21 @@ class Sample(Row):
         request: PolicyRequest,
         prompt: Sequence[int],
         limit: int,
-        index: int,
-        drawn: Sequence[Sample] = (),
+        before: Sequence[Sample] = (),
     ) -> Sample:
-        """Return a sample that continues a prompt's tokens.
-
-        Args:
-          request: as submitted.
-          prompt: tokens of the prompt and the prefix.
-          limit: most tokens.
-          index: of the sample among the request's.
-          drawn: samples whose steps it must not repeat, where they exclude each other.
-        """
-        end = len(prompt)
-        drawing = None
-        if excludes(request):
-            known = [*(request.sampling.without or ()), *(other.steps[0] for other in drawn)]
-            drawing = Drawing(trie_of(known, limit))
-        return cls(
-            list(prompt),
-            (end - 1,),
-            limit,
-            request=request,
-            seed=derive_seed(request.seed or 0, request.first + index),
-            limit=limit,
-            start=end,
-            drawing=drawing,
+        """Return a request's sample after those before, which continues a prompt's tokens."""
+        end, seed = len(prompt), derive_seed(request.seed or 0, request.first + len(before))
+        sample = cls(
+            list(prompt), (end - 1,), limit, request=request, seed=seed, limit=limit, start=end
         )
-
-    def next(self, drawn: Sequence[Sample]) -> Sample:
-        """Return the sample of the same request that is drawn after some, this one among them."""
-        prompt = self.tokens[: self.wanted[0] + 1]
-        return Sample.of(self.request, prompt, self.limit, len(drawn), drawn)
+        if excludes(request):
+            known = [*(request.sampling.without or ()), *(other.steps[0] for other in before)]
+            sample.drawing = Drawing(trie_of(known, limit))
+        return sample
 
 
 def excludes(request: PolicyRequest) -> bool:
-    """Return whether a request's samples exclude each other, and so are drawn one by one."""
+    """Return whether a request's samples exclude each other, and so are drawn one after another."""
     return request.sampling.without is not None and not isinstance(request, Ask)
 
 
@@ -99,7 +78,7 @@ def answer_of(job: Job[Sample], flops_per_token: int) -> Answer:
         texts = [sample.steps[0] for sample in samples]
         items = tuple(Reply(s.text, s.finish, s.num_tokens, s.logprob) for s in texts)
     else:
-        items = tuple(request.prefix.extend(*sample.steps) for sample in samples if sample.steps)
+        items = tuple(request.prefix.extend(*s.steps) for s in samples if s.steps)
     prompt = job.prefix_tokens[-1] * len(samples)
     cached = sum(sample.num_cached for sample in samples)
     generated = sum(sample.num_tokens for sample in samples)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from stepnav.core.requests import Sampling
+from stepnav.policies.local.remainder import log_sum
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _LARGEST = np.float32(1 - 2**-22)
@@ -86,22 +87,22 @@ def sample_remainder(
       For each row the token, -1 where none is left; its log-probability as of `sample`; and
       `logprob` and `rest` as in `core.records.Draw`.
     """
-    chosen = torch.log_softmax(logits, dim=-1)
+    own = torch.log_softmax(logits, dim=-1)
     if excluded is not None:
         logits = logits.index_fill(1, excluded, -torch.inf)
     told = [s.later_temperature or s.temperature or 1.0 for s in samplings]
-    log_probs = torch.log_softmax(_scaled(logits, told), dim=-1)
+    logs = _scaled(logits, told)  # log-probabilities but for a constant of the row
     cut = [row for row, sampling in enumerate(samplings) if sampling.top_p < 1]
     if cut:
         limits = torch.tensor([samplings[row].top_p for row in cut], device=logits.device)
-        log_probs[cut] = torch.log_softmax(_nucleus(log_probs[cut].exp(), limits).log(), dim=-1)
+        logs[cut] = _nucleus(torch.softmax(logs[cut], dim=-1), limits).log()
     rows = [row for row, pairs in enumerate(taken) for _ in pairs]
     tokens = [token for pairs in taken for token, _ in pairs]
-    shares = torch.tensor([share for pairs in taken for _, share in pairs], device=logits.device)
-    left = log_probs
+    left, before = logs, logs[rows, tokens]
     if rows:
-        left = log_probs.clone()
-        left[rows, tokens] += shares
+        left = logs.clone()
+        shares = [share for pairs in taken for _, share in pairs]
+        left[rows, tokens] += torch.tensor(shares, device=logits.device)
     # relative to the likeliest, so that little that is left is drawn from as exactly as all
     highest, likeliest = left.max(dim=-1)
     drawn = likeliest
@@ -110,13 +111,19 @@ def sample_remainder(
         is_greedy = torch.tensor([not s.temperature for s in samplings], device=logits.device)
         drawn = torch.where(is_greedy, likeliest, drawn)
     at = drawn[:, None]
-    own, logprobs = chosen.gather(1, at)[:, 0], log_probs.gather(1, at)[:, 0]
-    log_probs.scatter_(1, at, -torch.inf)
+    picked, own = logs.gather(1, at)[:, 0].tolist(), own.gather(1, at)[:, 0].tolist()
+    logs.scatter_(1, at, -torch.inf)
     if rows:
-        log_probs[rows, tokens] = -torch.inf
+        logs[rows, tokens] = -torch.inf
     drawn = drawn.masked_fill(highest == -torch.inf, -1)
-    rests = _log_sums(log_probs)
-    return list(zip(drawn.tolist(), own.tolist(), logprobs.tolist(), rests.tolist()))
+    found, known = [], iter(before.tolist())
+    for token, logprob, log, rest, pairs in zip(
+        drawn.tolist(), own, picked, _log_sums(logs).tolist(), taken
+    ):
+        masses = {token: log, **{other: next(known) for other, _ in pairs}}
+        whole = log_sum([rest, *masses.values()])
+        found.append((token, logprob, log - whole, rest - whole))
+    return found
 
 
 def _log_sums(logs: Any) -> Any:

@@ -1,5 +1,4 @@
-"""Policies on OpenAI-compatible servers."""
+"""Policies on OpenAI-compatible servers.
 
-from stepnav.policies.openai.backend import OpenAIPolicy
-
-__all__ = ["OpenAIPolicy"]
+Nothing is imported here: whoever takes only the options should not wait for the client.
+"""

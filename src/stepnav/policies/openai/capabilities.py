@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stepnav.policies.openai.protocol import Api
+from stepnav.policies.resampling import MAX_DRAWS
 
 SMALL_CONTEXT = 4096
 """In a context of fewer tokens, prompt and solution may not have room."""
@@ -27,6 +28,7 @@ class Capabilities:
       temperature: "honoured"; "generation_config", only through that field; or "ignored".
       lowest_temperature: sent for 0, where the server refuses that.
       logprobs: whether log-probabilities of the sampled tokens are returned.
+      excludes: whether it names the ids of tokens and draws none that `logit_bias` forbids.
       continues: how a prefix is continued: after the "prompt" (completions); for chat by
         "continue_final_message" (vLLM, SGLang), by "prefix" in the last message (DeepSeek,
         Mistral), by a "plain" last assistant message; "no" if by none of them.
@@ -48,6 +50,7 @@ class Capabilities:
     temperature: Literal["honoured", "generation_config", "ignored"] = "honoured"
     lowest_temperature: float = 0.0
     logprobs: bool = False
+    excludes: bool = False
     continues: Continuation = "prompt"
     trims_prefix: bool = False
     max_tokens: bool = True
@@ -71,6 +74,10 @@ def fallbacks(found: Capabilities) -> tuple[str, ...]:
         _seed_line(found),
         _temperature_line(found),
         None if found.logprobs else "logprobs are not returned: steps carry no log-probability",
+        None
+        if found.excludes
+        else "no token can be excluded: a step that was drawn before is drawn again, "
+        f"up to {MAX_DRAWS} times",
         _continuation_line(found),
         None
         if found.max_tokens

@@ -78,16 +78,18 @@ def prompt_fields(
     options: PromptOptions, found: Capabilities, prefix: Trajectory, written: str
 ) -> dict[str, Any]:
     """Return the fields of a request to go on from `prefix` and the text `written` after it."""
-    question = options.shown(prefix.problem.question, found.api)
+    problem = prefix.problem
+    question = options.shown(problem.question, found.api)
     text = prefix.text + written
     if found.api == "completions":
         return {"prompt": question + text}
     if not text.strip():
-        return {"messages": chat(options.system_prompt, question)}
+        return {"messages": chat(options.system_prompt, question, problem.context)}
     if found.continues == "no":
         ask = ASK_STEP.replace("{question}", question).replace("{prefix}", text.strip())
-        return {"messages": chat(options.system_prompt, ask)}
-    return continuation(chat(options.system_prompt, question), text, found.continues)
+        return {"messages": chat(options.system_prompt, ask, problem.context)}
+    messages = chat(options.system_prompt, question, problem.context)
+    return continuation(messages, text, found.continues)
 
 
 def conversation_fields(messages: Sequence[Message], api: Api) -> dict[str, Any]:
@@ -97,12 +99,14 @@ def conversation_fields(messages: Sequence[Message], api: Api) -> dict[str, Any]
     return {"prompt": "".join(f"{message.content}\n\n" for message in messages)}
 
 
-def chat(system_prompt: str | None, question: str) -> list[dict[str, Any]]:
-    """Return the messages that ask a question."""
-    messages = [{"role": "user", "content": question}]
+def chat(
+    system_prompt: str | None, question: str, context: Sequence[Message] = ()
+) -> list[dict[str, Any]]:
+    """Return the messages that ask a question after the turns of its context."""
+    turns = [*context, Message("user", question)]
     if system_prompt is not None:
-        messages.insert(0, {"role": "system", "content": system_prompt})
-    return messages
+        turns.insert(0, Message("system", system_prompt))
+    return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
 def continuation(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from stepnav.core.errors import BadResponse, quote
+from stepnav.policies.splitting import as_thinking
 from stepnav.remote.body import PROVIDER, as_text
 from stepnav.remote.models import count_of
 
@@ -96,6 +97,9 @@ def _parse_choice(api: Api, choice: Mapping[str, Any]) -> Choice:
     text = choice["text"] if api == "completions" else choice["message"].get("content")
     if text is None and finish == "length":
         text = ""  # a reasoning model that spent its tokens before the visible text
+    thought = _thought(choice) if api == "chat" else None
+    if thought is not None and (text is None or isinstance(text, str)):
+        text = as_thinking(thought, text or "")
     if not isinstance(text, str):
         raise TypeError(
             f"the text is {quote(as_text(text))}, finish_reason {quote(as_text(finish))}"
@@ -103,6 +107,12 @@ def _parse_choice(api: Api, choice: Mapping[str, Any]) -> Choice:
     named = [choice[key] for key in ("stop_reason", "matched_stop") if key in choice]
     stopped_at = next((value for value in named if isinstance(value, str)), None)
     return Choice(text, finish, stopped_at, bool(named), _parse_logprobs(choice.get("logprobs")))
+
+
+def _thought(choice: Mapping[str, Any]) -> str | None:
+    """Return what a server tells apart as thought; servers differ in the field's name."""
+    found = (choice["message"].get(name) for name in ("reasoning", "reasoning_content"))
+    return next((text for text in found if isinstance(text, str) and text.strip()), None)
 
 
 def _parse_logprobs(logprobs: Any) -> tuple[tuple[str, float], ...] | None:

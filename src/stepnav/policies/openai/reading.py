@@ -9,7 +9,13 @@ from stepnav.core.records import Finish, Step, Trajectory
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.prompts import PromptOptions, is_stop_usable, without_repeats
 from stepnav.policies.openai.protocol import Choice
-from stepnav.policies.splitting import cut_at_first, share_out, split_steps, step_end
+from stepnav.policies.splitting import (
+    cut_at_first,
+    share_out,
+    split_solution,
+    split_thinking,
+    step_end,
+)
 
 
 def read_step(
@@ -69,10 +75,12 @@ def read_solution(
     """
     reply = without_repeats(options, found, prefix, choice.text)
     text, is_past_end = cut_at_first(reply, options.end_strings)
-    pieces = split_steps(text, options.separator) or [text]
+    pieces = split_solution(text, options.separator) or [text]
+    num_thoughts = len(split_solution(split_thinking(text)[0], options.separator))
     finish: Finish = "length" if choice.finish == "length" and not is_past_end else "end"
     for index, piece in enumerate(pieces):
-        if options.holds_answer(piece) and piece.endswith(options.separator):
+        is_thought = index < num_thoughts  # a guess in the middle of it ends nothing
+        if not is_thought and options.holds_answer(piece) and piece.endswith(options.separator):
             pieces, finish = pieces[: index + 1], "end"
             break
     costs = share_out(num_tokens, [len(piece) for piece in pieces])

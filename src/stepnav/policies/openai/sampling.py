@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from stepnav.core import records
@@ -20,6 +20,7 @@ from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.client import Client
+from stepnav.policies.openai.exclusion import FIELDS, biases, draw_of
 from stepnav.policies.openai.prompts import (
     PromptOptions,
     conversation_fields,
@@ -29,6 +30,7 @@ from stepnav.policies.openai.prompts import (
 )
 from stepnav.policies.openai.protocol import Choice, Reply, Tokens
 from stepnav.policies.openai.reading import read_solution, read_step, text_logprob
+from stepnav.policies.resampling import Known
 from stepnav.policies.splitting import share_out
 
 MAX_BLANK_ROUNDS = 4
@@ -88,19 +90,44 @@ class Sampler:
         """
         spent = Spending()
         try:
-            items: tuple[Any, ...]
-            if isinstance(request, Complete):
-                items = tuple(await self._complete(request, spent))
-            elif isinstance(request, Ask):
-                items = tuple(await self._reply(request, spent))
-            else:
-                items = tuple(await self._propose(request, spent))
+            known = Known(request)
+            items = await self._items(request, spent)
+            if not known.is_independent:
+                items = await self._new_items(request, items, known, spent)
+            elif len(items) < request.n:
+                items *= request.n
         except BackendError as error:
             error.failed_tokens += spent.tokens.generated
             raise
-        if len(items) < request.n:
-            items *= request.n
-        return Answer(items, self._usage(request, spent))
+        return Answer(tuple(items), self._usage(request, spent))
+
+    async def _items(self, request: PolicyRequest, spent: Spending) -> list[Any]:
+        if isinstance(request, Complete):
+            return await self._complete(request, spent)
+        if isinstance(request, Ask):
+            return await self._reply(request, spent)
+        return await self._propose(request, spent)
+
+    async def _new_items(
+        self, request: PolicyRequest, items: list[Any], known: Known, spent: Spending
+    ) -> list[Any]:
+        """Return those items that begin with a new step, the others drawn again."""
+        found: list[Any] = []
+        for index, item in enumerate(items):
+            left = self.limit(request)
+            for again in range(known.max_draws):
+                if again:
+                    known_steps = [_new_steps(request, other)[0] for other in found]
+                    own = _repetition(request, index, again, left, known_steps)
+                    (item,) = await self._items(own, spent)
+                steps = _new_steps(request, item)
+                left -= sum(step.num_tokens for step in steps)
+                if steps and known.takes(steps[0], again):
+                    found.append(item)
+                    break
+                if left < 1:
+                    break
+        return found
 
     async def _reply(self, request: Ask, spent: Spending) -> list[records.Reply]:
         samples = await self._draw(request, "", self.num_draws(request), self.limit(request), spent)
@@ -128,7 +155,9 @@ class Sampler:
                 self.options, self.found, request.prefix, written, sample.choice
             )
             if text.strip() or finish != "step":
-                return Step(text, finish, cost, None, text_logprob(sample.choice, text))
+                draw = draw_of(sample.choice) if blank_round == 1 else None
+                logprob = sum(draw.logprobs) if draw else text_logprob(sample.choice, text)
+                return Step(text, finish, cost, None, logprob, draw)
             left = self.limit(request) - cost
             if left <= 0:
                 return Step(text, "length", cost)
@@ -210,7 +239,16 @@ class Sampler:
             body["generation_config"] = generation_config(temperature, sampling.top_p, limit)
         if self.wants_logprobs and found.logprobs:
             body["logprobs"] = 1 if found.api == "completions" else True
+        if isinstance(request, Propose) and self._excludes(request):
+            body.update(FIELDS)
+            if bias := biases(sampling.without or ()):
+                body["logit_bias"] = bias
         return body
+
+    def _excludes(self, request: Propose) -> bool:
+        """Whether first tokens can be left out: of what lies beyond a step the ids are no use."""
+        is_wanted = request.sampling.without is not None and self.found.excludes
+        return is_wanted and is_stop_usable(self.found, request.prefix)
 
     def _usage(self, request: PolicyRequest, spent: Spending) -> Usage:
         tokens = spent.tokens
@@ -223,6 +261,24 @@ class Sampler:
             policy_tokens=tokens.generated,
             flops=flops,
         )
+
+
+def _new_steps(request: PolicyRequest, item: Step | Trajectory) -> tuple[Step, ...]:
+    """Return what an item adds to its prefix."""
+    if isinstance(item, Step):
+        return (item,)
+    assert isinstance(request, Complete), "only completions are trajectories"
+    return item.steps[len(request.prefix.steps) :]
+
+
+def _repetition(
+    request: PolicyRequest, index: int, again: int, left: int, found: list[Step]
+) -> PolicyRequest:
+    """Return the request that draws one sample once more, with the tokens that are left for it."""
+    seed = None if request.seed is None else derive_seed(request.seed, "again", again)
+    without = (*(request.sampling.without or ()), *found)
+    sampling = replace(request.sampling, max_tokens=left, without=without)
+    return replace(request, n=1, first=request.first + index, seed=seed, sampling=sampling)
 
 
 def is_greedy(request: PolicyRequest) -> bool:

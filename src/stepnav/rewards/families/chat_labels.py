@@ -14,7 +14,6 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.rewards.local.chat_text import render
 from stepnav.rewards.local.family import (
-    CAUSAL,
     Family,
     causal_loader,
     read_by_position,
@@ -112,4 +111,11 @@ def _turns(*steps: str) -> list[tuple[str, str]]:
     return [turn for step in steps for turn in (("user", step), ("assistant", GOOD))]
 
 
-RLHFLOW = Family(CAUSAL, causal_loader, _reader, runner=read_by_position, served="labels")
+RLHFLOW = Family(
+    "causal language model",
+    causal_loader,
+    _reader,
+    runner=read_by_position,
+    served="labels",
+    kind="causal",
+)

@@ -18,7 +18,6 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import write_text
 from stepnav.rewards.local.family import (
-    CAUSAL,
     Family,
     causal_loader,
     read_by_position,
@@ -176,4 +175,12 @@ def _with_bos(tokenizer: Any, text: str) -> list[int]:
     return ids[:-1] if ids[-1] == tokenizer.eos_token_id else ids
 
 
-MATH_SHEPHERD = Family(CAUSAL, causal_loader, _reader, _format, read_by_position, served="labels")
+MATH_SHEPHERD = Family(
+    "causal language model",
+    causal_loader,
+    _reader,
+    _format,
+    read_by_position,
+    served="labels",
+    kind="causal",
+)

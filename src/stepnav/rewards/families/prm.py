@@ -42,4 +42,6 @@ def _reader(model: Any, tokenizer: Any, format: StepFormat) -> StepReader:  # no
     return StepReader(TrajectoryEncoder(tokenizer, format), read)
 
 
-PRM = Family("token classification model", _loader, _reader, _format, served="tokens")
+PRM = Family(
+    "token classification model", _loader, _reader, _format, served="tokens", kind="labels"
+)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from stepnav.core.errors import ConfigError
+from stepnav.engine.loading import Kind
 from stepnav.rewards.local.step_reader import Reader
 
 
@@ -48,16 +49,13 @@ def causal_loader() -> Any:
     return AutoModelForCausalLM
 
 
-CAUSAL = "causal language model"
-
-
 @dataclass(frozen=True, slots=True)
 class Family:
     """How the checkpoints of a family are loaded, read and run.
 
     Attributes:
       noun: what its model is, for messages.
-      loader: returns the class whose `from_pretrained` loads the model.
+      loader: returns the class of transformers, or of ours, whose `from_pretrained` loads it.
       reader: (model, tokenizer, format) to what reads a step's score. Of the model only its config
         and structure are looked at, so that one without weights will do.
       format: (folder, config) to the settings beside the weights; the folder is None for a loaded
@@ -66,6 +64,7 @@ class Family:
       pass_tokens: the limit of that name where none is given.
       served: what a server gives that has such a model: outputs at all "tokens" or at the end of
         "texts", or the probabilities of "labels" as next tokens; None where none gives its scores.
+      kind: what it is to the engine, where a plain Llama is loaded without transformers.
     """
 
     noun: str
@@ -75,6 +74,7 @@ class Family:
     runner: Callable[[Any, EngineLimits], Any] = read_by_token
     pass_tokens: int = 1024
     served: Literal["tokens", "texts", "labels"] | None = None
+    kind: Kind | None = None
 
 
 def single_token(tokenizer: Any, text: str, what: str) -> int:

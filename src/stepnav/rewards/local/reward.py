@@ -16,6 +16,7 @@ from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.requests import Request, Score
 from stepnav.engine.loading import (
     context_length,
+    load_model,
     load_tokenizer,
     load_with,
     num_parameters,
@@ -84,7 +85,11 @@ class LocalReward(RowQueue[Row]):
         folder = None
         if isinstance(model, (str, Path)):
             folder = model_folder(model)
-            model = load_with(family.loader(), folder, family.noun, device=device, dtype=dtype)
+            where = {"device": device, "dtype": dtype}
+            if family.kind is not None:
+                model = load_model(folder, family.kind, **where)
+            else:
+                model = load_with(family.loader(), folder, family.noun, **where)
             tokenizer = load_tokenizer(folder) if tokenizer is None else tokenizer
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")

@@ -16,11 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from stepnav.core.errors import DataError
 from stepnav.core.records import Problem, Rating
 from stepnav.tasks.arithmetic.stories import Event, Story, tell_story
 from stepnav.tasks.splits import SPLITS as SPLITS
-from stepnav.tasks.splits import check_drawn, split_of
+from stepnav.tasks.splits import check_drawn, redrawn
 
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = "{question}\n"
@@ -28,7 +27,6 @@ ANSWER_MARK = "#### "
 REMARK_PROB = 0.15
 """Chance of a right but unneeded remark before each step of a reference solution."""
 
-_ID = re.compile(r"arithmetic-(train|dev|test)-(\d+)-(\d+)")
 _ANSWER = re.compile(r"####\s*(-?[\d,]+)")
 
 
@@ -78,16 +76,7 @@ def story_of(problem_id: str) -> Story:
     Raises:
       DataError: the id does not belong to this task.
     """
-    match = _ID.fullmatch(problem_id)
-    if match is None:
-        raise DataError(
-            f"{problem_id!r} is not the id of an arithmetic problem such as 'arithmetic-test-0-17'"
-        )
-    rng = random.Random(problem_id)
-    while True:
-        story = tell_story(rng)
-        if split_of(story.question) == match[1]:
-            return story
+    return redrawn("arithmetic", problem_id, tell_story, lambda story: story.question)
 
 
 def solve(problem_id: str) -> list[str]:

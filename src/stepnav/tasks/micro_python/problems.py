@@ -16,7 +16,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from stepnav.core.errors import ConfigError, DataError
+from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
 from stepnav.sandbox.records import Problem as Suite
 from stepnav.tasks.micro_python.calls import is_meaningful, make_calls
@@ -29,7 +29,7 @@ from stepnav.tasks.program_text import (
     unfenced,
 )
 from stepnav.tasks.splits import SPLITS as SPLITS
-from stepnav.tasks.splits import check_drawn, split_of
+from stepnav.tasks.splits import check_drawn, id_pattern, redrawn
 
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = "{question}\n"
@@ -45,7 +45,6 @@ CHAT_ANSWER_PATTERN = r"^\s*```\s*$"
 ENTRY_POINT = "solve"
 
 _NAMED = re.compile(r"\bsolve\((\w+)\)")
-_ID = re.compile(r"micro-python-(train|dev|test)-(\d+)-(\d+)")
 
 
 def load(split: str, count: int, seed: int = 0) -> list[Problem]:
@@ -108,16 +107,7 @@ def spec_of(problem_id: str) -> Spec:
     Raises:
       DataError: the id does not belong to this task.
     """
-    match = _ID.fullmatch(problem_id)
-    if match is None:
-        raise DataError(
-            f"{problem_id!r} is not the id of a micro-python problem such as 'micro-python-test-0-17'"
-        )
-    rng = random.Random(problem_id)
-    while True:
-        spec = draw_spec(rng)
-        if split_of(spec.program) == match[1] and is_meaningful(spec, rng):
-            return spec
+    return redrawn("micro-python", problem_id, draw_spec, lambda spec: spec.program, is_meaningful)
 
 
 def question_of(problem_id: str) -> str:
@@ -163,7 +153,7 @@ def program_of(problem: Problem, answer: str) -> str:
 
 def find(problem_id: str) -> Problem | None:
     """Return the problem with this id, None if it does not belong to this task."""
-    return problem(problem_id) if _ID.fullmatch(problem_id) else None
+    return problem(problem_id) if id_pattern("micro-python").fullmatch(problem_id) else None
 
 
 def after_prompt(problem: Problem, completion: str) -> str:

@@ -7,18 +7,15 @@ it has to reading. Deliberately absent: decimals, negative numbers, and results 
 
 from __future__ import annotations
 
-import random
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
 from stepnav.tasks.arithmetic.problems import StepVerdict, extract, num_common
 from stepnav.tasks.plain.calculation import Calculation, Plan
 from stepnav.tasks.plain.questions import Question, draw_question
 from stepnav.tasks.splits import SPLITS as SPLITS
-from stepnav.tasks.splits import check_drawn, split_of
+from stepnav.tasks.splits import check_drawn, redrawn
 
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = "{question}\n"
@@ -43,7 +40,6 @@ __all__ = [
 ]
 
 _QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
-_ID = re.compile(r"plain-(train|dev|test)-(\d+)-(\d+)")
 
 
 def load(split: str, count: int, seed: int = 0) -> list[Problem]:
@@ -83,16 +79,7 @@ def question_of(problem_id: str) -> Question:
     Raises:
       DataError: the id does not belong to this task.
     """
-    match = _ID.fullmatch(problem_id)
-    if match is None:
-        raise DataError(
-            f"{problem_id!r} is not the id of a plain problem such as 'plain-test-0-17'"
-        )
-    rng = random.Random(problem_id)
-    while True:
-        question = draw_question(rng)
-        if split_of(question.text) == match[1]:
-            return question
+    return redrawn("plain", problem_id, draw_question, lambda question: question.text)
 
 
 def solve(problem_id: str) -> list[str]:

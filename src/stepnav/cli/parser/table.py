@@ -15,8 +15,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from stepnav.cli.once import OnceCommand
-from stepnav.cli.signature import flat
+from stepnav.cli.parser.once import OnceCommand
+from stepnav.cli.parser.signature import flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ COMMANDS: Mapping[str, Entry] = {
         "Make the report of a run: tables, plot, Markdown, HTML, JSON, Parquet.", "report"
     ),
     "show": Entry("Show the search trees of one problem again, from the journal.", "show"),
+    "serve": Entry("Serve search behind an OpenAI-compatible endpoint.", "serve"),
     "grade": Entry("Grade model-written programs in the sandbox and report pass@k.", "grade"),
     "eval-prm": Entry("Measure a reward model, with intervals over problems.", "eval_prm"),
     "calibrate": Entry(

@@ -1,0 +1,79 @@
+"""Policies by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stepnav.build.folders import is_server, model_folder
+from stepnav.build.outside import as_policy, is_outside
+from stepnav.build.plugins import find
+from stepnav.build.tasks import EMBEDDED_TASKS
+from stepnav.core.backend import Backend
+from stepnav.remote.options import ServerOptions
+from stepnav.tasks.task import Task
+
+
+def open_policy(
+    name: str,
+    task: Task,
+    model: str | None = None,
+    *,
+    chat: bool,
+    local: Mapping[str, Any],
+    server: ServerOptions | None = None,
+    wants_logprobs: bool = False,
+) -> Backend:
+    """Return a policy.
+
+    Args:
+      name: a shipped model, a folder, a URL, `FILE.py:NAME` or a plug-in.
+      task: gives the prompt of models that have none of their own.
+      model: its name on a server.
+      chat: whether the question goes through the model's chat template.
+      local: settings of a model in this process.
+      server: how to use a server; None takes the usual.
+      wants_logprobs: ask a server for log-probabilities.
+    Raises:
+      ConfigError: a name or folder that cannot be used.
+      BackendError: the server does not answer.
+    """
+    if is_outside("policies", name):
+        return as_policy(find("policies", name))
+    if not is_server(name):
+        return _open_local(name, task, chat, local)
+    from stepnav.policies.openai.backend import OpenAIPolicy
+
+    return OpenAIPolicy(
+        name,
+        model,
+        api="chat" if chat else "auto",
+        prompt_template=task.prompt_template,
+        chat_template=task.chat_template,
+        end_strings=() if chat else task.end_strings,
+        answer_pattern=_answer_pattern(task, chat),
+        wants_logprobs=wants_logprobs,
+        server=server or ServerOptions(),
+    )
+
+
+def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> Backend:
+    from stepnav.policies.local import LocalPolicy, PolicyFormat
+    from stepnav.policies.local.prompt import FILE_NAME
+
+    folder = model_folder("policy", name)
+    format_ = None
+    if not (folder / FILE_NAME).exists():
+        format_ = PolicyFormat(
+            prompt_template=(task.chat_template if chat else None) or task.prompt_template,
+            answer_pattern=_answer_pattern(task, chat),
+            # the embedded tasks' own models are trained with it; others see what harnesses show
+            add_bos=True if task.name in EMBEDDED_TASKS else None,
+            is_chat=chat,
+            end_strings=() if chat else task.end_strings,
+        )
+    return LocalPolicy(folder, format=format_, **local)
+
+
+def _answer_pattern(task: Task, chat: bool) -> str | None:
+    return (task.chat_answer_pattern if chat else None) or task.answer_pattern

@@ -1,0 +1,1 @@
+"""How commands become a parser: their table, what stands for options, and what the parser lacks."""

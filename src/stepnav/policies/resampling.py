@@ -1,0 +1,53 @@
+"""Drawing without replacement where a policy cannot exclude what was drawn: by drawing again.
+
+What is new among repeated draws is distributed as an exact draw from what is left is. But each
+repetition costs, so there are few, and they share the token limit of the sample that they replace;
+where all give known texts, the sample is left out.
+"""
+
+from __future__ import annotations
+
+from stepnav.core.records import Step
+from stepnav.core.requests import Ask, PolicyRequest
+
+MAX_DRAWS = 8
+"""How often one sample is drawn at most. Ours: what is left of a tenth is found in 57% of cases."""
+
+
+class Known:
+    """The texts that a request must not draw again; grows by what it draws.
+
+    Args:
+      request: whose first new steps are looked at.
+    """
+
+    def __init__(self, request: PolicyRequest) -> None:
+        steps = None if isinstance(request, Ask) else request.sampling.without
+        self.is_independent = steps is None
+        self._texts = {_text(step) for step in steps or ()}
+        self.max_draws = MAX_DRAWS if steps is not None and request.sampling.temperature else 1
+
+    def holds(self, step: Step) -> bool:
+        """Return whether a step's text is known."""
+        return _text(step) in self._texts
+
+    def add(self, step: Step) -> None:
+        """Remember a step."""
+        self._texts.add(_text(step))
+
+    def takes(self, step: Step, again: int) -> bool:
+        """Return whether a drawn step may stand; remember it if so.
+
+        Args:
+          step: what was drawn.
+          again: how often it was drawn before; what cuts a repetition may be what its forerunners
+            cost, and it is no answer then.
+        """
+        is_taken = self.is_independent or not (self.holds(step) or (again and step.is_cut))
+        if is_taken:
+            self.add(step)
+        return is_taken
+
+
+def _text(step: Step) -> tuple[str, bool]:
+    return step.key, step.is_cut

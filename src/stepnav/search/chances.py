@@ -1,0 +1,115 @@
+"""How a search tree's chance to be right is shared among its nodes: what `nav` believes.
+
+The root's chance is 1. A node's chance is shared among its children and "none of these", in
+proportion to odds: a child's are what its score says of it, times its probability under the policy;
+those of "none of these" are the probability of all that was not drawn. A score is evidence beside
+what right steps usually get, so its log-odds count less the prior's (see `Evidence`).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stepnav.core.tree import Node, Tree
+
+MAX_EVIDENCE = 6.0
+"""No score's log-odds count for more, either way: no reward model is surer than that."""
+
+LEAST_VALUE = 1e-9
+LEAST_LEFT = 0.02
+"""What was not drawn after a node has at least this probability, until nothing is left to draw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How much a step's score and its probability say.
+
+    Attributes:
+      slope, offset: the log-odds for a step are `slope` * logit(value) + `offset`; with a logistic
+        fit of right steps on logit(value), its slope, and its intercept less the logit of the share of
+        right steps.
+      likelihood: power of a step's probability under the policy; 0 leaves it out.
+      novelty: power of the probability of what was not drawn by which drawing there gains less.
+    """
+
+    slope: float
+    offset: float
+    likelihood: float
+    novelty: float
+
+
+def share_chances(
+    tree: Tree, evidence: Evidence, max_steps: int
+) -> tuple[list[float], list[float]]:
+    """Return by node the chance that the right answer lies below it, and what drawing there gains.
+
+    Gains are 0 where nothing can be drawn: after finished and cut steps, at `max_steps`, and where
+    nothing is left.
+    """
+    size = len(tree.nodes)
+    own, rests, lefts = [0.0] * size, [0.0] * size, [1.0] * size
+    for node in reversed(tree.nodes):  # children come after their parents
+        if _is_cut(node):
+            continue
+        below = 1.0
+        if not node.is_finished:
+            probs = [_prob(tree.nodes[index], node) for index in node.children]
+            left = lefts[node.index] = max(LEAST_LEFT, 1.0 - sum(probs))
+            if not node.is_exhausted and node.depth < max_steps:
+                rests[node.index] = left**evidence.likelihood
+            below = rests[node.index] + sum(own[index] for index in node.children)
+        if node.depth:
+            prob = _prob(node, tree.parent(node)) ** evidence.likelihood
+            own[node.index] = _odds(node, evidence) * prob * min(below, 1.0)
+    chances, gains = [0.0] * size, [0.0] * size
+    chances[tree.root.index] = 1.0
+    for node in tree.nodes:
+        total = rests[node.index] + sum(own[index] for index in node.children)
+        unit = chances[node.index] / (total or 1.0)
+        for index in node.children:
+            chances[index] = unit * own[index]
+        if not node.is_finished:
+            novelty = lefts[node.index] ** evidence.novelty if node.children else 1.0
+            gains[node.index] = unit * rests[node.index] * novelty
+    return chances, gains
+
+
+def where_to_draw(tree: Tree, gains: Sequence[float], width: int) -> list[tuple[Node, int]]:
+    """Return the nodes at which the next draws gain most, and how many steps to draw at each.
+
+    The second draw of a wave at one node counts half, the third a third.
+    """
+    wanted: dict[int, int] = {}
+    best = [(-gain, index) for index, gain in enumerate(gains) if gain > 0]
+    heapq.heapify(best)
+    for _ in range(width if best else 0):
+        index = best[0][1]
+        wanted[index] = wanted.get(index, 0) + 1
+        heapq.heapreplace(best, (-gains[index] / (1 + wanted[index]), index))
+    return [(tree.nodes[index], n) for index, n in wanted.items()]
+
+
+def _odds(child: Node, evidence: Evidence) -> float:
+    """Return what a score says of a step; an unrated one is as good as any, a cut one is out."""
+    if _is_cut(child):
+        return 0.0
+    if child.score is None:
+        return 1.0
+    value = min(max(child.score.value, LEAST_VALUE), 1 - LEAST_VALUE)
+    logit = math.log(value / (1 - value))
+    log_odds = evidence.slope * logit + evidence.offset
+    return math.exp(min(max(log_odds, -MAX_EVIDENCE), MAX_EVIDENCE))
+
+
+def _prob(child: Node, parent: Node) -> float:
+    """Return a step's probability under the policy, or how often it was drawn if that is unknown."""
+    if child.step.logprob is not None:
+        return math.exp(child.step.logprob)
+    return (1 + child.duplicates) / (1 + max(len(parent.drawn), 1))
+
+
+def _is_cut(node: Node) -> bool:
+    return node.depth > 0 and node.step.is_cut

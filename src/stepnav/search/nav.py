@@ -1,0 +1,119 @@
+"""Nav: siblings compete for the chance to be right, in one tree in which nothing is ever dead.
+
+Each node's chance of leading to the right answer is shared among its children and what was not drawn
+there (`chances`). The search draws one step where drawing gains most, and shares all chances anew: a
+bad score late in a solution raises the siblings of every step before it. It stops when one answer
+holds enough of the chance, which is its `votes`: the probability that it is right.
+
+Ours. Near it: best-first search (`astar`), a pool that keeps all prefixes (`pool`), and stopping by
+the posterior of the leading answer (Aggarwal et al. 2023, arXiv 2305.11860).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from typing import Annotated, Any
+
+from stepnav.core.options import Count, NumTokens, Temperature, TopP, at_least, between
+from stepnav.core.outcome import Outcome, StopReason
+from stepnav.core.requests import BudgetSpent, Program, Request, Sampling, score
+from stepnav.core.tree import Node, Tree
+from stepnav.core.vote import count_votes
+from stepnav.search.chances import Evidence, share_chances, where_to_draw
+from stepnav.search.draw import finish_greedily
+from stepnav.search.expand import draw_children, rate
+
+Leaf = tuple[Node, str | None]
+"""The end of a solution, and its answer."""
+
+
+def nav(
+    tree: Tree,
+    *,
+    extract: Callable[[str], str | None],
+    stop: Annotated[float, between(0, 1)] = 0.5,
+    slope: Annotated[float, at_least(0)] = 1.0,
+    offset: float = 0.8,
+    likelihood: Annotated[float, at_least(0)] = 1.0,
+    novelty: Annotated[float, at_least(0)] = 0.5,
+    width: Count = 1,
+    max_draws: Count = 100,
+    max_steps: Count = 40,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
+    replace: bool = False,
+    first_greedy: bool = True,
+    max_step_tokens: Count | None = None,
+    reserve_tokens: NumTokens = 0,
+) -> Program:
+    """Return the answer that holds the largest share of the chance to be right.
+
+    Args:
+      stop: the share of the chance at which an answer is accepted.
+      slope, offset, likelihood, novelty: see `chances.Evidence`.
+      width: steps drawn at once, for hardware that batches; more than one sees less between draws.
+      max_draws: steps drawn in all.
+      replace, first_greedy: as in `hgs`.
+      reserve_tokens: policy tokens kept back for a greedy end while no solution is finished.
+      temperature, top_p, max_steps, max_step_tokens: as in `beam`.
+    """
+    evidence = Evidence(slope, offset, likelihood, novelty)
+    sampling = Sampling(temperature, top_p, max_step_tokens)
+    counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
+    stop_reason: StopReason = "iterations"
+    leaves: list[Leaf] = []
+    votes: dict[str, float] = {}
+    chances, gains = share_chances(tree, evidence, max_steps)
+    try:
+        while counts["iterations"] < max_draws:
+            wanted = where_to_draw(tree, gains, min(width, max_draws - counts["iterations"]))
+            if not wanted:
+                stop_reason = "exhausted"
+                break
+            counts["iterations"] += sum(n for _, n in wanted)
+            drawn = yield from draw_children(
+                tree, wanted, sampling, counts, replace=replace, first_greedy=first_greedy,
+                reserve_tokens=0 if leaves else reserve_tokens,
+            )  # fmt: skip
+            children = [child for some in drawn for child in some]
+            yield from rate(tree, children)
+            leaves += [(c, extract(c.trajectory.text)) for c in children if c.is_finished]
+            chances, gains = share_chances(tree, evidence, max_steps)
+            votes = _votes(leaves, chances)
+            if max(votes.values(), default=0.0) >= stop:
+                stop_reason = "accepted"
+                break
+    except BudgetSpent:
+        stop_reason = "budget"
+    if stop_reason != "accepted":
+        best = max(tree.nodes, key=lambda node: gains[node.index])
+        if gains[best.index] > max(votes.values(), default=0.0):
+            ends = yield from _finish(tree, best, counts)
+            leaves += [(end, extract(end.trajectory.text)) for end in ends]
+            chances, _ = share_chances(tree, evidence, max_steps)
+            votes = _votes(leaves, chances)
+    answer = next(iter(votes), None)
+    voters = [leaf for leaf, given in leaves if given == answer]
+    chosen = max(voters or tree.nodes, key=lambda node: chances[node.index] if node.depth else -1.0)
+    tree.mark_path(chosen, "chosen")
+    found = chosen.trajectory if chosen.depth else None
+    return Outcome(found, stop_reason, answer, counts, votes)
+
+
+def _votes(leaves: Sequence[Leaf], chances: Sequence[float]) -> dict[str, float]:
+    """Return answer -> the chance that it is right, largest first."""
+    weights = [chances[leaf.index] for leaf, _ in leaves]
+    return count_votes([answer for _, answer in leaves], weights)
+
+
+def _finish(
+    tree: Tree, node: Node, counts: dict[str, int]
+) -> Generator[Sequence[Request], list[Any], list[Node]]:
+    """Return the rated end of the greedy completion of a prefix; nothing if there is none."""
+    leaf = yield from finish_greedily(tree, node, counts)
+    if not leaf.is_finished:
+        return []
+    with suppress(BudgetSpent):  # unrated it is as good as any
+        tree.add_scores(leaf.trajectory, (yield from score(leaf.trajectory)))
+    return [leaf]

@@ -1,0 +1,113 @@
+"""The routes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from stepnav.run.traces import read_trace
+from stepnav.serve.errors import ApiError
+from stepnav.serve.gate import Gate
+from stepnav.serve.house import House
+from stepnav.serve.service import Service
+from stepnav.view.page import render_page
+
+TRACE_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def make_app(house: House) -> tuple[FastAPI, Service]:
+    """Return the application and what runs behind it; the models stay their owner's to close."""
+    service = Service(house)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.close()
+
+    app = FastAPI(title="stepnav", lifespan=lifespan, openapi_url=None)
+    app.add_middleware(Gate, keys=house.keys)
+    app.exception_handler(ApiError)(_respond)
+    app.exception_handler(HTTPException)(_no_route)
+    _add_generation(app, service)
+    _add_reading(app, service)
+    return app, service
+
+
+def _add_generation(app: FastAPI, service: Service) -> None:
+    async def chat(request: Request) -> Response:
+        return await service.answer("chat", request)
+
+    async def completions(request: Request) -> Response:
+        return await service.answer("completions", request)
+
+    async def responses(request: Request) -> Response:
+        return await service.answer("responses", request)
+
+    app.add_route("/v1/chat/completions", chat, methods=["POST"])  # no parsing but our own
+    app.add_route("/v1/completions", completions, methods=["POST"])
+    app.add_route("/v1/responses", responses, methods=["POST"])
+
+
+def _add_reading(app: FastAPI, service: Service) -> None:
+    house = service.house
+
+    @app.get("/health")
+    async def health() -> Response:
+        status = 503 if service.is_stopping else 200
+        return JSONResponse({"status": "stopping" if service.is_stopping else "ok"}, status)
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": [_model(name) for name in house.served_models]}
+
+    @app.get("/v1/models/{name:path}")
+    async def model(name: str) -> dict[str, Any]:
+        if name not in house.served_models:
+            raise ApiError(404, "there is no such model", param="model", code="model_not_found")
+        return _model(name)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        num_open, active = service.engine.num_open, house.limits.active
+        text = service.metrics.text(
+            running=min(num_open, active),
+            waiting=max(0, num_open - active),
+            passed=service.num_passed,
+        )
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+    @app.get("/traces/{trace_id}")
+    def trace(trace_id: str) -> HTMLResponse:  # in a thread: it reads a file
+        if house.traces is None:
+            raise ApiError(404, "this server keeps no traces; it was started without --traces")
+        result = read_trace(house.traces, trace_id) if TRACE_ID.fullmatch(trace_id) else None
+        if result is None:
+            raise ApiError(404, "there is no trace of this id, or no longer")
+        return HTMLResponse(render_page(result.tree, result=result), headers=_PAGE_HEADERS)
+
+
+_PAGE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "stepnav"}
+
+
+async def _respond(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError), "registered for this kind alone"
+    return error.response()
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)
+    return ApiError(status, "there is no such endpoint", code="unknown_url").response()

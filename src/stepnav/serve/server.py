@@ -1,0 +1,116 @@
+"""The server's process: its socket, its signals, and several of it side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+import uvicorn
+
+from stepnav.core.errors import BackendError, ConfigError
+from stepnav.serve.app import make_app
+from stepnav.serve.house import House
+from stepnav.serve.service import Service
+
+BACKLOG = 2048
+LAST_S = 5
+"""So long after their grace requests are waited for, before they are cut off."""
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+      ConfigError: the address cannot be used.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        found = socket.socket(family)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(address)
+        found.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port} ({error}); name another --port, or end what uses this one"
+        ) from None
+    return found
+
+
+def make_server(house: House, on_ready: Callable[[], None]) -> HttpServer:
+    """Return a server that has loaded nothing yet and listens nowhere; run it with `run(sockets=[...])`.
+
+    Args:
+      house: what is served.
+      on_ready: called once requests are taken.
+    """
+    app, service = make_app(house)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=int(house.limits.grace_s) + LAST_S,
+    )
+    return HttpServer(config, service, on_ready)
+
+
+class HttpServer(uvicorn.Server):
+    """Lets searches come to an end before the process does."""
+
+    def __init__(
+        self, config: uvicorn.Config, service: Service, on_ready: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self.service, self._on_ready = service, on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take requests from now on; called by the event loop."""
+        await super().startup(sockets)
+        self._on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop in order; a second Ctrl-C stops at once."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+        self.service.stop()
+
+
+def run_workers(command: Sequence[str], count: int, listening: socket.socket) -> None:
+    """Run so many servers on one socket until a signal ends them; one that dies is started again.
+
+    Args:
+      command: starts a server, without the option that names its socket.
+      count: how many.
+      listening: the socket.
+    Raises:
+      BackendError: they die as soon as they are started.
+    """
+    number = listening.fileno()
+    start = [*command, "--socket", str(number)]
+    workers: list[subprocess.Popen[bytes]] = []
+    began = time.monotonic()
+    try:
+        while True:
+            for worker in [worker for worker in workers if worker.poll() is not None]:
+                workers.remove(worker)
+                if time.monotonic() - began < count * LAST_S:
+                    raise BackendError("a worker could not start; what it said stands above")
+            while len(workers) < count:
+                workers.append(subprocess.Popen(start, pass_fds=[number]))
+            time.sleep(0.2)
+    except KeyboardInterrupt:  # how the command line reports signals
+        pass
+    finally:
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                worker.send_signal(signal.SIGTERM)
+        for worker in workers:
+            worker.wait()
+        sys.stdout.flush()

@@ -1,0 +1,115 @@
+"""Searches as server-sent events: settled steps as they come, then the choices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import AppStatus, SendTimeoutError
+
+from stepnav.core.outcome import SearchResult
+from stepnav.serve.errors import ApiError
+from stepnav.serve.replies import choices_of, details_of, head, thought_fields, usage_of
+from stepnav.serve.wanted import Wanted
+
+KEEP_ALIVE_S = 15.0
+SEND_S = 30.0
+"""A client that takes nothing for so long is left."""
+
+AppStatus.enable_automatic_graceful_drain = (
+    False  # streams end with their searches, which are told to
+)
+
+
+class SearchStream(EventSourceResponse):
+    """A response that sends events, and comments while there are none.
+
+    Args:
+      events: what is sent.
+      headers: of the response.
+      stack: closed at its end, however it ends, even before the first event.
+    """
+
+    def __init__(
+        self, events: AsyncIterator[ServerSentEvent], headers: dict[str, str], stack: ExitStack
+    ) -> None:
+        self._stack = stack
+        super().__init__(
+            events, headers=headers, ping=KEEP_ALIVE_S, send_timeout=SEND_S, sep="\n",
+            ping_message_factory=lambda: ServerSentEvent(comment="keep-alive", sep="\n"),
+        )  # fmt: skip
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it all."""
+        with self._stack, suppress(SendTimeoutError):  # the client takes nothing more
+            await super().__call__(scope, receive, send)
+
+
+def event(data: Any) -> ServerSentEvent:
+    """Return one event; JSON unless it is text."""
+    text = data if isinstance(data, str) else json.dumps(data)
+    return ServerSentEvent(data=text, sep="\n")
+
+
+def opening(wanted: Wanted, created: int) -> Iterator[ServerSentEvent]:
+    """Yield what is sent at once."""
+    if wanted.kind == "chat":
+        for index in range(wanted.n):
+            yield event(
+                _chunk(wanted, created, [_delta(index, {"role": "assistant", "content": ""})])
+            )
+
+
+def step_events(wanted: Wanted, created: int, text: str) -> Iterator[ServerSentEvent]:
+    """Yield the event of a settled step; nothing where the protocol has no place for it."""
+    if wanted.kind == "chat":
+        delta = {"reasoning": text, "reasoning_content": text}
+        yield event(_chunk(wanted, created, [_delta(0, delta)]))
+
+
+def failing(error: ApiError) -> Iterator[ServerSentEvent]:
+    """Yield what ends a stream that cannot go on."""
+    yield event(error.body())
+    yield event("[DONE]")
+
+
+def closing(
+    wanted: Wanted, created: int, result: SearchResult, *, is_told: bool
+) -> Iterator[ServerSentEvent]:
+    """Yield the choices, what was used, and the end; `is_told` is whether settled steps were sent."""
+    choices = choices_of(wanted, result)
+    for index, choice in enumerate(choices):
+        text = {"content": choice.text} if wanted.kind == "chat" else choice.text
+        thought = thought_fields(choice)
+        if thought and wanted.kind == "chat" and not (is_told and index == 0):
+            yield event(_chunk(wanted, created, [_delta(index, thought)]))
+        yield event(_chunk(wanted, created, [_delta(index, text)]))
+    ends = []
+    for index, choice in enumerate(choices):
+        end = _delta(index, {} if wanted.kind == "chat" else "")
+        own = {"answer": choice.answer, "mass": choice.mass}
+        ends.append(
+            {
+                **end,
+                "finish_reason": choice.finish_reason,
+                **({"stepnav": own} if wanted.is_searched else {}),
+            }
+        )
+    details = {"stepnav": details_of(wanted, result)} if wanted.is_searched else {}
+    yield event({**_chunk(wanted, created, ends), **details})
+    if wanted.has_usage_chunk:
+        yield event({**_chunk(wanted, created, []), "usage": usage_of(result, choices)})
+    yield event("[DONE]")
+
+
+def _chunk(wanted: Wanted, created: int, choices: list[dict[str, Any]]) -> dict[str, Any]:
+    usage = {"usage": None} if wanted.has_usage_chunk else {}
+    return {**head(wanted, created, is_chunk=True), "choices": choices, **usage}
+
+
+def _delta(index: int, content: dict[str, Any] | str) -> dict[str, Any]:
+    name = "text" if isinstance(content, str) else "delta"
+    return {"index": index, name: content, "finish_reason": None, "logprobs": None}

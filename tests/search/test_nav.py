@@ -1,0 +1,70 @@
+"""Hand-worked searches of nav."""
+
+import pytest
+
+from stepnav.core.budget import Budget
+from tests.worlds import drawn, p, search_table
+
+TRAP = {
+    "": ["a\n", "b\n"],
+    "a\n": ["c\n", "e\n"],
+    "a\nc\n": ["#### 1"],
+    "a\ne\n": ["#### 3"],
+    "b\n": ["d\n"],
+    "b\nd\n": ["#### 2"],
+}
+"""What begins better ends worse."""
+PAYS = {"a": p(0.9), "b": p(0.6), "c": p(0.02), "e": p(0.02), "d": p(0.95)} | {
+    f"#### {n}": p(0.9) for n in (1, 2, 3)
+}
+
+
+def search(table=TRAP, pays=PAYS, budget=None, **options):
+    return search_table("nav", table, pays, budget, **options)
+
+
+def test_a_late_bad_step_lets_an_early_sibling_win():
+    result = search()
+    assert (result.answer, result.outcome.stop_reason) == ("2", "accepted")
+    assert "a\nc\n" not in drawn(result)
+    assert next(iter(result.outcome.votes.values())) >= 0.5
+    chosen = [node.trajectory.text for node in result.tree.nodes if node.status == "chosen"]
+    assert chosen == ["b\n", "b\nd\n", "b\nd\n#### 2"]
+
+
+def test_two_ways_to_one_answer_add_up():
+    table = {"": ["#### 1", "#### 2", "1 is it: #### 1"]}
+    pays = {"#### 1": p(0.6), "#### 2": p(0.65), "1 is it: #### 1": p(0.6)}
+    result = search(table, pays, stop=1.0)
+    assert (result.answer, result.outcome.stop_reason) == ("1", "exhausted")
+    assert sum(result.outcome.votes.values()) == pytest.approx(1.0)
+
+
+def test_without_a_solution_the_likeliest_prefix_is_finished_and_rated():
+    result = search(max_draws=1, stop=0.9)
+    assert (result.answer, result.outcome.stop_reason) == ("1", "iterations")
+    assert result.outcome.counts == {"iterations": 1, "duplicates": 0, "fallbacks": 1}
+    assert all(node.score is not None for node in result.tree.nodes[1:])
+
+
+def test_a_budget_keeps_the_end_of_a_first_solution_back_and_spends_all_after_it():
+    budget = Budget(policy_tokens=30)
+    begun = {"": [f"{n}\n" for n in range(40)]}
+    begun |= {f"{n}\n" + "go\n" * depth: ["go\n"] for n in range(40) for depth in range(9)}
+    kept = search(begun, {}, budget, reserve_tokens=20, stop=1.0)
+    assert (kept.outcome.stop_reason, kept.outcome.counts["fallbacks"]) == ("budget", 1)
+    ended = {"": [f"#### {n}" for n in range(40)]}
+    spent = search(ended, {}, budget, reserve_tokens=20, stop=1.0)
+    assert (spent.outcome.stop_reason, spent.outcome.counts["fallbacks"]) == ("budget", 0)
+    assert spent.outcome.counts["iterations"] > kept.outcome.counts["iterations"]
+
+
+def test_nothing_found_is_no_answer():
+    result = search({"": ["a\n"], "a\n": ["b\n"], "a\nb\n": ["c\n"]}, max_draws=2, budget=None)
+    assert result.outcome.stop_reason == "iterations"
+    assert result.answer == "?"  # the greedy end of what is not listed
+
+
+def test_waves_draw_as_many_at_once():
+    result = search(width=2, replace=True, first_greedy=False, max_draws=4, stop=1.0)
+    assert result.outcome.counts["iterations"] == 4

@@ -1,0 +1,372 @@
+"""What a server does when clients go away, time runs out, it is full, or it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from stepnav.core.errors import BackendDown, BackendError
+from stepnav.policies.openai.backend import OpenAIPolicy
+from stepnav.policies.openai.capabilities import Capabilities
+from stepnav.run.traces import FILE_NAME, Traces, read_trace
+from stepnav.serve.house import Limits, Server, chat_task
+from tests.serve.processes import MESSAGES, make_house, process, serving
+from tests.serve.slow_upstream import SlowUpstream
+
+BODY = {"model": "hgs-m", "messages": MESSAGES}
+CHAT = "/v1/chat/completions"
+
+
+async def sleepy_policy(question, steps, *, temperature):
+    """Take a third of a second for a step, which is never the last."""
+    await asyncio.sleep(0.3)
+    return f"Step {len(steps)}.\n"
+
+
+def wait_until(condition, limit_s=10.0):
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_client_that_goes_away_ends_its_search_and_the_work_upstream(is_stream):
+    with SlowUpstream() as upstream:
+        policy = OpenAIPolicy(upstream.url, "m", capabilities=Capabilities(api="chat"))
+        with serving(make_house(policy)) as (url, server):
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(url + CHAT, json={**BODY, "stream": is_stream}, timeout=1)
+            left = time.monotonic()
+            wait_until(lambda: upstream.hung_up)
+            assert upstream.hung_up[0] - left < 1
+            assert server.service.engine.num_open == 0
+            assert "stepnav_left_total 1.0" in httpx.get(f"{url}/metrics").text
+        policy.close()
+
+
+def test_a_client_that_goes_away_hangs_up_a_passed_request():
+    with SlowUpstream() as upstream:
+        house = make_house(reward=None, server=Server(upstream.url, "m"))
+        with serving(house) as (url, server):
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(url + CHAT, json={**BODY, "model": "m"}, timeout=1)
+            left = time.monotonic()
+            wait_until(lambda: upstream.hung_up)
+            assert upstream.hung_up[0] - left < 1
+            wait_until(lambda: server.service.num_passed == 0)
+
+
+@pytest.mark.parametrize("way", ["header", "body", "server"])
+def test_a_deadline_ends_with_the_best_so_far(way):
+    headers = {"X-Request-Timeout": "1"} if way == "header" else {}
+    body = {**BODY, "stepnav": {"max_seconds": 1}} if way == "body" else BODY
+    limits = Limits(max_seconds=1 if way == "server" else 60, grace_s=1)
+    with serving(make_house(sleepy_policy, limits=limits)) as (url, _):
+        began = time.monotonic()
+        answer = httpx.post(url + CHAT, json=body, headers=headers, timeout=20).json()
+        assert 0.9 < time.monotonic() - began < 2
+    assert answer["choices"][0]["finish_reason"] == "length"
+    assert answer["choices"][0]["message"]["content"].startswith("Step 0.")
+    assert answer["stepnav"]["stop_reason"] == "budget"
+
+
+def test_waiting_for_its_turn_counts_as_time():
+    limits = Limits(active=1, grace_s=1)
+    with serving(make_house(sleepy_policy, limits=limits)) as (url, _):
+        first = threading.Thread(
+            target=httpx.post, args=[url + CHAT],
+            kwargs={"json": {**BODY, "stepnav": {"max_seconds": 4}}, "timeout": 20},
+        )  # fmt: skip
+        first.start()
+        time.sleep(0.5)
+        began = time.monotonic()
+        answer = httpx.post(
+            url + CHAT, json={**BODY, "stepnav": {"max_seconds": 1}}, timeout=20
+        ).json()
+        first.join()
+    assert answer["choices"][0] | {"stepnav": 0} == {
+        "index": 0, "finish_reason": "length", "logprobs": None, "stepnav": 0,
+        "message": {"role": "assistant", "content": "", "refusal": None},
+    }  # fmt: skip
+    assert time.monotonic() - began < 6
+
+
+def test_a_full_server_says_when_to_come_again():
+    limits = Limits(active=1, queue=1, max_seconds=3, grace_s=1)
+
+    async def ask_all(url):
+        async with httpx.AsyncClient(timeout=30) as client:
+            return await asyncio.gather(*[client.post(url + CHAT, json=BODY) for _ in range(5)])
+
+    with serving(make_house(sleepy_policy, limits=limits)) as (url, _):
+        answers = asyncio.run(ask_all(url))
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert len(refused) == 3
+    assert int(refused[0].headers["Retry-After"]) >= 1
+    assert refused[0].json()["error"]["type"] == "rate_limit_error"
+    assert sum(answer.status_code == 200 for answer in answers) == 2
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_searches_end_with_their_best(tmp_path, number):
+    (tmp_path / "mine.py").write_text(
+        "import asyncio\n"
+        "async def policy(question, steps, *, temperature):\n"
+        "    await asyncio.sleep(0.2)\n"
+        "    return f'Step {len(steps)}.\\n'\n"
+    )
+    own = f"{tmp_path}/mine.py:policy"
+    with process("--policy", own, "--grace", "1", "--strategy", "cot") as (url, started):
+        answers = []
+        asked = threading.Thread(
+            target=lambda: answers.append(
+                httpx.post(
+                    url + CHAT,
+                    json={"model": "cot-mine.py:policy", "messages": MESSAGES},
+                    timeout=30,
+                )
+            )
+        )
+        asked.start()
+        time.sleep(1)
+        started.send_signal(number)
+        assert started.wait(10) == 0
+        asked.join()
+    assert answers[0].status_code == 200
+    assert answers[0].json()["stepnav"]["stop_reason"] == "budget"
+
+
+def test_keys_are_asked_for_everywhere_but_at_the_door(caplog):
+    caplog.set_level("DEBUG")
+    with serving(make_house(keys=("secret-one", "secret-two"))) as (url, _):
+        assert httpx.get(f"{url}/health").status_code == 200
+        for path in ("/v1/models", "/metrics", "/traces/x", "/nowhere"):
+            assert httpx.get(url + path).status_code == 401
+        for key, status in (
+            ("secret-one", 200),
+            ("secret-two", 200),
+            ("secret-on", 401),
+            ("x", 401),
+        ):
+            headers = {"Authorization": f"Bearer {key}"}
+            answer = httpx.post(url + CHAT, json=BODY, headers=headers)
+            assert answer.status_code == status, key
+        assert answer.json()["error"]["code"] == "invalid_api_key"
+    assert "secret" not in caplog.text
+
+
+def test_pages_of_other_sites_are_kept_out():
+    with serving(make_house()) as (url, _):
+        for origin, status in (("http://evil.example", 403), ("null", 403), (url, 200)):
+            answer = httpx.post(url + CHAT, json=BODY, headers={"Origin": origin})
+            assert answer.status_code == status
+
+
+def test_a_client_that_takes_nothing_is_left(monkeypatch, caplog):
+    monkeypatch.setattr("stepnav.serve.streaming.SEND_S", 0.5)
+    house = make_house(
+        lambda question, steps, *, temperature: "x" * 20_000_000,
+        reward=None,
+        task=replace(chat_task(), extract=lambda text: None),
+    )
+    with serving(house) as (url, server):
+        body = json.dumps({"model": "cot-m", "messages": MESSAGES, "stream": True}).encode()
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
+            head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+            client.sendall(head % len(body) + body)
+            wait_until(lambda: server.service.engine.num_open == 1)
+            wait_until(lambda: len(server.server_state.tasks) == 0)
+    assert "failed" not in caplog.text
+
+
+def test_where_a_model_is_and_what_it_says_of_its_key_is_not_for_clients():
+    def failing(question, steps, *, temperature):
+        raise BackendDown("http://secret-host:8000 refused the API key")
+
+    with serving(make_house(failing)) as (url, _):
+        answer = httpx.post(url + CHAT, json={**BODY, "model": "cot-m"})
+    assert answer.status_code == 502
+    assert "secret" not in answer.text
+
+
+def test_bodies_are_bounded_in_size_and_time():
+    limits = Limits(max_body_bytes=1000, body_timeout_s=1, grace_s=1)
+    with serving(make_house(limits=limits)) as (url, _):
+        assert httpx.post(url + CHAT, content=b"x" * 1001).status_code == 413
+        assert httpx.post(url + CHAT, content=(b"x" * 100 for _ in range(11))).status_code == 413
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as slow:
+            slow.sendall(
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+            )
+            slow.settimeout(10)
+            assert b"408" in slow.recv(100)
+
+
+def test_a_model_that_fails_is_a_gateway_error_and_the_server_goes_on():
+    calls = []
+
+    def failing(question, steps, *, temperature):
+        calls.append(1)
+        if len(calls) == 1:
+            raise BackendError("the model is ill")
+        return "#### 4"
+
+    with serving(make_house(failing)) as (url, _):
+        body = {**BODY, "model": "cot-m"}
+        answers = [httpx.post(url + CHAT, json=body) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [502, 200]
+    assert "the model is ill" in answers[0].json()["error"]["message"]
+
+
+def test_an_engine_that_breaks_tells_who_waits_and_starts_again(caplog):
+    house = make_house(sleepy_policy)
+    with serving(house) as (url, server):
+        broken = server.service.engine._driver
+        broken.step = lambda timeout_s: 1 / 0
+        assert httpx.post(url + CHAT, json=BODY, timeout=10).status_code == 500
+        answer = httpx.post(url + CHAT, json={**BODY, "stepnav": {"max_seconds": 1}}, timeout=10)
+        assert answer.status_code == 200
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status", "words"),
+    [("down", 502, "cannot be reached"), ("html", 502, "text/html"), ("hangs up", 502, "cannot be reached")],
+)  # fmt: skip
+def test_a_broken_model_server_is_said_to_be(behaviour, status, words):
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        upstream = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        if behaviour != "down":
+            listening.listen()
+        page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"
+
+        def answer_once():
+            for _ in range(2):
+                connection, _ = listening.accept()
+                connection.recv(10_000)
+                if behaviour == "html":
+                    connection.sendall(page)
+                connection.close()
+
+        thread = threading.Thread(target=answer_once, daemon=True)
+        if behaviour != "down":
+            thread.start()
+        with serving(make_house(reward=None, server=Server(upstream, "m"))) as (url, _):
+            answer = httpx.post(url + CHAT, json={**BODY, "model": "m"}, timeout=20)
+    assert answer.status_code == status
+    assert words in answer.json()["error"]["message"]
+
+
+def test_traces_are_bounded_and_a_damaged_folder_is_refused(tmp_path):
+    with serving(make_house(traces=tmp_path, max_traces=3)) as (url, server):
+        ids = [httpx.post(url + CHAT, json=BODY).json()["stepnav"]["trace"] for _ in range(5)]
+        quiet = httpx.post(url + CHAT, json={**BODY, "stepnav": {"trace": False}}).json()
+        assert quiet["stepnav"]["trace"] is None
+        assert read_trace(tmp_path, ids[0]) is not None
+    server.service._traces = None
+    traces = Traces(tmp_path, 3)
+    traces.add(read_trace(tmp_path, ids[4]))
+    with sqlite3.connect(tmp_path / FILE_NAME) as database:
+        assert database.execute("SELECT COUNT(*) FROM results").fetchone()[0] == 3
+    assert read_trace(tmp_path, ids[0]) is None
+    assert read_trace(tmp_path, ids[4]) is not None
+    traces.close()
+
+
+BAD_OPTIONS = [
+    (["--strategy", "hgs", "--policy", "FAKE"], "needs a reward model"),
+    (["--strategy", "nothing"], "no strategy is called 'nothing'"),
+    (["--policy", "http://127.0.0.1:1/v1"], "cannot reach http://127.0.0.1:1/v1"),
+    (["--budget", "0"], "greater than or equal to 1"),
+    (["--max-seconds", "nan"], "--max-seconds must be above 0"),
+    (["--budget", "200000"], "must not be above the largest one (100000)"),
+    (["--keys-file", "/nowhere"], "/nowhere"),
+    (["--keys-env", "sk-123"], "this is no such name"),
+    (["--model-name", ""], "is no name for a model"),
+    (["--host", "no.such.host.invalid"], "cannot listen on no.such.host.invalid"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), BAD_OPTIONS, ids=lambda value: str(value)[:40])
+def test_bad_options_are_one_line(options, words):
+    from tests.policies.openai.fake_server import Behaviour, FakeOpenAI
+
+    with FakeOpenAI(Behaviour()) as fake:
+        options = [fake.url if option == "FAKE" else option for option in options]
+        ended = subprocess.run(
+            [sys.executable, "-m", "stepnav", "serve", "--port", "0", *options],
+            capture_output=True, text=True, timeout=100,
+        )  # fmt: skip
+    assert ended.returncode == 2
+    assert words in ended.stderr
+    said = ended.stderr.strip().splitlines()
+    assert [line for line in said if not line.startswith("note: ")] == said[-1:]
+
+
+def test_a_port_in_use_is_said_before_anything_is_loaded():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        ended = subprocess.run(
+            [sys.executable, "-m", "stepnav", "serve", "--port", port],
+            capture_output=True,
+            text=True,
+        )
+    assert ended.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+    assert json.dumps(ended.stdout) == '""'
+
+
+@pytest.mark.server
+def test_workers_share_a_port_traces_and_metrics(tmp_path):
+    """Each request is its own connection, so that any of the processes may take it."""
+    (tmp_path / "mine.py").write_text(
+        "import os\ndef policy(question, steps, *, temperature):\n    return f'#### {os.getpid()}'\n"
+    )
+    options = [
+        "--policy",
+        f"{tmp_path}/mine.py:policy",
+        "--traces",
+        str(tmp_path),
+        "--workers",
+        "2",
+    ]
+    with process(*options) as (url, started):
+        wait_until(lambda: len(children(started.pid)) == 2)
+        body = {"model": "cot-mine.py:policy", "messages": MESSAGES}
+        seen, traces, end = set(), [], time.monotonic() + 60
+        while len(seen) < 2 and time.monotonic() < end:
+            answer = httpx.post(url + CHAT, json=body, timeout=30).json()
+            seen.add(int(answer["stepnav"]["answer"]))
+            traces.append(answer["stepnav"]["trace"])
+        assert seen == children(started.pid)
+        assert all(httpx.get(f"{url}/traces/{trace}").status_code == 200 for trace in traces)
+        told = httpx.get(f"{url}/metrics").text
+        assert f'{{stop_reason="finished",strategy="cot"}} {len(traces)}.0' in told
+        victim = min(seen)
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: len(children(started.pid) - {victim}) == 2)  # it is started again
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(30) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in seen)
+
+
+def children(pid):
+    """Return the processes that a process has started."""
+    return {int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}

@@ -1,0 +1,86 @@
+"""What came of searches, in OpenAI's forms."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from tests.serve.processes import MESSAGES, make_house, serving
+
+CHAT = "/v1/chat/completions"
+THINKING = "<think>\nIs it 3?\n\nNo.\n</think>\n\nIt is 4.\n#### 4"
+
+
+def by_temperature(question, steps, *, temperature):
+    """Answer 4 twice and 5 once, in turns."""
+    by_temperature.calls += 1
+    return f"#### {5 if by_temperature.calls % 3 == 0 else 4}"
+
+
+@pytest.fixture
+def url():
+    by_temperature.calls = 0
+    with serving(make_house(by_temperature)) as (url, _):
+        yield url
+
+
+def test_n_gives_distinct_answers_with_their_mass(url):
+    body = {"model": "self_consistency-m", "messages": MESSAGES, "n": 5}
+    body["stepnav"] = {"options": {"samples": 12}}
+    answer = httpx.post(url + CHAT, json=body).json()
+    own = [choice["stepnav"] for choice in answer["choices"]]
+    assert own == [{"answer": "4", "mass": 8 / 12}, {"answer": "5", "mass": 4 / 12}]
+    assert answer["choices"][0]["message"]["content"] == "#### 4"
+    assert answer["stepnav"]["policy_calls"] == 12
+
+
+def test_a_plain_model_gives_its_samples_as_they_are(url):
+    body = {"model": "m", "messages": MESSAGES, "n": 3}
+    answer = httpx.post(url + CHAT, json=body).json()
+    texts = sorted(choice["message"]["content"] for choice in answer["choices"])
+    assert texts == ["#### 4", "#### 4", "#### 5"]
+    assert "stepnav" not in answer
+
+
+def test_usage_counts_what_was_generated_and_what_of_it_was_not_returned(url):
+    body = {"model": "self_consistency-m", "messages": MESSAGES}
+    body["stepnav"] = {"options": {"samples": 12}}
+    used = httpx.post(url + CHAT, json=body).json()["usage"]
+    assert used["completion_tokens"] == used["total_tokens"] - used["prompt_tokens"] > 0
+    returned = used["completion_tokens"] - used["completion_tokens_details"]["reasoning_tokens"]
+    assert returned * 12 == used["completion_tokens"]
+
+
+@pytest.mark.parametrize("kind", ["whole", "stream"])
+def test_thoughts_are_kept_apart_from_the_answer(kind):
+    with serving(make_house(lambda question, steps, *, temperature: THINKING)) as (url, _):
+        body = {"model": "self_consistency-m", "messages": MESSAGES, "stream": kind == "stream"}
+        answer = httpx.post(url + CHAT, json=body)
+    if kind == "whole":
+        messages = [choice["message"] for choice in answer.json()["choices"]]
+    else:
+        lines = [line[6:] for line in answer.text.splitlines() if line.startswith("data: {")]
+        messages = [json.loads(line)["choices"][0]["delta"] for line in lines]
+    for name in ("reasoning", "reasoning_content"):
+        assert "".join(message.get(name, "") for message in messages) == "Is it 3?\n\nNo."
+    assert "".join(message.get("content", "") for message in messages) == "It is 4.\n#### 4"
+    assert "<think>" not in answer.text
+
+
+def test_metrics_count_searches_tokens_and_time(url):
+    body = {"model": "hgs-m", "messages": MESSAGES}
+    assert httpx.post(url + CHAT, json=body).status_code == 200
+    httpx.post(url + CHAT, json={**body, "stream": True})
+    httpx.post(url + CHAT, json={**body, "messages": []})
+    told = httpx.get(f"{url}/metrics").text
+    assert 'stepnav_searches_total{stop_reason="accepted",strategy="hgs"} 2.0' in told
+    assert 'gen_ai_server_request_duration_seconds_count{error_type="",' in told
+    assert "gen_ai_server_time_to_first_token_seconds_count{" in told
+    assert (
+        'gen_ai_client_token_usage_count{gen_ai_request_model="m",gen_ai_token_type="output"} 2.0'
+        in told
+    )
+    assert 'stepnav_tokens_total{model="policy",use="generated"}' in told
+    assert 'stepnav_open{kind="running"} 0.0' in told
