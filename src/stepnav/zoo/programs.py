@@ -49,7 +49,8 @@ def _remark(problem: Problem, reference: Sequence[str], place: int, rng: random.
     """Return a line without effect that may stand before a line of the reference."""
     blanks = " " * num_shared(reference[place], " " * len(reference[place]))
     names = [match[1] for line in reference[:place] if (match := _ASSIGNED.match(line))]
-    clauses = [part for part in _CLAUSE.split(problem.question.splitlines()[0])[1:] if part]
+    sentence = problem.question.splitlines()[0]
+    clauses = [part for part in _CLAUSE.split(sentence)[1:] if part] or [sentence]
     name, clause = rng.choice(names), rng.choice(clauses)
     return blanks + rng.choice([f"# {clause}", f"# {clause}", "pass", f"{name} = {name}"]) + "\n"
 
