@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -11,15 +12,18 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
 
-from stepnav.core.errors import BackendError
+from stepnav.core.errors import BackendDown, BackendError
 from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.run.traces import FILE_NAME, Traces, read_trace
-from stepnav.serve.house import Limits, Server
+from stepnav.serve.house import Limits, Server, chat_task
+from tests.policies.openai.fake_server import Behaviour, FakeOpenAI, open_policy
 from tests.serve.processes import MESSAGES, make_house, process, serving
 from tests.serve.slow_upstream import SlowUpstream
 
@@ -167,6 +171,40 @@ def test_keys_are_asked_for_everywhere_but_at_the_door(caplog):
     assert "secret" not in caplog.text
 
 
+def test_pages_of_other_sites_are_kept_out():
+    with serving(make_house()) as (url, _):
+        for origin, status in (("http://evil.example", 403), ("null", 403), (url, 200)):
+            answer = httpx.post(url + CHAT, json=BODY, headers={"Origin": origin})
+            assert answer.status_code == status
+
+
+def test_a_client_that_takes_nothing_is_left(monkeypatch, caplog):
+    monkeypatch.setattr("stepnav.serve.streaming.SEND_S", 0.5)
+    house = make_house(
+        lambda question, steps, *, temperature: "x" * 20_000_000,
+        reward=None,
+        task=replace(chat_task(), extract=lambda text: None),
+    )
+    with serving(house) as (url, server):
+        body = json.dumps({"model": "cot-m", "messages": MESSAGES, "stream": True}).encode()
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
+            head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+            client.sendall(head % len(body) + body)
+            wait_until(lambda: server.service.engine.num_open == 1)
+            wait_until(lambda: len(server.server_state.tasks) == 0)
+    assert "failed" not in caplog.text
+
+
+def test_where_a_model_is_and_what_it_says_of_its_key_is_not_for_clients():
+    def failing(question, steps, *, temperature):
+        raise BackendDown("http://secret-host:8000 refused the API key")
+
+    with serving(make_house(failing)) as (url, _):
+        answer = httpx.post(url + CHAT, json={**BODY, "model": "cot-m"})
+    assert answer.status_code == 502
+    assert "secret" not in answer.text
+
+
 def test_bodies_are_bounded_in_size_and_time():
     limits = Limits(max_body_bytes=1000, body_timeout_s=1, grace_s=1)
     with serving(make_house(limits=limits)) as (url, _):
@@ -195,6 +233,29 @@ def test_a_model_that_fails_is_a_gateway_error_and_the_server_goes_on():
         answers = [httpx.post(url + CHAT, json=body) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [502, 200]
     assert "the model is ill" in answers[0].json()["error"]["message"]
+
+
+def test_a_model_server_that_is_started_again_is_used_again_and_no_search_is_lost():
+    body = {"model": "self_consistency-m", "messages": MESSAGES}
+    with FakeOpenAI(Behaviour(names_stop=True)) as fake:
+        port = int(fake.url.rpartition(":")[2].partition("/")[0])
+        policy = open_policy(fake.url, api="chat", backoff_s=0.3, max_retries=6)
+    house = make_house(policy, reward=None, server=Server(fake.url, "fake"))
+    with serving(house) as (url, _):
+        answers = []
+        asked = threading.Thread(
+            target=lambda: answers.append(httpx.post(url + CHAT, json=body, timeout=60))
+        )
+        asked.start()
+        time.sleep(0.5)
+        assert httpx.post(url + CHAT, json={**body, "model": "m"}, timeout=20).status_code == 502
+        with FakeOpenAI(Behaviour(names_stop=True), port=port):
+            asked.join(60)
+            assert (
+                httpx.post(url + CHAT, json={**body, "model": "m"}, timeout=20).status_code == 200
+            )
+    assert answers[0].status_code == 200
+    assert answers[0].json()["stepnav"]["stop_reason"] == "finished"
 
 
 def test_an_engine_that_breaks_tells_who_waits_and_starts_again(caplog):
@@ -269,8 +330,6 @@ BAD_OPTIONS = [
 
 @pytest.mark.parametrize(("options", "words"), BAD_OPTIONS, ids=lambda value: str(value)[:40])
 def test_bad_options_are_one_line(options, words):
-    from tests.policies.openai.fake_server import Behaviour, FakeOpenAI
-
     with FakeOpenAI(Behaviour()) as fake:
         options = [fake.url if option == "FAKE" else option for option in options]
         ended = subprocess.run(
@@ -294,3 +353,42 @@ def test_a_port_in_use_is_said_before_anything_is_loaded():
     assert ended.returncode == 2
     assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
     assert json.dumps(ended.stdout) == '""'
+
+
+@pytest.mark.server
+def test_workers_share_a_port_traces_and_metrics(tmp_path):
+    """Each request is its own connection, so that any of the processes may take it."""
+    (tmp_path / "mine.py").write_text(
+        "import os\ndef policy(question, steps, *, temperature):\n    return f'#### {os.getpid()}'\n"
+    )
+    options = [
+        "--policy",
+        f"{tmp_path}/mine.py:policy",
+        "--traces",
+        str(tmp_path),
+        "--workers",
+        "2",
+    ]
+    with process(*options) as (url, started):
+        wait_until(lambda: len(children(started.pid)) == 2)
+        body = {"model": "cot-mine.py:policy", "messages": MESSAGES}
+        seen, traces, end = set(), [], time.monotonic() + 60
+        while len(seen) < 2 and time.monotonic() < end:
+            answer = httpx.post(url + CHAT, json=body, timeout=30).json()
+            seen.add(int(answer["stepnav"]["answer"]))
+            traces.append(answer["stepnav"]["trace"])
+        assert seen == children(started.pid)
+        assert all(httpx.get(f"{url}/traces/{trace}").status_code == 200 for trace in traces)
+        told = httpx.get(f"{url}/metrics").text
+        assert f'{{stop_reason="finished",strategy="cot"}} {len(traces)}.0' in told
+        victim = min(seen)
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: len(children(started.pid) - {victim}) == 2)  # it is started again
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(30) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in seen)
+
+
+def children(pid):
+    """Return the processes that a process has started."""
+    return {int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}

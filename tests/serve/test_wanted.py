@@ -49,6 +49,11 @@ def want(house=None, kind="chat", headers=None, **fields):
         ({"stepnav": {"options": {"brnching": 3}}}, 400, "stepnav.options"),
         ({"stepnav": {"options": {"branching": 257}}}, 400, "stepnav.options.branching"),
         ({"stepnav": {"options": {"branching": True}}}, 400, "stepnav.options"),
+        (
+            {"stepnav": {"options": {"max_step_tokens": 100_001}}},
+            400,
+            "stepnav.options.max_step_tokens",
+        ),
         ({"stepnav": {"reward": "http://evil/"}}, 400, "stepnav.reward"),
         ({"stepnav": {"trace": True}}, 400, "stepnav.trace"),
         ({"stepnav": {"policy": "http://evil/"}}, 400, "stepnav.policy"),

@@ -92,7 +92,11 @@ def _add_reading(app: FastAPI, service: Service) -> None:
         return HTMLResponse(render_page(result.tree, result=result), headers=_PAGE_HEADERS)
 
 
-_PAGE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+_PAGE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 
 
 def _model(name: str) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
-from stepnav.core.errors import BackendError, BackendTimeout, RateLimited, quote
+from stepnav.core.errors import BackendDown, BackendError, BackendTimeout, RateLimited, quote
+
+logger = logging.getLogger("stepnav")
 
 _KINDS = {401: "authentication_error", 429: "rate_limit_error"}
 
@@ -74,5 +77,10 @@ def failed(error: BackendError | None, message: str) -> ApiError:
         return ApiError(400, message, code="context_length_exceeded")
     if isinstance(error, RateLimited):
         return ApiError(429, message, code="upstream_busy", headers={"Retry-After": "5"})
+    if isinstance(
+        error, BackendDown
+    ):  # its address, and what it says of its key, are not for clients
+        logger.warning("a model failed: %s", message)
+        message = "a model behind this server cannot be used now; try again later"
     status = 504 if isinstance(error, BackendTimeout) else 502
     return ApiError(status, message, code="upstream_failed")

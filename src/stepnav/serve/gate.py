@@ -47,6 +47,8 @@ class Gate:
         try:
             if scope["path"] not in OPEN_PATHS and not self._knows(scope["headers"]):
                 raise ApiError(401, "give a valid API key", code="invalid_api_key")
+            if _is_foreign(dict(scope["headers"])):
+                raise ApiError(403, "pages of other sites may not use this server")
             await self._app(scope, receive, watched)
         except ApiError as error:
             await error.response()(scope, receive, watched)
@@ -71,3 +73,9 @@ class Gate:
         digest = sha256(key.strip()).digest()
         matches = [hmac.compare_digest(digest, known) for known in self._digests]
         return scheme.lower() == b"bearer" and any(matches)
+
+
+def _is_foreign(headers: dict[bytes, bytes]) -> bool:
+    """Return whether a browser sends this for a page of another site, which needs no key to be tried."""
+    origin = headers.get(b"origin")
+    return origin is not None and origin.partition(b"//")[2] != headers.get(b"host")

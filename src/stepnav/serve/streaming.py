@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
-from sse_starlette.sse import AppStatus
+from sse_starlette.sse import AppStatus, SendTimeoutError
 
 from stepnav.core.outcome import SearchResult
 from stepnav.serve.errors import ApiError
@@ -44,7 +44,7 @@ class SearchStream(EventSourceResponse):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Send it all."""
-        with self._stack:
+        with self._stack, suppress(SendTimeoutError):  # the client takes nothing more
             await super().__call__(scope, receive, send)
 
 

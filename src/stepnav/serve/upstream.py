@@ -69,7 +69,10 @@ class Upstream:
         """
         body = {name: value for name, value in raw.items() if name != "stepnav"}
         body["model"] = self._server.model
-        content = json.dumps(body).encode()
+        try:
+            content = json.dumps(body).encode()
+        except RecursionError:
+            raise ApiError(400, "the body is nested too deeply", code="invalid_json") from None
         self.num_open += 1
         answer = None
         try:

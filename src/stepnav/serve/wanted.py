@@ -341,22 +341,25 @@ def _with_options(
     """Return the strategy with the options of the `stepnav` object and the body's own sampling."""
     known, options = chosen.known_options, dict(asked.options)
     for name, value in options.items():
-        is_count = isinstance(value, int) and not isinstance(value, bool)
+        option = known.get(name)
+        if option is None or option.kind is not int or type(value) is not int:
+            continue  # the strategy itself says what is wrong
         limits = house.limits
         most = limits.max_budget_tokens if name.endswith("tokens") else limits.max_count
-        if is_count and name in known and known[name].kind is int and value > most:
+        most = max(most, option.default or 0)
+        if value > most:
             message = f"{name} must be at most {most} here (got {str(value)[:80]})"
             raise ApiError(400, message, param=f"stepnav.options.{name}")
     for field, names in _SAMPLING.items():
         value = getattr(body, field)
-        option = next((name for name in names if name in known), None)
-        if value is None or option in options:
+        place = next((name for name in names if name in known), None)
+        if value is None or place in options:
             continue
         is_useless = field == "temperature" and value == 0 and _needs_variety(chosen)
-        if option is None or is_useless:
+        if place is None or is_useless:
             ignored.append(field)
         else:
-            options[option] = value
+            options[place] = value
     try:
         return chosen(**options)
     except ConfigError as error:
