@@ -9,7 +9,8 @@ Seconds are of this process on one thread, scoring alone, after one solution to 
     python benchmarks/judge.py --task gsm8k --data test.jsonl --policy ./model --reward ./prm
 
 `--untrained-reward` puts the policy's own backbone under a new head, for its cost; `--save FILE`
-adds the result to a file and writes the table in docs/reward-models.md anew.
+adds the result to a file and writes the table in docs/reward-models.md anew; `--evaluation FOLDER`
+adds what `stepnav eval-prm --reward judge:MODEL --out FOLDER` found instead: how good the judge is.
 """
 
 from __future__ import annotations
@@ -183,10 +184,42 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def evaluated(folder: Path) -> dict[str, Any]:
+    """Return what an evaluation found of a judge."""
+    report = json.loads((folder / "report.json").read_text())
+    kind, _, model = report["reward"].partition(":")
+    kept = ("solutions", "problems", "dtype", "reward_tokens")
+    figures = report["figures"]
+    return {
+        "task": f"{report['kind']} {Path(report['data']).name.partition('.')[0]}, {kind}",
+        "policy": Path(model).name,
+        "evaluation": {key: report[key] for key in kept},
+        "auroc": figures["auroc_first_errors"],
+        "errors": figures["by_rating_all"]["error_accuracy"],
+        "right": figures["by_rating_all"]["correct_accuracy"],
+    }
+
+
+def evaluation_in_words(one: dict[str, Any]) -> str:
+    """Return a sentence about how good a judge is."""
+    low, high = one["auroc"]["ci95"]
+    errors, right = one["errors"], one["right"]
+    return (
+        f"How good `{one['policy']}` is as a judge ({one['task']}, the first "
+        f"{one['evaluation']['solutions']} solutions, {one['evaluation']['dtype']}): AUROC of "
+        f"first errors {one['auroc']['value']:.2f} ({low:.2f} to {high:.2f}), {errors['hits']} of "
+        f"{errors['solutions']} first errors found, {right['hits']} of {right['solutions']} right "
+        "solutions accepted."
+    )
+
+
 def in_words(found: Sequence[dict[str, Any]]) -> str:
-    """Return the tables, one for each task and policy."""
+    """Return the tables, one for each task and policy, and what evaluations found."""
     parts = []
     for one in found:
+        if "evaluation" in one:
+            parts.append(evaluation_in_words(one))
+            continue
         prm = one["costs"]["prm"]
         rows = [
             [
@@ -221,10 +254,11 @@ def main() -> None:
     parser.add_argument("--policy")
     parser.add_argument("--reward")
     parser.add_argument("--untrained-reward", action="store_true")
+    parser.add_argument("--evaluation", type=Path)
     parser.add_argument("--save", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    found = [compare(args)]
+    found = [compare(args) if args.evaluation is None else evaluated(args.evaluation)]
     if args.save is not None:
         known = json.loads(args.save.read_text()) if args.save.exists() else []
         new = found[0]["task"], found[0]["policy"]

@@ -18,6 +18,9 @@ import pytest
 import stepnav
 from stepnav import build
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+import diagram
+
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = [m.name for m in pkgutil.walk_packages(stepnav.__path__, "stepnav.")]
 HEAVY = {"torch", "transformers", "numpy", "scipy", "matplotlib", "pyarrow", "httpx", "math_verify"}
@@ -91,6 +94,16 @@ def test_every_strategy_and_task_is_in_papers():
         assert f"`search/{name}.py`" in papers
     for name in build.TASKS:
         assert name in build.EMBEDDED_TASKS or f"`tasks/{name}.py`" in papers
+
+
+def test_the_diagram_of_the_rooms_is_current():
+    document = diagram.DOCUMENT.read_text()
+    assert diagram.with_diagram(document) == document, "run python benchmarks/diagram.py"
+
+
+def test_the_diagram_leaves_out_what_follows_from_other_arrows():
+    arrows = {"a": {"b", "c", "d"}, "b": {"c"}, "c": {"d"}, "d": set()}
+    assert diagram.reduce(arrows) == {"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": set()}
 
 
 def test_links_in_documents_lead_somewhere():

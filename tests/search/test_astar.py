@@ -41,11 +41,33 @@ PAYS = {"a": p(0.9), "b": p(0.6), "c": p(0.2), "d": p(0.9), "#### 1": p(1.0), "#
 
 @pytest.mark.parametrize("index", ["value", "gittins"])
 def test_it_goes_back_to_what_is_now_the_most_promising(index):
-    result = search(TRAP, PAYS, branching=8, index=index, horizon=3)
+    result = search(TRAP, PAYS, branching=8, index=index, horizon=3, replace=False)
     assert (result.answer, result.outcome.stop_reason) == ("2", "finished")
     entered = [n.trajectory.text for n in result.tree.nodes if n.children]
     assert entered == ["", "a\n", "b\n", "b\nd\n"]  # c was never continued
-    assert result.outcome.counts["iterations"] == 32
+    assert result.outcome.counts["iterations"] == 5
+
+
+def test_a_prefix_whose_steps_are_wrong_is_drawn_from_again():
+    table = {"": ["a\n", "b\n", "c\n"], "c\n": ["#### 3"]}
+    result = search(table, {"a": p(0.01), "b": p(0.01)}, branching=2, replace=False)
+    first, second, third = [node.step.key for node in result.tree.nodes[1:4]]
+    assert {first, second} == {"a", "b"} and third == "c"
+    assert result.answer == "3"
+
+
+def test_idle_steps_bring_nobody_nearer():
+    idle, useful = node_of(0.8, "a\n", "b\n", "c\n"), node_of(0.8, "a\n", "b\n")
+    seen = usual(values=[0.5], helpful={2: 2.0, 3: 0.1})  # P(+1) of the steps before, summed
+    assert seen.rank(idle) < seen.rank(useful)
+
+
+def test_what_was_drawn_lowers_the_rank():
+    node = node_of(0.8, "a\n", "b\n")
+    node.drawn = [Step("x\n", logprob=math.log(0.5)), Step("y\n", logprob=math.log(0.25))]
+    assert usual().rank(node)[0] == pytest.approx(0.8 * 0.25)
+    node.drawn = [Step("x\n"), Step("y\n")]
+    assert usual().rank(node)[0] == pytest.approx(0.8 / 3)
 
 
 def test_without_replacement_all_steps_that_there_are_are_drawn():
@@ -63,7 +85,8 @@ def test_a_dear_token_makes_the_gittins_index_stop_at_once():
 
 
 def usual(index="value", horizon=4, branching=5, price=0.001, limit=math.inf, **seen):
-    return _Usual(index, horizon, branching, price, limit, **{"tokens": [6, 10], **seen})
+    seen = {"tokens": [6, 10], "helpful": {0: 0.0, 1: 0.5, 2: 1.0, 3: 3.0}, **seen}
+    return _Usual(index, horizon, branching, price, limit, **seen)
 
 
 def node_of(value, *texts):
@@ -76,13 +99,13 @@ def node_of(value, *texts):
 
 
 def test_the_ranks_are_those_of_the_formulas():
-    node, cost = node_of(0.8, "a\n"), 3 * 5 * 8
+    node, cost = node_of(0.8, "a\n", "b\n"), 3 * 5 * 8
     assert usual().rank(node)[0] == pytest.approx(0.8)
     assert usual(values=[0.5]).rank(node)[0] == pytest.approx(0.8 * 0.5**3)
-    assert usual(values=[0.5], depths=[2]).rank(node)[0] == pytest.approx(0.8 * 0.5)
+    assert usual(values=[0.5], lengths=[2.0]).rank(node)[0] == pytest.approx(0.8 * 0.5)
     assert usual(limit=16 + cost / 2).rank(node)[0] == pytest.approx(0.4)
     assert usual("gittins").rank(node)[0] == pytest.approx(0.8 - 0.001 * cost)
-    seen = {"values": [0.5], "depths": [2]}
+    seen = {"values": [0.5], "lengths": [2.0]}
     assert usual("gittins", **seen).rank(node)[0] == pytest.approx(0.8 - 0.001 * 40 / 0.5)
     assert usual("gittins", limit=16).rank(node)[0] == -math.inf
 
@@ -127,7 +150,8 @@ def test_the_limits_of_draws_and_of_the_budget():
     assert result.outcome.trajectory.is_finished and result.outcome.counts["fallbacks"] == 1
     short = search(TRAP, PAYS, Budget(policy_tokens=7), branching=4)
     assert (short.outcome.stop_reason, short.outcome.counts["fallbacks"]) == ("budget", 1)
-    assert search({"": ["a\n"]}, branching=2, max_steps=1).outcome.stop_reason == "exhausted"
+    closed = search({"": ["a\n"]}, branching=2, max_steps=1, replace=False)
+    assert closed.outcome.stop_reason == "exhausted"
 
 
 def test_the_public_contract_holds_with_the_gittins_index():

@@ -70,6 +70,13 @@ def test_the_bound_is_that_of_uct():
     assert _bound(tree.root, 2.0, child) == pytest.approx(0.5 + 2 * math.sqrt(math.log(9)))
 
 
+def test_an_idle_step_earns_nothing():
+    """A remark that is not wrong (neutral) is not preferred to a step that helps."""
+    table = {"": ["idle\n", "b\n"], "idle\n": ["#### 1"], "b\n": ["#### 2"]}
+    result = search(table, {"idle": StepScore(0.0, 0.9, 0.1), "b": p(0.7)}, branching=8, samples=1)
+    assert result.answer == "2"
+
+
 def test_the_vote_adds_up_mean_rewards():
     table = {"": ["a\n", "b\n", "c\n"], "a\n": ["#### 1"], "b\n": ["#### 2"], "c\n": ["#### 2"]}
     pays = {"a": p(0.9), "b": p(0.6), "c": p(0.6)}

@@ -1,12 +1,11 @@
 """A*: the most promising prefix of all is continued next, by its value and by what finishing it costs.
 
-Source: Hart, Nilsson and Raphael 1968. A prefix is worth the product of its step values, times what a
-step usually is worth for each step to come (f = g + h in logarithms), times the share of those steps that
-the policy tokens left would pay for: a search whose budget ends goes deep. `index` "gittins" is the
-index of arXiv 2510.20272, worked out from its abstract by Weitzman's rule (1979): a box that holds v with
-chance q and costs c to open is worth v - c / q; v is the prefix's value, q the chance of the steps to come,
-c the price of their tokens. The search stops when a finished solution, worth its value, is the best.
-Differs in: h is an average of this search; equal siblings are merged.
+Source: Hart, Nilsson and Raphael 1968; continuing a prefix more than once, Yoshizumi et al. 2000. A
+prefix is worth the product of its step values, times what a step usually is worth for each to come, times
+the probability of steps not drawn yet, times the share of the cost that the policy tokens left would pay.
+`index` "gittins" is that of arXiv 2510.20272, from its abstract, by Weitzman's rule (1979): a box that
+holds v with chance q and costs c to open is worth v - c / q. The search stops when a solution is the best.
+Differs in: h is an average of this search, and counts lengths in P(+1): an idle step is no progress.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from stepnav.core.options import Count, NumTokens, Temperature, TopP, above
 from stepnav.core.outcome import StopReason
 from stepnav.core.records import Step
 from stepnav.core.requests import BudgetSpent, Program, Sampling
-from stepnav.core.tree import Node, Tree
+from stepnav.core.tree import ROOT_INDEX, Node, Tree
 from stepnav.search.draw import conclude
-from stepnav.search.expand import draw_children, rate
+from stepnav.search.expand import draw_children, rate, undrawn_prob
 
 
 def astar(
@@ -50,8 +49,7 @@ def astar(
       index, branching: what is continued first, see above, and by how many steps.
       horizon: steps of a solution, until one is finished; then the mean of the finished ones.
       token_price: of "gittins", the probability of being right that a policy token must be worth.
-      max_draws: steps drawn in all.
-      budget_tokens: policy tokens of the budget, None for no limit.
+      max_draws, budget_tokens: limit of steps; policy tokens of the budget, None for no limit.
       replace, first_greedy: as in `hgs`.
       temperature, top_p, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
     """
@@ -66,18 +64,18 @@ def astar(
             if not waiting or waiting[-1].is_finished:
                 stop_reason = "finished" if waiting else "exhausted"
                 break
-            node = waiting[-1]
-            tree.mark(node, "accepted")
+            tree.mark(node := waiting[-1], "accepted")
+            before = len(node.drawn)
             (children,) = yield from draw_children(
                 tree, [(node, branching)], sampling, counts,
                 replace=replace, first_greedy=first_greedy,
                 reserve_tokens=0 if any(n.is_finished for n in waiting) else reserve_tokens,
             )  # fmt: skip
-            counts["iterations"] += len(node.drawn)
+            counts["iterations"] += len(node.drawn) - before
             yield from rate(tree, children, "prod")
-            waiting.pop()
-            waiting += [c for c in children if c.is_finished or c.depth < max_steps]
-            usual.note(node.drawn, children)
+            usual.note(node, node.drawn[before:], children)
+            new = [child for child in children if child.is_finished or child.depth < max_steps]
+            waiting = [other for other in [*waiting, *new] if not other.is_exhausted]
     except BudgetSpent:
         stop_reason = "budget"
     found = [node for node in waiting if node.is_finished]
@@ -94,25 +92,28 @@ class _Usual:
     branching: int
     token_price: float
     max_tokens: float
-    depths: list[int] = field(default_factory=list)
+    lengths: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
+    helpful: dict[int, float] = field(default_factory=lambda: {ROOT_INDEX: 0.0})
 
-    def note(self, steps: Sequence[Step], children: Sequence[Node]) -> None:
-        """Take in the steps drawn at a node, and its rated children."""
+    def note(self, node: Node, steps: Sequence[Step], children: Sequence[Node]) -> None:
+        """Take in the steps just drawn at a node, and its rated children."""
         self.tokens += [step.num_tokens for step in steps]
-        self.depths += [child.depth for child in children if child.is_finished]
-        if children:  # the best of them is what the search goes on from
-            self.values.append(max(child.score.value for child in children if child.score))
+        scores = {child.index: child.score for child in children if child.score}
+        self.values += [max(s.value for s in scores.values())] if scores else []
+        so_far = self.helpful[node.index]
+        self.helpful |= {i: so_far + score.positive_prob for i, score in scores.items()}
+        self.lengths += [self.helpful[child.index] for child in children if child.is_finished]
 
     def rank(self, node: Node) -> tuple[float, int]:
         """Return the key by which prefixes are sorted, the most promising last."""
         value = 1.0 if node.value is None else node.value
         if node.is_finished:
             return value, -node.index
-        steps = max(1.0, (fmean(self.depths) if self.depths else self.horizon) - node.depth)
-        cost = steps * self.branching * (fmean(self.tokens) if self.tokens else 0.0)
-        chance = (fmean(self.values) if self.values else 1.0) ** steps
+        steps = max(1.0, fmean(self.lengths or [self.horizon]) - self.helpful[node.index])
+        cost = steps * self.branching * fmean(self.tokens or [0])
+        chance = fmean(self.values or [1.0]) ** steps * undrawn_prob(node)
         if cost:
             chance *= min(1.0, max(0.0, self.max_tokens - sum(self.tokens)) / cost)
         fee = self.token_price * cost / chance if chance else math.inf

@@ -18,7 +18,7 @@ from stepnav.core.judging import (
     value_messages,
     vote_messages,
 )
-from stepnav.core.records import Step, StepScore
+from stepnav.core.records import Step
 from stepnav.core.requests import Ask, Request, Sampling
 from stepnav.core.tree import Node, Tree
 from stepnav.search.expand import rate
@@ -87,7 +87,7 @@ def _read(text: str, by: Evaluation, num_nodes: int) -> float | None:
         word = read_word(text, HOPES)
         return None if word is None else HOPES[word]
     word = read_word(text, RATINGS)
-    return None if word is None else StepScore.from_rating(RATINGS[word]).value
+    return None if word is None else float(RATINGS[word] > 0)
 
 
 def _likelihood(step: Step) -> float:

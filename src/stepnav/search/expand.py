@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import replace as changed
 from typing import Any
@@ -124,6 +125,15 @@ def sampling_at(node: Node, sampling: Sampling, *, replace: bool, first_greedy: 
         return sampling if replace else changed(sampling, without=without)
     later = sampling.temperature
     return changed(sampling, temperature=0.0, without=without, later_temperature=later)
+
+
+def undrawn_prob(node: Node) -> float:
+    """Return the probability that a step after a node is none of those drawn there.
+
+    Where a policy tells no probabilities, a share that falls with their number.
+    """
+    known = [math.exp(step.logprob) for step in node.drawn if step.logprob is not None]
+    return max(0.0, 1 - sum(known)) if len(known) == len(node.drawn) else 1 / (1 + len(node.drawn))
 
 
 def add_steps(

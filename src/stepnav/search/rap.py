@@ -4,7 +4,7 @@ Source: Hao et al. 2023, arXiv 2305.14992, section 3 and algorithm 1, from memor
 Q + w sqrt(ln N(parent) / N(child)), expand, follow the child of the highest reward to the end, and back
 up; the Q of a step is the highest mean reward of the steps from it on, over all iterations. The answer
 is that of the path with the highest mean reward, or a vote by it (RAP-Aggregation). Rewards: the
-policy's own rating of a step, the step's likelihood, or a reward model, which the paper does not have.
+policy's own rating of a step, its likelihood, or P(+1) by a reward model, which the paper does not have.
 Differs in: no world model writes states, the state is the prefix; the likelihood of a step is that of its
 average token, so that it is in [0, 1]; the self-rating is the share of replies (the paper reads the
 probability of "Yes"); the confidence of a state is left out; equal siblings are merged.
@@ -73,7 +73,10 @@ def rap(
                         reserve_tokens=costs["reserve_tokens"],
                     )  # fmt: skip
                     yield from evaluate(tree, children, counts, evaluation, "last", **costs)
-                    rewards |= {child.index: child.value or 0.0 for child in children}
+                    for child in children:  # a step that is not wrong need not help
+                        helps = child.score.positive_prob if child.score else child.value
+                        rewards[child.index] = helps or 0.0
+                        tree.set_value(child, helps)
                 live = [tree.nodes[i] for i in node.children if tree.nodes[i].status != "dead"]
                 if live:
                     node = max(live, key=partial(_bound, node, exploration))

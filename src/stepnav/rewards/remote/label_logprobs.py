@@ -29,10 +29,17 @@ class Label:
 
     @classmethod
     def of(cls, tokenizer: Any, token: int) -> Label:
-        """Return the label of a token, whose text is told with or without its leading space."""
-        piece = str(tokenizer.convert_ids_to_tokens(token))
-        shown = piece.replace("\u2581", " ").replace("\u0120", " ")
-        return cls(token, (f"token_id:{token}", shown, tokenizer.decode([token])))
+        """Return the label of a token.
+
+        Some servers tell its text with its leading space, some without; the latter is no name of
+        it where it is another token's, for that would be rated in its place.
+        """
+        shown = _shown(tokenizer, token)
+        names = [f"token_id:{token}", shown]
+        bare = tokenizer.decode([token])
+        if all(_shown(tokenizer, other) != bare for other in tokenizer.get_vocab().values()):
+            names.append(bare)
+        return cls(token, tuple(names))
 
     def among(self, listed: Sequence[tuple[int | None, str, float]]) -> float | None:
         """Return its log-probability, None if it is not listed."""
@@ -71,6 +78,12 @@ def label_logprobs(payload: Any, good: Label, bad: Label) -> tuple[float, float]
             provider=PROVIDER,
         )
     return tuple(least if logprob is None else logprob for logprob in found)  # type: ignore[return-value]
+
+
+def _shown(tokenizer: Any, token: int) -> str:
+    """Return a token's text, its leading space included."""
+    piece = str(tokenizer.convert_ids_to_tokens(token))
+    return piece.replace("\u2581", " ").replace("\u0120", " ")
 
 
 def _listed(logprobs: Any) -> list[tuple[int | None, str, float]]:

@@ -125,9 +125,11 @@ class RemoteReward(CallsToServer):
             keys = {at: tuple(row.tokens[: at + 1]) for at in row.wanted}
             row.outputs = {at: self._known[key] for at, key in keys.items() if key in self._known}
         await self._complete([r for r in reading.rows if len(r.outputs) < len(r.wanted)], ticket)
+        scores = self._reader.scores(reading.rows)
+        self._remember(reading.rows)
         tokens, rate = reading.totals[-1], 2 * self.num_parameters
         usage = Usage(reward_calls=1, reward_tokens=tokens, flops=rate * tokens)
-        return Answer(self._reader.scores(reading.rows), usage, reading.totals, rate)
+        return Answer(scores, usage, reading.totals, rate)
 
     async def _complete(self, rows: Sequence[Row], ticket: int) -> None:
         """Ask for the outputs that rows still want."""
@@ -140,11 +142,14 @@ class RemoteReward(CallsToServer):
             return await self._fetch(self._source, asked)
 
         found = await self._connection.retried(once, ticket)
-        if len(self._known) > MAX_KEPT:
-            self._known.clear()
         for row, positions, probs in zip(rows, missing, found):
             row.outputs.update(zip(positions, probs))
-            self._known.update((tuple(row.tokens[: at + 1]), row.outputs[at]) for at in positions)
+
+    def _remember(self, rows: Sequence[Row]) -> None:
+        if len(self._known) > MAX_KEPT:
+            self._known.clear()
+        for row in rows:
+            self._known.update((tuple(row.tokens[: at + 1]), row.outputs[at]) for at in row.wanted)
 
     async def _meet(self) -> None:
         connection = self._connection

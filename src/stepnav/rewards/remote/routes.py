@@ -2,7 +2,7 @@
 
 Token ids are sent wherever a server takes them, so that it reads what the model was trained on.
 Formats: vLLM 0.32 (`/pooling`, `/classify`, `/generative_scoring`, `/v1/completions` with
-`logprob_token_ids`), llama-server and SGLang (`/v1/completions` with `logprobs`).
+`logprob_token_ids`), SGLang (`/generate`), and llama-server (`/v1/completions` with `logprobs`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import copy
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from stepnav.core.errors import BackendError, BadResponse, quote
@@ -27,7 +28,7 @@ MOST_LISTED = 20
 """How many likely tokens are asked for: as many as vLLM lists unless it is told otherwise."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Source:
     """A server's reward model, as its family reads it.
 
@@ -52,6 +53,11 @@ class Source:
         if path.startswith("/"):
             path = connection.base_url.removesuffix("/v1") + path
         return await connection.post(path, {"model": connection.model, **fields})
+
+    @cached_property
+    def labels(self) -> tuple[Label, Label]:
+        """The good and the bad label."""
+        return Label.of(self.words, self.pair.good), Label.of(self.words, self.pair.bad)
 
     @property
     def num_outputs(self) -> int:
@@ -126,6 +132,24 @@ async def generative_scoring(source: Source, asked: Asked) -> list[list[Probs]]:
     return await asyncio.gather(*(row(*item) for item in asked))
 
 
+async def generate(source: Source, asked: Asked) -> list[list[Probs]]:
+    """Return what SGLang's own `/generate` gives: the log-probabilities of the two labels."""
+    labels = [source.pair.good, source.pair.bad]
+
+    async def row(tokens: list[int], positions: tuple[int, ...]) -> list[Probs]:
+        texts = [tokens[: at + 1] for at in positions]
+        payload = await source.post(
+            "/generate",
+            input_ids=texts,
+            sampling_params={"max_new_tokens": 1, "temperature": 0},
+            return_logprob=True,
+            token_ids_logprob=[labels] * len(texts),
+        )
+        return source.of_labels(_generated(payload, labels, texts))
+
+    return await asyncio.gather(*(row(*item) for item in asked))
+
+
 async def completions(source: Source, asked: Asked) -> list[list[Probs]]:
     """Return what vLLM's completions give: the log-probabilities of the two labels."""
     labels = [source.pair.good, source.pair.bad]
@@ -150,6 +174,7 @@ ROUTES: Mapping[str, Mapping[str, Route]] = {
     "texts": {"POST /classify": classify},
     "labels": {
         "POST /generative_scoring": generative_scoring,
+        "POST /generate": generate,
         "POST /v1/completions by label": completions,
         "POST /v1/completions of tokens": likely_tokens,
         "POST /v1/completions of text": likely_tokens_of_text,
@@ -161,11 +186,6 @@ ROUTES: Mapping[str, Mapping[str, Route]] = {
 async def _completions(
     source: Source, asked: Asked, fields: Mapping[str, Any] | None = None, *, as_ids: bool = True
 ) -> list[list[Probs]]:
-    labels = (
-        Label.of(source.words, source.pair.good),
-        Label.of(source.words, source.pair.bad),
-    )
-
     async def position(ids: list[int]) -> tuple[float, float]:
         payload = await source.post(
             "completions",
@@ -176,13 +196,29 @@ async def _completions(
             **(fields or {}),
         )
         _check_count(payload, len(ids))
-        return label_logprobs(payload, *labels)
+        return label_logprobs(payload, *source.labels)
 
     async def row(tokens: list[int], positions: tuple[int, ...]) -> list[Probs]:
         calls = (position(tokens[: at + 1]) for at in positions)
         return source.of_labels(await asyncio.gather(*calls))
 
     return await asyncio.gather(*(row(*item) for item in asked))
+
+
+def _generated(
+    payload: Any, labels: list[int], texts: list[list[int]]
+) -> list[tuple[float, float]]:
+    """Return the log-probabilities of the two labels after each text, from SGLang's answers."""
+    try:
+        metas = [item["meta_info"] for item in payload]
+        counts = [meta["prompt_tokens"] for meta in metas]
+        listed = [meta["output_token_ids_logprobs"][0] for meta in metas]
+        found = [{token: float(logprob) for logprob, token, *_ in items} for items in listed]
+        if counts != [len(ids) for ids in texts]:
+            raise ValueError(f"it read {counts} tokens")
+        return [(items[labels[0]], items[labels[1]]) for items in found]
+    except (LookupError, TypeError, ValueError) as error:
+        raise _unusable(f"{error} ({quote(as_text(payload))})") from None
 
 
 def _text(tokenizer: Any, ids: list[int]) -> str:

@@ -1,0 +1,86 @@
+"""Reward models on servers from the command line: options, keys, and what is said where it fails."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_server import call
+from tests.rewards import public_models
+from tests.rewards.remote.fake_server import FakeServer
+
+SECRET = "sk-reward-0123456789"
+SOLVE = ("solve", "--task", "arithmetic", "--strategy", "beam:beam_size=1:branching=2")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return public_models.token_classes(tmp_path_factory.mktemp("served") / "prm")
+
+
+def test_a_search_with_a_reward_model_on_a_server(folder: Path) -> None:
+    server = FakeServer(folder, "token-classes", "pooling")
+    with server.listening() as url:
+        status, out, err = call(
+            *SOLVE, "--reward", url, "--reward-tokenizer", str(folder), "--concurrency", "2",
+            "--json", STEPNAV_REWARD_API_KEY=SECRET, OPENAI_API_KEY="of-another-server",
+        )  # fmt: skip
+        assert status == 0, err
+        local = call(*SOLVE, "--reward", str(folder), "--json")
+    assert set(server.keys) == {f"Bearer {SECRET}"}
+    assert SECRET not in out + err
+    remote, here = json.loads(out), json.loads(local[1])
+    assert remote["answer"] == here["answer"]
+    assert remote["usage"]["reward_tokens"] == here["usage"]["reward_tokens"] > 0
+    assert remote["usage"]["policy_tokens"] == here["usage"]["policy_tokens"]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--reward-model", "m"), "--reward-model is for a server; --reward must be its URL"),
+        (("--reward", "http://127.0.0.1:{port}", "--retries", "0"), "cannot reach"),
+        (("--reward", "http://"), "is no server's URL"),
+        (("--reward", "{url}", "--reward-tokenizer", "nowhere"), "no folder 'nowhere'"),
+        (("--reward", "{url}", "--reward-model", "m"), "has no model 'm'"),
+        (("--reward", "orm:{url}"), "does not give this reward model's scores"),
+        (("--reward", "{url}", "--reward-api-key-env", "NO_SUCH"), "NO_SUCH holds none"),
+        (("--reward", "{url}", "--api-key-env", "HOME"), "--api-key-env is for a server"),
+        (("--reward", "likelihood:{url}"), "no model folder"),
+    ],
+)
+def test_one_clear_line_each(options: tuple[str, ...], says: str, folder: Path) -> None:
+    server = FakeServer(folder, "token-classes", "pooling")
+    with server.listening() as url:
+        shown = [text.format(url=url, port=free_port()) for text in options]
+        status, _, err = call(*SOLVE, *shown)
+    assert status == 2
+    assert says in err
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err
+
+
+def test_a_page_instead_of_a_model_server(folder: Path) -> None:
+    page = "<!doctype html><html>welcome</html>"
+    server = FakeServer(folder, "token-classes", "pooling", spoil=lambda *_: (200, page))
+    with server.listening() as url:
+        status, _, err = call(*SOLVE, "--reward", url)
+        others = [call(*command, url) for command in (
+            ("calibrate", "--data", "x.jsonl", "--reward"),
+            ("eval-prm", "--data", "x.jsonl", "--out", "x", "--reward"),
+        )]  # fmt: skip
+    assert status == 2
+    assert "is no model server" in err
+    assert len(err.strip().splitlines()) == 1
+    for status, _, err in others:
+        assert status == 2
+        assert len(err.strip().splitlines()) == 1
