@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(autouse=True)
 def no_api_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep keys of the person who runs the tests out of them."""
-    for name in ("OPENAI_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+    for name in ("OPENAI_API_KEY", "STEPNAV_REWARD_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
 
 
