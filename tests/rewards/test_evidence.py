@@ -6,8 +6,7 @@ import random
 import pytest
 
 from stepnav.core.errors import DataError
-from stepnav.measure.prm.evidence import fit_evidence
-from stepnav.rewards.local.step_format import Evidence
+from stepnav.rewards.local.evidence import Evidence, fit_evidence
 
 
 def steps(slope, intercept, count, seed=0):
