@@ -265,7 +265,7 @@ def bench(
         journal = Journal(folder / "journal.sqlite", plan_digest(plan))
         try:
             run_plan(
-                plan, drawn, extract=task.extract, grade=task.grade, models=models.by_name,
+                plan, drawn, extractor=task.extractor, grade=task.grade, models=models.by_name,
                 journal=journal, max_active=max_active,
             )  # fmt: skip
             rows = read_rows(plan, journal, grade=task.grade)
@@ -322,7 +322,7 @@ def _search(
         id="given",
         strategy=strategy.for_budget(limits.policy_tokens, temperature=task.temperature),
         problem=problem,
-        extract=task.extract,
+        extract=task.extractor(problem),
         budget=limits,
         seed=seed,
         on_change=on_change,
