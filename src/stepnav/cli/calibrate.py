@@ -20,7 +20,6 @@ from stepnav.files.atomic import whole_folder, write_text
 from stepnav.measure.extras import check_installed
 from stepnav.rewards.families.label_tokens import LabelTokens
 from stepnav.rewards.families.recognise import split_family
-from stepnav.rewards.local.evidence import fit_evidence
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo import MODELS_FOLDER
 
@@ -65,6 +64,7 @@ def run(
     """
     check_installed()
     build.check_device(scoring.device, scoring.dtype)
+    from stepnav.measure.prm.evidence import fit_evidence
     from stepnav.measure.prm.scores import split_by_problem
     from stepnav.measure.prm.temperature import (
         describe,

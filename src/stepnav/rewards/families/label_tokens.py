@@ -17,7 +17,6 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import write_text
-from stepnav.rewards.local.evidence import Evidence
 from stepnav.rewards.local.family import (
     Family,
     causal_loader,
@@ -33,6 +32,7 @@ from stepnav.rewards.local.piece_encoder import (
     require_end,
 )
 from stepnav.rewards.local.step_format import (
+    Evidence,
     check_temperature,
     check_template,
     check_text,

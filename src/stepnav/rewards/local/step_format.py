@@ -17,9 +17,9 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import trimmed
 from stepnav.files.atomic import write_text
-from stepnav.rewards.local.evidence import Evidence
 
 FILE_NAME = "stepnav_prm.json"
+LEAST_VALUE = 1e-9
 
 
 def check_text(name: str, value: object) -> None:
@@ -39,6 +39,40 @@ def check_temperature(value: object) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (is_number and 0 < value < math.inf):  # type: ignore[operator]
         raise ValueError(f"temperature must be a number above 0 (got {value!r})")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a score says beyond the usual, in nats: `slope` * logit(value) + `offset`.
+
+    Attributes:
+      slope: of the logistic fit of right steps on the logit of their values.
+      offset: its intercept, less the logit of the share of right steps.
+    """
+
+    slope: float
+    offset: float
+
+    def of(self, value: float) -> float:
+        """Return the evidence of a step with this value."""
+        kept = min(max(value, LEAST_VALUE), 1 - LEAST_VALUE)
+        return self.slope * math.log(kept / (1 - kept)) + self.offset
+
+    @classmethod
+    def read(cls, value: Any) -> Evidence | None:
+        """Return what stands in a model's settings.
+
+        Raises:
+          ValueError, TypeError: it is no such thing.
+        """
+        if value is None:
+            return None
+        found = cls(**value)
+        for name, number in (("slope", found.slope), ("offset", found.offset)):
+            is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
+            if not (is_number and math.isfinite(number)):
+                raise ValueError(f"evidence.{name} must be a number (got {number!r})")
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from stepnav.core.errors import BackendError
 from stepnav.core.records import StepScore, Trajectory
 from stepnav.engine.row import Row
-from stepnav.rewards.local.evidence import Evidence
+from stepnav.rewards.local.step_format import Evidence
 
 Probs = tuple[float, float, float]
 """Probabilities of the ratings -1, 0 and +1."""

@@ -7,51 +7,17 @@ to what it believes of a step without counting the usual success of steps twice.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from stepnav.core.errors import DataError
+from stepnav.rewards.local.step_format import LEAST_VALUE, Evidence
 
-LEAST_VALUE = 1e-9
 MAX_ROUNDS = 100
 RIDGE = 1e-6
 """Keeps a fit of labels that the values separate finite."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a score says beyond the usual, in nats: `slope` * logit(value) + `offset`.
-
-    Attributes:
-      slope: of the logistic fit of right steps on the logit of their values.
-      offset: its intercept, less the logit of the share of right steps.
-    """
-
-    slope: float
-    offset: float
-
-    def of(self, value: float) -> float:
-        """Return the evidence of a step with this value."""
-        kept = min(max(value, LEAST_VALUE), 1 - LEAST_VALUE)
-        return self.slope * math.log(kept / (1 - kept)) + self.offset
-
-    @classmethod
-    def read(cls, value: Any) -> Evidence | None:
-        """Return what stands in a model's settings.
-
-        Raises:
-          ValueError, TypeError: it is no such thing.
-        """
-        if value is None:
-            return None
-        found = cls(**value)
-        for name, number in (("slope", found.slope), ("offset", found.offset)):
-            is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
-            if not (is_number and math.isfinite(number)):
-                raise ValueError(f"evidence.{name} must be a number (got {number!r})")
-        return found
 
 
 def fit_evidence(values: Sequence[float], is_right: Sequence[bool]) -> Evidence:
@@ -63,8 +29,6 @@ def fit_evidence(values: Sequence[float], is_right: Sequence[bool]) -> Evidence:
     Raises:
       DataError: all steps are right, or all are wrong.
     """
-    import numpy as np
-
     truth = np.asarray(is_right, dtype=float)
     if truth.size == 0 or truth.min() == truth.max():
         raise DataError("evidence is fitted on right and on wrong steps; one kind is missing")
@@ -80,10 +44,12 @@ def fit_evidence(values: Sequence[float], is_right: Sequence[bool]) -> Evidence:
     return Evidence(float(weights[0]), float(weights[1] - np.log(share / (1 - share))))
 
 
-def _newton_step(inputs: Any, truth: Any, weights: Any) -> Any:
+def _newton_step(
+    inputs: npt.NDArray[np.float64],
+    truth: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
     """Return the change of the two weights, at most 1 in each so that no round overshoots."""
-    import numpy as np
-
     probs = 1 / (1 + np.exp(-np.clip(inputs @ weights, -50, 50)))
     slope = inputs.T @ (truth - probs) - RIDGE * weights
     curvature = (inputs * (probs * (1 - probs))[:, None]).T @ inputs + RIDGE * np.eye(2)

@@ -6,7 +6,8 @@ import random
 import pytest
 
 from stepnav.core.errors import DataError
-from stepnav.rewards.local.evidence import Evidence, fit_evidence
+from stepnav.measure.prm.evidence import fit_evidence
+from stepnav.rewards.local.step_format import Evidence
 
 
 def steps(slope, intercept, count, seed=0):
