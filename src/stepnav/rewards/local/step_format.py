@@ -19,7 +19,6 @@ from stepnav.core.records import trimmed
 from stepnav.files.atomic import write_text
 
 FILE_NAME = "stepnav_prm.json"
-LEAST_VALUE = 1e-9
 
 
 def check_text(name: str, value: object) -> None:
@@ -42,40 +41,6 @@ def check_temperature(value: object) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a score says beyond the usual, in nats: `slope` * logit(value) + `offset`.
-
-    Attributes:
-      slope: of the logistic fit of right steps on the logit of their values.
-      offset: its intercept, less the logit of the share of right steps.
-    """
-
-    slope: float
-    offset: float
-
-    def of(self, value: float) -> float:
-        """Return the evidence of a step with this value."""
-        kept = min(max(value, LEAST_VALUE), 1 - LEAST_VALUE)
-        return self.slope * math.log(kept / (1 - kept)) + self.offset
-
-    @classmethod
-    def read(cls, value: Any) -> Evidence | None:
-        """Return what stands in a model's settings.
-
-        Raises:
-          ValueError, TypeError: it is no such thing.
-        """
-        if value is None:
-            return None
-        found = cls(**value)
-        for name, number in (("slope", found.slope), ("offset", found.offset)):
-            is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
-            if not (is_number and math.isfinite(number)):
-                raise ValueError(f"evidence.{name} must be a number (got {number!r})")
-        return found
-
-
-@dataclass(frozen=True, slots=True)
 class StepFormat:
     """The token format of a PRM.
 
@@ -87,7 +52,6 @@ class StepFormat:
       add_bos: whether the tokeniser's BOS token comes first, if it has one.
       temperature: what the outputs are divided by before they become probabilities; calibration
         sets it (Guo et al. 2017, section 4.2, https://arxiv.org/abs/1706.04599).
-      evidence: what its scores say beyond the usual; None where that was not fitted.
     """
 
     separator: str = "\n"
@@ -95,7 +59,6 @@ class StepFormat:
     labels: tuple[int, ...] = (-1, 0, 1)
     add_bos: bool = True
     temperature: float = 1.0
-    evidence: Evidence | None = None
 
     @property
     def num_outputs(self) -> int:
@@ -165,8 +128,7 @@ class StepFormat:
         path = folder / FILE_NAME
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-            evidence = Evidence.read(fields.get("evidence"))
-            found = cls(**{**fields, "labels": tuple(fields["labels"]), "evidence": evidence})
+            found = cls(**{**fields, "labels": tuple(fields["labels"])})
             check_text("separator", found.separator)
             check_template(found.prompt_template)
             check_temperature(found.temperature)
