@@ -68,6 +68,14 @@ def test_what_cannot_be_served_is_named(fields, status, param):
     assert error.value.body()["error"]["param"] == param
 
 
+def test_fields_of_another_endpoint_are_checked_too():
+    """They are read in all of them, and must not come through as what nobody has looked at."""
+    body = {"model": "cot-m", "prompt": "What?", "max_completion_tokens": [None]}
+    with pytest.raises(ApiError) as error:
+        decide(make_house(), "completions", body, {})
+    assert error.value.param == "max_completion_tokens"
+
+
 @pytest.mark.parametrize(
     "headers", [{"x-stepnav-budget": "many"}, {"x-stepnav-budget": "\u0663"}, {"x-request-timeout": "-1"},
                 {"x-request-timeout": "nan"}, {"x-stepnav-budget": "9" * 5000}],

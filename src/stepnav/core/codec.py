@@ -74,8 +74,9 @@ def _decode_draw(value: list[Any], known: Sequence[int] | None) -> Draw:
 
 
 def encode_score(score: StepScore) -> list[float]:
-    """Return `[negative_prob, neutral_prob, positive_prob]`."""
-    return [score.negative_prob, score.neutral_prob, score.positive_prob]
+    """Return `[negative_prob, neutral_prob, positive_prob]`, and the evidence if it is known."""
+    probs = [score.negative_prob, score.neutral_prob, score.positive_prob]
+    return probs if score.evidence is None else [*probs, score.evidence]
 
 
 def encode_usage(usage: Usage) -> list[Any]:
@@ -189,6 +190,7 @@ def encode_result(result: SearchResult) -> dict[str, Any]:
         "voted": outcome.answer,
         "counts": dict(outcome.counts),
         "votes": dict(outcome.votes),
+        **({} if outcome.right_prob is None else {"right_prob": outcome.right_prob}),
         "tree": encode_tree(result.tree),
         "usage": dict(zip(USAGE_FIELDS, encode_usage(result.usage))),
         "requests": result.requests,
@@ -207,8 +209,9 @@ def decode_result(value: Mapping[str, Any]) -> SearchResult:
     if value["steps"] is not None:
         trajectory = Trajectory(tree.problem, tuple(map(decode_step, value["steps"])))
     outcome = Outcome(
-        trajectory, value["stop_reason"], value["voted"], value["counts"], value["votes"]
-    )
+        trajectory, value["stop_reason"], value["voted"], value["counts"], value["votes"],
+        value.get("right_prob"),
+    )  # fmt: skip
     return SearchResult(
         search_id=value["search_id"],
         strategy=value["strategy"],

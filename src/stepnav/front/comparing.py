@@ -104,7 +104,7 @@ def _run(
     journal = Journal(folder / "journal.sqlite", plan_digest(plan))
     try:
         run_plan(
-            plan, problems, extract=task.extract, grade=task.grade, models=models,
+            plan, problems, extractor=task.extractor, grade=task.grade, models=models,
             journal=journal, max_active=max_active,
         )  # fmt: skip
         rows = read_rows(plan, journal, grade=task.grade)

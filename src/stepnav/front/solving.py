@@ -208,7 +208,7 @@ def _search(
         id="given",
         strategy=strategy.for_budget(limits.policy_tokens, temperature=task.temperature),
         problem=problem,
-        extract=task.extract,
+        extract=task.extractor(problem),
         budget=limits,
         seed=seed,
         on_change=on_change,

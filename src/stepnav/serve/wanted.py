@@ -310,7 +310,7 @@ def _role(role: str) -> Literal["system", "user", "assistant"]:
 
 def _tokens_asked(body: Body) -> int | None:
     """Return the limit that counts all that is generated, which a budget is."""
-    return getattr(body, "max_completion_tokens", None) or getattr(body, "max_output_tokens", None)
+    return body.max_completion_tokens or body.max_output_tokens
 
 
 def _budget(

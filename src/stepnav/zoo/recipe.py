@@ -13,11 +13,12 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.errors import ConfigError, nearest
+from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.files.atomic import write_text
 from stepnav.files.claim import claim_folder
 from stepnav.policies.local.known import FILE_NAME as KNOWN_NAME
@@ -135,6 +136,7 @@ class _Recipe:
             self.make_language_model()
             self.keep_policy()
         self.make_reward_model()
+        self.keep_evidence()
         self.keep_known()
         evaluation = self.evaluate()
         write_cards(self.out, self.domain, evaluation)
@@ -216,6 +218,16 @@ class _Recipe:
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
         return model.to(self.device).eval()
 
+    def load_prm(self) -> Any:
+        """Return the reward model."""
+        import torch
+        from transformers import AutoModelForTokenClassification
+
+        folder = self.out / self.domain.prm_name
+        with reading(folder):
+            prm = AutoModelForTokenClassification.from_pretrained(folder, dtype=torch.float32)
+        return prm.to(self.device).eval()
+
     def keep_policy(self) -> None:
         """Copy the snapshot that becomes the policy, in the precision that it ships in."""
         scale, target = self.scale, self.out / self.domain.policy_name
@@ -229,6 +241,30 @@ class _Recipe:
 
             model = self.load_lm(source).to(getattr(torch, scale.policy_dtype))
             save_model(model, self.tokenizer, target)
+
+    def keep_evidence(self) -> None:
+        """Fit what the reward model's scores say beyond the usual, on problems of the dev split."""
+        from stepnav.zoo.evaluation import measure_evidence
+
+        folder = self.out / self.domain.prm_name
+        step_format = StepFormat.load(folder)
+        if step_format.evidence is not None:
+            return
+        try:
+            evidence = measure_evidence(
+                self.domain,
+                policy=self.load_lm(self.out / self.domain.policy_name),
+                prm=self.load_prm(),
+                tokenizer=self.tokenizer,
+                step_format=step_format,
+                num_problems=self.scale.eval_problems,
+                seed=self.seed,
+                progress=self.count_of("what scores say"),
+            )
+        except DataError as error:  # of a scale with a handful of problems
+            logger.info("%s: %s", self.domain.prm_name, error)
+            return
+        replace(step_format, evidence=evidence).save(folder)
 
     def keep_known(self) -> None:
         """Measure what the policy knows, where its domain has questions from elsewhere."""
@@ -246,23 +282,15 @@ class _Recipe:
 
     def evaluate(self) -> dict[str, Any]:
         """Measure the models on the test split, once; later calls read the result."""
-        import torch
-        from transformers import AutoModelForTokenClassification
-
         from stepnav.zoo.evaluation import evaluate_models
 
         path = self.work / "evaluation.json"
         if not path.exists():
-            with reading(self.out / self.domain.prm_name):
-                prm = AutoModelForTokenClassification.from_pretrained(
-                    self.out / self.domain.prm_name, dtype=torch.float32
-                )
-            prm.to(self.device).eval()
             evaluation = evaluate_models(
                 self.domain,
                 policy=self.load_lm(self.out / self.domain.policy_name),
                 backbone=self.load_lm(self.work / "lm" / "final"),
-                prm=prm,
+                prm=self.load_prm(),
                 tokenizer=self.tokenizer,
                 step_format=StepFormat.load(self.out / self.domain.prm_name),
                 split="test",
