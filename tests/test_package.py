@@ -124,6 +124,7 @@ MAX_FUNCTION_LINES = 50
 LONG_FILES = {
     "sandbox/codec.py": "both halves of one encoding, each half's table beside the other's",
     "tasks/arithmetic/domains.py": "ten stories, a table more than a program",
+    "zoo/recipe.py": "one class from tokenizer to cards; to be split",
 }
 LONG_FUNCTIONS = {
     "cli/bench.py:run": "one flow from options to report; to be split",
