@@ -7,7 +7,7 @@ import pytest
 from stepnav.build import load_task
 from stepnav.core.vote import count_votes
 from stepnav.sandbox.pool import Sandbox
-from stepnav.sandbox.records import Problem as Suite
+from stepnav.sandbox.records import Suite
 from stepnav.tasks.behaviour import MAX_INPUTS, Behaviours, inputs_of
 
 TEST = Suite("assert solve(2) == 4\nassert solve(5) == 10", "solve", "mbpp")

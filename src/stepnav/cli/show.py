@@ -81,17 +81,19 @@ def run(
         if as_json:
             print_json({**encode_result(result), "label": cell.strategy.label, "correct": correct})
         elif page is None:
-            console = stdout()
-            limit = "" if cell.budget is None else f", budget {cell.budget}"
-            console.print(
-                Text.assemble((cell.strategy.label, "bold"), f"{limit}, repeat {cell.repeat}")
-            )
-            print_tree(console, result.tree)
-            reference = result.tree.problem.answer
-            print_verdict(console, result, is_correct=correct, reference=reference)
-            console.print()
+            _print(cell, result, correct)
         if page is not None:
             write_text(page, render_page(result.tree, result=result, is_correct=correct))
+
+
+def _print(cell: Cell, result: SearchResult, correct: bool | None) -> None:
+    console = stdout()
+    limit = "" if cell.budget is None else f", budget {cell.budget}"
+    console.print(Text.assemble((cell.strategy.label, "bold"), f"{limit}, repeat {cell.repeat}"))
+    print_tree(console, result.tree)
+    reference = result.tree.problem.answer
+    print_verdict(console, result, is_correct=correct, reference=reference)
+    console.print()
 
 
 def _show_trace(folder: Path, trace: str, page: Path | None, as_json: bool) -> None:

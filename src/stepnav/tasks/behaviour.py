@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 
 from stepnav.core.seeds import derive_seed
 from stepnav.sandbox.pool import Sandbox
-from stepnav.sandbox.records import Call, Job
-from stepnav.sandbox.records import Problem as Suite
+from stepnav.sandbox.records import Call, Job, Suite
 from stepnav.tasks.inputs.calls import KnownCall, known_calls
 from stepnav.tasks.inputs.fuzz import fuzz_inputs
 from stepnav.tasks.inputs.values import outcome_of, written
