@@ -210,9 +210,10 @@ async def stream(http: httpx.AsyncClient, draw: random.Random) -> str:
 
 async def leave(http: httpx.AsyncClient, draw: random.Random) -> str:
     """Go away before the answer."""
-    with contextlib.suppress(httpx.ReadTimeout):
+    with contextlib.suppress(httpx.TimeoutException):
         body = {"model": "cot-bench", "messages": [{"role": "user", "content": "What is it?"}]}
-        await http.post("/v1/chat/completions", json=body, timeout=draw.uniform(0.01, 0.19))
+        patience = httpx.Timeout(30, read=draw.uniform(0.01, 0.19))
+        await http.post("/v1/chat/completions", json=body, timeout=patience)
     return "left"
 
 

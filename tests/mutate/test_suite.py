@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from stepnav.core.errors import ConfigError
-from stepnav.mutate.calls import known_calls
 from stepnav.mutate.origins import parse_ids, read_own
 from stepnav.mutate.reference import Reference
 from stepnav.sandbox.judge import judge_problem
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Problem
+from stepnav.tasks.inputs.calls import known_calls
 
 PROGRAM = """
 import math

@@ -23,6 +23,7 @@ from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.run.traces import FILE_NAME, Traces, read_trace
 from stepnav.serve.house import Limits, Server, chat_task
+from tests.policies.openai.fake_server import Behaviour, FakeOpenAI, open_policy
 from tests.serve.processes import MESSAGES, make_house, process, serving
 from tests.serve.slow_upstream import SlowUpstream
 
@@ -234,6 +235,29 @@ def test_a_model_that_fails_is_a_gateway_error_and_the_server_goes_on():
     assert "the model is ill" in answers[0].json()["error"]["message"]
 
 
+def test_a_model_server_that_is_started_again_is_used_again_and_no_search_is_lost():
+    body = {"model": "self_consistency-m", "messages": MESSAGES}
+    with FakeOpenAI(Behaviour(names_stop=True)) as fake:
+        port = int(fake.url.rpartition(":")[2].partition("/")[0])
+        policy = open_policy(fake.url, api="chat", backoff_s=0.3, max_retries=6)
+    house = make_house(policy, reward=None, server=Server(fake.url, "fake"))
+    with serving(house) as (url, _):
+        answers = []
+        asked = threading.Thread(
+            target=lambda: answers.append(httpx.post(url + CHAT, json=body, timeout=60))
+        )
+        asked.start()
+        time.sleep(0.5)
+        assert httpx.post(url + CHAT, json={**body, "model": "m"}, timeout=20).status_code == 502
+        with FakeOpenAI(Behaviour(names_stop=True), port=port):
+            asked.join(60)
+            assert (
+                httpx.post(url + CHAT, json={**body, "model": "m"}, timeout=20).status_code == 200
+            )
+    assert answers[0].status_code == 200
+    assert answers[0].json()["stepnav"]["stop_reason"] == "finished"
+
+
 def test_an_engine_that_breaks_tells_who_waits_and_starts_again(caplog):
     house = make_house(sleepy_policy)
     with serving(house) as (url, server):
@@ -306,8 +330,6 @@ BAD_OPTIONS = [
 
 @pytest.mark.parametrize(("options", "words"), BAD_OPTIONS, ids=lambda value: str(value)[:40])
 def test_bad_options_are_one_line(options, words):
-    from tests.policies.openai.fake_server import Behaviour, FakeOpenAI
-
     with FakeOpenAI(Behaviour()) as fake:
         options = [fake.url if option == "FAKE" else option for option in options]
         ended = subprocess.run(

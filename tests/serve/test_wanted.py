@@ -7,7 +7,8 @@ import pytest
 from stepnav.core.records import Message
 from stepnav.serve.errors import ApiError
 from stepnav.serve.house import Limits, Server
-from stepnav.serve.wanted import Passed, Wanted, decide
+from stepnav.serve.routing import Passed, decide
+from stepnav.serve.wanted import Wanted
 from tests.serve.processes import make_house
 
 BODY = {"model": "hgs-m", "messages": [{"role": "user", "content": "What is 2 + 2?"}]}
@@ -66,6 +67,14 @@ def test_what_cannot_be_served_is_named(fields, status, param):
     assert (error.value.status, error.value.param) == (status, param)
     assert "\n" not in str(error.value)
     assert error.value.body()["error"]["param"] == param
+
+
+def test_fields_of_another_endpoint_are_checked_too():
+    """They are read in all of them, and must not come through as what nobody has looked at."""
+    body = {"model": "cot-m", "prompt": "What?", "max_completion_tokens": [None]}
+    with pytest.raises(ApiError) as error:
+        decide(make_house(), "completions", body, {})
+    assert error.value.param == "max_completion_tokens"
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,14 @@ from stepnav.zoo.micro_python import (
     DOMAIN,
     HELD_OUT_OPERATORS,
     MUTANTS_PER_PROBLEM,
+    REMARK,
     grade,
     hold_out,
     label,
     lines_of,
-    spliced,
     spread,
 )
+from stepnav.zoo.programs import remarked, spliced
 from stepnav.zoo.tokenizer import train_tokenizer
 from stepnav.zoo.training.targets import STEP_END, encode_records
 
@@ -66,7 +67,7 @@ def test_samples_are_labelled_by_what_the_reference_can_make_of_them(sandbox: Sa
     assert wrong.completions[-1] == "        total -= x\n"
     assert wrong.wrong_from == (None, None, len("        total "))
     harmless = BODY[0] + "    spare = 1\n" + "".join(BODY[1:]).rstrip("\n")
-    assert spliced(sandbox, PROBLEM, harmless).labels == (1, 1, 1, 1, 1)
+    assert spliced(sandbox, PROBLEM, harmless).labels == (1, 0, 1, 1, 1)
     made_up_for = "    total = 5\n" + BODY[1] + BODY[2] + BODY[3]
     assert spliced(sandbox, PROBLEM, made_up_for).labels == (-1,)
     shorter = "    total = sum(xs)\n" + "    return total + 1\n"
@@ -82,6 +83,26 @@ def test_held_out_sets_are_samples_and_mutants_by_operator() -> None:
     assert mutants.kinds is not None
     assert len(mutants.kinds) == len(mutants.records)
     assert "none (the reference)" in mutants.kinds
+    remark = mutants.records[mutants.kinds.index(REMARK)]
+    assert 0 in remark.labels
+
+
+@pytest.mark.usefixtures("known")
+def test_remarks_are_neutral_and_the_reference_does_without_them(sandbox: Sandbox) -> None:
+    for seed in range(8):
+        (record,) = remarked(sandbox, PROBLEM, seed)
+        left = [line for line, rating in zip(record.completions, record.labels) if rating == 1]
+        assert tuple(left) == BODY
+        assert record.labels[0] == 1
+        assert 1 <= record.labels.count(0) <= 2
+
+
+@pytest.mark.usefixtures("known")
+def test_a_remark_that_has_an_effect_is_left_out(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepnav.zoo.programs._remark", lambda *args: "    return 1\n")
+    assert remarked(sandbox, PROBLEM, 0) == []
 
 
 def test_training_sees_no_operator_that_is_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,11 +117,12 @@ def test_training_sees_no_operator_that_is_held_out(monkeypatch: pytest.MonkeyPa
     records = label([problem], copyist, 0, lambda done, total: None)
     assert len(set(seen)) > 3
     assert not HELD_OUT_OPERATORS & set(seen)
-    *mutants, right, cut = records
+    remark, *mutants, right, cut = records
+    assert set(remark.labels) == {0, 1}
     assert len(mutants) == MUTANTS_PER_PROBLEM
     assert set(right.labels) == {1}
     assert cut.completions == right.completions[:-1]
-    assert records[0].labels == (1,) * len(records[0].labels)
+    assert mutants[0].labels == (1,) * len(mutants[0].labels)
     assert all(record.labels.count(-1) <= 1 for record in records)
     assert all(record.prompt == problem.question for record in records)
 

@@ -196,7 +196,7 @@ def _run(
         run_plan(
             plan,
             problems,
-            extract=task.extract,
+            extractor=task.extractor,
             grade=task.grade,
             models=models.by_name,
             journal=journal,

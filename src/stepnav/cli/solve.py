@@ -52,7 +52,7 @@ class _Session:
             id=f"{strategy.label}/{problem.id}",
             strategy=strategy.for_budget(tokens, temperature=self.task.temperature),
             problem=problem,
-            extract=self.task.extract,
+            extract=self.task.extractor(problem),
             budget=self.budget,
             seed=self.seed,
             on_change=on_change,

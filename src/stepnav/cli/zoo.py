@@ -20,6 +20,9 @@ def run(
     scale: Annotated[
         str, typer.Option(help="cpu (the shipped models, hours on two cores) or tiny (a trial).")
     ] = "cpu",
+    reward_only: Annotated[
+        bool, typer.Option("--reward-only", help="Keep the shipped policy; remake its rater only.")
+    ] = False,
     resume: Resume = False,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -44,7 +47,14 @@ def run(
             stages.reach(stage, done, total, "" if value is None else f"({value:.3g})")
 
         evaluation = make_models(
-            out, task=task, scale=scale, resume=resume, seed=seed, device=device, progress=show
+            out,
+            task=task,
+            scale=scale,
+            reward_only=reward_only,
+            resume=resume,
+            seed=seed,
+            device=device,
+            progress=show,
         )
     if as_json:
         print_json(evaluation)

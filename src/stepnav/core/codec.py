@@ -189,6 +189,7 @@ def encode_result(result: SearchResult) -> dict[str, Any]:
         "voted": outcome.answer,
         "counts": dict(outcome.counts),
         "votes": dict(outcome.votes),
+        **({} if outcome.right_prob is None else {"right_prob": outcome.right_prob}),
         "tree": encode_tree(result.tree),
         "usage": dict(zip(USAGE_FIELDS, encode_usage(result.usage))),
         "requests": result.requests,
@@ -207,8 +208,9 @@ def decode_result(value: Mapping[str, Any]) -> SearchResult:
     if value["steps"] is not None:
         trajectory = Trajectory(tree.problem, tuple(map(decode_step, value["steps"])))
     outcome = Outcome(
-        trajectory, value["stop_reason"], value["voted"], value["counts"], value["votes"]
-    )
+        trajectory, value["stop_reason"], value["voted"], value["counts"], value["votes"],
+        value.get("right_prob"),
+    )  # fmt: skip
     return SearchResult(
         search_id=value["search_id"],
         strategy=value["strategy"],

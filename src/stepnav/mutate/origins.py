@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stepnav.core.errors import ConfigError, DataError, nearest
-from stepnav.mutate.calls import known_calls
 from stepnav.mutate.laboratory import REFERENCE_CPU_S
 from stepnav.mutate.program.source import parse
 from stepnav.mutate.reference import Reference
@@ -17,6 +16,7 @@ from stepnav.sandbox.codec import decode
 from stepnav.sandbox.judge import prepare
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Limits, Problem
+from stepnav.tasks.inputs.calls import known_calls
 
 HELD_OUT = ("augmented_assignment", "function_swap", "slice")
 """Operators that a benchmark's training data leave out, to see whether a model knows errors of a

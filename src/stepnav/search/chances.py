@@ -28,9 +28,8 @@ class Evidence:
     """How much a step's score and its probability say.
 
     Attributes:
-      slope, offset: the log-odds for a step are `slope` * logit(value) + `offset`; with a logistic
-        fit of right steps on logit(value), its slope, and its intercept less the logit of the share of
-        right steps.
+      slope, offset: the log-odds for a step are `slope` * logit(value) + `offset`; to be set on dev
+        problems.
       likelihood: power of a step's probability under the policy; 0 leaves it out.
       novelty: power of the probability of what was not drawn by which drawing there gains less.
     """

@@ -98,7 +98,7 @@ def nav(
     chosen = max(voters or tree.nodes, key=lambda node: chances[node.index] if node.depth else -1.0)
     tree.mark_path(chosen, "chosen")
     found = chosen.trajectory if chosen.depth else None
-    return Outcome(found, stop_reason, answer, counts, votes)
+    return Outcome(found, stop_reason, answer, counts, votes, votes.get(answer or ""))
 
 
 def _votes(leaves: Sequence[Leaf], chances: Sequence[float]) -> dict[str, float]:

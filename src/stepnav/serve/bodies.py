@@ -45,6 +45,8 @@ class Body(BaseModel):
     temperature: float | None = Field(default=None, ge=0, le=100)
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    max_output_tokens: int | None = Field(default=None, ge=1)
     seed: int | None = Field(default=None, ge=-MAX_SEED, le=MAX_SEED)
     stepnav: SearchBody | None = None
 
@@ -86,7 +88,6 @@ class ChatBody(Body):
     """`POST /v1/chat/completions`."""
 
     messages: list[Turn] = Field(min_length=1)
-    max_completion_tokens: int | None = Field(default=None, ge=1)
 
 
 class CompletionsBody(Body):
@@ -100,4 +101,3 @@ class ResponsesBody(Body):
 
     input: str | list[Turn]
     instructions: str | None = None
-    max_output_tokens: int | None = Field(default=None, ge=1)

@@ -110,7 +110,12 @@ def _score(result: SearchResult, node: Node) -> float:
 
 
 def right_prob(result: SearchResult) -> float | None:
-    """Return the reward model's probability that all steps of the solution are right; None if unscored."""
+    """Return the probability that the answer is right: the search's own, else the reward model's.
+
+    The reward model's is that all steps of the solution are right; None if they were not scored.
+    """
+    if result.outcome.right_prob is not None:
+        return result.outcome.right_prob
     solution = result.outcome.trajectory
     node: Node | None = result.tree.root
     scores = []

@@ -21,10 +21,11 @@ from stepnav.serve.house import House
 from stepnav.serve.metrics import OPERATIONS, Metrics
 from stepnav.serve.replies import whole
 from stepnav.serve.requests import read_json, until_gone
+from stepnav.serve.routing import Passed, decide
 from stepnav.serve.streaming import SearchStream, closing, failing, opening, step_events
 from stepnav.serve.under_way import UnderWay
 from stepnav.serve.upstream import Upstream
-from stepnav.serve.wanted import Kind, Passed, Wanted, decide
+from stepnav.serve.wanted import Kind, Wanted
 
 
 class Service:

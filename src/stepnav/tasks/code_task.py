@@ -11,6 +11,7 @@ from types import ModuleType
 
 from stepnav.core.records import Problem
 from stepnav.sandbox.records import Problem as Suite
+from stepnav.tasks.behaviour import Behaviours
 from stepnav.tasks.program_checker import shared_checker
 from stepnav.tasks.program_text import is_whole_program, parses_so_far
 from stepnav.tasks.task import CodeChecks, Example, Loader, Task
@@ -85,6 +86,13 @@ def make_code_task(
     def parses(problem: Problem, text: str) -> bool:
         return parses_so_far(text if is_whole_program(text) else module.program_of(problem, text))
 
+    def alike(problem: Problem) -> Behaviours:
+        return Behaviours(
+            lambda: shared_checker(sandbox).sandbox,
+            lambda answer: module.program_of(problem, answer),
+            module.suite_of(problem, public=True),
+        )
+
     return Task(
         name=name,
         splits=splits,
@@ -102,4 +110,5 @@ def make_code_task(
         examples=examples,
         default_shots=getattr(module, "DEFAULT_SHOTS", 0),
         end_strings=getattr(module, "END_STRINGS", ()),
+        alike=alike,
     )

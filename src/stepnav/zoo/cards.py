@@ -98,9 +98,9 @@ A process reward model for `{domain.policy_name}`. {domain.cards.prm}
 
 - Input: question, `\\n`, then the steps, each ended by `\\n` (`stepnav_prm.json`). \
 The rating is read at each step's `\\n`.
-- {shape(settings, settings["layers"] + 3)}: the {settings["layers"]} layers of the finished \
+- {shape(settings, settings["layers"] + 4)}: the {settings["layers"]} layers of the finished \
 language model and
-  three above them, which compare each token with the prediction made for it \
+  four above them, which compare each token with the prediction made for it \
 (`zoo/training/graft.py`).
 
 ## Held-out results

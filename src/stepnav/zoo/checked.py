@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 
 from stepnav.core.records import Problem
@@ -38,28 +39,52 @@ def labelled(check: Checker, problem: Problem, solution: str) -> StepRecord:
     )
 
 
+def repeated(check: Checker, problem: Problem, reference: Sequence[str], seed: int) -> StepRecord:
+    """Return the reference with one of its steps said again later on, labelled by the checker."""
+    rng = random.Random(f"repeat of {problem.id}/{seed}")
+    place = rng.randrange(1, len(reference))
+    again = reference[rng.randrange(place)]
+    return labelled(check, problem, "".join([*reference[:place], again, *reference[place:]]))
+
+
 def label_samples_by(
-    check: Checker,
+    check: Checker, *, solve: Callable[[str], Sequence[str]] | None = None
 ) -> Callable[[Sequence[Problem], Sampler, int, Count], list[StepRecord]]:
-    """Return what labels the policy's solutions."""
+    """Return what labels the policy's solutions, and references with a repeat where `solve` is set.
+
+    The policy itself seldom says a step again, and a neutral step must be seen to be recognised.
+    """
 
     def label(
         problems: Sequence[Problem], sample: Sampler, seed: int, progress: Count
     ) -> list[StepRecord]:
         solutions = sample(problems, progress)
-        return [
+        records = [
             labelled(check, problem, text)
             for problem, group in zip(problems, solutions)
             for text in group
         ]
+        return records + repeats(check, problems, solve, seed)
 
     return label
 
 
-def hold_out_by(
+def repeats(
     check: Checker,
+    problems: Sequence[Problem],
+    solve: Callable[[str], Sequence[str]] | None,
+    seed: int,
+) -> list[StepRecord]:
+    """Return each reference with a repeat; none without references."""
+    if solve is None:
+        return []
+    return [repeated(check, problem, solve(problem.id), seed) for problem in problems]
+
+
+def hold_out_by(
+    check: Checker, *, solve: Callable[[str], Sequence[str]] | None = None
 ) -> Callable[[Sequence[Problem], Sequence[Sequence[str]], int, Count], list[HeldOut]]:
-    """Return what labels `GATE_SAMPLES` of the policy's solutions per problem."""
+    """Return what labels `GATE_SAMPLES` of the policy's solutions per problem, and the repeats."""
 
     def hold_out(
         problems: Sequence[Problem], groups: Sequence[Sequence[str]], seed: int, progress: Count
@@ -70,6 +95,7 @@ def hold_out_by(
             for text in group[:GATE_SAMPLES]
             if text
         ]
-        return [HeldOut("samples", records)]
+        found = repeats(check, problems, solve, seed)
+        return [HeldOut("samples", records), *([HeldOut("repeats", found)] if found else [])]
 
     return hold_out

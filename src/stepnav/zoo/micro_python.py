@@ -15,7 +15,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import takewhile
 
 from stepnav.core.records import Problem
 from stepnav.labels.records import StepRecord
@@ -23,10 +22,10 @@ from stepnav.mutate.examination import Settings, examine
 from stepnav.mutate.laboratory import SandboxLaboratory
 from stepnav.mutate.records import MutationRecord, make_records
 from stepnav.mutate.reference import Reference
-from stepnav.sandbox.judge import judge_problem
 from stepnav.sandbox.pool import Sandbox
 from stepnav.tasks.micro_python import problems as micro_python
 from stepnav.zoo.domain import Cards, Count, Domain, HeldOut, Sampler
+from stepnav.zoo.programs import passes, remarked, spliced
 from stepnav.zoo.scale import TINY, Scale
 from stepnav.zoo.tokenizer import CODE_PATTERN
 
@@ -42,8 +41,8 @@ REPAIRS = 4
 MUTATED_PROBLEMS = 40
 """Held-out references whose mutants the reward model is measured on."""
 
-CPU_S = 0.25
-"""CPU seconds of a program; the references take a thousandth of a second."""
+REMARK = "remark (a comment or a statement without effect)"
+"""Kind of the references with lines that they do not need."""
 
 GATE_SAMPLES = 2
 """The policy's solutions per problem that the reward model is measured on."""
@@ -81,6 +80,7 @@ def label(
     with Sandbox() as sandbox:
         for number, (problem, group) in enumerate(zip(problems, groups, strict=True)):
             progress(len(problems) + number, 2 * len(problems))
+            records += remarked(sandbox, problem, seed)
             found = [
                 r for r in mutate(sandbox, problem, seed) if r.operator not in HELD_OUT_OPERATORS
             ]
@@ -101,6 +101,9 @@ def hold_out(
         for number, (problem, group) in enumerate(zip(problems, groups, strict=True)):
             progress(number, len(problems))
             samples += [spliced(sandbox, problem, text) for text in group[:GATE_SAMPLES] if text]
+            remarks = remarked(sandbox, problem, seed)
+            mutants += remarks
+            kinds += [REMARK] * len(remarks)
             if number < MUTATED_PROBLEMS:
                 found = mutate(sandbox, problem, seed)
                 chosen = spread(found, MUTANTS_PER_PROBLEM, random.Random(f"{seed}/{problem.id}"))
@@ -189,51 +192,6 @@ def lines_of(
         else:
             yield line, None, None
         start = end
-
-
-def spliced(sandbox: Sandbox, problem: Problem, text: str) -> StepRecord:
-    """Return a sample labelled by splicing; steps after the first wrong one are left out.
-
-    All steps of a program that passes are right. In one that fails, the first k are right if they
-    pass the tests with the reference's lines from k on, or from k + 1 on where one line stands for
-    two. Other remainders are not tried: the whole reference after a wrong line would often make up
-    for it. A wrong line is wrong from the first character on that sets it apart from every line of
-    the reference.
-    """
-    steps = text.splitlines(keepends=True)
-    reference = micro_python.solve(problem.id)
-    whole = StepRecord(problem.question, tuple(steps), (1,) * len(steps))
-    if passes(sandbox, [problem], [text])[0]:
-        return whole
-    for number, step in enumerate(steps):
-        head = "".join(steps[: number + 1]).rstrip("\n") + "\n"
-        rests = ("".join(reference[number + 1 + skip :]) for skip in (0, 1))
-        if not any(passes(sandbox, [problem], [head + rest])[0] for rest in rests):
-            start = max(num_shared(step, line) for line in reference)
-            return StepRecord(
-                problem.question,
-                tuple(steps[: number + 1]),
-                (*(1,) * number, -1),
-                (*(None,) * number, start),
-            )
-    return whole
-
-
-def num_shared(text: str, other: str) -> int:
-    """Return how many characters two texts have in common at their start."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, other)))
-
-
-def passes(sandbox: Sandbox, problems: Sequence[Problem], bodies: Sequence[str]) -> list[bool]:
-    """Return whether each problem's header with a body passes all tests, each in its own fork."""
-    found = []
-    for problem, body in zip(problems, bodies, strict=True):
-        suite = micro_python.suite_of(problem)
-        assert suite is not None, "a drawn problem has tests"
-        program = micro_python.after_prompt(problem, body)
-        verdict = judge_problem(sandbox, suite, program, cpu_s=CPU_S)
-        found.append(verdict.status == "passed")
-    return found
 
 
 def grade(problems: Sequence[Problem], solutions: Sequence[str]) -> list[bool]:

@@ -107,8 +107,8 @@ DOMAIN = Domain(
     solve=plain.solve,
     load=plain.load,
     grade=grade,
-    label=label_samples_by(plain.rate_steps),
-    hold_out=hold_out_by(plain.rate_steps),
+    label=label_samples_by(plain.rate_steps, solve=plain.solve),
+    hold_out=hold_out_by(plain.rate_steps, solve=plain.solve),
     strange=STRANGE,
     temperature=plain.TEMPERATURE,
     cards=Cards(
@@ -132,10 +132,12 @@ training.""",
         labels="""\
 The policy was sampled on training questions that the language model had not seen ({solutions} \
 solutions, temperatures
-{temperatures}); an exact checker labelled {steps} steps, up to the first wrong one of each \
+{temperatures}, and references with one step said again); an exact checker labelled {steps} steps, \
+up to the first wrong one of each
 solution.""",
         held_out={
-            "samples": "The policy's own samples at temperature 1, labelled by the exact checker"
+            "samples": "The policy's own samples at temperature 1, labelled by the exact checker",
+            "repeats": "References with one step said again, which is neutral",
         },
         limits="""\
 The models know natural numbers up to 9999 and questions of one to three calculations. Other \

@@ -36,6 +36,7 @@ from stepnav.zoo.language import (
 )
 from stepnav.zoo.reward_model import shard_source, train_reward_model
 from stepnav.zoo.scale import Scale
+from stepnav.zoo.shipped import keep_shipped
 
 DOMAINS = {
     "arithmetic": "stepnav.zoo.arithmetic",
@@ -55,6 +56,7 @@ def make_models(
     *,
     task: str = "arithmetic",
     scale: str = "cpu",
+    reward_only: bool = False,
     resume: bool = False,
     seed: int = 0,
     device: str = "cpu",
@@ -67,6 +69,8 @@ def make_models(
       task: key of `DOMAINS`.
       scale: "cpu" (the shipped models; about two core-hours) or "tiny" (seconds, for tests; useless
         models).
+      reward_only: keep the shipped policy, and the language model inside the shipped reward model;
+        make the labels and the reward model again.
       resume: continue what `out` holds; without it a folder that is not empty is refused.
       seed: seeds data, initial weights and samples.
       device: torch device.
@@ -82,11 +86,12 @@ def make_models(
     domain = load_domain(task)
     if scale not in domain.scales:
         raise ConfigError(f"unknown scale {scale!r}; use one of {', '.join(domain.scales)}")
-    claim_folder(
-        out / "recipe.json", {"task": task, "scale": scale, "seed": seed},
-        noun="recipe's run", resume=resume,
-    )  # fmt: skip
-    return _Recipe(out, domain, scale, seed=seed, device=device, progress=progress).run()
+    settings = {"task": task, "scale": scale, "seed": seed}
+    if reward_only:
+        settings["reward_only"] = True
+    claim_folder(out / "recipe.json", settings, noun="recipe's run", resume=resume)
+    recipe = _Recipe(out, domain, scale, seed=seed, device=device, progress=progress)
+    return recipe.run(reward_only=reward_only)
 
 
 def load_domain(task: str) -> Domain:
@@ -122,10 +127,13 @@ class _Recipe:
         self.seed, self.device, self.progress = seed, device, progress
         self.work.mkdir(exist_ok=True)
 
-    def run(self) -> dict[str, Any]:
+    def run(self, *, reward_only: bool) -> dict[str, Any]:
         """Run every stage that is not done."""
-        self.make_language_model()
-        self.keep_policy()
+        if reward_only:
+            self.tokenizer = keep_shipped(self.out, self.domain)
+        else:
+            self.make_language_model()
+            self.keep_policy()
         self.make_reward_model()
         self.keep_known()
         evaluation = self.evaluate()

@@ -76,7 +76,7 @@ class FakeOpenAI:
     """Runs the server; a context manager.
 
     `bodies` holds every generation request that it was sent, `keys` what stood for a key in them;
-    after `lives` requests it hangs up on everybody.
+    after `lives` requests it hangs up on everybody. `port` 0 takes a free one.
     """
 
     behaviour: Behaviour
@@ -84,6 +84,7 @@ class FakeOpenAI:
     failures: list[tuple[int, dict[str, str], str]] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
     lives: int | None = None
+    port: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
     _drawn: int = 0
@@ -138,7 +139,7 @@ class FakeOpenAI:
                 self.wfile.write(encoded)
                 self.wfile.flush()
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 
-from stepnav.zoo.training.graft import FEATURE_UNIT, graft_classifier, train_top_only
+from stepnav.rewards.local.step_format import StepFormat
+from stepnav.zoo import MODELS_FOLDER
+from stepnav.zoo.training.graft import graft_classifier, train_top_only
+from stepnav.zoo.training.step_heads import FEATURE_UNIT, Stream
+from stepnav.zoo.training.ungraft import ungraft
 
 SEPARATOR = 5
 TEXTS = [[1, 9, 8, SEPARATOR, 7, 12, 11, SEPARATOR, 3, 4], [1, 8, 8, 9, SEPARATOR, 7, 6]]
+QUESTION = (
+    "Write solve(n), which goes through the numbers from 1 to n, multiplies those divisible by 5 "
+    "by 2 and subtracts the others from 15 and returns them as a list.\ndef solve(n):"
+)
+RIGHT = [
+    "    kept = []\n",
+    "    for i in range(1, n + 1):\n",
+    "        i = i * 2 if i % 5 == 0 else 15 - i\n",
+    "        kept.append(i)\n",
+    "    return kept\n",
+]
+WRONG = [*RIGHT[:2], "        i = i * 9 if i % 5 == 0 else 15 - i\n", *RIGHT[3:]]
 
 
 def language_model() -> LlamaForCausalLM:
@@ -49,10 +71,38 @@ def test_only_the_top_is_trained() -> None:
     train_top_only(grafted)
     trained = {name for name, p in grafted.named_parameters() if p.requires_grad}
     assert trained
-    assert all(
-        name.startswith(("score.", "model.norm.", "model.layers.4.mlp", "model.layers.4.post"))
-        for name in trained
+    parts = ("score.", "model.norm.", "model.layers.4.mlp", "model.layers.4.post", "model.layers.5")
+    assert all(name.startswith(parts) for name in trained)
+
+
+def test_a_step_is_rated_by_its_own_least_likely_token() -> None:
+    """However far back in the step that is."""
+    policy = AutoModelForCausalLM.from_pretrained(MODELS_FOLDER / "micro-python-policy")
+    shipped = AutoModelForTokenClassification.from_pretrained(
+        MODELS_FOLDER / "micro-python-prm", dtype=torch.float32
     )
+    tokenizer = AutoTokenizer.from_pretrained(MODELS_FOLDER / "micro-python-policy")
+    step_format = StepFormat()
+    rows = [step_format.encode(tokenizer, QUESTION, steps) for steps in (RIGHT, WRONG)]
+    (separator,) = step_format.separator_ids(tokenizer)
+    model = graft_classifier(
+        ungraft(shipped, policy), [ids for ids, _ in rows], separator_id=separator
+    ).eval()
+    pooled = Stream(policy.config.hidden_size).pooled
+    found = []
+    for ids, ends in rows:
+        with torch.inference_mode():
+            states = model.model(input_ids=torch.tensor([ids]), output_hidden_states=True)
+        found.append((states.hidden_states[-2][0, ends, pooled] * FEATURE_UNIT).tolist())
+    assert min(found[0]) > -2.0
+    assert found[1][2] < -4.0
+
+
+def test_the_language_model_comes_out_of_a_graft_again() -> None:
+    model = language_model()
+    found = ungraft(graft_classifier(model, TEXTS, separator_id=SEPARATOR), model)
+    for name, weight in model.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], weight, atol=1e-5, rtol=1e-4)
 
 
 def test_a_shipped_graft_is_an_ordinary_llama(tmp_path) -> None:

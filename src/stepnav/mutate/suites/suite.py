@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from stepnav.core.errors import DataError
-from stepnav.mutate.calls import called_names
 from stepnav.mutate.program.source import parse
 from stepnav.mutate.suites.excerpt import bound_names, closure, used_names
 from stepnav.mutate.suites.imports import ImportsTakenOut
+from stepnav.tasks.inputs.calls import called_names
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINITIONS = (*FUNCTIONS, ast.ClassDef)

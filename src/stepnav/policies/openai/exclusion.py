@@ -11,9 +11,13 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
-from stepnav.core.records import Draw, Step
+from stepnav.core.records import Draw, Step, Trajectory
+from stepnav.core.requests import Complete, PolicyRequest
+from stepnav.core.seeds import derive_seed
 from stepnav.policies.openai.protocol import Choice
 
 FIELDS = {"logprobs": 1, "return_tokens_as_token_ids": True}
@@ -44,3 +48,38 @@ def biases(steps: Sequence[Step]) -> dict[str, int]:
     for tokens, draw in draws.items():
         shares[tokens[0]] += math.exp(sum(draw.logprobs[1:]))
     return {str(token): BIAS for token, share in shares.items() if share >= MIN_SHARE}
+
+
+async def can_exclude(ask: Callable[..., Awaitable[Choice | None]]) -> bool:
+    """Return whether a server names the first token by its id, and can be kept from it.
+
+    Args:
+      ask: sends the same greedy request with further fields; None where the server refuses them.
+    """
+    first = await _first_token(ask)
+    other = None if first is None else await _first_token(ask, logit_bias={str(first): BIAS})
+    return other is not None and other != first
+
+
+async def _first_token(ask: Callable[..., Awaitable[Choice | None]], **fields: Any) -> int | None:
+    choice = await ask(**FIELDS, **fields)
+    draw = None if choice is None else draw_of(choice)
+    return None if draw is None else draw.tokens[0]
+
+
+def new_steps(request: PolicyRequest, item: Step | Trajectory) -> tuple[Step, ...]:
+    """Return what an item adds to its prefix."""
+    if isinstance(item, Step):
+        return (item,)
+    assert isinstance(request, Complete), "only completions are trajectories"
+    return item.steps[len(request.prefix.steps) :]
+
+
+def repetition(
+    request: PolicyRequest, index: int, again: int, left: int, found: list[Step]
+) -> PolicyRequest:
+    """Return the request that draws one sample once more, with the tokens that are left for it."""
+    seed = None if request.seed is None else derive_seed(request.seed, "again", again)
+    without = (*(request.sampling.without or ()), *found)
+    sampling = replace(request.sampling, max_tokens=left, without=without)
+    return replace(request, n=1, first=request.first + index, seed=seed, sampling=sampling)

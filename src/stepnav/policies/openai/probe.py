@@ -15,7 +15,7 @@ from typing import Any, Literal
 from stepnav.core.errors import BackendDown, BackendError
 from stepnav.policies.openai.capabilities import Capabilities, Continuation
 from stepnav.policies.openai.client import Client
-from stepnav.policies.openai.exclusion import BIAS, FIELDS, draw_of
+from stepnav.policies.openai.exclusion import can_exclude
 from stepnav.policies.openai.prompts import PromptOptions, chat, continuation, generation_config
 from stepnav.policies.openai.protocol import Api, Choice, Reply
 
@@ -99,7 +99,8 @@ class _Probe:
         await self._find_n()
         await self._find_stop()
         await self._find_logprobs()
-        await self._find_exclusion()
+        is_able = self.api == "completions" and self.found["logprobs"]
+        self.found["excludes"] = is_able and await can_exclude(self._try)
         if self.api == "chat":
             await self._find_continuation()
         return Capabilities(
@@ -233,21 +234,6 @@ class _Probe:
         """Find whether log-probabilities come back."""
         choice = await self._try(logprobs=1 if self.api == "completions" else True)
         self.found["logprobs"] = choice is not None and bool(choice.tokens)
-
-    async def _find_exclusion(self) -> None:
-        """Find whether the first token can be learned by its id and then be left out."""
-        self.found["excludes"] = False
-        if self.api != "completions" or not self.found["logprobs"]:
-            return
-        first = await self._first_token()
-        if first is not None:
-            other = await self._first_token(logit_bias={str(first): BIAS})
-            self.found["excludes"] = other is not None and other != first
-
-    async def _first_token(self, **fields: Any) -> int | None:
-        choice = await self._try(**FIELDS, **fields)
-        draw = None if choice is None else draw_of(choice)
-        return None if draw is None else draw.tokens[0]
 
     async def _find_continuation(self) -> None:
         """Find how a chat is continued in the middle of its own greedy answer."""

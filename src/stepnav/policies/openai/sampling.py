@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from stepnav.core import records
@@ -20,7 +20,7 @@ from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.client import Client
-from stepnav.policies.openai.exclusion import FIELDS, biases, draw_of
+from stepnav.policies.openai.exclusion import FIELDS, biases, draw_of, new_steps, repetition
 from stepnav.policies.openai.prompts import (
     PromptOptions,
     conversation_fields,
@@ -117,10 +117,10 @@ class Sampler:
             left = self.limit(request)
             for again in range(known.max_draws):
                 if again:
-                    known_steps = [_new_steps(request, other)[0] for other in found]
-                    own = _repetition(request, index, again, left, known_steps)
+                    known_steps = [new_steps(request, other)[0] for other in found]
+                    own = repetition(request, index, again, left, known_steps)
                     (item,) = await self._items(own, spent)
-                steps = _new_steps(request, item)
+                steps = new_steps(request, item)
                 left -= sum(step.num_tokens for step in steps)
                 if steps and known.takes(steps[0], again):
                     found.append(item)
@@ -261,24 +261,6 @@ class Sampler:
             policy_tokens=tokens.generated,
             flops=flops,
         )
-
-
-def _new_steps(request: PolicyRequest, item: Step | Trajectory) -> tuple[Step, ...]:
-    """Return what an item adds to its prefix."""
-    if isinstance(item, Step):
-        return (item,)
-    assert isinstance(request, Complete), "only completions are trajectories"
-    return item.steps[len(request.prefix.steps) :]
-
-
-def _repetition(
-    request: PolicyRequest, index: int, again: int, left: int, found: list[Step]
-) -> PolicyRequest:
-    """Return the request that draws one sample once more, with the tokens that are left for it."""
-    seed = None if request.seed is None else derive_seed(request.seed, "again", again)
-    without = (*(request.sampling.without or ()), *found)
-    sampling = replace(request.sampling, max_tokens=left, without=without)
-    return replace(request, n=1, first=request.first + index, seed=seed, sampling=sampling)
 
 
 def is_greedy(request: PolicyRequest) -> bool:
