@@ -1,7 +1,6 @@
 """How a tree's chance is shared, and where the next steps are drawn."""
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,10 +8,10 @@ from hypothesis import strategies as st
 
 from stepnav.core.records import Problem, Step
 from stepnav.core.tree import Tree
-from stepnav.search.chances import Sharing, share_chances, where_to_draw
+from stepnav.search.chances import Evidence, share_chances, where_to_draw
 from tests.worlds import p
 
-PLAIN = Sharing(slope=1.0, offset=0.0, likelihood=1.0, novelty=0.5)
+PLAIN = Evidence(slope=1.0, offset=0.0, likelihood=1.0, novelty=0.5)
 
 
 def grown(*steps, parent=0, tree=None):
@@ -58,17 +57,10 @@ def test_nothing_is_gained_where_nothing_can_be_drawn():
 
 def test_evidence_weighs_scores_and_is_never_surer_than_its_bound():
     tree = grown(("a\n", 1.0, 0.5), ("b\n", 0.0, 0.5))
-    chances, _ = share_chances(tree, Sharing(2.0, 0.0, 1.0, 0.5), 40)
+    chances, _ = share_chances(tree, Evidence(2.0, 0.0, 1.0, 0.5), 40)
     assert chances[1] / chances[2] == pytest.approx(math.exp(12))
-    chances, _ = share_chances(tree, Sharing(0.0, 0.0, 1.0, 0.5), 40)
+    chances, _ = share_chances(tree, Evidence(0.0, 0.0, 1.0, 0.5), 40)
     assert chances[1] == chances[2]
-
-
-def test_a_calibrated_score_brings_its_own_evidence():
-    tree = grown(("a\n", 0.9, 0.5), ("b\n", 0.9, 0.5))
-    tree.nodes[1].score = replace(p(0.9), evidence=-1.0)
-    chances, _ = share_chances(tree, PLAIN, 40)
-    assert chances[2] / chances[1] == pytest.approx(9 * math.e)
 
 
 def test_where_the_policy_tells_no_probability_draws_are_counted():
@@ -98,14 +90,14 @@ def test_the_chance_is_never_made_and_lost_only_at_dead_ends(steps, slope, offse
             continue
         step = Step(f"{number}", "end" if ends else "step", logprob=math.log(probability))
         tree.add(node, step, p(value))
-    chances, gains = share_chances(tree, Sharing(slope, offset, likelihood, 0.0), 40)
+    chances, gains = share_chances(tree, Evidence(slope, offset, likelihood, 0.0), 40)
     for node in tree.nodes:
         below = sum(chances[index] for index in node.children)
         own = chances[node.index] if node.is_finished else below + gains[node.index]
         assert own == pytest.approx(chances[node.index], rel=1e-9, abs=1e-300)
     assert all(0 <= chance <= 1 + 1e-9 for chance in chances)
     tree.root.is_exhausted = True
-    assert sum(share_chances(tree, Sharing(slope, offset, likelihood, 0.0), 40)[1]) <= 1 + 1e-9
+    assert sum(share_chances(tree, Evidence(slope, offset, likelihood, 0.0), 40)[1]) <= 1 + 1e-9
 
 
 def test_a_wave_goes_on_at_a_node_at_half_its_gain():

@@ -1,11 +1,11 @@
-"""`stepnav calibrate`: what a reward model's scores are worth, stored beside its weights."""
+"""`stepnav calibrate`: temperature scaling of a reward model, stored beside its weights."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +20,6 @@ from stepnav.files.atomic import whole_folder, write_text
 from stepnav.measure.extras import check_installed
 from stepnav.rewards.families.label_tokens import LabelTokens
 from stepnav.rewards.families.recognise import split_family
-from stepnav.rewards.local.evidence import fit_evidence
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo import MODELS_FOLDER
 
@@ -55,9 +54,8 @@ def run(
 ) -> None:
     """Fit the temperature that makes a reward model's probabilities honest, and store it with it.
 
-    Searches and evaluations use it from then on. Ratings stay as they are, scores move. Fitted too: how
-    much a score says beyond what steps in general get (nav adds that up). Do not fit on what you report
-    on.
+    Searches and evaluations use it from then on. Ratings stay as they are, scores move. Do not fit on
+    what you report on.
 
     Example:
 
@@ -71,7 +69,6 @@ def run(
         fit_temperature,
         observe,
         rated_classes,
-        values_and_truth,
         with_step_labels,
     )
 
@@ -92,11 +89,9 @@ def run(
     fitted, held_out = split_by_problem(scored, fit_share, scoring.seed, name="calibrate")
     factor = fit_temperature(observe(fitted, label_kind, classes))
     temperature = stored.temperature * factor
-    evidence = fit_evidence(*values_and_truth(fitted, label_kind, factor, classes))
     report = {
         "temperature": temperature,
         "temperature_before": stored.temperature,
-        "evidence": asdict(evidence),
         "data": data.name,
         "data_digest": cases.digest,
         "kind": cases.kind,
@@ -106,7 +101,7 @@ def run(
         "fitted_on": describe(fitted, label_kind, factor, classes),
         "held_out": describe(held_out, label_kind, factor, classes),
     }
-    place = _store(folder, out, replace(stored, temperature=temperature, evidence=evidence), report)
+    place = _store(folder, out, replace(stored, temperature=temperature), report)
     if as_json:
         print_json({"folder": str(place), **report})
     else:
@@ -192,11 +187,6 @@ def _print(report: dict[str, Any], place: Path) -> None:
 
     console = stdout()
     print_table(console, calibration_table(report))
-    console.print(
-        f"Evidence of a step: {report['evidence']['slope']:.3g} * logit(value) "
-        f"{report['evidence']['offset']:+.3g} nats",
-        soft_wrap=True,
-    )
     console.print(
         f"Temperature {report['temperature']:.4g} (before: {report['temperature_before']:.4g}), "
         f"fitted on {report['split']}; stored in {place}",

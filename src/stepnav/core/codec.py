@@ -74,9 +74,8 @@ def _decode_draw(value: list[Any], known: Sequence[int] | None) -> Draw:
 
 
 def encode_score(score: StepScore) -> list[float]:
-    """Return `[negative_prob, neutral_prob, positive_prob]`, and the evidence if it is known."""
-    probs = [score.negative_prob, score.neutral_prob, score.positive_prob]
-    return probs if score.evidence is None else [*probs, score.evidence]
+    """Return `[negative_prob, neutral_prob, positive_prob]`."""
+    return [score.negative_prob, score.neutral_prob, score.positive_prob]
 
 
 def encode_usage(usage: Usage) -> list[Any]:

@@ -162,14 +162,11 @@ class StepScore:
     Attributes:
       negative_prob, neutral_prob, positive_prob: probabilities of the ratings -1, 0 and +1, in
         [0, 1], summing to 1; `neutral_prob` is 0 for binary models.
-      evidence: by how much the log-odds that the step is right exceed those of steps in general, in
-        nats; None of a model for which that was not fitted (`stepnav calibrate`).
     """
 
     negative_prob: float
     neutral_prob: float
     positive_prob: float
-    evidence: float | None = None
 
     def __post_init__(self) -> None:
         total = self.negative_prob + self.neutral_prob + self.positive_prob

@@ -3,7 +3,7 @@
 The root's chance is 1. A node's chance is shared among its children and "none of these", in
 proportion to odds: a child's are what its score says of it, times its probability under the policy;
 those of "none of these" are the probability of all that was not drawn. A score is evidence beside
-what right steps usually get, so its log-odds count less the prior's (see `Sharing`).
+what right steps usually get, so its log-odds count less the prior's (see `Evidence`).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ LEAST_LEFT = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Sharing:
-    """How odds are made of a step's score and its probability.
+class Evidence:
+    """How much a step's score and its probability say.
 
     Attributes:
-      slope, offset: of a reward model that was not calibrated, the log-odds for a step are `slope` *
-        logit(value) + `offset`; of others they are the score's own evidence.
+      slope, offset: the log-odds for a step are `slope` * logit(value) + `offset`; to be set on dev
+        problems.
       likelihood: power of a step's probability under the policy; 0 leaves it out.
       novelty: power of the probability of what was not drawn by which drawing there gains less.
     """
@@ -40,7 +40,9 @@ class Sharing:
     novelty: float
 
 
-def share_chances(tree: Tree, sharing: Sharing, max_steps: int) -> tuple[list[float], list[float]]:
+def share_chances(
+    tree: Tree, evidence: Evidence, max_steps: int
+) -> tuple[list[float], list[float]]:
     """Return by node the chance that the right answer lies below it, and what drawing there gains.
 
     Gains are 0 where nothing can be drawn: after finished and cut steps, at `max_steps`, and where
@@ -56,11 +58,11 @@ def share_chances(tree: Tree, sharing: Sharing, max_steps: int) -> tuple[list[fl
             probs = [_prob(tree.nodes[index], node) for index in node.children]
             left = lefts[node.index] = max(LEAST_LEFT, 1.0 - sum(probs))
             if not node.is_exhausted and node.depth < max_steps:
-                rests[node.index] = left**sharing.likelihood
+                rests[node.index] = left**evidence.likelihood
             below = rests[node.index] + sum(own[index] for index in node.children)
         if node.depth:
-            prob = _prob(node, tree.parent(node)) ** sharing.likelihood
-            own[node.index] = _odds(node, sharing) * prob * min(below, 1.0)
+            prob = _prob(node, tree.parent(node)) ** evidence.likelihood
+            own[node.index] = _odds(node, evidence) * prob * min(below, 1.0)
     chances, gains = [0.0] * size, [0.0] * size
     chances[tree.root.index] = 1.0
     for node in tree.nodes:
@@ -69,7 +71,7 @@ def share_chances(tree: Tree, sharing: Sharing, max_steps: int) -> tuple[list[fl
         for index in node.children:
             chances[index] = unit * own[index]
         if not node.is_finished:
-            novelty = lefts[node.index] ** sharing.novelty if node.children else 1.0
+            novelty = lefts[node.index] ** evidence.novelty if node.children else 1.0
             gains[node.index] = unit * rests[node.index] * novelty
     return chances, gains
 
@@ -89,16 +91,15 @@ def where_to_draw(tree: Tree, gains: Sequence[float], width: int) -> list[tuple[
     return [(tree.nodes[index], n) for index, n in wanted.items()]
 
 
-def _odds(child: Node, sharing: Sharing) -> float:
+def _odds(child: Node, evidence: Evidence) -> float:
     """Return what a score says of a step; an unrated one is as good as any, a cut one is out."""
     if _is_cut(child):
         return 0.0
     if child.score is None:
         return 1.0
-    log_odds = child.score.evidence
-    if log_odds is None:
-        value = min(max(child.score.value, LEAST_VALUE), 1 - LEAST_VALUE)
-        log_odds = sharing.slope * math.log(value / (1 - value)) + sharing.offset
+    value = min(max(child.score.value, LEAST_VALUE), 1 - LEAST_VALUE)
+    logit = math.log(value / (1 - value))
+    log_odds = evidence.slope * logit + evidence.offset
     return math.exp(min(max(log_odds, -MAX_EVIDENCE), MAX_EVIDENCE))
 
 

@@ -20,7 +20,7 @@ from stepnav.core.outcome import Outcome, StopReason
 from stepnav.core.requests import BudgetSpent, Program, Request, Sampling, score
 from stepnav.core.tree import Node, Tree
 from stepnav.core.vote import count_votes
-from stepnav.search.chances import Sharing, share_chances, where_to_draw
+from stepnav.search.chances import Evidence, share_chances, where_to_draw
 from stepnav.search.draw import finish_greedily
 from stepnav.search.expand import draw_children, rate
 
@@ -51,20 +51,20 @@ def nav(
 
     Args:
       stop: the share of the chance at which an answer is accepted.
-      slope, offset, likelihood, novelty: see `chances.Sharing`.
+      slope, offset, likelihood, novelty: see `chances.Evidence`.
       width: steps drawn at once, for hardware that batches; more than one sees less between draws.
       max_draws: steps drawn in all.
       replace, first_greedy: as in `hgs`.
       reserve_tokens: policy tokens kept back for a greedy end while no solution is finished.
       temperature, top_p, max_steps, max_step_tokens: as in `beam`.
     """
-    sharing = Sharing(slope, offset, likelihood, novelty)
+    evidence = Evidence(slope, offset, likelihood, novelty)
     sampling = Sampling(temperature, top_p, max_step_tokens)
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
     stop_reason: StopReason = "iterations"
     leaves: list[Leaf] = []
     votes: dict[str, float] = {}
-    chances, gains = share_chances(tree, sharing, max_steps)
+    chances, gains = share_chances(tree, evidence, max_steps)
     try:
         while counts["iterations"] < max_draws:
             wanted = where_to_draw(tree, gains, min(width, max_draws - counts["iterations"]))
@@ -79,7 +79,7 @@ def nav(
             children = [child for some in drawn for child in some]
             yield from rate(tree, children)
             leaves += [(c, extract(c.trajectory.text)) for c in children if c.is_finished]
-            chances, gains = share_chances(tree, sharing, max_steps)
+            chances, gains = share_chances(tree, evidence, max_steps)
             votes = _votes(leaves, chances)
             if max(votes.values(), default=0.0) >= stop:
                 stop_reason = "accepted"
@@ -91,7 +91,7 @@ def nav(
         if gains[best.index] > max(votes.values(), default=0.0):
             ends = yield from _finish(tree, best, counts)
             leaves += [(end, extract(end.trajectory.text)) for end in ends]
-            chances, _ = share_chances(tree, sharing, max_steps)
+            chances, _ = share_chances(tree, evidence, max_steps)
             votes = _votes(leaves, chances)
     answer = next(iter(votes), None)
     voters = [leaf for leaf, given in leaves if given == answer]

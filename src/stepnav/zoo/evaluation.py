@@ -11,13 +11,9 @@ from typing import Any
 
 from stepnav.core.records import Problem
 from stepnav.labels.metrics import share
-from stepnav.rewards.local.evidence import Evidence, fit_evidence
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo.domain import Count, Domain, HeldOut
 from stepnav.zoo.gate import gate_report, threshold_report
-
-EVIDENCE_SAMPLES = 4
-"""Solutions of each problem from which it is fitted what scores say."""
 
 
 def solve_rates(
@@ -154,33 +150,6 @@ def gate_on(
         lows = [low for low, kept in zip((low for row in rows for low in row), is_labelled) if kept]
         report["likelihood_baselines"][name] = threshold_report(labels, [-low for low in lows])
     return report
-
-
-def measure_evidence(
-    domain: Domain,
-    *,
-    policy: Any,
-    prm: Any,
-    tokenizer: Any,
-    step_format: StepFormat,
-    num_problems: int,
-    seed: int = 0,
-    progress: Count = lambda done, total: None,
-) -> Evidence:
-    """Return what a PRM's scores say beyond the usual of the policy's own steps.
-
-    Args:
-      domain, policy, prm, tokenizer, step_format: as in `evaluate_models`.
-      num_problems: problems of the dev split, `EVIDENCE_SAMPLES` solutions of each.
-      seed: seeds the problems and the samples.
-      progress: called with (problems whose solutions are labelled, problems in all).
-    """
-    problems = domain.load("dev", num_problems, seed)
-    _, groups = solve_rates(
-        domain, policy, tokenizer, problems, samples=EVIDENCE_SAMPLES, seed=seed
-    )
-    steps = rate(prm, tokenizer, domain.hold_out(problems, groups, seed, progress)[0], step_format)
-    return fit_evidence([1 - step.negative_prob for step in steps], [s.label >= 0 for s in steps])
 
 
 def evaluate_models(

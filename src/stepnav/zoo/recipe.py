@@ -13,18 +13,17 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.errors import ConfigError, DataError
+from stepnav.core.errors import ConfigError, nearest
 from stepnav.files.atomic import write_text
 from stepnav.files.claim import claim_folder
 from stepnav.policies.local.known import FILE_NAME as KNOWN_NAME
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo.cards import write_cards
-from stepnav.zoo.domain import Count, Domain, RecipeProgress
-from stepnav.zoo.domains import load_domain
+from stepnav.zoo.domain import Count, Domain
 from stepnav.zoo.folders import COMPUTE_NAME, copy_folder, reading
 from stepnav.zoo.known import measure_known
 from stepnav.zoo.labelled import label_solutions, read_labelled
@@ -39,7 +38,17 @@ from stepnav.zoo.reward_model import shard_source, train_reward_model
 from stepnav.zoo.scale import Scale
 from stepnav.zoo.shipped import keep_shipped
 
+DOMAINS = {
+    "arithmetic": "stepnav.zoo.arithmetic",
+    "plain": "stepnav.zoo.plain",
+    "micro-python": "stepnav.zoo.micro_python",
+}
+"""Task -> module that holds its `DOMAIN`."""
+
 logger = logging.getLogger("stepnav")
+
+RecipeProgress = Callable[[str, int, int, "float | None"], None]
+"""(stage, done, in all, loss or share of right samples; None where there is no such value)."""
 
 
 def make_models(
@@ -57,7 +66,7 @@ def make_models(
 
     Args:
       out: folder for models and, under `work`, for everything in between.
-      task: key of `domains.DOMAINS`.
+      task: key of `DOMAINS`.
       scale: "cpu" (the shipped models; about two core-hours) or "tiny" (seconds, for tests; useless
         models).
       reward_only: keep the shipped policy, and the language model inside the shipped reward model;
@@ -83,6 +92,21 @@ def make_models(
     claim_folder(out / "recipe.json", settings, noun="recipe's run", resume=resume)
     recipe = _Recipe(out, domain, scale, seed=seed, device=device, progress=progress)
     return recipe.run(reward_only=reward_only)
+
+
+def load_domain(task: str) -> Domain:
+    """Return the domain of a task.
+
+    Raises:
+      ConfigError: no models are made for such a task.
+    """
+    if task not in DOMAINS:
+        raise ConfigError(
+            f"no models are made for the task {task!r}{nearest(task, list(DOMAINS))}; "
+            f"use one of {', '.join(DOMAINS)}"
+        )
+    domain: Domain = import_module(DOMAINS[task]).DOMAIN
+    return domain
 
 
 class _Recipe:
@@ -111,7 +135,6 @@ class _Recipe:
             self.make_language_model()
             self.keep_policy()
         self.make_reward_model()
-        self.keep_evidence()
         self.keep_known()
         evaluation = self.evaluate()
         write_cards(self.out, self.domain, evaluation)
@@ -193,16 +216,6 @@ class _Recipe:
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
         return model.to(self.device).eval()
 
-    def load_prm(self) -> Any:
-        """Return the reward model."""
-        import torch
-        from transformers import AutoModelForTokenClassification
-
-        folder = self.out / self.domain.prm_name
-        with reading(folder):
-            prm = AutoModelForTokenClassification.from_pretrained(folder, dtype=torch.float32)
-        return prm.to(self.device).eval()
-
     def keep_policy(self) -> None:
         """Copy the snapshot that becomes the policy, in the precision that it ships in."""
         scale, target = self.scale, self.out / self.domain.policy_name
@@ -214,32 +227,8 @@ class _Recipe:
         elif not target.exists():
             import torch
 
-            dtype = getattr(torch, scale.policy_dtype)
-            save_model(self.load_lm(source).to(dtype), self.tokenizer, target)
-
-    def keep_evidence(self) -> None:
-        """Fit what the reward model's scores say beyond the usual, on problems of the dev split."""
-        from stepnav.zoo.evaluation import measure_evidence
-
-        folder = self.out / self.domain.prm_name
-        step_format = StepFormat.load(folder)
-        if step_format.evidence is not None:
-            return
-        try:
-            evidence = measure_evidence(
-                self.domain,
-                policy=self.load_lm(self.out / self.domain.policy_name),
-                prm=self.load_prm(),
-                tokenizer=self.tokenizer,
-                step_format=step_format,
-                num_problems=self.scale.eval_problems,
-                seed=self.seed,
-                progress=self.count_of("what scores say"),
-            )
-        except DataError as error:  # of a scale with a handful of problems
-            logger.info("%s: %s", self.domain.prm_name, error)
-            return
-        replace(step_format, evidence=evidence).save(folder)
+            model = self.load_lm(source).to(getattr(torch, scale.policy_dtype))
+            save_model(model, self.tokenizer, target)
 
     def keep_known(self) -> None:
         """Measure what the policy knows, where its domain has questions from elsewhere."""
@@ -257,15 +246,23 @@ class _Recipe:
 
     def evaluate(self) -> dict[str, Any]:
         """Measure the models on the test split, once; later calls read the result."""
+        import torch
+        from transformers import AutoModelForTokenClassification
+
         from stepnav.zoo.evaluation import evaluate_models
 
         path = self.work / "evaluation.json"
         if not path.exists():
+            with reading(self.out / self.domain.prm_name):
+                prm = AutoModelForTokenClassification.from_pretrained(
+                    self.out / self.domain.prm_name, dtype=torch.float32
+                )
+            prm.to(self.device).eval()
             evaluation = evaluate_models(
                 self.domain,
                 policy=self.load_lm(self.out / self.domain.policy_name),
                 backbone=self.load_lm(self.work / "lm" / "final"),
-                prm=self.load_prm(),
+                prm=prm,
                 tokenizer=self.tokenizer,
                 step_format=StepFormat.load(self.out / self.domain.prm_name),
                 split="test",
@@ -285,8 +282,10 @@ class _Recipe:
     def facts(self) -> dict[str, Any]:
         """Return how the models were made, for the cards."""
         records = read_labelled(self.work / "labelled")
-        parts = ("lm", "normalised", "prm")
-        compute = {p: json.loads((self.work / p / COMPUTE_NAME).read_text()) for p in parts}
+        compute = {
+            part: json.loads((self.work / part / COMPUTE_NAME).read_text())
+            for part in ("lm", "normalised", "prm")
+        }
         return {
             "task": self.domain.name,
             "scale": self.name,

@@ -147,19 +147,6 @@ def scaled(score: StepScore, temperature: float, classes: Sequence[int]) -> Step
     return StepScore(probs[-1], probs[0], probs[1])
 
 
-def values_and_truth(
-    scored: Sequence[Scored], label_kind: LabelKind, temperature: float, classes: Sequence[int]
-) -> tuple[list[float], list[bool]]:
-    """Return the values of labelled steps at another temperature, and whether each is right."""
-    values, truth = [], []
-    for case, scores in scored:
-        for label, score in zip(case.labels or (), scores, strict=True):
-            if label is not None:
-                values.append(scaled(score, temperature, classes).value)
-                truth.append(hard_label(label, label_kind) != -1)
-    return values, truth
-
-
 def describe(
     scored: Sequence[Scored], label_kind: LabelKind, temperature: float, classes: Sequence[int]
 ) -> dict[str, Any]:

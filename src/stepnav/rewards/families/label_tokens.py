@@ -17,7 +17,6 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import write_text
-from stepnav.rewards.local.evidence import Evidence
 from stepnav.rewards.local.family import (
     Family,
     causal_loader,
@@ -32,11 +31,7 @@ from stepnav.rewards.local.piece_encoder import (
     plain_ids,
     require_end,
 )
-from stepnav.rewards.local.step_format import (
-    check_temperature,
-    check_template,
-    check_text,
-)
+from stepnav.rewards.local.step_format import check_temperature, check_template, check_text
 from stepnav.rewards.local.step_reader import PairProbs, StepReader
 
 FILE_NAME = "stepnav_label_tokens.json"
@@ -54,7 +49,6 @@ class LabelTokens:
       temperature: what outputs are divided by before they become probabilities.
       before_tag: text between a step and its tag; "" for a tag that is a token with white space of
         its own.
-      evidence: as in `StepFormat`.
     """
 
     tag: str = "ки"
@@ -64,7 +58,6 @@ class LabelTokens:
     prompt_template: str = "{question} "
     temperature: float = 1.0
     before_tag: str = " "
-    evidence: Evidence | None = None
 
     def check(self) -> None:
         """Refuse settings that no model could be read with.
@@ -101,8 +94,7 @@ class LabelTokens:
         """
         path = folder / FILE_NAME
         try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
-            found = cls(**{**fields, "evidence": Evidence.read(fields.get("evidence"))})
+            found = cls(**json.loads(path.read_text(encoding="utf-8")))
             found.check()
             return found
         except FileNotFoundError:
@@ -121,7 +113,7 @@ def _reader(model: Any, tokenizer: Any, format: LabelTokens) -> StepReader:  # n
         single_token(tokenizer, format.bad, "bad label"),
         format.temperature,
     )
-    return StepReader(_encoder(tokenizer, format), read, evidence=format.evidence)
+    return StepReader(_encoder(tokenizer, format), read)
 
 
 def _encoder(tokenizer: Any, format: LabelTokens) -> PieceEncoder:  # noqa: A002

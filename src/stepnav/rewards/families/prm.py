@@ -39,7 +39,7 @@ def _reader(model: Any, tokenizer: Any, format: StepFormat) -> StepReader:  # no
     read: Read = ValueProbs(format.temperature)
     if format.labels:
         read = ClassProbs(format.labels, format.temperature)
-    return StepReader(TrajectoryEncoder(tokenizer, format), read, evidence=format.evidence)
+    return StepReader(TrajectoryEncoder(tokenizer, format), read)
 
 
 PRM = Family(

@@ -17,7 +17,6 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import trimmed
 from stepnav.files.atomic import write_text
-from stepnav.rewards.local.evidence import Evidence
 
 FILE_NAME = "stepnav_prm.json"
 
@@ -53,7 +52,6 @@ class StepFormat:
       add_bos: whether the tokeniser's BOS token comes first, if it has one.
       temperature: what the outputs are divided by before they become probabilities; calibration
         sets it (Guo et al. 2017, section 4.2, https://arxiv.org/abs/1706.04599).
-      evidence: what its scores say beyond the usual; None where that was not fitted.
     """
 
     separator: str = "\n"
@@ -61,7 +59,6 @@ class StepFormat:
     labels: tuple[int, ...] = (-1, 0, 1)
     add_bos: bool = True
     temperature: float = 1.0
-    evidence: Evidence | None = None
 
     @property
     def num_outputs(self) -> int:
@@ -131,8 +128,7 @@ class StepFormat:
         path = folder / FILE_NAME
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-            evidence = Evidence.read(fields.get("evidence"))
-            found = cls(**{**fields, "labels": tuple(fields["labels"]), "evidence": evidence})
+            found = cls(**{**fields, "labels": tuple(fields["labels"])})
             check_text("separator", found.separator)
             check_template(found.prompt_template)
             check_temperature(found.temperature)

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from stepnav.core.errors import BackendError
 from stepnav.core.records import StepScore, Trajectory
 from stepnav.engine.row import Row
-from stepnav.rewards.local.evidence import Evidence
 
 Probs = tuple[float, float, float]
 """Probabilities of the ratings -1, 0 and +1."""
@@ -163,15 +162,11 @@ class StepReader:
       encoder: makes the tokens.
       read: makes probabilities of outputs.
       after: tokens of a step that stand after the one at which it is read.
-      evidence: what a score says beyond the usual, if that was fitted.
     """
 
-    def __init__(
-        self, encoder: Encoder, read: Read, *, after: int = 0, evidence: Evidence | None = None
-    ) -> None:
+    def __init__(self, encoder: Encoder, read: Read, *, after: int = 0) -> None:
         self.encoder = encoder
         self.read = read
-        self._evidence = evidence
         self._after = after
 
     def reading(self, trajectory: Trajectory) -> Reading:
@@ -191,11 +186,7 @@ class StepReader:
         Raises:
           BackendError: an output is no number.
         """
-        found = step_scores([row.outputs[at] for row in rows for at in row.wanted])
-        fit = self._evidence
-        if fit is None:
-            return found
-        return tuple(replace(score, evidence=fit.of(score.value)) for score in found)
+        return step_scores([row.outputs[at] for row in rows for at in row.wanted])
 
 
 def step_scores(found: Sequence[Probs]) -> tuple[StepScore, ...]:
