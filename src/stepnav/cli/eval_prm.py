@@ -49,10 +49,11 @@ def run(
 ) -> None:
     """Measure a reward model, with intervals over problems.
 
-    What the file may hold, one JSON object a line: ProcessBench (problem, steps, label: the first wrong
-    step), step labels (raw PRM800K, or prompt, completions, labels), or solutions to choose from
-    (problem_id, problem, steps or text, is_correct, and optionally answer and scores). Killed and
-    started again with --resume, it goes on where it was; a folder of another model or file is refused.
+    What the file may hold, one JSON object a line: ProcessBench (problem, steps, label: the first
+    wrong step), step labels (raw PRM800K, or prompt, completions, labels), or solutions to choose
+    from (problem_id, problem, steps or text, is_correct, and optionally answer and scores). Killed
+    and started again with --resume, it goes on where it was; a folder of another model or file is
+    refused.
 
     Examples:
 

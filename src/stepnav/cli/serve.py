@@ -40,15 +40,15 @@ def run(
     task: Annotated[
         str | None,
         typer.Option(
-            help="Whose prompts and answers: a benchmark's. [default: of a shipped policy its own, else plain "
-            "conversation]"
+            help="Whose prompts and answers: a benchmark's. [default: of a shipped policy its own, "
+            "else plain conversation]"
         ),
     ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
-            help="Of requests that ask for a search and name none. [default: hgs, without a reward model "
-            "self_consistency]"
+            help="Of requests that ask for a search and name none. [default: hgs, without a reward "
+            "model self_consistency]"
         ),
     ] = None,
     reward: Reward = None,
@@ -156,8 +156,8 @@ def _open(
 
 
 def _house(
-    models: build.Models, options: ModelOptions, task: Task, chosen: Strategy | None, reward: str | None,
-    server: ServerOptions,
+    models: build.Models, options: ModelOptions, task: Task, chosen: Strategy | None, reward: str |
+    None, server: ServerOptions,
 ) -> House:  # fmt: skip
     """Return what is served, with limits as usual."""
     policy = models.policy

@@ -161,7 +161,7 @@ def _ask(task: Task, text: str) -> Problem:
 
 
 def _default_task(problem: str | None, policy: str | None) -> str:
-    """Return whose problem it is where no task is named: of a shipped policy its own, of a text `plain`."""
+    """Return the task where none is named: a shipped policy's own, else `plain` for a text."""
     if policy in build.EMBEDDED_TASKS:
         return policy
     return "arithmetic" if problem is None else "plain"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any, get_args
 
 from stepnav.core.backend import Answer
@@ -38,6 +39,7 @@ _RESULT_KINDS: Mapping[str, type | tuple[type, ...]] = {
 }
 
 USAGE_FIELDS = tuple(field.name for field in fields(Usage))
+_AMOUNTS = attrgetter(*USAGE_FIELDS)
 
 
 def encode_step(step: Step) -> list[Any]:
@@ -80,7 +82,7 @@ def encode_score(score: StepScore) -> list[float]:
 
 def encode_usage(usage: Usage) -> list[Any]:
     """Return the amounts in the order of `USAGE_FIELDS`."""
-    return [getattr(usage, name) for name in USAGE_FIELDS]
+    return list(_AMOUNTS(usage))
 
 
 def decode_usage(values: Sequence[Any]) -> Usage:

@@ -104,7 +104,7 @@ def _odds(child: Node, evidence: Evidence) -> float:
 
 
 def _prob(child: Node, parent: Node) -> float:
-    """Return a step's probability under the policy, or how often it was drawn if that is unknown."""
+    """Return a step's probability under the policy; if unknown, how often it was drawn."""
     if child.step.logprob is not None:
         return math.exp(child.step.logprob)
     return (1 + child.duplicates) / (1 + max(len(parent.drawn), 1))

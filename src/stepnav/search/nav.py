@@ -1,9 +1,9 @@
 """Nav: siblings compete for the chance to be right, in one tree in which nothing is ever dead.
 
-Each node's chance of leading to the right answer is shared among its children and what was not drawn
-there (`chances`). The search draws one step where drawing gains most, and shares all chances anew: a
-bad score late in a solution raises the siblings of every step before it. It stops when one answer
-holds enough of the chance, which is its `votes`: the probability that it is right.
+Each node's chance of leading to the right answer is shared among its children and what was not
+drawn there (`chances`). The search draws one step where drawing gains most, and shares all chances
+anew: a bad score late in a solution raises the siblings of every step before it. It stops when one
+answer holds enough of the chance, which is its `votes`: the probability that it is right.
 
 Ours. Near it: `astar`, `pool`, stopping by the leading answer's posterior (arXiv 2305.11860).
 """

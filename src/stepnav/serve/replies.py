@@ -104,7 +104,7 @@ def _solutions(result: SearchResult) -> list[Node]:
 
 
 def _score(result: SearchResult, node: Node) -> float:
-    """Return the product of the probabilities that a solution's steps are right; unscored steps count 1."""
+    """Return the product of the probabilities that a solution's steps are right; unscored: 1."""
     scores = [member.score for member in result.tree.path(node) if member.score is not None]
     return aggregate(scores, "prod") if scores else 1.0
 

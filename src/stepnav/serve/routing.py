@@ -1,4 +1,4 @@
-"""What a request wants: a search, or to be handed to the model server as it is. Nothing is run here.
+"""What a request wants: a search, or to be handed on as it is. Nothing is run here.
 
 The model's name says which: `STRATEGY-MODEL` is a search, MODEL alone is none, unless the `stepnav`
 object or the header X-Stepnav-Budget asks for one.
@@ -72,8 +72,8 @@ def decide(house: House, kind: Kind, raw: Any, headers: Mapping[str, str]) -> Pa
         if house.server is not None:
             return Passed(reason)
         raise ApiError(
-            400, f"{reason} cannot be served here: a search has no use for it, and the policy runs in this "
-            "process; leave it out", param=reason, code="unsupported_field",
+            400, f"{reason} cannot be served here: a search has no use for it, and the policy runs "
+            "in this process; leave it out", param=reason, code="unsupported_field",
         )  # fmt: skip
     try:
         body = BODIES[kind].model_validate(raw)
@@ -110,7 +110,8 @@ def _strategy_name(
     if prefix is not None and prefix not in house.strategies:
         known = house.served_models
         raise ApiError(
-            404, f"there is no model {model[:200]!r}{nearest(model[:200], known)}; there are {', '.join(known)}",
+            404, f"there is no model {model[:200]!r}{nearest(model[:200], known)}; there are "
+                 f"{', '.join(known)}",
             param="model", code="model_not_found",
         )  # fmt: skip
     own = None if asked is None else asked.strategy

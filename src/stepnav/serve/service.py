@@ -104,7 +104,8 @@ class Service:
             self.metrics.refused.inc()
             wait_s = max(1, min(60, num_open // limits.active))
             raise ApiError(
-                429, f"{num_open} requests are open, and no more are taken; try again in {wait_s} s",
+                429, f"{num_open} requests are open, and no more are taken; try again in {wait_s} "
+                     "s",
                 code="queue_full", headers={"Retry-After": str(wait_s)},
             )  # fmt: skip
 
