@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -137,7 +138,8 @@ def run(
         )
         if not (out / FILE_NAME).exists():  # not before the models are there: a slip in their name
             write_plan(plan, out)  # would bind the folder to it
-        with models:
+        total = len(cells(plan, [problem.id for problem in drawn]))
+        with resumable(partial(_kept, out, plan, total)), models:
             _run_all(plan, drawn, benchmark, models, out, active)
     _report(out, baseline, as_json)
 
@@ -160,20 +162,11 @@ def _run_all(
     out: Path,
     active: int,
 ) -> None:
-    """Run what is left of the plan; say how to go on if it is stopped."""
-    journal = Journal(out / JOURNAL_NAME, plan_digest(plan))
-    total = len(cells(plan, [problem.id for problem in problems]))
-
-    def done() -> str:
-        return f"{len(journal.finished_ids())} of {total} searches are done and kept"
-
-    try:
-        for note in models.notes:
-            stderr().print(f"note: {note}", soft_wrap=True)
-        with resumable(done):
-            _run(plan, problems, task, models, journal, active)
-    finally:
-        journal.close()
+    """Run what is left of the plan, with the journal of its folder."""
+    for note in models.notes:
+        stderr().print(f"note: {note}", soft_wrap=True)
+    with contextlib.closing(Journal(out / JOURNAL_NAME, plan_digest(plan))) as journal:
+        _run(plan, problems, task, models, journal, active)
 
 
 def _run(
@@ -235,6 +228,11 @@ def _draw(
     if problems is not None:
         raise ConfigError("--ids says which problems; leave --problems out")
     return pick(task, parse_ids(ids), split, seed, data)
+
+
+def _kept(out: Path, plan: BenchPlan, total: int) -> str:
+    """Return what there is of a run that was stopped."""
+    return f"{_num_done(out, plan, True)} of {total} searches are done and kept"
 
 
 def _num_done(out: Path, plan: BenchPlan, resume: bool) -> int:
