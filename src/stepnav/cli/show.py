@@ -62,13 +62,7 @@ def run(
     if (run / TRACES_NAME).is_file():
         _show_trace(run, problem, page, as_json)
         return
-    plan, journal = open_run(run)
-    try:
-        results = {result.search_id: result for result in journal.results()}
-    finally:
-        journal.close()
-    if not results:
-        raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
+    plan, results = _read(run)
     _check(strategy, plan.labels, "strategy")
     found = _choose(plan, results, problem, strategy, budget)
     if page is not None and len(found) != 1:
@@ -92,6 +86,18 @@ def run(
             console.print()
         if page is not None:
             write_text(page, render_page(result.tree, result=result, is_correct=correct))
+
+
+def _read(run: Path) -> tuple[BenchPlan, dict[str, SearchResult]]:
+    """Return the plan of a run and its finished searches."""
+    plan, journal = open_run(run)
+    try:
+        results = {result.search_id: result for result in journal.results()}
+    finally:
+        journal.close()
+    if not results:
+        raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
+    return plan, results
 
 
 def _show_trace(folder: Path, trace: str, page: Path | None, as_json: bool) -> None:

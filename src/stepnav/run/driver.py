@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from stepnav.core.backend import Backend
 from stepnav.core.errors import BackendDown, BackendError, StepnavError
@@ -21,13 +21,6 @@ from stepnav.run.tickets import Ready, Tickets
 
 WAIT_S = 0.05
 """Longest wait in one step, so that clocks, orders and Ctrl-C are noticed."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Hurry:
-    """The order to end a search with what it has; None is all of them."""
-
-    search_id: str | None
 
 
 class Driver:
@@ -59,7 +52,7 @@ class Driver:
         self._done = journal.finished_ids() if journal else set()
         self._replays = journal.entries() if journal else {}
         self._door = threading.Condition()
-        self._orders: deque[Search | str | _Hurry] = deque()  # to add, ids to cancel
+        self._orders: deque[Search | str | list[str | None]] = deque()  # to add, cancel, hurry
         self._ids: set[str] = set()
         self._cancelled: set[str] = set()
         self._is_closed = False
@@ -112,13 +105,9 @@ class Driver:
             self._door.notify()
 
     def hurry(self, search_id: str | None = None) -> None:
-        """Let a search's seconds be spent now, from any thread: it ends with its best so far.
-
-        Args:
-          search_id: one that has ended is no error; None is all that are there.
-        """
+        """Let a search, or all, end with the best so far, from any thread; unknown ids too."""
         with self._door:
-            self._orders.append(_Hurry(search_id))
+            self._orders.append([search_id])
             self._door.notify()
 
     def step(self, timeout_s: float = WAIT_S) -> list[SearchResult]:
@@ -188,8 +177,8 @@ class Driver:
         for order in orders:
             if isinstance(order, Search):
                 self._waiting[order.id] = order
-            elif isinstance(order, _Hurry):
-                self._hurry(order.search_id)
+            elif isinstance(order, list):
+                self._hurry(order[0])
             else:
                 if self.journal is not None and order in self._ids:
                     self._cancelled.add(order)
@@ -199,14 +188,13 @@ class Driver:
                     self._ids.discard(order)
 
     def _hurry(self, search_id: str | None) -> None:
-        for search in list(self._waiting.values()):
-            if search_id in (None, search.id):
-                budget = replace(search.budget, seconds=0.0)
-                self._waiting[search.id] = replace(search, budget=budget)
-        for running in self._running.values():
-            if search_id in (None, running.search.id):
+        for name, search in self._waiting.items():
+            if search_id in (None, name):
+                self._waiting[name] = replace(search, budget=replace(search.budget, seconds=0.0))
+        for name, running in self._running.items():
+            if search_id in (None, name):
                 running.hurry()
-                self._clocked[running.search.id] = running
+                self._clocked[name] = running
 
     def _start(self, search: Search) -> None:
         running = RunningSearch(search, self.models, self._replays.pop(search.id, ()))

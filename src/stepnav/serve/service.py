@@ -23,8 +23,9 @@ from stepnav.serve.replies import whole
 from stepnav.serve.requests import read_json, until_gone
 from stepnav.serve.streaming import SearchStream, closing, failing, opening, step_events
 from stepnav.serve.under_way import UnderWay
+from stepnav.serve.unsearchable import Kind
 from stepnav.serve.upstream import Upstream
-from stepnav.serve.wanted import Kind, Passed, Wanted, decide
+from stepnav.serve.wanted import Passed, Wanted, decide
 
 
 class Service:

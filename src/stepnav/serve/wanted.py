@@ -7,7 +7,6 @@ that before the server's own.
 
 from __future__ import annotations
 
-import math
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -20,7 +19,6 @@ from pydantic import ValidationError
 from stepnav.core.budget import Budget
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.records import Message, Problem
-from stepnav.core.strategy import Strategy
 from stepnav.policies.splitting import split_thinking
 from stepnav.run.search import Search
 from stepnav.serve.bodies import (
@@ -34,22 +32,19 @@ from stepnav.serve.bodies import (
 from stepnav.serve.errors import ApiError, invalid
 from stepnav.serve.house import House
 from stepnav.serve.sample import SAMPLE
+from stepnav.serve.spending import (
+    BUDGET_HEADER,
+    budget_of,
+    seconds_of,
+    tokens_asked,
+    with_options,
+)
+from stepnav.serve.unsearchable import Kind, unsearchable
 from stepnav.tasks.task import Task
-
-Kind = Literal["chat", "completions", "responses"]
 
 BODIES: Mapping[Kind, type[Body]] = {
     "chat": ChatBody, "completions": CompletionsBody, "responses": ResponsesBody,
 }  # fmt: skip
-
-UNSEARCHABLE = (
-    *("tools", "functions", "logprobs", "top_logprobs", "response_format", "audio", "modalities"),
-    *("echo", "suffix", "best_of", "text", "web_search_options", "prediction"),
-)
-"""Fields that a search cannot serve."""
-
-STATEFUL = ("previous_response_id", "conversation", "background")
-"""Fields of a server that keeps answers, as this one does not."""
 
 HARMLESS = frozenset(
     {
@@ -63,9 +58,6 @@ HARMLESS = frozenset(
     }
 )
 """Fields that do not change what is generated."""
-
-BUDGET_HEADER = "x-stepnav-budget"
-TIMEOUT_HEADER = "x-request-timeout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +120,7 @@ def decide(house: House, kind: Kind, raw: Any, headers: Mapping[str, str]) -> Pa
     name = _strategy_name(house, raw.get("model"), asked, headers)
     if name is None and house.server is not None:
         return Passed()
-    reason = _unsearchable(kind, raw)
+    reason = unsearchable(kind, raw)
     if reason is not None:
         if house.server is not None:
             return Passed(reason)
@@ -187,42 +179,6 @@ def _strategy_name(
         raise ApiError(400, str(error), param=param, code="unknown_strategy") from None
 
 
-def _unsearchable(kind: Kind, raw: Mapping[str, Any]) -> str | None:
-    """Return the field that no search can serve; fields of a wrong form are found later."""
-    if kind == "responses" and raw.get("stream"):
-        raise ApiError(400, "streams of /v1/responses are not served", param="stream")
-    for name in STATEFUL:
-        if raw.get(name):
-            raise ApiError(
-                400, f"{name} needs a server that keeps answers; this one keeps none", param=name
-            )
-    for name in UNSEARCHABLE:
-        value = raw.get(name)
-        is_plain_text = name in ("response_format", "text", "modalities") and (
-            value in ({"type": "text"}, {"format": {"type": "text"}}, ["text"])
-        )
-        is_count = name in ("logprobs", "best_of") and not isinstance(value, bool)
-        is_unset = value is None if is_count and value != 1 else not value
-        if not is_unset and not is_plain_text and not (name == "best_of" and value == 1):
-            return name
-    if kind == "completions":
-        return "prompt" if isinstance(raw.get("prompt"), list) else None
-    try:
-        turns = [Turn.model_validate(turn) for turn in _listed(raw, kind)]
-    except ValidationError:
-        return None
-    if any(turn.role in ("tool", "function") or not turn.is_text for turn in turns):
-        return "messages" if kind == "chat" else "input"
-    if turns and turns[-1].role == "assistant":
-        return "messages" if kind == "chat" else "input"
-    return None
-
-
-def _listed(raw: Mapping[str, Any], kind: Kind) -> list[Any]:
-    found = raw.get("messages" if kind == "chat" else "input")
-    return found if isinstance(found, list) else []
-
-
 def _wanted(
     house: House, kind: Kind, body: Body, asked: SearchBody, name: str | None,
     headers: Mapping[str, str],
@@ -235,11 +191,11 @@ def _wanted(
     ]
     chosen = SAMPLE if name is None else house.strategies[name]
     problem = _problem(house, kind, body, asked, ignored)
-    limit = _tokens_asked(body)
+    limit = tokens_asked(body)
     if name is None:
         chosen = chosen(samples=body.n or 1, **({} if limit is None else {"max_tokens": limit}))
-    tokens = _budget(house, asked, headers, None if name is None else limit)
-    chosen = _with_options(house, chosen, asked, body, ignored)
+    tokens = budget_of(house, asked, headers, None if name is None else limit)
+    chosen = with_options(house, chosen, asked, body, ignored)
     strategy = chosen.for_budget(
         tokens, temperature=None if name is None else house.task.temperature
     )
@@ -257,7 +213,7 @@ def _wanted(
         model=body.model,
         search=search,
         n=body.n or 1,
-        max_seconds=_seconds(house, asked, headers),
+        max_seconds=seconds_of(house, asked, headers),
         is_stream=bool(body.stream),
         has_usage_chunk=bool(body.stream_options and body.stream_options.include_usage),
         keeps_trace=_keeps_trace(house, asked),
@@ -306,96 +262,6 @@ def _answer_of(task: Task, text: str) -> str | None:
 
 def _role(role: str) -> Literal["system", "user", "assistant"]:
     return "user" if role == "user" else "assistant" if role == "assistant" else "system"
-
-
-def _tokens_asked(body: Body) -> int | None:
-    """Return the limit that counts all that is generated, which a budget is."""
-    return body.max_completion_tokens or body.max_output_tokens
-
-
-def _budget(
-    house: House, asked: SearchBody, headers: Mapping[str, str], limit: int | None
-) -> int | None:
-    """Return the policy tokens that the strategy is told of; None for no limit but the largest."""
-    budget, param = asked.budget_tokens or house.limits.budget_tokens, "stepnav.budget_tokens"
-    if BUDGET_HEADER in headers:
-        text, param = headers[BUDGET_HEADER], "X-Stepnav-Budget"
-        if not (text.isascii() and text.isdecimal() and int(text[:18]) > 0):
-            raise ApiError(
-                400,
-                f"{param} must be a number of tokens of at least 1 (got {text[:80]!r})",
-                param=param,
-            )
-        budget = int(text[:18])
-    most = house.limits.max_budget_tokens
-    if budget is not None and budget > most:
-        raise ApiError(400, f"{param} must be at most {most} (got {budget})", param=param)
-    if limit is not None:
-        budget = min(limit, most if budget is None else budget)
-    return budget
-
-
-def _with_options(
-    house: House, chosen: Strategy, asked: SearchBody, body: Body, ignored: list[str]
-) -> Strategy:
-    """Return the strategy with the options of the `stepnav` object and the body's own sampling."""
-    known, options = chosen.known_options, dict(asked.options)
-    for name, value in options.items():
-        option = known.get(name)
-        if option is None or option.kind is not int or type(value) is not int:
-            continue  # the strategy itself says what is wrong
-        limits = house.limits
-        most = limits.max_budget_tokens if name.endswith("tokens") else limits.max_count
-        most = max(most, option.default or 0)
-        if value > most:
-            message = f"{name} must be at most {most} here (got {str(value)[:80]})"
-            raise ApiError(400, message, param=f"stepnav.options.{name}")
-    for field, names in _SAMPLING.items():
-        value = getattr(body, field)
-        place = next((name for name in names if name in known), None)
-        if value is None or place in options:
-            continue
-        is_useless = field == "temperature" and value == 0 and _needs_variety(chosen)
-        if place is None or is_useless:
-            ignored.append(field)
-        else:
-            options[place] = value
-    try:
-        return chosen(**options)
-    except ConfigError as error:
-        raise ApiError(400, str(error), param="stepnav.options", code="invalid_value") from None
-
-
-_SAMPLING: Mapping[str, tuple[str, ...]] = {
-    "temperature": ("temperature",),
-    "top_p": ("top_p",),
-    "max_tokens": ("max_tokens", "max_step_tokens"),
-}
-"""Field of a body -> the option of a strategy that it sets, the first that there is."""
-
-
-def _needs_variety(strategy: Strategy) -> bool:
-    """Return whether greedy draws would leave a strategy nothing to choose from."""
-    return strategy.name != SAMPLE.name and bool(strategy.known_options["temperature"].default)
-
-
-def _seconds(house: House, asked: SearchBody, headers: Mapping[str, str]) -> float:
-    found = [house.limits.max_seconds]
-    if asked.max_seconds is not None:
-        found.append(asked.max_seconds)
-    text = headers.get(TIMEOUT_HEADER)
-    if text is not None:
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = math.nan
-        if not 0 < seconds < math.inf:
-            raise ApiError(
-                400, f"X-Request-Timeout must be a number of seconds above 0 (got {text[:80]!r})",
-                param="X-Request-Timeout",
-            )  # fmt: skip
-        found.append(seconds)
-    return min(found)
 
 
 def _keeps_trace(house: House, asked: SearchBody) -> bool:
