@@ -106,10 +106,41 @@ class KeyOptions:
         return tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the server listens, and in how many processes."""
+
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1
+    socket_number: Annotated[int | None, typer.Option("--socket", hidden=True)] = None
+
+    @property
+    def is_parent(self) -> bool:
+        """Whether this process only looks after others, to which it hands its socket."""
+        return self.workers > 1 and self.socket_number is None
+
+    def listen(self, *, is_open: bool) -> socket.socket:
+        """Return the socket; `is_open` is whether no API key is asked for.
+
+        Raises:
+          ConfigError: the address cannot be used.
+        """
+        from stepnav.serve.server import open_socket
+
+        if self.socket_number is not None:
+            return socket.socket(fileno=self.socket_number)
+        if self.host not in _LOCAL and is_open:
+            stderr().print(
+                f"note: {self.host} can be reached from outside, and no API key is asked for (--keys-file)",
+                soft_wrap=True,
+            )
+        return open_socket(self.host, self.port)
+
+
 def run(
     *,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    place: Place,
     task: Annotated[
         str | None,
         typer.Option(
@@ -135,8 +166,6 @@ def run(
         typer.Option(help="Folder that keeps finished searches, for /traces and stepnav show."),
     ] = None,
     max_traces: Annotated[int, typer.Option(min=1, help="How many are kept.")] = 10_000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
-    socket_number: Annotated[int | None, typer.Option("--socket", hidden=True)] = None,
     model_options: ModelOptions,
 ) -> None:
     """Serve search behind an OpenAI-compatible endpoint; alone, the shipped models.
@@ -147,19 +176,12 @@ def run(
 
       stepnav serve --policy http://localhost:8000/v1 --reward ./my-prm --traces traces
     """
-    from stepnav.serve.server import make_server, open_socket  # help is there without the extra
+    from stepnav.serve.server import make_server  # here: help is there without the extra
 
     limits, keys = limit_options.limits(), key_options.keys()
-    if socket_number is None:
-        listening = open_socket(host, port)
-    else:
-        listening = socket.socket(fileno=socket_number)
-    if host not in _LOCAL and not keys and socket_number is None:
-        stderr().print(
-            f"note: {host} can be reached from outside, and no API key is asked for (--keys-file)"
-        )
-    if workers > 1 and socket_number is None:
-        _supervise(workers, listening)
+    listening = place.listen(is_open=not keys)
+    if place.is_parent:
+        _supervise(place.workers, listening)
         return
     chosen = None if strategy is None else build.parse_strategy(strategy)
     server = model_options.server(limits.active)
