@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> list[Reading]:
             run_plan(
                 plan,
                 problems,
-                extract=task.extract,
+                extractor=task.extractor,
                 grade=task.grade,
                 models=models.by_name,
                 journal=journal,

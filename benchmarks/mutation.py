@@ -37,7 +37,7 @@ from stepnav.mutate.program.steps import split_steps
 from stepnav.mutate.reference import Reference
 from stepnav.sandbox.judge import judge_problem
 from stepnav.sandbox.pool import Sandbox
-from stepnav.sandbox.records import MEBIBYTE, Limits, Problem
+from stepnav.sandbox.records import MEBIBYTE, Limits, Suite
 
 RUN = "from stepnav.cli.main import main; main()"
 PICK_SEED = 0
@@ -154,7 +154,7 @@ def judge_all(
             laboratory = SandboxLaboratory(sandbox, reference)
             limit = cpu_limit_s(laboratory.try_reference())
             if alone:
-                problem = Problem(
+                problem = Suite(
                     reference.test,
                     reference.entry_point,
                     reference.style,

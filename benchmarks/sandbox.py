@@ -32,8 +32,8 @@ from outside_checkers import evalplus_check, human_eval_check, human_eval_comman
 
 from stepnav.sandbox import (
     Limits,
-    Problem,
     Sandbox,
+    Suite,
     judge_batch,
     judge_problem,
     open_sandbox,
@@ -60,17 +60,17 @@ def rows(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
-def humaneval(data: Path) -> list[Problem]:
+def humaneval(data: Path) -> list[Suite]:
     """Return all HumanEval problems, each with its reference."""
     return [
-        Problem(
+        Suite(
             row["test"], row["entry_point"], "humaneval", row["prompt"] + row["canonical_solution"]
         )
         for row in rows(data / "humaneval" / "HumanEval.jsonl.gz")
     ]
 
 
-def mbpp(data: Path) -> Iterator[tuple[int, Problem]]:
+def mbpp(data: Path) -> Iterator[tuple[int, Suite]]:
     """Yield all MBPP problems with their ids."""
     for row in rows(data / "mbpp" / "mbpp.jsonl.gz"):
         tests = [*row["test_list"], *row["challenge_test_list"]]
@@ -79,7 +79,7 @@ def mbpp(data: Path) -> Iterator[tuple[int, Problem]]:
         entry = next(name for name in names if name in defined)
         yield (
             row["task_id"],
-            Problem("\n".join(tests), entry, "mbpp", row["code"], row["test_setup_code"]),
+            Suite("\n".join(tests), entry, "mbpp", row["code"], row["test_setup_code"]),
         )
 
 
@@ -203,11 +203,11 @@ def variant_rates(sandbox: Sandbox, data: Path, rounds: int, every: int) -> dict
     return found
 
 
-def _judge_all(sandbox: Sandbox, work: list[tuple[Problem, list[str]]]) -> int:
+def _judge_all(sandbox: Sandbox, work: list[tuple[Suite, list[str]]]) -> int:
     return sum(len(judge_batch(sandbox, p, s, cpu_s=VARIANT_CPU_S)) for p, s in work)
 
 
-def _new_python(problem: Problem, source: str) -> int:
+def _new_python(problem: Suite, source: str) -> int:
     text = f"{source}\n{problem.setup}\n{problem.test}"
     subprocess.run([sys.executable, "-I", "-S", "-c", text], capture_output=True, check=False)
     return 1
@@ -229,7 +229,7 @@ def make_samples(sandbox: Sandbox, data: Path, count: int) -> Iterator[tuple[dic
         yield {"task_id": row["task_id"], "completion": text}, is_endless
 
 
-def _ends(sandbox: Sandbox, problem: Problem, source: str) -> bool:
+def _ends(sandbox: Sandbox, problem: Suite, source: str) -> bool:
     prepare(sandbox, problem)  # under the sandbox's own limit
     return judge_problem(sandbox, problem, source, cpu_s=VARIANT_CPU_S).status != "timeout"
 

@@ -12,11 +12,6 @@ from stepnav.core.compute import prepare
 
 prepare()  # before any test loads torch
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads on tiny matrices collapse under load
-# Background shells and `nohup` ignore these signals, and every child inherits that: tests that
-# interrupt a command would wait for an end that never comes.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-if hasattr(signal, "SIGHUP"):
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -31,6 +26,17 @@ def no_api_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep keys of the person who runs the tests out of them."""
     for name in ("OPENAI_API_KEY", "STEPNAV_REWARD_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def usual_signals() -> None:
+    """Undo what ignores signals, since every command that a test starts would inherit it.
+
+    Background shells and `nohup` do, and our own command once all is done.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -122,21 +122,20 @@ MAX_FUNCTION_LINES = 50
 """Without the docstring: to say more must cost nothing."""
 
 LONG_FILES = {
-    "front.py": "the front door's functions repeat their options for editors to show",
     "sandbox/codec.py": "both halves of one encoding, each half's table beside the other's",
     "tasks/arithmetic/domains.py": "ten stories, a table more than a program",
 }
 LONG_FUNCTIONS = {
-    "cli/bench.py:run": "one flow from options to report; to be split",
-    "cli/calibrate.py:run": "one flow from options to report; to be split",
-    "cli/data/mutate.py:run": "one flow from options to report; to be split",
-    "cli/data/rollouts.py:run": "one flow from options to report; to be split",
-    "cli/eval_prm.py:run": "one flow from options to report; to be split",
-    "cli/solve.py:run": "one flow from options to report; to be split",
-    "front.py:bench": "its signature repeats the options for editors to show",
-    "search/beam.py:beam": "two searches of one paper, to be read beside it",
-    "search/hgs.py:hgs": "the paper's method, to be read beside it",
-    "search/pool.py:pool": "the paper's two methods, to be read beside it",
+    "cli/bench.py:run": "its signature is the table of its options",
+    "cli/calibrate.py:run": "its signature is the table of its options",
+    "cli/data/mutate.py:run": "its signature is the table of its options",
+    "cli/data/rollouts.py:run": "its signature is the table of its options",
+    "search/beam.py:beam": "the paper's method and its options, to be read beside it",
+    "search/hgs.py:hgs": "the paper's method and its options, to be read beside it",
+    "search/nav.py:nav": "the paper's method and its options, to be read beside it",
+    "search/pool.py:pool": "the paper's method and its options, to be read beside it",
+    "search/rap.py:rap": "the paper's method and its options, to be read beside it",
+    "search/tot.py:tot": "the paper's method and its options, to be read beside it",
 }
 
 

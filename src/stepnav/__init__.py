@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from stepnav.core.records import Problem as Problem
     from stepnav.core.strategy import Strategy as Strategy
     from stepnav.core.tree import Tree as Tree
-    from stepnav.front import asolve as asolve
-    from stepnav.front import bench as bench
-    from stepnav.front import solve as solve
-    from stepnav.front import stream as stream
+    from stepnav.front.comparing import bench as bench
+    from stepnav.front.solving import asolve as asolve
+    from stepnav.front.solving import solve as solve
+    from stepnav.front.solving import stream as stream
     from stepnav.policies.function import FunctionPolicy as FunctionPolicy
     from stepnav.policies.local import LocalPolicy as LocalPolicy
     from stepnav.policies.openai.backend import OpenAIPolicy as OpenAIPolicy
@@ -54,12 +54,12 @@ _PLACES = {
     "StepnavError": "stepnav.core.errors",
     "Strategy": "stepnav.core.strategy",
     "Tree": "stepnav.core.tree",
-    "asolve": "stepnav.front",
-    "bench": "stepnav.front",
+    "asolve": "stepnav.front.solving",
+    "bench": "stepnav.front.comparing",
     "load_task": "stepnav.build",
     "open_reward": "stepnav.build",
-    "solve": "stepnav.front",
-    "stream": "stepnav.front",
+    "solve": "stepnav.front.solving",
+    "stream": "stepnav.front.solving",
 }
 """Public name -> the module that holds it, imported when the name is first used."""
 

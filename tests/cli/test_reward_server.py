@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stepnav import build
 from tests.cli.test_server import call
 from tests.rewards import public_models
 from tests.rewards.remote.fake_server import FakeServer
@@ -36,6 +37,18 @@ def test_a_search_with_a_reward_model_on_a_server(folder: Path) -> None:
     assert remote["answer"] == here["answer"]
     assert remote["usage"]["reward_tokens"] == here["usage"]["reward_tokens"] > 0
     assert remote["usage"]["policy_tokens"] == here["usage"]["policy_tokens"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("http://h:1", True), ("https://h", True), ("orm:http://h", True), ("./prm", False),
+        ("orm:./prm", False), ("judge:http://h", False), ("judge-logprob:http://h", False),
+        ("likelihood:http://h", False),
+    ],
+)  # fmt: skip
+def test_which_names_are_servers(name: str, is_one: bool) -> None:
+    assert build.is_served(name) is is_one
 
 
 def free_port() -> int:

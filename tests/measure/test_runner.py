@@ -22,7 +22,7 @@ def finished(folder: Path) -> Journal:
     journal = Journal(folder / "j.sqlite")
     policy = ScriptedPolicy.from_table({"": ["#### 1"]})
     run_plan(
-        PLAN, PROBLEMS, extract=lambda text: text[-1:], grade=lambda problem, answer: True,
+        PLAN, PROBLEMS, extractor=lambda problem: lambda text: text[-1:], grade=lambda problem, answer: True,
         models={"policy": policy}, journal=journal,
     )  # fmt: skip
     return journal

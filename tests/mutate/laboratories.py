@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stepnav.core.errors import DataError
-from stepnav.mutate.calls import KnownCall
 from stepnav.mutate.laboratory import Domain
 from stepnav.mutate.reference import Reference
-from stepnav.mutate.values import canonical
 from stepnav.sandbox.records import Verdict
+from stepnav.tasks.inputs.calls import KnownCall
+from stepnav.tasks.inputs.values import canonical
 
 Runner = Callable[[str, float], str]
 

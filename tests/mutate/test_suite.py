@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from stepnav.core.errors import ConfigError
-from stepnav.mutate.calls import known_calls
 from stepnav.mutate.origins import parse_ids, read_own
 from stepnav.mutate.reference import Reference
 from stepnav.sandbox.judge import judge_problem
 from stepnav.sandbox.pool import Sandbox
-from stepnav.sandbox.records import Problem
+from stepnav.sandbox.records import Suite
+from stepnav.tasks.inputs.calls import known_calls
 
 PROGRAM = """
 import math
@@ -73,7 +73,7 @@ def own(
 
 
 def status(reference: Reference, change: tuple[str, str] = ("", "")) -> str:
-    problem = Problem(reference.test, reference.entry_point, reference.style, reference.source)
+    problem = Suite(reference.test, reference.entry_point, reference.style, reference.source)
     with Sandbox("unsafe") as sandbox:
         assert change[0] in reference.source
         return judge_problem(sandbox, problem, reference.source.replace(*change)).status

@@ -20,11 +20,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stepnav.sandbox import Limits, Problem, Sandbox, judge_problem, open_sandbox, records
+from stepnav.sandbox import Limits, Sandbox, Suite, judge_problem, open_sandbox, records
 from tests.sandbox.attacks import ENTRY_POINT, PROGRAMS, REFERENCE, TEST, Attack, filled
 
 LIMITS = Limits(cpu_s=0.25, wall_s=3.0, memory_bytes=400 * 2**20)
-PROBLEM = Problem(TEST, ENTRY_POINT, "humaneval", REFERENCE)
+PROBLEM = Suite(TEST, ENTRY_POINT, "humaneval", REFERENCE)
 
 
 @contextlib.contextmanager

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from stepnav.sandbox import Call, Job, Limits, Problem, Sandbox, judge_batch, judge_problem, prepare
+from stepnav.sandbox import Call, Job, Limits, Sandbox, Suite, judge_batch, judge_problem, prepare
 from stepnav.sandbox.inside.server import MOST_BATCHES
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 
-DOUBLE = Problem("assert f(1) == 2\nassert f(3) == 6", "f", "mbpp", "def f(x): return x + x")
+DOUBLE = Suite("assert f(1) == 2\nassert f(3) == 6", "f", "mbpp", "def f(x): return x + x")
 LOOK = """
 import collections, copy, json, math, random, re, string
 def f(x):
@@ -19,8 +19,8 @@ def f(x):
             copy.copy([x]), string.digits, json.dumps([x]), random.random(), sorted([2, 1])]
 """
 SEEN = "[3.141592653589793, 2, 1, [('a', 2)], [1], '0123456789', '[1]', 0.8444218515250481, [1, 2]]"
-LOOKING = Problem(f"assert f(1) == {SEEN}", "f", "mbpp", LOOK)
-OTHER = Problem("assert g('ab') == 'ba'", "g", "mbpp", "def g(s): return s[::-1]")
+LOOKING = Suite(f"assert f(1) == {SEEN}", "f", "mbpp", LOOK)
+OTHER = Suite("assert g('ab') == 'ba'", "g", "mbpp", "def g(s): return s[::-1]")
 DOWN = (
     "def down(n):\n    try: return down(n + 1)\n    except RecursionError: return n\n"
     "def f(x): return down(0)\n"
@@ -164,7 +164,7 @@ def test_recursion_ends_at_the_same_depth_in_every_fork() -> None:
     with Sandbox("process") as box:
         first, later = (box.run(Job(DOWN, (Call("f", (1,)),))).calls[0].value for _ in range(2))
         assert first == later > 100
-        problem = Problem(f"assert f(1) == {first}", "f", "mbpp", DOWN)
+        problem = Suite(f"assert f(1) == {first}", "f", "mbpp", DOWN)
         for _ in range(3):
             verdicts = judge_batch(box, problem, [DOWN, DOWN])
             assert [verdict.status for verdict in verdicts] == ["passed", "passed"]
@@ -202,7 +202,7 @@ CHANGING = (
 @pytest.mark.parametrize("argument", ARGUMENTS)
 def test_arguments_are_fresh_and_changes_in_place_are_seen(sandbox: Sandbox, argument: str) -> None:
     test = f"a = {argument}\nassert f(a) is None\nassert repr(a) == repr({argument})"
-    problem = Problem(test, "f", "mbpp", CHANGING[0], "import collections")
+    problem = Suite(test, "f", "mbpp", CHANGING[0], "import collections")
     sources = [source for source in CHANGING for _ in range(2)]
     batch = judge_batch(sandbox, problem, sources)
     alone = [judge_problem(sandbox, problem, source) for source in sources]

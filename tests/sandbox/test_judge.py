@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import DataError
-from stepnav.sandbox import Limits, Problem, Sandbox, judge, judge_batch, judge_problem, prepare
+from stepnav.sandbox import Limits, Sandbox, Suite, judge, judge_batch, judge_problem, prepare
 from stepnav.sandbox.trusted_test import TrustedTest
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
@@ -30,8 +30,8 @@ def sandbox() -> Iterator[Sandbox]:
         yield box
 
 
-def mbpp(test: str, reference: str, entry_point: str = "f", setup: str = "") -> Problem:
-    return Problem(test, entry_point, "mbpp", reference, setup)
+def mbpp(test: str, reference: str, entry_point: str = "f", setup: str = "") -> Suite:
+    return Suite(test, entry_point, "mbpp", reference, setup)
 
 
 DOUBLE = mbpp("assert f(1) == 2\nassert f(3) == 6", "def f(x): return x + x")
@@ -87,7 +87,7 @@ def test_humaneval_names_belong_to_the_reference(sandbox: Sandbox) -> None:
         "        assert candidate(encode(s)) == s\n"
         "    assert candidate('ab') == decode('ab')\n"
     )
-    problem = Problem(test, "decode", "humaneval", reference)
+    problem = Suite(test, "decode", "humaneval", reference)
     for source, status in (
         (reference, "passed"),
         ("def encode(s): return s\ndef decode(s): return s\n", "failed"),
@@ -156,12 +156,12 @@ def test_exceptions_can_be_expected(sandbox: Sandbox) -> None:
         (mbpp("assert True", "def f(x): return x"), "never calls"),
         (mbpp("assert f(1) ==", "def f(x): return x"), "does not parse"),
         (mbpp("assert f(lambda: 1) == 1", "def f(g): return g()"), "'function'"),
-        (Problem("x = 1", "f", "humaneval", "def f(): pass"), "must define check"),
-        (Problem("def check(c): c()", "f", "humaneval", "1/0"), "reference does not load"),
-        (Problem("def check(c): c()", "f", "humaneval", "def f(:"), "reference does not parse"),
+        (Suite("x = 1", "f", "humaneval", "def f(): pass"), "must define check"),
+        (Suite("def check(c): c()", "f", "humaneval", "1/0"), "reference does not load"),
+        (Suite("def check(c): c()", "f", "humaneval", "def f(:"), "reference does not parse"),
     ],
 )
-def test_bad_problems_are_one_clear_line(sandbox: Sandbox, problem: Problem, message: str) -> None:
+def test_bad_problems_are_one_clear_line(sandbox: Sandbox, problem: Suite, message: str) -> None:
     with pytest.raises(DataError, match=message) as raised:
         prepare(sandbox, problem)
     assert "\n" not in str(raised.value)
@@ -237,11 +237,11 @@ def test_recursion_ends_at_the_same_depth_in_a_batch(sandbox: Sandbox) -> None:
 
 def test_a_batch_needs_a_reference(sandbox: Sandbox) -> None:
     with pytest.raises(DataError, match="needs a reference"):
-        judge_batch(sandbox, Problem("assert f(1) == 1", "f", "mbpp"), ["def f(x): return x"])
+        judge_batch(sandbox, Suite("assert f(1) == 1", "f", "mbpp"), ["def f(x): return x"])
 
 
 def test_an_entry_point_may_have_the_name_of_a_built_in() -> None:
-    problem = Problem("assert sum(1, 2) == 3", "sum", "mbpp", "def sum(a, b): return a + b")
+    problem = Suite("assert sum(1, 2) == 3", "sum", "mbpp", "def sum(a, b): return a + b")
     assert TrustedTest(problem).problem.entry_point == "sum"
     with Sandbox("process") as box:
         assert judge_problem(box, problem, "def sum(a, b): return a - -b").status == "passed"
@@ -252,7 +252,7 @@ def read(name: str) -> list[dict[str, object]]:
         return [json.loads(line) for line in lines]
 
 
-def mbpp_problems() -> Iterator[tuple[int, Problem]]:
+def mbpp_problems() -> Iterator[tuple[int, Suite]]:
     for row in read("mbpp/mbpp.jsonl.gz"):
         code = str(row["code"])
         tests = [*row["test_list"], *row["challenge_test_list"]]  # type: ignore[misc]
@@ -267,7 +267,7 @@ def mbpp_problems() -> Iterator[tuple[int, Problem]]:
         ]
         entry_point = next(name for name in called if name in defined)
         setup = str(row["test_setup_code"])
-        yield int(row["task_id"]), Problem("\n".join(tests), entry_point, "mbpp", code, setup)  # type: ignore[call-overload]
+        yield int(row["task_id"]), Suite("\n".join(tests), entry_point, "mbpp", code, setup)  # type: ignore[call-overload]
 
 
 @pytest.mark.realdata
@@ -277,7 +277,7 @@ def test_all_humaneval_references_are_graded_right(sandbox: Sandbox) -> None:
     wrong = {}
     for row in rows:
         source = f"{row['prompt']}{row['canonical_solution']}"
-        problem = Problem(str(row["test"]), str(row["entry_point"]), "humaneval", source)
+        problem = Suite(str(row["test"]), str(row["entry_point"]), "humaneval", source)
         verdict = judge_problem(sandbox, problem, source)
         empty = judge_problem(sandbox, problem, f"{row['prompt']}    return None\n")
         if verdict.status != "passed" or empty.status == "passed":

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import SandboxError
-from stepnav.sandbox import Call, Job, Limits, Problem, Sandbox, judge_problem, open_session
+from stepnav.sandbox import Call, Job, Limits, Sandbox, Suite, judge_problem, open_session
 from stepnav.sandbox.layers.confine import library_folders, readable
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
@@ -172,7 +172,7 @@ def test_a_rule_is_given_around_packages_and_never_above_them(tmp_path: Path) ->
 def test_a_missing_filter_is_named_before_anything_runs() -> None:
     """A seccomp filter of our own around the warm parent forbids seccomp."""
     script = """
-from stepnav.sandbox import Problem, Sandbox, judge_problem
+from stepnav.sandbox import Suite, Sandbox, judge_problem
 from stepnav.sandbox.layers import seccomp
 from stepnav.sandbox.layers import syscalls
 from stepnav.core.errors import SandboxError
@@ -183,7 +183,7 @@ syscalls.prctl(38, 1)
 seccomp.Filter(rules).install()
 for level in ("process", "namespace"):
     try:
-        judge_problem(Sandbox(level), Problem("assert f() == 1", "f", "mbpp", "def f(): return 1"), "")
+        judge_problem(Sandbox(level), Suite("assert f() == 1", "f", "mbpp", "def f(): return 1"), "")
     except SandboxError as error:
         print(error)
 """
@@ -257,11 +257,11 @@ def test_a_warm_parent_that_is_stopped_is_given_up(monkeypatch: pytest.MonkeyPat
 SLEEPING = "import time\\ndef f():\\n    time.sleep(1000)"
 CALLERS = {
     "judging": "from stepnav.sandbox import *\nimport sys\nbox = Sandbox(sys.argv[1])\n"
-    "p = Problem('assert f() == 1', 'f', 'mbpp', 'def f(): return 1')\n"
+    "p = Suite('assert f() == 1', 'f', 'mbpp', 'def f(): return 1')\n"
     "prepare(box, p)\nprint('ready', flush=True)\n"
     f"judge_problem(box, p, '{SLEEPING}')\n",
     "batch": "from stepnav.sandbox import *\nimport sys\nbox = Sandbox(sys.argv[1])\n"
-    "p = Problem('assert f() == 1', 'f', 'mbpp', 'def f(): return 1')\n"
+    "p = Suite('assert f() == 1', 'f', 'mbpp', 'def f(): return 1')\n"
     "judge_batch(box, p, ['def f(): return 2'])\nprint('ready', flush=True)\n"
     f"judge_problem(box, p, '{SLEEPING}')\n",
     "session": "from stepnav.sandbox import *\nimport sys\nbox = Sandbox(sys.argv[1])\nbox.start()\n"
@@ -339,6 +339,6 @@ def test_a_warm_parent_that_is_killed_while_a_reference_is_recorded_is_replaced(
         pid = box.workers[0].pid
         assert pid is not None
         test = f"import os\nassert f(1) == 1\ntry: os.kill({pid}, 9)\nexcept OSError: pass\n"
-        problem = Problem(f"{test}assert f(2) == 2", "f", "mbpp", "def f(x): return x")
+        problem = Suite(f"{test}assert f(2) == 2", "f", "mbpp", "def f(x): return x")
         assert judge_problem(box, problem, "def f(x): return x").status == "passed"
         assert box.workers[0].pid != pid

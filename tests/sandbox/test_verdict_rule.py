@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from stepnav.core.errors import DataError
-from stepnav.sandbox import Limits, Problem, Sandbox, judge_batch, judge_problem, prepare
+from stepnav.sandbox import Limits, Sandbox, Suite, judge_batch, judge_problem, prepare
 
 judging = sys.modules["stepnav.sandbox.judge"]  # the package's `judge` is the function
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 
 JUDGE_ALL = """
-from stepnav.sandbox import Problem, Sandbox, judge_batch, judge_problem
+from stepnav.sandbox import Suite, Sandbox, judge_batch, judge_problem
 double = "def f(x): return x + x"
 tests = {
     "mbpp": "assert f(1) == 2\\nassert f(3) == 6",
@@ -31,7 +31,7 @@ sources = [double, "def f(x): return 2", "def f(x):\\n    assert x < 2\\n    ret
            "import statistics\\ndef f(x): return statistics.mean([x, 3 * x])"]
 with Sandbox("process") as sandbox:
     for style, test in tests.items():
-        problem = Problem(test, "f", style, double)
+        problem = Suite(test, "f", style, double)
         print([judge_problem(sandbox, problem, source).status for source in sources])
         print([verdict.status for verdict in judge_batch(sandbox, problem, sources)])
 """
@@ -95,7 +95,7 @@ def test_a_test_that_catches_all_judges_the_slow_as_the_quick(
     if style == "humaneval":
         lines = "".join(f"    {line}\n" for line in test.splitlines())
         test = f"def check(f):\n{lines}"
-    problem = Problem(test, "f", style, "def f(x): return x + x")  # type: ignore[arg-type]
+    problem = Suite(test, "f", style, "def f(x): return x + x")  # type: ignore[arg-type]
     slow = "def f(x):\n    import time\n    time.sleep(0.1)\n    return {}"
     for value in ("x + x", "0", "None"):
         quick = judge_problem(sandbox, problem, f"def f(x): return {value}")
@@ -111,14 +111,12 @@ def test_a_test_that_catches_all_judges_the_slow_as_the_quick(
 def test_what_ends_a_reference_is_not_swallowed_either(sandbox: Sandbox) -> None:
     test = "try:\n    f(lambda: 1)\nexcept:\n    pass\nassert f(1) == 1"
     with pytest.raises(DataError, match="'function'"):
-        judge_problem(
-            sandbox, Problem(test, "f", "mbpp", "def f(x): return x"), "def f(x): return x"
-        )
+        judge_problem(sandbox, Suite(test, "f", "mbpp", "def f(x): return x"), "def f(x): return x")
 
 
 def test_the_exceptions_of_a_candidate_are_caught_as_ever(sandbox: Sandbox) -> None:
     test = "try:\n    f(1)\n    x = 1\nexcept:\n    x = 2\nassert x == 2"
-    problem = Problem(test, "f", "mbpp", "def f(x): raise ValueError")
+    problem = Suite(test, "f", "mbpp", "def f(x): raise ValueError")
     assert judge_problem(sandbox, problem, "def f(x): raise KeyError").status == "passed"
     assert judge_problem(sandbox, problem, "def f(x): return 1").status == "failed"
 
@@ -128,7 +126,7 @@ def test_no_test_sees_what_an_earlier_run_left_in_the_reference(sandbox: Sandbox
         "seen = []\ndef count():\n    seen.append(1)\n    return len(seen)\ndef f(x): return 1\n"
     )
     test = "def check(candidate):\n    assert candidate(0) == count()\n"
-    problem = Problem(test, "f", "humaneval", reference)
+    problem = Suite(test, "f", "humaneval", reference)
     for value in ("1", "+1", "int(1)"):
         assert judge_problem(sandbox, problem, f"def f(x): return {value}").status == "passed"
 
@@ -137,7 +135,7 @@ def test_no_test_sees_what_an_earlier_run_left_in_the_reference(sandbox: Sandbox
 def test_a_test_that_ends_the_interpreter_ends_nothing(sandbox: Sandbox, ending: str) -> None:
     test = f"assert f(1) == 2\n{ending}"
     with pytest.raises(DataError, match="fails its own test"):
-        judge_problem(sandbox, Problem(test, "f", "mbpp", "def f(x): return 2"), "")
+        judge_problem(sandbox, Suite(test, "f", "mbpp", "def f(x): return 2"), "")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +148,7 @@ def test_a_test_that_ends_the_interpreter_ends_nothing(sandbox: Sandbox, ending:
     ],
 )
 def test_an_integer_too_long_to_be_written_is_a_verdict(sandbox: Sandbox, test: str) -> None:
-    problem = Problem(test, "f", "mbpp", "def f(x): return 1")
+    problem = Suite(test, "f", "mbpp", "def f(x): return 1")
     source = "def f(x): return 10 ** 5000"
     assert judge_problem(sandbox, problem, source).status == "failed"
     assert judge_batch(sandbox, problem, [source])[0].status == "failed"
@@ -165,7 +163,7 @@ LARGE = (
 
 @pytest.mark.parametrize("value", LARGE)
 def test_a_small_answer_cannot_fill_the_caller(sandbox: Sandbox, value: str) -> None:
-    problem = Problem("assert list(f(1)) == [1]", "f", "mbpp", "def f(x): return [1]")
+    problem = Suite("assert list(f(1)) == [1]", "f", "mbpp", "def f(x): return [1]")
     prepare(sandbox, problem)
     tracemalloc.start()
     try:
@@ -180,12 +178,12 @@ def test_a_small_answer_cannot_fill_the_caller(sandbox: Sandbox, value: str) -> 
 def test_ranges_and_tables_of_honest_size_pass(sandbox: Sandbox) -> None:
     test = "assert len(list(f(1))) == 10**6\nassert f(2) == [{i: i} for i in range(10**4)]"
     source = "def f(x): return range(10**6) if x == 1 else [{i: i} for i in range(10**4)]"
-    problem = Problem(test, "f", "mbpp", source)
+    problem = Suite(test, "f", "mbpp", source)
     assert judge_problem(sandbox, problem, source).status == "passed"
 
 
 def test_the_answers_of_many_candidates_are_not_kept(sandbox: Sandbox) -> None:
-    problem = Problem("assert f(1) == 'a'", "f", "mbpp", "def f(x): return 'a'")
+    problem = Suite("assert f(1) == 'a'", "f", "mbpp", "def f(x): return 'a'")
     judge_problem(sandbox, problem, "def f(x): return 'a'")
     gc.collect()
     tracemalloc.start()
@@ -202,7 +200,7 @@ def test_the_answers_of_many_candidates_are_not_kept(sandbox: Sandbox) -> None:
 def test_empty_frames_are_thrown_away(sandbox: Sandbox) -> None:
     source = "import os\ndef f(x):\n    for fd in range(3, 64):\n        try:\n            for _ in range(9):"
     source += " os.write(fd, bytes(10**5))\n        except OSError: pass\n    return 1"
-    problem = Problem("assert f(1) == 1\nassert f(2) == 1", "f", "mbpp", "def f(x): return 1")
+    problem = Suite("assert f(1) == 1\nassert f(2) == 1", "f", "mbpp", "def f(x): return 1")
     prepare(sandbox, problem)
     tracemalloc.start()
     try:
@@ -219,7 +217,7 @@ def test_problems_are_kept_up_to_a_number(
     monkeypatch.setattr(judging, "MAX_PREPARED", 3)
     for number in range(8):
         prepare(
-            sandbox, Problem(f"assert f(1) == {number}", "f", "mbpp", f"def f(x): return {number}")
+            sandbox, Suite(f"assert f(1) == {number}", "f", "mbpp", f"def f(x): return {number}")
         )
         assert len(sandbox.prepared) <= 3
 
@@ -237,7 +235,7 @@ def test_waiting_for_a_silent_program_costs_the_caller_nothing(
 
     monkeypatch.setattr(judging, "early_verdict", look)
     test = "assert f(1) == 1\nassert f(2) == 2\nassert f(3) == 3"
-    problem = Problem(test, "f", "mbpp", "def f(x): return x")
+    problem = Suite(test, "f", "mbpp", "def f(x): return x")
     source = "import time\ndef f(x):\n    if x == 3: time.sleep(0.7)\n    return x"
     assert judge_problem(sandbox, problem, source).status == "passed"
     assert len(looks) <= 2

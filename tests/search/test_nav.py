@@ -27,7 +27,7 @@ def test_a_late_bad_step_lets_an_early_sibling_win():
     result = search()
     assert (result.answer, result.outcome.stop_reason) == ("2", "accepted")
     assert "a\nc\n" not in drawn(result)
-    assert next(iter(result.outcome.votes.values())) >= 0.5
+    assert result.outcome.right_prob == result.outcome.votes["2"] >= 0.5
     chosen = [node.trajectory.text for node in result.tree.nodes if node.status == "chosen"]
     assert chosen == ["b\n", "b\nd\n", "b\nd\n#### 2"]
 

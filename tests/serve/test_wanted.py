@@ -7,7 +7,8 @@ import pytest
 from stepnav.core.records import Message
 from stepnav.serve.errors import ApiError
 from stepnav.serve.house import Limits, Server
-from stepnav.serve.wanted import Passed, Wanted, decide
+from stepnav.serve.routing import Passed, decide
+from stepnav.serve.wanted import Wanted
 from tests.serve.processes import make_house
 
 BODY = {"model": "hgs-m", "messages": [{"role": "user", "content": "What is 2 + 2?"}]}

@@ -3,8 +3,7 @@ from threading import Event
 import pytest
 
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.sandbox.records import Problem as Suite
-from stepnav.sandbox.records import Verdict
+from stepnav.sandbox.records import Suite, Verdict
 from stepnav.tasks import program_checker
 from stepnav.tasks.program_checker import ProgramChecker
 

@@ -81,12 +81,20 @@ class Browser:
         assert "error" not in answer, f"{method}: {answer['error']}"
         return dict(answer["result"])
 
-    def open(self, page: Path, *, width: int = 1280, dark: bool = False, anchor: str = "") -> None:
-        """Open a page and wait until it is loaded."""
+    def open(
+        self,
+        page: Path,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        dark: bool = False,
+        anchor: str = "",
+    ) -> None:
+        """Open a page in a window of so many pixels and wait until it is loaded."""
         self.messages.clear()
         self.call(
             "Emulation.setDeviceMetricsOverride",
-            width=width, height=900, deviceScaleFactor=1, mobile=False,
+            width=width, height=height, deviceScaleFactor=1, mobile=False,
         )  # fmt: skip
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
@@ -115,10 +123,10 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, code=key)
 
-    def shoot(self, place: Path) -> None:
-        """Save a picture of the page, of its upper part if it is long."""
+    def shoot(self, place: Path, *, scale: int = 1) -> None:
+        """Save a picture of the page, of its upper part if it is long; `scale` pixels for one."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "scale": 1, "width": size["width"]}
+        clip = {"x": 0, "y": 0, "scale": scale, "width": size["width"]}
         clip["height"] = min(size["height"], MAX_HEIGHT)
         data = self.call(
             "Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True

@@ -9,7 +9,8 @@ from stepnav.policies.local.known import Known
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.tasks.arithmetic import problems as arithmetic
 from stepnav.zoo import MODELS_FOLDER
-from stepnav.zoo.recipe import DOMAINS, make_models
+from stepnav.zoo.domains import DOMAINS
+from stepnav.zoo.recipe import make_models
 
 POLICY_NAME, PRM_NAME = "arithmetic-policy", "arithmetic-prm"
 MAX_BYTES = 16_000_000

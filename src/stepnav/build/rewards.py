@@ -69,7 +69,7 @@ def open_reward(
 
 def is_served(name: str) -> bool:
     """Return whether a reward model's name is the URL of a server, or FAMILY:URL."""
-    return re.match(r"(?:[a-z-]+:)?https?://", name) is not None
+    return re.match(r"(?!judge|likelihood)(?:[a-z-]+:)?https?://", name) is not None
 
 
 def reward_folder(name: str) -> Path:

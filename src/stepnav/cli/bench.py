@@ -46,8 +46,9 @@ def run(
     strategies: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: NAME, NAME:OPTION=VALUE:OPTION=VALUE, or FILE.py:FUNCTION; see stepnav "
-            "strategies. [default: cot, self_consistency, best_of_n, weighted_vote, beam, hgs]",
+            help="Comma-separated: NAME, NAME:OPTION=VALUE:OPTION=VALUE, or FILE.py:FUNCTION; see "
+            "stepnav strategies. "
+            "[default: cot, self_consistency, best_of_n, weighted_vote, beam, hgs]",
             show_default=False,
         ),
     ] = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs",
@@ -72,7 +73,8 @@ def run(
         bool,
         typer.Option(
             "--dry-run",
-            help="Tell searches, requests and tokens; load and ask nothing (names of the hub are fetched).",
+            help="Tell searches, requests and tokens; load and ask nothing (names of the hub are "
+            "fetched).",
         ),
     ] = False,
     active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = 192,
@@ -196,7 +198,7 @@ def _run(
         run_plan(
             plan,
             problems,
-            extract=task.extract,
+            extractor=task.extractor,
             grade=task.grade,
             models=models.by_name,
             journal=journal,

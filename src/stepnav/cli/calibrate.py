@@ -54,8 +54,8 @@ def run(
 ) -> None:
     """Fit the temperature that makes a reward model's probabilities honest, and store it with it.
 
-    Searches and evaluations use it from then on. Ratings stay as they are, scores move. Do not fit on
-    what you report on.
+    Searches and evaluations use it from then on. Ratings stay as they are, scores move. Do not fit
+    on what you report on.
 
     Example:
 
@@ -157,8 +157,9 @@ def _stored(reward: str, folder: Path) -> StepFormat | LabelTokens:
         return LabelTokens.load(folder)
     if family != "prm":
         raise ConfigError(
-            f"{reward} is of the family {family}, and only prm and math-shepherd keep a temperature beside the "
-            "weights (stepnav_prm.json, stepnav_label_tokens.json); a token classifier with a stepnav_prm.json is prm"
+            f"{reward} is of the family {family}, and only prm and math-shepherd keep a "
+            "temperature beside the weights (stepnav_prm.json, stepnav_label_tokens.json); a "
+            "token classifier with a stepnav_prm.json is prm"
         )
     return StepFormat.load(folder)
 

@@ -59,7 +59,7 @@ def pick(task: Task, ids: Sequence[str], split: str, seed: int, data: Path | Non
     for text in ids:
         if text not in by_id:
             raise ConfigError(
-                f"{task.name}/{split} has no problem {text!r}{nearest(text, list(by_id))}; its first is "
-                f"{next(iter(by_id))!r}" + (f" (seed {seed})" if count else "")
+                f"{task.name}/{split} has no problem {text!r}{nearest(text, list(by_id))}; its "
+                f"first is {next(iter(by_id))!r}" + (f" (seed {seed})" if count else "")
             )
     return [by_id[text] for text in ids]

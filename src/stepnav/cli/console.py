@@ -99,7 +99,7 @@ def stdout() -> Console:
 
 
 def stderr() -> Console:
-    """Return the console for notes and progress, mute with --quiet; what it prints is never read as markup."""
+    """Return the console for notes and progress, mute with --quiet; it reads no markup."""
     return Console(stderr=True, quiet=_is_quiet, highlight=False, markup=False, emoji=False)
 
 

@@ -1,8 +1,8 @@
 """`stepnav bench --dry-run`: what a run would come to, found by running it against scripted models.
 
-The searches are the real ones; the policy writes `NUM_STEPS` steps of `STEP_TOKENS` words, and the reward
-model keeps seven of ten. So the estimate holds for any strategy, one of the user's own included, as far
-as real solutions are about as long.
+The searches are the real ones; the policy writes `NUM_STEPS` steps of `STEP_TOKENS` words, and the
+reward model keeps seven of ten. So the estimate holds for any strategy, one of the user's own
+included, as far as real solutions are about as long.
 """
 
 from __future__ import annotations

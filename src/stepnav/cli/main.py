@@ -21,9 +21,11 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 EXTRA_OF = {
-    "accelerate": "train", "datasets": "hub", "httpx": "openai", "huggingface_hub": "local", "math_verify": "math",
-    "matplotlib": "bench", "numpy": "local", "peft": "train", "pyarrow": "bench", "safetensors": "local",
-    "fastapi": "serve", "prometheus_client": "serve", "scipy": "bench", "sse_starlette": "serve", "tokenizers": "local", "torch": "local", "transformers": "local", "uvicorn": "serve",
+    "accelerate": "train", "datasets": "hub", "fastapi": "serve", "httpx": "openai",
+    "huggingface_hub": "local", "math_verify": "math", "matplotlib": "bench", "numpy": "local",
+    "peft": "train", "prometheus_client": "serve", "pyarrow": "bench", "safetensors": "local",
+    "scipy": "bench", "sse_starlette": "serve", "tokenizers": "local", "torch": "local",
+    "transformers": "local", "uvicorn": "serve",
 }  # fmt: skip
 """Package -> the extra that brings it."""
 

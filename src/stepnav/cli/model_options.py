@@ -44,8 +44,8 @@ class ModelOptions:
     policy: Annotated[
         str | None,
         typer.Option(
-            help="Who proposes: a shipped model (arithmetic, plain, micro-python), a model folder, a hub "
-            "name, a server's URL, or FILE.py:NAME. [default: the task's own]"
+            help="Who proposes: a shipped model (arithmetic, plain, micro-python), a model folder, "
+            "a hub name, a server's URL, or FILE.py:NAME. [default: the task's own]"
         ),
     ] = None
     policy_model: Annotated[str | None, typer.Option(help="Name of the model on that server.")] = (
@@ -109,8 +109,8 @@ class ModelOptions:
         str | None,
         typer.Option(
             metavar="FOLDER",
-            help="Reward server: folder or hub name with the model's config and tokenizer; no weights are "
-            "needed. [default: the model's name there]",
+            help="Reward server: folder or hub name with the model's config and tokenizer; no "
+            "weights are needed. [default: the model's name there]",
         ),
     ] = None
     reward_api_key_env: Annotated[
@@ -127,8 +127,9 @@ class ModelOptions:
         int | None,
         typer.Option(
             min=0,
-            help="Worked examples before the question, from the training split. [default: as the field shows a "
-            "base model: gsm8k and svamp 5, math500 4, mbpp 3, else 0; 0 with --chat]",
+            help="Worked examples before the question, from the training split. [default: as the "
+            "field shows a base model: gsm8k and svamp 5, math500 4, mbpp 3, else 0; 0 with "
+            "--chat]",
         ),
     ] = None
     chat: Annotated[bool, typer.Option("--chat", help="Prompt with the model's chat template.")] = (
@@ -255,8 +256,8 @@ def _api_key(option: str, name: str | None, usual: str) -> str | None:
         is_name = re.fullmatch(r"[A-Za-z_]\w*", name) is not None  # else it may be the key itself
         raise ConfigError(
             f"{option} must name an environment variable that holds an API key, and "
-            f"{name if is_name else 'this'} {'holds none' if is_name else 'is no such name'}; leave "
-            f"the option out to take {usual}"
+            f"{name if is_name else 'this'} {'holds none' if is_name else 'is no such name'}; "
+            f"leave the option out to take {usual}"
         )
     return os.environ.get(name or usual, "").strip() or None
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from stepnav.measure.prm.cases import Cases
 
 _TASK = (
-    "Benchmark: arithmetic, plain, gsm8k, svamp, math500, micro-python, humaneval or mbpp; or a file "
-    "of rows, or FILE.py:NAME."
+    "Benchmark: arithmetic, plain, gsm8k, svamp, math500, micro-python, humaneval or mbpp; or a "
+    "file of rows, or FILE.py:NAME."
 )
 TaskName = Annotated[str, typer.Option(help=_TASK)]
 TypedTaskName = Annotated[
@@ -40,9 +40,10 @@ Data = Annotated[
 Reward = Annotated[
     str | None,
     typer.Option(
-        help="Who scores: a shipped model (arithmetic, plain, micro-python), the folder or hub name of a "
-        "reward model (docs/reward-models.md), FAMILY:FOLDER, a server's URL (docs/servers.md), "
-        "likelihood:FOLDER, judge (the policy rates its own steps), judge:POLICY, judge-logprob, oracle, "
+        help="Who scores: a shipped model (arithmetic, plain, micro-python), the folder or hub "
+        "name of a reward model (docs/reward-models.md), FAMILY:FOLDER, a server's URL "
+        "(docs/servers.md), likelihood:FOLDER, judge (the policy rates its own steps), "
+        "judge:POLICY, judge-logprob, oracle, "
         "execution (code: the public tests), or FILE.py:NAME. [default: the task's own]"
     ),
 ]
@@ -67,7 +68,8 @@ Sandbox = Annotated[
 ExcludeProblems = Annotated[
     Path | None,
     typer.Option(
-        help="Leave out the problems in this file: rows of a benchmark or of labelled data, or lines."
+        help="Leave out the problems in this file: rows of a benchmark or of labelled data, or "
+        "lines."
     ),
 ]
 
@@ -118,22 +120,23 @@ class LabelOptions:
         str | None,
         typer.Option(
             "--format",
-            help="prm800k, math-shepherd, stepwise (TRL's) or mutation. [default: told by the rows]",
+            help="prm800k, math-shepherd, stepwise (TRL's) or mutation. [default: told by the "
+            "rows]",
         ),
     ] = None
     labels: Annotated[
         str | None,
         typer.Option(
-            help="What stepwise labels are: rating (-1, 0, 1), correct (right or wrong) or value (in [0, 1]). "
-            "[default: told by the labels]"
+            help="What stepwise labels are: rating (-1, 0, 1), correct (right or wrong) or value "
+            "(in [0, 1]). [default: told by the labels]"
         ),
     ] = None
     exclude_problems: ExcludeProblems = None
     leave_out: Annotated[
         str | None,
         typer.Option(
-            help="Of PRM800K, comma-separated: quality_control, screening, bad_problem, give_up (sessions), "
-            "flagged (alternatives). [default: nothing]"
+            help="Of PRM800K, comma-separated: quality_control, screening, bad_problem, give_up "
+            "(sessions), flagged (alternatives). [default: nothing]"
         ),
     ] = None
 

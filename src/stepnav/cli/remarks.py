@@ -1,4 +1,4 @@
-"""What is not wrong but should be known: fewer problems than asked for, repeated ones, cut steps."""
+"""What is not wrong but should be known: too few problems, repeated ones, cut steps."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ def tell_problems(problems: Sequence[Problem], wanted: int | None, source: str) 
     if repeats:
         again, before = repeats[0]
         _note(
-            f"{len(repeats)} of {len(problems)} problems have the text of an earlier one (the first: "
-            f"{again} is {before} again); each counts by itself, so that intervals are too narrow"
+            f"{len(repeats)} of {len(problems)} problems have the text of an earlier one (the "
+            f"first: {again} is {before} again); each counts by itself, so that intervals "
+            "are too narrow"
         )
 
 
@@ -47,7 +48,7 @@ def tell_cut(num_cut: int, num_searches: int) -> None:
 
 
 def is_cut(result: SearchResult) -> bool:
-    """Return whether a step was cut at its token limit, though the search's budget was not spent."""
+    """Return whether a step was cut at its token limit, in a budget that was not spent."""
     steps = (node.step for node in result.tree.nodes if node.parent != NO_PARENT)
     return result.outcome.stop_reason != "budget" and any(s.finish == "length" for s in steps)
 

@@ -87,8 +87,8 @@ def open_run(run: Path) -> tuple[BenchPlan, Journal]:
     if made not in (None, now):
         journal.close()
         raise JournalError(
-            f"{run / FILE_NAME} was edited after the run, or {JOURNAL_NAME} is of another one (digest {made}, "
-            f"now {now}); put back what was there"
+            f"{run / FILE_NAME} was edited after the run, or {JOURNAL_NAME} is of another one "
+            f"(digest {made}, now {now}); put back what was there"
         )
     return plan, journal
 

@@ -132,7 +132,8 @@ class Place:
             return socket.socket(fileno=self.socket_number)
         if self.host not in _LOCAL and is_open:
             stderr().print(
-                f"note: {self.host} can be reached from outside, and no API key is asked for (--keys-file)",
+                f"note: {self.host} can be reached from outside, and no API key is asked for "
+                "(--keys-file)",
                 soft_wrap=True,
             )
         return open_socket(self.host, self.port)
@@ -144,15 +145,15 @@ def run(
     task: Annotated[
         str | None,
         typer.Option(
-            help="Whose prompts and answers: a benchmark's. [default: of a shipped policy its own, else plain "
-            "conversation]"
+            help="Whose prompts and answers: a benchmark's. [default: of a shipped policy its own, "
+            "else plain conversation]"
         ),
     ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
-            help="Of requests that ask for a search and name none. [default: hgs, without a reward model "
-            "self_consistency]"
+            help="Of requests that ask for a search and name none. [default: hgs, without a reward "
+            "model self_consistency]"
         ),
     ] = None,
     reward: Reward = None,
@@ -226,8 +227,8 @@ def _open(
 
 
 def _house(
-    models: build.Models, options: ModelOptions, task: Task, chosen: Strategy | None, reward: str | None,
-    server: ServerOptions,
+    models: build.Models, options: ModelOptions, task: Task, chosen: Strategy | None, reward: str |
+    None, server: ServerOptions,
 ) -> House:  # fmt: skip
     """Return what is served, with limits as usual."""
     policy = models.policy

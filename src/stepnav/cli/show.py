@@ -62,7 +62,13 @@ def run(
     if (run / TRACES_NAME).is_file():
         _show_trace(run, problem, page, as_json)
         return
-    plan, results = _read(run)
+    plan, journal = open_run(run)
+    try:
+        results = {result.search_id: result for result in journal.results()}
+    finally:
+        journal.close()
+    if not results:
+        raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
     _check(strategy, plan.labels, "strategy")
     found = _choose(plan, results, problem, strategy, budget)
     if page is not None and len(found) != 1:
@@ -75,29 +81,19 @@ def run(
         if as_json:
             print_json({**encode_result(result), "label": cell.strategy.label, "correct": correct})
         elif page is None:
-            console = stdout()
-            limit = "" if cell.budget is None else f", budget {cell.budget}"
-            console.print(
-                Text.assemble((cell.strategy.label, "bold"), f"{limit}, repeat {cell.repeat}")
-            )
-            print_tree(console, result.tree)
-            reference = result.tree.problem.answer
-            print_verdict(console, result, is_correct=correct, reference=reference)
-            console.print()
+            _print(cell, result, correct)
         if page is not None:
             write_text(page, render_page(result.tree, result=result, is_correct=correct))
 
 
-def _read(run: Path) -> tuple[BenchPlan, dict[str, SearchResult]]:
-    """Return the plan of a run and its finished searches."""
-    plan, journal = open_run(run)
-    try:
-        results = {result.search_id: result for result in journal.results()}
-    finally:
-        journal.close()
-    if not results:
-        raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
-    return plan, results
+def _print(cell: Cell, result: SearchResult, correct: bool | None) -> None:
+    console = stdout()
+    limit = "" if cell.budget is None else f", budget {cell.budget}"
+    console.print(Text.assemble((cell.strategy.label, "bold"), f"{limit}, repeat {cell.repeat}"))
+    print_tree(console, result.tree)
+    reference = result.tree.problem.answer
+    print_verdict(console, result, is_correct=correct, reference=reference)
+    console.print()
 
 
 def _show_trace(folder: Path, trace: str, page: Path | None, as_json: bool) -> None:

@@ -35,6 +35,23 @@ PROBE_COUNT = 16
 
 MAX_PROBES = 512
 
+ProblemText = Annotated[
+    str | None, typer.Argument(help="The problem; left out, one is taken from the task.")
+]
+Page = Annotated[
+    Path | None, typer.Option(help="Also write the tree as an HTML page; - is standard output.")
+]
+MaxTokens = Annotated[int | None, typer.Option(min=1, help="Budget of generated tokens.")]
+Hard = Annotated[
+    int, typer.Option(min=0, help="Take the first so many problems that cot gets wrong.")
+]
+StrategyName = Annotated[
+    str,
+    typer.Option(
+        help="NAME, NAME:OPTION=VALUE:OPTION=VALUE, or FILE.py:FUNCTION; see stepnav strategies."
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class _Session:
@@ -52,7 +69,7 @@ class _Session:
             id=f"{strategy.label}/{problem.id}",
             strategy=strategy.for_budget(tokens, temperature=self.task.temperature),
             problem=problem,
-            extract=self.task.extract,
+            extract=self.task.extractor(problem),
             budget=self.budget,
             seed=self.seed,
             on_change=on_change,
@@ -61,32 +78,19 @@ class _Session:
 
 def run(
     *,
-    problem: Annotated[
-        str | None, typer.Argument(help="The problem; left out, one is taken from the task.")
-    ] = None,
+    problem: ProblemText = None,
     task: TypedTaskName = None,
     split: Split = None,
     task_options: TaskOptions,
     index: Annotated[int, typer.Option(min=0, max=99_999, help="Which problem of the split.")] = 0,
     ids: Ids = None,
-    hard: Annotated[
-        int, typer.Option(min=0, help="Take the first so many problems that cot gets wrong.")
-    ] = 0,
-    strategy: Annotated[
-        str,
-        typer.Option(
-            help="NAME, NAME:OPTION=VALUE:OPTION=VALUE, or FILE.py:FUNCTION; see stepnav strategies."
-        ),
-    ] = "hgs",
+    hard: Hard = 0,
+    strategy: StrategyName = "hgs",
     reward: Reward = None,
     seed: Seed = 0,
-    max_policy_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Budget of generated tokens.")
-    ] = None,
+    max_policy_tokens: MaxTokens = None,
     max_seconds: Annotated[float | None, typer.Option(help="Budget of seconds.")] = None,
-    page: Annotated[
-        Path | None, typer.Option(help="Also write the tree as an HTML page; - is standard output.")
-    ] = None,
+    page: Page = None,
     model_options: ModelOptions,
     as_json: AsJson = False,
 ) -> None:
@@ -117,8 +121,7 @@ def run(
     split_name = split or benchmark.default_split
     if problem is not None:
         _check_given(problem, split=split, data=data, index=index, hard=hard)
-        ask = benchmark.ask or (lambda text: Problem("given", " ".join(text.split())))
-        problems = [ask(problem)]
+        problems = [_ask(benchmark, problem)]
     elif names is not None:
         problems = pick(benchmark, names, split_name, seed, data)
     elif hard:
@@ -130,8 +133,7 @@ def run(
     with model_options.open(policy=policy, reward=reward, task=benchmark, server=server) as models:
         for note in models.notes:
             stderr().print(f"note: {note}", soft_wrap=True)
-        driver = Driver(models.by_name)
-        session = _Session(benchmark, driver, choice, budget, seed)
+        session = _Session(benchmark, Driver(models.by_name), choice, budget, seed)
         chosen = _hard_problems(session, split_name, first, hard) if hard else problems
         for item in chosen:
             _solve_one(session, item, page, as_json)
@@ -153,8 +155,13 @@ def _check_given(text: str, *, split: str | None, data: Path | None, index: int,
         raise ConfigError("the problem is not valid UTF-8 text; write it in that") from None
 
 
+def _ask(task: Task, text: str) -> Problem:
+    """Return a typed text as the task's problem."""
+    return Problem("given", " ".join(text.split())) if task.ask is None else task.ask(text)
+
+
 def _default_task(problem: str | None, policy: str | None) -> str:
-    """Return whose problem it is where no task is named: of a shipped policy its own, of a text `plain`."""
+    """Return the task where none is named: a shipped policy's own, else `plain` for a text."""
     if policy in build.EMBEDDED_TASKS:
         return policy
     return "arithmetic" if problem is None else "plain"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any, get_args
 
 from stepnav.core.backend import Answer
@@ -38,6 +39,7 @@ _RESULT_KINDS: Mapping[str, type | tuple[type, ...]] = {
 }
 
 USAGE_FIELDS = tuple(field.name for field in fields(Usage))
+_AMOUNTS = attrgetter(*USAGE_FIELDS)
 
 
 def encode_step(step: Step) -> list[Any]:
@@ -80,7 +82,7 @@ def encode_score(score: StepScore) -> list[float]:
 
 def encode_usage(usage: Usage) -> list[Any]:
     """Return the amounts in the order of `USAGE_FIELDS`."""
-    return [getattr(usage, name) for name in USAGE_FIELDS]
+    return list(_AMOUNTS(usage))
 
 
 def decode_usage(values: Sequence[Any]) -> Usage:
@@ -189,6 +191,7 @@ def encode_result(result: SearchResult) -> dict[str, Any]:
         "voted": outcome.answer,
         "counts": dict(outcome.counts),
         "votes": dict(outcome.votes),
+        **({} if outcome.right_prob is None else {"right_prob": outcome.right_prob}),
         "tree": encode_tree(result.tree),
         "usage": dict(zip(USAGE_FIELDS, encode_usage(result.usage))),
         "requests": result.requests,
@@ -207,8 +210,9 @@ def decode_result(value: Mapping[str, Any]) -> SearchResult:
     if value["steps"] is not None:
         trajectory = Trajectory(tree.problem, tuple(map(decode_step, value["steps"])))
     outcome = Outcome(
-        trajectory, value["stop_reason"], value["voted"], value["counts"], value["votes"]
-    )
+        trajectory, value["stop_reason"], value["voted"], value["counts"], value["votes"],
+        value.get("right_prob"),
+    )  # fmt: skip
     return SearchResult(
         search_id=value["search_id"],
         strategy=value["strategy"],

@@ -33,6 +33,7 @@ class Outcome:
       answer: the answer where voting chose it; None leaves it to extraction from `trajectory`.
       counts: the strategy's own counters ("iterations", "backtracks", "duplicates", "fallbacks").
       votes: answer -> weight where there was a vote, best first.
+      right_prob: the probability that the answer is right, of a strategy that estimates it.
     """
 
     trajectory: Trajectory | None
@@ -40,6 +41,7 @@ class Outcome:
     answer: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     votes: Mapping[str, float] = field(default_factory=dict)
+    right_prob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def run_plan(
     plan: BenchPlan,
     problems: Sequence[Problem],
     *,
-    extract: Callable[[str], str | None],
+    extractor: Callable[[Problem], Callable[[str], str | None]],
     grade: Grade,
     models: Mapping[str, Backend],
     journal: Journal,
@@ -38,7 +38,7 @@ def run_plan(
     Args:
       plan: what to run.
       problems: the plan's problems, in the task's order.
-      extract: finds the final answer in a solution's text.
+      extractor: a problem to what finds the final answer in a solution's text (`Task.extractor`).
       grade: (problem, answer) to whether the answer is right, None if that cannot be told.
       models: the backends by name.
       journal: gets every answer, result and verdict, and the wall time of each strategy and budget.
@@ -58,7 +58,7 @@ def run_plan(
                 waiting[cell.search_id] = cell
         if not waiting:
             continue
-        searches = (_search(cell, by_id[cell.problem_id], extract) for cell in waiting.values())
+        searches = (_search(cell, by_id[cell.problem_id], extractor) for cell in waiting.values())
         with _timed(journal, group):
             for result in driver.run(searches):
                 correct = grade(by_id[result.problem_id], result.answer)
@@ -108,12 +108,14 @@ def wall_seconds(journal: Journal) -> dict[Group, float]:
     return found
 
 
-def _search(cell: Cell, problem: Problem, extract: Callable[[str], str | None]) -> Search:
+def _search(
+    cell: Cell, problem: Problem, extractor: Callable[[Problem], Callable[[str], str | None]]
+) -> Search:
     return Search(
         id=cell.search_id,
         strategy=cell.strategy.for_budget(cell.budget),
         problem=problem,
-        extract=extract,
+        extract=extractor(problem),
         budget=Budget(policy_tokens=cell.budget),
         seed=cell.seed,
     )

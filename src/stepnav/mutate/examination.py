@@ -13,9 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from stepnav.core.errors import DataError
 from stepnav.core.seeds import derive_seed
-from stepnav.mutate.calls import known_calls
 from stepnav.mutate.findings import Finding, Outcome
-from stepnav.mutate.fuzz import fuzz_inputs
 from stepnav.mutate.labels import DROPS, MIN_FUZZ_INPUTS, Drop, Observation, Repair, Verdict, decide
 from stepnav.mutate.laboratory import CONFIRM_FACTOR, Domain, Laboratory, cpu_limit_s
 from stepnav.mutate.operators.table import Mutant, mutants
@@ -25,6 +23,8 @@ from stepnav.mutate.program.rewrites import decoys
 from stepnav.mutate.program.source import Source, parse
 from stepnav.mutate.program.steps import Split, split_steps
 from stepnav.mutate.reference import Reference
+from stepnav.tasks.inputs.calls import known_calls
+from stepnav.tasks.inputs.fuzz import fuzz_inputs
 
 NUM_FUZZ_INPUTS = 300
 """Inputs drawn; at least `MIN_FUZZ_INPUTS` of them must lie in the reference's domain."""

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from stepnav.core.errors import DataError
-from stepnav.mutate.calls import KnownCall
 from stepnav.mutate.reference import Reference
-from stepnav.mutate.values import outcome_of, written
 from stepnav.sandbox.batch import judge_batch
 from stepnav.sandbox.judge import judge_problem, prepare
 from stepnav.sandbox.pool import Sandbox
-from stepnav.sandbox.records import Call, Job, JobResult, Problem, Verdict
+from stepnav.sandbox.records import Call, Job, JobResult, Suite, Verdict
+from stepnav.tasks.inputs.calls import KnownCall
+from stepnav.tasks.inputs.values import outcome_of, written
 
 CPU_FLOOR_S = 0.02
 """Least CPU limit of one program on the tests."""
@@ -92,7 +92,7 @@ class SandboxLaboratory:
         self.level: str = sandbox.level
         self._sandbox = sandbox
         self._reference = reference
-        self._problem = Problem(
+        self._problem = Suite(
             test=reference.test,
             entry_point=reference.entry_point,
             style=reference.style,

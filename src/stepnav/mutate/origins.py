@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stepnav.core.errors import ConfigError, DataError, nearest
-from stepnav.mutate.calls import known_calls
 from stepnav.mutate.laboratory import REFERENCE_CPU_S
 from stepnav.mutate.program.source import parse
 from stepnav.mutate.reference import Reference
 from stepnav.mutate.suites.excerpt import excerpt
-from stepnav.mutate.suites.suite import Suite, Test, defined_names, read_check, read_suite
+from stepnav.mutate.suites.suite import SuiteFile, Test, defined_names, read_check, read_suite
 from stepnav.mutate.worker import OUTPUT_BYTES
 from stepnav.sandbox.codec import decode
 from stepnav.sandbox.judge import prepare
 from stepnav.sandbox.pool import Sandbox
-from stepnav.sandbox.records import Limits, Problem
+from stepnav.sandbox.records import Limits, Suite
+from stepnav.tasks.inputs.calls import known_calls
 
 HELD_OUT = ("augmented_assignment", "function_swap", "slice")
 """Operators that a benchmark's training data leave out, to see whether a model knows errors of a
@@ -161,7 +161,7 @@ class _Pair:
     def _tried(
         self,
         sandbox: Sandbox,
-        suite: Suite,
+        suite: SuiteFile,
         name: str,
         tests: Sequence[Test],
         is_alone: bool,
@@ -175,7 +175,7 @@ class _Pair:
         for test in tests:
             try:
                 text = suite.check(name, [test], whole)
-                problem = Problem(text, name, "humaneval", source)
+                problem = Suite(text, name, "humaneval", source)
                 calls = prepare(sandbox, problem, cpu_s=REFERENCE_CPU_S).calls
             except (DataError, ValueError) as error:  # ValueError: a literal too long to write
                 if "never calls the reference" not in str(error):

@@ -49,6 +49,8 @@ def check_outcome(outcome: Any) -> None:
         raise TypeError(f"it must return an Outcome (got {outcome!r:.80})")
     if not isinstance(outcome.answer, (str, type(None))):
         raise TypeError(f"an answer must be text or None (got {outcome.answer!r:.80})")
+    if not isinstance(outcome.right_prob, (int, float, type(None))):
+        raise TypeError(f"a probability must be a number or None (got {outcome.right_prob!r:.80})")
     for name, value in (*outcome.counts.items(), *outcome.votes.items()):
         if not isinstance(name, str) or not isinstance(value, (int, float)):
             raise TypeError(

@@ -6,7 +6,6 @@ thread may `add` and `cancel` searches; one thread, the driver's own, calls ever
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from dataclasses import replace
 from stepnav.core.backend import Backend
 from stepnav.core.errors import BackendDown, BackendError, StepnavError
 from stepnav.core.outcome import SearchResult
+from stepnav.run.door import Cancel, Door, Hurry
 from stepnav.run.journal import Entry, Journal
 from stepnav.run.running import RunningSearch
 from stepnav.run.search import Search
@@ -49,13 +49,8 @@ class Driver:
         self.max_active = max_active
         self._fails_alone = fails_alone
         self._tickets = Tickets(self.models, fails_alone=fails_alone)
-        self._done = journal.finished_ids() if journal else set()
+        self._door = Door(journal.finished_ids() if journal else ())
         self._replays = journal.entries() if journal else {}
-        self._door = threading.Condition()
-        self._orders: deque[Search | str | list[str | None]] = deque()  # to add, cancel, hurry
-        self._ids: set[str] = set()
-        self._cancelled: set[str] = set()
-        self._is_closed = False
         self._waiting: dict[str, Search] = {}
         self._running: dict[str, RunningSearch] = {}
         self._clocked: dict[str, RunningSearch] = {}
@@ -64,7 +59,7 @@ class Driver:
     @property
     def num_open(self) -> int:
         """How many searches were added and have neither ended nor been cancelled."""
-        return len(self._ids)
+        return self._door.num_open
 
     @property
     def num_asked(self) -> int:
@@ -81,34 +76,22 @@ class Driver:
           ValueError: a search of this id is open, or was cancelled with its answers in a journal;
             or the driver was closed.
         """
-        with self._door:
-            if self._is_closed:
-                raise ValueError("the driver was closed and takes no more searches")
-            if search.id in self._ids:
-                raise ValueError(f"a search with the id {search.id!r} is running already")
-            if search.id in self._cancelled:
-                raise ValueError(f"the search {search.id!r} was cancelled; give it another id")
-            if search.id in self._done:
-                return False
-            self._ids.add(search.id)
-            self._orders.append(search)
-            self._door.notify()
-        return True
+        return self._door.add(search)
 
     def cancel(self, search_id: str) -> None:
         """Leave a search, from any thread: it asks nothing more, and gives no result.
 
         A search that has ended, or that nobody added, is no error.
         """
-        with self._door:
-            self._orders.append(search_id)
-            self._door.notify()
+        self._door.put(Cancel(search_id))
 
     def hurry(self, search_id: str | None = None) -> None:
-        """Let a search, or all, end with the best so far, from any thread; unknown ids too."""
-        with self._door:
-            self._orders.append([search_id])
-            self._door.notify()
+        """Let a search's seconds be spent now, from any thread: it ends with its best so far.
+
+        Args:
+          search_id: one that has ended is no error; None is all that are there.
+        """
+        self._door.put(Hurry(search_id))
 
     def step(self, timeout_s: float = WAIT_S) -> list[SearchResult]:
         """Take orders, serve what was answered, and return the searches that have ended.
@@ -138,7 +121,7 @@ class Driver:
         source = iter(searches)
         has_more = True
         try:
-            while has_more or self._ids:
+            while has_more or self.num_open:
                 while has_more and self.num_open < self.max_active:
                     search = next(source, None)
                     has_more = search is not None
@@ -148,53 +131,45 @@ class Driver:
         except (GeneratorExit, Exception):
             # Not after Ctrl-C: it may have stopped a backend at any line; that is only closed.
             self._forget()
+            if self.journal is not None and not self._door.is_closed:  # a later run goes on
+                self._door.clear(self.journal.finished_ids())
+                self._replays = self.journal.entries()
             raise
 
     def close(self) -> None:
         """Leave all searches and take no more; the backends stay as they are."""
-        with self._door:
-            self._is_closed = True
+        self._door.close()
         self._forget()
 
     def _forget(self) -> None:
         """Leave all searches, so that a later run starts with none."""
-        with self._door:
-            self._orders.clear()
-            self._ids.clear()
+        self._door.clear()
         for search_id in list(self._running):
             self._leave(search_id)
         self._waiting.clear()
         self._finished.clear()
-        if self.journal is not None and not self._is_closed:  # a later run goes on from there
-            self._done, self._replays = self.journal.finished_ids(), self.journal.entries()
 
     def _take_orders(self, timeout_s: float) -> None:
-        with self._door:
-            if not (self._orders or self._running or self._waiting or self._finished):
-                self._door.wait(timeout_s)
-            orders = list(self._orders)
-            self._orders.clear()
-        for order in orders:
+        is_idle = not (self._running or self._waiting or self._finished)
+        for order in self._door.take(timeout_s if is_idle else 0.0):
             if isinstance(order, Search):
                 self._waiting[order.id] = order
-            elif isinstance(order, list):
-                self._hurry(order[0])
+            elif isinstance(order, Hurry):
+                self._hurry(order.search_id)
             else:
-                if self.journal is not None and order in self._ids:
-                    self._cancelled.add(order)
-                self._waiting.pop(order, None)
-                self._leave(order)
-                with self._door:
-                    self._ids.discard(order)
+                self._waiting.pop(order.search_id, None)
+                self._leave(order.search_id)
+                self._door.leave(order.search_id, for_good=self.journal is not None)
 
     def _hurry(self, search_id: str | None) -> None:
-        for name, search in self._waiting.items():
-            if search_id in (None, name):
-                self._waiting[name] = replace(search, budget=replace(search.budget, seconds=0.0))
-        for name, running in self._running.items():
-            if search_id in (None, name):
+        for search in list(self._waiting.values()):
+            if search_id in (None, search.id):
+                budget = replace(search.budget, seconds=0.0)
+                self._waiting[search.id] = replace(search, budget=budget)
+        for running in self._running.values():
+            if search_id in (None, running.search.id):
                 running.hurry()
-                self._clocked[name] = running
+                self._clocked[running.search.id] = running
 
     def _start(self, search: Search) -> None:
         running = RunningSearch(search, self.models, self._replays.pop(search.id, ()))
@@ -284,12 +259,12 @@ class Driver:
 
     def _take_finished(self) -> list[SearchResult]:
         finished = list(self._finished)
+        done: list[str] = []
         if self.journal is not None:
             self.journal.append_results(finished)
-            self._done.update(r.search_id for r in finished if r.outcome.stop_reason != "failed")
+            done = [r.search_id for r in finished if r.outcome.stop_reason != "failed"]
         self._finished.clear()
-        with self._door:
-            self._ids.difference_update(result.search_id for result in finished)
+        self._door.end([result.search_id for result in finished], done)
         return finished
 
     def _write(self, entries: Sequence[Entry]) -> None:

@@ -3,7 +3,7 @@
     with open_sandbox("process", limits=Limits(cpu_s=3)) as sandbox:
         result = sandbox.run(Job("def f(x): return x + 1", (Call("f", (1,)),)))
         result.calls[0].value                                # 2
-        problem = Problem("assert f(1) == 2", "f", "mbpp", reference)
+        problem = Suite("assert f(1) == 2", "f", "mbpp", reference)
         judge_problem(sandbox, problem, source).status       # "passed"
         judge_batch(sandbox, problem, sources)               # many variants of the reference
 
@@ -24,9 +24,9 @@ from stepnav.sandbox.records import (
     JobResult,
     Level,
     Limits,
-    Problem,
     Ref,
     SetAttribute,
+    Suite,
     Verdict,
 )
 
@@ -41,10 +41,10 @@ __all__ = [
     "Level",
     "Limits",
     "LiveSession",
-    "Problem",
     "Ref",
     "Sandbox",
     "SetAttribute",
+    "Suite",
     "Verdict",
     "judge",
     "judge_batch",

@@ -18,7 +18,7 @@ from stepnav.sandbox.inside.batch_box import FOUND, MAY_SERVE_ON, digest
 from stepnav.sandbox.inside.box import split
 from stepnav.sandbox.judge import Prepared, early_verdict, judge_problem, prepare
 from stepnav.sandbox.pool import Sandbox
-from stepnav.sandbox.records import Problem, Verdict
+from stepnav.sandbox.records import Suite, Verdict
 
 CHUNK = 256
 """Variants per fork."""
@@ -60,7 +60,7 @@ UNKNOWN = Found(None, False, 0.0)
 
 def judge_batch(
     sandbox: Sandbox,
-    problem: Problem,
+    problem: Suite,
     sources: Sequence[str],
     *,
     cpu_s: float | None = None,

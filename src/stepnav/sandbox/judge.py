@@ -23,7 +23,7 @@ from stepnav.sandbox.inside.box import join, split
 from stepnav.sandbox.live import LiveSession, open_session
 from stepnav.sandbox.pool import PATIENCE_S, Sandbox
 from stepnav.sandbox.proxy import ReplaySession
-from stepnav.sandbox.records import CallResult, Problem, Verdict
+from stepnav.sandbox.records import CallResult, Suite, Verdict
 from stepnav.sandbox.trusted_test import TrustedTest
 from stepnav.sandbox.worker import End
 
@@ -54,7 +54,7 @@ class Prepared:
       verdicts: verdicts by the digest of answers, which are complete or settle it without the rest.
     """
 
-    def __init__(self, sandbox: Sandbox, problem: Problem, cpu_s: float | None) -> None:
+    def __init__(self, sandbox: Sandbox, problem: Suite, cpu_s: float | None) -> None:
         self.test = TrustedTest(problem)
         self.calls: list[bytes] | None = None
         self.cpu_s: float | None = None
@@ -77,7 +77,7 @@ class Prepared:
         self.cpu_s = verdict.cpu_s
 
 
-def prepare(sandbox: Sandbox, problem: Problem, *, cpu_s: float | None = None) -> Prepared:
+def prepare(sandbox: Sandbox, problem: Suite, *, cpu_s: float | None = None) -> Prepared:
     """Return a problem ready for judging; made once per sandbox and problem.
 
     Args:
@@ -125,12 +125,12 @@ def judge(
     Raises:
       DataError, SandboxError: as `prepare`.
     """
-    problem = Problem(test, entry_point, style, reference, setup)
+    problem = Suite(test, entry_point, style, reference, setup)
     return judge_problem(sandbox, problem, source, cpu_s=cpu_s)
 
 
 def judge_problem(
-    sandbox: Sandbox, problem: Problem, source: str, *, cpu_s: float | None = None
+    sandbox: Sandbox, problem: Suite, source: str, *, cpu_s: float | None = None
 ) -> Verdict:
     """Return whether a program passes a problem's test, in a fork of its own."""
     prepared = prepare(sandbox, problem, cpu_s=cpu_s)

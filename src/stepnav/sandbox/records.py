@@ -172,7 +172,7 @@ class JobResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Suite:
     """A test and the trusted reference that passes it.
 
     Attributes:

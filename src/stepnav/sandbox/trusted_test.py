@@ -20,7 +20,7 @@ from stepnav.core.errors import DataError
 from stepnav.sandbox.control import CONTROL_NAME, ControlError, Session, guarded
 from stepnav.sandbox.inside.boot import WARM_MODULES
 from stepnav.sandbox.proxy import Candidate
-from stepnav.sandbox.records import Problem
+from stepnav.sandbox.records import Suite
 
 MODULES = frozenset({*WARM_MODULES, "sys"})
 """Names that mean the module where a test reads an attribute of them, as in `sys.getsizeof(x)`."""
@@ -38,7 +38,7 @@ class TrustedTest:
       DataError: the test or the reference does not parse or load, or there is nothing to run.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Suite) -> None:
         self.problem = problem
         text = f"{problem.setup}\n{problem.test}" if problem.style == "mbpp" else problem.test
         tree = _parsed(text, "test")

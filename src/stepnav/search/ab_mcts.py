@@ -1,12 +1,13 @@
 """AB-MCTS, adaptive branching: Thompson sampling decides whether to widen or to deepen.
 
-Source: Inoue et al. 2025 (TreeQuest), arXiv 2503.04412, AB-MCTS-A with Beta posteriors, from memory of the
-paper. At each node two arms compete, one that generates a new child there and one for all the children that
-there are; if the latter wins, the children compete. An arm's posterior holds the scores of the
-solutions that were found through it; the prior is Beta(1/2, 1/2), the paper's, by `prior`.
-Differs in: a node of the paper is a whole answer and its child a revision of it; here a node is a step,
-generating at it draws the rest of the solution from it, every step of which becomes a node, and
-the score is the solution's; so what is deepened is the prefix. Equal solutions count once each time.
+Source: Inoue et al. 2025 (TreeQuest), arXiv 2503.04412, AB-MCTS-A with Beta posteriors, from memory
+of the paper. At each node two arms compete, one that generates a new child there and one for all
+the children that there are; if the latter wins, the children compete. An arm's posterior holds the
+scores of the solutions that were found through it; the prior is Beta(1/2, 1/2), the paper's, by
+`prior`. Differs in: a node of the paper is a whole answer and its child a revision of it; here a
+node is a step, generating at it draws the rest of the solution from it, every step of which becomes
+a node, and the score is the solution's; so what is deepened is the prefix. Equal solutions count
+once each time.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""A*: the most promising prefix of all is continued next, by its value and by what finishing it costs.
+"""A*: the prefix most promising by its value and by what finishing it costs is continued.
 
 Source: Hart, Nilsson and Raphael 1968; continuing a prefix more than once, Yoshizumi et al. 2000. A
-prefix is worth the product of its step values, times what a step usually is worth for each to come, times
-the probability of steps not drawn yet, times the share of the cost that the policy tokens left would pay.
-`index` "gittins" is that of arXiv 2510.20272, from its abstract, by Weitzman's rule (1979): a box that
-holds v with chance q and costs c to open is worth v - c / q. The search stops when a solution is the best.
-Differs in: h is an average of this search, and counts lengths in P(+1): an idle step is no progress.
+prefix is worth the product of its step values, times what a step usually is worth for each to come,
+times the probability of steps not drawn yet, times the share of the cost that the policy tokens
+left would pay. `index` "gittins" is that of arXiv 2510.20272, from its abstract, by Weitzman's rule
+(1979): a box that holds v with chance q and costs c to open is worth v - c / q. The search stops
+when a solution is the best. Differs in: h is an average of this search, and counts lengths in
+P(+1): an idle step is no progress.
 """
 
 from __future__ import annotations

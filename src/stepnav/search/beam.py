@@ -1,11 +1,12 @@
 """Step-level beam search guided by a process reward model.
 
 Source: Snell et al. 2024, arXiv 2408.03314 ("beam search" and "lookahead search" there; "BFS-V"
-elsewhere). With `beam_size` 1 it is stepwise best-of-K: the highest scored of K next steps, at every
-step. As published it is `wide_start=true:aggregation=last:answer=vote:replace=true:first_greedy=false`,
-with a rollout of k steps `lookahead=k`. Differs in: siblings with equal text are merged and counted as
-duplicates instead of filling the beam; finished solutions keep their place in the beam; steps that
-rollouts took are proposals like others if drawn again, or, where steps are not replaced, without that.
+elsewhere). With `beam_size` 1 it is stepwise best-of-K: the highest scored of K next steps, at
+every step. As published it is
+`wide_start=true:aggregation=last:answer=vote:replace=true:first_greedy=false`, with a rollout of k
+steps `lookahead=k`. Differs in: siblings with equal text are merged and counted as duplicates
+instead of filling the beam; finished solutions keep their place in the beam; steps that rollouts
+took are proposals like others if drawn again, or, where steps are not replaced, without that.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ def beam(
       replace, first_greedy: as in `hgs`.
       wide_start: whether the first round draws `beam_size` times as many.
       lookahead: steps of a greedy rollout, at whose end a proposal is scored.
-      answer: "best", the beam of the highest value; "vote", each solution that was in the last round
-        votes with its value.
+      answer: "best", the beam of the highest value; "vote", each solution that was in the last
+        round votes with its value.
       temperature, top_p: of each proposal.
       aggregation: how the step scores of a prefix become one number.
       max_steps: steps of the longest solution.

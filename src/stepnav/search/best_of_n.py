@@ -1,7 +1,7 @@
 """Best-of-N: many solutions, the one that the reward model scores highest.
 
-Source: Cobbe et al. 2021, arXiv 2110.14168, section 4 (with an outcome model); Lightman et al. 2023,
-arXiv 2305.20050, section 2.6 (with a process model, product of step scores). Ties go to the
+Source: Cobbe et al. 2021, arXiv 2110.14168, section 4 (with an outcome model); Lightman et al.
+2023, arXiv 2305.20050, section 2.6 (with a process model, product of step scores). Ties go to the
 solution that was drawn first.
 """
 

@@ -28,9 +28,8 @@ class Evidence:
     """How much a step's score and its probability say.
 
     Attributes:
-      slope, offset: the log-odds for a step are `slope` * logit(value) + `offset`; with a logistic
-        fit of right steps on logit(value), its slope, and its intercept less the logit of the share of
-        right steps.
+      slope, offset: the log-odds for a step are `slope` * logit(value) + `offset`; to be set on dev
+        problems.
       likelihood: power of a step's probability under the policy; 0 leaves it out.
       novelty: power of the probability of what was not drawn by which drawing there gains less.
     """
@@ -105,7 +104,7 @@ def _odds(child: Node, evidence: Evidence) -> float:
 
 
 def _prob(child: Node, parent: Node) -> float:
-    """Return a step's probability under the policy, or how often it was drawn if that is unknown."""
+    """Return a step's probability under the policy; if unknown, how often it was drawn."""
     if child.step.logprob is not None:
         return math.exp(child.step.logprob)
     return (1 + child.duplicates) / (1 + max(len(parent.drawn), 1))

@@ -1,11 +1,11 @@
 """DVTS, diverse verifier tree search: independent subtrees, each grown greedily by its best step.
 
-Source: Beeching, Tunstall and Rush 2024, "Scaling test-time compute with open models" (Hugging Face,
-search-and-learn), from its description and code. N of theirs is `num_subtrees * branching`, M is
-`branching`. Differs in: a subtree ends in its best step alone, and not in all `branching` steps of
-its last round; the steps of a round differ unless `replace`, and equal siblings are one node; subtrees
-are grown until the budget is spent, one after the other, which for independent ones is the same as side
-by side; if none ends, the last one is finished greedily.
+Source: Beeching, Tunstall and Rush 2024, "Scaling test-time compute with open models" (Hugging
+Face, search-and-learn), from its description and code. N of theirs is `num_subtrees * branching`, M
+is `branching`. Differs in: a subtree ends in its best step alone, and not in all `branching` steps
+of its last round; the steps of a round differ unless `replace`, and equal siblings are one node;
+subtrees are grown until the budget is spent, one after the other, which for independent ones is the
+same as side by side; if none ends, the last one is finished greedily.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What prefixes are worth, by the reward model or by asking the policy: what tree searches share."""
+"""What prefixes are worth to a tree search, by the reward model or by asking the policy."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from stepnav.core.tree import Node, Tree
 from stepnav.search.expand import rate
 
 Evaluation = Literal["reward", "likelihood", "rating", "value", "vote"]
-"""reward: the reward model; likelihood: of the last step under the policy, a token. The others ask the
-policy: rating, whether the last step is right; value, whether the prefix can still lead to the right
-answer; vote, which of the prefixes is the best."""
+"""reward: the reward model; likelihood: of the last step under the policy, a token. The others ask
+the policy: rating, whether the last step is right; value, whether the prefix can still lead to the
+right answer; vote, which of the prefixes is the best."""
 
 
 def evaluate(
@@ -94,8 +94,8 @@ def _likelihood(step: Step) -> float:
     """Return the geometric mean of the probabilities of a step's tokens."""
     if step.logprob is None:
         raise ConfigError(
-            "evaluation=likelihood needs log-probabilities, and this policy tells none; use another "
-            "evaluation, or another policy"
+            "evaluation=likelihood needs log-probabilities, and this policy tells none; use "
+            "another evaluation, or another policy"
         )
     return math.exp(step.logprob / max(1, step.num_tokens))
 

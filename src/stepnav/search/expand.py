@@ -54,10 +54,10 @@ def draw_steps(
 ) -> Generator[Sequence[Request], list[Any], list[list[Step]]]:
     """Return the next steps that are drawn after nodes; use with `yield from`.
 
-    Afterwards `node.drawn` holds all that was drawn after a node, and `node.is_exhausted` tells that
-    nothing is left to draw there: do not ask again. Fewer steps come back for one other reason, a
-    budget that is spent, which the next request then meets. Nodes are served side by side; a greedy
-    first draw comes before the others of its node.
+    Afterwards `node.drawn` holds all that was drawn after a node, and `node.is_exhausted` tells
+    that nothing is left to draw there: do not ask again. Fewer steps come back for one other
+    reason, a budget that is spent, which the next request then meets. Nodes are served side by
+    side; a greedy first draw comes before the others of its node.
 
     Args:
       wanted: nodes, and how many steps to draw after each, at least 1. A node that stands there
@@ -103,8 +103,8 @@ def draw_all(
 ) -> Generator[Sequence[Request], list[Any], list[Node]]:
     """Return the child of every draw, as `add_draws` does; arguments as of `draw_steps`.
 
-    Nodes after which nothing is wanted or left may be among those wanted. `counts["iterations"]` gets
-    the number of draws.
+    Nodes after which nothing is wanted or left may be among those wanted. `counts["iterations"]`
+    gets the number of draws.
     """
     left = [(node, n) for node, n in wanted if n > 0 and not node.is_exhausted]
     if not left:
@@ -141,8 +141,8 @@ def add_steps(
 ) -> list[Node]:
     """Return the new children that drawn steps make.
 
-    A step with the text of an earlier sibling is that sibling's duplicate (`counts["duplicates"]`). A
-    step that a limit cut becomes a dead child, and is not returned: it can neither be rated nor
+    A step with the text of an earlier sibling is that sibling's duplicate (`counts["duplicates"]`).
+    A step that a limit cut becomes a dead child, and is not returned: it can neither be rated nor
     continued.
     """
     children = []

@@ -50,8 +50,8 @@ def hgs(
       branching: steps drawn per node, duplicates included (K).
       max_draws: steps drawn in all (N).
       temperature, top_p: of each draw.
-      replace: draw steps with replacement, as published, so that siblings may be duplicates; else no
-        step is drawn twice after the same prefix.
+      replace: draw steps with replacement, as published, so that siblings may be duplicates; else
+        no step is drawn twice after the same prefix.
       first_greedy: the first step after a prefix is the policy's greedy one.
       neutral_order: which neutral step is tried first: "positive", the highest P(+1); "value", the
         lowest P(-1); "first", the order of drawing.
@@ -59,7 +59,8 @@ def hgs(
         deepest live node of the current path; "root", from the question; "none", not at all.
       proposal: what is generated per draw: "step", stopped at the step boundary; "path", the whole
         rest of the solution, of which only the first step is used. The tree is the same on a
-        backend whose draws depend on the seed alone; the difference in tokens is what stopping saves.
+        backend whose draws depend on the seed alone; the difference in tokens is what stopping
+        saves.
       max_step_tokens: limit of one step; None leaves it to the backend.
       reserve_tokens: policy tokens of the budget that are kept back for the fallback.
     """
@@ -145,7 +146,7 @@ def _judge(tree: Tree, children: Sequence[Node]) -> Generator[Sequence[Request],
 
 
 def _best_neutral(tree: Tree, node: Node, order: NeutralOrder) -> Node | None:
-    """Return the neutral child to try next, None if none is left; equal ones in order of drawing."""
+    """Return the neutral child to try next, the first drawn of equal ones; None if none is left."""
     candidates = [tree.nodes[i] for i in node.children if tree.nodes[i].status == "neutral"]
     if not candidates:
         return None

@@ -1,12 +1,11 @@
 """Nav: siblings compete for the chance to be right, in one tree in which nothing is ever dead.
 
-Each node's chance of leading to the right answer is shared among its children and what was not drawn
-there (`chances`). The search draws one step where drawing gains most, and shares all chances anew: a
-bad score late in a solution raises the siblings of every step before it. It stops when one answer
-holds enough of the chance, which is its `votes`: the probability that it is right.
+Each node's chance of leading to the right answer is shared among its children and what was not
+drawn there (`chances`). The search draws one step where drawing gains most, and shares all chances
+anew: a bad score late in a solution raises the siblings of every step before it. It stops when one
+answer holds enough of the chance, which is its `votes`: the probability that it is right.
 
-Ours. Near it: best-first search (`astar`), a pool that keeps all prefixes (`pool`), and stopping by
-the posterior of the leading answer (Aggarwal et al. 2023, arXiv 2305.11860).
+Ours. Near it: `astar`, `pool`, stopping by the leading answer's posterior (arXiv 2305.11860).
 """
 
 from __future__ import annotations
@@ -77,15 +76,17 @@ def nav(
                 reserve_tokens=0 if leaves else reserve_tokens,
             )  # fmt: skip
             children = [child for some in drawn for child in some]
-            yield from rate(tree, children)
             leaves += [(c, extract(c.trajectory.text)) for c in children if c.is_finished]
+            yield from rate(tree, children)
             chances, gains = share_chances(tree, evidence, max_steps)
             votes = _votes(leaves, chances)
             if max(votes.values(), default=0.0) >= stop:
                 stop_reason = "accepted"
                 break
-    except BudgetSpent:
+    except BudgetSpent:  # perhaps before all was rated
         stop_reason = "budget"
+        chances, gains = share_chances(tree, evidence, max_steps)
+        votes = _votes(leaves, chances)
     if stop_reason != "accepted":
         best = max(tree.nodes, key=lambda node: gains[node.index])
         if gains[best.index] > max(votes.values(), default=0.0):
@@ -98,7 +99,7 @@ def nav(
     chosen = max(voters or tree.nodes, key=lambda node: chances[node.index] if node.depth else -1.0)
     tree.mark_path(chosen, "chosen")
     found = chosen.trajectory if chosen.depth else None
-    return Outcome(found, stop_reason, answer, counts, votes)
+    return Outcome(found, stop_reason, answer, counts, votes, votes.get(answer or ""))
 
 
 def _votes(leaves: Sequence[Leaf], chances: Sequence[float]) -> dict[str, float]:

@@ -2,9 +2,10 @@
 
 Source: Puri et al. 2025, arXiv 2502.01618 (resampled at every step by the softmax of the aggregated
 score's log-odds; the best solution is the answer), and with `entropic` Giannone et al. 2025, arXiv
-2510.05825 (systematic resampling, tempered while few particles carry the weight), from the abstracts
-and the authors' library its_hub. Differs in: equal prefixes are one node; a step that a limit cuts
-ends its particle; without the look-ahead modulation of the second; if none ends, one does, greedily.
+2510.05825 (systematic resampling, tempered while few particles carry the weight), from the
+abstracts and the authors' library its_hub. Differs in: equal prefixes are one node; a step that a
+limit cuts ends its particle; without the look-ahead modulation of the second; if none ends, one
+does, greedily.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ def particle(
     finished = [node for node in particles if node.is_finished] or ended
     best = max(particles, key=worth)
     return (yield from conclude(tree, finished, best, extract, answer=answer, counts=counts,
-                                stop_reason=stop_reason, weights=[1.0] * len(finished)))  # fmt: skip
+                                stop_reason=stop_reason,
+                                weights=[1.0] * len(finished)))  # fmt: skip
 
 
 def shares_of(values: Sequence[float], balance: float) -> list[float]:
@@ -98,7 +100,7 @@ def shares_of(values: Sequence[float], balance: float) -> list[float]:
 
 
 def tempering(shares: Sequence[float], progress: float) -> float:
-    """Return by how much the weights are flattened: the fewer carry them, and the earlier, the more.
+    """Return how much the weights are flattened: the fewer carry them, the earlier, the more.
 
     The share of particles that carry the weight is the effective sample size over their number.
     """

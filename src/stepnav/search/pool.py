@@ -1,9 +1,10 @@
 """Persistent-pool backtracking: every prefix that was ever scored may still be extended.
 
-Source: Tran et al. 2026, arXiv 2605.25143, from the abstract and accounts of it. "subpool" takes the
-best of a random part, "power" draws in proportion to score ** power over how often the parents were
-expected to be drawn in all rounds (the mixture of Karamanis and Seljak 2024, arXiv 2407.20722). Differs
-in: share, power, mixture, and that what "subpool" extended waits until all were, are our reading.
+Source: Tran et al. 2026, arXiv 2605.25143, from the abstract and accounts of it. "subpool" takes
+the best of a random part, "power" draws in proportion to score ** power over how often the parents
+were expected to be drawn in all rounds (the mixture of Karamanis and Seljak 2024, arXiv
+2407.20722). Differs in: share, power, mixture, and that what "subpool" extended waits until all
+were, are our reading.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def pool(
 
     Args:
       num_solutions: stop at so many; None goes on until the budget is spent.
-      beam_size, branching: prefixes extended in a round, and steps of each; their product in "power".
+      beam_size, branching: prefixes extended in a round, and steps of each; their product in
+        "power".
       choice, share, power: how prefixes are chosen, see above.
       replace, first_greedy: as in `hgs`; "power" draws as published.
       answer: "best", the solution of the highest value; "vote", each votes with its value.

@@ -1,13 +1,14 @@
 """RAP, reasoning via planning: Monte Carlo tree search (UCT) with step-wise rewards.
 
-Source: Hao et al. 2023, arXiv 2305.14992, section 3 and algorithm 1, from memory of the paper: select by
-Q + w sqrt(ln N(parent) / N(child)), expand, follow the child of the highest reward to the end, and back
-up; the Q of a step is the highest mean reward of the steps from it on, over all iterations. The answer
-is that of the path with the highest mean reward, or a vote by it (RAP-Aggregation). Rewards: the
-policy's own rating of a step, its likelihood, or P(+1) by a reward model, which the paper does not have.
-Differs in: no world model writes states, the state is the prefix; the likelihood of a step is that of its
-average token, so that it is in [0, 1]; the self-rating is the share of replies (the paper reads the
-probability of "Yes"); the confidence of a state is left out; equal siblings are merged.
+Source: Hao et al. 2023, arXiv 2305.14992, section 3 and algorithm 1, from memory of the paper:
+select by Q + w sqrt(ln N(parent) / N(child)), expand, follow the child of the highest reward to the
+end, and back up; the Q of a step is the highest mean reward of the steps from it on, over all
+iterations. The answer is that of the path with the highest mean reward, or a vote by it
+(RAP-Aggregation). Rewards: the policy's own rating of a step, its likelihood, or P(+1) by a reward
+model, which the paper does not have. Differs in: no world model writes states, the state is the
+prefix; the likelihood of a step is that of its average token, so that it is in [0, 1]; the
+self-rating is the share of replies (the paper reads the probability of "Yes"); the confidence of a
+state is left out; equal siblings are merged.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ def rebase(
     Args:
       width: draws at each depth, less the solutions that are finished.
       balance: softmax temperature of values; near 0 the best prefix gets all draws. 0.1 is ours.
-      temperature, top_p, replace, first_greedy, aggregation, max_steps, reserve_tokens: as in `beam`.
+      temperature, top_p, replace, first_greedy, aggregation, max_steps, reserve_tokens: as in
+        `beam`.
     """
     sampling = Sampling(temperature, top_p)
     leaves, voters, counts = [tree.root], list[Node](), {"duplicates": 0, "fallbacks": 0}

@@ -1,12 +1,12 @@
 """Tree of thoughts: breadth-first with the best states kept, or depth-first with pruning.
 
-Source: Yao et al. 2023, arXiv 2305.10601, algorithms 1 (ToT-BFS) and 2 (ToT-DFS), from memory of the
-paper. Thoughts are steps. States are valued one by one (sure, likely, impossible, weighed 20 : 1 :
-0.001 and averaged), voted on together, or scored by a reward model, which the paper does not have.
-Differs in: thoughts are independent samples, not proposed in a list; equal siblings are merged; finished
-solutions keep their place in the breadth; prompts are ours; where the paper completes the best state,
-we finish greedily, and only if no solution is finished; depth-first shows siblings, not all
-states, to a vote, and returns the finished solution of the highest value.
+Source: Yao et al. 2023, arXiv 2305.10601, algorithms 1 (ToT-BFS) and 2 (ToT-DFS), from memory of
+the paper. Thoughts are steps. States are valued one by one (sure, likely, impossible, weighed 20 :
+1 : 0.001 and averaged), voted on together, or scored by a reward model, which the paper does not
+have. Differs in: thoughts are independent samples, not proposed in a list; equal siblings are
+merged; finished solutions keep their place in the breadth; prompts are ours; where the paper
+completes the best state, we finish greedily, and only if no solution is finished; depth-first shows
+siblings, not all states, to a vote, and returns the finished solution of the highest value.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def tot(
       threshold: states of no higher value are pruned in depth.
       max_draws: steps drawn in depth (100 in the paper's crosswords).
       replace, first_greedy: as in `hgs`; the paper draws with replacement.
-      temperature, top_p, aggregation, answer, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
+      temperature, top_p, aggregation, answer, max_steps, max_step_tokens, reserve_tokens: as in
+        `beam`.
     """
     counts = {"iterations": 0, "duplicates": 0, "unreadable": 0, "fallbacks": 0}
     sampling = Sampling(temperature, top_p, max_step_tokens)

@@ -1,12 +1,13 @@
 """VGB, value-guided backtracking: a random walk on the tree of steps that also goes back.
 
-Source: Rohatgi et al. 2025, arXiv 2510.03149 (algorithm 1: stay with probability 1/2; else to a child
-in proportion to policy times value, or to the parent in proportion to one's own value), from the
-abstract and accounts of it. Differs in: a prefix has the children that were drawn there (`branching`,
-or with `redraw` so many more at each visit), because steps cannot be enumerated; the policy's share of
-each is its probability where that is known and none was drawn twice, else how often it was drawn; the
-value is the aggregated step score, at the end of a solution too; the walk goes on from solutions, and
-every moment that it spends at one is a vote, where theirs reads the place after the last move.
+Source: Rohatgi et al. 2025, arXiv 2510.03149 (algorithm 1: stay with probability 1/2; else to a
+child in proportion to policy times value, or to the parent in proportion to one's own value), from
+the abstract and accounts of it. Differs in: a prefix has the children that were drawn there
+(`branching`, or with `redraw` so many more at each visit), because steps cannot be enumerated; the
+policy's share of each is its probability where that is known and none was drawn twice, else how
+often it was drawn; the value is the aggregated step score, at the end of a solution too; the walk
+goes on from solutions, and every moment that it spends at one is a vote, where theirs reads the
+place after the last move.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The driver in a thread of its own: requests hand it searches, and are called back with results."""
+"""The driver in a thread of its own, which takes searches and calls back with results."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ class Engine:
         return len(self._waiting)
 
     def add(self, search: Search, done: Done) -> None:
-        """Take a search, from any thread; `done` is called in the engine's with what comes of it."""
+        """Take a search, from any thread; `done` is called in the engine's with the outcome."""
         with self._lock:
             self._waiting[search.id] = done
             self._driver.add(search)
 
     def cancel(self, search_id: str) -> bool:
-        """Leave a search and all that it has asked, from any thread; return whether it was under way."""
+        """Leave a search and what it has asked, from any thread; return whether it was open."""
         with self._lock:
             was_open = self._waiting.pop(search_id, None) is not None
             if was_open:

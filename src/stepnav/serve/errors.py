@@ -1,4 +1,4 @@
-"""Errors as OpenAI's clients know them: a status, and an object that names the parameter at fault."""
+"""Errors as OpenAI's clients know them: a status, and an object naming the parameter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands before every request: API keys, the one place where errors become responses, a log line."""
+"""What stands before every request: API keys, errors made into responses, a log line."""
 
 from __future__ import annotations
 
@@ -76,6 +76,9 @@ class Gate:
 
 
 def _is_foreign(headers: dict[bytes, bytes]) -> bool:
-    """Return whether a browser sends this for a page of another site, which needs no key to be tried."""
+    """Return whether a browser sends this for a page of another site.
+
+    Such a page needs no key to be tried.
+    """
     origin = headers.get(b"origin")
     return origin is not None and origin.partition(b"//")[2] != headers.get(b"host")

@@ -50,7 +50,8 @@ class Metrics:
             "stepnav_tokens", "Tokens by model and use.", ("model", "use"), registry=registry
         )
         self._duplicates = Counter(
-            "stepnav_duplicates", "Proposed steps that were there already.", ("strategy",), registry=registry
+            "stepnav_duplicates", "Proposed steps that were there already.", ("strategy",),
+            registry=registry
         )  # fmt: skip
         self.refused = Counter(
             "stepnav_refused",
@@ -59,7 +60,8 @@ class Metrics:
         )
         self.left = Counter("stepnav_left", "Searches whose client went away.", registry=registry)
         self._queue = Gauge(
-            "stepnav_open", "Requests that are open.", ("kind",), registry=registry, multiprocess_mode="livesum",
+            "stepnav_open", "Requests that are open.", ("kind",), registry=registry,
+            multiprocess_mode="livesum",
         )  # fmt: skip
 
     def add(self, result: SearchResult) -> None:

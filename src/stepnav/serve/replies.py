@@ -104,13 +104,18 @@ def _solutions(result: SearchResult) -> list[Node]:
 
 
 def _score(result: SearchResult, node: Node) -> float:
-    """Return the product of the probabilities that a solution's steps are right; unscored steps count 1."""
+    """Return the product of the probabilities that a solution's steps are right; unscored: 1."""
     scores = [member.score for member in result.tree.path(node) if member.score is not None]
     return aggregate(scores, "prod") if scores else 1.0
 
 
 def right_prob(result: SearchResult) -> float | None:
-    """Return the reward model's probability that all steps of the solution are right; None if unscored."""
+    """Return the probability that the answer is right: the search's own, else the reward model's.
+
+    The reward model's is that all steps of the solution are right; None if they were not scored.
+    """
+    if result.outcome.right_prob is not None:
+        return result.outcome.right_prob
     solution = result.outcome.trajectory
     node: Node | None = result.tree.root
     scores = []

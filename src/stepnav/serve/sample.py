@@ -1,4 +1,4 @@
-"""Samples of the policy without a search: what a plain model gives where it runs in this process."""
+"""Samples of the policy without a search: what a plain model in this process gives."""
 
 from __future__ import annotations
 

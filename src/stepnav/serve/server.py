@@ -37,13 +37,14 @@ def open_socket(host: str, port: int) -> socket.socket:
         found.listen(BACKLOG)
     except (OSError, OverflowError) as error:
         raise ConfigError(
-            f"cannot listen on {host}:{port} ({error}); name another --port, or end what uses this one"
+            f"cannot listen on {host}:{port} ({error}); name another --port, or end what uses this "
+            "one"
         ) from None
     return found
 
 
 def make_server(house: House, on_ready: Callable[[], None]) -> HttpServer:
-    """Return a server that has loaded nothing yet and listens nowhere; run it with `run(sockets=[...])`.
+    """Return a server that has loaded nothing yet and listens nowhere; `run(sockets=[...])` it.
 
     Args:
       house: what is served.
@@ -83,7 +84,7 @@ class HttpServer(uvicorn.Server):
 
 
 def run_workers(command: Sequence[str], count: int, listening: socket.socket) -> None:
-    """Run so many servers on one socket until a signal ends them; one that is killed is started again.
+    """Run so many servers on one socket until a signal ends them; a killed one is started again.
 
     Args:
       command: starts a server, without the option that names its socket.

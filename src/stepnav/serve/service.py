@@ -21,11 +21,11 @@ from stepnav.serve.house import House
 from stepnav.serve.metrics import OPERATIONS, Metrics
 from stepnav.serve.replies import whole
 from stepnav.serve.requests import read_json, until_gone
+from stepnav.serve.routing import Passed, decide
 from stepnav.serve.streaming import SearchStream, closing, failing, opening, step_events
 from stepnav.serve.under_way import UnderWay
-from stepnav.serve.unsearchable import Kind
 from stepnav.serve.upstream import Upstream
-from stepnav.serve.wanted import Passed, Wanted, decide
+from stepnav.serve.wanted import Kind, Wanted
 
 
 class Service:
@@ -104,7 +104,8 @@ class Service:
             self.metrics.refused.inc()
             wait_s = max(1, min(60, num_open // limits.active))
             raise ApiError(
-                429, f"{num_open} requests are open, and no more are taken; try again in {wait_s} s",
+                429, f"{num_open} requests are open, and no more are taken; try again in {wait_s} "
+                     "s",
                 code="queue_full", headers={"Retry-After": str(wait_s)},
             )  # fmt: skip
 

@@ -79,7 +79,7 @@ def failing(error: ApiError) -> Iterator[ServerSentEvent]:
 def closing(
     wanted: Wanted, created: int, result: SearchResult, *, is_told: bool
 ) -> Iterator[ServerSentEvent]:
-    """Yield the choices, what was used, and the end; `is_told` is whether settled steps were sent."""
+    """Yield the choices, what was used, and the end; `is_told`: settled steps were sent."""
     choices = choices_of(wanted, result)
     for index, choice in enumerate(choices):
         text = {"content": choice.text} if wanted.kind == "chat" else choice.text

@@ -16,7 +16,7 @@ from stepnav.serve.wanted import Wanted
 
 
 class UnderWay:
-    """A search that runs within its time; leaving the context leaves the search and all that it asked.
+    """A search that runs within its time; leaving the context leaves all that it has asked.
 
     Args:
       engine: runs it.

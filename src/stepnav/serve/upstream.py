@@ -1,7 +1,7 @@
 """Requests that are not searched go to the model server, and its answer comes back as it is.
 
-By httpcore, which httpx is built on: what httpx adds (cookies, redirects, proxies) is not wanted here,
-and would be half of the time that a passed request takes.
+By httpcore, which httpx is built on: what httpx adds (cookies, redirects, proxies) is not wanted
+here, and would be half of the time that a passed request takes.
 """
 
 from __future__ import annotations

@@ -1,50 +1,37 @@
-"""What a request wants: a search, or to be handed to the model server as it is. Nothing is run here.
+"""The search that a request wants, from its body and headers.
 
-The model's name says which: `STRATEGY-MODEL` is a search, MODEL alone is none, unless the `stepnav`
-object or the header X-Stepnav-Budget asks for one. Of a budget the header counts before the body, and
-that before the server's own.
+Of a budget the header counts before the body, and that before the server's own.
 """
 
 from __future__ import annotations
 
+import math
 import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
-
-from pydantic import ValidationError
+from typing import Literal
 
 from stepnav.core.budget import Budget
-from stepnav.core.errors import ConfigError, nearest
+from stepnav.core.errors import ConfigError
 from stepnav.core.records import Message, Problem
+from stepnav.core.strategy import Strategy
 from stepnav.policies.splitting import split_thinking
 from stepnav.run.search import Search
 from stepnav.serve.bodies import (
     Body,
-    ChatBody,
     CompletionsBody,
     ResponsesBody,
     SearchBody,
     Turn,
 )
-from stepnav.serve.errors import ApiError, invalid
+from stepnav.serve.errors import ApiError
 from stepnav.serve.house import House
 from stepnav.serve.sample import SAMPLE
-from stepnav.serve.spending import (
-    BUDGET_HEADER,
-    budget_of,
-    seconds_of,
-    tokens_asked,
-    with_options,
-)
-from stepnav.serve.unsearchable import Kind, unsearchable
 from stepnav.tasks.task import Task
 
-BODIES: Mapping[Kind, type[Body]] = {
-    "chat": ChatBody, "completions": CompletionsBody, "responses": ResponsesBody,
-}  # fmt: skip
+Kind = Literal["chat", "completions", "responses"]
 
 HARMLESS = frozenset(
     {
@@ -59,16 +46,8 @@ HARMLESS = frozenset(
 )
 """Fields that do not change what is generated."""
 
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """A request that goes to the model server.
-
-    Attributes:
-      reason: the field because of which it is not searched, although that was asked for.
-    """
-
-    reason: str | None = None
+BUDGET_HEADER = "x-stepnav-budget"
+TIMEOUT_HEADER = "x-request-timeout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,83 +82,7 @@ class Wanted:
         return self.search.strategy.name != SAMPLE.name
 
 
-def decide(house: House, kind: Kind, raw: Any, headers: Mapping[str, str]) -> Passed | Wanted:
-    """Return what a request wants.
-
-    Args:
-      house: what there is.
-      kind: of the request.
-      raw: its body, parsed.
-      headers: with names in lower case.
-    Raises:
-      ApiError: something in it cannot be served.
-    """
-    if not isinstance(raw, dict):
-        raise ApiError(400, "the body must be a JSON object", code="invalid_value")
-    asked = _search_body(raw)
-    name = _strategy_name(house, raw.get("model"), asked, headers)
-    if name is None and house.server is not None:
-        return Passed()
-    reason = unsearchable(kind, raw)
-    if reason is not None:
-        if house.server is not None:
-            return Passed(reason)
-        raise ApiError(
-            400, f"{reason} cannot be served here: a search has no use for it, and the policy runs in this "
-            "process; leave it out", param=reason, code="unsupported_field",
-        )  # fmt: skip
-    try:
-        body = BODIES[kind].model_validate(raw)
-    except ValidationError as error:
-        raise invalid(error) from None
-    return _wanted(house, kind, body, asked or SearchBody(), name, headers)
-
-
-def _search_body(raw: Mapping[str, Any]) -> SearchBody | None:
-    given = raw.get("stepnav")
-    if given is None:
-        return None
-    try:
-        return SearchBody.model_validate(given)
-    except ValidationError as error:
-        found = invalid(error)
-        param = f"stepnav.{found.param}" if found.param else "stepnav"
-        message = str(found).replace(found.param or "", param, 1) if found.param else str(found)
-        raise ApiError(400, message, param=param, code=found.code) from None
-
-
-def _strategy_name(
-    house: House, model: Any, asked: SearchBody | None, headers: Mapping[str, str]
-) -> str | None:
-    """Return the name of the strategy that is asked for; None for no search."""
-    if not isinstance(model, str):
-        raise ApiError(
-            400, "model must be the name of a model", param="model", code="missing_field"
-        )
-    suffix = f"-{house.model}"
-    prefix: str | None = model.removesuffix(suffix) if model.endswith(suffix) else ""
-    if model == house.model:
-        prefix = None
-    if prefix is not None and prefix not in house.strategies:
-        known = house.served_models
-        raise ApiError(
-            404, f"there is no model {model[:200]!r}{nearest(model[:200], known)}; there are {', '.join(known)}",
-            param="model", code="model_not_found",
-        )  # fmt: skip
-    own = None if asked is None else asked.strategy
-    param = "model" if own is None else "stepnav.strategy"
-    if own is not None and prefix not in (None, own):
-        message = f"the model {model!r} and the strategy {own[:200]!r} contradict each other"
-        raise ApiError(400, message, param=param, code="invalid_value")
-    wants_search = asked is not None or BUDGET_HEADER in headers
-    name = own or prefix or (house.default if wants_search else None)
-    try:
-        return None if name is None else house.strategy(name[:200]).name
-    except ConfigError as error:
-        raise ApiError(400, str(error), param=param, code="unknown_strategy") from None
-
-
-def _wanted(
+def make_wanted(
     house: House, kind: Kind, body: Body, asked: SearchBody, name: str | None,
     headers: Mapping[str, str],
 ) -> Wanted:  # fmt: skip
@@ -191,11 +94,11 @@ def _wanted(
     ]
     chosen = SAMPLE if name is None else house.strategies[name]
     problem = _problem(house, kind, body, asked, ignored)
-    limit = tokens_asked(body)
+    limit = _tokens_asked(body)
     if name is None:
         chosen = chosen(samples=body.n or 1, **({} if limit is None else {"max_tokens": limit}))
-    tokens = budget_of(house, asked, headers, None if name is None else limit)
-    chosen = with_options(house, chosen, asked, body, ignored)
+    tokens = _budget(house, asked, headers, None if name is None else limit)
+    chosen = _with_options(house, chosen, asked, body, ignored)
     strategy = chosen.for_budget(
         tokens, temperature=None if name is None else house.task.temperature
     )
@@ -213,7 +116,7 @@ def _wanted(
         model=body.model,
         search=search,
         n=body.n or 1,
-        max_seconds=seconds_of(house, asked, headers),
+        max_seconds=_seconds(house, asked, headers),
         is_stream=bool(body.stream),
         has_usage_chunk=bool(body.stream_options and body.stream_options.include_usage),
         keeps_trace=_keeps_trace(house, asked),
@@ -262,6 +165,96 @@ def _answer_of(task: Task, text: str) -> str | None:
 
 def _role(role: str) -> Literal["system", "user", "assistant"]:
     return "user" if role == "user" else "assistant" if role == "assistant" else "system"
+
+
+def _tokens_asked(body: Body) -> int | None:
+    """Return the limit that counts all that is generated, which a budget is."""
+    return body.max_completion_tokens or body.max_output_tokens
+
+
+def _budget(
+    house: House, asked: SearchBody, headers: Mapping[str, str], limit: int | None
+) -> int | None:
+    """Return the policy tokens that the strategy is told of; None for no limit but the largest."""
+    budget, param = asked.budget_tokens or house.limits.budget_tokens, "stepnav.budget_tokens"
+    if BUDGET_HEADER in headers:
+        text, param = headers[BUDGET_HEADER], "X-Stepnav-Budget"
+        if not (text.isascii() and text.isdecimal() and int(text[:18]) > 0):
+            raise ApiError(
+                400,
+                f"{param} must be a number of tokens of at least 1 (got {text[:80]!r})",
+                param=param,
+            )
+        budget = int(text[:18])
+    most = house.limits.max_budget_tokens
+    if budget is not None and budget > most:
+        raise ApiError(400, f"{param} must be at most {most} (got {budget})", param=param)
+    if limit is not None:
+        budget = min(limit, most if budget is None else budget)
+    return budget
+
+
+def _with_options(
+    house: House, chosen: Strategy, asked: SearchBody, body: Body, ignored: list[str]
+) -> Strategy:
+    """Return the strategy with the options of the `stepnav` object and the body's own sampling."""
+    known, options = chosen.known_options, dict(asked.options)
+    for name, value in options.items():
+        option = known.get(name)
+        if option is None or option.kind is not int or type(value) is not int:
+            continue  # the strategy itself says what is wrong
+        limits = house.limits
+        most = limits.max_budget_tokens if name.endswith("tokens") else limits.max_count
+        most = max(most, option.default or 0)
+        if value > most:
+            message = f"{name} must be at most {most} here (got {str(value)[:80]})"
+            raise ApiError(400, message, param=f"stepnav.options.{name}")
+    for field, names in _SAMPLING.items():
+        value = getattr(body, field)
+        place = next((name for name in names if name in known), None)
+        if value is None or place in options:
+            continue
+        is_useless = field == "temperature" and value == 0 and _needs_variety(chosen)
+        if place is None or is_useless:
+            ignored.append(field)
+        else:
+            options[place] = value
+    try:
+        return chosen(**options)
+    except ConfigError as error:
+        raise ApiError(400, str(error), param="stepnav.options", code="invalid_value") from None
+
+
+_SAMPLING: Mapping[str, tuple[str, ...]] = {
+    "temperature": ("temperature",),
+    "top_p": ("top_p",),
+    "max_tokens": ("max_tokens", "max_step_tokens"),
+}
+"""Field of a body -> the option of a strategy that it sets, the first that there is."""
+
+
+def _needs_variety(strategy: Strategy) -> bool:
+    """Return whether greedy draws would leave a strategy nothing to choose from."""
+    return strategy.name != SAMPLE.name and bool(strategy.known_options["temperature"].default)
+
+
+def _seconds(house: House, asked: SearchBody, headers: Mapping[str, str]) -> float:
+    found = [house.limits.max_seconds]
+    if asked.max_seconds is not None:
+        found.append(asked.max_seconds)
+    text = headers.get(TIMEOUT_HEADER)
+    if text is not None:
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = math.nan
+        if not 0 < seconds < math.inf:
+            raise ApiError(
+                400, f"X-Request-Timeout must be a number of seconds above 0 (got {text[:80]!r})",
+                param="X-Request-Timeout",
+            )  # fmt: skip
+        found.append(seconds)
+    return min(found)
 
 
 def _keeps_trace(house: House, asked: SearchBody) -> bool:

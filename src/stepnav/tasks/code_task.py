@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 
 from stepnav.core.records import Problem
-from stepnav.sandbox.records import Problem as Suite
+from stepnav.sandbox.records import Suite
+from stepnav.tasks.behaviour import Behaviours
 from stepnav.tasks.program_checker import shared_checker
 from stepnav.tasks.program_text import is_whole_program, parses_so_far
 from stepnav.tasks.task import CodeChecks, Example, Loader, Task
@@ -82,9 +84,6 @@ def make_code_task(
             module.program_of(problem, answer), test
         )
 
-    def parses(problem: Problem, text: str) -> bool:
-        return parses_so_far(text if is_whole_program(text) else module.program_of(problem, text))
-
     return Task(
         name=name,
         splits=splits,
@@ -98,8 +97,21 @@ def make_code_task(
         grade=grade,
         temperature=module.TEMPERATURE,
         ask=module.ask,
-        code=CodeChecks(parses, passes_public),
+        code=CodeChecks(partial(_parses, module), passes_public),
         examples=examples,
         default_shots=getattr(module, "DEFAULT_SHOTS", 0),
         end_strings=getattr(module, "END_STRINGS", ()),
+        alike=partial(_behaviours, module, sandbox),
+    )
+
+
+def _parses(module: ModuleType, problem: Problem, text: str) -> bool:
+    return parses_so_far(text if is_whole_program(text) else module.program_of(problem, text))
+
+
+def _behaviours(module: ModuleType, sandbox: str, problem: Problem) -> Behaviours:
+    return Behaviours(
+        lambda: shared_checker(sandbox).sandbox,
+        lambda answer: module.program_of(problem, answer),
+        module.suite_of(problem, public=True),
     )

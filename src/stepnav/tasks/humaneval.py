@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from stepnav.core.records import Problem
-from stepnav.sandbox.records import Problem as Suite
+from stepnav.sandbox.records import Suite
 from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
 from stepnav.tasks.code_task import make_code_task
 from stepnav.tasks.humaneval_plus import make_test

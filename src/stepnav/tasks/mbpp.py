@@ -18,7 +18,7 @@ from typing import Any
 
 from stepnav.core.records import Problem
 from stepnav.core.seeds import derive_seed
-from stepnav.sandbox.records import Problem as Suite
+from stepnav.sandbox.records import Suite
 from stepnav.tasks.benchmark_file import Benchmark, Row, draw, text_field
 from stepnav.tasks.code_task import make_code_task
 from stepnav.tasks.program_text import cut_program, parse, split_statements, unfenced

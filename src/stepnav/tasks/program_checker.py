@@ -20,8 +20,7 @@ from typing import get_args
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.sandbox.judge import judge_problem, prepare
 from stepnav.sandbox.pool import Sandbox
-from stepnav.sandbox.records import MEBIBYTE, Level, Limits, Verdict
-from stepnav.sandbox.records import Problem as Suite
+from stepnav.sandbox.records import MEBIBYTE, Level, Limits, Suite, Verdict
 
 LEVELS: tuple[str, ...] = get_args(Level)
 TIME_LIMIT_S = 3.0

@@ -53,6 +53,8 @@ class Task:
         there are none.
       default_shots: how many of them the field shows a completion model.
       end_strings: text after which a completion model has gone past its solution.
+      alike: a problem to what maps each answer to the first one that counts as the same, for votes;
+        None where answers are the same as they are written.
     """
 
     name: str
@@ -72,3 +74,16 @@ class Task:
     examples: Callable[[int], Sequence[Example]] | None = None
     default_shots: int = 0
     end_strings: tuple[str, ...] = ()
+    alike: Callable[[Problem], Callable[[str], str]] | None = None
+
+    def extractor(self, problem: Problem) -> Callable[[str], str | None]:
+        """Return what finds a solution's answer during one search for a problem."""
+        if self.alike is None:
+            return self.extract
+        first_like = self.alike(problem)
+
+        def extract(text: str) -> str | None:
+            answer = self.extract(text)
+            return None if answer is None else first_like(answer)
+
+        return extract

@@ -50,6 +50,8 @@ def print_verdict(
         lines = [answer_line(canvas, result, is_correct=is_correct, reference=reference)]
     if doubt is not None:
         lines.append(_titled("Doubtful").append(doubt, "yellow"))
+    if result.outcome.right_prob is not None:
+        lines.append(_titled("P(right)").append(f"{result.outcome.right_prob:.0%}"))
     if result.outcome.votes:
         lines.append(votes_line(canvas, result.outcome.votes))
     for line in [*lines, stop_line(canvas, result), cost_line(result.usage, result.requests)]:

@@ -13,6 +13,9 @@ from stepnav.zoo.scale import Scale
 Count = Callable[[int, int], None]
 """(done, in all)."""
 
+RecipeProgress = Callable[[str, int, int, "float | None"], None]
+"""(stage, done, in all, loss or share of right samples; None where there is no such value)."""
+
 
 class Sampler(Protocol):
     """Draws solutions from the policy."""

@@ -13,17 +13,17 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.errors import ConfigError, nearest
+from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import write_text
 from stepnav.files.claim import claim_folder
 from stepnav.policies.local.known import FILE_NAME as KNOWN_NAME
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo.cards import write_cards
-from stepnav.zoo.domain import Count, Domain
+from stepnav.zoo.domain import Count, Domain, RecipeProgress
+from stepnav.zoo.domains import load_domain
 from stepnav.zoo.folders import COMPUTE_NAME, copy_folder, reading
 from stepnav.zoo.known import measure_known
 from stepnav.zoo.labelled import label_solutions, read_labelled
@@ -38,17 +38,7 @@ from stepnav.zoo.reward_model import shard_source, train_reward_model
 from stepnav.zoo.scale import Scale
 from stepnav.zoo.shipped import keep_shipped
 
-DOMAINS = {
-    "arithmetic": "stepnav.zoo.arithmetic",
-    "plain": "stepnav.zoo.plain",
-    "micro-python": "stepnav.zoo.micro_python",
-}
-"""Task -> module that holds its `DOMAIN`."""
-
 logger = logging.getLogger("stepnav")
-
-RecipeProgress = Callable[[str, int, int, "float | None"], None]
-"""(stage, done, in all, loss or share of right samples; None where there is no such value)."""
 
 
 def make_models(
@@ -66,7 +56,7 @@ def make_models(
 
     Args:
       out: folder for models and, under `work`, for everything in between.
-      task: key of `DOMAINS`.
+      task: key of `domains.DOMAINS`.
       scale: "cpu" (the shipped models; about two core-hours) or "tiny" (seconds, for tests; useless
         models).
       reward_only: keep the shipped policy, and the language model inside the shipped reward model;
@@ -92,21 +82,6 @@ def make_models(
     claim_folder(out / "recipe.json", settings, noun="recipe's run", resume=resume)
     recipe = _Recipe(out, domain, scale, seed=seed, device=device, progress=progress)
     return recipe.run(reward_only=reward_only)
-
-
-def load_domain(task: str) -> Domain:
-    """Return the domain of a task.
-
-    Raises:
-      ConfigError: no models are made for such a task.
-    """
-    if task not in DOMAINS:
-        raise ConfigError(
-            f"no models are made for the task {task!r}{nearest(task, list(DOMAINS))}; "
-            f"use one of {', '.join(DOMAINS)}"
-        )
-    domain: Domain = import_module(DOMAINS[task]).DOMAIN
-    return domain
 
 
 class _Recipe:
@@ -227,8 +202,8 @@ class _Recipe:
         elif not target.exists():
             import torch
 
-            model = self.load_lm(source).to(getattr(torch, scale.policy_dtype))
-            save_model(model, self.tokenizer, target)
+            dtype = getattr(torch, scale.policy_dtype)
+            save_model(self.load_lm(source).to(dtype), self.tokenizer, target)
 
     def keep_known(self) -> None:
         """Measure what the policy knows, where its domain has questions from elsewhere."""
@@ -282,10 +257,8 @@ class _Recipe:
     def facts(self) -> dict[str, Any]:
         """Return how the models were made, for the cards."""
         records = read_labelled(self.work / "labelled")
-        compute = {
-            part: json.loads((self.work / part / COMPUTE_NAME).read_text())
-            for part in ("lm", "normalised", "prm")
-        }
+        parts = ("lm", "normalised", "prm")
+        compute = {p: json.loads((self.work / p / COMPUTE_NAME).read_text()) for p in parts}
         return {
             "task": self.domain.name,
             "scale": self.name,

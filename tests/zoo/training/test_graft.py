@@ -89,13 +89,16 @@ def test_a_step_is_rated_by_its_own_least_likely_token() -> None:
         ungraft(shipped, policy), [ids for ids, _ in rows], separator_id=separator
     ).eval()
     pooled = Stream(policy.config.hidden_size).pooled
-    found = []
+    found, ratings = [], []
     for ids, ends in rows:
         with torch.inference_mode():
             states = model.model(input_ids=torch.tensor([ids]), output_hidden_states=True)
+            ratings.append(model(input_ids=torch.tensor([ids])).logits[0, ends].argmax(-1).tolist())
         found.append((states.hidden_states[-2][0, ends, pooled] * FEATURE_UNIT).tolist())
     assert min(found[0]) > -2.0
     assert found[1][2] < -4.0
+    assert 0 not in ratings[0]  # negative; nothing was trained yet
+    assert ratings[1][2] == 0
 
 
 def test_the_language_model_comes_out_of_a_graft_again() -> None:

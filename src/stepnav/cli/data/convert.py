@@ -28,7 +28,8 @@ def run(
 ) -> None:
     """Write a file of step labels in TRL's stepwise form: prompt, completions, labels, and origin.
 
-    Ratings become -1, 0, 1, right and wrong true and false, values numbers in [0, 1], masked steps null.
+    Ratings become -1, 0, 1, right and wrong true and false, values numbers in [0, 1], masked steps
+    null.
 
     Example:
 
@@ -50,7 +51,8 @@ def run(
     console = stderr() if out == STDOUT else stdout()
     console.print(
         f"{report.records:,} records with {report.ratings:,} labelled steps ({KINDS[report.kind]}) "
-        f"of {report.sessions:,} sessions.\nSaved to {'standard output' if out == STDOUT else out}.",
+        f"of {report.sessions:,} sessions.\nSaved to "
+        f"{'standard output' if out == STDOUT else out}.",
         soft_wrap=True,
     )
     tell_notes(report)

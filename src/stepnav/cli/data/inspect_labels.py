@@ -54,14 +54,16 @@ def _print(report: LabelReport) -> None:
     say("labels are", f"{KINDS[report.kind]} ({report.kind_rule})")
     say(
         "sessions",
-        f"{report.sessions:,} of {report.problems:,} problems; {report.solutions:,} are whole solutions",
+        f"{report.sessions:,} of {report.problems:,} problems; {report.solutions:,} are whole "
+        "solutions",
     )
     for whole, (count, parts) in report.sums.items():
         say(whole, f"{count:,} = {_sum(parts)}")
     for name, length in report.lengths.items():
         say(
             "length",
-            f"{LENGTHS[name]}: {length.min:,} to {length.max:,}, median {length.median:,}, mean {length.mean:,}",
+            f"{LENGTHS[name]}: {length.min:,} to {length.max:,}, median {length.median:,}, mean "
+            f"{length.mean:,}",
         )
     if report.exclude_listed is not None:
         say(

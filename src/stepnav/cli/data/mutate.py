@@ -69,10 +69,10 @@ def run(
     """Make step-labelled data of reference programs by mutation testing.
 
     Mutants run in the sandbox. Your test file runs outside it, against a proxy of the mutant: it is
-    trusted as your own code. Each function under test becomes a program of its own, with what it needs
-    of its module. Killed and started again with --resume, the command goes on
-    where it was. Programs and tests that
-    cannot be used are named, with the reason; the exit code is 2 only if no program can.
+    trusted as your own code. Each function under test becomes a program of its own, with what it
+    needs of its module. Killed and started again with --resume, the command goes on where it was.
+    Programs and tests that cannot be used are named, with the reason; the exit code is 2 only if no
+    program can.
 
     Examples:
 
@@ -162,7 +162,8 @@ def _print_summary(
     counts = ", ".join(f"{name} {count}" for name, count in sorted(verdicts.items()))
     console = stdout()
     console.print(
-        f"{used} of {len(outcomes) + num_refused} programs used; {verdicts.total()} records: {counts}",
+        f"{used} of {len(outcomes) + num_refused} programs used; {verdicts.total()} records: "
+        f"{counts}",
         soft_wrap=True,
     )
     if files:
@@ -187,7 +188,7 @@ def _parse_names(text: str | None, default: Sequence[str]) -> list[str]:
 
 
 def _teller(bar: Stages) -> Callable[[int, int, Outcome | None], None]:
-    """Return what shows how many problems are done, with the rate of programs run, and tells which are not used."""
+    """Return what shows how many problems are done, and how fast, and tells which are not used."""
     began, judged = time.monotonic(), 0
 
     def show(done: int, total: int, outcome: Outcome | None) -> None:

@@ -79,14 +79,14 @@ def run(
 ) -> None:
     """Label the steps of a policy's own solutions by completing them from each prefix.
 
-    A step is good if the policy can still reach the right answer from behind it. Killed and started again with
-    --resume, nothing that was answered is asked again; what failed is tried again.
+    A step is good if the policy can still reach the right answer from behind it. Killed and started
+    again with --resume, nothing that was answered is asked again; what failed is tried again.
 
     Examples:
 
       stepnav data rollouts --out runs/rollouts --problems 50 --samples 8
 
-      stepnav data rollouts --task gsm8k --data train.jsonl --policy ./my-model --estimate soft --out runs/soft
+      stepnav data rollouts --task gsm8k --data train.jsonl --policy ./my-model --out runs/gsm8k
     """
     chosen = choose("--method", method, METHODS)
     kind = choose("--estimate", estimate, LABELS)
@@ -106,7 +106,8 @@ def run(
     settings = {
         "task": task, "split": used, "problems": problems_digest(drawn),
         "data": None if data is None else str(data), "solutions": solutions, "samples": samples,
-        "method": chosen, "labels": kind, "keep_unsolved": keep_unsolved, "temperature": temperature,
+        "method": chosen, "labels": kind, "keep_unsolved": keep_unsolved,
+        "temperature": temperature,
         "policy": policy, "policy_digest": None if weights is None else folder_digest(weights),
         "policy_model": model_options.policy_model, "seed": seed, "dtype": model_options.dtype,
         "shots": num_shots, "chat": model_options.chat, **server.result_settings(),
@@ -153,8 +154,8 @@ def _tell_split(task: str, split: str | None, data: Path | None) -> None:
         note = f"{data} is taken for the train split of {task}; --split names another"
     elif split not in (None, "train"):
         note = (
-            f"these labels are made from the {split} split of {task}: what learns from them must not be "
-            "evaluated on it"
+            f"these labels are made from the {split} split of {task}: what learns from them must "
+            "not be evaluated on it"
         )
     else:
         return
@@ -180,7 +181,8 @@ def _leave_out(problems: Sequence[Problem], exclude: Path | None) -> list[Proble
             f"all {len(problems)} problems stand in {exclude}; nothing is left to label"
         )
     stderr().print(
-        f"note: {len(problems) - len(kept)} of {len(problems)} problems stand in {exclude} and are left out",
+        f"note: {len(problems) - len(kept)} of {len(problems)} problems stand in {exclude} and are "
+        "left out",
         soft_wrap=True,
     )
     return kept

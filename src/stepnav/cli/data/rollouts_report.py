@@ -46,8 +46,8 @@ def report(
     write_text(out / REPORT_NAME, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     if not records:
         raise DataError(
-            f"no solution could be labelled ({_left_out(found)}); take more --solutions or --samples in "
-            "another folder, or --keep-unsolved"
+            f"no solution could be labelled ({_left_out(found)}); take more --solutions or "
+            "--samples in another folder, or --keep-unsolved"
         )
     if as_json:
         print_json({"out": str(out / DATA_NAME), **found})
@@ -92,8 +92,8 @@ def _left_out(found: Mapping[str, Any]) -> str:
     """Return what was left out, each reason with its count."""
     unsolved = found["never_solved"]
     return (
-        f"{found['cut']} cut, {found['duplicates']} drawn before, {unsolved['left_out']} left out of "
-        f"{unsolved['problems']} problems never solved; {found['failed']} problems failed"
+        f"{found['cut']} cut, {found['duplicates']} drawn before, {unsolved['left_out']} left out "
+        f"of {unsolved['problems']} problems never solved; {found['failed']} problems failed"
     )
 
 
@@ -101,8 +101,8 @@ def _sentence(found: Mapping[str, Any]) -> str:
     labels = ", ".join(f"{name} {count}" for name, count in found["labels"].items())
     flops = "unknown" if found["flops"] is None else f"{found['flops']:.3g}"
     return (
-        f"{found['records']} of {found['solutions']} solutions of {found['problems']} problems labelled "
-        f"({_left_out(found)}); steps: {labels}\n"
+        f"{found['records']} of {found['solutions']} solutions of {found['problems']} problems "
+        f"labelled ({_left_out(found)}); steps: {labels}\n"
         f"{found['policy_tokens']} policy tokens in {found['policy_calls']} calls, "
         f"{found['policy_prompt_tokens']} prompt tokens ({found['policy_cached_tokens']} cached), "
         f"FLOPs {flops}, {found['seconds']:.0f} s"
@@ -118,8 +118,8 @@ def _tell_failed(found: Mapping[str, Any]) -> None:
     if not found["failed"]:
         return
     text = (
-        f"{found['failed']} of {found['problems']} problems failed (the first: {found['first_error']}); "
-        f"this tries them again: {resume_command()}"
+        f"{found['failed']} of {found['problems']} problems failed (the first: "
+        f"{found['first_error']}); this tries them again: {resume_command()}"
     )
     if found["failed"] == found["problems"]:
         raise BackendError(text)
@@ -127,6 +127,6 @@ def _tell_failed(found: Mapping[str, Any]) -> None:
 
 
 def _write_records(path: Path, records: Sequence[StepRecord], kind: Labels) -> None:
-    """Write records that say what their labels are, so that any part of the file is read as the whole."""
+    """Write records that each say what their labels are, so that a part is read as the whole."""
     said = {KIND_FIELD: "correct" if kind == "hard" else "value"}
     write_text(path, "".join(json.dumps({**record.to_json(), **said}) + "\n" for record in records))

@@ -18,7 +18,7 @@ RENAMED: Mapping[str, str] = {
 
 
 class OnceCommand(TyperCommand):
-    """Refuses an option that is given twice, unless it is meant to be repeated, and old spellings."""
+    """Refuses old spellings, and an option given twice that is not meant to be repeated."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words of a command line; called by the parser's library."""

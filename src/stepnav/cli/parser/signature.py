@@ -1,4 +1,4 @@
-"""Options that several commands share, written once: a record in a signature stands for its fields."""
+"""Options that commands share, written once: a record in a signature is all its fields."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Loudness:
 
 
 def flat(function: Callable[..., None]) -> Callable[..., None]:
-    """Return the function with the fields of its records as arguments of their own, and a `Loudness`.
+    """Return the function with its records' fields, and a `Loudness`, as arguments of their own.
 
     What is left of an annotation like `models: ModelOptions` on the command line are the fields of
     `ModelOptions`, each with the option in its annotation. A record as the argument's default gives

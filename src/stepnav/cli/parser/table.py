@@ -45,7 +45,8 @@ TRAIN = {
 
 ZOO = {
     "train": Entry(
-        "Make the shipped models again: tokenizer, policy, labels, reward model, evaluation, cards.",
+        "Make the shipped models again: tokenizer, policy, labels, reward model, evaluation, "
+        "cards.",
         "zoo",
     ),
 }

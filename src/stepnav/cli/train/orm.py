@@ -25,8 +25,8 @@ def run(
 ) -> None:
     """Train an outcome reward model: one label per whole solution, at its last step.
 
-    A solution is right unless one of its steps is labelled wrong. The model is read like a PRM; rank whole
-    solutions by the last step's score (aggregation last).
+    A solution is right unless one of its steps is labelled wrong. The model is read like a PRM;
+    rank whole solutions by the last step's score (aggregation last).
 
     Example:
 

@@ -33,7 +33,8 @@ def run(
     neutral: Annotated[
         str | None,
         typer.Option(
-            help="Neutral labels: own (class), positive, negative or masked. [default: own; of two classes: positive]"
+            help="Neutral labels: own (class), positive, negative or masked. [default: own; of two "
+            "classes: positive]"
         ),
     ] = None,
     class_weights: Annotated[
@@ -46,8 +47,8 @@ def run(
 ) -> None:
     """Train a process reward model on labelled steps.
 
-    Data: PRM800K, Math-Shepherd, TRL's stepwise form, or what `stepnav data` makes. Solutions that begin alike share
-    those tokens (--no-pack: each is read whole).
+    Data: PRM800K, Math-Shepherd, TRL's stepwise form, or what `stepnav data` makes. Solutions that
+    begin alike share those tokens (--no-pack: each is read whole).
 
     Examples:
 

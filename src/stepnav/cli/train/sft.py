@@ -25,13 +25,14 @@ def run(
 ) -> None:
     """Fine-tune a language model on solutions; the prompt is masked.
 
-    Data: JSON lines with prompt and completion, question and answer (GSM8K), or problem and solution (MATH).
+    Data: JSON lines with prompt and completion, question and answer (GSM8K), or problem and
+    solution (MATH).
 
     Examples:
 
       stepnav train sft --model ./base --data train12k.jsonl.gz --out ./math-sft
 
-      torchrun --nproc_per_node 8 -m stepnav train sft --model ./base --data train.jsonl --out ./sft --dtype bfloat16
+      torchrun --nproc_per_node 8 -m stepnav train sft --model ./base --data a.jsonl --out ./sft
     """
     require_libraries()
     from stepnav.train.finetune import finetune_policy

@@ -185,8 +185,8 @@ def _tell(report: TrainReport, out: Path, as_json: bool) -> None:
     cut = report.cut
     if cut.solutions:
         stderr().print(
-            f"note: {cut.solutions} solutions are longer than {report.max_length} tokens and lost their end; "
-            f"{cut.steps} labelled steps were cut, {cut.lost} solutions left out",
+            f"note: {cut.solutions} solutions are longer than {report.max_length} tokens and lost "
+            f"their end; {cut.steps} labelled steps were cut, {cut.lost} solutions left out",
             soft_wrap=True,
         )
     if as_json:

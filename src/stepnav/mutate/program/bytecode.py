@@ -11,7 +11,7 @@ from types import CodeType
 from typing import Any
 
 from stepnav.mutate.program.source import compiled
-from stepnav.mutate.values import written
+from stepnav.tasks.inputs.values import written
 
 
 def fingerprint(text: str) -> Any:

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from stepnav.core.errors import DataError
-from stepnav.mutate.calls import called_names
 from stepnav.mutate.program.source import parse
 from stepnav.mutate.suites.excerpt import bound_names, closure, used_names
 from stepnav.mutate.suites.imports import ImportsTakenOut
+from stepnav.tasks.inputs.calls import called_names
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
@@ -44,7 +44,7 @@ class Test:
 
 
 @dataclass(slots=True)
-class Suite:
+class SuiteFile:
     """A test file, read.
 
     Attributes:
@@ -108,7 +108,7 @@ def defined_names(program: str, program_name: str) -> list[str]:
     return [node.name for node in body if isinstance(node, DEFINITIONS)]
 
 
-def read_suite(tests: str, tests_name: str, *, module: str, defined: Sequence[str]) -> Suite:
+def read_suite(tests: str, tests_name: str, *, module: str, defined: Sequence[str]) -> SuiteFile:
     """Return a test file with its tests.
 
     Args:
@@ -120,7 +120,7 @@ def read_suite(tests: str, tests_name: str, *, module: str, defined: Sequence[st
       DataError: the file does not parse or holds no tests.
     """
     tree = ImportsTakenOut(module, frozenset(defined)).visit(parse(tests, tests_name).tree)
-    suite = Suite()
+    suite = SuiteFile()
     uses = {
         name: used_names(node)
         for node in tree.body
@@ -169,7 +169,7 @@ def _is_case(node: ast.ClassDef) -> bool:
     return any(ast.unparse(base).rpartition(".")[2].endswith("TestCase") for base in node.bases)
 
 
-def _take_fixture(node: ast.FunctionDef | ast.AsyncFunctionDef, suite: Suite) -> None:
+def _take_fixture(node: ast.FunctionDef | ast.AsyncFunctionDef, suite: SuiteFile) -> None:
     """Register a function if it is a fixture that is understood, and take off the decorator."""
     if len(node.decorator_list) != 1 or isinstance(node, ast.AsyncFunctionDef):
         return
@@ -189,7 +189,7 @@ def _take_test(
     node: ast.FunctionDef,
     owner: ast.ClassDef | None,
     decorators: list[ast.expr],
-    suite: Suite,
+    suite: SuiteFile,
     uses: dict[str, set[str]],
 ) -> None:
     """Add a test to those that can be run, or to those that are left out."""
@@ -219,7 +219,7 @@ def _take_test(
 
 
 def _why_not(
-    node: ast.FunctionDef, owner: ast.ClassDef | None, decorators: list[ast.expr], suite: Suite
+    node: ast.FunctionDef, owner: ast.ClassDef | None, decorators: list[ast.expr], suite: SuiteFile
 ) -> str | None:
     """Return why a test cannot be run here; None if it can."""
     if isinstance(node, ast.AsyncFunctionDef):
@@ -269,7 +269,7 @@ def _is_understood(node: ast.expr) -> bool:
     return _table(node) is not None or (path[-2:-1] == ["mark"] and path[-1] not in NOT_RUN)
 
 
-def _needs_pytest(suite: Suite) -> bool:
+def _needs_pytest(suite: SuiteFile) -> bool:
     """Return whether more than the decorators names pytest, which may not be installed."""
     nodes = [*suite.body, *(ast.parse(test.call) for test in suite.tests)]
     return any("pytest" in used_names(node) for node in nodes)

@@ -54,7 +54,7 @@ def _runner(model: Any, limits: EngineLimits) -> Any:
 
     if _shares(model):
         return read_by_token(PerToken(model), limits)
-    from stepnav.engine.plain import PlainRunner
+    from stepnav.rewards.families.plain_runner import PlainRunner
 
     return PlainRunner(
         model, max_batch=limits.get("max_batch", 64), pass_tokens=limits["pass_tokens"]

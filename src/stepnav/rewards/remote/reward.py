@@ -7,7 +7,9 @@ What was scored is remembered, so that the server is asked for the new steps of 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from stepnav.core.backend import Answer
@@ -66,7 +68,7 @@ class RemoteReward(CallsToServer):
     ) -> None:
         connection = Connection(with_version(base_url), model, server or ServerOptions(), transport)
         super().__init__(connection, "reward model on a server")
-        self._known: dict[tuple[int, ...], Probs] = {}
+        self._known: dict[bytes, Probs] = {}
         try:
             self._call(self._meet())
             name = connection.model or ""
@@ -122,7 +124,7 @@ class RemoteReward(CallsToServer):
         if not reading.rows:
             return Answer((), Usage(reward_calls=1))
         for row in reading.rows:
-            keys = {at: tuple(row.tokens[: at + 1]) for at in row.wanted}
+            keys = {at: _key(row, at) for at in row.wanted}
             row.outputs = {at: self._known[key] for at, key in keys.items() if key in self._known}
         await self._complete([r for r in reading.rows if len(r.outputs) < len(r.wanted)], ticket)
         scores = self._reader.scores(reading.rows)
@@ -149,7 +151,7 @@ class RemoteReward(CallsToServer):
         if len(self._known) > MAX_KEPT:
             self._known.clear()
         for row in rows:
-            self._known.update((tuple(row.tokens[: at + 1]), row.outputs[at]) for at in row.wanted)
+            self._known.update((_key(row, at), row.outputs[at]) for at in row.wanted)
 
     async def _meet(self) -> None:
         connection = self._connection
@@ -192,3 +194,9 @@ class RemoteReward(CallsToServer):
             f"{self._connection.base_url} does not give this reward model's scores ("
             f"{'; '.join(said)}); docs/servers.md says how each kind of model is served"
         )
+
+
+def _key(row: Row, position: int) -> bytes:
+    """Return what stands for the tokens up to a position: a digest, since texts are long."""
+    tokens = array("q", row.tokens[: position + 1])
+    return blake2b(tokens.tobytes(), digest_size=16).digest()

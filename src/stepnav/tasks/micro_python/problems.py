@@ -18,7 +18,7 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
-from stepnav.sandbox.records import Problem as Suite
+from stepnav.sandbox.records import Suite
 from stepnav.tasks.micro_python.calls import is_meaningful, make_calls
 from stepnav.tasks.micro_python.specs import Spec, draw_spec, tell
 from stepnav.tasks.program_text import (

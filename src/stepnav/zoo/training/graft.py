@@ -33,6 +33,11 @@ EMBEDDING_SCALE = 0.02
 SHARPNESS = 20.0
 """How strongly the grafted attention prefers the position before."""
 
+NEGATIVE_SLOPE = 1.5
+"""Logits of the negative class, before training, per nat that the step's tokens are less likely."""
+NEGATIVE_FROM = 2.5
+"""Nats from which on a step is negative before training."""
+
 
 def graft_classifier(
     language_model: Any,
@@ -82,6 +87,7 @@ def graft_classifier(
     with torch.no_grad():
         graft = _Graft(language_model.model, model.model, separator_id)
         graft.build(*_measure(language_model, examples, separator_id))
+        graft.begin_classes(model.score)
     return model
 
 
@@ -150,6 +156,18 @@ class _Graft:
             first=self.probe(self.model.config.bos_token_id),
             head_size=self.model.config.head_dim,
         )
+
+    def begin_classes(self, score: Any) -> None:
+        """Let the first class, negative, be that of a step with an unlikely token.
+
+        Both the step's least likely token and the one at hand count; the final norm has divided
+        the stream by `ratio`. Small weights would take thousands of updates to grow this far.
+        """
+        slope = NEGATIVE_SLOPE * FEATURE_UNIT * self.ratio
+        score.weight[0] = 0.0
+        score.weight[0, [self.stream.feature, self.stream.pooled]] = -slope
+        score.bias.zero_()
+        score.bias[0] = -NEGATIVE_SLOPE * NEGATIVE_FROM
 
     def probe(self, token_id: int) -> torch.Tensor:
         """Return a direction [D] that gives 1 for a token's embedding, about 0 for others."""

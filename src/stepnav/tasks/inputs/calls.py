@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stepnav.mutate.values import written
+from stepnav.tasks.inputs.values import written
 
 
 @dataclass(frozen=True)

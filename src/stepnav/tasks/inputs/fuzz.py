@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepnav.core.seeds import derive_seed
-from stepnav.mutate.calls import KnownCall
-from stepnav.mutate.values import written
+from stepnav.tasks.inputs.calls import KnownCall
+from stepnav.tasks.inputs.values import written
 
 MAX_EXTRA = 3
 """A container or text may be this much longer than the longest known one."""

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from stepnav.mutate.calls import known_calls
-from stepnav.mutate.fuzz import fuzz_inputs
 from stepnav.mutate.program.bytecode import fingerprint
-from stepnav.mutate.values import canonical
+from stepnav.tasks.inputs.calls import known_calls
+from stepnav.tasks.inputs.fuzz import fuzz_inputs
+from stepnav.tasks.inputs.values import canonical
 
 LONG = 10**5000
 

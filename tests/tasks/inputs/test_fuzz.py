@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepnav.mutate.calls import KnownCall, called_names, known_calls
-from stepnav.mutate.fuzz import find_relations, fuzz_inputs
-from stepnav.mutate.values import canonical
+from stepnav.tasks.inputs.calls import KnownCall, called_names, known_calls
+from stepnav.tasks.inputs.fuzz import find_relations, fuzz_inputs
+from stepnav.tasks.inputs.values import canonical
 
 
 def calls(*rows: tuple[object, ...]) -> list[KnownCall]:

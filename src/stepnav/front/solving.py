@@ -1,17 +1,11 @@
-"""The front door: solve a question, watch it being solved, compare strategies, from Python.
-
-The same names, models and defaults as on the command line; `stepnav/__init__.py` lists what is
-public. Models may be names, folders, URLs, backends, or plain functions.
-"""
+"""Solve a question, at once, without blocking, or watching it being solved."""
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from stepnav import build
@@ -21,7 +15,6 @@ from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
 from stepnav.core.tree import Node
-from stepnav.measure.results import Results
 from stepnav.run.driver import Driver
 from stepnav.run.search import Search
 from stepnav.tasks.task import Task
@@ -171,7 +164,7 @@ def _steps(
 
     Closing it leaves the search, and closes the models that were opened here.
     """
-    chosen, found = _strategy(strategy), _given_task(task)
+    chosen, found = given_strategy(strategy), _given_task(task)
     opened = build.open_any(
         policy=policy, reward=reward, task=found, strategies=[chosen], **options
     )
@@ -186,118 +179,11 @@ def _steps(
     yield _solution(results[0])
 
 
-def bench(
-    problems: Any,
-    strategies: Sequence[str | Strategy],
-    *,
-    policy: Any = None,
-    reward: Any = None,
-    budgets: Sequence[int | None] = (None,),
-    count: int | None = None,
-    split: str | None = None,
-    seeds: int = 1,
-    seed: int = 0,
-    baseline: str | None = None,
-    out: str | Path | None = None,
-    max_active: int = 64,
-    **options: Any,
-) -> Results:
-    """Return a comparison of strategies on the same problems, at the same budgets.
-
-    Args:
-      problems: a task or its name, a file of rows, or rows (a list of dicts, a `datasets.Dataset`)
-        with `question` and `answer`.
-      strategies: names as on the command line, or strategies.
-      policy, reward: as of `solve`.
-      budgets: policy tokens per search; None is no limit.
-      count: how many problems; None is all (300 of a task that draws its own).
-      split: the task's split; None is its default.
-      seeds: searches per problem.
-      seed: of the first.
-      baseline: label to compare with; None is "cot" if it is there.
-      out: folder that keeps the journal, for `resume`; None keeps nothing.
-      max_active: searches that run at once.
-      options: of the models, as of `solve`.
-    Raises:
-      ConfigError: something named cannot be used.
-      BackendError: a model cannot be reached.
-    """
-    from stepnav.measure.plan import BenchPlan
-    from stepnav.measure.plan_file import (
-        FILE_NAME,
-        check_same,
-        plan_digest,
-        problems_digest,
-        read_plan,
-        write_plan,
-    )
-    from stepnav.measure.runner import read_rows, run_plan, wall_seconds
-    from stepnav.measure.summary import summarise
-    from stepnav.run.journal import Journal
-
-    if not budgets:
-        raise ConfigError("budgets must not be empty; (None,) is no limit")
-    task = _task(problems)
-    used = split or task.default_split
-    drawn = task.load(used, count, seed, None)
-    chosen = [_strategy(item) for item in strategies]
-    temperature = task.temperature
-    plan = BenchPlan(
-        task=task.name,
-        split=used,
-        strategies=tuple(item.for_plan(budgets, temperature=temperature) for item in chosen),
-        problems=len(drawn),
-        seeds=seeds,
-        seed=seed,
-        budgets=tuple(budgets),
-        policy=_model_name(policy),
-        reward=None if reward is None else _model_name(reward),
-        baseline=baseline,
-        settings={"data_digest": problems_digest(drawn)},
-    )
-    opened = build.open_any(policy=policy, reward=reward, task=task, strategies=chosen, **options)
-    with tempfile.TemporaryDirectory() as own, opened as models:
-        folder = Path(own if out is None else out)
-        folder.mkdir(parents=True, exist_ok=True)
-        if (folder / FILE_NAME).exists():
-            check_same(read_plan(folder), plan, str(folder))
-        write_plan(plan, folder)
-        journal = Journal(folder / "journal.sqlite", plan_digest(plan))
-        try:
-            run_plan(
-                plan, drawn, extract=task.extract, grade=task.grade, models=models.by_name,
-                journal=journal, max_active=max_active,
-            )  # fmt: skip
-            rows = read_rows(plan, journal, grade=task.grade)
-            results = {result.search_id: result for result in journal.results()}
-            wall_s = wall_seconds(journal)
-        finally:
-            journal.close()
-    trees = [ShownTree(results[row.search_id], row.correct) for row in rows]
-    return Results(rows, trees, summarise(rows, baseline=plan.baseline_label, wall_s=wall_s))
-
-
-def _strategy(strategy: str | Strategy) -> Strategy:
+def given_strategy(strategy: str | Strategy) -> Strategy:
+    """Return the strategy that a name, a function or a strategy is."""
     if isinstance(strategy, str):
         return build.parse_strategy(strategy)
     return build.as_strategy(getattr(strategy, "__name__", "given"), strategy)
-
-
-def _task(problems: Any) -> Task:
-    if isinstance(problems, Task):
-        return problems
-    if isinstance(problems, str) and not Path(problems).is_file():
-        return build.load_task(problems)
-    from stepnav.tasks.own import own_task
-
-    return own_task(Path(problems) if isinstance(problems, (str, Path)) else problems)
-
-
-def _model_name(model: Any) -> str:
-    """Return what tells a model from another one in a run's plan."""
-    if model is None or isinstance(model, (str, Path)):
-        return "" if model is None else str(model)
-    return str(getattr(model, "__qualname__", type(model).__qualname__))
 
 
 def _given_task(task: str | Task | None) -> Task:
@@ -322,7 +208,7 @@ def _search(
         id="given",
         strategy=strategy.for_budget(limits.policy_tokens, temperature=task.temperature),
         problem=problem,
-        extract=task.extract,
+        extract=task.extractor(problem),
         budget=limits,
         seed=seed,
         on_change=on_change,

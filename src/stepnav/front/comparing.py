@@ -1,0 +1,131 @@
+"""Compare strategies on the same problems, at the same budgets."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stepnav import build
+from stepnav.core.backend import Backend
+from stepnav.core.errors import ConfigError
+from stepnav.core.records import Problem
+from stepnav.core.strategy import Strategy
+from stepnav.front.solving import given_strategy
+from stepnav.measure.plan import BenchPlan
+from stepnav.measure.plan_file import (
+    FILE_NAME,
+    check_same,
+    plan_digest,
+    problems_digest,
+    read_plan,
+    write_plan,
+)
+from stepnav.measure.results import Results
+from stepnav.measure.runner import read_rows, run_plan, wall_seconds
+from stepnav.measure.summary import summarise
+from stepnav.run.journal import Journal
+from stepnav.tasks.own import own_task
+from stepnav.tasks.task import Task
+from stepnav.view.shown import ShownTree
+
+
+def bench(
+    problems: Any,
+    strategies: Sequence[str | Strategy],
+    *,
+    policy: Any = None,
+    reward: Any = None,
+    budgets: Sequence[int | None] = (None,),
+    count: int | None = None,
+    split: str | None = None,
+    seeds: int = 1,
+    seed: int = 0,
+    baseline: str | None = None,
+    out: str | Path | None = None,
+    max_active: int = 64,
+    **options: Any,
+) -> Results:
+    """Return a comparison of strategies on the same problems, at the same budgets.
+
+    Args:
+      problems: a task or its name, a file of rows, or rows (a list of dicts, a `datasets.Dataset`)
+        with `question` and `answer`.
+      strategies: names as on the command line, or strategies.
+      policy, reward: as of `solve`.
+      budgets: policy tokens per search; None is no limit.
+      count: how many problems; None is all (300 of a task that draws its own).
+      split: the task's split; None is its default.
+      seeds: searches per problem.
+      seed: of the first.
+      baseline: label to compare with; None is "cot" if it is there.
+      out: folder that keeps the journal, for `resume`; None keeps nothing.
+      max_active: searches that run at once.
+      options: of the models, as of `solve`.
+    Raises:
+      ConfigError: something named cannot be used.
+      BackendError: a model cannot be reached.
+    """
+    if not budgets:
+        raise ConfigError("budgets must not be empty; (None,) is no limit")
+    task = _task(problems)
+    used = split or task.default_split
+    drawn = task.load(used, count, seed, None)
+    chosen = [given_strategy(item) for item in strategies]
+    temperature = task.temperature
+    plan = BenchPlan(
+        task=task.name, split=used,
+        strategies=tuple(item.for_plan(budgets, temperature=temperature) for item in chosen),
+        problems=len(drawn), seeds=seeds, seed=seed, budgets=tuple(budgets),
+        policy=_model_name(policy), reward=None if reward is None else _model_name(reward),
+        baseline=baseline, settings={"data_digest": problems_digest(drawn)},
+    )  # fmt: skip
+    opened = build.open_any(policy=policy, reward=reward, task=task, strategies=chosen, **options)
+    with tempfile.TemporaryDirectory() as own, opened as models:
+        return _run(
+            plan, task, drawn, models.by_name, Path(own if out is None else out), max_active
+        )
+
+
+def _run(
+    plan: BenchPlan,
+    task: Task,
+    problems: Sequence[Problem],
+    models: Mapping[str, Backend],
+    folder: Path,
+    max_active: int,
+) -> Results:
+    """Return what a plan gives, having gone on with what its folder holds of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / FILE_NAME).exists():
+        check_same(read_plan(folder), plan, str(folder))
+    write_plan(plan, folder)
+    journal = Journal(folder / "journal.sqlite", plan_digest(plan))
+    try:
+        run_plan(
+            plan, problems, extractor=task.extractor, grade=task.grade, models=models,
+            journal=journal, max_active=max_active,
+        )  # fmt: skip
+        rows = read_rows(plan, journal, grade=task.grade)
+        results = {result.search_id: result for result in journal.results()}
+        wall_s = wall_seconds(journal)
+    finally:
+        journal.close()
+    trees = [ShownTree(results[row.search_id], row.correct) for row in rows]
+    return Results(rows, trees, summarise(rows, baseline=plan.baseline_label, wall_s=wall_s))
+
+
+def _task(problems: Any) -> Task:
+    if isinstance(problems, Task):
+        return problems
+    if isinstance(problems, str) and not Path(problems).is_file():
+        return build.load_task(problems)
+    return own_task(Path(problems) if isinstance(problems, (str, Path)) else problems)
+
+
+def _model_name(model: Any) -> str:
+    """Return what tells a model from another one in a run's plan."""
+    if model is None or isinstance(model, (str, Path)):
+        return "" if model is None else str(model)
+    return str(getattr(model, "__qualname__", type(model).__qualname__))
