@@ -7,7 +7,7 @@ import re
 import socket
 import sys
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +25,6 @@ from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.remote.connection import with_version
 from stepnav.remote.options import ServerOptions
 from stepnav.serve.house import House, Limits, Server, chat_task
-from stepnav.serve.server import make_server, open_socket, run_workers
 from stepnav.tasks.task import Task
 
 KEYS_VARIABLE = "STEPNAV_API_KEYS"
@@ -33,10 +32,116 @@ _USUAL = Limits()
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
+@dataclass(frozen=True, slots=True)
+class LimitOptions:
+    """What requests may take."""
+
+    active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = _USUAL.active
+    queue: Annotated[int, typer.Option(min=0, help="Requests that wait besides.")] = _USUAL.queue
+    budget: Annotated[
+        int | None,
+        typer.Option(min=1, help="Generated tokens of a search whose request says nothing."),
+    ] = None
+    max_budget: Annotated[int, typer.Option(min=1, help="Most that any search may generate.")] = (
+        _USUAL.max_budget_tokens
+    )
+    max_seconds: Annotated[
+        float, typer.Option(help="Longest search; it ends with its best so far.")
+    ] = _USUAL.max_seconds
+    grace: Annotated[
+        float, typer.Option(help="Seconds that searches have after the server is told to stop.")
+    ] = _USUAL.grace_s
+    max_body: Annotated[int, typer.Option(min=1, help="Most bytes of a request's body.")] = (
+        _USUAL.max_body_bytes
+    )
+
+    def limits(self) -> Limits:
+        """Return the limits.
+
+        Raises:
+          ConfigError: they contradict each other.
+        """
+        return Limits(
+            active=self.active,
+            queue=self.queue,
+            budget_tokens=self.budget,
+            max_budget_tokens=self.max_budget,
+            max_seconds=self.max_seconds,
+            grace_s=self.grace,
+            max_body_bytes=self.max_body,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOptions:
+    """Where API keys are."""
+
+    keys_env: Annotated[
+        str, typer.Option(metavar="NAME", help="Variable with API keys, separated by commas.")
+    ] = KEYS_VARIABLE
+    keys_file: Annotated[
+        Path | None, typer.Option(help="File with API keys, one per line; requests must bring one.")
+    ] = None
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the API keys that are known.
+
+        Raises:
+          ConfigError: there are none where they should be.
+        """
+        if not re.fullmatch(r"[A-Za-z_]\w*", self.keys_env):  # it may be a key itself
+            raise ConfigError(
+                "--keys-env must name an environment variable, and this is no such name"
+            )
+        text = os.environ.get(self.keys_env, "").replace(",", "\n")
+        if self.keys_env != KEYS_VARIABLE and not text.strip():
+            raise ConfigError(
+                f"--keys-env must name a variable that holds API keys; {self.keys_env} holds none"
+            )
+        if self.keys_file is not None:
+            own = self.keys_file.read_text()
+            if not own.strip():
+                raise ConfigError(f"{self.keys_file} holds no API key; write one on each line")
+            text += "\n" + own
+        return tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the server listens, and in how many processes."""
+
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1
+    socket_number: Annotated[int | None, typer.Option("--socket", hidden=True)] = None
+
+    @property
+    def is_parent(self) -> bool:
+        """Whether this process only looks after others, to which it hands its socket."""
+        return self.workers > 1 and self.socket_number is None
+
+    def listen(self, *, is_open: bool) -> socket.socket:
+        """Return the socket; `is_open` is whether no API key is asked for.
+
+        Raises:
+          ConfigError: the address cannot be used.
+        """
+        from stepnav.serve.server import open_socket
+
+        if self.socket_number is not None:
+            return socket.socket(fileno=self.socket_number)
+        if self.host not in _LOCAL and is_open:
+            stderr().print(
+                f"note: {self.host} can be reached from outside, and no API key is asked for "
+                "(--keys-file)",
+                soft_wrap=True,
+            )
+        return open_socket(self.host, self.port)
+
+
 def run(
     *,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    place: Place,
     task: Annotated[
         str | None,
         typer.Option(
@@ -55,37 +160,13 @@ def run(
     model_name: Annotated[
         str | None, typer.Option(help="Name under which the policy is served. [default: its own]")
     ] = None,
-    active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = _USUAL.active,
-    queue: Annotated[int, typer.Option(min=0, help="Requests that wait besides.")] = _USUAL.queue,
-    budget: Annotated[
-        int | None,
-        typer.Option(min=1, help="Generated tokens of a search whose request says nothing."),
-    ] = None,
-    max_budget: Annotated[
-        int, typer.Option(min=1, help="Most that any search may generate.")
-    ] = _USUAL.max_budget_tokens,
-    max_seconds: Annotated[
-        float, typer.Option(help="Longest search; it ends with its best so far.")
-    ] = _USUAL.max_seconds,
-    grace: Annotated[
-        float, typer.Option(help="Seconds that searches have after the server is told to stop.")
-    ] = _USUAL.grace_s,
-    max_body: Annotated[
-        int, typer.Option(min=1, help="Most bytes of a request's body.")
-    ] = _USUAL.max_body_bytes,
-    keys_env: Annotated[
-        str, typer.Option(metavar="NAME", help="Variable with API keys, separated by commas.")
-    ] = KEYS_VARIABLE,
-    keys_file: Annotated[
-        Path | None, typer.Option(help="File with API keys, one per line; requests must bring one.")
-    ] = None,
+    limit_options: LimitOptions,
+    key_options: KeyOptions,
     traces: Annotated[
         Path | None,
         typer.Option(help="Folder that keeps finished searches, for /traces and stepnav show."),
     ] = None,
     max_traces: Annotated[int, typer.Option(min=1, help="How many are kept.")] = 10_000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
-    socket_number: Annotated[int | None, typer.Option("--socket", hidden=True)] = None,
     model_options: ModelOptions,
 ) -> None:
     """Serve search behind an OpenAI-compatible endpoint; alone, the shipped models.
@@ -96,33 +177,23 @@ def run(
 
       stepnav serve --policy http://localhost:8000/v1 --reward ./my-prm --traces traces
     """
-    limits = Limits(
-        active=active, queue=queue, budget_tokens=budget, max_budget_tokens=max_budget,
-        max_seconds=max_seconds, grace_s=grace, max_body_bytes=max_body,
-    )  # fmt: skip
-    keys = _keys(keys_env, keys_file)
-    if socket_number is None:
-        listening = open_socket(host, port)
-    else:
-        listening = socket.socket(fileno=socket_number)
-    if host not in _LOCAL and not keys and socket_number is None:
-        stderr().print(
-            f"note: {host} can be reached from outside, and no API key is asked for (--keys-file)"
-        )
-    if workers > 1 and socket_number is None:
-        _supervise(workers, listening)
+    from stepnav.serve.server import make_server  # here: help is there without the extra
+
+    limits, keys = limit_options.limits(), key_options.keys()
+    listening = place.listen(is_open=not keys)
+    if place.is_parent:
+        _supervise(place.workers, listening)
         return
     chosen = None if strategy is None else build.parse_strategy(strategy)
-    server = model_options.server(active)
+    server = model_options.server(limits.active)
     benchmark = _task(task, model_options)
-    models = _open(model_options, benchmark, reward, server)
-    with models:
-        for note in models.notes:
-            stderr().print(f"note: {note}", soft_wrap=True)
+    with _open(model_options, benchmark, reward, server) as models:
         house = _house(models, model_options, benchmark, chosen, reward, server)
         house = replace(house, limits=limits, keys=keys, traces=traces, max_traces=max_traces)
         if model_name is not None:
             house = replace(house, model=_checked_name(model_name))
+        for note in models.notes:
+            stderr().print(f"note: {note}", soft_wrap=True)
         make_server(house, lambda: _tell_ready(house, listening)).run(sockets=[listening])
 
 
@@ -189,25 +260,10 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _keys(variable: str, file: Path | None) -> tuple[str, ...]:
-    """Return the API keys that are known."""
-    if not re.fullmatch(r"[A-Za-z_]\w*", variable):  # it may be a key itself
-        raise ConfigError("--keys-env must name an environment variable, and this is no such name")
-    text = os.environ.get(variable, "").replace(",", "\n")
-    if variable != KEYS_VARIABLE and not text.strip():
-        raise ConfigError(
-            f"--keys-env must name a variable that holds API keys; {variable} holds none"
-        )
-    if file is not None:
-        own = file.read_text()
-        if not own.strip():
-            raise ConfigError(f"{file} holds no API key; write one on each line")
-        text += "\n" + own
-    return tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
-
-
 def _supervise(workers: int, listening: socket.socket) -> None:
     """Run this command several times on one socket."""
+    from stepnav.serve.server import run_workers
+
     with tempfile.TemporaryDirectory() as folder:
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
         command = [sys.executable, "-m", "stepnav", *sys.argv[1:]]
