@@ -68,7 +68,7 @@ def test_help_at_80_columns_is_whole(
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     shown = {word.strip(";]") for word in re.sub(r"-\n +", "-", out).split()}
-    for param in open_command(words).params:
+    for param in [param for param in open_command(words).params if not param.hidden]:
         assert {word.strip(";]") for word in param.help.split()} <= shown
         if param.default is not None and param.show_default and not isinstance(param.default, bool):
             assert str(param.default).strip() in shown
@@ -195,7 +195,7 @@ def test_quiet_mutes_notes_and_verbose_logs(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("stepnav s", ["solve", "show", "strategies"]),
+        ("stepnav s", ["solve", "show", "serve", "strategies"]),
         ("stepnav data r", ["rollouts"]),
         ("stepnav show --str", ["--strategy"]),
     ],

@@ -1,11 +1,9 @@
 """Nav: siblings compete for the chance to be right, in one tree in which nothing is ever dead.
 
 Each node's chance of leading to the right answer is shared among its children and what was not
-drawn there (`chances`). The search draws one step where drawing gains most, and shares all chances
+drawn there (`core/chances.py`). One step is drawn where that gains most, and all chances are shared
 anew: a bad score late in a solution raises the siblings of every step before it. It stops when one
-answer holds enough of the chance, which is its `votes`: the probability that it is right.
-
-Ours. Near it: `astar`, `pool`, stopping by the leading answer's posterior (arXiv 2305.11860).
+answer holds enough. Ours; near `astar`, `pool`, and stopping by a posterior (arXiv 2305.11860).
 """
 
 from __future__ import annotations
@@ -14,12 +12,12 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
+from stepnav.core.chances import Evidence, share_chances, where_to_draw
 from stepnav.core.options import Count, NumTokens, Temperature, TopP, at_least, between
 from stepnav.core.outcome import Outcome, StopReason
 from stepnav.core.requests import BudgetSpent, Program, Request, Sampling, score
 from stepnav.core.tree import Node, Tree
 from stepnav.core.vote import count_votes
-from stepnav.search.chances import Evidence, share_chances, where_to_draw
 from stepnav.search.draw import finish_greedily
 from stepnav.search.expand import draw_children, rate
 
@@ -50,7 +48,9 @@ def nav(
 
     Args:
       stop: the share of the chance at which an answer is accepted.
-      slope, offset, likelihood, novelty: see `chances.Evidence`.
+      slope, offset: log-odds of a step are `slope` * logit(value) + `offset`.
+      likelihood: power of a step's probability under the policy; 0 leaves it out.
+      novelty: the higher, the less a draw gains after a prefix of which most was drawn.
       width: steps drawn at once, for hardware that batches; more than one sees less between draws.
       max_draws: steps drawn in all.
       replace, first_greedy: as in `hgs`.

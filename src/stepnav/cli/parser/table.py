@@ -78,7 +78,9 @@ COMMANDS: Mapping[str, Entry] = {
         "Make the report of a run: tables, plot, Markdown, HTML, JSON, Parquet.", "report"
     ),
     "show": Entry("Show the search trees of one problem again, from the journal.", "show"),
-    "serve": Entry("Serve search behind an OpenAI-compatible endpoint.", "serve"),
+    "serve": Entry(
+        "Serve search behind an OpenAI-compatible endpoint; alone, the shipped models.", "serve"
+    ),
     "grade": Entry("Grade model-written programs in the sandbox and report pass@k.", "grade"),
     "eval-prm": Entry("Measure a reward model, with intervals over problems.", "eval_prm"),
     "calibrate": Entry(

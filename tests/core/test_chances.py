@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepnav.core.chances import Evidence, share_chances, where_to_draw
 from stepnav.core.records import Problem, Step
 from stepnav.core.tree import Tree
-from stepnav.search.chances import Evidence, share_chances, where_to_draw
 from tests.worlds import p
 
 PLAIN = Evidence(slope=1.0, offset=0.0, likelihood=1.0, novelty=0.5)
