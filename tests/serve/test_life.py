@@ -37,7 +37,7 @@ async def sleepy_policy(question, steps, *, temperature):
     return f"Step {len(steps)}.\n"
 
 
-def wait_until(condition, limit_s=10.0):
+def wait_until(condition, limit_s=60.0):
     end = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < end, "it did not come to that"
