@@ -53,7 +53,9 @@ def test_a_client_that_goes_away_ends_its_search_and_the_work_upstream(is_stream
                 httpx.post(url + CHAT, json={**BODY, "stream": is_stream}, timeout=1)
             left = time.monotonic()
             wait_until(lambda: upstream.hung_up)
-            assert upstream.hung_up[0] - left < 1
+            assert (
+                upstream.hung_up[0] - left < 5
+            )  # a fraction of a second unless the machine is busy
             assert server.service.engine.num_open == 0
             assert "stepnav_left_total 1.0" in httpx.get(f"{url}/metrics").text
         policy.close()
@@ -67,7 +69,9 @@ def test_a_client_that_goes_away_hangs_up_a_passed_request():
                 httpx.post(url + CHAT, json={**BODY, "model": "m"}, timeout=1)
             left = time.monotonic()
             wait_until(lambda: upstream.hung_up)
-            assert upstream.hung_up[0] - left < 1
+            assert (
+                upstream.hung_up[0] - left < 5
+            )  # a fraction of a second unless the machine is busy
             wait_until(lambda: server.service.num_passed == 0)
 
 
