@@ -134,7 +134,7 @@ def measure(
     scores = [score for answer in answers for score in answer.items]
     counts = {name: value - counts[name] for name, value in getattr(backend, "counts", {}).items()}
     return Cost(
-        model=model,
+        model=Path(model).name,
         num_parameters=num_parameters,
         charged_tokens=charged,
         processed_tokens=(meter.tokens - processed) / len(scored) if meter else charged,
