@@ -9,6 +9,7 @@ never looked at, hidden tests neither.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 from stepnav.core.seeds import derive_seed
 from stepnav.sandbox.pool import Sandbox
@@ -38,29 +39,34 @@ class Behaviours:
     ) -> None:
         self._sandbox = sandbox
         self._program_of = program_of
-        self._name = "" if test is None else test.entry_point
-        self._calls = () if test is None else inputs_of(test)
+        self._test = test
         self._stands_for: dict[str, str] = {}
         self._first_of: dict[str, str] = {}
 
     def __call__(self, answer: str) -> str:
         """Return the first answer that behaved as this one does."""
         known = self._stands_for
-        if not self._calls or answer in known:
-            return known.get(answer, answer)
-        if len(known) == 1 and not self._first_of:
-            (first,) = known
-            self._first_of[self._behaviour(first)] = first
-        if known:
-            known[answer] = self._first_of.setdefault(self._behaviour(answer), answer)
-        else:
-            known[answer] = answer
+        if answer not in known:
+            known[answer] = self._first_like(answer) if known and self._calls else answer
         return known[answer]
+
+    def _first_like(self, answer: str) -> str:
+        if not self._first_of:  # the first answer was not run: there was nothing to compare it with
+            (first,) = self._stands_for
+            self._first_of[self._behaviour(first)] = first
+        return self._first_of.setdefault(self._behaviour(answer), answer)
+
+    @cached_property
+    def _calls(self) -> tuple[Call, ...]:
+        """What programs are asked; made when there are two to compare, since most searches have not."""
+        if self._test is None:
+            return ()
+        name = self._test.entry_point
+        return tuple(Call(name, call.args, call.kwargs) for call in inputs_of(self._test))
 
     def _behaviour(self, answer: str) -> str:
         """Return what a program gives on all inputs; one that gives nothing is like no other."""
-        calls = tuple(Call(self._name, call.args, call.kwargs) for call in self._calls)
-        result = self._sandbox().run(Job(self._program_of(answer), calls, cpu_s=CPU_S))
+        result = self._sandbox().run(Job(self._program_of(answer), self._calls, cpu_s=CPU_S))
         outcomes = [outcome_of(call) for call in result.calls]
         return answer if not any(outcomes) else written(outcomes)
 
