@@ -10,7 +10,7 @@ RESULTS := runs/results
 .PHONY: solve test check fix all-tests results clean
 
 solve: $(VENV)/.local  ## watch HGS solve problems that chain of thought gets wrong
-	$(BIN)/stepnav solve --hard 3 --seed 2
+	$(BIN)/stepnav solve --hard 3 --seed 4
 
 test: $(VENV)/.dev  ## run the tests, one process for each core
 	$(BIN)/python -m pytest -n auto --dist loadfile
