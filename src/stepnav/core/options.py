@@ -15,7 +15,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, Literal, Union
 
 from stepnav.core.errors import ConfigError, nearest
@@ -170,6 +170,7 @@ def arguments_of(function: Callable[..., Any], options: Mapping[str, Any]) -> di
 
 
 def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
+    function = function.func if isinstance(function, partial) else function
     try:
         hints = typing.get_type_hints(function, include_extras=True)
     except (NameError, TypeError) as error:
