@@ -24,6 +24,7 @@ from stepnav.mutate.records import MutationRecord, make_records
 from stepnav.mutate.reference import Reference
 from stepnav.sandbox.pool import Sandbox
 from stepnav.tasks.micro_python import problems as micro_python
+from stepnav.zoo.checked import GATE_SAMPLES
 from stepnav.zoo.domain import Cards, Count, Domain, HeldOut, Sampler
 from stepnav.zoo.programs import passes, remarked, spliced
 from stepnav.zoo.scale import TINY, Scale
@@ -43,9 +44,6 @@ MUTATED_PROBLEMS = 40
 
 REMARK = "remark (a comment or a statement without effect)"
 """Kind of the references with lines that they do not need."""
-
-GATE_SAMPLES = 2
-"""The policy's solutions per problem that the reward model is measured on."""
 
 SCALES: dict[str, Scale] = {
     "cpu": Scale(
