@@ -6,6 +6,7 @@ a name up costs nothing.
 
 from stepnav.build.device import check_device
 from stepnav.build.folders import policy_folder
+from stepnav.build.grid import candidates
 from stepnav.build.models import (
     Models,
     check_models,
@@ -44,6 +45,7 @@ __all__ = [
     "Models",
     "RewardServer",
     "as_strategy",
+    "candidates",
     "check_device",
     "check_models",
     "check_sandbox",

@@ -76,7 +76,7 @@ def open_run(run: Path) -> tuple[BenchPlan, Journal]:
       DataError: one of them is missing or broken.
       JournalError: the plan was edited after the run, or the journal is of another one.
     """
-    from stepnav.cli.bench import JOURNAL_NAME
+    from stepnav.cli.run_folder import JOURNAL_NAME
 
     plan = read_plan(run)
     path = run / JOURNAL_NAME
