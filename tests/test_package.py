@@ -130,6 +130,7 @@ LONG_FUNCTIONS = {
     "cli/calibrate.py:run": "its signature is the table of its options",
     "cli/data/mutate.py:run": "its signature is the table of its options",
     "cli/data/rollouts.py:run": "its signature is the table of its options",
+    "cli/tune.py:run": "its signature is the table of its options",
     "search/beam.py:beam": "the paper's method and its options, to be read beside it",
     "search/hgs.py:hgs": "the paper's method and its options, to be read beside it",
     "search/nav.py:nav": "the paper's method and its options, to be read beside it",
