@@ -6,7 +6,7 @@ import pytest
 
 from stepnav.core.errors import ConfigError, DataError, JournalError
 from stepnav.mutate.journal import Journal, read_journal
-from tests.mutate.test_balance import outcome
+from tests.mutate.test_balance import report
 
 CAMPAIGN = {"task": "t", "seed": 0, "shard": [1, 1]}
 
@@ -14,27 +14,27 @@ CAMPAIGN = {"task": "t", "seed": 0, "shard": [1, 1]}
 def test_outcomes_come_back(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "j.jsonl"
     with Journal(path, CAMPAIGN) as journal:
-        journal.append(outcome())
+        journal.append(report())
     with Journal(path, CAMPAIGN) as journal:
-        assert journal.outcomes == [outcome()]
-        journal.append(outcome("validation"))
-    header, outcomes = read_journal(path)
+        assert journal.reports == [report()]
+        journal.append(report("validation"))
+    header, reports = read_journal(path)
     assert header["task"] == "t"
-    assert outcomes == [outcome(), outcome("validation")]
+    assert reports == [report(), report("validation")]
 
 
 @pytest.mark.parametrize("cut", [1, 20, 200])
 def test_a_last_line_that_was_cut_short_is_taken_off(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "j.jsonl"
     with Journal(path, CAMPAIGN) as journal:
-        journal.append(outcome())
-        journal.append(outcome("validation"))
+        journal.append(report())
+        journal.append(report("validation"))
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
-    assert read_journal(path)[1] == [outcome()]
+    assert read_journal(path)[1] == [report()]
     with Journal(path, CAMPAIGN) as journal:
-        assert journal.outcomes == [outcome()]
-        journal.append(outcome("validation"))
+        assert journal.reports == [report()]
+        journal.append(report("validation"))
     assert path.read_bytes() == whole
 
 
@@ -42,7 +42,7 @@ def test_a_journal_cut_in_its_first_line_is_begun_again(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     path.write_bytes(b'{"format"')
     with Journal(path, CAMPAIGN) as journal:
-        assert journal.outcomes == []
+        assert journal.reports == []
     assert read_journal(path) == ({"format": 1, **CAMPAIGN}, [])
 
 
@@ -56,7 +56,7 @@ def test_another_campaign_is_refused(tmp_path: Path) -> None:
 def test_a_journal_in_use_is_refused_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     with Journal(path, CAMPAIGN) as journal:
-        journal.append(outcome())
+        journal.append(report())
         content = path.read_bytes()
         with pytest.raises(ConfigError, match=f"another process is at work on {path}"):
             Journal(path, CAMPAIGN)
@@ -64,7 +64,7 @@ def test_a_journal_in_use_is_refused_unchanged(tmp_path: Path) -> None:
             Journal(path, {**CAMPAIGN, "seed": 1})
         assert path.read_bytes() == content
     with Journal(path, CAMPAIGN) as journal:
-        assert journal.outcomes == [outcome()]
+        assert journal.reports == [report()]
 
 
 @pytest.mark.parametrize("content", ["hello\n", '{"a": 1}\n', '{"format": 1}\n{"b": 2}\n'])

@@ -30,7 +30,7 @@ DIGEST_CHARACTERS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampleLine:
     """One line of a samples file.
 
     Attributes:
@@ -56,7 +56,7 @@ class BadLine:
     reason: str
 
 
-def read_samples(path: Path) -> Iterator[Sample | BadLine]:
+def read_samples(path: Path) -> Iterator[SampleLine | BadLine]:
     """Yield the lines of a samples file, gzipped or plain; blank lines are left out.
 
     Raises:
@@ -81,7 +81,7 @@ def read_samples(path: Path) -> Iterator[Sample | BadLine]:
         raise DataError(f"{path}, after line {number}: cannot be read ({error})") from None
 
 
-def _read_line(number: int, raw: str | bytes) -> Sample | BadLine:
+def _read_line(number: int, raw: str | bytes) -> SampleLine | BadLine:
     try:
         fields = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -96,7 +96,7 @@ def _read_line(number: int, raw: str | bytes) -> Sample | BadLine:
             text = fields[name]
             if not isinstance(text, str):
                 return BadLine(number, f"{name} must be text (got {quote(repr(text))})")
-            return Sample(number, str(task_id), text, name == "solution", fields)
+            return SampleLine(number, str(task_id), text, name == "solution", fields)
     return BadLine(number, "neither completion nor solution")
 
 

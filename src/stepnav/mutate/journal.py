@@ -16,7 +16,7 @@ from typing import Any
 from stepnav.core.errors import JournalError
 from stepnav.files.claim import first_difference, sealed, unsealed
 from stepnav.files.lock import lock_file
-from stepnav.mutate.findings import Outcome
+from stepnav.mutate.findings import ProblemReport
 
 FORMAT = 1
 
@@ -50,9 +50,9 @@ class Journal:
 
     def _begin(self, header: Mapping[str, Any]) -> None:
         """Read what is there, or write the first line."""
-        self._outcomes: list[Outcome] = []
+        self._reports: list[ProblemReport] = []
         if _trim(self.path):
-            found, self._outcomes = read_journal(self.path)
+            found, self._reports = read_journal(self.path)
             _check_same(self.path, found, header)
         else:
             self._append(sealed(header))
@@ -64,18 +64,18 @@ class Journal:
         self._file.close()
 
     @property
-    def outcomes(self) -> list[Outcome]:
+    def reports(self) -> list[ProblemReport]:
         """What the journal holds, in order of writing."""
-        return list(self._outcomes)
+        return list(self._reports)
 
-    def append(self, outcome: Outcome) -> None:
-        """Write one outcome; when it returns, a kill cannot lose it.
+    def append(self, report: ProblemReport) -> None:
+        """Write one report; when it returns, a kill cannot lose it.
 
         Raises:
           JournalError: the disk is full or the file cannot be written.
         """
-        self._append(outcome.to_json())
-        self._outcomes.append(outcome)
+        self._append(report.to_json())
+        self._reports.append(report)
 
     def _append(self, value: Mapping[str, Any]) -> None:
         try:
@@ -89,8 +89,8 @@ class Journal:
             ) from None
 
 
-def read_journal(path: Path) -> tuple[dict[str, Any], list[Outcome]]:
-    """Return a journal's campaign and outcomes; a last line that was cut short is left out.
+def read_journal(path: Path) -> tuple[dict[str, Any], list[ProblemReport]]:
+    """Return a journal's campaign and reports; a last line that was cut short is left out.
 
     Raises:
       JournalError: there is no such file, or it is not a journal.
@@ -102,7 +102,7 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[Outcome]]:
         raise JournalError(f"cannot read the journal {path} ({error.strerror})") from None
     try:
         header, *rows = (json.loads(line) for line in lines)
-        outcomes = [Outcome.from_json(row) for row in rows]
+        reports = [ProblemReport.from_json(row) for row in rows]
         if header["format"] != FORMAT:
             raise ValueError(f"format {header['format']}")
     except (ValueError, TypeError, KeyError) as error:
@@ -110,7 +110,7 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[Outcome]]:
             f"{path} is not a journal of this version ({type(error).__name__}: {error}); "
             "give the folder that `stepnav data mutate` made, or another one"
         ) from None
-    return unsealed(header, path), outcomes
+    return unsealed(header, path), reports
 
 
 def _trim(path: Path) -> bool:

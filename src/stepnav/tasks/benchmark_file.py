@@ -22,8 +22,8 @@ from stepnav.core.records import Problem
 from stepnav.core.seeds import derive_seed
 from stepnav.tasks.splits import check_split
 
-Row = Mapping[str, Any]
-MakeProblem = Callable[[str, Row], Problem]
+Fields = Mapping[str, Any]
+MakeProblem = Callable[[str, Fields], Problem]
 """Makes a problem of its id and its row; raises KeyError, TypeError or ValueError on a bad row."""
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
@@ -127,7 +127,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
         raise DataError(f"{path} is empty")
 
 
-def text_field(row: Row, name: str) -> str:
+def text_field(row: Fields, name: str) -> str:
     """Return a field that must be text with something in it."""
     value = row[name]
     if not isinstance(value, str) or not value.strip():

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from stepnav.core.records import Problem
 from stepnav.sandbox.records import Suite
-from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
+from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
 from stepnav.tasks.code_task import make_code_task
 from stepnav.tasks.humaneval_plus import make_test
 from stepnav.tasks.program_text import (
@@ -155,7 +155,7 @@ def _is_literal_call(source: str, entry_point: str) -> bool:
     )
 
 
-def _make(problem_id: str, row: Row) -> Problem:
+def _make(problem_id: str, row: Fields) -> Problem:
     task_id, prompt = text_field(row, "task_id"), text_field(row, "prompt")
     entry_point = text_field(row, "entry_point")
     if not re.search(rf"def {re.escape(entry_point)}\b", prompt):

@@ -19,7 +19,7 @@ from typing import Any
 from stepnav.core.records import Problem
 from stepnav.core.seeds import derive_seed
 from stepnav.sandbox.records import Suite
-from stepnav.tasks.benchmark_file import Benchmark, Row, draw, text_field
+from stepnav.tasks.benchmark_file import Benchmark, Fields, draw, text_field
 from stepnav.tasks.code_task import make_code_task
 from stepnav.tasks.program_text import cut_program, parse, split_statements, unfenced
 from stepnav.tasks.task import Task
@@ -142,7 +142,7 @@ def entry_point_of(code: str, tests: Sequence[str]) -> str | None:
     return next((name for name in names if name in defined), None)
 
 
-def _make(problem_id: str, row: Row) -> Problem:
+def _make(problem_id: str, row: Fields) -> Problem:
     task_id = row["task_id"]
     if not isinstance(task_id, int):
         raise ValueError(f"field 'task_id' must be a whole number (got {task_id!r})")
@@ -164,7 +164,7 @@ def _make(problem_id: str, row: Row) -> Problem:
     return Problem(f"mbpp-{task_id}", question, code, metadata)
 
 
-def _texts(row: Row, name: str) -> list[str]:
+def _texts(row: Fields, name: str) -> list[str]:
     """Return a field that must be a list of texts."""
     values: Any = row[name]
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from stepnav.tasks.micro_python.kinds import KINDS, Kind
+from stepnav.tasks.micro_python.kinds import KINDS, FunctionKind
 from stepnav.tasks.micro_python.parts import Change, Condition, Fold
 
 NUM_STAGES = (1, 2, 2, 3, 3)
@@ -48,7 +48,7 @@ class Spec:
       constants: numbers and letters in it, for inputs that are near to them.
     """
 
-    kind: Kind
+    kind: FunctionKind
     start: str
     pieces: tuple[Piece, ...]
     constants: tuple[object, ...]
