@@ -55,9 +55,17 @@ def test_the_papers_recipe_for_mathematics(base: str, tmp_path: Path) -> None:
 
 def test_the_papers_recipe_for_code(base: str, tmp_path: Path) -> None:
     run(
-        "code_prm.sh", str(tmp_path / "out"), "--max-steps", "2", "--device", "cpu",
-        MODEL=base, LAUNCH="python -m stepnav", MBPP=str(DATA / "mbpp/mbpp.jsonl.gz"), IDS="610-616",
-    )  # fmt: skip
+        "code_prm.sh",
+        str(tmp_path / "out"),
+        "--max-steps",
+        "2",
+        "--device",
+        "cpu",
+        MODEL=base,
+        LAUNCH="python -m stepnav",
+        MBPP=str(DATA / "mbpp/mbpp.jsonl.gz"),
+        IDS="610-616",
+    )
     assert AutoModelForTokenClassification.from_pretrained(tmp_path / "out" / "prm").num_labels == 3
 
 

@@ -22,9 +22,13 @@ def finished(folder: Path) -> Journal:
     journal = Journal(folder / "j.sqlite")
     policy = ScriptedPolicy.from_table({"": ["#### 1"]})
     run_plan(
-        PLAN, PROBLEMS, extractor=lambda problem: lambda text: text[-1:], grade=lambda problem, answer: True,
-        models={"policy": policy}, journal=journal,
-    )  # fmt: skip
+        PLAN,
+        PROBLEMS,
+        extractor=lambda problem: lambda text: text[-1:],
+        grade=lambda problem, answer: True,
+        models={"policy": policy},
+        journal=journal,
+    )
     return journal
 
 
