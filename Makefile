@@ -27,6 +27,9 @@ check: $(VENV)/.dev  ## lint, types, import contracts
 docs: $(VENV)/.docs  ## the documents as a site, in site/; every warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
+release:  ## sdist and wheel in dist/, checked, and tried in a bare environment
+	PYTHON=$(PYTHON) bash .ci/release
+
 fix: $(VENV)/.dev  ## format, and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -70,4 +73,4 @@ results: $(VENV)/.dev  ## make the figures of docs/results.md again (about an ho
 	$(BIN)/python benchmarks/publish.py $(RESULTS)
 
 clean:  ## remove the environment and all caches
-	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
