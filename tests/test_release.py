@@ -1,4 +1,4 @@
-"""What surrounds the package: container files, citation, issue forms, and the metadata of a release."""
+"""What surrounds the package: containers, citation, issue forms, metadata of a release."""
 
 from __future__ import annotations
 

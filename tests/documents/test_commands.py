@@ -49,7 +49,7 @@ INSTEAD = {
     "grade --task mbpp": "--samples mbpp_samples.jsonl",
     "--k 1,10,100": "--k 1,10",
 }
-"""Part of a command -> an option for what the test's files lack: the hub, MBPP's samples, 100 samples."""
+"""Part of a command -> an option for what the tests' files lack (the hub, 100 samples)."""
 
 SLOW = ("data rollouts", "data mutate", "bench", "train")
 """Commands of which some take more than a few seconds."""
