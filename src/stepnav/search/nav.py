@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
-from stepnav.core.chances import Evidence, share_chances, where_to_draw
+from stepnav.core.chances import Evidence, as_seen, share_chances, where_to_draw
 from stepnav.core.options import Count, NumTokens, Temperature, TopP, at_least, between
 from stepnav.core.outcome import Outcome, StopReason
 from stepnav.core.requests import BudgetSpent, Program, Request, Sampling, score
@@ -43,6 +43,8 @@ def nav(
     first_greedy: bool = True,
     max_step_tokens: Count | None = None,
     reserve_tokens: NumTokens = 0,
+    right_slope: Annotated[float, at_least(0)] = 1.0,
+    right_offset: float = 0.0,
 ) -> Program:
     """Return the answer that holds the largest share of the chance to be right.
 
@@ -55,6 +57,8 @@ def nav(
       max_draws: steps drawn in all.
       replace, first_greedy: as in `hgs`.
       reserve_tokens: policy tokens kept back for a greedy end while no solution is finished.
+      right_slope, right_offset: P(right) is the answer's share with its log-odds mapped by these;
+        `stepnav calibrate --run` fits them.
       temperature, top_p, max_steps, max_step_tokens: as in `beam`.
     """
     evidence = Evidence(slope, offset, likelihood, novelty)
@@ -99,7 +103,9 @@ def nav(
     chosen = max(voters or tree.nodes, key=lambda node: chances[node.index] if node.depth else -1.0)
     tree.mark_path(chosen, "chosen")
     found = chosen.trajectory if chosen.depth else None
-    return Outcome(found, stop_reason, answer, counts, votes, votes.get(answer or ""))
+    share = votes.get(answer or "")
+    right = None if share is None else as_seen(share, right_slope, right_offset)
+    return Outcome(found, stop_reason, answer, counts, votes, right)
 
 
 def _votes(leaves: Sequence[Leaf], chances: Sequence[float]) -> dict[str, float]:
