@@ -74,7 +74,7 @@ def held_out(problems: Sequence[str], probs: Floats, correct: Floats, seed: int)
     names = sorted(set(problems), key=lambda name: derive_seed(seed, "right", name))
     part_of = {name: number % NUM_FOLDS for number, name in enumerate(names)}
     parts = np.array([part_of[name] for name in problems])
-    result = probs.copy()
+    result: Floats = probs.copy()
     for part in set(parts.tolist()):
         inside = parts == part
         if not inside.all():
