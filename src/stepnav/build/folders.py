@@ -11,6 +11,14 @@ from stepnav.core.errors import ConfigError, nearest
 from stepnav.engine.hub import fetch_model, is_hub_name
 from stepnav.tasks.task import Task
 
+VLLM = "vllm:"
+"""Before a model's name: vLLM runs it, in this process."""
+
+
+def is_in_vllm(name: str) -> bool:
+    """Return whether a model's name says that vLLM runs it."""
+    return name.startswith(VLLM)
+
 
 def policy_folder(name: str) -> Path | None:
     """Return the folder of a policy's weights; None if it is on a server.
@@ -70,6 +78,7 @@ def model_folder(kind: str, name: str) -> Path:
     """Return the folder of a shipped model, of the user's own, or of one fetched from the hub."""
     from stepnav.zoo import MODELS_FOLDER
 
+    name = name.removeprefix(VLLM)
     shipped = MODELS_FOLDER / f"{name}-{kind}"
     if "/" not in name and shipped.is_dir():
         return shipped
