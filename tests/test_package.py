@@ -59,10 +59,9 @@ def test_the_readme_examples_print_what_they_say(number):
     assert printed.getvalue().strip() == text
 
 
-def test_the_examples_of_extending_run(tmp_path, monkeypatch):
-    strategy, contract, task = re.findall(
-        r"```python\n(.*?)```", (ROOT / "docs/extending.md").read_text(), re.DOTALL
-    )
+def test_the_examples_of_own_parts_run(tmp_path, monkeypatch):
+    pages = "".join((ROOT / f"docs/own-{name}.md").read_text() for name in ("strategy", "data"))
+    strategy, contract, task = re.findall(r"```python\n(.*?)```", pages, re.DOTALL)
     functions = "\ndef policy(question, steps):\n    return '#### Lima.'\n"
     functions += "\ndef reward(question, steps):\n    return [1.0] * len(steps)\n"
     (tmp_path / "mine.py").write_text(strategy + task + functions)
