@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -274,6 +274,28 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
         has_own = chat or has_format or policy.removeprefix(VLLM) in EMBEDDED_TASKS
         shots = 0 if has_own else task.default_shots
     return with_shots(task, shots), shots
+
+
+def with_measured(strategies: Sequence[Strategy], reward: str | None) -> list[Strategy]:
+    """Return the strategies with the options that were measured with a reward model.
+
+    They lie beside its weights (`rewards/measured.py`); options that are set go before.
+
+    Args:
+      strategies: a run's.
+      reward: as in `open_models`.
+    """
+    from stepnav.rewards.measured import read_measured
+
+    if (
+        reward in (None, "oracle", "execution")
+        or is_served(reward)
+        or is_outside("rewards", reward)
+        or as_judge(reward) is not None
+    ):
+        return list(strategies)
+    found = read_measured(reward_folder(reward))
+    return [replace(one, options={**found.get(one.name, {}), **one.options}) for one in strategies]
 
 
 def choose_models(

@@ -19,6 +19,8 @@ MAX_EVIDENCE = 6.0
 """No score's log-odds count for more, either way: no reward model is surer than that."""
 
 LEAST_VALUE = 1e-9
+LEAST_CHANCE = 1e-3
+"""No chance that is reported is surer than that before it is mapped."""
 LEAST_LEFT = 0.02
 """What was not drawn after a node has at least this probability, until nothing is left to draw."""
 
@@ -89,6 +91,17 @@ def where_to_draw(tree: Tree, gains: Sequence[float], width: int) -> list[tuple[
         wanted[index] = wanted.get(index, 0) + 1
         heapq.heapreplace(best, (-gains[index] / (1 + wanted[index]), index))
     return [(tree.nodes[index], n) for index, n in wanted.items()]
+
+
+def as_seen(prob: float, slope: float, offset: float) -> float:
+    """Return a chance as frequencies showed it to be: its log-odds times `slope` plus `offset`.
+
+    1 and 0 leave it as it is. What is nearer to 0 or 1 than `LEAST_CHANCE` counts as that.
+    """
+    if (slope, offset) == (1.0, 0.0):
+        return prob
+    inside = min(max(prob, LEAST_CHANCE), 1 - LEAST_CHANCE)
+    return 1 / (1 + math.exp(-slope * math.log(inside / (1 - inside)) - offset))
 
 
 def _odds(child: Node, evidence: Evidence) -> float:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
-from stepnav.core.chances import Evidence, share_chances, where_to_draw
+from stepnav.core.chances import Evidence, as_seen, share_chances, where_to_draw
 from stepnav.core.options import Count, at_least, between
 from stepnav.core.outcome import Outcome, StopReason
 from stepnav.core.requests import BudgetSpent, Program, Request, score
@@ -38,6 +38,8 @@ def nav(
     width: Count = 1,
     max_draws: Count = 100,
     max_steps: Count = 40,
+    right_slope: Annotated[float, at_least(0)] = 1.0,
+    right_offset: float = 0.0,
     steps: StepOptions,
 ) -> Program:
     """Return the answer that holds the largest share of the chance to be right.
@@ -50,6 +52,8 @@ def nav(
       width: steps drawn at once, for hardware that batches; more than one sees less between draws.
       max_draws: steps drawn in all.
       max_steps: as in `beam`.
+      right_slope, right_offset: P(right) is the answer's share with its log-odds mapped by these;
+        `stepnav calibrate --run` fits them.
     """
     evidence = Evidence(slope, offset, likelihood, novelty)
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
@@ -86,7 +90,9 @@ def nav(
     chosen = max(voters or tree.nodes, key=lambda node: chances[node.index] if node.depth else -1.0)
     tree.mark_path(chosen, "chosen")
     found = chosen.trajectory if chosen.depth else None
-    return Outcome(found, stop_reason, answer, counts, votes, votes.get(answer or ""))
+    held = votes.get(answer or "")
+    right = None if held is None else as_seen(held, right_slope, right_offset)
+    return Outcome(found, stop_reason, answer, counts, votes, right)
 
 
 def _share(
