@@ -276,25 +276,32 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
     return with_shots(task, shots), shots
 
 
-def with_measured(strategies: Sequence[Strategy], reward: str | None) -> list[Strategy]:
+def with_measured(
+    strategies: Sequence[Strategy], reward: Any, task: Task | None = None
+) -> list[Strategy]:
     """Return the strategies with the options that were measured with a reward model.
 
     They lie beside its weights (`rewards/measured.py`); options that are set go before.
 
     Args:
       strategies: a run's.
-      reward: as in `open_models`.
+      reward: as in `open_any`; a model that is no name of a folder has none.
+      task: whose shipped model None stands for, if one ships; without it None is no model.
     """
     from stepnav.rewards.measured import read_measured
+    from stepnav.zoo import MODELS_FOLDER
 
+    if reward is None and task is not None and (MODELS_FOLDER / f"{task.name}-prm").is_dir():
+        reward = task.name
     if (
-        reward in (None, "oracle", "execution")
-        or is_served(reward)
-        or is_outside("rewards", reward)
-        or as_judge(reward) is not None
+        not isinstance(reward, (str, Path))
+        or (name := str(reward)) in ("oracle", "execution")
+        or is_served(name)
+        or is_outside("rewards", name)
+        or as_judge(name) is not None
     ):
         return list(strategies)
-    found = read_measured(reward_folder(reward))
+    found = read_measured(reward_folder(name))
     return [replace(one, options={**found.get(one.name, {}), **one.options}) for one in strategies]
 
 
