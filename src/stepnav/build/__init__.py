@@ -5,7 +5,7 @@ a name up costs nothing.
 """
 
 from stepnav.build.device import check_device
-from stepnav.build.folders import policy_folder
+from stepnav.build.folders import backbone_accuracy, policy_folder
 from stepnav.build.grid import candidates
 from stepnav.build.models import (
     Models,
@@ -46,6 +46,7 @@ __all__ = [
     "Models",
     "RewardServer",
     "as_strategy",
+    "backbone_accuracy",
     "candidates",
     "check_device",
     "check_models",

@@ -45,7 +45,8 @@ class ModelOptions:
         str | None,
         typer.Option(
             help="Who proposes: a shipped model (arithmetic, plain, micro-python), a model folder, "
-            "a hub name, a server's URL, or FILE.py:NAME. [default: the task's own]"
+            "a hub name, vllm: and one of these, a server's URL, or FILE.py:NAME. [default: the "
+            "task's own]"
         ),
     ] = None
     policy_model: Annotated[str | None, typer.Option(help="Name of the model on that server.")] = (
@@ -120,6 +121,18 @@ class ModelOptions:
             help="Reward server: the environment variable that holds its API key. "
             f"[default: {build.REWARD_KEY}]",
         ),
+    ] = None
+    vllm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OPTIONS",
+            help="--policy vllm:MODEL: options of vLLM in one text, as vllm serve takes them: "
+            "'--tensor-parallel-size 2'.",
+        ),
+    ] = None
+    reward_vllm: Annotated[
+        str | None,
+        typer.Option(metavar="OPTIONS", help="--reward vllm:MODEL: the same for its engine."),
     ] = None
     device: Device = "cpu"
     dtype: Dtype = "float32"
@@ -204,6 +217,7 @@ class ModelOptions:
         build.check_device(self.device, self.dtype)
         policy, scorer = build.choose_models(task, strategies, self.policy, reward)
         self.reward_server(scorer)
+        self._check_vllm(policy, scorer)
         build.check_models(policy=policy, reward=scorer, task=task, policy_model=self.policy_model)
         return policy, scorer
 
@@ -238,7 +252,19 @@ class ModelOptions:
                 max_batch=max_batch,
                 server=server,
                 reward_server=self.reward_server(reward, max_batch),
+                vllm=self.vllm or "",
+                reward_vllm=self.reward_vllm or "",
             )
+
+    def _check_vllm(self, policy: str, reward: str | None) -> None:
+        """Refuse options of vLLM for a model that it does not run."""
+        for option, said, name in (
+            ("--vllm", self.vllm, policy),
+            ("--reward-vllm", self.reward_vllm, reward),
+        ):
+            if said is not None and not (name or "").startswith("vllm:"):
+                model = "--policy" if option == "--vllm" else "--reward"
+                raise ConfigError(f"{option} is for {model} vllm:MODEL (got {name})")
 
     def _refuse_servers_own(self, is_reward_served: bool) -> None:
         """Refuse what is said of the policy's server, but for what the reward model's takes too."""

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from stepnav import build
-from stepnav.build.folders import is_server
+from stepnav.build.folders import VLLM, is_server
 from stepnav.cli.console import stderr
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import Reward
@@ -200,16 +200,19 @@ def run(
 def _task(name: str | None, models: ModelOptions) -> Task:
     if name is not None:
         return build.load_task(name, sandbox=models.sandbox)
-    if models.policy is None or models.policy in build.EMBEDDED_TASKS:
-        return build.load_task(models.policy or build.TYPED_TASK, sandbox=models.sandbox)
-    return chat_task()
+    policy = (models.policy or build.TYPED_TASK).removeprefix(VLLM)
+    return build.load_task(policy, sandbox=models.sandbox) if _ships(policy) else chat_task()
+
+
+def _ships(policy: str) -> bool:
+    return policy.removeprefix(VLLM) in build.EMBEDDED_TASKS
 
 
 def _open(
     options: ModelOptions, task: Task, reward: str | None, server: ServerOptions
 ) -> build.Models:
     """Return the models; a server is chatted with if it knows how to."""
-    ships_reward = options.policy is None or options.policy in build.EMBEDDED_TASKS
+    ships_reward = options.policy is None or _ships(options.policy)
     needs = build.strategy("hgs" if reward is not None or ships_reward else "cot")
     policy, scorer = options.choose(task, [needs], reward)
     task, _ = options.with_shots(task, policy)
@@ -236,7 +239,11 @@ def _house(
     strategies = {one.name: one for one in known}
     if chosen is not None:
         strategies[chosen.name] = chosen
-    name, upstream, is_chatted = Path(options.policy or build.TYPED_TASK).name, None, options.chat
+    name, upstream, is_chatted = (
+        Path((options.policy or build.TYPED_TASK).removeprefix(VLLM)).name,
+        None,
+        options.chat,
+    )
     if isinstance(policy, OpenAIPolicy):
         name, is_chatted = policy.model or "default", policy.capabilities.api == "chat"
         url = with_version(options.policy or "")

@@ -34,12 +34,14 @@ class Evidence:
         problems.
       likelihood: power of a step's probability under the policy; 0 leaves it out.
       novelty: power of the probability of what was not drawn by which drawing there gains less.
+      neutral: the value of a step is P(+1) + `neutral` * P(0).
     """
 
     slope: float
     offset: float
     likelihood: float
     novelty: float
+    neutral: float = 1.0
 
 
 def share_chances(
@@ -110,7 +112,8 @@ def _odds(child: Node, evidence: Evidence) -> float:
         return 0.0
     if child.score is None:
         return 1.0
-    value = min(max(child.score.value, LEAST_VALUE), 1 - LEAST_VALUE)
+    value = child.score.positive_prob + evidence.neutral * child.score.neutral_prob
+    value = min(max(value, LEAST_VALUE), 1 - LEAST_VALUE)
     logit = math.log(value / (1 - value))
     log_odds = evidence.slope * logit + evidence.offset
     return math.exp(min(max(log_odds, -MAX_EVIDENCE), MAX_EVIDENCE))

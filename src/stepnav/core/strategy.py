@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from stepnav.core.errors import ConfigError, nearest
-from stepnav.core.options import Option, options_of
+from stepnav.core.options import Option, arguments_of, options_of
 from stepnav.core.requests import POLICY, REWARD, Program
 from stepnav.core.tree import Tree
 
@@ -136,7 +136,8 @@ class Strategy:
         assert self.function is not None, "a strategy from a file cannot be started"
         asked = _arguments(self.function)
         given = {"extract": extract, "seed": seed}
-        return self.function(tree, **{k: given[k] for k in given if k in asked}, **self.options)
+        options = arguments_of(self.function, self.options)
+        return self.function(tree, **{k: given[k] for k in given if k in asked}, **options)
 
     def _option(self, name: str) -> Option:
         if name in self.renamed:

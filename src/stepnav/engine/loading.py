@@ -110,6 +110,23 @@ def load_with(loader: Any, path: str | Path, kind_name: str, *, device: str, dty
     )
 
 
+def load_structure(loader: Any, folder: Path) -> Any:
+    """Return a model without weights, by its config alone: no memory, and no time.
+
+    Args:
+      loader: class with `from_config`, or one that takes a config.
+      folder: of the config.
+    Raises:
+      Exception: of whatever kind transformers raises for a config that is none of the class's.
+    """
+    import torch
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    with torch.device("meta"):
+        return getattr(loader, "from_config", loader)(config)
+
+
 def _place(device: str, dtype: str) -> tuple[str, Any]:
     """Return the device and torch's data type that a user's words stand for."""
     import torch

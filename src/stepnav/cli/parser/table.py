@@ -84,6 +84,10 @@ COMMANDS: Mapping[str, Entry] = {
     "serve": Entry(
         "Serve search behind an OpenAI-compatible endpoint; alone, the shipped models.", "serve"
     ),
+    "check": Entry(
+        "Tell on one page whether policy, prompt, task and reward model fit; exit code 1 if not.",
+        "check",
+    ),
     "grade": Entry("Grade model-written programs in the sandbox and report pass@k.", "grade"),
     "eval-prm": Entry("Measure a reward model, with intervals over problems.", "eval_prm"),
     "calibrate": Entry(
