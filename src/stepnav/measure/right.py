@@ -23,6 +23,9 @@ from stepnav.measure.stats.cluster import Floats
 NUM_BINS = 10
 """Few: a run has some hundreds of searches, not the tens of thousands of Guo et al."""
 
+NUM_DRAWS = 100
+"""Sets of outcomes that are drawn to see how far from honest probabilities chance alone leads."""
+
 NUM_FOLDS = 5
 """Parts of the problems, each judged by a map that was fitted on the others."""
 
@@ -84,13 +87,23 @@ def held_out(problems: Sequence[str], probs: Floats, correct: Floats, seed: int)
 
 
 def describe(probs: Floats, correct: Floats) -> dict[str, Any]:
-    """Return how far probabilities are from frequencies."""
+    """Return how far probabilities are from frequencies.
+
+    `honest_ece` is the mean error of probabilities that are all true, on so few searches: what is
+    not above it shows no fault.
+    """
     bins = reliability_table(probs, correct > 0, NUM_BINS)
+    rng = np.random.default_rng(0)
+    honest = [
+        calibration_error(reliability_table(probs, rng.uniform(size=len(probs)) < probs, NUM_BINS))
+        for _ in range(NUM_DRAWS)
+    ]
     return {
         "searches": len(probs),
         "mean": float(probs.mean()),
         "correct": float(correct.mean()),
         "ece": calibration_error(bins),
+        "honest_ece": sum(value or 0.0 for value in honest) / NUM_DRAWS,
         "brier": float(np.mean((probs - correct) ** 2)),
         "bins": [asdict(row) for row in bins],
     }
