@@ -125,7 +125,6 @@ LONG_FILES = {
 }
 LONG_FUNCTIONS = {
     "cli/bench.py:run": "its signature is the table of its options",
-    "cli/data/mutate.py:run": "its signature is the table of its options",
     "cli/tune.py:run": "its signature is the table of its options",
 }
 

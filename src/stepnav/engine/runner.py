@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from stepnav.core.errors import ConfigError
 from stepnav.engine.free_memory import give_back
 from stepnav.engine.network import Network
 from stepnav.engine.passes import BLOCK, plan_pass
@@ -38,7 +39,8 @@ class Runner:
       has_logits: whether the model can be asked for single positions (`logits_to_keep`).
 
     Raises:
-      ConfigError: the model's outputs would be others than by itself.
+      ConfigError: there is no room for a row, or the model's outputs would be others than by
+        itself.
     """
 
     def __init__(
@@ -53,6 +55,8 @@ class Runner:
         output_floats: int = 0,
         has_logits: bool = True,
     ) -> None:
+        if max_batch < 1:
+            raise ConfigError(f"max_batch must be at least 1 (got {max_batch})")
         self._network = Network(model, row_step=row_step, has_logits=has_logits)
         self.token_bytes = self._network.shape.token_bytes
         gib = 2**30 // self.token_bytes

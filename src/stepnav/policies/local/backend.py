@@ -70,8 +70,6 @@ class LocalPolicy(TokenPolicy):
         from stepnav.policies.local import sampling
 
         self.known: Known | None = None
-        if max_batch < 1:
-            raise ConfigError(f"max_batch must be at least 1 (got {max_batch})")
         if isinstance(model, (str, Path)):
             folder = model_folder(model)
             self.known = Known.load(folder)
