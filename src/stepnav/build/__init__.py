@@ -22,6 +22,7 @@ from stepnav.build.rewards import (
     open_reward,
     reward_family,
     reward_folder,
+    without_thoughts,
 )
 from stepnav.build.strategies import STRATEGIES, as_strategy, parse_strategy, strategy
 from stepnav.build.tasks import (
@@ -61,4 +62,5 @@ __all__ = [
     "reward_family",
     "reward_folder",
     "strategy",
+    "without_thoughts",
 ]
