@@ -1,4 +1,4 @@
-# Two commands: `make solve` and `make test`. Each makes its own environment and installs what it
+# Two commands: `make solve` and `make test`. Each target makes its own environment and installs what it
 # needs; nothing but Python 3.10+ and make is assumed.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints.txt
 RESULTS := runs/results
 
-.PHONY: solve test check fix all-tests results clean
+.PHONY: solve test check fix all-tests docs release results clean
 
 solve: $(VENV)/.local  ## watch HGS solve problems that chain of thought gets wrong
 	$(BIN)/stepnav solve --hard 3 --seed 4
@@ -23,6 +23,9 @@ check: $(VENV)/.dev  ## lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.docs  ## the documents as a site, in site/; every warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 fix: $(VENV)/.dev  ## format, and mend what the linter can mend
 	$(BIN)/ruff check --fix .
@@ -46,6 +49,10 @@ $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@ $(VENV)/.local
 
+$(VENV)/.docs: $(CONSTRAINTS) pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[docs]'
+	touch $@
+
 results: $(VENV)/.dev  ## make the figures of docs/results.md again (about an hour on two cores; resumable)
 	$(BIN)/stepnav bench --out $(RESULTS)/headline --resume --split test --problems 500 --strategies \
 	  cot,hgs,hgs:temperature=0.1,best_of_n:samples=18,weighted_vote:samples=18,self_consistency:samples=18,beam:beam_size=1:branching=8
@@ -63,4 +70,4 @@ results: $(VENV)/.dev  ## make the figures of docs/results.md again (about an ho
 	$(BIN)/python benchmarks/publish.py $(RESULTS)
 
 clean:  ## remove the environment and all caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

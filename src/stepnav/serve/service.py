@@ -26,7 +26,7 @@ from stepnav.serve.spans import Spans
 from stepnav.serve.streaming import SearchStream, closing, failing, opening, step_events
 from stepnav.serve.under_way import UnderWay
 from stepnav.serve.upstream import Upstream
-from stepnav.serve.wanted import Kind, Wanted
+from stepnav.serve.wanted import Endpoint, Wanted
 
 
 class Service:
@@ -65,7 +65,7 @@ class Service:
         """How many requests are at the model server, those of searches not counted."""
         return 0 if self.upstream is None else self.upstream.num_open
 
-    async def answer(self, kind: Kind, request: Request) -> Response:
+    async def answer(self, kind: Endpoint, request: Request) -> Response:
         """Return the response to a request.
 
         Raises:
@@ -156,7 +156,7 @@ class Service:
             self._traces.add(result)
 
     @contextlib.contextmanager
-    def _timed(self, kind: Kind, model: str, began: float) -> Iterator[None]:
+    def _timed(self, kind: Endpoint, model: str, began: float) -> Iterator[None]:
         error_type = "cancelled"
         try:
             yield

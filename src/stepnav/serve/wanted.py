@@ -32,7 +32,7 @@ from stepnav.serve.house import House
 from stepnav.serve.sample import SAMPLE
 from stepnav.tasks.task import Task
 
-Kind = Literal["chat", "completions", "responses"]
+Endpoint = Literal["chat", "completions", "responses"]
 
 HARMLESS = frozenset(
     {
@@ -67,7 +67,7 @@ class Wanted:
       ignored: parts of the request that the search has no use for.
     """
 
-    kind: Kind
+    kind: Endpoint
     model: str
     search: Search
     n: int
@@ -84,7 +84,7 @@ class Wanted:
 
 
 def make_wanted(
-    house: House, kind: Kind, body: Body, asked: SearchBody, name: str | None,
+    house: House, kind: Endpoint, body: Body, asked: SearchBody, name: str | None,
     headers: Mapping[str, str],
 ) -> Wanted:  # fmt: skip
     """Return the search of a body that is in form."""
@@ -127,7 +127,7 @@ def make_wanted(
 
 
 def _problem(
-    house: House, kind: Kind, body: Body, asked: SearchBody, ignored: list[str]
+    house: House, kind: Endpoint, body: Body, asked: SearchBody, ignored: list[str]
 ) -> Problem:
     """Return the last user turn as a problem, with the turns before it as its context."""
     turns: list[Message] = []

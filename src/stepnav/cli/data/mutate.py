@@ -16,7 +16,7 @@ from stepnav.cli.options import AsJson, Data, Resume, Sandbox, Seed, check_resum
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.mutate.campaign import find_journals, merge, run_campaign
 from stepnav.mutate.examination import Settings
-from stepnav.mutate.findings import Outcome
+from stepnav.mutate.findings import ProblemReport
 
 
 def run(
@@ -102,7 +102,7 @@ def run(
             f"nothing to mutate: {len(origin.refused)} programs or ids refused, none left"
         )
     with interruptible(lambda: f"finished problems are kept in {out}"), Stages("problems") as bar:
-        outcomes = run_campaign(
+        reports = run_campaign(
             origin.references,
             out,
             Settings(seed, decoys, second_order, repairs),
@@ -115,12 +115,12 @@ def run(
             progress=_teller(bar),
         )
     files = merge(find_journals([out]), out)[1] if count == 1 else []
-    tell(out, outcomes, origin, files, time.monotonic() - began, as_json)
+    tell(out, reports, origin, files, time.monotonic() - began, as_json)
 
 
 def tell(
     out: Path,
-    outcomes: Sequence[Outcome],
+    reports: Sequence[ProblemReport],
     origin: Origin | None,
     files: Sequence[Path],
     seconds: float,
@@ -128,41 +128,41 @@ def tell(
 ) -> None:
     """Report what a campaign, or one shard of it, has made; `origin` is None after a merge."""
     refused = origin.refused if origin is not None else []
-    unused = [outcome for outcome in outcomes if outcome.error is not None]
-    verdicts = Counter(f.verdict for outcome in outcomes for f in outcome.findings)
+    unused = [report for report in reports if report.error is not None]
+    verdicts = Counter(f.verdict for report in reports for f in report.findings)
     if as_json:
         print_json(
             {
                 "out": str(out),
                 "files": [file.name for file in files],
-                "problems": len(outcomes),
-                "unused": {outcome.task_id: outcome.error for outcome in unused},
+                "problems": len(reports),
+                "unused": {report.task_id: report.error for report in unused},
                 "refused": refused,
                 "left_out": list(origin.left_out) if origin is not None else [],
                 "verdicts": dict(sorted(verdicts.items())),
-                "dropped": sum(sum((o.dropped or {}).values()) for o in outcomes),
-                "judged": sum(outcome.num_judged for outcome in outcomes),
+                "dropped": sum(sum((o.dropped or {}).values()) for o in reports),
+                "judged": sum(report.num_judged for report in reports),
                 "seconds": round(seconds, 2),
             }
         )
     else:
-        _print_summary(out, outcomes, len(refused), files, verdicts)
-    if len(unused) == len(outcomes) and files:
-        raise DataError(f"none of the {len(outcomes)} programs could be used; see the lines above")
+        _print_summary(out, reports, len(refused), files, verdicts)
+    if len(unused) == len(reports) and files:
+        raise DataError(f"none of the {len(reports)} programs could be used; see the lines above")
 
 
 def _print_summary(
     out: Path,
-    outcomes: Sequence[Outcome],
+    reports: Sequence[ProblemReport],
     num_refused: int,
     files: Sequence[Path],
     verdicts: Counter[Any],
 ) -> None:
-    used = sum(outcome.error is None for outcome in outcomes)
+    used = sum(report.error is None for report in reports)
     counts = ", ".join(f"{name} {count}" for name, count in sorted(verdicts.items()))
     console = stdout()
     console.print(
-        f"{used} of {len(outcomes) + num_refused} programs used; {verdicts.total()} records: "
+        f"{used} of {len(reports) + num_refused} programs used; {verdicts.total()} records: "
         f"{counts}",
         soft_wrap=True,
     )
@@ -187,16 +187,16 @@ def _parse_names(text: str | None, default: Sequence[str]) -> list[str]:
     return [name for name in text.split(",") if name and name != "none"]
 
 
-def _teller(bar: Stages) -> Callable[[int, int, Outcome | None], None]:
+def _teller(bar: Stages) -> Callable[[int, int, ProblemReport | None], None]:
     """Return what shows how many problems are done, and how fast, and tells which are not used."""
     began, judged = time.monotonic(), 0
 
-    def show(done: int, total: int, outcome: Outcome | None) -> None:
+    def show(done: int, total: int, report: ProblemReport | None) -> None:
         nonlocal judged
-        if outcome is not None:
-            judged += outcome.num_judged
-            if outcome.error is not None:
-                line = f"not used: {outcome.task_id}: {outcome.error}"
+        if report is not None:
+            judged += report.num_judged
+            if report.error is not None:
+                line = f"not used: {report.task_id}: {report.error}"
                 stderr().print(line, markup=False, soft_wrap=True)
         rate = judged / max(time.monotonic() - began, 1e-9)
         bar.reach("mutate", done, total, f"({rate:.0f} programs/s)")

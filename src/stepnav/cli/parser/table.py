@@ -74,6 +74,9 @@ DATA = {
 COMMANDS: Mapping[str, Entry] = {
     "solve": Entry("Solve a problem and watch the tree grow.", "solve"),
     "bench": Entry("Compare strategies on the same problems, at the same budgets.", "bench"),
+    "tune": Entry(
+        "Find the best options of each strategy for each budget, for `bench --tuned`.", "tune"
+    ),
     "report": Entry(
         "Make the report of a run: tables, plot, Markdown, HTML, JSON, Parquet.", "report"
     ),
