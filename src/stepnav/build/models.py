@@ -7,21 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stepnav.build.check_models import check_models
 from stepnav.build.device import check_device
 from stepnav.build.folders import (
     VLLM,
-    is_in_vllm,
-    is_server,
-    model_folder,
     policy_folder,
     shipped_model,
 )
 from stepnav.build.judges import as_judge, open_judge
 from stepnav.build.outside import as_policy, as_reward, is_backend, is_outside
-from stepnav.build.plugins import find
 from stepnav.build.policies import open_policy
 from stepnav.build.rewards import RewardServer, is_served, open_task_reward, reward_folder
-from stepnav.build.tasks import CODE_TASKS, EMBEDDED_TASKS
+from stepnav.build.tasks import EMBEDDED_TASKS
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.outcome import SearchResult
@@ -211,41 +208,6 @@ def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | N
     shared = getattr(policy, "shared", None)
     policy = policy if shared is None else shared.backend
     return policy.doubt(problem, result) if isinstance(policy, LocalPolicy) else None
-
-
-def check_models(
-    *, policy: str | None, reward: str | None, task: Task, policy_model: str | None
-) -> None:
-    """Refuse names of models that `open_models` could not open; loads nothing.
-
-    Raises:
-      ConfigError: there is no such folder, or the task has not what the reward needs.
-    """
-    if policy is not None and not is_server(policy):
-        if policy_model is not None:
-            raise ConfigError("--policy-model names a model on a server; --policy must be its URL")
-        if is_outside("policies", policy):
-            as_policy(find("policies", policy))
-        else:
-            model_folder("policy", policy)
-    if any(name is not None and is_in_vllm(name) for name in (policy, reward)):
-        from stepnav.engine.vllm import check_installed
-
-        check_installed()
-    if reward == "oracle" and task.rate_steps is None:
-        raise ConfigError(f"{task.name} has no exact step checker, so it has no oracle")
-    if reward == "execution" and task.code is None:
-        raise ConfigError(
-            f"{task.name} has no programs to run; --reward execution is for "
-            f"{', '.join(sorted(CODE_TASKS))}"
-        )
-    if reward is not None and is_outside("rewards", reward):
-        as_reward(find("rewards", reward))
-    elif (judge := as_judge(reward)) is not None:
-        if judge.model and not is_server(judge.model):
-            check_models(policy=judge.model, reward=None, task=task, policy_model=None)
-    elif reward not in (None, "oracle", "execution") and not is_served(reward):
-        reward_folder(reward)
 
 
 def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> tuple[Task, int]:
