@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from stepnav.cli import main as cli
-from stepnav.cli.bench import JOURNAL_NAME
 from stepnav.cli.report import open_run
+from stepnav.cli.run_folder import JOURNAL_NAME
 from stepnav.core.errors import JournalError
 from stepnav.measure.plan_file import FILE_NAME, plan_digest, write_plan
 from stepnav.measure.report import write_report

@@ -12,32 +12,39 @@ import typer
 
 from stepnav import build
 from stepnav.cli import report as report_command
-from stepnav.cli.choice import Ids, parse_ids, pick
+from stepnav.cli.choice import Ids
 from stepnav.cli.console import Interrupted, Progress, resumable, stderr
 from stepnav.cli.dry_run import tell_dry_run
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
-from stepnav.core.errors import ConfigError, DataError
-from stepnav.core.outcome import SearchResult
-from stepnav.core.records import Problem
-from stepnav.core.strategy import RESERVE_SHARE
-from stepnav.files.lock import LOCK_NAME, locked
-from stepnav.measure.extras import check_installed
-from stepnav.measure.plan import BenchPlan, Cell, cells
-from stepnav.measure.plan_file import (
-    FILE_NAME,
-    check_same,
-    plan_digest,
-    read_plan,
-    write_plan,
+from stepnav.cli.run_folder import (
+    JOURNAL_NAME,
+    draw_problems,
+    made_for,
+    num_done,
+    parse_budgets,
+    prepare,
+    run_searches,
+    run_settings,
+    split_names,
+    with_tuned,
 )
-from stepnav.measure.runner import run_plan
+from stepnav.core.errors import ConfigError
+from stepnav.core.records import Problem
+from stepnav.files.lock import locked
+from stepnav.measure.extras import check_installed
+from stepnav.measure.plan import BenchPlan, cells
+from stepnav.measure.plan_file import FILE_NAME, plan_digest, write_plan
+from stepnav.measure.tuned_file import Tuned, check_tuned, read_tuned
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
 
-JOURNAL_NAME = "journal.sqlite"
 NUM_PROBLEMS = 300
+
+DEFAULT_STRATEGIES = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs,nav"
+"""The baseline, what the field compares with, the paper's search and ours; each more is asked for
+by name, as it costs about as much as any of these."""
 
 
 def run(
@@ -45,14 +52,21 @@ def run(
     out: Annotated[Path, typer.Option(help="Run folder: configuration, journal, report.")],
     task: TaskName = "arithmetic",
     strategies: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Comma-separated: NAME, NAME:OPTION=VALUE:OPTION=VALUE, or FILE.py:FUNCTION; see "
-            "stepnav strategies. "
-            "[default: cot, self_consistency, best_of_n, weighted_vote, beam, hgs]",
-            show_default=False,
+            help="Comma-separated: NAME, NAME:OPTION=VALUE:OPTION=VALUE, NAME:published, all, or "
+            "FILE.py:FUNCTION; see stepnav strategies. [default: "
+            f"{DEFAULT_STRATEGIES.replace(',', ', ')}; with --tuned, the file's]",
         ),
-    ] = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs",
+    ] = None,
+    tuned: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Take each strategy's options for each budget from this file of stepnav tune, "
+            "where none are given.",
+        ),
+    ] = None,
     problems: Annotated[int | None, typer.Option(min=1, help="How many. [default: 300]")] = None,
     ids: Ids = None,
     split: Split = None,
@@ -63,7 +77,10 @@ def run(
         int | None, typer.Option(min=1, help="Budget of generated tokens per search.")
     ] = None,
     budgets: Annotated[
-        str | None, typer.Option(help="Several such budgets, comma-separated.")
+        str | None,
+        typer.Option(
+            help="Several such budgets, comma-separated. [default: with --tuned, the file's]"
+        ),
     ] = None,
     baseline: Annotated[
         str | None, typer.Option(help="Strategy to compare with. [default: cot]")
@@ -91,16 +108,24 @@ def run(
       stepnav bench --out runs/equal --budgets 250,500,1000,2000 --resume
 
       stepnav bench --out runs/ablation --strategies cot,hgs,hgs:temperature=0.1,hgs:branching=4
+
+      stepnav bench --out runs/best --tuned runs/tune/tuned.json --strategies all,hgs:published
     """
     check_installed()
     server = model_options.server(active, reward)
     benchmark = task_options.load(task, sandbox=model_options.sandbox)
-    choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
-    limits = _budgets(budgets, max_policy_tokens)
+    found = None if tuned is None else read_tuned(tuned)
+    names = strategies or (",".join(found.strategies) if found else DEFAULT_STRATEGIES)
+    choices = [build.parse_strategy(text) for text in split_names(names)]
+    limits = _budgets(budgets, max_policy_tokens, found)
     policy, reward = model_options.choose(benchmark, choices, reward)
+    choices = build.with_measured(choices, reward)
+    if found is not None:
+        check_tuned(found, made_for(task, model_options.full_name(policy), reward), str(tuned))
+        choices = [with_tuned(choice, found, limits) for choice in choices]
     benchmark, num_shots = model_options.with_shots(benchmark, policy)
     where = (split or benchmark.default_split, seed, task_options.data)
-    drawn = _draw(benchmark, problems, ids, *where)
+    drawn = draw_problems(benchmark, problems, ids, *where, default=NUM_PROBLEMS)
     plan = BenchPlan(
         task=task,
         split=where[0],
@@ -115,23 +140,16 @@ def run(
         reward=reward,
         baseline=baseline,
         settings={
-            "reserve_share": RESERVE_SHARE,
-            "dtype": model_options.dtype,
-            "chat": model_options.chat,
-            "shots": num_shots,
-            **task_options.settings(task, drawn),
+            **run_settings(task, drawn, task_options, model_options, server, num_shots),
             **({} if ids is None else {"ids": ",".join(problem.id for problem in drawn)}),
-            **({"sandbox": model_options.sandbox} if task in build.CODE_TASKS else {}),
-            **server.result_settings(),
-            **model_options.reward_settings(),
         },
     )
     tell_problems(drawn, problems, f"{task}/{plan.split}")
-    num_done = _num_done(out, plan, resume)
+    done = num_done(out, plan, resume)
     if dry_run:
-        tell_dry_run(plan, drawn, benchmark.extract, num_done=num_done, as_json=as_json)
+        tell_dry_run(plan, drawn, benchmark.extract, num_done=done, as_json=as_json)
         return
-    _prepare(out)
+    prepare(out)
     with locked(out):
         models = model_options.open(
             policy=policy, reward=plan.reward, task=benchmark, server=server, max_batch=active
@@ -162,99 +180,29 @@ def _run_all(
     out: Path,
     active: int,
 ) -> None:
-    """Run what is left of the plan, with the journal of its folder."""
+    """Run what is left of the plan behind a progress bar, with the journal of its folder."""
     for note in models.notes:
         stderr().print(f"note: {note}", soft_wrap=True)
-    with contextlib.closing(Journal(out / JOURNAL_NAME, plan_digest(plan))) as journal:
-        _run(plan, problems, task, models, journal, active)
-
-
-def _run(
-    plan: BenchPlan,
-    problems: list[Problem],
-    task: Task,
-    models: build.Models,
-    journal: Journal,
-    active: int,
-) -> None:
-    """Run what is left of the plan behind a progress bar."""
     total = len(cells(plan, [problem.id for problem in problems]))
-    with Progress("bench", total, "searches") as progress:
-
-        def on_result(cell: Cell, result: SearchResult | None) -> None:
-            if result is None:
-                progress.skip()
-            else:
-                label = cell.strategy.label
-                progress.advance(label if cell.budget is None else f"{label} {cell.budget}")
-
-        run_plan(
-            plan,
-            problems,
-            extractor=task.extractor,
-            grade=task.grade,
-            models=models.by_name,
-            journal=journal,
-            max_active=active,
-            on_result=on_result,
-        )
+    with (
+        contextlib.closing(Journal(out / JOURNAL_NAME, plan_digest(plan))) as journal,
+        Progress("bench", total, "searches") as progress,
+    ):
+        run_searches(plan, problems, task, models, journal, active, progress)
 
 
-def _budgets(budgets: str | None, max_policy_tokens: int | None) -> tuple[int | None, ...]:
+def _budgets(
+    budgets: str | None, max_policy_tokens: int | None, tuned: Tuned | None
+) -> tuple[int | None, ...]:
+    if budgets is None and max_policy_tokens is None and tuned is not None:
+        return tuple(tuned.budgets)
     if budgets is None:
         return (max_policy_tokens,)
     if max_policy_tokens is not None:
         raise ConfigError("give either --budgets or --max-policy-tokens, not both")
-    try:
-        limits = tuple(int(text) for text in budgets.split(","))
-    except ValueError:
-        raise ConfigError(
-            f"--budgets must be whole numbers between commas, as in 250,500,1000 (got {budgets!r})"
-        ) from None
-    return limits
-
-
-def _draw(
-    task: Task,
-    problems: int | None,
-    ids: str | None,
-    split: str,
-    seed: int,
-    data: Path | None,
-) -> list[Problem]:
-    """Return the problems of the run: so many, or those of some ids."""
-    if ids is None:
-        return task.load(split, problems or NUM_PROBLEMS, seed, data)
-    if problems is not None:
-        raise ConfigError("--ids says which problems; leave --problems out")
-    return pick(task, parse_ids(ids), split, seed, data)
+    return parse_budgets(budgets)
 
 
 def _kept(out: Path, plan: BenchPlan, total: int) -> str:
     """Return what there is of a run that was stopped."""
-    return f"{_num_done(out, plan, True)} of {total} searches are done and kept"
-
-
-def _num_done(out: Path, plan: BenchPlan, resume: bool) -> int:
-    """Return how many searches of the plan a folder holds, having checked that it is the plan's."""
-    if not (out / FILE_NAME).exists():
-        return 0
-    if not resume:
-        raise ConfigError(f"{out} holds a run already; add --resume, or use another --out")
-    check_same(read_plan(out), plan, str(out))
-    if not (out / JOURNAL_NAME).exists():
-        return 0
-    with contextlib.closing(Journal(out / JOURNAL_NAME, is_read_only=True)) as journal:
-        return len(journal.finished_ids())
-
-
-def _prepare(out: Path) -> None:
-    """Make the run's folder if it is not there."""
-    if (out / FILE_NAME).exists():
-        return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot make the run folder {out} ({error.strerror})") from None
-    if any(path.name != LOCK_NAME for path in out.iterdir()):
-        raise ConfigError(f"{out} is not empty and not a run folder; use another --out")
+    return f"{num_done(out, plan, True)} of {total} searches are done and kept"

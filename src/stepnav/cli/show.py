@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from stepnav.cli.bench import JOURNAL_NAME
 from stepnav.cli.console import print_json, stdout
 from stepnav.cli.options import AsJson
 from stepnav.cli.report import load_task, open_run
+from stepnav.cli.run_folder import JOURNAL_NAME
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.outcome import SearchResult

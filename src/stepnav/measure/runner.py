@@ -31,6 +31,7 @@ def run_plan(
     models: Mapping[str, Backend],
     journal: Journal,
     max_active: int = 64,
+    only: Callable[[Cell], bool] = lambda cell: True,
     on_result: Callable[[Cell, SearchResult | None], None] = lambda cell, result: None,
 ) -> None:
     """Run every search of a plan that the journal does not hold yet.
@@ -43,13 +44,14 @@ def run_plan(
       models: the backends by name.
       journal: gets every answer, result and verdict, and the wall time of each strategy and budget.
       max_active: how many searches run at once.
+      only: whether a cell is wanted; the others are left out.
       on_result: called with each cell when its result is there; with None for the cells that the
         journal held from before.
     """
     by_id = {problem.id: problem for problem in problems}
     done = journal.finished_ids()
     driver = Driver(models, journal=journal, max_active=max_active)
-    for group, members in groupby(cells(plan, list(by_id)), key=_group):
+    for group, members in groupby(filter(only, cells(plan, list(by_id))), key=_group):
         waiting: dict[str, Cell] = {}
         for cell in members:
             if cell.search_id in done:

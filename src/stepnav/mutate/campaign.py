@@ -1,6 +1,6 @@
 """Many problems over several processes, journaled; and the shards of one campaign merged.
 
-Each process is a `worker` with a sandbox of its own. An outcome is in the journal before it counts
+Each process is a `worker` with a sandbox of its own. A report is in the journal before it counts
 as done, so a campaign that was killed goes on where it stopped when it is started again. The files
 are made of the journals alone, so they do not depend on kills, processes or shards.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from stepnav.core.errors import ConfigError, DataError, JournalError, nearest
 from stepnav.mutate.examination import Settings
-from stepnav.mutate.findings import Outcome
+from stepnav.mutate.findings import ProblemReport
 from stepnav.mutate.journal import Journal, read_journal
 from stepnav.mutate.operators.table import OPERATORS
 from stepnav.mutate.output import check_installed, write_data
@@ -25,8 +25,8 @@ from stepnav.mutate.reference import Reference
 
 JOURNALS = "shard-*-of-*.jsonl"
 
-Progress = Callable[[int, int, Outcome | None], None]
-"""Called with problems done, problems in all, and the newest outcome (None before the first)."""
+Progress = Callable[[int, int, ProblemReport | None], None]
+"""Called with problems done, problems in all, and the newest report (None before the first)."""
 
 
 def run_campaign(
@@ -41,7 +41,7 @@ def run_campaign(
     workers: int = 1,
     shard: tuple[int, int] = (1, 1),
     progress: Progress | None = None,
-) -> list[Outcome]:
+) -> list[ProblemReport]:
     """Examine the problems of one shard that its journal does not hold yet; return all of them.
 
     Args:
@@ -75,19 +75,19 @@ def run_campaign(
         "shard": [index, count],
     }
     with Journal(out / f"shard-{index}-of-{count}.jsonl", campaign) as journal:
-        done = {outcome.number for outcome in journal.outcomes}
+        done = {report.number for report in journal.reports}
         todo = [(n, reference) for n, reference in mine if n not in done]
         if progress is not None:
             progress(len(done), len(mine), None)
-        for outcome in examine_all(todo, settings, level, workers):
-            journal.append(outcome)
+        for report in examine_all(todo, settings, level, workers):
+            journal.add(report)
             if progress is not None:
-                progress(len(journal.outcomes), len(mine), outcome)
-        return journal.outcomes
+                progress(len(journal.reports), len(mine), report)
+        return journal.reports
 
 
-def merge(journals: Sequence[Path], out: Path) -> tuple[list[Outcome], list[Path]]:
-    """Return the outcomes of a campaign's shards and the files made of them.
+def merge(journals: Sequence[Path], out: Path) -> tuple[list[ProblemReport], list[Path]]:
+    """Return the reports of a campaign's shards and the files made of them.
 
     Args:
       journals: every shard's journal, in any order.
@@ -110,13 +110,13 @@ def merge(journals: Sequence[Path], out: Path) -> tuple[list[Outcome], list[Path
             f"a campaign of {count} shards needs each of them once; missing: "
             f"{', '.join(missing) or 'none'}, given: {', '.join(f'{i}/{n}' for i, n in shards)}"
         )
-    outcomes = [outcome for _, _, found in read for outcome in found]
-    if len({outcome.number for outcome in outcomes}) != campaign["num_problems"]:
+    reports = [report for _, _, found in read for report in found]
+    if len({report.number for report in reports}) != campaign["num_problems"]:
         raise JournalError(
-            f"{len(outcomes)} of {campaign['num_problems']} problems are done; start the "
+            f"{len(reports)} of {campaign['num_problems']} problems are done; start the "
             "unfinished shards again, then merge"
         )
-    return outcomes, write_data(out, campaign, outcomes)
+    return reports, write_data(out, campaign, reports)
 
 
 def find_journals(places: Sequence[Path]) -> list[Path]:
