@@ -1,4 +1,4 @@
-# Two commands: `make solve` and `make test`. Each makes its own environment and installs what it
+# Two commands: `make solve` and `make test`. Each target makes its own environment and installs what it
 # needs; nothing but Python 3.10+ and make is assumed.
 
 PYTHON ?= python3
@@ -8,7 +8,7 @@ CONSTRAINTS := constraints.txt
 RESULTS := runs/results
 BUDGETS := 125,250,500,1000,2000,4000
 
-.PHONY: solve test check fix all-tests tune results results-all voting clean
+.PHONY: solve test check fix all-tests docs release tune results results-all voting grid clean
 
 solve: $(VENV)/.local  ## watch HGS solve problems that chain of thought gets wrong
 	$(BIN)/stepnav solve --hard 3 --seed 4
@@ -24,6 +24,9 @@ check: $(VENV)/.dev  ## lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.docs  ## the documents as a site, in site/; every warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 fix: $(VENV)/.dev  ## format, and mend what the linter can mend
 	$(BIN)/ruff check --fix .
@@ -47,6 +50,10 @@ $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@ $(VENV)/.local
 
+$(VENV)/.docs: $(CONSTRAINTS) pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[docs]'
+	touch $@
+
 tune: $(VENV)/.dev  ## find each strategy's best options on the dev split (resumable)
 	$(BIN)/python benchmarks/results.py $(RESULTS) --tune $(BUDGETS)
 
@@ -61,5 +68,8 @@ results-all: $(VENV)/.dev  ## the same with six budgets and three seeds, in the 
 voting: $(VENV)/.dev  ## votes of 1 to 256 samples beside hgs and nav (resumable)
 	$(BIN)/python benchmarks/results.py $(RESULTS) --voting
 
+grid: $(VENV)/.dev  ## where search pays: policies of five strengths by simulated reward models of five (resumable)
+	$(BIN)/python benchmarks/grid.py --out runs/grid
+
 clean:  ## remove the environment and all caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

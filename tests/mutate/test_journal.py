@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stepnav.core.errors import ConfigError, DataError, JournalError
+from stepnav.core.errors import ConfigError, DataError
 from stepnav.mutate.journal import Journal, read_journal
 from tests.mutate.test_balance import report
 
@@ -14,10 +14,10 @@ CAMPAIGN = {"task": "t", "seed": 0, "shard": [1, 1]}
 def test_outcomes_come_back(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "j.jsonl"
     with Journal(path, CAMPAIGN) as journal:
-        journal.append(report())
+        journal.add(report())
     with Journal(path, CAMPAIGN) as journal:
         assert journal.reports == [report()]
-        journal.append(report("validation"))
+        journal.add(report("validation"))
     header, reports = read_journal(path)
     assert header["task"] == "t"
     assert reports == [report(), report("validation")]
@@ -27,14 +27,14 @@ def test_outcomes_come_back(tmp_path: Path) -> None:
 def test_a_last_line_that_was_cut_short_is_taken_off(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "j.jsonl"
     with Journal(path, CAMPAIGN) as journal:
-        journal.append(report())
-        journal.append(report("validation"))
+        journal.add(report())
+        journal.add(report("validation"))
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
     assert read_journal(path)[1] == [report()]
     with Journal(path, CAMPAIGN) as journal:
         assert journal.reports == [report()]
-        journal.append(report("validation"))
+        journal.add(report("validation"))
     assert path.read_bytes() == whole
 
 
@@ -49,14 +49,14 @@ def test_a_journal_cut_in_its_first_line_is_begun_again(tmp_path: Path) -> None:
 def test_another_campaign_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     Journal(path, CAMPAIGN).__exit__()
-    with pytest.raises(JournalError, match=r"other settings \(seed: 0, now 1\)"):
+    with pytest.raises(DataError, match=r"other settings \(seed: 0, now 1\)"):
         Journal(path, {**CAMPAIGN, "seed": 1})
 
 
 def test_a_journal_in_use_is_refused_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     with Journal(path, CAMPAIGN) as journal:
-        journal.append(report())
+        journal.add(report())
         content = path.read_bytes()
         with pytest.raises(ConfigError, match=f"another process is at work on {path}"):
             Journal(path, CAMPAIGN)
@@ -71,12 +71,12 @@ def test_a_journal_in_use_is_refused_unchanged(tmp_path: Path) -> None:
 def test_a_file_that_is_no_journal(tmp_path: Path, content: str) -> None:
     path = tmp_path / "j.jsonl"
     path.write_text(content)
-    with pytest.raises(JournalError, match="is not a journal"):
+    with pytest.raises(DataError, match="not a line of a campaign's journal"):
         read_journal(path)
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match="cannot read the journal"):
+    with pytest.raises(DataError, match="cannot read"):
         read_journal(tmp_path / "none.jsonl")
 
 

@@ -15,6 +15,7 @@ from stepnav.build.models import (
     doubt_of,
     open_any,
     open_models,
+    with_measured,
 )
 from stepnav.build.rewards import (
     REWARD_KEY,
@@ -64,4 +65,5 @@ __all__ = [
     "reward_family",
     "reward_folder",
     "strategy",
+    "with_measured",
 ]

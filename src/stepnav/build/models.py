@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -274,6 +274,35 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
         has_own = chat or has_format or policy.removeprefix(VLLM) in EMBEDDED_TASKS
         shots = 0 if has_own else task.default_shots
     return with_shots(task, shots), shots
+
+
+def with_measured(
+    strategies: Sequence[Strategy], reward: Any, task: Task | None = None
+) -> list[Strategy]:
+    """Return the strategies with the options that were measured with a reward model.
+
+    They lie beside its weights (`rewards/measured.py`); options that are set go before.
+
+    Args:
+      strategies: a run's.
+      reward: as in `open_any`; a model that is no name of a folder has none.
+      task: whose shipped model None stands for, if one ships; without it None is no model.
+    """
+    from stepnav.rewards.measured import read_measured
+    from stepnav.zoo import MODELS_FOLDER
+
+    if reward is None and task is not None and (MODELS_FOLDER / f"{task.name}-prm").is_dir():
+        reward = task.name
+    if (
+        not isinstance(reward, (str, Path))
+        or (name := str(reward)) in ("oracle", "execution")
+        or is_served(name)
+        or is_outside("rewards", name)
+        or as_judge(name) is not None
+    ):
+        return list(strategies)
+    found = read_measured(reward_folder(name))
+    return [replace(one, options={**found.get(one.name, {}), **one.options}) for one in strategies]
 
 
 def choose_models(

@@ -235,7 +235,8 @@ def _house(
 ) -> House:  # fmt: skip
     """Return what is served, with limits as usual."""
     policy = models.policy
-    strategies = {name: build.strategy(name) for name in build.STRATEGIES}
+    known = build.with_measured([build.strategy(name) for name in build.STRATEGIES], reward)
+    strategies = {one.name: one for one in known}
     if chosen is not None:
         strategies[chosen.name] = chosen
     name, upstream, is_chatted = (

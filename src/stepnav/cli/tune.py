@@ -89,6 +89,7 @@ def run(
     texts = [text for name in split_names(strategies) for text in build.candidates(name)]
     choices = [build.parse_strategy(text) for text in texts]
     policy, reward = model_options.choose(benchmark, choices, reward)
+    choices = build.with_measured(choices, reward)
     benchmark, num_shots = model_options.with_shots(benchmark, policy)
     where = (split or benchmark.default_split, seed, task_options.data)
     drawn = draw_problems(benchmark, steps[-1], None, *where, default=steps[-1])

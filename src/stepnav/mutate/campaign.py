@@ -80,7 +80,7 @@ def run_campaign(
         if progress is not None:
             progress(len(done), len(mine), None)
         for report in examine_all(todo, settings, level, workers):
-            journal.append(report)
+            journal.add(report)
             if progress is not None:
                 progress(len(journal.reports), len(mine), report)
         return journal.reports

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
-from stepnav.core.chances import Evidence, share_chances, where_to_draw
+from stepnav.core.chances import Evidence, as_seen, share_chances, where_to_draw
 from stepnav.core.options import Count, at_least, between
 from stepnav.core.outcome import Outcome, StopReason
 from stepnav.core.requests import BudgetSpent, Program, Request, score
@@ -33,11 +33,14 @@ def nav(
     stop: Annotated[float, between(0, 1)] = 0.5,
     slope: Annotated[float, at_least(0)] = 1.0,
     offset: float = 0.8,
+    neutral: Annotated[float, between(0, 1)] = 0.3,
     likelihood: Annotated[float, at_least(0)] = 1.0,
     novelty: Annotated[float, at_least(0)] = 0.5,
     width: Count = 1,
     max_draws: Count = 100,
     max_steps: Count = 40,
+    right_slope: Annotated[float, at_least(0)] = 1.0,
+    right_offset: float = 0.0,
     steps: StepOptions,
 ) -> Program:
     """Return the answer that holds the largest share of the chance to be right.
@@ -45,13 +48,17 @@ def nav(
     Args:
       stop: the share of the chance at which an answer is accepted.
       slope, offset: log-odds of a step are `slope` * logit(value) + `offset`.
+      neutral: what a neutral step is worth beside a positive one: it brings no answer nearer, and
+        after it the policy proposes what it proposed before it.
       likelihood: power of a step's probability under the policy; 0 leaves it out.
       novelty: the higher, the less a draw gains after a prefix of which most was drawn.
       width: steps drawn at once, for hardware that batches; more than one sees less between draws.
       max_draws: steps drawn in all.
       max_steps: as in `beam`.
+      right_slope, right_offset: P(right) is the answer's share with its log-odds mapped by these;
+        `stepnav calibrate --run` fits them.
     """
-    evidence = Evidence(slope, offset, likelihood, novelty)
+    evidence = Evidence(slope, offset, likelihood, novelty, neutral)
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
     stop_reason: StopReason = "iterations"
     leaves: list[Leaf] = []
@@ -64,7 +71,8 @@ def nav(
                 stop_reason = "exhausted"
                 break
             counts["iterations"] += sum(n for _, n in wanted)
-            drawn = yield from draw_children(tree, wanted, steps, counts, has_solution=bool(leaves))
+            has_solution = max(votes.values(), default=0.0) >= max(gains)
+            drawn = yield from draw_children(tree, wanted, steps, counts, has_solution=has_solution)
             children = [child for some in drawn for child in some]
             leaves += [(c, extract(c.trajectory.text)) for c in children if c.is_finished]
             yield from rate(tree, children)
@@ -86,7 +94,9 @@ def nav(
     chosen = max(voters or tree.nodes, key=lambda node: chances[node.index] if node.depth else -1.0)
     tree.mark_path(chosen, "chosen")
     found = chosen.trajectory if chosen.depth else None
-    return Outcome(found, stop_reason, answer, counts, votes, votes.get(answer or ""))
+    held = votes.get(answer or "")
+    right = None if held is None else as_seen(held, right_slope, right_offset)
+    return Outcome(found, stop_reason, answer, counts, votes, right)
 
 
 def _share(

@@ -84,7 +84,8 @@ class Benchmark:
             return self.make(problem_id, row)
         except KeyError as error:
             raise DataError(
-                f"{where}: no field {error} for {self.name}; its fields are {', '.join(map(str, row))}"
+                f"{where}: no field {error} for {self.name}; its fields are "
+                f"{', '.join(map(str, row))}"
             ) from None
         except (TypeError, ValueError) as error:
             raise DataError(f"{where}: not a row of {self.name} ({error})") from None
@@ -162,7 +163,7 @@ def _parsed(text: str) -> Any:
 
 
 def text_encoding(file: Any) -> str:
-    """Return the encoding of JSON text by its first bytes: UTF-8, -16 or -32, with or without a mark.
+    """Return the encoding of JSON text by its first bytes: UTF-8, -16 or -32, marked or not.
 
     Args:
       file: open in binary, with `peek`.

@@ -49,7 +49,8 @@ def load(
         rows = BENCHMARK.load(split, path=path, count=None, seed=seed)
         if all(p.metadata["unique_id"].startswith("test/") for p in rows):
             raise DataError(
-                f"{path} is no train split: all its problems are MATH's test problems, as MATH-500's "
+                f"{path} is no train split: all its problems are MATH's test problems, as "
+                "MATH-500's "
                 "are; give a file of the train split, or say --split test"
             )
     return BENCHMARK.load(split, path=path, count=count, seed=seed)

@@ -1,4 +1,4 @@
-"""The kinds of function of the micro-python task: what each loops over, and the parts that fit it."""
+"""The kinds of function of the micro-python task: what each loops over, and what parts fit it."""
 
 from __future__ import annotations
 
