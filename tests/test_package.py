@@ -17,6 +17,7 @@ import pytest
 
 import stepnav
 from stepnav import build
+from stepnav.cli.run_folder import split_names
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import diagram
@@ -84,7 +85,7 @@ def test_the_commands_in_the_readme_exist():
     for option in options:
         assert option.removeprefix("--").replace("-", "_") in declared, option
     for text in re.findall(r"--strategies (\S+)", readme):
-        assert [build.parse_strategy(item) for item in text.split(",")]
+        assert [build.parse_strategy(item) for item in split_names(text)]
 
 
 def test_every_strategy_and_task_is_in_papers():
