@@ -58,7 +58,7 @@ def options(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         "VLLM_NO_USAGE_STATS": "1",
     }.items():
         monkeypatch.setenv(name, value)
-    return f"{OPTIONS} --enforce-eager --block-size 16"
+    return f"{OPTIONS} --enforce-eager --block-size 32"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -52,6 +53,25 @@ def shipped_model(task: Task, kind: Literal["policy", "prm"]) -> str:
         option, noun = ("policy", "policy") if kind == "policy" else ("reward", "reward model")
         raise ConfigError(f"no {noun} ships for the task {task.name}; name one with --{option}")
     return task.name
+
+
+def backbone_accuracy(task: str, reward: str | None) -> tuple[float, str] | None:
+    """Return how often the language model under a shipped reward model is right by itself.
+
+    It is the same size as the policy, so it is what a search with that reward model must be seen
+    beside. Of its greedy solutions, as measured when the models were made.
+
+    Returns:
+      The share and the split of the task; None where it is not known.
+    """
+    from stepnav.zoo import MODELS_FOLDER
+
+    path = MODELS_FOLDER / f"{task}-prm" / "evaluation.json"
+    if reward != task or not path.is_file():
+        return None
+    found = json.loads(path.read_text())
+    accuracy = found.get("backbone", {}).get("greedy_accuracy")
+    return None if accuracy is None else (accuracy, found["split"])
 
 
 def model_folder(kind: str, name: str) -> Path:

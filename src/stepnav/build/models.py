@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stepnav.build.check_models import check_models
 from stepnav.build.device import check_device
 from stepnav.build.folders import (
     VLLM,
-    is_in_vllm,
-    is_server,
-    model_folder,
     policy_folder,
     shipped_model,
 )
 from stepnav.build.judges import as_judge, open_judge
 from stepnav.build.outside import as_policy, as_reward, is_backend, is_outside
-from stepnav.build.plugins import find
 from stepnav.build.policies import open_policy
 from stepnav.build.rewards import RewardServer, is_served, open_task_reward, reward_folder
-from stepnav.build.tasks import CODE_TASKS, EMBEDDED_TASKS
+from stepnav.build.tasks import EMBEDDED_TASKS
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.outcome import SearchResult
@@ -213,41 +210,6 @@ def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | N
     return policy.doubt(problem, result) if isinstance(policy, LocalPolicy) else None
 
 
-def check_models(
-    *, policy: str | None, reward: str | None, task: Task, policy_model: str | None
-) -> None:
-    """Refuse names of models that `open_models` could not open; loads nothing.
-
-    Raises:
-      ConfigError: there is no such folder, or the task has not what the reward needs.
-    """
-    if policy is not None and not is_server(policy):
-        if policy_model is not None:
-            raise ConfigError("--policy-model names a model on a server; --policy must be its URL")
-        if is_outside("policies", policy):
-            as_policy(find("policies", policy))
-        else:
-            model_folder("policy", policy)
-    if any(name is not None and is_in_vllm(name) for name in (policy, reward)):
-        from stepnav.engine.vllm import check_installed
-
-        check_installed()
-    if reward == "oracle" and task.rate_steps is None:
-        raise ConfigError(f"{task.name} has no exact step checker, so it has no oracle")
-    if reward == "execution" and task.code is None:
-        raise ConfigError(
-            f"{task.name} has no programs to run; --reward execution is for "
-            f"{', '.join(sorted(CODE_TASKS))}"
-        )
-    if reward is not None and is_outside("rewards", reward):
-        as_reward(find("rewards", reward))
-    elif (judge := as_judge(reward)) is not None:
-        if judge.model and not is_server(judge.model):
-            check_models(policy=judge.model, reward=None, task=task, policy_model=None)
-    elif reward not in (None, "oracle", "execution") and not is_served(reward):
-        reward_folder(reward)
-
-
 def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> tuple[Task, int]:
     """Return the task with its worked examples, and how many they are.
 
@@ -274,6 +236,35 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
         has_own = chat or has_format or policy.removeprefix(VLLM) in EMBEDDED_TASKS
         shots = 0 if has_own else task.default_shots
     return with_shots(task, shots), shots
+
+
+def with_measured(
+    strategies: Sequence[Strategy], reward: Any, task: Task | None = None
+) -> list[Strategy]:
+    """Return the strategies with the options that were measured with a reward model.
+
+    They lie beside its weights (`rewards/measured.py`); options that are set go before.
+
+    Args:
+      strategies: a run's.
+      reward: as in `open_any`; a model that is no name of a folder has none.
+      task: whose shipped model None stands for, if one ships; without it None is no model.
+    """
+    from stepnav.rewards.measured import read_measured
+    from stepnav.zoo import MODELS_FOLDER
+
+    if reward is None and task is not None and (MODELS_FOLDER / f"{task.name}-prm").is_dir():
+        reward = task.name
+    if (
+        not isinstance(reward, (str, Path))
+        or (name := str(reward)) in ("oracle", "execution")
+        or is_served(name)
+        or is_outside("rewards", name)
+        or as_judge(name) is not None
+    ):
+        return list(strategies)
+    found = read_measured(reward_folder(name))
+    return [replace(one, options={**found.get(one.name, {}), **one.options}) for one in strategies]
 
 
 def choose_models(

@@ -169,3 +169,10 @@ def open_task_reward(
         )
     folder = model_folder("prm", rest)
     return open_checkpoint(folder, name=hub_name(rest), family=family, **local)
+
+
+def without_thoughts(reward: Backend | None) -> Backend | None:
+    """Return a reward model that is not shown what a thinking model thinks."""
+    from stepnav.rewards.without_thoughts import WithoutThoughts
+
+    return None if reward is None else WithoutThoughts(reward)

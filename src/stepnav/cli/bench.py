@@ -119,6 +119,7 @@ def run(
     choices = [build.parse_strategy(text) for text in split_names(names)]
     limits = _budgets(budgets, max_policy_tokens, found)
     policy, reward = model_options.choose(benchmark, choices, reward)
+    choices = build.with_measured(choices, reward)
     if found is not None:
         check_tuned(found, made_for(task, model_options.full_name(policy), reward), str(tuned))
         choices = [with_tuned(choice, found, limits) for choice in choices]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepnav import build
+from stepnav.cli.calibrate_right import copy_weights, fit_right_prob
 from stepnav.cli.console import Interrupted, Progress, print_json, stdout
 from stepnav.cli.options import AsJson, ScoringOptions
 from stepnav.core.backend import Answer, Backend
@@ -41,8 +41,15 @@ def run(
         ),
     ],
     data: Annotated[
-        Path, typer.Option(help="Held-out step labels: any file of eval-prm that has them.")
-    ],
+        Path | None, typer.Option(help="Held-out step labels: any file of eval-prm that has them.")
+    ] = None,
+    from_run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run",
+            help="In place of --data: a run of bench by nav on held-out problems, to fit P(right).",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Copy the model there. [default: change it in place]")
     ] = None,
@@ -60,8 +67,16 @@ def run(
     Example:
 
       stepnav calibrate --reward ./my-prm --data dev.jsonl --out ./my-prm-calibrated
+
+      stepnav calibrate --reward ./my-prm --run runs/dev
     """
     check_installed()
+    if (data is None) == (from_run is None):
+        raise ConfigError("name what to fit on: --data FILE or --run FOLDER, one of them")
+    if from_run is not None:
+        fit_right_prob(from_run, _folder(reward, out), out, seed=scoring.seed, as_json=as_json)
+        return
+    assert data is not None, "one of them is named"
     build.check_device(scoring.device, scoring.dtype)
     if not 0 < fit_share < 1:
         raise ConfigError(f"--fit-share must be above 0 and below 1 (got {fit_share})")
@@ -183,9 +198,7 @@ def _store(
         write_text(folder / FILE_NAME, text)
         return folder
     with whole_folder(out) as place:
-        shutil.copytree(
-            folder, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checkpoint-*", ".*")
-        )
+        copy_weights(folder, place)
         stored.save(place)
         write_text(place / FILE_NAME, text)
     return out

@@ -192,14 +192,14 @@ def reward_findings(seen: Sequence[Seen]) -> Iterator[Finding]:
 
 def _better_than_chance(figures: Mapping[str, Any], count: int) -> Finding:
     auroc = figures["auroc"][AGGREGATION]
-    if auroc["value"] is None or auroc["ci95"] is None:
+    if auroc["value"] is None:
         return Finding(
             "reward",
             f"whether its scores are better than chance cannot be told: of {count} scored "
             "solutions there are not both right and wrong ones of several problems; take --task "
             "or --problems that the policy solves now and then",
         )
-    low, high = auroc["ci95"]
+    low, high = auroc["ci95"] or (auroc["value"],) * 2  # where no resample differs
     text = f"AUROC {auroc['value']:.2f} ({low:.2f} to {high:.2f}) on {count} solutions"
     if low > 0.5:
         return Finding("reward", f"better than chance: {text}", fits=True)

@@ -129,8 +129,6 @@ def _strategy_name(
 
 def _unsearchable(kind: Endpoint, raw: Mapping[str, Any]) -> str | None:
     """Return the field that no search can serve; fields of a wrong form are found later."""
-    if kind == "responses" and raw.get("stream"):
-        raise ApiError(400, "streams of /v1/responses are not served", param="stream")
     for name in STATEFUL:
         if raw.get(name):
             raise ApiError(

@@ -22,6 +22,7 @@ from stepnav.serve.metrics import OPERATIONS, Metrics
 from stepnav.serve.replies import whole
 from stepnav.serve.requests import read_json, until_gone
 from stepnav.serve.routing import Passed, decide
+from stepnav.serve.spans import Spans
 from stepnav.serve.streaming import SearchStream, closing, failing, opening, step_events
 from stepnav.serve.under_way import UnderWay
 from stepnav.serve.upstream import Upstream
@@ -38,6 +39,7 @@ class Service:
     def __init__(self, house: House) -> None:
         self.house = house
         self.metrics = Metrics(house.model)
+        self.spans = Spans()
         self.is_stopping = False
         self._traces = None if house.traces is None else Traces(house.traces, house.max_traces)
         self._kept: set[str] = set()
@@ -115,7 +117,7 @@ class Service:
             self._kept.add(wanted.search.id)
         search = UnderWay(self.engine, wanted)
         try:
-            with search:
+            with self.spans.of(OPERATIONS[wanted.kind], wanted), search:
                 yield search
         finally:
             self._kept.discard(wanted.search.id)
@@ -139,7 +141,7 @@ class Service:
                     else closing(wanted, created, news, is_told=not is_first)
                 )
             except ApiError as error:
-                items, is_last = failing(error), True
+                items, is_last = failing(wanted, error), True
             for item in items:
                 if is_first:
                     labels = OPERATIONS[wanted.kind], wanted.model
@@ -149,6 +151,7 @@ class Service:
 
     def _keep(self, result: SearchResult) -> None:
         self.metrics.add(result)
+        self.spans.tell(result)
         if self._traces is not None and result.search_id in self._kept:
             self._traces.add(result)
 
