@@ -51,7 +51,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def easy_gsm8k(folder: Path) -> None:
-    """Write GSM8K's files with problems of two answers, which a small model guesses now and then."""
+    """Write GSM8K's files with problems of two answers, which a small model may guess."""
     folder.mkdir()
     for name, first, count in (("train", 0, 240), ("test", 240, 8)):
         with gzip.open(folder / f"{name}.jsonl.gz", "wt", encoding="utf-8") as file:

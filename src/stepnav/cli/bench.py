@@ -13,7 +13,7 @@ import typer
 from stepnav import build
 from stepnav.cli import report as report_command
 from stepnav.cli.choice import Ids
-from stepnav.cli.console import Interrupted, Progress, resumable, stderr
+from stepnav.cli.console import Interrupted, Progress, resumable, tell_notes
 from stepnav.cli.dry_run import tell_dry_run
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
@@ -181,8 +181,7 @@ def _run_all(
     active: int,
 ) -> None:
     """Run what is left of the plan behind a progress bar, with the journal of its folder."""
-    for note in models.notes:
-        stderr().print(f"note: {note}", soft_wrap=True)
+    tell_notes(models.notes)
     total = len(cells(plan, [problem.id for problem in problems]))
     with (
         contextlib.closing(Journal(out / JOURNAL_NAME, plan_digest(plan))) as journal,

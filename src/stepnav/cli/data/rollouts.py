@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Progress, resumable, stderr
+from stepnav.cli.console import Progress, resumable, stderr, tell_notes
 from stepnav.cli.data.rollouts_report import report
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, ExcludeProblems, Resume, Seed, TaskName, TaskOptions
@@ -139,8 +139,7 @@ def run(
     # not before the models are there: a slip in their name would bind the folder to it
     claim_folder(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     with locked(out), models:
-        for note in models.notes:
-            stderr().print(f"note: {note}", soft_wrap=True)
+        tell_notes(models.notes)
         searches = list(_searches(benchmark, drawn, options, seed))
         results, seconds = _run(out, settings, searches, models, active)
         report(out, results, options["labels"], seconds, as_json)
