@@ -1,6 +1,6 @@
 """Where search pays: policies of several strengths by reward models of several qualities.
 
-    python benchmarks/grid.py --out runs/grid [--problems 60] [--budget 500]
+    python benchmarks/grid.py --out runs/results/grid [--problems 60] [--budget 500]
 
 The policy is the shipped one at five temperatures: the higher, the less often a sample is right.
 The reward model is simulated: it knows which steps are wrong, misses a given share of them and
