@@ -20,9 +20,9 @@ from typing import Any
 
 from stepnav import build
 from stepnav.core.outcome import SearchResult
-from stepnav.measure.plan import BenchPlan, Cell
+from stepnav.measure.plan import BenchPlan, Cell, cells
 from stepnav.measure.plan_file import plan_digest
-from stepnav.measure.runner import run_plan
+from stepnav.measure.runner import run_cells
 from stepnav.run.journal import Journal
 
 MIB = 2**20
@@ -91,8 +91,8 @@ def run(arguments: argparse.Namespace) -> list[Reading]:
     with models, tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal.sqlite", plan_digest(plan))
         try:
-            run_plan(
-                plan,
+            run_cells(
+                cells(plan, [problem.id for problem in problems]),
                 problems,
                 extractor=task.extractor,
                 grade=task.grade,

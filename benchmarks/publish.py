@@ -15,10 +15,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from stepnav.cli.report import open_run
 from stepnav.files.claim import unsealed
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.prm.scores import FILE_NAME as SCORES
+from stepnav.measure.run_folder import open_run
 from stepnav.zoo import MODELS_FOLDER
 
 ROOT = Path(__file__).resolve().parents[1]

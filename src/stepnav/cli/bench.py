@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ import typer
 from stepnav import build
 from stepnav.cli import report as report_command
 from stepnav.cli.choice import Ids, parse_ids, pick
-from stepnav.cli.console import Interrupted, Progress, resumable, stderr
+from stepnav.cli.console import Interrupted, Progress, print_json, resumable, stderr, stdout
 from stepnav.cli.dry_run import tell_dry_run
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
@@ -21,10 +22,11 @@ from stepnav.cli.remarks import tell_problems
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
+from stepnav.core.shard import Shard
 from stepnav.core.strategy import RESERVE_SHARE
-from stepnav.files.lock import LOCK_NAME, locked
+from stepnav.files.lock import locked
 from stepnav.measure.extras import check_installed
-from stepnav.measure.plan import BenchPlan, Cell, cells
+from stepnav.measure.plan import SHARD, BenchPlan, Cell, cells
 from stepnav.measure.plan_file import (
     FILE_NAME,
     check_same,
@@ -32,11 +34,11 @@ from stepnav.measure.plan_file import (
     read_plan,
     write_plan,
 )
-from stepnav.measure.runner import run_plan
+from stepnav.measure.run_folder import JOURNAL_NAME, check_is_free
+from stepnav.measure.runner import run_cells
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
 
-JOURNAL_NAME = "journal.sqlite"
 NUM_PROBLEMS = 300
 
 
@@ -79,6 +81,12 @@ def run(
         ),
     ] = False,
     active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = 192,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="i/n: only the i-th of n parts of the problems; stepnav merge joins them."
+        ),
+    ] = None,
     model_options: ModelOptions,
     as_json: AsJson = False,
 ) -> None:
@@ -90,6 +98,8 @@ def run(
 
       stepnav bench --out runs/equal --budgets 250,500,1000,2000 --resume
 
+      stepnav bench --out runs/part-2 --shard 2/8
+
       stepnav bench --out runs/ablation --strategies cot,hgs,hgs:temperature=0.1,hgs:branching=4
     """
     check_installed()
@@ -97,6 +107,7 @@ def run(
     benchmark = task_options.load(task, sandbox=model_options.sandbox)
     choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
     limits = _budgets(budgets, max_policy_tokens)
+    part = None if shard is None else Shard.parse(shard)
     policy, reward = model_options.choose(benchmark, choices, reward)
     benchmark, num_shots = model_options.with_shots(benchmark, policy)
     where = (split or benchmark.default_split, seed, task_options.data)
@@ -124,12 +135,14 @@ def run(
             **({"sandbox": model_options.sandbox} if task in build.CODE_TASKS else {}),
             **server.result_settings(),
             **model_options.reward_settings(),
+            **({} if part is None else {SHARD: str(part)}),
         },
     )
+    mine = _part(drawn, part)
     tell_problems(drawn, problems, f"{task}/{plan.split}")
     num_done = _num_done(out, plan, resume)
     if dry_run:
-        tell_dry_run(plan, drawn, benchmark.extract, num_done=num_done, as_json=as_json)
+        tell_dry_run(plan, mine, benchmark.extract, num_done=num_done, as_json=as_json)
         return
     _prepare(out)
     with locked(out):
@@ -138,10 +151,12 @@ def run(
         )
         if not (out / FILE_NAME).exists():  # not before the models are there: a slip in their name
             write_plan(plan, out)  # would bind the folder to it
-        total = len(cells(plan, [problem.id for problem in drawn]))
-        with resumable(partial(_kept, out, plan, total)), models:
-            _run_all(plan, drawn, benchmark, models, out, active)
-    _report(out, baseline, as_json)
+        with resumable(partial(_kept, out, plan, len(mine))), models:
+            _run_all(plan, mine, benchmark, models, out, active)
+    if part is None:
+        _report(out, baseline, as_json)
+    else:
+        _tell_shard(out, part, len(mine) * plan.searches_per_problem, as_json)
 
 
 def _report(out: Path, baseline: str | None, as_json: bool) -> None:
@@ -152,6 +167,17 @@ def _report(out: Path, baseline: str | None, as_json: bool) -> None:
         raise Interrupted(
             f"interrupted: all searches are done and kept; make the report with: {again}"
         ) from None
+
+
+def _tell_shard(out: Path, shard: Shard, num_searches: int, as_json: bool) -> None:
+    if as_json:
+        print_json({"out": str(out), "shard": str(shard), "searches": num_searches})
+        return
+    stdout().print(
+        f"Shard {shard} is done: {num_searches} searches in {out}. When all are: "
+        "stepnav merge RUNS... --out RUN",
+        soft_wrap=True,
+    )
 
 
 def _run_all(
@@ -178,7 +204,7 @@ def _run(
     active: int,
 ) -> None:
     """Run what is left of the plan behind a progress bar."""
-    total = len(cells(plan, [problem.id for problem in problems]))
+    total = len(problems) * plan.searches_per_problem
     with Progress("bench", total, "searches") as progress:
 
         def on_result(cell: Cell, result: SearchResult | None) -> None:
@@ -188,8 +214,8 @@ def _run(
                 label = cell.strategy.label
                 progress.advance(label if cell.budget is None else f"{label} {cell.budget}")
 
-        run_plan(
-            plan,
+        run_cells(
+            cells(replace(plan, problems=len(problems)), [problem.id for problem in problems]),
             problems,
             extractor=task.extractor,
             grade=task.grade,
@@ -230,8 +256,22 @@ def _draw(
     return pick(task, parse_ids(ids), split, seed, data)
 
 
-def _kept(out: Path, plan: BenchPlan, total: int) -> str:
+def _part(problems: list[Problem], shard: Shard | None) -> list[Problem]:
+    """Return the problems of a shard.
+
+    Raises:
+      ConfigError: there are more shards than problems.
+    """
+    if shard is None:
+        return problems
+    if shard.count > len(problems):
+        raise ConfigError(f"{len(problems)} problems cannot be {shard.count} shards (got {shard})")
+    return list(shard.part(problems))
+
+
+def _kept(out: Path, plan: BenchPlan, num_problems: int) -> str:
     """Return what there is of a run that was stopped."""
+    total = num_problems * plan.searches_per_problem
     return f"{_num_done(out, plan, True)} of {total} searches are done and kept"
 
 
@@ -256,5 +296,4 @@ def _prepare(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"cannot make the run folder {out} ({error.strerror})") from None
-    if any(path.name != LOCK_NAME for path in out.iterdir()):
-        raise ConfigError(f"{out} is not empty and not a run folder; use another --out")
+    check_is_free(out)

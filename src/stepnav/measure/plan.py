@@ -20,6 +20,9 @@ DEFAULT_BASELINE = "cot"
 NONE_TEXT = "<none>"
 """How TOML, which has no null, holds an option that is None; no option may be this string."""
 
+SHARD = "shard"
+"""Setting of a run that is a part of another: "2/8"."""
+
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=,:-]*")
 
 
@@ -73,6 +76,11 @@ class BenchPlan:
     def labels(self) -> list[str]:
         """Labels of the strategies, in order."""
         return [spec.label for spec in self.strategies]
+
+    @property
+    def searches_per_problem(self) -> int:
+        """How often each problem is searched in all."""
+        return len(self.strategies) * len(self.budgets) * self.seeds
 
     @property
     def baseline_label(self) -> str | None:

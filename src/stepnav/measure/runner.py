@@ -1,4 +1,4 @@
-"""Running a plan into its journal, and reading the rows back out of it."""
+"""Running searches of a plan into its journal, and reading the rows back out of it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Grade = Callable[[Problem, "str | None"], "bool | None"]
 Group = tuple[str, "int | None"]
 
 
-def run_plan(
-    plan: BenchPlan,
+def run_cells(
+    searches: Sequence[Cell],
     problems: Sequence[Problem],
     *,
     extractor: Callable[[Problem], Callable[[str], str | None]],
@@ -33,11 +33,11 @@ def run_plan(
     max_active: int = 64,
     on_result: Callable[[Cell, SearchResult | None], None] = lambda cell, result: None,
 ) -> None:
-    """Run every search of a plan that the journal does not hold yet.
+    """Run those of some searches that the journal does not hold yet.
 
     Args:
-      plan: what to run.
-      problems: the plan's problems, in the task's order.
+      searches: of a plan, in its order.
+      problems: theirs.
       extractor: a problem to what finds the final answer in a solution's text (`Task.extractor`).
       grade: (problem, answer) to whether the answer is right, None if that cannot be told.
       models: the backends by name.
@@ -49,7 +49,7 @@ def run_plan(
     by_id = {problem.id: problem for problem in problems}
     done = journal.finished_ids()
     driver = Driver(models, journal=journal, max_active=max_active)
-    for group, members in groupby(cells(plan, list(by_id)), key=_group):
+    for group, members in groupby(searches, key=_group):
         waiting: dict[str, Cell] = {}
         for cell in members:
             if cell.search_id in done:
@@ -58,9 +58,9 @@ def run_plan(
                 waiting[cell.search_id] = cell
         if not waiting:
             continue
-        searches = (_search(cell, by_id[cell.problem_id], extractor) for cell in waiting.values())
+        begun = (_search(cell, by_id[cell.problem_id], extractor) for cell in waiting.values())
         with _timed(journal, group):
-            for result in driver.run(searches):
+            for result in driver.run(begun):
                 correct = grade(by_id[result.problem_id], result.answer)
                 journal.add_verdict(result.search_id, correct)
                 on_result(waiting[result.search_id], result)

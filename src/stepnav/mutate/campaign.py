@@ -15,6 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from stepnav.core.errors import ConfigError, DataError, JournalError, nearest
+from stepnav.core.shard import Shard, what_lacks
 from stepnav.mutate.examination import Settings
 from stepnav.mutate.findings import Outcome
 from stepnav.mutate.journal import Journal, read_journal
@@ -24,6 +25,8 @@ from stepnav.mutate.processes import examine_all
 from stepnav.mutate.reference import Reference
 
 JOURNALS = "shard-*-of-*.jsonl"
+
+WHOLE = Shard(1, 1)
 
 Progress = Callable[[int, int, Outcome | None], None]
 """Called with problems done, problems in all, and the newest outcome (None before the first)."""
@@ -39,7 +42,7 @@ def run_campaign(
     held_out: Sequence[str] = (),
     level: str = "process",
     workers: int = 1,
-    shard: tuple[int, int] = (1, 1),
+    shard: Shard = WHOLE,
     progress: Progress | None = None,
 ) -> list[Outcome]:
     """Examine the problems of one shard that its journal does not hold yet; return all of them.
@@ -53,16 +56,15 @@ def run_campaign(
       held_out: operators that are kept out of training.
       level: sandbox level.
       workers: processes.
-      shard: (i, n): the i-th of n parts, from 1; problem k is in part k modulo n.
+      shard: which part of the problems is examined.
     Raises:
-      ConfigError: an operator that there is none of, or a shard out of range.
+      ConfigError: an operator that there is none of.
       JournalError: the folder holds another campaign.
       SandboxError: the sandbox cannot be used.
     """
     check_installed()
     _check_held_out(held_out)
-    index, count = _checked_shard(shard)
-    mine = [(n, r) for n, r in enumerate(references) if n % count == index - 1]
+    mine = shard.part(list(enumerate(references)))
     campaign = {
         "task": task,
         "source": source,
@@ -72,9 +74,9 @@ def run_campaign(
         "python": ".".join(map(str, sys.version_info[:2])),
         "problems": _digest(references),
         "num_problems": len(references),
-        "shard": [index, count],
+        "shard": [shard.index, shard.count],
     }
-    with Journal(out / f"shard-{index}-of-{count}.jsonl", campaign) as journal:
+    with Journal(journal_path(out, shard), campaign) as journal:
         done = {outcome.number for outcome in journal.outcomes}
         todo = [(n, reference) for n, reference in mine if n not in done]
         if progress is not None:
@@ -102,14 +104,9 @@ def merge(journals: Sequence[Path], out: Path) -> tuple[list[Outcome], list[Path
     for path, header, _ in read[1:]:
         if {key: value for key, value in header.items() if key != "shard"} != campaign:
             raise JournalError(f"{path} and {read[0][0]} are shards of different campaigns")
-    shards = [tuple(header["shard"]) for _, header, _ in read]
-    count = shards[0][1]
-    missing = [f"{n}/{count}" for n in range(1, count + 1) if (n, count) not in shards]
-    if missing or len(shards) != count:
-        raise JournalError(
-            f"a campaign of {count} shards needs each of them once; missing: "
-            f"{', '.join(missing) or 'none'}, given: {', '.join(f'{i}/{n}' for i, n in shards)}"
-        )
+    lacking = what_lacks([Shard(*header["shard"]) for _, header, _ in read])
+    if lacking is not None:
+        raise JournalError(lacking)
     outcomes = [outcome for _, _, found in read for outcome in found]
     if len({outcome.number for outcome in outcomes}) != campaign["num_problems"]:
         raise JournalError(
@@ -117,6 +114,11 @@ def merge(journals: Sequence[Path], out: Path) -> tuple[list[Outcome], list[Path
             "unfinished shards again, then merge"
         )
     return outcomes, write_data(out, campaign, outcomes)
+
+
+def journal_path(out: Path, shard: Shard) -> Path:
+    """Return where the journal of a shard is."""
+    return out / f"shard-{shard.index}-of-{shard.count}.jsonl"
 
 
 def find_journals(places: Sequence[Path]) -> list[Path]:
@@ -132,13 +134,6 @@ def find_journals(places: Sequence[Path]) -> list[Path]:
             raise DataError(f"no journal at {place}; give folders made by `stepnav data mutate`")
         found += inside
     return found
-
-
-def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:
-    index, count = shard
-    if not 1 <= index <= count:
-        raise ConfigError(f"a shard i/n needs 1 <= i <= n (got {index}/{count})")
-    return shard
 
 
 def _check_held_out(names: Sequence[str]) -> None:

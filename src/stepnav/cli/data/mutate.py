@@ -13,8 +13,9 @@ import typer
 from stepnav.cli.console import Stages, interruptible, print_json, stderr, stdout
 from stepnav.cli.data.origin import Origin, load_references
 from stepnav.cli.options import AsJson, Data, Resume, Sandbox, Seed, check_resume
-from stepnav.core.errors import ConfigError, DataError
-from stepnav.mutate.campaign import find_journals, merge, run_campaign
+from stepnav.core.errors import DataError
+from stepnav.core.shard import Shard
+from stepnav.mutate.campaign import WHOLE, find_journals, journal_path, merge, run_campaign
 from stepnav.mutate.examination import Settings
 from stepnav.mutate.findings import Outcome
 
@@ -81,8 +82,8 @@ def run(
       stepnav data mutate --program gcd.py --tests test_gcd.py --out mutants --decoys 10
     """
     began = time.monotonic()
-    index, count = _parse_shard(shard)
-    journal = out / f"shard-{index}-of-{count}.jsonl"
+    part = Shard.parse(shard)
+    journal = journal_path(out, part)
     check_resume(journal.exists(), resume, journal)
     origin = load_references(
         task,
@@ -111,10 +112,10 @@ def run(
             held_out=_parse_names(hold_out, origin.held_out),
             level=sandbox,
             workers=workers,
-            shard=(index, count),
+            shard=part,
             progress=_teller(bar),
         )
-    files = merge(find_journals([out]), out)[1] if count == 1 else []
+    files = merge(find_journals([out]), out)[1] if part == WHOLE else []
     tell(out, outcomes, origin, files, time.monotonic() - began, as_json)
 
 
@@ -172,13 +173,6 @@ def _print_summary(
         console.print(
             f"This shard is done. When all are: stepnav data merge {out} --out DIR", soft_wrap=True
         )
-
-
-def _parse_shard(text: str) -> tuple[int, int]:
-    index, slash, count = text.partition("/")
-    if not slash or not index.isdigit() or not count.isdigit():
-        raise ConfigError(f"--shard must read i/n, for instance 2/8 (got {text!r})")
-    return int(index), int(count)
 
 
 def _parse_names(text: str | None, default: Sequence[str]) -> list[str]:
