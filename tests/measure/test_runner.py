@@ -21,10 +21,11 @@ PLAN = BenchPlan("t", "dev", (COT, COT.with_texts({"top_p": "0.5"}, "cot:top_p=0
 def finished(folder: Path) -> Journal:
     journal = Journal(folder / "j.sqlite")
     policy = ScriptedPolicy.from_table({"": ["#### 1"]})
-    run_cells(
+    searches = run_cells(
         cells(PLAN, [p.id for p in PROBLEMS]), PROBLEMS, extractor=lambda problem: lambda text: text[-1:], grade=lambda problem, answer: True,
         models={"policy": policy}, journal=journal,
     )  # fmt: skip
+    assert len(list(searches)) == 48
     return journal
 
 

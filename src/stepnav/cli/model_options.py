@@ -211,6 +211,12 @@ class ModelOptions:
         """Return the task with its worked examples, and how many they are."""
         return build.choose_shots(task, self.shots, policy, chat=self.chat)
 
+    @property
+    def key_variables(self) -> tuple[str, ...]:
+        """The environment variables that may hold API keys."""
+        policy, reward = self.api_key_env or KEY_VARIABLE, self.reward_api_key_env
+        return policy, reward or build.REWARD_KEY
+
     def full_name(self, policy: str) -> str:
         """Return the policy's name, with the model's on its server."""
         return policy if self.policy_model is None else f"{policy}#{self.policy_model}"

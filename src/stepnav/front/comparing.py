@@ -104,11 +104,12 @@ def _run(
     write_plan(plan, folder)
     journal = Journal(folder / JOURNAL_NAME, plan_digest(plan))
     try:
-        run_cells(
-            cells(plan, [problem.id for problem in problems]), problems,
-            extractor=task.extractor, grade=task.grade, models=models, journal=journal,
-            max_active=max_active,
-        )  # fmt: skip
+        every = cells(plan, [problem.id for problem in problems])
+        for _ in run_cells(
+            every, problems, extractor=task.extractor, grade=task.grade, models=models,
+            journal=journal, max_active=max_active,
+        ):  # fmt: skip
+            pass
         rows = read_rows(plan, journal, grade=task.grade)
         results = {result.search_id: result for result in journal.results()}
         wall_s = wall_seconds(journal)

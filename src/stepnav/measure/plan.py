@@ -110,6 +110,12 @@ class Cell:
     repeat: int
     seed: int
 
+    @property
+    def label(self) -> str:
+        """What it is a search of, for people."""
+        label = self.strategy.label
+        return label if self.budget is None else f"{label} {self.budget}"
+
 
 def cells(plan: BenchPlan, problem_ids: Sequence[str]) -> list[Cell]:
     """Return every search of the plan: by budget, then strategy, then repeat, then problem.

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from stepnav.core.backend import Backend
 from stepnav.core.budget import Budget
-from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.measure.plan import BenchPlan, Cell, cells, problem_of
 from stepnav.measure.rows import ResultRow, make_row
@@ -22,6 +21,25 @@ Grade = Callable[[Problem, "str | None"], "bool | None"]
 Group = tuple[str, "int | None"]
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A search that has ended.
+
+    Attributes:
+      search_id: which it is.
+      label: what it is a search of, for people.
+      is_new: whether it was run now; what the journal held from before has nothing of the rest.
+      correct: whether its answer is right, None if that is not known.
+      policy_tokens: what it generated.
+    """
+
+    search_id: str
+    label: str
+    is_new: bool = False
+    correct: bool | None = None
+    policy_tokens: int | None = None
+
+
 def run_cells(
     searches: Sequence[Cell],
     problems: Sequence[Problem],
@@ -31,9 +49,8 @@ def run_cells(
     models: Mapping[str, Backend],
     journal: Journal,
     max_active: int = 64,
-    on_result: Callable[[Cell, SearchResult | None], None] = lambda cell, result: None,
-) -> None:
-    """Run those of some searches that the journal does not hold yet.
+) -> Iterator[Finished]:
+    """Run those of some searches that the journal does not hold yet, and yield all as they end.
 
     Args:
       searches: of a plan, in its order.
@@ -43,8 +60,6 @@ def run_cells(
       models: the backends by name.
       journal: gets every answer, result and verdict, and the wall time of each strategy and budget.
       max_active: how many searches run at once.
-      on_result: called with each cell when its result is there; with None for the cells that the
-        journal held from before.
     """
     by_id = {problem.id: problem for problem in problems}
     done = journal.finished_ids()
@@ -53,7 +68,7 @@ def run_cells(
         waiting: dict[str, Cell] = {}
         for cell in members:
             if cell.search_id in done:
-                on_result(cell, None)
+                yield Finished(cell.search_id, cell.label)
             else:
                 waiting[cell.search_id] = cell
         if not waiting:
@@ -63,7 +78,8 @@ def run_cells(
             for result in driver.run(begun):
                 correct = grade(by_id[result.problem_id], result.answer)
                 journal.add_verdict(result.search_id, correct)
-                on_result(waiting[result.search_id], result)
+                cell, tokens = waiting[result.search_id], result.usage.policy_tokens
+                yield Finished(cell.search_id, cell.label, True, correct, tokens)
 
 
 def read_rows(

@@ -1,0 +1,181 @@
+"""What `stepnav bench` compares, from its options: the plan, the problems and the task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stepnav import build
+from stepnav.cli.choice import Ids, parse_ids, pick
+from stepnav.cli.model_options import ModelOptions
+from stepnav.cli.options import Reward, Seed, Split, TaskName, TaskOptions
+from stepnav.core.errors import ConfigError
+from stepnav.core.records import Problem
+from stepnav.core.shard import Shard
+from stepnav.core.strategy import RESERVE_SHARE
+from stepnav.measure.plan import SHARD, BenchPlan, Cell, cells
+from stepnav.remote.options import ServerOptions
+from stepnav.tasks.task import Task
+
+NUM_PROBLEMS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a run compares, before a model is opened.
+
+    Attributes:
+      plan: as the run folder keeps it.
+      drawn: its problems, of all shards.
+      problems: those of this run's shard.
+      task: theirs, with its worked examples.
+      policy: its name.
+      server: how the policy's is used.
+    """
+
+    plan: BenchPlan
+    drawn: list[Problem]
+    problems: list[Problem]
+    task: Task
+    policy: str
+    server: ServerOptions
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The searches of this run's shard."""
+        plan = replace(self.plan, problems=len(self.problems))
+        return cells(plan, [problem.id for problem in self.problems])
+
+    def open_models(self, options: ModelOptions, active: int) -> build.Models:
+        """Return the models; `active` is how many searches run at once."""
+        return options.open(
+            policy=self.policy,
+            reward=self.plan.reward,
+            task=self.task,
+            server=self.server,
+            max_batch=active,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What is compared."""
+
+    task: TaskName = "arithmetic"
+    strategies: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: NAME, NAME:OPTION=VALUE:OPTION=VALUE, or FILE.py:FUNCTION; see "
+            "stepnav strategies. "
+            "[default: cot, self_consistency, best_of_n, weighted_vote, beam, hgs]",
+            show_default=False,
+        ),
+    ] = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs"
+    problems: Annotated[int | None, typer.Option(min=1, help="How many. [default: 300]")] = None
+    ids: Ids = None
+    split: Split = None
+    seeds: Annotated[int, typer.Option(min=1, help="Searches per problem.")] = 1
+    seed: Seed = 0
+    max_policy_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Budget of generated tokens per search.")
+    ] = None
+    budgets: Annotated[str | None, typer.Option(help="Several such budgets, comma-separated.")] = (
+        None
+    )
+    baseline: Annotated[
+        str | None, typer.Option(help="Strategy to compare with. [default: cot]")
+    ] = None
+    reward: Reward = None
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="i/n: only the i-th of n parts of the problems; stepnav merge joins them."
+        ),
+    ] = None
+
+    def comparison(self, tasks: TaskOptions, models: ModelOptions, active: int) -> Comparison:
+        """Return what is compared; loads problems and no model.
+
+        Args:
+          tasks: where the problems are.
+          models: who proposes and scores.
+          active: how many searches run at once.
+        Raises:
+          ConfigError: an option cannot be used.
+          DataError: the problems cannot be read.
+        """
+        server = models.server(active, self.reward)
+        task = tasks.load(self.task, sandbox=models.sandbox)
+        choices = [
+            build.parse_strategy(text) for text in self.strategies.split(",") if text.strip()
+        ]
+        limits = self._budgets()
+        part = None if self.shard is None else Shard.parse(self.shard)
+        policy, reward = models.choose(task, choices, self.reward)
+        task, num_shots = models.with_shots(task, policy)
+        drawn = self._draw(task, tasks.data)
+        plan = BenchPlan(
+            task=self.task,
+            split=self.split or task.default_split,
+            strategies=tuple(
+                choice.for_plan(limits, temperature=task.temperature) for choice in choices
+            ),
+            problems=len(drawn),
+            seeds=self.seeds,
+            seed=self.seed,
+            budgets=limits,
+            policy=models.full_name(policy),
+            reward=reward,
+            baseline=self.baseline,
+            settings={
+                "reserve_share": RESERVE_SHARE,
+                "dtype": models.dtype,
+                "chat": models.chat,
+                "shots": num_shots,
+                **tasks.settings(self.task, drawn),
+                **({} if self.ids is None else {"ids": ",".join(p.id for p in drawn)}),
+                **({"sandbox": models.sandbox} if self.task in build.CODE_TASKS else {}),
+                **server.result_settings(),
+                **models.reward_settings(),
+                **({} if part is None else {SHARD: str(part)}),
+            },
+        )
+        return Comparison(plan, drawn, _mine(drawn, part), task, policy, server)
+
+    def _budgets(self) -> tuple[int | None, ...]:
+        if self.budgets is None:
+            return (self.max_policy_tokens,)
+        if self.max_policy_tokens is not None:
+            raise ConfigError("give either --budgets or --max-policy-tokens, not both")
+        try:
+            return tuple(int(text) for text in self.budgets.split(","))
+        except ValueError:
+            raise ConfigError(
+                "--budgets must be whole numbers between commas, as in 250,500,1000 "
+                f"(got {self.budgets!r})"
+            ) from None
+
+    def _draw(self, task: Task, data: Path | None) -> list[Problem]:
+        """Return the problems of the run: so many, or those of some ids."""
+        split = self.split or task.default_split
+        if self.ids is None:
+            return task.load(split, self.problems or NUM_PROBLEMS, self.seed, data)
+        if self.problems is not None:
+            raise ConfigError("--ids says which problems; leave --problems out")
+        return pick(task, parse_ids(self.ids), split, self.seed, data)
+
+
+def _mine(problems: list[Problem], shard: Shard | None) -> list[Problem]:
+    """Return the problems of a shard.
+
+    Raises:
+      ConfigError: there are more shards than problems.
+    """
+    if shard is None:
+        return problems
+    if shard.count > len(problems):
+        raise ConfigError(f"{len(problems)} problems cannot be {shard.count} shards (got {shard})")
+    return list(shard.part(problems))
