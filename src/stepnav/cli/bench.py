@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,12 +13,12 @@ import typer
 
 from stepnav import build
 from stepnav.cli import report as report_command
-from stepnav.cli.bench_plan import Comparison, PlanOptions
-from stepnav.cli.cluster import RayOptions, Workers, open_comparison
+from stepnav.cli.bench_plan import Comparison, PlanOptions, open_comparison
+from stepnav.cli.cluster import RayOptions, Workers
 from stepnav.cli.console import Interrupted, Progress, print_json, resumable, stderr, stdout
 from stepnav.cli.dry_run import tell_dry_run
 from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import AsJson, Resume, TaskOptions
+from stepnav.cli.options import AsJson, ReportTo, Resume, TaskOptions, tracker_names
 from stepnav.cli.remarks import tell_problems
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.lock import locked
@@ -31,8 +31,11 @@ from stepnav.measure.plan_file import (
     read_plan,
     write_plan,
 )
+from stepnav.measure.report import report_object
 from stepnav.measure.run_folder import JOURNAL_NAME, check_is_free
-from stepnav.measure.runner import Finished, run_cells
+from stepnav.measure.runner import Finished, read_rows, run_cells, wall_seconds
+from stepnav.measure.summary import summarise
+from stepnav.measure.trackers import check_trackers, tracked
 from stepnav.run.journal import Journal
 from stepnav.run.on_ray import Cluster
 from stepnav.run.spreading import spread_searches, take_left
@@ -58,6 +61,7 @@ def run(
     ray_options: RayOptions,
     workers: Workers = 1,
     model_options: ModelOptions,
+    report_to: ReportTo = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies on the same problems, at the same budgets.
@@ -75,6 +79,8 @@ def run(
       stepnav bench --out runs/ablation --strategies cot,hgs,hgs:temperature=0.1,hgs:branching=4
     """
     check_installed()
+    trackers = tracker_names(report_to)
+    check_trackers(trackers)
     cluster = ray_options.cluster(workers, model_options)
     compared = plan_options.comparison(task_options, model_options, active)
     plan = compared.plan
@@ -97,7 +103,7 @@ def run(
         if not (out / FILE_NAME).exists():  # not before the models are there: a slip in their name
             write_plan(plan, out)  # would bind the folder to it
         with resumable(partial(_kept, out, compared)), models:
-            _run_all(compared, out, run_left)
+            _run_all(compared, out, run_left, trackers)
     if SHARD in plan.settings:
         _tell_shard(out, compared, as_json)
     else:
@@ -136,16 +142,29 @@ def _run_there(
 
 
 def _run_all(
-    compared: Comparison, out: Path, run_left: Callable[[Journal], Iterator[Finished]]
+    compared: Comparison,
+    out: Path,
+    run_left: Callable[[Journal], Iterator[Finished]],
+    trackers: Sequence[str],
 ) -> None:
     """Run what is left of the plan behind a progress bar, with the journal of its folder."""
     plan = compared.plan
     with contextlib.closing(Journal(out / JOURNAL_NAME, plan_digest(plan))) as journal:
         take_left(journal)
         total, first = len(compared.cells), len(journal.finished_ids())
-        with Progress("bench", total, "searches", first=first) as progress:
+        with (
+            tracked(trackers, out, plan, journal.verdicts()) as told,
+            Progress("bench", total, "searches", first=first) as progress,
+        ):
             for found in run_left(journal):
                 progress.advance(found.label)
+                told.tell(found)
+            if trackers:
+                rows = read_rows(plan, journal, grade=compared.task.grade)
+                summary = summarise(
+                    rows, baseline=plan.baseline_label, wall_s=wall_seconds(journal)
+                )
+                told.tell_report(report_object(summary, plan))
 
 
 def _report(out: Path, baseline: str | None, as_json: bool) -> None:

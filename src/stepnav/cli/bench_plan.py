@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +20,11 @@ from stepnav.core.records import Problem
 from stepnav.core.shard import Shard
 from stepnav.core.strategy import RESERVE_SHARE
 from stepnav.measure.plan import SHARD, BenchPlan, Cell, cells
+from stepnav.measure.plan_file import plan_digest
+from stepnav.measure.runner import Finished, run_cells
 from stepnav.remote.options import ServerOptions
+from stepnav.run.on_ray import Work
+from stepnav.run.spreading import Chunk
 from stepnav.tasks.task import Task
 
 NUM_PROBLEMS = 300
@@ -179,3 +186,39 @@ def _mine(problems: list[Problem], shard: Shard | None) -> list[Problem]:
     if shard.count > len(problems):
         raise ConfigError(f"{len(problems)} problems cannot be {shard.count} shards (got {shard})")
     return list(shard.part(problems))
+
+
+@contextmanager
+def open_comparison(
+    options: PlanOptions, tasks: TaskOptions, models: ModelOptions, active: int, digest: str
+) -> Iterator[Work]:
+    """Open the models of a comparison in a worker; its work runs a `Chunk` of the searches.
+
+    Args:
+      options, tasks, models, active: as the command has them.
+      digest: of the command's plan.
+    Raises:
+      ConfigError: here the same options make another plan.
+    """
+    made = options.comparison(tasks, models, active)
+    if plan_digest(made.plan) != digest:
+        raise ConfigError(
+            f"the worker on {socket.gethostname()} makes another plan of the same options (digest "
+            f"{plan_digest(made.plan)}, the command's {digest}): its stepnav, data or models differ"
+        )
+    searches = {cell.search_id: cell for cell in made.cells}
+    with made.open_models(models, active) as opened:
+
+        def work(chunk: Chunk) -> Iterator[Finished]:
+            with chunk.journal(digest) as journal:
+                yield from run_cells(
+                    [searches[search_id] for search_id in chunk.search_ids],
+                    made.problems,
+                    extractor=made.task.extractor,
+                    grade=made.task.grade,
+                    models=opened.by_name,
+                    journal=journal,
+                    max_active=active,
+                )
+
+        yield work

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from functools import partial
 from typing import Any
 
 from stepnav import build
@@ -85,9 +86,10 @@ class Searches:
         found: asyncio.Future[SearchResult | Exception] = loop.create_future()
 
         def tell(outcome: SearchResult | Exception) -> None:
-            loop.call_soon_threadsafe(lambda: found.done() or found.set_result(outcome))
+            if not found.done():  # it may have been cancelled
+                found.set_result(outcome)
 
-        self._engine.add(search, tell)
+        self._engine.add(search, partial(loop.call_soon_threadsafe, tell))
         try:
             outcome = await found
         finally:

@@ -30,14 +30,12 @@ class Finished:
       label: what it is a search of, for people.
       is_new: whether it was run now; what the journal held from before has nothing of the rest.
       correct: whether its answer is right, None if that is not known.
-      policy_tokens: what it generated.
     """
 
     search_id: str
     label: str
     is_new: bool = False
     correct: bool | None = None
-    policy_tokens: int | None = None
 
 
 def run_cells(
@@ -78,8 +76,8 @@ def run_cells(
             for result in driver.run(begun):
                 correct = grade(by_id[result.problem_id], result.answer)
                 journal.add_verdict(result.search_id, correct)
-                cell, tokens = waiting[result.search_id], result.usage.policy_tokens
-                yield Finished(cell.search_id, cell.label, True, correct, tokens)
+                cell = waiting[result.search_id]
+                yield Finished(cell.search_id, cell.label, is_new=True, correct=correct)
 
 
 def read_rows(

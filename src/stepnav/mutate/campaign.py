@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from stepnav.mutate.operators.table import OPERATORS
 from stepnav.mutate.output import check_installed, write_data
 from stepnav.mutate.processes import examine_all
 from stepnav.mutate.reference import Reference
+from stepnav.run.on_ray import Cluster, Work, cut, spread
 
 JOURNALS = "shard-*-of-*.jsonl"
 
@@ -42,6 +45,7 @@ def run_campaign(
     held_out: Sequence[str] = (),
     level: str = "process",
     workers: int = 1,
+    cluster: Cluster | None = None,
     shard: Shard = WHOLE,
     progress: Progress | None = None,
 ) -> list[Outcome]:
@@ -55,7 +59,8 @@ def run_campaign(
       source: where the programs are from and under what licence, one line for the card.
       held_out: operators that are kept out of training.
       level: sandbox level.
-      workers: processes.
+      workers: processes, where there is no cluster.
+      cluster: whose workers examine instead.
       shard: which part of the problems is examined.
     Raises:
       ConfigError: an operator that there is none of.
@@ -81,11 +86,35 @@ def run_campaign(
         todo = [(n, reference) for n, reference in mine if n not in done]
         if progress is not None:
             progress(len(done), len(mine), None)
-        for outcome in examine_all(todo, settings, level, workers):
+        found = (
+            examine_all(todo, settings, level, workers)
+            if cluster is None
+            else _examine_there(todo, settings, level, cluster)
+        )
+        for outcome in found:
             journal.append(outcome)
             if progress is not None:
                 progress(len(journal.outcomes), len(mine), outcome)
         return journal.outcomes
+
+
+def _examine_there(
+    problems: Sequence[tuple[int, Reference]], settings: Settings, level: str, cluster: Cluster
+) -> Iterator[Outcome]:
+    """Yield the outcomes of problems as the workers of a cluster find them, of each once."""
+    chunks = cut(problems, cluster.workers, least=1, most=8)
+    told: set[int] = set()
+    with closing(spread(cluster, partial(_examiner, settings, level), chunks)) as values:
+        for _, value in values:
+            if isinstance(value, Outcome) and value.number not in told:
+                told.add(value.number)
+                yield value
+
+
+@contextmanager
+def _examiner(settings: Settings, level: str) -> Iterator[Work]:
+    """Return what examines a chunk of problems in a worker of a cluster."""
+    yield lambda chunk: examine_all(chunk, settings, level, 1)
 
 
 def merge(journals: Sequence[Path], out: Path) -> tuple[list[Outcome], list[Path]]:

@@ -62,7 +62,7 @@ def take_left(journal: Journal) -> None:
 
 
 def spread_searches(
-    cluster: Cluster, open_work: Open, journal: Journal, search_ids: Sequence[str]
+    cluster: Cluster, open_work: Open, journal: Journal, ids: Sequence[str]
 ) -> Iterator[Any]:
     """Yield what workers tell of searches, of each once, until the journal holds all of them.
 
@@ -70,12 +70,12 @@ def spread_searches(
       cluster: the workers; all see the run's folder.
       open_work: its work takes a `Chunk` and yields something with a `search_id` for each search.
       journal: the run's (`take_left` was called); what it holds of a search is not asked again.
-      search_ids: searches of the run; finished ones are left out.
+      ids: of the run's searches; finished ones are left out.
     Raises:
       ConfigError, BackendError: as `spread`.
     """
     finished = journal.finished_ids()
-    left = [search_id for search_id in search_ids if search_id not in finished]
+    left = [search_id for search_id in ids if search_id not in finished]
     held = journal.entries()
     folder = journal.path.parent / FOLDER_NAME
     folder.mkdir(exist_ok=True)

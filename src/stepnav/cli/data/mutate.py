@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stepnav.cli.cluster import RayOptions
 from stepnav.cli.console import Stages, interruptible, print_json, stderr, stdout
 from stepnav.cli.data.origin import Origin, load_references
 from stepnav.cli.options import AsJson, Data, Resume, Sandbox, Seed, check_resume
@@ -45,7 +46,8 @@ def run(
             help="Only this function of it; may be repeated. [default: all that have tests]"
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, or workers of the cluster.")] = 2,
+    ray_options: RayOptions,
     shard: Annotated[str, typer.Option(help="i/n: only the i-th of n parts; merge them later.")] = (
         "1/1"
     ),
@@ -112,6 +114,7 @@ def run(
             held_out=_parse_names(hold_out, origin.held_out),
             level=sandbox,
             workers=workers,
+            cluster=ray_options.cluster(workers),
             shard=part,
             progress=_teller(bar),
         )
