@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from functools import partial
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from stepnav import build
@@ -85,11 +86,11 @@ class Searches:
         loop = asyncio.get_running_loop()
         found: asyncio.Future[SearchResult | Exception] = loop.create_future()
 
-        def tell(outcome: SearchResult | Exception) -> None:
+        def take(outcome: SearchResult | Exception) -> None:
             if not found.done():  # it may have been cancelled
                 found.set_result(outcome)
 
-        self._engine.add(search, partial(loop.call_soon_threadsafe, tell))
+        self._engine.add(search, lambda outcome: _hand(loop, take, outcome))
         try:
             outcome = await found
         finally:
@@ -104,6 +105,16 @@ class Searches:
         """Leave all searches and close the models."""
         self._engine.close()
         self._models.__exit__()
+
+
+def _hand(
+    loop: asyncio.AbstractEventLoop,
+    take: Callable[[SearchResult | Exception], None],
+    outcome: SearchResult | Exception,
+) -> None:
+    """Hand an outcome from the engine's thread to who waits for it, if its loop still runs."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(take, outcome)
 
 
 def record_of(result: SearchResult) -> dict[str, Any]:

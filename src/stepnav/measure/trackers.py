@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -89,11 +90,16 @@ def tracked(
       plan: told as the run's configuration.
       verdicts: what the journal holds from before, by search.
     """
-    with ExitStack() as stack:
-        opened = [_TABLE[name](folder, plan) for name in names]
-        for tracker in opened:
-            stack.callback(tracker.finish)
+    opened: list[Tracker] = []
+    try:
+        with redirect_stdout(sys.stderr):  # some say hello there, where results belong
+            for name in names:
+                opened.append(_TABLE[name](folder, plan))
         yield Trackers(opened, verdicts)
+    finally:
+        with redirect_stdout(sys.stderr):
+            for tracker in opened:
+                tracker.finish()
 
 
 def check_trackers(names: Sequence[str]) -> None:
