@@ -168,3 +168,29 @@ def test_workers_without_the_package_are_one_line(tmp_path: Path) -> None:
     assert code == 2, said
     assert "the workers of the cluster lack stepnav" in said
     assert "Traceback" not in said
+
+
+def test_rollouts_on_workers_are_those_of_one_process(tmp_path: Path) -> None:
+    words = ["data", "rollouts", "--problems", "10", "--solutions", "2", "--samples", "2"]
+    for folder, more in (("alone", []), ("spread", ON_RAY)):
+        code, said = finish(start(*words, "--out", tmp_path / folder, *more))
+        assert code == 0, said
+    alone, spread = (
+        (tmp_path / name / "rollouts.jsonl").read_text() for name in ("alone", "spread")
+    )
+    assert spread == alone
+    assert asked(tmp_path / "spread") == asked(tmp_path / "alone")
+
+
+def test_mutation_data_of_workers_is_that_of_one_process(tmp_path: Path) -> None:
+    words: list[object] = ["data", "mutate", "--repairs", "0"]
+    for name in ("double", "triple", "halve"):
+        (tmp_path / f"{name}.py").write_text(f"def {name}(x):\n    y = x + x\n    return y\n")
+        test = f"from {name} import {name}\n\ndef test_it():\n    assert {name}(2) == 4\n    assert {name}(50) == 100\n"
+        (tmp_path / f"test_{name}.py").write_text(test)
+        words += ["--program", tmp_path / f"{name}.py", "--tests", tmp_path / f"test_{name}.py"]
+    for folder, more in (("alone", []), ("spread", ON_RAY)):
+        code, said = finish(start(*words, "--out", tmp_path / folder, *more))
+        assert code == 0, said
+    for name in ("train.jsonl", "README.md", "mutants.parquet"):
+        assert (tmp_path / "spread" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
