@@ -238,8 +238,9 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
 
     Raises:
       ConfigError: it is not installed, or there is no such cluster.
+      BackendError: one of our own does not start.
     """
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its default to come
     try:
         import ray  # type: ignore[import-not-found,import-untyped,unused-ignore]
         import ray.exceptions  # type: ignore[import-not-found,import-untyped,unused-ignore]
@@ -255,11 +256,14 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
             logging_level="ERROR",
             **(own if cluster.address == "local" else {}),
         )
-    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
-        raise ConfigError(
-            f"there is no Ray cluster at {cluster.address} ({one_line(error)}); start one with "
-            "ray start --head, or take --ray local"
-        ) from None
+    except Exception as error:  # Ray raises bare ones too
+        ray.shutdown()
+        if cluster.address == "local":
+            raise BackendError(
+                f"Ray did not start on this machine ({one_line(error)}); try again, or leave --ray "
+                "out"
+            ) from None
+        raise _no_cluster(cluster.address, error) from None
     try:
         with suppress(ValueError):  # in a thread
             signal.signal(signal.SIGTERM, handler)
@@ -285,7 +289,11 @@ def _check_address(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), CONNECT_S).close()
     except (OSError, OverflowError) as error:
-        raise ConfigError(
-            f"there is no Ray cluster at {address} ({one_line(error)}); start one with "
-            "ray start --head, or take --ray local"
-        ) from None
+        raise _no_cluster(address, error) from None
+
+
+def _no_cluster(address: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"there is no Ray cluster at {address} ({one_line(error)}); start one with "
+        "ray start --head, or take --ray local"
+    )
