@@ -15,35 +15,26 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from results import PAPER, RUNS, TUNED
+
 from stepnav.files.claim import unsealed
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.prm.scores import FILE_NAME as SCORES
 from stepnav.measure.run_folder import open_run
+from stepnav.measure.tuned_file import read_tuned
 from stepnav.zoo import MODELS_FOLDER
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs" / "results"
-README_LABELS = {
+README_RUNS = {"headline": "arithmetic", "code": "micro-python"}
+"""Tables of the README, and the runs that they are of."""
+README_BUDGET = 1000
+README_NAMES = {
     "cot": "chain of thought (greedy)",
-    "self_consistency:samples=18": "self-consistency, 18 samples",
-    "best_of_n:samples=18": "best of 18",
-    "weighted_vote:samples=18": "weighted vote of 18",
-    "beam:beam_size=1:branching=8": "stepwise best of 8",
-    "beam": "beam search, 4 x 4",
-    "hgs": "**HGS** (K 8, N 100, T 1)",
-    "hgs:temperature=0.1": "HGS at the paper's T 0.1",
-    "hgs:temperature=0.2": "HGS at the paper's T 0.2",
-}
-README_RUNS = ("headline", "code")
-"""Runs whose tables stand in the README too."""
-RUNS = {
-    "headline": "No budget: each strategy spends what it spends",
-    "equal": "Equal policy tokens, four budgets",
-    "path": "Stopping at the step against generating the whole path (dev split)",
-    "temperature": "HGS by temperature (dev split)",
-    "iterations": "HGS by number of draws (dev split)",
-    "code": "Code: micro-python, no budget",
-    "code_equal": "Code: micro-python at equal policy tokens",
+    "hgs": "**HGS**",
+    "nav": "**nav**",
+    "hgs:published": "HGS as published, T 1",
+    **{label: f"HGS as published, T {label[-3:]}" for label in PAPER.values()},
 }
 
 
@@ -69,23 +60,27 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def headline_table(report: dict[str, Any]) -> str:
+    """Return the strategies under one budget, the best first."""
     rows = [
         [
-            README_LABELS[row["label"]],
+            README_NAMES.get(row["label"], row["label"].replace("_", " ")),
             f"{percent(row['accuracy'])} ({percent(row['ci95'][0])} to {percent(row['ci95'][1])})",
             f"{row['policy_tokens_per_problem']:.0f}",
             f"{row['reward_tokens_per_problem']:.0f}",
-            p_text(row["p_vs_baseline"]),
+            p_text(row["p_holm"]),
         ]
-        for row in report["rows"]
-        if row["label"] in README_LABELS
+        for row in sorted(report["rows"], key=lambda row: -row["accuracy"])
+        if row["budget"] == README_BUDGET
     ]
-    header = ["strategy", "right (95% interval)", "policy tokens", "reward tokens", "p against CoT"]
+    against = next(row["baseline"]["label"] for row in report["rows"] if row["baseline"])
+    header = ["strategy", "right (95% interval)", "policy tokens", "reward tokens"]
     intro = (
         f"{report['problems']} problems of the {report['task']} {report['split']} split, shipped "
-        "models, tokens per problem, McNemar's exact test:\n\n"
+        f"models, at most {README_BUDGET:,} policy tokens, options tuned on the dev "
+        f"split; p from McNemar's exact test against {against}, corrected by Holm for all rows of "
+        "the report:\n\n"
     )
-    return intro + table(header, rows)
+    return intro + table([*header, "p"], rows)
 
 
 def replace_block(path: Path, name: str, text: str) -> None:
@@ -125,11 +120,16 @@ def publish_run(folder: Path, name: str) -> str:
     report = whole_rows(read_report(folder))
     target = DOCS / name
     target.mkdir(parents=True, exist_ok=True)
-    for file in ("report.json", "report.md", "accuracy_vs_tokens.png", "run.toml"):
+    for file in ("report.json", "report.md", "accuracy_vs_cost.png", "run.toml"):
         shutil.copy(folder / file, target / file)
-    plot = f"\n\n![accuracy against tokens](results/{name}/accuracy_vs_tokens.png)"
+    plot = f"\n\n![accuracy against costs](results/{name}/accuracy_vs_cost.png)"
+    where = f"{report['problems']} problems of {report['task']}/{report['split']}"
+    if (folder / "voting.json").exists():
+        for file in ("voting.json", "voting.png"):
+            shutil.copy(folder / file, target / file)
+        plot = f"\n\n{voting_table(target)}\n\n![votes](results/{name}/voting.png){plot}"
     return (
-        f"## {RUNS[name]}\n\n{run_table(report)}\n\nWhole report: "
+        f"## {RUNS[name].title}\n\n{where}.\n\n{run_table(report)}\n\nWhole report: "
         f"[{name}](results/{name}/report.md), configuration: "
         f"[run.toml](results/{name}/run.toml).{plot}\n"
     )
@@ -142,6 +142,7 @@ def run_table(report: dict[str, Any]) -> str:
             f"{row[k]}" if row.get(k) is not None else "" for k in ("backtracks", "duplicates")
         ]
         budget = "" if row["budget"] is None else str(row["budget"])
+        flops, wall_s = row["flops_per_problem"], row["wall_s"]
         rows.append(
             [
                 row["label"],
@@ -150,13 +151,51 @@ def run_table(report: dict[str, Any]) -> str:
                 f"{percent(row['ci95'][1])})",
                 f"{row['policy_tokens_per_problem']:.0f}",
                 f"{row['reward_tokens_per_problem']:.0f}",
+                "" if flops is None else f"{flops / 1e9:.2f}",
+                "" if wall_s is None else f"{wall_s / row['searches']:.2f}",
                 p_text(row["p_vs_baseline"]),
                 p_text(row["p_holm"]),
                 *counts,
             ]
         )
+    against = next((row["baseline"]["label"] for row in report["rows"] if row["baseline"]), "none")
     header = ["strategy", "budget", "right (95% interval)", "policy tokens", "reward tokens"]
-    return table([*header, "p against CoT", "Holm p", "backtracks", "duplicates"], rows)
+    header += ["GFLOPs", "seconds", f"p against {against}", "Holm p", "backtracks", "duplicates"]
+    return table(header, rows)
+
+
+def voting_table(folder: Path) -> str:
+    """Return accuracy by number of samples, which `voting.py` found."""
+    rows = json.loads((folder / "voting.json").read_text())
+    cells = [
+        [
+            row["label"],
+            "" if row["samples"] is None else str(row["samples"]),
+            f"{percent(row['accuracy'])} ({percent(row['ci95'][0])} to {percent(row['ci95'][1])})",
+            f"{row['policy_tokens']:.0f}",
+        ]
+        for row in rows
+    ]
+    return table(["strategy", "samples", "right (95% interval)", "policy tokens"], cells)
+
+
+def tuned_section() -> str:
+    """Return the options of each strategy by budget, from the files that runs take them from."""
+    text = []
+    for path in sorted(TUNED.glob("*.json")):
+        tuned = read_tuned(path)
+        rows = [
+            [entry.strategy, str(entry.budget), f"`{entry.setting}`", str(entry.tried),
+             str(entry.problems), "" if entry.accuracy is None else percent(entry.accuracy)]
+            for entry in sorted(tuned.best, key=lambda entry: entry.strategy)
+        ]  # fmt: skip
+        made = tuned.origin
+        text.append(
+            f"### {made['task']}\n\n[{path.name}](results/tuned/{path.name}): {made['searches']:,} "
+            f"searches of the {made['split']} split, {made['policy_tokens']:,} policy tokens.\n\n"
+            + table(["strategy", "budget", "best options", "tried", "problems", "right"], rows)
+        )
+    return "\n\n".join(["## Tuned options", *text]) + "\n" if text else ""
 
 
 REWARD_MODELS = {
@@ -288,6 +327,7 @@ def main() -> None:
     sections = [
         publish_run(args.runs / n, n) for n in RUNS if (args.runs / n / "report.json").exists()
     ]
+    sections.append(tuned_section())
     sections.append(publish_reward_models(args.runs / "reward_models"))
     notes = ROOT / "docs" / "results_notes.md"
     models = "\n".join(
@@ -300,11 +340,11 @@ def main() -> None:
     )
     parts = [head, notes.read_text() if notes.exists() else "", *sections]
     (ROOT / "docs" / "results.md").write_text("\n".join(part for part in parts if part))
-    for name in README_RUNS:
+    for block, name in README_RUNS.items():
         path = args.runs / name / "report.json"
         if path.exists():
             report = whole_rows(read_report(path.parent))
-            replace_block(ROOT / "README.md", name, headline_table(report))
+            replace_block(ROOT / "README.md", block, headline_table(report))
 
 
 if __name__ == "__main__":

@@ -152,6 +152,11 @@ def test_what_is_not_known_is_left_to_transformers(folder: Path, fields: dict[st
     assert open_llama(folder, "causal", device="cpu", dtype=torch.float32) is None
 
 
+def test_where_a_checkpoint_came_from_changes_nothing(folder: Path) -> None:
+    change(folder / "config.json", _model_name_or_path="SmolLM2", unk_token_id=0)
+    assert type(load_model(folder, "causal", device="cpu", dtype="float32")) is Llama
+
+
 def test_a_llama_with_biases_in_its_mlp_runs_through_transformers(tmp_path: Path) -> None:
     causal_model("llama", mlp_bias=True).save_pretrained(tmp_path)
     model = load_model(tmp_path, "causal", device="cpu", dtype="float32")

@@ -11,7 +11,7 @@ from stepnav.files.claim import sealed, unsealed
 from stepnav.labels.stepwise import read_records
 from stepnav.mutate.campaign import find_journals, merge, run_campaign
 from stepnav.mutate.examination import Settings
-from stepnav.mutate.findings import Outcome
+from stepnav.mutate.findings import ProblemReport
 from stepnav.mutate.reference import Reference
 
 SETTINGS = Settings(seed=1, decoys=2, second_order=1, repairs=1)
@@ -27,7 +27,7 @@ def reference(number: int, test: str | None = None) -> Reference:
 REFERENCES = [reference(number) for number in range(3)] + [reference(3, "assert f(1) == 0")]
 
 
-def make(out: Path, shard: tuple[int, int] = (1, 1), **options: object) -> list[Outcome]:
+def make(out: Path, shard: tuple[int, int] = (1, 1), **options: object) -> list[ProblemReport]:
     return run_campaign(
         REFERENCES,
         out,

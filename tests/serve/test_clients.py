@@ -114,6 +114,23 @@ def test_openai_client_responses(served):
     assert "keeps none" in str(error.value)
 
 
+def test_openai_client_streams_responses(served):
+    url, model = served
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none") as client:
+        whole = client.responses.create(model=model, input="What is 2 + 2?", extra_body={"seed": 3})
+        stream = client.responses.create(
+            model=model, input="What is 2 + 2?", stream=True, extra_body={"seed": 3}
+        )
+        events = list(stream)
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert [event.type for event in events[:2]] == ["response.created", "response.in_progress"]
+    text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
+    assert text == whole.output_text
+    assert events[-1].type == "response.completed"
+    assert events[-1].response.output_text == text
+    assert events[-1].response.usage.output_tokens == whole.usage.output_tokens
+
+
 def test_curl(served):
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")

@@ -113,6 +113,10 @@ def check(post, path, content, headers, caplog):
         assert set(error) == {"message", "type", "param", "code"}
     elif answer.headers["content-type"].startswith("text/event-stream"):
         events = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
+        if path == "/v1/responses":  # its last event says how it ended
+            last = json.loads(events[-1])
+            assert last["type"] in ("response.completed", "response.incomplete"), content
+            return answer.status_code
         assert events[-1] == "[DONE]"
         assert all("error" not in json.loads(event) for event in events[:-1]), content
     else:

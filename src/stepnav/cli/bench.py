@@ -20,19 +20,13 @@ from stepnav.cli.dry_run import tell_dry_run
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, ReportTo, Resume, TaskOptions, tracker_names
 from stepnav.cli.remarks import tell_problems
-from stepnav.core.errors import ConfigError, DataError
+from stepnav.cli.run_folder import num_done, prepare
 from stepnav.files.lock import locked
 from stepnav.measure.extras import check_installed
-from stepnav.measure.plan import SHARD, BenchPlan
-from stepnav.measure.plan_file import (
-    FILE_NAME,
-    check_same,
-    plan_digest,
-    read_plan,
-    write_plan,
-)
+from stepnav.measure.plan import SHARD
+from stepnav.measure.plan_file import FILE_NAME, plan_digest, write_plan
 from stepnav.measure.report import report_object
-from stepnav.measure.run_folder import JOURNAL_NAME, check_is_free
+from stepnav.measure.run_folder import JOURNAL_NAME
 from stepnav.measure.runner import Finished, read_rows, run_cells, wall_seconds
 from stepnav.measure.summary import summarise
 from stepnav.measure.trackers import check_trackers, tracked
@@ -77,6 +71,8 @@ def run(
       stepnav bench --out runs/big --ray auto --workers 8 --gpus-per-worker 1
 
       stepnav bench --out runs/ablation --strategies cot,hgs,hgs:temperature=0.1,hgs:branching=4
+
+      stepnav bench --out runs/best --tuned runs/tune/tuned.json --strategies all,hgs:published
     """
     check_installed()
     trackers = tracker_names(report_to)
@@ -85,13 +81,11 @@ def run(
     compared = plan_options.comparison(task_options, model_options, active)
     plan = compared.plan
     tell_problems(compared.drawn, plan_options.problems, f"{plan.task}/{plan.split}")
-    num_done = _num_done(out, plan, resume)
+    done = num_done(out, plan, resume)
     if dry_run:
-        tell_dry_run(
-            plan, compared.problems, compared.task.extract, num_done=num_done, as_json=as_json
-        )
+        tell_dry_run(plan, compared.problems, compared.task.extract, num_done=done, as_json=as_json)
         return
-    _prepare(out)
+    prepare(out)
     with locked(out):
         models: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         if cluster is None:
@@ -191,29 +185,5 @@ def _tell_shard(out: Path, compared: Comparison, as_json: bool) -> None:
 
 def _kept(out: Path, compared: Comparison) -> str:
     """Return what there is of a run that was stopped."""
-    num_done = _num_done(out, compared.plan, True)
-    return f"{num_done} of {len(compared.cells)} searches are done and kept"
-
-
-def _num_done(out: Path, plan: BenchPlan, resume: bool) -> int:
-    """Return how many searches of the plan a folder holds, having checked that it is the plan's."""
-    if not (out / FILE_NAME).exists():
-        return 0
-    if not resume:
-        raise ConfigError(f"{out} holds a run already; add --resume, or use another --out")
-    check_same(read_plan(out), plan, str(out))
-    if not (out / JOURNAL_NAME).exists():
-        return 0
-    with contextlib.closing(Journal(out / JOURNAL_NAME, is_read_only=True)) as journal:
-        return len(journal.finished_ids())
-
-
-def _prepare(out: Path) -> None:
-    """Make the run's folder if it is not there."""
-    if (out / FILE_NAME).exists():
-        return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot make the run folder {out} ({error.strerror})") from None
-    check_is_free(out)
+    done = num_done(out, compared.plan, True)
+    return f"{done} of {len(compared.cells)} searches are done and kept"

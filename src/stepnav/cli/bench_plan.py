@@ -12,22 +12,34 @@ from typing import Annotated
 import typer
 
 from stepnav import build
-from stepnav.cli.choice import Ids, parse_ids, pick
+from stepnav.cli.choice import Ids
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import Reward, Seed, Split, TaskName, TaskOptions
+from stepnav.cli.run_folder import (
+    draw_problems,
+    made_for,
+    parse_budgets,
+    run_settings,
+    split_names,
+    with_tuned,
+)
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
 from stepnav.core.shard import Shard
-from stepnav.core.strategy import RESERVE_SHARE
 from stepnav.measure.plan import SHARD, BenchPlan, Cell, cells
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.runner import Finished, run_cells
+from stepnav.measure.tuned_file import Tuned, check_tuned, read_tuned
 from stepnav.remote.options import ServerOptions
 from stepnav.run.on_ray import Work
 from stepnav.run.spreading import Chunk
 from stepnav.tasks.task import Task
 
 NUM_PROBLEMS = 300
+
+DEFAULT_STRATEGIES = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs,nav"
+"""The baseline, what the field compares with, the paper's search and ours; each more is asked for
+by name, as it costs about as much as any of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +85,21 @@ class PlanOptions:
 
     task: TaskName = "arithmetic"
     strategies: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Comma-separated: NAME, NAME:OPTION=VALUE:OPTION=VALUE, or FILE.py:FUNCTION; see "
-            "stepnav strategies. "
-            "[default: cot, self_consistency, best_of_n, weighted_vote, beam, hgs]",
-            show_default=False,
+            help="Comma-separated: NAME, NAME:OPTION=VALUE:OPTION=VALUE, NAME:published, all, or "
+            "FILE.py:FUNCTION; see stepnav strategies. [default: "
+            f"{DEFAULT_STRATEGIES.replace(',', ', ')}; with --tuned, the file's]",
         ),
-    ] = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs"
+    ] = None
+    tuned: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Take each strategy's options for each budget from this file of stepnav tune, "
+            "where none are given.",
+        ),
+    ] = None
     problems: Annotated[int | None, typer.Option(min=1, help="How many. [default: 300]")] = None
     ids: Ids = None
     split: Split = None
@@ -116,17 +135,23 @@ class PlanOptions:
         """
         server = models.server(active, self.reward)
         task = tasks.load(self.task, sandbox=models.sandbox)
-        choices = [
-            build.parse_strategy(text) for text in self.strategies.split(",") if text.strip()
-        ]
-        limits = self._budgets()
+        found = None if self.tuned is None else read_tuned(self.tuned)
+        names = self.strategies or (",".join(found.strategies) if found else DEFAULT_STRATEGIES)
+        choices = [build.parse_strategy(text) for text in split_names(names)]
+        limits = self._budgets(found)
         part = None if self.shard is None else Shard.parse(self.shard)
         policy, reward = models.choose(task, choices, self.reward)
+        choices = build.with_measured(choices, reward)
+        if found is not None:
+            origin = made_for(self.task, models.full_name(policy), reward)
+            check_tuned(found, origin, str(self.tuned))
+            choices = [with_tuned(choice, found, limits) for choice in choices]
         task, num_shots = models.with_shots(task, policy)
-        drawn = self._draw(task, tasks.data)
+        where = (self.split or task.default_split, self.seed, tasks.data)
+        drawn = draw_problems(task, self.problems, self.ids, *where, default=NUM_PROBLEMS)
         plan = BenchPlan(
             task=self.task,
-            split=self.split or task.default_split,
+            split=where[0],
             strategies=tuple(
                 choice.for_plan(limits, temperature=task.temperature) for choice in choices
             ),
@@ -138,41 +163,21 @@ class PlanOptions:
             reward=reward,
             baseline=self.baseline,
             settings={
-                "reserve_share": RESERVE_SHARE,
-                "dtype": models.dtype,
-                "chat": models.chat,
-                "shots": num_shots,
-                **tasks.settings(self.task, drawn),
+                **run_settings(self.task, drawn, tasks, models, server, num_shots),
                 **({} if self.ids is None else {"ids": ",".join(p.id for p in drawn)}),
-                **({"sandbox": models.sandbox} if self.task in build.CODE_TASKS else {}),
-                **server.result_settings(),
-                **models.reward_settings(),
                 **({} if part is None else {SHARD: str(part)}),
             },
         )
         return Comparison(plan, drawn, _mine(drawn, part), task, policy, server)
 
-    def _budgets(self) -> tuple[int | None, ...]:
+    def _budgets(self, tuned: Tuned | None) -> tuple[int | None, ...]:
+        if self.budgets is None and self.max_policy_tokens is None and tuned is not None:
+            return tuple(tuned.budgets)
         if self.budgets is None:
             return (self.max_policy_tokens,)
         if self.max_policy_tokens is not None:
             raise ConfigError("give either --budgets or --max-policy-tokens, not both")
-        try:
-            return tuple(int(text) for text in self.budgets.split(","))
-        except ValueError:
-            raise ConfigError(
-                "--budgets must be whole numbers between commas, as in 250,500,1000 "
-                f"(got {self.budgets!r})"
-            ) from None
-
-    def _draw(self, task: Task, data: Path | None) -> list[Problem]:
-        """Return the problems of the run: so many, or those of some ids."""
-        split = self.split or task.default_split
-        if self.ids is None:
-            return task.load(split, self.problems or NUM_PROBLEMS, self.seed, data)
-        if self.problems is not None:
-            raise ConfigError("--ids says which problems; leave --problems out")
-        return pick(task, parse_ids(self.ids), split, self.seed, data)
+        return parse_budgets(self.budgets)
 
 
 def _mine(problems: list[Problem], shard: Shard | None) -> list[Problem]:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from stepnav.cli.model_options import ModelOptions
+from stepnav import build
+from stepnav.cli.model_options import KEY_VARIABLE, ModelOptions
 from stepnav.run.on_ray import Cluster
 
 Workers = Annotated[int, typer.Option(min=1, help="Ray: how many workers.")]
@@ -33,6 +34,7 @@ class RayOptions:
         """Return the cluster, None for this process; API keys of servers go with it."""
         if self.ray is None:
             return None
-        names = () if models is None else models.key_variables
+        own = ModelOptions() if models is None else models
+        names = (own.api_key_env or KEY_VARIABLE, own.reward_api_key_env or build.REWARD_KEY)
         keys = {name: os.environ[name] for name in names if name in os.environ}
         return Cluster(self.ray, workers, self.cpus_per_worker, self.gpus_per_worker, keys)

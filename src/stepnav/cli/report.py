@@ -52,13 +52,24 @@ def run(
         journal.close()
     if not rows:
         raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
-    report = write_report(run, rows, plan, wall_s=wall_s, baseline=baseline, results=results)
+    report = write_report(
+        run, rows, plan, wall_s=wall_s, baseline=baseline, results=results, levels=_levels(plan)
+    )
     if as_json:
         print_json(report)
     else:
         _print(run, rows, plan, wall_s, baseline)
     tell_cut(sum(map(is_cut, results)), len(rows))
     _tell_failed([result.error for result in results if result.error is not None], len(rows))
+
+
+def _levels(plan: BenchPlan) -> dict[str, float]:
+    """Return what the plot should show besides the run's strategies."""
+    found = build.backbone_accuracy(plan.task, plan.reward)
+    if found is None:
+        return {}
+    accuracy, split = found
+    return {f"cot by the reward model's backbone ({split} split)": accuracy}
 
 
 def load_task(plan: BenchPlan) -> Task:

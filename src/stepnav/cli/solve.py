@@ -118,6 +118,7 @@ def run(
         raise ConfigError("--ids says which problems; leave --hard, --index and a text out")
     budget = Budget(policy_tokens=max_policy_tokens, seconds=max_seconds)
     policy, reward = model_options.choose(benchmark, [choice], reward)
+    [choice] = build.with_measured([choice], reward)
     split_name = split or benchmark.default_split
     if problem is not None:
         _check_given(problem, split=split, data=data, index=index, hard=hard)

@@ -73,7 +73,7 @@ def bench(
     task = _task(problems)
     used = split or task.default_split
     drawn = task.load(used, count, seed, None)
-    chosen = [given_strategy(item) for item in strategies]
+    chosen = build.with_measured([given_strategy(item) for item in strategies], reward, task)
     temperature = task.temperature
     plan = BenchPlan(
         task=task.name, split=used,

@@ -188,8 +188,11 @@ def _plain_strategy(strategy: Strategy) -> Strategy:
         raise ConfigError(
             f"a strategy's label must be letters, digits and _.+=,:- (got {quote(strategy.label)})"
         )
-    options = plain_value(strategy.options, f"option of {strategy.label}")
-    return replace(strategy, options=options)
+    what = f"option of {strategy.label}"
+    by_budget = {
+        budget: plain_value(options, what) for budget, options in strategy.by_budget.items()
+    }
+    return replace(strategy, options=plain_value(strategy.options, what), by_budget=by_budget)
 
 
 def _plain_key(key: Any, what: str) -> str:

@@ -1,6 +1,6 @@
 """Many problems over several processes, journaled; and the shards of one campaign merged.
 
-Each process is a `worker` with a sandbox of its own. An outcome is in the journal before it counts
+Each process is a `worker` with a sandbox of its own. A report is in the journal before it counts
 as done, so a campaign that was killed goes on where it stopped when it is started again. The files
 are made of the journals alone, so they do not depend on kills, processes or shards.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from stepnav.core.errors import ConfigError, DataError, JournalError, nearest
 from stepnav.core.shard import Shard, what_lacks
 from stepnav.mutate.examination import Settings
-from stepnav.mutate.findings import Outcome
+from stepnav.mutate.findings import ProblemReport
 from stepnav.mutate.journal import Journal, read_journal
 from stepnav.mutate.operators.table import OPERATORS
 from stepnav.mutate.output import check_installed, write_data
@@ -31,8 +31,8 @@ JOURNALS = "shard-*-of-*.jsonl"
 
 WHOLE = Shard(1, 1)
 
-Progress = Callable[[int, int, Outcome | None], None]
-"""Called with problems done, problems in all, and the newest outcome (None before the first)."""
+Progress = Callable[[int, int, ProblemReport | None], None]
+"""Called with problems done, problems in all, and the newest report (None before the first)."""
 
 
 def run_campaign(
@@ -48,7 +48,7 @@ def run_campaign(
     cluster: Cluster | None = None,
     shard: Shard = WHOLE,
     progress: Progress | None = None,
-) -> list[Outcome]:
+) -> list[ProblemReport]:
     """Examine the problems of one shard that its journal does not hold yet; return all of them.
 
     Args:
@@ -82,7 +82,7 @@ def run_campaign(
         "shard": [shard.index, shard.count],
     }
     with Journal(journal_path(out, shard), campaign) as journal:
-        done = {outcome.number for outcome in journal.outcomes}
+        done = {report.number for report in journal.reports}
         todo = [(n, reference) for n, reference in mine if n not in done]
         if progress is not None:
             progress(len(done), len(mine), None)
@@ -91,22 +91,22 @@ def run_campaign(
             if cluster is None
             else _examine_there(todo, settings, level, cluster)
         )
-        for outcome in found:
-            journal.append(outcome)
+        for report in found:
+            journal.add(report)
             if progress is not None:
-                progress(len(journal.outcomes), len(mine), outcome)
-        return journal.outcomes
+                progress(len(journal.reports), len(mine), report)
+        return journal.reports
 
 
 def _examine_there(
     problems: Sequence[tuple[int, Reference]], settings: Settings, level: str, cluster: Cluster
-) -> Iterator[Outcome]:
-    """Yield the outcomes of problems as the workers of a cluster find them, of each once."""
+) -> Iterator[ProblemReport]:
+    """Yield the reports on problems as the workers of a cluster find them, of each once."""
     chunks = cut(problems, cluster.workers, least=1, most=8)
     told: set[int] = set()
     with closing(spread(cluster, partial(_examiner, settings, level), chunks)) as values:
         for _, value in values:
-            if isinstance(value, Outcome) and value.number not in told:
+            if isinstance(value, ProblemReport) and value.number not in told:
                 told.add(value.number)
                 yield value
 
@@ -117,8 +117,8 @@ def _examiner(settings: Settings, level: str) -> Iterator[Work]:
     yield lambda chunk: examine_all(chunk, settings, level, 1)
 
 
-def merge(journals: Sequence[Path], out: Path) -> tuple[list[Outcome], list[Path]]:
-    """Return the outcomes of a campaign's shards and the files made of them.
+def merge(journals: Sequence[Path], out: Path) -> tuple[list[ProblemReport], list[Path]]:
+    """Return the reports of a campaign's shards and the files made of them.
 
     Args:
       journals: every shard's journal, in any order.
@@ -136,13 +136,13 @@ def merge(journals: Sequence[Path], out: Path) -> tuple[list[Outcome], list[Path
     lacking = what_lacks([Shard(*header["shard"]) for _, header, _ in read])
     if lacking is not None:
         raise JournalError(lacking)
-    outcomes = [outcome for _, _, found in read for outcome in found]
-    if len({outcome.number for outcome in outcomes}) != campaign["num_problems"]:
+    reports = [report for _, _, found in read for report in found]
+    if len({report.number for report in reports}) != campaign["num_problems"]:
         raise JournalError(
-            f"{len(outcomes)} of {campaign['num_problems']} problems are done; start the "
+            f"{len(reports)} of {campaign['num_problems']} problems are done; start the "
             "unfinished shards again, then merge"
         )
-    return outcomes, write_data(out, campaign, outcomes)
+    return reports, write_data(out, campaign, reports)
 
 
 def journal_path(out: Path, shard: Shard) -> Path:

@@ -1,4 +1,4 @@
-"""Splits: their names checked in one place; in the embedded tasks a hash decides where alone a problem may be drawn."""
+"""Splits: their names checked once; in embedded tasks a hash decides where a problem is drawn."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from transformers import (
 
 from stepnav.rewards.families.headed_models import Qwen2ProcessReward
 
-Kind = Literal["pooling", "generate", "tokens", "sglang", "llama-server", "llama-cpp-python"]
+ServerKind = Literal["pooling", "generate", "tokens", "sglang", "llama-server", "llama-cpp-python"]
 """vLLM with `--runner pooling` or without; vLLM before `/generative_scoring`; other servers."""
 
 LOADERS = {
@@ -59,7 +59,7 @@ class FakeServer:
         self,
         folder: Path,
         family: str,
-        kind: Kind,
+        kind: ServerKind,
         *,
         step_tag: int | None = None,
         max_model_len: int = 512,

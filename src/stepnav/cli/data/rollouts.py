@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,8 +41,53 @@ from stepnav.tasks.task import Task
 JOURNAL_NAME = "journal.sqlite"
 SETTINGS_NAME = "rollouts.json"
 NOUN = "run of rollouts"
-PROGRAM_OPTIONS = ("solutions", "samples", "temperature", "method", "labels", "keep_unsolved")
-"""The settings that the program takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabellingOptions:
+    """How a problem's solutions are drawn and labelled."""
+
+    solutions: Annotated[int, typer.Option(min=1, help="Solutions drawn and labelled of each.")] = 4
+    samples: Annotated[int, typer.Option(min=1, help="Completions of each prefix.")] = 8
+    method: Annotated[
+        str,
+        typer.Option(help="each (prefix is completed) or bisection (for the first wrong step)."),
+    ] = "each"
+    estimate: Annotated[
+        str,
+        typer.Option(
+            help="hard (a right solution goes on from there) or soft (the share that does)."
+        ),
+    ] = "hard"
+    keep_unsolved: Annotated[
+        bool,
+        typer.Option(
+            "--keep-unsolved",
+            help="Label the solutions of problems that the policy never solves, too.",
+        ),
+    ] = False
+    temperature: Annotated[float, typer.Option(min=0.0, help="Of all sampling.")] = 1.0
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments of the program.
+
+        Raises:
+          ConfigError: a word is unknown, or they contradict each other.
+        """
+        chosen = choose("--method", self.method, METHODS)
+        kind = choose("--estimate", self.estimate, LABELS)
+        if chosen == "bisection" and kind == "soft":
+            raise ConfigError(
+                "a binary search finds the first wrong step only; use --estimate hard"
+            )
+        return {
+            "solutions": self.solutions,
+            "samples": self.samples,
+            "method": chosen,
+            "labels": kind,
+            "keep_unsolved": self.keep_unsolved,
+            "temperature": self.temperature,
+        }
 
 
 def run(
@@ -54,28 +100,7 @@ def run(
     task_options: TaskOptions,
     exclude_problems: ExcludeProblems = None,
     problems: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
-    solutions: Annotated[
-        int, typer.Option(min=1, help="Solutions drawn and labelled of each.")
-    ] = 4,
-    samples: Annotated[int, typer.Option(min=1, help="Completions of each prefix.")] = 8,
-    method: Annotated[
-        str,
-        typer.Option(help="each (prefix is completed) or bisection (for the first wrong step)."),
-    ] = "each",
-    estimate: Annotated[
-        str,
-        typer.Option(
-            help="hard (a right solution goes on from there) or soft (the share that does)."
-        ),
-    ] = "hard",
-    keep_unsolved: Annotated[
-        bool,
-        typer.Option(
-            "--keep-unsolved",
-            help="Label the solutions of problems that the policy never solves, too.",
-        ),
-    ] = False,
-    temperature: Annotated[float, typer.Option(min=0.0, help="Of all sampling.")] = 1.0,
+    labelling: LabellingOptions,
     seed: Seed = 0,
     resume: Resume = False,
     active: Annotated[int, typer.Option(min=1, help="Problems worked on at once.")] = 64,
@@ -95,10 +120,7 @@ def run(
 
       stepnav data rollouts --task gsm8k --data train.jsonl --policy ./my-model --out runs/gsm8k
     """
-    chosen = choose("--method", method, METHODS)
-    kind = choose("--estimate", estimate, LABELS)
-    if chosen == "bisection" and kind == "soft":
-        raise ConfigError("a binary search finds the first wrong step only; use --estimate hard")
+    options = labelling.settings()
     server = model_options.server(active)
     benchmark = task_options.load(task, sandbox=model_options.sandbox)
     data = task_options.data
@@ -112,9 +134,7 @@ def run(
     weights = build.policy_folder(policy)
     settings = {
         "task": task, "split": used, "problems": problems_digest(drawn),
-        "data": None if data is None else str(data), "solutions": solutions, "samples": samples,
-        "method": chosen, "labels": kind, "keep_unsolved": keep_unsolved,
-        "temperature": temperature,
+        "data": None if data is None else str(data), **options,
         "policy": policy, "policy_digest": None if weights is None else folder_digest(weights),
         "policy_model": model_options.policy_model, "seed": seed, "dtype": model_options.dtype,
         "shots": num_shots, "chat": model_options.chat, **server.result_settings(),
@@ -126,16 +146,18 @@ def run(
         opened = models = model_options.open(
             policy=policy, reward=None, task=benchmark, server=server, max_batch=active
         )
-        searches = list(_searches(benchmark, drawn, settings))
+        searches = list(_searches(benchmark, drawn, options, seed))
         run_left = partial(_run_here, searches, opened, active)
     else:
-        open_there = partial(_open_there, task_options, model_options, settings, drawn, active)
+        open_there = partial(
+            _open_there, task_options, model_options, settings, options, drawn, active
+        )
         run_left = partial(spread_searches, cluster, open_there, ids=[p.id for p in drawn])
     # not before the models are there: a slip in their name would bind the folder to it
     claim_folder(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     with locked(out), models:
         results, seconds = _run(out, settings, len(drawn), run_left)
-        report(out, results, kind, seconds, as_json)
+        report(out, results, options["labels"], seconds, as_json)
 
 
 def is_right(task: Task, solution: Trajectory) -> bool:
@@ -201,13 +223,12 @@ def _leave_out(problems: Sequence[Problem], exclude: Path | None) -> list[Proble
 
 
 def _searches(
-    task: Task, problems: Sequence[Problem], settings: dict[str, Any]
+    task: Task, problems: Sequence[Problem], options: dict[str, Any], seed: int
 ) -> Iterator[Search]:
     function = partial(label_problem, is_right=partial(is_right, task))
-    options = {name: settings[name] for name in PROGRAM_OPTIONS}
     strategy = Strategy("rollouts", options, function=function)
     for problem in problems:
-        yield Search(problem.id, strategy, problem, task.extract, seed=settings["seed"])
+        yield Search(problem.id, strategy, problem, task.extract, seed=seed)
 
 
 def _run_here(
@@ -224,13 +245,14 @@ def _open_there(
     task_options: TaskOptions,
     model_options: ModelOptions,
     settings: dict[str, Any],
+    options: dict[str, Any],
     problems: list[Problem],
     active: int,
 ) -> Iterator[Work]:
     """Open the policy in a worker of a cluster; its work labels a `Chunk` of the problems."""
     task = task_options.load(settings["task"], sandbox=model_options.sandbox)
     task, _ = model_options.with_shots(task, settings["policy"])
-    by_id = {search.id: search for search in _searches(task, problems, settings)}
+    by_id = {search.id: search for search in _searches(task, problems, options, settings["seed"])}
     with model_options.open(
         policy=settings["policy"], reward=None, task=task, server=model_options.server(active),
         max_batch=active,

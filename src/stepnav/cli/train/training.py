@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,9 +29,14 @@ DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("float32", "bfloat16")
 SCHEDULES = ("cosine", "linear", "constant")
 
-Model = Annotated[str, typer.Option(help="Checkpoint to begin with: a folder or a hub name.")]
-TrainData = Annotated[Path, typer.Option(help="What it learns from.")]
-TrainOut = Annotated[Path, typer.Option(help="Folder of the new model, and of its checkpoints.")]
+
+@dataclass(frozen=True, slots=True)
+class TrainFiles:
+    """What a training reads and writes."""
+
+    model: Annotated[str, typer.Option(help="Checkpoint to begin with: a folder or a hub name.")]
+    data: Annotated[Path, typer.Option(help="What it learns from.")]
+    out: Annotated[Path, typer.Option(help="Folder of the new model, and of its checkpoints.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +119,9 @@ class TreeOptions:
 
 
 def train_reward_model(
-    *,
-    model: str,
-    data: Path,
-    out: Path,
-    label_options: LabelOptions,
+    files: TrainFiles,
     tree_options: TreeOptions,
+    label_options: LabelOptions,
     train_options: TrainOptions,
     as_json: bool,
     **chosen: Any,
@@ -126,14 +129,14 @@ def train_reward_model(
     """Train a reward model and tell what came of it.
 
     Args:
-      model, data, out, label_options, tree_options, train_options, as_json: as on the command line.
+      files, tree_options, label_options, train_options, as_json: as on the command line.
       chosen: other arguments of `finetune_reward_model`.
     """
     require_libraries()
     from stepnav.labels.reader import read_labelled
     from stepnav.train.finetune import finetune_reward_model
 
-    found = read_labelled(data, **label_options.for_reader())
+    found = read_labelled(files.data, **label_options.for_reader())
     for note in found.report.notes:
         stderr().print(f"note: {note}", soft_wrap=True)
     if found.kind == "value" and chosen.get("only_outcomes"):
@@ -142,12 +145,8 @@ def train_reward_model(
     records = found.records if limit is None else first_problems(found.records, limit)
     chosen["separator"] = unescape(tree_options.separator)
     chosen["max_tree_tokens"] = tree_options.max_tree_tokens
-    train(
-        out,
-        train_options,
-        as_json,
-        lambda common: finetune_reward_model(model, records, found.kind, out, **chosen, **common),
-    )
+    start = partial(finetune_reward_model, files.model, records, found.kind, files.out, **chosen)
+    train(files.out, train_options, as_json, start)
 
 
 def first_problems(records: list[Any], limit: int) -> list[Any]:
@@ -161,7 +160,7 @@ def train(
     out: Path,
     train_options: TrainOptions,
     as_json: bool,
-    stage: Callable[[dict[str, Any]], TrainReport],
+    stage: Callable[..., TrainReport],
 ) -> None:
     """Train, and tell what came of it; `stage` takes the arguments that all stages share."""
     from stepnav.train.shards import leave_processes
@@ -172,7 +171,7 @@ def train(
             stages.reach("train", done, total, "" if loss is None else f"(loss {loss:.3f})")
 
         try:
-            report = stage({**train_options.for_stages(), "progress": show})
+            report = stage(**train_options.for_stages(), progress=show)
         finally:
             leave_processes()
     if report.fit.is_main:

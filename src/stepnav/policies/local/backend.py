@@ -11,29 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from stepnav.core.backend import Answer
-from stepnav.core.errors import BackendError, ConfigError
+from stepnav.core.errors import ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
-from stepnav.core.requests import POLICY_REQUESTS, Ask, PolicyRequest, Propose, Request
-from stepnav.engine.loading import (
-    context_length,
-    load_model,
-    load_tokenizer,
-    num_parameters,
-    require_torch,
-    special_tokens,
-)
+from stepnav.engine.loading import load_model, load_tokenizer, require_torch
 from stepnav.engine.model_folder import model_folder
-from stepnav.engine.queue import Job, RowQueue
 from stepnav.engine.row import Row
 from stepnav.policies.local.known import Known
-from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
+from stepnav.policies.local.prompt import PolicyFormat
 from stepnav.policies.local.remainder import Drawing
-from stepnav.policies.local.samples import Sample, StepWriter, answer_of, excludes
+from stepnav.policies.local.samples import Sample
+from stepnav.policies.local.token_policy import TokenPolicy, unwritable_tokens
 
 
-class LocalPolicy(RowQueue[Sample]):
+class LocalPolicy(TokenPolicy):
     """Proposes steps and completes solutions with a model in this process.
 
     Args:
@@ -45,12 +36,11 @@ class LocalPolicy(RowQueue[Sample]):
       max_step_tokens: limit of a proposed step whose request sets none.
       max_tokens: limit of a completion whose request sets none.
       max_batch: most samples that run at once.
-      max_batch_tokens: bound of samples x longest sample in tokens; None is what 2 GiB hold.
-      cache_tokens: tokens of finished prefixes kept for reuse; None is what 512 MiB hold.
-      pass_tokens: most tokens of one forward pass.
+      max_batch_tokens, cache_tokens, pass_tokens: as in `engine.runner.Runner`.
       batch_invariant: pads passes so that float32 results on the CPU do not depend on the batch
         (measured where `engine.attention` says); off, a lone request on a large model is somewhat
         faster.
+      graphs: whether a Llama's passes of single tokens are CUDA graphs; None makes them on a GPU.
 
     Raises:
       ConfigError: torch is missing, or the model or tokenizer cannot be used.
@@ -69,31 +59,27 @@ class LocalPolicy(RowQueue[Sample]):
         max_batch: int = 64,
         max_batch_tokens: int | None = None,
         cache_tokens: int | None = None,
-        pass_tokens: int = 512,
+        pass_tokens: int | None = None,
         batch_invariant: bool = True,
+        graphs: bool | None = None,
     ) -> None:
         require_torch()
+        import torch
+
         from stepnav.engine.runner import Runner
         from stepnav.policies.local import sampling
 
         self.known: Known | None = None
-        if max_batch < 1:
-            raise ConfigError(f"max_batch must be at least 1 (got {max_batch})")
         if isinstance(model, (str, Path)):
             folder = model_folder(model)
             self.known = Known.load(folder)
             model, tokenizer, format = _opened(folder, tokenizer, format, device, dtype)  # noqa: A001
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
-        self.format = format or PolicyFormat()
         self._sample, self._sample_remainder = sampling.sample, sampling.sample_remainder
-        self._max_step_tokens, self._max_tokens = max_step_tokens, max_tokens
-        self._context = context_length(model)
-        self.num_parameters = num_parameters(model)
-        self._encoder = PromptEncoder(tokenizer, self.format)
-        ends = _end_tokens(model, tokenizer)
-        self._writer = _step_writer(tokenizer, self.format, ends)
-        self._unwritable = _unwritable_tokens(model, tokenizer, ends)
+        self._unwritable = torch.tensor(
+            unwritable_tokens(model, tokenizer), dtype=torch.long, device=model.device
+        )
         runner = Runner(
             model,
             max_batch=max_batch,
@@ -102,13 +88,16 @@ class LocalPolicy(RowQueue[Sample]):
             pass_tokens=pass_tokens,
             row_step=16 if batch_invariant else 1,
             output_floats=model.config.get_text_config().vocab_size,
+            graphs=graphs,
         )
-        super().__init__(runner, "model")
-
-    def token_bound(self, request: Request) -> int:
-        """Return the most tokens that the request may generate."""
-        assert isinstance(request, POLICY_REQUESTS), "a policy bounds policy requests only"
-        return request.n * self._limit(request)
+        super().__init__(
+            runner,
+            model,
+            tokenizer,
+            format or PolicyFormat(),
+            max_step_tokens=max_step_tokens,
+            max_tokens=max_tokens,
+        )
 
     def doubt(self, problem: Problem, result: SearchResult) -> str | None:
         """Return why a search's answer should not be trusted, in a few words.
@@ -125,6 +114,8 @@ class LocalPolicy(RowQueue[Sample]):
 
         To be asked when no request is under way.
         """
+        import torch
+
         tokens, _ = self._encoder.encode(Trajectory(problem))
         row = Row(tokens, tuple(range(len(tokens))))
         self.runner.submit(row)
@@ -135,37 +126,11 @@ class LocalPolicy(RowQueue[Sample]):
                 if len(row.outputs) == len(row.wanted):
                     self.runner.settle(row)
             self.runner.release(row, keep=True)
-        following = zip(row.wanted, tokens[1:])
-        total = sum(float(row.outputs[at].log_softmax(-1)[token]) for at, token in following)
-        return total / max(1, len(problem.question))
-
-    def _limit(self, request: PolicyRequest) -> int:
-        default = self._max_step_tokens if isinstance(request, Propose) else self._max_tokens
-        limit = request.sampling.max_tokens
-        return default if limit is None else max(1, limit)
-
-    def _open(self, request: Request) -> Job[Sample]:
-        if not isinstance(request, POLICY_REQUESTS):
-            raise TypeError(f"a policy cannot answer {type(request).__name__}")
-        if isinstance(request, Ask):
-            tokens, totals = self._encoder.encode_messages(request.messages)
-        else:
-            tokens, totals = self._encoder.encode(request.prefix)
-        context = self._context
-        if not tokens or (context is not None and len(tokens) >= context):
-            raise BackendError(
-                f"the prompt has {len(tokens)} tokens, the model's context is {context}; "
-                "it must leave room for at least one token",
-                provider="local",
-                status_code=400,
-            )
-        limit = self._limit(request)
-        if context is not None:
-            limit = min(limit, context - len(tokens))
-        samples: list[Sample] = []
-        for _ in range(1 if excludes(request) else request.n):
-            samples.append(Sample.of(request, tokens, limit, samples))
-        return Job(samples, totals)
+        following = [
+            row.outputs[at].log_softmax(-1)[token] for at, token in zip(row.wanted, tokens[1:])
+        ]
+        found = torch.stack(following).tolist() if following else []
+        return sum(found) / max(1, len(problem.question))
 
     def _go_on(self, rows: Sequence[Sample]) -> None:
         import torch
@@ -217,17 +182,6 @@ class LocalPolicy(RowQueue[Sample]):
             if token < 0 or self._writer.add(sample, token, logprob):
                 self._finish(sample, keep=True)
 
-    def _following(self, job: Job[Sample]) -> Sample | None:
-        last = job.rows[-1]
-        # without a step nothing is left to draw, and the next one would find no more
-        if not excludes(last.request) or not last.steps or len(job.rows) == last.request.n:
-            return None
-        prompt = last.tokens[: job.prefix_tokens[-1]]
-        return Sample.of(last.request, prompt, last.limit, job.rows)
-
-    def _answer(self, job: Job[Sample]) -> Answer:
-        return answer_of(job, 2 * self.num_parameters)
-
 
 def _opened(
     folder: Path, tokenizer: Any, format_: PolicyFormat | None, device: str, dtype: str
@@ -236,36 +190,3 @@ def _opened(
     format_ = format_ or PolicyFormat.load(folder)
     tokenizer = tokenizer or load_tokenizer(folder)
     return load_model(folder, "causal", device=device, dtype=dtype), tokenizer, format_
-
-
-def _step_writer(tokenizer: Any, format_: PolicyFormat, ends: frozenset[int]) -> StepWriter:
-    cutter = StepCutter(tokenizer, format_.separator, format_.end_strings)
-    return StepWriter(cutter, ends, format_.answer_pattern)
-
-
-def _unwritable_tokens(model: Any, tokenizer: Any, ends: frozenset[int]) -> Any:
-    """Return the tokens that are no text: special ones but `ends`, and rows that pad the output.
-
-    In a step they would be taken for marks by whatever reads its text.
-    """
-    import torch
-
-    size = model.config.get_text_config().vocab_size
-    words = set(tokenizer.get_vocab().values()) - special_tokens(tokenizer)
-    unwritable = sorted(frozenset(range(size)) - words - ends)
-    return torch.tensor(unwritable, dtype=torch.long, device=model.device)
-
-
-def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Return all tokens that end a sequence, by the model's and the tokenizer's settings."""
-    found: set[int] = set()
-    generation = getattr(model, "generation_config", None)
-    for value in (
-        getattr(generation, "eos_token_id", None),
-        getattr(model.config.get_text_config(), "eos_token_id", None),
-        tokenizer.eos_token_id,
-    ):
-        found.update(
-            value if isinstance(value, (list, tuple)) else [] if value is None else [value]
-        )
-    return frozenset(found)

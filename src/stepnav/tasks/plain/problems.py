@@ -1,8 +1,9 @@
-"""Plain questions in everyday words: one to three calculations, hundreds of wordings, and an exact step checker.
+"""Plain questions in everyday words: one to three calculations, hundreds of wordings.
 
-Problems are drawn from (split, seed, index) alone and are re-created from their id. A question's hash decides its split.
-A solution is one equation per line and ends with `#### answer`: it copies no words, so that a small model can give all
-it has to reading. Deliberately absent: decimals, negative numbers, and results above 9999.
+Problems are drawn from (split, seed, index) alone and are re-created from their id. A question's
+hash decides its split. A solution is one equation per line and ends with `#### answer`: it copies
+no words, so that a small model can give all it has to reading. Deliberately absent: decimals,
+negative numbers, and results above 9999.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def load(split: str, count: int, seed: int = 0) -> list[Problem]:
 
 
 def ask(text: str) -> Problem:
-    """Return the user's own question as a problem, in one line and with the quotes of a typewriter."""
+    """Return the user's own question as a problem, in one line and with plain quotes."""
     return Problem("given", " ".join(text.split()).translate(_QUOTES))
 
 
@@ -98,8 +99,8 @@ def grade(problem: Problem, text: str) -> bool:
 def rate_steps(problem: Problem, steps: Sequence[str]) -> list[StepVerdict]:
     """Return the exact verdict on each step, given the steps before it.
 
-    A step is right (1) if a right plan has it next, and right but unneeded (0) if it was said before. A wrong step does not
-    advance the solution.
+    A step is right (1) if a right plan has it next, and right but unneeded (0) if it was said
+    before. A wrong step does not advance the solution.
 
     Args:
       problem: a problem of this task; only its id is read.

@@ -1,9 +1,10 @@
-"""Templates of text: `(one|other)` is a choice, `{name}` a slot; slots of numbers are written in many ways.
+"""Templates of text: `(one|other)` is a choice, `{name}` a slot; numbers are written in many ways.
 
-Slots of persons: `{N}` and `{F}` are two people, `{he}`, `{his}`, `{him}` stand for the first (`{Fhe}` and so on for
-the second), `{s}`, `{has}`, `{does}`, `{is}`, `{was}` agree with it. `{u}`, `{u1}` are things and one thing, `{v}`,
-`{v1}` others, `{c}`, `{c1}` containers. `{$a}` is the number a as money, `{-a}` money before a noun,
-`{a:th}` one part of a, `{a/b}` a fraction, `{a%}` a percentage.
+Slots of persons: `{N}` and `{F}` are two people, `{he}`, `{his}`, `{him}` stand for the first
+(`{Fhe}` and so on for the second), `{s}`, `{has}`, `{does}`, `{is}`, `{was}` agree with it. `{u}`,
+`{u1}` are things and one thing, `{v}`, `{v1}` others, `{c}`, `{c1}` containers. `{$a}` is the
+number a as money, `{-a}` money before a noun, `{a:th}` one part of a, `{a/b}` a fraction, `{a%}` a
+percentage.
 """
 
 from __future__ import annotations
