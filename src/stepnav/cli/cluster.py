@@ -34,7 +34,9 @@ class RayOptions:
         """Return the cluster, None for this process; API keys of servers go with it."""
         if self.ray is None:
             return None
-        own = ModelOptions() if models is None else models
-        names = (own.api_key_env or KEY_VARIABLE, own.reward_api_key_env or build.REWARD_KEY)
+        names: list[str] = []
+        if models is not None:
+            names = [models.api_key_env or KEY_VARIABLE]
+            names += [models.reward_api_key_env or build.REWARD_KEY]
         keys = {name: os.environ[name] for name in names if name in os.environ}
         return Cluster(self.ray, workers, self.cpus_per_worker, self.gpus_per_worker, keys)
