@@ -16,7 +16,7 @@ from tests.harness.installed import environment
 from tests.serve.processes import process
 
 pytest.importorskip("inspect_ai")
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(1200)]
 
 NUM_PROBLEMS, SEED = 6, 3
 PROBLEMS = [

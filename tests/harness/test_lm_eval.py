@@ -15,7 +15,7 @@ from stepnav import build
 from tests.serve.processes import process
 
 pytest.importorskip("lm_eval")
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(1200)]
 
 NUM_PROBLEMS, SEED = 8, 5
 TASK = """
