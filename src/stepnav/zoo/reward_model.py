@@ -95,6 +95,9 @@ def train_reward_model(
             compile=False,
             seed=seed,
         ),
+        class_weights=tuple(
+            scale.prm_negative_weight if label == -1 else 1.0 for label in StepFormat().labels
+        ),
         progress=progress,
     )
     with torch.no_grad():
