@@ -17,10 +17,10 @@ from typing import Any
 
 from results import PAPER, RUNS, TUNED
 
-from stepnav.cli.report import open_run
 from stepnav.files.claim import unsealed
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.prm.scores import FILE_NAME as SCORES
+from stepnav.measure.run_folder import open_run
 from stepnav.measure.tuned_file import read_tuned
 from stepnav.zoo import MODELS_FOLDER
 

@@ -17,7 +17,6 @@ from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
 from stepnav.cli.run_folder import (
-    JOURNAL_NAME,
     draw_problems,
     made_for,
     num_done,
@@ -33,6 +32,7 @@ from stepnav.files.lock import locked
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import FILE_NAME as PLAN_NAME
 from stepnav.measure.plan_file import plan_digest, write_plan
+from stepnav.measure.run_folder import JOURNAL_NAME
 from stepnav.measure.runner import read_rows, wall_seconds
 from stepnav.measure.tuned_file import FILE_NAME, Tuned, tuned_object, write_tuned
 from stepnav.measure.tuning import find_best, num_searches, parse_rungs
