@@ -124,6 +124,7 @@ def row_object(row: SummaryRow) -> dict[str, Any]:
         "searches": row.searches,
         "is_upper_bound": row.oracle,
         "options": dict(row.options),
+        "right_prob": row.right and dict(row.right),
     }
 
 
