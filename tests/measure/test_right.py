@@ -81,3 +81,4 @@ def test_a_report_tells_what_it_was_worth(tmp_path: Path) -> None:
     assert nav["right_prob"]["ece"] == pytest.approx(0.4)
     assert cot["right_prob"] is None
     assert "P(right)" in (tmp_path / "report.md").read_text()
+    assert (tmp_path / "right_prob.png").stat().st_size > 5000
