@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,10 @@ from stepnav.cli.console import Interrupted
 from stepnav.cli.main import app
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.measure.plan_file import read_plan
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+import results
+import voting
 
 OWN = "cot,hgs:branching=2:max_draws=6,hgs:branching=4:max_draws=6"
 TUNE = ("tune", "--budgets", "40,90", "--rungs", "1,2", "--strategies", OWN)
@@ -47,20 +53,18 @@ def test_killed_and_started_again_it_finds_the_same(
     tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    whole = run_folder.run_plan
+    whole = run_folder.run_cells
 
-    def stopped(*args: Any, on_result: Any, **options: Any) -> None:
-        def on_third(cell: Any, result: Any) -> None:
-            on_result(cell, result)
-            seen.append(cell)
+    def stopped(*args: Any, **options: Any) -> Iterator[Any]:
+        for found in whole(*args, **options):
+            seen.append(found)
             if len(seen) == 3:
                 raise KeyboardInterrupt
+            yield found
 
-        seen: list[Any] = []
-        whole(*args, on_result=on_third, **options)
-
+    seen: list[Any] = []
     with monkeypatch.context() as patch:
-        patch.setattr(run_folder, "run_plan", stopped)
+        patch.setattr(run_folder, "run_cells", stopped)
         with pytest.raises(Interrupted, match="3 searches are done and kept; go on with"):
             run(*TUNE, "--out", str(out), "--active", "1")
     assert not (out / "tuned.json").exists()
@@ -156,6 +160,32 @@ def test_bench_refuses_options_of_another_task_or_model(
 def test_bad_input_is_one_clear_line(words: str, says: str, tmp_path: Path) -> None:
     with pytest.raises((ConfigError, DataError), match=says):
         run(*words.split(), "--out", str(tmp_path / "run"))
+
+
+def test_votes_of_the_first_samples_are_those_of_a_run_of_so_many(tmp_path: Path) -> None:
+    words = ("bench", "--problems", "1", "--strategies", "weighted_vote:samples=4,cot", "--json")
+    run(*words, "--out", str(tmp_path / "run"))
+    found = {(row["label"], row["samples"]): row for row in voting.curves(tmp_path / "run")}
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    whole = next(row for row in report["rows"] if row["strategy"] == "weighted_vote")
+    assert [size for name, size in found if name == "best_of_n"] == [1, 2, 4]
+    assert found["weighted_vote", 4]["accuracy"] == whole["accuracy"]
+    assert found["weighted_vote", 4]["policy_tokens"] == whole["policy_tokens_per_problem"]
+    tokens = [found["weighted_vote", size]["policy_tokens"] for size in (1, 2, 4)]
+    assert tokens[0] < tokens[1] < tokens[2]
+    assert [row["label"] for row in voting.others(tmp_path / "run")] == ["cot"]
+    assert voting.choices(["4", "5", "5"], [0.9, 0.3, 0.4]) == ("5", "4", "4")
+
+
+def test_every_run_of_the_results_is_one_that_bench_would_take() -> None:
+    for run_ in results.RUNS.values():
+        words = list(run_.words)
+        texts = run_folder.split_names(words[words.index("--strategies") + 1])
+        labels = [build.parse_strategy(text).label for text in texts]
+        assert len(set(labels)) == len(labels)
+    trial = results.command(results.RUNS["arithmetic"], Path("o"), trial=3)
+    assert "test" not in trial
+    assert trial[trial.index("--problems") + 1] == "3"
 
 
 def test_every_setting_of_the_grid_is_one_of_its_own() -> None:

@@ -1,4 +1,5 @@
-"""What runs without `transformers` gives what `transformers` gives, bit by bit; the rest is left to it."""
+"""What runs without `transformers` gives what `transformers` gives, bit by bit; the rest is left to
+it."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def kind_of(name: str) -> Any:
 
 
 def outputs(model: Any, *, has_logits: bool, **settings: Any) -> list[Any]:
-    """Return the outputs of rows that share beginnings, are cut into passes and keep few positions."""
+    """Return the outputs of rows that share beginnings, are cut into passes and keep few
+    positions."""
     rng = random.Random(0)
     size = model.config.vocab_size
     trunk = [rng.randrange(size) for _ in range(60)]
@@ -150,6 +152,11 @@ def test_what_is_not_known_is_left_to_transformers(folder: Path, fields: dict[st
     assert open_llama(folder, "causal", device="cpu", dtype=torch.float32) is not None
     change(folder / "config.json", **fields)
     assert open_llama(folder, "causal", device="cpu", dtype=torch.float32) is None
+
+
+def test_where_a_checkpoint_came_from_changes_nothing(folder: Path) -> None:
+    change(folder / "config.json", _model_name_or_path="SmolLM2", unk_token_id=0)
+    assert type(load_model(folder, "causal", device="cpu", dtype="float32")) is Llama
 
 
 def test_a_llama_with_biases_in_its_mlp_runs_through_transformers(tmp_path: Path) -> None:

@@ -37,6 +37,15 @@ def test_probabilities_that_were_held_out_come_true_after_it() -> None:
     assert after["ece"] < 0.03
 
 
+def test_few_searches_have_an_error_even_if_their_probabilities_are_true() -> None:
+    probs, correct = drawn(1.0, 0.0, count=100)
+    found = describe(probs, correct)
+    assert found["honest_ece"] == pytest.approx(found["ece"], abs=0.06)
+    assert found["honest_ece"] > 0.05
+    probs, correct = drawn(1.0, 0.0, count=20_000)
+    assert describe(probs, correct)["honest_ece"] < 0.02
+
+
 def test_a_reward_model_without_mistakes_gives_a_finite_map() -> None:
     slope, offset = fit_right(np.array([0.2, 0.9]), np.array([0.0, 1.0]))
     assert 0 < as_seen(0.5, slope, offset) < 1

@@ -83,8 +83,10 @@ def test_it_draws_what_our_engine_draws(policy: VllmPolicy) -> None:
             Propose(root, sampling=greedy, seed=0),
             Propose(root.extend(*solution.steps[:2]), sampling=greedy, seed=0),
             Propose(root, sampling=Sampling(0.0, max_tokens=5), seed=0),
-            Ask((Message("user", problem.question),), sampling=Sampling(0.0, max_tokens=20), seed=0),
-        ):  # fmt: skip
+            Ask(
+                (Message("user", problem.question),), sampling=Sampling(0.0, max_tokens=20), seed=0
+            ),
+        ):
             ours, theirs = ask(local, request), ask(policy, request)
             assert theirs.prefix_tokens == ours.prefix_tokens
             assert theirs.usage.policy_tokens == ours.usage.policy_tokens

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,12 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Progress, print_json, resumable, stderr, stdout
+from stepnav.cli.console import Progress, print_json, resumable, stderr, stdout, tell_notes
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
 from stepnav.cli.run_folder import (
-    JOURNAL_NAME,
     draw_problems,
     made_for,
     num_done,
@@ -32,6 +32,7 @@ from stepnav.files.lock import locked
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import FILE_NAME as PLAN_NAME
 from stepnav.measure.plan_file import plan_digest, write_plan
+from stepnav.measure.run_folder import JOURNAL_NAME
 from stepnav.measure.runner import read_rows, wall_seconds
 from stepnav.measure.tuned_file import FILE_NAME, Tuned, tuned_object, write_tuned
 from stepnav.measure.tuning import find_best, num_searches, parse_rungs
@@ -41,26 +42,94 @@ from stepnav.tasks.task import Task
 RUNGS = "40,80,160"
 
 
-def run(
-    *,
-    out: Annotated[Path, typer.Option(help=f"Run folder: configuration, journal, {FILE_NAME}.")],
-    task: TaskName = "arithmetic",
-    budgets: Annotated[str, typer.Option(help="Generated tokens per search, comma-separated.")],
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is tried, on which problems, with which models.
+
+    Attributes:
+      plan: all searches that there may be.
+      tried: strategy -> label -> what the user would write for it.
+      problems: at least as many as the last rung takes.
+      task: of the problems.
+      policy: its name.
+    """
+
+    plan: BenchPlan
+    tried: Mapping[str, Mapping[str, str]]
+    problems: Sequence[Problem]
+    task: Task
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class GridOptions:
+    """Which options are tried, and on what."""
+
     strategies: Annotated[
         str,
         typer.Option(
             help="Comma-separated: NAME for its grid (--dry-run shows it), NAME:OPTION=VALUE for "
             "options of your own, or all."
         ),
-    ] = "all",
+    ] = "all"
     rungs: Annotated[
         str,
         typer.Option(
             help="Problems, comma-separated: all options are tried on the first so many, the best "
             "third, but at least two, on the next, and so on."
         ),
-    ] = RUNGS,
-    split: Split = None,
+    ] = RUNGS
+    split: Split = None
+
+    def open(
+        self,
+        task: str,
+        budgets: tuple[int, ...],
+        task_options: TaskOptions,
+        model_options: ModelOptions,
+        seed: int,
+        reward: str | None,
+    ) -> Trial:
+        """Return what is to be tried.
+
+        Raises:
+          ConfigError, DataError: of any of it.
+        """
+        server = model_options.server(None, reward)
+        benchmark = task_options.load(task, sandbox=model_options.sandbox)
+        steps = parse_rungs(self.rungs)
+        texts = [text for name in split_names(self.strategies) for text in build.candidates(name)]
+        choices = [build.parse_strategy(text) for text in texts]
+        policy, reward = model_options.choose(benchmark, choices, reward)
+        benchmark, num_shots = model_options.with_shots(benchmark, policy)
+        where = (self.split or benchmark.default_split, seed, task_options.data)
+        drawn = draw_problems(benchmark, steps[-1], None, *where, default=steps[-1])
+        tell_problems(drawn, steps[-1], f"{task}/{where[0]}")
+        if len(drawn) < steps[-1]:
+            raise ConfigError(f"--rungs must not be above the {len(drawn)} problems that there are")
+        settings = run_settings(task, drawn, task_options, model_options, server, num_shots)
+        plan = BenchPlan(
+            task=task,
+            split=where[0],
+            strategies=tuple(
+                choice.for_plan(budgets, temperature=benchmark.temperature) for choice in choices
+            ),
+            problems=len(drawn),
+            seed=seed,
+            budgets=budgets,
+            policy=model_options.full_name(policy),
+            reward=reward,
+            settings={**settings, "rungs": steps},
+        )
+        return Trial(plan, _tried(plan, dict(zip(plan.labels, texts))), drawn, benchmark, policy)
+
+
+def run(
+    *,
+    out: Annotated[Path, typer.Option(help=f"Run folder: configuration, journal, {FILE_NAME}.")],
+    task: TaskName = "arithmetic",
+    budgets: Annotated[str, typer.Option(help="Generated tokens per search, comma-separated.")],
+    grid: GridOptions,
     task_options: TaskOptions,
     seed: Seed = 0,
     reward: Reward = None,
@@ -83,44 +152,24 @@ def run(
 
       stepnav bench --tuned runs/tune/tuned.json --split test --out runs/best
     """
-    server = model_options.server(active, reward)
-    benchmark = task_options.load(task, sandbox=model_options.sandbox)
-    limits, steps = parse_budgets(budgets), parse_rungs(rungs)
-    texts = [text for name in split_names(strategies) for text in build.candidates(name)]
-    choices = [build.parse_strategy(text) for text in texts]
-    policy, reward = model_options.choose(benchmark, choices, reward)
-    choices = build.with_measured(choices, reward)
-    benchmark, num_shots = model_options.with_shots(benchmark, policy)
-    where = (split or benchmark.default_split, seed, task_options.data)
-    drawn = draw_problems(benchmark, steps[-1], None, *where, default=steps[-1])
-    tell_problems(drawn, steps[-1], f"{task}/{where[0]}")
-    if len(drawn) < steps[-1]:
-        raise ConfigError(f"--rungs must not be above the {len(drawn)} problems that there are")
-    settings = run_settings(task, drawn, task_options, model_options, server, num_shots)
-    plan = BenchPlan(
-        task=task,
-        split=where[0],
-        strategies=tuple(c.for_plan(limits, temperature=benchmark.temperature) for c in choices),
-        problems=len(drawn),
-        seed=seed,
-        budgets=limits,
-        policy=model_options.full_name(policy),
-        reward=reward,
-        settings={**settings, "rungs": steps},
-    )
-    tried = _tried(plan, dict(zip(plan.labels, texts)))
-    _tell_cost(plan, tried, num_done(out, plan, resume), dry_run, as_json)
+    trial = grid.open(task, parse_budgets(budgets), task_options, model_options, seed, reward)
+    plan = trial.plan
+    _tell_cost(plan, trial.tried, num_done(out, plan, resume), dry_run, as_json)
     if dry_run:
         return
     prepare(out)
     with locked(out):
         models = model_options.open(
-            policy=policy, reward=reward, task=benchmark, server=server, max_batch=active
+            policy=trial.policy,
+            reward=plan.reward,
+            task=trial.task,
+            server=model_options.server(active, reward),
+            max_batch=active,
         )
         if not (out / PLAN_NAME).exists():
             write_plan(plan, out)
         with resumable(partial(_kept, out, plan)), models:
-            tuned = _tune(plan, tried, drawn, benchmark, models, out, active)
+            tuned = _tune(trial, models, out, active)
     write_tuned(out / FILE_NAME, tuned)
     _tell(tuned, out / FILE_NAME, as_json)
 
@@ -173,20 +222,12 @@ def _tell_cost(
     )
 
 
-def _tune(
-    plan: BenchPlan,
-    tried: Mapping[str, Mapping[str, str]],
-    problems: Sequence[Problem],
-    task: Task,
-    models: build.Models,
-    out: Path,
-    active: int,
-) -> Tuned:
+def _tune(trial: Trial, models: build.Models, out: Path, active: int) -> Tuned:
     """Return the best options, having run what the folder does not hold yet."""
-    for note in models.notes:
-        stderr().print(f"note: {note}", soft_wrap=True)
-    total = sum(_count(plan, len(rivals)) for rivals in tried.values())
-    texts = {label: text for rivals in tried.values() for label, text in rivals.items()}
+    plan, problems, task = trial.plan, trial.problems, trial.task
+    tell_notes(models.notes)
+    total = sum(_count(plan, len(rivals)) for rivals in trial.tried.values())
+    texts = {label: text for rivals in trial.tried.values() for label, text in rivals.items()}
     with (
         contextlib.closing(Journal(out / JOURNAL_NAME, plan_digest(plan))) as journal,
         Progress("tune", total, "searches") as progress,

@@ -127,12 +127,40 @@ def attend(
         # [R * G, length, D]; slots that stand side by side are not copied for it
         seen = keys[:, :, : group.length][group.slots].flatten(0, 1)
         known = values[:, :, : group.length][group.slots].flatten(0, 1)
-        result = _attend_group(group, parts, seen, known, scale, window, softcap, sinks)
+        if is_fused(queries, softcap, sinks):
+            result = attend_fused(group, parts, seen, known, scale, window)
+        else:
+            result = _attend_group(group, parts, seen, known, scale, window, softcap, sinks)
         results.append(result.transpose(1, 2).reshape(rows * count, *queries.shape[1:]))
     # [sum of R * T, H, D] in the groups' order; `put` picks the N in packed order, and leaves out
     # the tokens that filled short rows of a group up
     merged = results[0] if len(results) == 1 else torch.cat(results)
     return merged if plan.put is None else merged[plan.put]
+
+
+def is_fused(queries: Any, softcap: float | None, sinks: Any) -> bool:
+    """Return whether torch's own attention does it: one call, whose bits depend on the company."""
+    return queries.device.type != "cpu" and softcap is None and sinks is None
+
+
+def attend_fused(
+    group: Group, parts: Any, keys: Any, values: Any, scale: float, window: int | None
+) -> Any:
+    """Return what `_attend_group` does but for rounding, by one call.
+
+    The g query heads of a kv head stand as rows of one product, so that no kernel need know of
+    grouped heads, which few do.
+    """
+    rows, heads, count, repeats, width = parts.shape
+    length = keys.shape[1]
+    result = functional.scaled_dot_product_attention(
+        parts.reshape(rows, heads, count * repeats, width),
+        keys.view(rows, heads, length, width),
+        values.view(rows, heads, length, width),
+        attn_mask=group.mask(window, 1, repeats, parts.dtype)[:, None, : count * repeats],
+        scale=scale,
+    )
+    return result.view(parts.shape)
 
 
 def _attend_group(

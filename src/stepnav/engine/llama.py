@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from stepnav.engine.attention import Plan, attend
+from stepnav.engine.graphs import PassGraphs
 from stepnav.engine.passes import Pass
 from stepnav.engine.slots import CacheShape, SlotCache
 
@@ -58,12 +59,16 @@ class Llama(nn.Module):  # type: ignore[misc]
     Args:
       config: sizes and settings.
       generation_config: the settings saved for writing text, None for none.
+
+    Attributes:
+      graphs: replays passes of single tokens; None computes each.
     """
 
     def __init__(self, config: LlamaConfig, generation_config: Any = None) -> None:
         super().__init__()
         self.config = config
         self.generation_config = generation_config
+        self.graphs: PassGraphs | None = None
         self.model = _Decoder(config)
         if config.id2label:
             self.score = _Linear(config.hidden_size, config.num_labels)
@@ -72,7 +77,9 @@ class Llama(nn.Module):  # type: ignore[misc]
 
     def forward(self, plan: Pass, cache: SlotCache) -> Any:
         """Return the outputs [K, C] at `plan.keep` of one pass."""
-        states = self.model(plan.ids[0], plan.positions[0], plan.attention, cache)
+        states = None if self.graphs is None else self.graphs.states(plan, cache)
+        if states is None:
+            states = self.model(plan.ids[0], plan.positions[0], plan.attention, cache)
         if self.config.id2label:
             # a product has as many rows as in `transformers`, where all positions are asked for
             return self.score(states)[plan.keep]
@@ -171,8 +178,10 @@ class _Attention(nn.Module):  # type: ignore[misc]
 
     def forward(self, states: Any, turn: Any, plan: Plan, cache: SlotCache) -> Any:
         heads = (len(states), -1, self.head_dim)
-        queries = _rotated(self.q_proj(states).view(heads), *turn)
-        keys = _rotated(self.k_proj(states).view(heads), *turn)
+        queries, keys = self.q_proj(states).view(heads), self.k_proj(states).view(heads)
+        counts = (queries.shape[1], keys.shape[1])
+        # both at once: half the calls
+        queries, keys = _rotated(torch.cat((queries, keys), 1), *turn).split(counts, 1)
         values = self.v_proj(states).view(heads)
         all_keys, all_values = cache.update(self.index, plan.write, keys, values)
         result = attend(plan, queries, all_keys, all_values, scale=self.head_dim**-0.5)
@@ -200,6 +209,8 @@ class _Norm(nn.Module):  # type: ignore[misc]
         self.eps = config.rms_norm_eps
 
     def forward(self, states: Any) -> Any:
+        if states.device.type != "cpu":  # one call; rounds once, where the lines below do twice
+            return functional.rms_norm(states, self.weight.shape, self.weight, self.eps)
         wide = states.float()
         wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
         return self.weight * wide.to(states.dtype)

@@ -19,8 +19,9 @@ _MUST_BE = {"model_type": "llama", "hidden_act": "silu", "mlp_bias": False, "pre
 _HEADS = {"causal": "LlamaForCausalLM", "labels": "LlamaForTokenClassification"}
 
 _WITHOUT_EFFECT = {
-    "attention_dropout", "bos_token_id", "classifier_dropout", "dtype", "initializer_range",
-    "label2id", "pad_token_id", "transformers_version", "use_cache",
+    "_model_name_or_path", "attention_dropout", "bos_token_id", "classifier_dropout", "dtype",
+    "initializer_range", "label2id", "pad_token_id", "transformers_version", "unk_token_id",
+    "use_cache",
 }  # fmt: skip
 """Settings that do not change what a model in evaluation mode gives for tokens without padding."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from stepnav.core.errors import ConfigError, one_line
+from stepnav.engine.graphs import PassGraphs
 from stepnav.engine.llama import Llama
 from stepnav.engine.passes import Pass, plan_pass
 from stepnav.engine.row import Row
@@ -19,6 +20,10 @@ ONE_THREAD_PARAMETERS = 50_000_000
 """Models up to this size run on one CPU thread: more threads gain them little, and would cut sums
 into parts by the shape of a pass, so that bits would differ."""
 
+GPU_ROW_STEP = 8
+"""Passes are padded to a multiple of so many tokens on a GPU: there are few shapes to record as
+graphs, and half precision is fastest with such."""
+
 
 class Network:
     """Runs passes through a model.
@@ -27,24 +32,31 @@ class Network:
       model: a `Llama`, or a `transformers` model in evaluation mode; its attention is set to ours.
       row_step: on a CPU, passes are padded to a multiple of so many tokens (see `attention`).
       has_logits: whether the model can be asked for single positions (`logits_to_keep`).
+      graphs: whether a `Llama`'s passes of single tokens are replayed (`PassGraphs`); None does on
+        a GPU.
 
     Attributes:
       shape: what one token leaves in the cache.
-      row_step: as given on a CPU; 1 elsewhere, where padding would not make results bit-exact.
+      row_step: as given on a CPU; `GPU_ROW_STEP` elsewhere.
 
     Raises:
       ConfigError: the model's outputs would be others than by itself.
     """
 
-    def __init__(self, model: Any, *, row_step: int, has_logits: bool) -> None:
+    def __init__(
+        self, model: Any, *, row_step: int, has_logits: bool, graphs: bool | None = None
+    ) -> None:
         self.model = model
         self._decoder = model if isinstance(model, Llama) else _hosted(model, has_logits)
         self.shape = self._decoder.shape
-        on_cpu = self.shape.device.type == "cpu"
-        self.row_step = row_step if on_cpu else 1
+        on_cpu = self.shape.on_cpu
+        self.row_step = row_step if on_cpu else GPU_ROW_STEP
         size = sum(parameter.numel() for parameter in model.parameters())
         self._one_thread = on_cpu and size <= ONE_THREAD_PARAMETERS and row_step > 1
-        if not isinstance(model, Llama):
+        if isinstance(model, Llama):
+            wanted = not on_cpu if graphs is None else graphs
+            model.graphs = PassGraphs(model.model) if wanted else None
+        else:
             check_alike(model, self._outputs_of(TOKENS), self._decoder.expected)
 
     def run(self, plan: Pass, cache: SlotCache) -> Any:

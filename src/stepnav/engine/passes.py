@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from stepnav.engine.attention import LENGTH_STEP, Group, Plan
+from stepnav.engine.attention import Group, Plan
 from stepnav.engine.row import Row
-from stepnav.engine.slots import SlotCache
+from stepnav.engine.slots import CacheShape, SlotCache
 
 BLOCK = 16
 """Slots that attention looks at together, up to the longest row among them."""
@@ -33,6 +33,8 @@ class Pass:
       fed: rows and how many of their tokens are read.
       num_tokens: tokens read, padding left out.
       attention: what they attend to.
+      singles: [3, N] ids, positions and slots of a pass in which each row brings one token, packed
+        index = slot; None for other passes.
     """
 
     ids: Any
@@ -42,6 +44,7 @@ class Pass:
     fed: list[tuple[Row, int]]
     num_tokens: int
     attention: Plan
+    singles: Any = None
 
 
 class _Layout:
@@ -111,11 +114,27 @@ def plan_pass(rows: Sequence[Row], cache: SlotCache, pass_tokens: int, step: int
     for row, count in longer:
         firsts[row.slot] = len(layout.ids)
         layout.add(row, count)
-    num_tokens = sum(count for _, count in fed)
     # the model's own products (N rows each) see few shapes as well, whatever rows are in the pass
     layout.add_padding(-len(layout.ids) % step)
-    groups, put = _groups(layout, num_singles, longer, firsts, cache.shape.device)
-    return _tensors(layout, fed, num_tokens, groups, put, cache, step)
+    # outputs come in steps as well: the last layer's product has as many rows as there are outputs
+    keep = layout.keep + [layout.keep[-1] if layout.keep else 0] * (-len(layout.keep) % step)
+    drafts = _single_drafts(layout.positions[:num_singles], cache)
+    more, put = _longer_drafts(num_singles, longer, firsts, cache)
+    put += [0] * (len(layout.ids) - len(put))  # padding takes any result
+    packed = [layout.ids, layout.positions, layout.slots, keep or [0] * step, put if longer else []]
+    numbers, *parts = _sent([*packed, *(d.numbers for d in (*drafts, *more))], cache.shape.device)
+    ids, positions, slots, kept, put_ = parts[:5]
+    groups = [draft.group(part) for draft, part in zip((*drafts, *more), parts[5:])]
+    return Pass(
+        ids[None],
+        positions[None],
+        kept,
+        layout.asked,
+        fed,
+        sum(count for _, count in fed),
+        Plan(groups, put_ if longer else None, cache.rows_of(slots, positions)),
+        None if longer else numbers[: 3 * len(layout.ids)].view(3, -1),
+    )
 
 
 def _share(rows: Sequence[Row], pass_tokens: int) -> list[tuple[Row, int]]:
@@ -133,21 +152,63 @@ def _share(rows: Sequence[Row], pass_tokens: int) -> list[tuple[Row, int]]:
     return fed
 
 
-def _groups(
-    layout: _Layout,
+@dataclass(slots=True)
+class _Draft:
+    """A group whose numbers are still to be sent to the device.
+
+    Attributes:
+      slots, take: as in `Group` where they are slices, None where they stand in `numbers`.
+      rows, length: as in `Group`.
+      numbers: positions [R * T], then `take` and `slots` if they are no slices.
+    """
+
+    slots: slice | None
+    take: slice | None
+    rows: int
+    length: int
+    numbers: list[int]
+
+    def group(self, numbers: Any) -> Group:
+        """Return the group, its numbers being on the device."""
+        count = len(self.numbers) - (self.rows if self.slots is None else 0)
+        if self.take is not None:
+            return Group(self.slots, self.take, numbers[:count, None], self.length)
+        half = count // 2
+        slots = numbers[count:] if self.slots is None else self.slots
+        return Group(slots, numbers[half:count], numbers[:half].view(self.rows, -1), self.length)
+
+
+def _sent(parts: Sequence[Sequence[int]], device: Any) -> list[Any]:
+    """Return all numbers as one tensor on the device, and each part's view of it.
+
+    One copy a pass, which the CPU does not wait for.
+    """
+    whole = torch.tensor([number for part in parts for number in part])
+    if device.type != "cpu":
+        whole = whole.to(device, non_blocking=True)
+    return [whole, *whole.split([len(part) for part in parts])]
+
+
+def _single_drafts(positions: Sequence[int], cache: SlotCache) -> list[_Draft]:
+    """Return the attention groups of rows that bring one token."""
+    blocks = _blocks(positions, cache.shape)
+    return [
+        _Draft(block, block, block.stop - block.start, length, list(positions[block]))
+        for block, length in blocks
+    ]
+
+
+def _longer_drafts(
     num_singles: int,
     longer: Sequence[tuple[Row, int]],
     firsts: dict[int, int],
-    device: Any,
-) -> tuple[list[Group], Any]:
-    """Return the attention groups and, unless they are in packed order, where results stand."""
+    cache: SlotCache,
+) -> tuple[list[_Draft], list[int]]:
+    """Return the attention groups of rows that bring more, and where all tokens' results stand."""
     # Results stand group after group. Those of singles are in packed order from 0 on; for the
     # others `put` says where the result of each packed token is.
-    groups: list[Group] = []
+    drafts: list[_Draft] = []
     put = list(range(num_singles))
-    for block, length in _blocks(layout.positions[:num_singles]):
-        positions = torch.tensor(layout.positions[block], device=device)[:, None]  # [R, 1]
-        groups.append(Group(block, block, positions, length))
     num_results = num_singles
     for _, members in groupby(longer, key=lambda pair: _size_class(pair[1])):
         part = list(members)
@@ -160,41 +221,37 @@ def _groups(
             # shorter rows repeat their first token, whose further results nothing is put to
             take += [*range(first, first + count), *[first] * (width - count)]
             start = row.num_filled
-            positions.append([*range(start, start + count), *[start] * (width - count)])
-        length = _round_up(max(map(max, positions)) + 1)
-        groups.append(
-            Group(
-                _slots([row.slot for row, _ in part], device),
-                torch.tensor(take, device=device),
-                torch.tensor(positions, device=device),
-                length,
-            )
-        )
-    if not longer:
-        return groups, None
-    put += [0] * (len(layout.ids) - len(put))  # padding takes any result
-    return groups, torch.tensor(put, device=device)
+            positions += [*range(start, start + count), *[start] * (width - count)]
+        length = _round_up(max(positions) + 1, cache.shape.length_step)
+        slots = [row.slot for row, _ in part]
+        side_by_side = _side_by_side(slots)
+        numbers = [*positions, *take, *(slots if side_by_side is None else ())]
+        drafts.append(_Draft(side_by_side, None, len(part), length, numbers))
+    return drafts, put
 
 
-def _blocks(positions: Sequence[int]) -> list[tuple[slice, int]]:
-    """Cut slots into blocks of about equal length; return each with the tokens to look at."""
+def _blocks(positions: Sequence[int], shape: CacheShape) -> list[tuple[slice, int]]:
+    """Cut slots into blocks of about equal length; return each with the tokens to look at.
+
+    On a GPU it is one block: looking at masked tokens takes less time than one more call.
+    """
     blocks: list[tuple[slice, int]] = []
-    for start in range(0, len(positions), BLOCK):
-        end = min(start + BLOCK, len(positions))
-        length = _round_up(max(positions[start:end]) + 1)
+    size = BLOCK if shape.on_cpu else len(positions)
+    for start in range(0, len(positions), max(1, size)):
+        end = min(start + size, len(positions))
+        length = _round_up(max(positions[start:end]) + 1, shape.length_step)
         # nearly equal neighbours are looked at as one: masked tokens instead of one more product
-        if blocks and abs(blocks[-1][1] - length) <= LENGTH_STEP:
+        if blocks and abs(blocks[-1][1] - length) <= shape.length_step:
             last, other = blocks.pop()
             start, length = last.start, max(length, other)
         blocks.append((slice(start, end), length))
     return blocks
 
 
-def _slots(slots: list[int], device: Any) -> Any:
-    """Return ascending slots as a slice where they stand side by side, which needs no copy."""
-    if slots[-1] - slots[0] == len(slots) - 1:
-        return slice(slots[0], slots[-1] + 1)
-    return torch.tensor(slots, device=device)
+def _side_by_side(slots: list[int]) -> slice | None:
+    """Return ascending slots as a slice if they stand side by side, which needs no copy."""
+    is_so = slots[-1] - slots[0] == len(slots) - 1
+    return slice(slots[0], slots[-1] + 1) if is_so else None
 
 
 def _size_class(count: int) -> int:
@@ -202,36 +259,5 @@ def _size_class(count: int) -> int:
     return max(0, (count - 1).bit_length() - 1) // 2
 
 
-def _round_up(length: int) -> int:
-    return length + (-length) % LENGTH_STEP
-
-
-def _tensors(
-    layout: _Layout,
-    fed: list[tuple[Row, int]],
-    num_tokens: int,
-    groups: list[Group],
-    put: Any,
-    cache: SlotCache,
-    step: int,
-) -> Pass:
-    shape = cache.shape
-    kv_heads, length = shape.kv_heads, cache.length
-    ids = torch.tensor(layout.ids, device=shape.device)
-    positions = torch.tensor(layout.positions, device=shape.device)
-    slots = torch.tensor(layout.slots, device=shape.device)
-    # A layer's store [S, G, length, D] is written as [S * G * length, D]: the row of head h at
-    # position p in slot s is (s * G + h) * length + p. [N, 1] + [G] gives [N, G].
-    heads = torch.arange(kv_heads, device=shape.device) * length
-    write = ((slots * (kv_heads * length) + positions)[:, None] + heads).flatten()
-    # outputs come in steps as well: the last layer's product has as many rows as there are outputs
-    keep = layout.keep + [layout.keep[-1] if layout.keep else 0] * (-len(layout.keep) % step)
-    return Pass(
-        ids[None],
-        positions[None],
-        torch.tensor(keep or [0] * step, device=shape.device),
-        layout.asked,
-        fed,
-        num_tokens,
-        Plan(groups, put, write),
-    )
+def _round_up(length: int, step: int) -> int:
+    return length + (-length) % step

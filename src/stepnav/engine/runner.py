@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+import torch
+
+from stepnav.core.errors import ConfigError
 from stepnav.engine.free_memory import give_back
 from stepnav.engine.network import Network
 from stepnav.engine.passes import BLOCK, plan_pass
@@ -21,6 +24,12 @@ from stepnav.engine.slots import SlotCache
 SHARED_START = 8
 """A row waits for a running one if their next so many unread tokens are equal."""
 
+PASS_TOKENS, GPU_PASS_TOKENS = 512, 4096
+"""Most tokens of one pass; a GPU is not yet busy with few."""
+
+GPU_LENGTH = 512
+"""Tokens that each slot has from the first on, on a GPU."""
+
 
 class Runner:
     """Runs rows through a model.
@@ -29,16 +38,18 @@ class Runner:
       model: a `Llama`, or a `transformers` model in evaluation mode; its attention is set to ours.
       max_batch: most rows that run at once.
       max_batch_tokens: bound of rows x longest row (prompt and room), the slots' memory; None is
-        what 2 GiB hold.
-      cache_tokens: most tokens kept in the prefix tree, 0 for none; None is what 512 MiB hold.
-      pass_tokens: most tokens of one forward pass.
+        what 2 GiB hold, on a GPU a quarter of what is free.
+      cache_tokens: most tokens kept in the prefix tree, 0 for none; None is a quarter of that.
+      pass_tokens: most tokens of one forward pass; None is `PASS_TOKENS` or `GPU_PASS_TOKENS`.
       row_step: on a CPU, passes are padded to a multiple of so many tokens (see `attention`), and
         slots come in as many.
       output_floats: size of one output kept in the tree.
       has_logits: whether the model can be asked for single positions (`logits_to_keep`).
+      graphs: whether passes of single tokens are replayed (`PassGraphs`); None does on a GPU.
 
     Raises:
-      ConfigError: the model's outputs would be others than by itself.
+      ConfigError: there is no room for a row, or the model's outputs would be others than by
+        itself.
     """
 
     def __init__(
@@ -48,23 +59,31 @@ class Runner:
         max_batch: int = 64,
         max_batch_tokens: int | None = None,
         cache_tokens: int | None = None,
-        pass_tokens: int = 512,
+        pass_tokens: int | None = None,
         row_step: int = 16,
         output_floats: int = 0,
         has_logits: bool = True,
+        graphs: bool | None = None,
     ) -> None:
-        self._network = Network(model, row_step=row_step, has_logits=has_logits)
-        self.token_bytes = self._network.shape.token_bytes
-        gib = 2**30 // self.token_bytes
+        if max_batch < 1:
+            raise ConfigError(f"max_batch must be at least 1 (got {max_batch})")
+        self._network = Network(model, row_step=row_step, has_logits=has_logits, graphs=graphs)
+        shape = self._network.shape
+        self.token_bytes = shape.token_bytes
+        unit = memory_unit(shape.device) // self.token_bytes
         self.max_batch = max_batch
-        self._max_batch_tokens = 2 * gib if max_batch_tokens is None else max_batch_tokens
+        self._max_batch_tokens = 2 * unit if max_batch_tokens is None else max_batch_tokens
+        if pass_tokens is None:
+            pass_tokens = PASS_TOKENS if shape.on_cpu else GPU_PASS_TOKENS
         # rows that write are always fed; with so many tokens a prompt gets on beside them
         self._pass_tokens = max(pass_tokens, max_batch)
         self._row_step = self._network.row_step
         max_slots = max_batch + (-max_batch) % self._row_step
-        self._cache = SlotCache(self._network.shape, max_slots, self._max_batch_tokens)
+        self._cache = SlotCache(shape, max_slots, self._max_batch_tokens)
+        if not shape.on_cpu and max_slots * GPU_LENGTH <= self._max_batch_tokens:
+            self._cache.reserve(max_slots, GPU_LENGTH)  # each growth would void the graphs
         self.tree = PrefixTree(
-            gib // 2 if cache_tokens is None else cache_tokens,
+            unit // 2 if cache_tokens is None else cache_tokens,
             # in tokens of the same size in memory, rounded up; an output is float32
             output_tokens=-(-4 * output_floats // self.token_bytes),
         )
@@ -236,8 +255,8 @@ class Runner:
             lambda start, end: self._cache.read(slot, start, end),
             {at: row.outputs[at] for at in row.wanted if at in row.outputs},
         )
-        if self.tree.num_evicted != num_evicted:  # a tenth of the tree at once
-            give_back()
+        if self.tree.num_evicted != num_evicted and self._cache.shape.on_cpu:
+            give_back()  # a tenth of the tree at once
 
     def _close_gaps(self) -> None:
         """Move the last rows to free slots below, so that running rows stand side by side."""
@@ -251,3 +270,12 @@ class Runner:
             row.slot = slot
             self._rows.append(row)
             self._rows.sort(key=lambda row: row.slot)
+
+
+def memory_unit(device: Any) -> int:
+    """Return half the bytes for running rows: 1 GiB, on a GPU an eighth of what is free if more."""
+    usual: int = 2**30
+    if device.type == "cpu" or not torch.cuda.is_available():
+        return usual
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(usual, int(free) // 8)

@@ -14,6 +14,9 @@ import torch
 
 from stepnav.engine.attention import LENGTH_STEP
 
+GPU_LENGTH_STEP = 128
+"""The same on a GPU, where a masked token costs less than one more shape (`graphs`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class CacheShape:
@@ -37,6 +40,16 @@ class CacheShape:
         """Bytes of keys and values of one token."""
         return 2 * self.layers * self.kv_heads * self.width * int(self.dtype.itemsize)
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether they are in the CPU's memory."""
+        return bool(self.device.type == "cpu")
+
+    @property
+    def length_step(self) -> int:
+        """Cached tokens that are looked at are a multiple of this."""
+        return LENGTH_STEP if self.on_cpu else GPU_LENGTH_STEP
+
 
 class SlotCache:
     """Keys and values of running rows; the last slot takes what nobody needs.
@@ -45,12 +58,17 @@ class SlotCache:
       shape: what one token leaves.
       max_slots: most slots for rows.
       max_tokens: most slots x length, unless the rows need more.
+
+    Attributes:
+      num_slots, length: what there is.
+      generation: how often the store was made anew; what points into it is stale then.
     """
 
     def __init__(self, shape: CacheShape, max_slots: int, max_tokens: int) -> None:
         self.shape = shape
         self.num_slots = 0
         self.length = 0
+        self.generation = 0
         self._max_slots = max_slots
         self._max_tokens = max_tokens
         self._store: Any = None
@@ -63,11 +81,15 @@ class SlotCache:
 
     def reserve(self, slots: int, length: int) -> None:
         """Have at least so many slots of so many tokens; what stands beyond both may go."""
-        length += (-length) % LENGTH_STEP
+        length += (-length) % self.shape.length_step
         if slots <= self.num_slots and length <= self.length:
             return
         slots, length = grown(
-            (self.num_slots, self.length), (slots, length), self._max_slots, self._max_tokens
+            (self.num_slots, self.length),
+            (slots, length),
+            self._max_slots,
+            self._max_tokens,
+            self.shape.length_step,
         )
         shape = self.shape
         size = (shape.layers, 2, slots + 1, shape.kv_heads, length, shape.width)
@@ -76,7 +98,18 @@ class SlotCache:
             kept_slots, kept = min(slots, self.num_slots), min(length, self.length)
             store[:, :, :kept_slots, :, :kept] = self._store[:, :, :kept_slots, :, :kept]
         self._store, self.num_slots, self.length = store, slots, length
+        self.generation += 1
         self._flat = [layer.view(2, -1, shape.width) for layer in store]
+
+    def rows_of(self, slots: Any, positions: Any) -> Any:
+        """Return the rows [N * G] of a layer's store that N tokens are written to (`Plan.write`).
+
+        A layer's store [S, G, length, D] is written as [S * G * length, D]: the row of head h at
+        position p in slot s is (s * G + h) * length + p.
+        """
+        size = self.shape.kv_heads * self.length
+        heads = torch.arange(0, size, self.length, device=self.shape.device)
+        return ((slots * size + positions)[:, None] + heads).flatten()  # [N, 1] + [G]
 
     def update(self, layer: int, write: Any, keys: Any, values: Any) -> tuple[Any, Any]:
         """Put a pass's new keys and values into a layer's store; return all of both.
@@ -111,7 +144,11 @@ class SlotCache:
 
 
 def grown(
-    have: tuple[int, int], need: tuple[int, int], max_slots: int, max_tokens: int
+    have: tuple[int, int],
+    need: tuple[int, int],
+    max_slots: int,
+    max_tokens: int,
+    step: int = LENGTH_STEP,
 ) -> tuple[int, int]:
     """Return how many slots of which length to have: those needed, twice as many if there is room.
 
@@ -120,13 +157,14 @@ def grown(
       need: slots and length that are needed; one of them is more than there is.
       max_slots: most slots.
       max_tokens: most slots x length, if not more are needed.
+      step: lengths are multiples of it.
     """
     slots, length = max(have[0], need[0]), max(have[1], need[1])
     if slots * length > max_tokens:
         return need
     if length > have[1]:
         room = max_tokens // slots
-        length = max(length, min(2 * have[1], room - room % LENGTH_STEP))
+        length = max(length, min(2 * have[1], room - room % step))
     if slots > have[0]:
         slots = max(slots, min(2 * have[0], max_slots, max_tokens // length))
     return slots, length

@@ -23,6 +23,9 @@ from stepnav.measure.stats.cluster import Floats
 NUM_BINS = 10
 """Few: a run has some hundreds of searches, not the tens of thousands of Guo et al."""
 
+NUM_DRAWS = 100
+"""Sets of outcomes that are drawn to see how far from honest probabilities chance alone leads."""
+
 NUM_FOLDS = 5
 """Parts of the problems, each judged by a map that was fitted on the others."""
 
@@ -74,7 +77,7 @@ def held_out(problems: Sequence[str], probs: Floats, correct: Floats, seed: int)
     names = sorted(set(problems), key=lambda name: derive_seed(seed, "right", name))
     part_of = {name: number % NUM_FOLDS for number, name in enumerate(names)}
     parts = np.array([part_of[name] for name in problems])
-    result = probs.copy()
+    result: Floats = probs.copy()
     for part in set(parts.tolist()):
         inside = parts == part
         if not inside.all():
@@ -84,20 +87,30 @@ def held_out(problems: Sequence[str], probs: Floats, correct: Floats, seed: int)
 
 
 def describe(probs: Floats, correct: Floats) -> dict[str, Any]:
-    """Return how far probabilities are from frequencies."""
+    """Return how far probabilities are from frequencies.
+
+    `honest_ece` is the mean error of probabilities that are all true, on so few searches: what is
+    not above it shows no fault.
+    """
     bins = reliability_table(probs, correct > 0, NUM_BINS)
+    rng = np.random.default_rng(0)
+    honest = [
+        calibration_error(reliability_table(probs, rng.uniform(size=len(probs)) < probs, NUM_BINS))
+        for _ in range(NUM_DRAWS)
+    ]
     return {
         "searches": len(probs),
         "mean": float(probs.mean()),
         "correct": float(correct.mean()),
         "ece": calibration_error(bins),
+        "honest_ece": sum(value or 0.0 for value in honest) / NUM_DRAWS,
         "brier": float(np.mean((probs - correct) ** 2)),
         "bins": [asdict(row) for row in bins],
     }
 
 
 def plot_right(parts: dict[str, dict[str, Any]]) -> bytes:
-    """Return a reliability plot as PNG: one line per part, the diagonal for comparison."""
+    """Return a reliability plot as PNG: bins by area, the diagonal for comparison."""
     from io import BytesIO
 
     pyplot = load("matplotlib.pyplot")
@@ -105,10 +118,11 @@ def plot_right(parts: dict[str, dict[str, Any]]) -> bytes:
     axes.plot([0, 1], [0, 1], color="#aaaaaa", linewidth=1)
     for name, part in parts.items():
         rows = [row for row in part["bins"] if row["count"]]
-        axes.plot(
+        axes.scatter(
             [row["confidence"] for row in rows],
             [row["frequency"] for row in rows],
-            marker="o",
+            s=[4 + 400 * row["count"] / part["searches"] for row in rows],
+            alpha=0.7,
             label=f"{name}: ECE {100 * part['ece']:.1f}%",
         )
     axes.set_xlabel("P(right), mean of the bin")

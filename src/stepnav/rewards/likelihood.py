@@ -95,10 +95,13 @@ class _TokenReader:
         ]
         targets = log_probs.new_tensor(following).long()
         nexts = log_probs.gather(1, targets[:, None])[:, 0].tolist()
+        # in the CPU's memory, since single ones of them will be looked up
+        at_ends = [index for index, (row, at) in enumerate(asked) if at in row.wanted]
+        ends = iter(log_probs[at_ends].cpu())
         for index, (row, position) in enumerate(asked):
             if position in row.wanted:
                 lowest = self._lowest(row, position)
-                row.outputs[position] = (lowest, log_probs[index].clone())
+                row.outputs[position] = (lowest, next(ends).clone())
             else:
                 row.outputs[position] = nexts[index]
 

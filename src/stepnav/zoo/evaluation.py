@@ -181,7 +181,8 @@ def evaluate_models(
       samples: solutions per problem for pass@k.
       seed: seeds the problems and the samples.
       known: an evaluation of the same policy and backbone, whose figures are taken over; solutions
-        are then drawn for the PRM alone.
+        are then drawn for the PRM alone, and the backbone, which is the normalised one then, is no
+        baseline.
       progress: called with (the policy's solutions done, solutions in all).
       label_progress: called with (problems whose solutions are labelled, problems in all).
     """
@@ -195,10 +196,11 @@ def evaluate_models(
         seed=seed,
         progress=progress,
     )
+    baselines = {"policy": policy}
     if known is None:
+        baselines = {"backbone": backbone, **baselines}
         other, _ = solve_rates(domain, backbone, tokenizer, problems, samples=0, seed=seed)
         known = {"split": split, "policy": rates, "backbone": other}
-    baselines = {"backbone": backbone, "policy": policy}
     gate, *others = (
         (held_out.name, gate_on(held_out, prm, tokenizer, step_format, baselines=baselines))
         for held_out in domain.hold_out(problems, groups, seed, label_progress)

@@ -78,7 +78,8 @@ def _fields(record: type[Any], given: Any) -> list[inspect.Parameter]:
     found = []
     for field in fields(record):
         default = field.default if given is inspect.Parameter.empty else getattr(given, field.name)
-        assert default is not MISSING, f"option {field.name} needs a default"
+        if default is MISSING:
+            default = inspect.Parameter.empty  # an option that must be given
         found.append(
             inspect.Parameter(
                 field.name,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from stepnav.cli.options import AsJson, LabelOptions
 from stepnav.cli.train.training import (
-    Model,
-    TrainData,
+    TrainFiles,
     TrainOptions,
-    TrainOut,
     TreeOptions,
     train_reward_model,
 )
@@ -15,9 +13,7 @@ from stepnav.cli.train.training import (
 
 def run(
     *,
-    model: Model,
-    data: TrainData,
-    out: TrainOut,
+    files: TrainFiles,
     tree_options: TreeOptions,
     label_options: LabelOptions,
     train_options: TrainOptions,
@@ -33,13 +29,11 @@ def run(
       stepnav train orm --model ./math-sft --data phase1_train.jsonl.gz --out ./orm
     """
     train_reward_model(
-        model=model,
-        data=data,
-        out=out,
-        label_options=label_options,
-        tree_options=tree_options,
-        train_options=train_options,
-        as_json=as_json,
+        files,
+        tree_options,
+        label_options,
+        train_options,
+        as_json,
         head="two",
         neutral="positive",
         only_outcomes=True,

@@ -8,10 +8,8 @@ import typer
 
 from stepnav.cli.options import AsJson, LabelOptions
 from stepnav.cli.train.training import (
-    Model,
-    TrainData,
+    TrainFiles,
     TrainOptions,
-    TrainOut,
     TreeOptions,
     require_libraries,
     train_reward_model,
@@ -24,9 +22,7 @@ NEUTRALS = ("own", "positive", "negative", "masked")
 
 def run(
     *,
-    model: Model,
-    data: TrainData,
-    out: TrainOut,
+    files: TrainFiles,
     head: Annotated[str, typer.Option(help="three (classes), two, or value (soft labels).")] = (
         "three"
     ),
@@ -63,13 +59,11 @@ def run(
     policy = default_neutral(head) if neutral is None else choose("--neutral", neutral, NEUTRALS)  # type: ignore[arg-type]
     weights = None if class_weights is None else _numbers("--class-weights", class_weights)
     train_reward_model(
-        model=model,
-        data=data,
-        out=out,
-        label_options=label_options,
-        tree_options=tree_options,
-        train_options=train_options,
-        as_json=as_json,
+        files,
+        tree_options,
+        label_options,
+        train_options,
+        as_json,
         head=head,
         neutral=policy,
         class_weights=weights,

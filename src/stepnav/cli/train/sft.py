@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from stepnav.cli.options import AsJson
 from stepnav.cli.train.training import (
-    Model,
-    TrainData,
+    TrainFiles,
     TrainOptions,
-    TrainOut,
     require_libraries,
     train,
 )
@@ -17,9 +17,7 @@ DEFAULTS = TrainOptions(epochs=3.0, learning_rate=2e-5)
 
 def run(
     *,
-    model: Model,
-    data: TrainData,
-    out: TrainOut,
+    files: TrainFiles,
     train_options: TrainOptions = DEFAULTS,
     as_json: AsJson = False,
 ) -> None:
@@ -38,5 +36,6 @@ def run(
     from stepnav.train.finetune import finetune_policy
     from stepnav.train.pairs import read_pairs
 
-    pairs = read_pairs(data)[: train_options.problems]
-    train(out, train_options, as_json, lambda common: finetune_policy(model, pairs, out, **common))
+    pairs = read_pairs(files.data)[: train_options.problems]
+    start = partial(finetune_policy, files.model, pairs, files.out)
+    train(files.out, train_options, as_json, start)

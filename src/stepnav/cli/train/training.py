@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,8 +18,9 @@ from stepnav.cli.console import (
     print_json,
     stderr,
     stdout,
+    tell_notes,
 )
-from stepnav.cli.options import LabelOptions, Resume, Seed
+from stepnav.cli.options import LabelOptions, ReportTo, Resume, Seed, tracker_names
 from stepnav.core.errors import ConfigError, choose
 
 if TYPE_CHECKING:
@@ -28,9 +30,14 @@ DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("float32", "bfloat16")
 SCHEDULES = ("cosine", "linear", "constant")
 
-Model = Annotated[str, typer.Option(help="Checkpoint to begin with: a folder or a hub name.")]
-TrainData = Annotated[Path, typer.Option(help="What it learns from.")]
-TrainOut = Annotated[Path, typer.Option(help="Folder of the new model, and of its checkpoints.")]
+
+@dataclass(frozen=True, slots=True)
+class TrainFiles:
+    """What a training reads and writes."""
+
+    model: Annotated[str, typer.Option(help="Checkpoint to begin with: a folder or a hub name.")]
+    data: Annotated[Path, typer.Option(help="What it learns from.")]
+    out: Annotated[Path, typer.Option(help="Folder of the new model, and of its checkpoints.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +84,7 @@ class TrainOptions:
     save_every: Annotated[int, typer.Option(min=0, help="Steps between checkpoints; 0: none.")] = (
         200
     )
-    report_to: Annotated[
-        str | None, typer.Option(help="Trackers, comma-separated: tensorboard, wandb, mlflow, ...")
-    ] = None
+    report_to: ReportTo = None
     seed: Seed = 0
     resume: Resume = False
 
@@ -93,7 +98,7 @@ class TrainOptions:
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         settings = {name: own[name] for name in own.keys() & {f.name for f in fields(FitSettings)}}
         settings["cpu"], settings["bf16"] = self.device == "cpu", self.dtype == "bfloat16"
-        settings["report_to"] = tuple(filter(None, (self.report_to or "").split(",")))
+        settings["report_to"] = tracker_names(self.report_to)
         return {
             "prompt_template": _template(self.prompt_template),
             "max_length": self.max_length,
@@ -115,12 +120,9 @@ class TreeOptions:
 
 
 def train_reward_model(
-    *,
-    model: str,
-    data: Path,
-    out: Path,
-    label_options: LabelOptions,
+    files: TrainFiles,
     tree_options: TreeOptions,
+    label_options: LabelOptions,
     train_options: TrainOptions,
     as_json: bool,
     **chosen: Any,
@@ -128,28 +130,23 @@ def train_reward_model(
     """Train a reward model and tell what came of it.
 
     Args:
-      model, data, out, label_options, tree_options, train_options, as_json: as on the command line.
+      files, tree_options, label_options, train_options, as_json: as on the command line.
       chosen: other arguments of `finetune_reward_model`.
     """
     require_libraries()
     from stepnav.labels.reader import read_labelled
     from stepnav.train.finetune import finetune_reward_model
 
-    found = read_labelled(data, **label_options.for_reader())
-    for note in found.report.notes:
-        stderr().print(f"note: {note}", soft_wrap=True)
+    found = read_labelled(files.data, **label_options.for_reader())
+    tell_notes(found.report.notes)
     if found.kind == "value" and chosen.get("only_outcomes"):
         chosen["head"] = "value"
     limit = train_options.problems
     records = found.records if limit is None else first_problems(found.records, limit)
     chosen["separator"] = unescape(tree_options.separator)
     chosen["max_tree_tokens"] = tree_options.max_tree_tokens
-    train(
-        out,
-        train_options,
-        as_json,
-        lambda common: finetune_reward_model(model, records, found.kind, out, **chosen, **common),
-    )
+    start = partial(finetune_reward_model, files.model, records, found.kind, files.out, **chosen)
+    train(files.out, train_options, as_json, start)
 
 
 def first_problems(records: list[Any], limit: int) -> list[Any]:
@@ -163,7 +160,7 @@ def train(
     out: Path,
     train_options: TrainOptions,
     as_json: bool,
-    stage: Callable[[dict[str, Any]], TrainReport],
+    stage: Callable[..., TrainReport],
 ) -> None:
     """Train, and tell what came of it; `stage` takes the arguments that all stages share."""
     from stepnav.train.shards import leave_processes
@@ -174,7 +171,7 @@ def train(
             stages.reach("train", done, total, "" if loss is None else f"(loss {loss:.3f})")
 
         try:
-            report = stage({**train_options.for_stages(), "progress": show})
+            report = stage(**train_options.for_stages(), progress=show)
         finally:
             leave_processes()
     if report.fit.is_main:

@@ -260,9 +260,10 @@ def right_table(parts: Mapping[str, Report]) -> TextTable:
         [
             name,
             str(part["searches"]),
-            *(f"{100 * part[key]:.1f}%" for key in ("mean", "correct", "ece")),
+            *(f"{100 * part[key]:.1f}%" for key in ("mean", "correct", "ece", "honest_ece")),
             f"{part['brier']:.3f}",
         ]
         for name, part in parts.items()
     ]
-    return _table("P(right)", ("part", "searches", "mean", "right", "ECE", "Brier"), rows)
+    header = ("part", "searches", "mean", "right", "ECE", "ECE if honest", "Brier")
+    return _table("P(right)", header, rows)

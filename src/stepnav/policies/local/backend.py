@@ -36,12 +36,11 @@ class LocalPolicy(TokenPolicy):
       max_step_tokens: limit of a proposed step whose request sets none.
       max_tokens: limit of a completion whose request sets none.
       max_batch: most samples that run at once.
-      max_batch_tokens: bound of samples x longest sample in tokens; None is what 2 GiB hold.
-      cache_tokens: tokens of finished prefixes kept for reuse; None is what 512 MiB hold.
-      pass_tokens: most tokens of one forward pass.
+      max_batch_tokens, cache_tokens, pass_tokens: as in `engine.runner.Runner`.
       batch_invariant: pads passes so that float32 results on the CPU do not depend on the batch
         (measured where `engine.attention` says); off, a lone request on a large model is somewhat
         faster.
+      graphs: whether a Llama's passes of single tokens are CUDA graphs; None makes them on a GPU.
 
     Raises:
       ConfigError: torch is missing, or the model or tokenizer cannot be used.
@@ -60,8 +59,9 @@ class LocalPolicy(TokenPolicy):
         max_batch: int = 64,
         max_batch_tokens: int | None = None,
         cache_tokens: int | None = None,
-        pass_tokens: int = 512,
+        pass_tokens: int | None = None,
         batch_invariant: bool = True,
+        graphs: bool | None = None,
     ) -> None:
         require_torch()
         import torch
@@ -70,8 +70,6 @@ class LocalPolicy(TokenPolicy):
         from stepnav.policies.local import sampling
 
         self.known: Known | None = None
-        if max_batch < 1:
-            raise ConfigError(f"max_batch must be at least 1 (got {max_batch})")
         if isinstance(model, (str, Path)):
             folder = model_folder(model)
             self.known = Known.load(folder)
@@ -79,9 +77,8 @@ class LocalPolicy(TokenPolicy):
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
         self._sample, self._sample_remainder = sampling.sample, sampling.sample_remainder
-        self._unwritable = torch.tensor(
-            unwritable_tokens(model, tokenizer), dtype=torch.long, device=model.device
-        )
+        unwritable = unwritable_tokens(model, tokenizer)
+        self._unwritable = torch.tensor(unwritable, dtype=torch.long, device=model.device)
         runner = Runner(
             model,
             max_batch=max_batch,
@@ -90,15 +87,11 @@ class LocalPolicy(TokenPolicy):
             pass_tokens=pass_tokens,
             row_step=16 if batch_invariant else 1,
             output_floats=model.config.get_text_config().vocab_size,
+            graphs=graphs,
         )
-        super().__init__(
-            runner,
-            model,
-            tokenizer,
-            format or PolicyFormat(),
-            max_step_tokens=max_step_tokens,
-            max_tokens=max_tokens,
-        )
+        shown = format or PolicyFormat()
+        limits = {"max_step_tokens": max_step_tokens, "max_tokens": max_tokens}
+        super().__init__(runner, model, tokenizer, shown, **limits)
 
     def doubt(self, problem: Problem, result: SearchResult) -> str | None:
         """Return why a search's answer should not be trusted, in a few words.
@@ -115,6 +108,8 @@ class LocalPolicy(TokenPolicy):
 
         To be asked when no request is under way.
         """
+        import torch
+
         tokens, _ = self._encoder.encode(Trajectory(problem))
         row = Row(tokens, tuple(range(len(tokens))))
         self.runner.submit(row)
@@ -125,9 +120,11 @@ class LocalPolicy(TokenPolicy):
                 if len(row.outputs) == len(row.wanted):
                     self.runner.settle(row)
             self.runner.release(row, keep=True)
-        following = zip(row.wanted, tokens[1:])
-        total = sum(float(row.outputs[at].log_softmax(-1)[token]) for at, token in following)
-        return total / max(1, len(problem.question))
+        following = [
+            row.outputs[at].log_softmax(-1)[token] for at, token in zip(row.wanted, tokens[1:])
+        ]
+        found: list[float] = torch.stack(following).tolist() if following else []
+        return sum(found) / max(1, len(problem.question))
 
     def _go_on(self, rows: Sequence[Sample]) -> None:
         import torch

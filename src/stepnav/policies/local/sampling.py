@@ -63,7 +63,7 @@ def sample(
     else:
         tokens = _draw(logits, temperatures, top_ps, uniforms(seeds, counters))
         if not all(temperatures):
-            is_greedy = torch.tensor([not t for t in temperatures], device=logits.device)
+            is_greedy = _beside(logits, [not t for t in temperatures])
             tokens = torch.where(is_greedy, logits.argmax(dim=-1), tokens)
     chosen = log_probs.gather(1, tokens[:, None])[:, 0]
     return tokens.tolist(), chosen.tolist()
@@ -94,26 +94,28 @@ def sample_remainder(
     logs = _scaled(logits, told)  # log-probabilities but for a constant of the row
     cut = [row for row, sampling in enumerate(samplings) if sampling.top_p < 1]
     if cut:
-        limits = torch.tensor([samplings[row].top_p for row in cut], device=logits.device)
+        limits = _beside(logits, [samplings[row].top_p for row in cut])
+        cut = _beside(logits, cut)
         logs[cut] = _nucleus(torch.softmax(logs[cut], dim=-1), limits).log()
     rows = [row for row, pairs in enumerate(taken) for _ in pairs]
     tokens = [token for pairs in taken for token, _ in pairs]
-    left, before = logs, logs[rows, tokens]
+    left, before = logs, logs.new_zeros(0)
     if rows:
-        left = logs.clone()
+        rows, tokens = _beside(logits, [rows, tokens])
+        left, before = logs.clone(), logs[rows, tokens]
         shares = [share for pairs in taken for _, share in pairs]
-        left[rows, tokens] += torch.tensor(shares, device=logits.device)
+        left[rows, tokens] += _beside(logits, shares)
     # relative to the likeliest, so that little that is left is drawn from as exactly as all
     highest, likeliest = left.max(dim=-1)
     drawn = likeliest
     if any(sampling.temperature for sampling in samplings):
         drawn = _inverted((left - highest[:, None]).exp(), uniforms(seeds, counters))
-        is_greedy = torch.tensor([not s.temperature for s in samplings], device=logits.device)
+        is_greedy = _beside(logits, [not s.temperature for s in samplings])
         drawn = torch.where(is_greedy, likeliest, drawn)
     at = drawn[:, None]
     picked, own = logs.gather(1, at)[:, 0].tolist(), own.gather(1, at)[:, 0].tolist()
     logs.scatter_(1, at, -torch.inf)
-    if rows:
+    if len(before):
         logs[rows, tokens] = -torch.inf
     drawn = drawn.masked_fill(highest == -torch.inf, -1)
     found, known = [], iter(before.tolist())
@@ -133,8 +135,13 @@ def _log_sums(logs: Any) -> Any:
     return torch.where(highest == -torch.inf, highest, highest - shares)
 
 
+def _beside(logits: Any, values: Sequence[Any]) -> Any:
+    """Return a tensor of values where the logits are, without waiting for what computes them."""
+    return torch.tensor(values).to(logits.device, non_blocking=True)
+
+
 def _scaled(logits: Any, temperatures: Sequence[float]) -> Any:
-    scale = torch.tensor([t or 1.0 for t in temperatures], device=logits.device)
+    scale = _beside(logits, [t or 1.0 for t in temperatures])
     return logits / scale[:, None]
 
 
@@ -142,7 +149,8 @@ def _draw(logits: Any, temperatures: Sequence[float], top_ps: Sequence[float], d
     probs = torch.softmax(_scaled(logits, temperatures), dim=-1)
     if any(top_p < 1 for top_p in top_ps):
         cut = [row for row, top_p in enumerate(top_ps) if top_p < 1]
-        limits = torch.tensor([top_ps[row] for row in cut], device=logits.device)
+        limits = _beside(logits, [top_ps[row] for row in cut])
+        cut = _beside(logits, cut)
         probs[cut] = _nucleus(probs[cut], limits)
     return _inverted(probs, draws)
 
@@ -150,7 +158,8 @@ def _draw(logits: Any, temperatures: Sequence[float], top_ps: Sequence[float], d
 def _inverted(probs: Any, draws: Any) -> Any:
     """Return where each row's cumulative probability passes its number in [0, 1)."""
     cumulative = probs.cumsum(dim=-1)
-    thresholds = torch.from_numpy(draws).to(probs.device)[:, None] * cumulative[:, -1:]
+    draws = torch.from_numpy(draws).to(probs.device, non_blocking=True)
+    thresholds = draws[:, None] * cumulative[:, -1:]
     tokens = torch.searchsorted(cumulative, thresholds, right=True)[:, 0]
     return tokens.clamp_(max=probs.shape[-1] - 1)
 

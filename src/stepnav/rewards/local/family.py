@@ -17,9 +17,10 @@ class EngineLimits(TypedDict, total=False):
 
     Attributes:
       max_batch: most trajectories in one pass; default 64.
-      max_batch_tokens: bound of trajectories x longest one in tokens; default what 2 GiB hold.
-      cache_tokens: tokens of scored trajectories kept for reuse; default what 512 MiB hold.
-      pass_tokens: most tokens of one forward pass; default 1024.
+      max_batch_tokens: bound of trajectories x longest one in tokens; default what 2 GiB hold,
+        on a GPU a quarter of what is free.
+      cache_tokens: tokens of scored trajectories kept for reuse; default a quarter of that.
+      pass_tokens: most tokens of one forward pass; default 1024, on a GPU 8 times as many.
     """
 
     max_batch: int

@@ -37,6 +37,9 @@ MIN_BATCH = 16
 MAX_PUT_OFF = 2
 """... but not more often than this."""
 
+GPU_PASSES = 8
+"""On a GPU a pass has so many times the tokens, since few do not keep it busy."""
+
 
 class LocalReward(RowQueue[Row]):
     """Scores steps with a model in this process; `LocalReward.open` loads one.
@@ -96,7 +99,8 @@ class LocalReward(RowQueue[Row]):
         if format is None:
             format = family.format(folder, model.config)  # noqa: A001
         reader = family.reader(model, tokenizer, format)
-        limits.setdefault("pass_tokens", family.pass_tokens)
+        on_cpu = next(model.parameters()).device.type == "cpu"
+        limits.setdefault("pass_tokens", family.pass_tokens * (1 if on_cpu else GPU_PASSES))
         return cls(reader, family.runner(model, limits), model, format)
 
     def token_bound(self, request: Request) -> int:
