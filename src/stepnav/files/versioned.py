@@ -14,7 +14,7 @@ from typing import Any
 from stepnav.core.errors import DataError
 
 FORMAT = 1
-KEY = "format"
+KEY = "format_version"
 
 
 def stamped(settings: Mapping[str, Any]) -> dict[str, Any]:

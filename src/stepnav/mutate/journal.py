@@ -14,6 +14,7 @@ from stepnav.files.claim import unsealed
 from stepnav.files.lines import LineFile, read_lines
 from stepnav.mutate.findings import ProblemReport
 
+FORMAT = 1
 _NOUN = "a line of a campaign's journal"
 
 
@@ -26,7 +27,8 @@ class Journal(LineFile):
 
     def __init__(self, path: Path, campaign: Mapping[str, Any]) -> None:
         self._reports: list[ProblemReport] = []
-        super().__init__(path, noun=_NOUN, elsewhere="name another folder", settings=campaign)
+        settings = {"format": FORMAT, **campaign}
+        super().__init__(path, noun=_NOUN, elsewhere="name another folder", settings=settings)
         self.begin()  # a shard without problems is one, too
 
     @property
@@ -58,6 +60,8 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[ProblemReport]]:
             reports.append(ProblemReport.from_json(row))
             return
         header.update(unsealed(row, path))
+        if header["format"] != FORMAT:
+            raise ValueError(f"format {header['format']}")
 
     read_lines(path, take, noun=_NOUN, advice="give the folder that `stepnav data mutate` made")
     return header, reports
