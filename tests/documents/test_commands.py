@@ -184,7 +184,7 @@ def small(command: Command) -> list[str]:
         extra = [option for option in extra if "policy-tokens" not in option]
     if {"--ids", "--dry-run"} & set(words) or "mine" in command.text:
         extra = [option for option in extra if "--problems" not in option]
-    if "runs/first" in words:  # the problem of index 3 is shown of it
+    if name_of(command) == "bench" and "runs/first" in words:  # the problem of index 3 is shown of it
         extra.append("--problems 4")
     for option in extra:
         flag, value = option.split(" ")
