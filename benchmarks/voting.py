@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from stepnav.cli.report import load_task, open_run
+from stepnav.cli.report import load_task
 from stepnav.core.aggregate import aggregate
 from stepnav.core.codec import decode_answer
 from stepnav.core.outcome import SearchResult
@@ -25,6 +25,7 @@ from stepnav.core.records import Trajectory
 from stepnav.core.requests import Complete
 from stepnav.core.vote import count_votes
 from stepnav.measure.extras import load
+from stepnav.measure.run_folder import open_run
 from stepnav.measure.runner import read_rows
 from stepnav.measure.stats.intervals import accuracy
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +53,18 @@ def test_killed_and_started_again_it_finds_the_same(
     tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    whole = run_folder.run_plan
+    whole = run_folder.run_cells
 
-    def stopped(*args: Any, on_result: Any, **options: Any) -> None:
-        def on_third(cell: Any, result: Any) -> None:
-            on_result(cell, result)
-            seen.append(cell)
+    def stopped(*args: Any, **options: Any) -> Iterator[Any]:
+        for found in whole(*args, **options):
+            seen.append(found)
             if len(seen) == 3:
                 raise KeyboardInterrupt
+            yield found
 
-        seen: list[Any] = []
-        whole(*args, on_result=on_third, **options)
-
+    seen: list[Any] = []
     with monkeypatch.context() as patch:
-        patch.setattr(run_folder, "run_plan", stopped)
+        patch.setattr(run_folder, "run_cells", stopped)
         with pytest.raises(Interrupted, match="3 searches are done and kept; go on with"):
             run(*TUNE, "--out", str(out), "--active", "1")
     assert not (out / "tuned.json").exists()

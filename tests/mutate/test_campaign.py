@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import ConfigError, DataError, JournalError
+from stepnav.core.shard import Shard
 from stepnav.files.claim import sealed, unsealed
 from stepnav.labels.stepwise import read_records
 from stepnav.mutate.campaign import find_journals, merge, run_campaign
@@ -34,7 +35,7 @@ def make(out: Path, shard: tuple[int, int] = (1, 1), **options: object) -> list[
         task="sums",
         source="made up.",
         held_out=["return_value"],
-        shard=shard,
+        shard=Shard(*shard),
         **options,  # type: ignore[arg-type]
     )
 
@@ -137,7 +138,7 @@ def test_journals_of_different_campaigns_do_not_merge(whole: Path, tmp_path: Pat
     other.write_text("".join([json.dumps(sealed(campaign)) + "\n", *rest]))
     with pytest.raises(JournalError, match="different campaigns"):
         merge([whole / other.name, other], tmp_path)
-    with pytest.raises(JournalError, match="each of them once"):
+    with pytest.raises(JournalError, match="each is needed once"):
         merge([other, other], tmp_path)
     with pytest.raises(DataError, match="no journal at"):
         find_journals([tmp_path / "nowhere"])

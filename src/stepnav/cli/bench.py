@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -12,80 +13,33 @@ import typer
 
 from stepnav import build
 from stepnav.cli import report as report_command
-from stepnav.cli.choice import Ids
-from stepnav.cli.console import Interrupted, Progress, resumable, stderr
+from stepnav.cli.bench_plan import Comparison, PlanOptions, open_comparison
+from stepnav.cli.cluster import RayOptions, Workers
+from stepnav.cli.console import Interrupted, Progress, print_json, resumable, stdout, tell_notes
 from stepnav.cli.dry_run import tell_dry_run
 from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
+from stepnav.cli.options import AsJson, ReportTo, Resume, TaskOptions, tracker_names
 from stepnav.cli.remarks import tell_problems
-from stepnav.cli.run_folder import (
-    JOURNAL_NAME,
-    draw_problems,
-    made_for,
-    num_done,
-    parse_budgets,
-    prepare,
-    run_searches,
-    run_settings,
-    split_names,
-    with_tuned,
-)
-from stepnav.core.errors import ConfigError
-from stepnav.core.records import Problem
+from stepnav.cli.run_folder import num_done, prepare
 from stepnav.files.lock import locked
 from stepnav.measure.extras import check_installed
-from stepnav.measure.plan import BenchPlan, cells
+from stepnav.measure.plan import SHARD
 from stepnav.measure.plan_file import FILE_NAME, plan_digest, write_plan
-from stepnav.measure.tuned_file import Tuned, check_tuned, read_tuned
+from stepnav.measure.report import report_object
+from stepnav.measure.run_folder import JOURNAL_NAME
+from stepnav.measure.runner import Finished, read_rows, run_cells, wall_seconds
+from stepnav.measure.summary import summarise
+from stepnav.measure.trackers import check_trackers, tracked
 from stepnav.run.journal import Journal
-from stepnav.tasks.task import Task
-
-NUM_PROBLEMS = 300
-
-DEFAULT_STRATEGIES = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs,nav"
-"""The baseline, what the field compares with, the paper's search and ours; each more is asked for
-by name, as it costs about as much as any of these."""
+from stepnav.run.on_ray import Cluster
+from stepnav.run.spreading import spread_searches, take_left
 
 
 def run(
     *,
     out: Annotated[Path, typer.Option(help="Run folder: configuration, journal, report.")],
-    task: TaskName = "arithmetic",
-    strategies: Annotated[
-        str | None,
-        typer.Option(
-            help="Comma-separated: NAME, NAME:OPTION=VALUE:OPTION=VALUE, NAME:published, all, or "
-            "FILE.py:FUNCTION; see stepnav strategies. [default: "
-            f"{DEFAULT_STRATEGIES.replace(',', ', ')}; with --tuned, the file's]",
-        ),
-    ] = None,
-    tuned: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Take each strategy's options for each budget from this file of stepnav tune, "
-            "where none are given.",
-        ),
-    ] = None,
-    problems: Annotated[int | None, typer.Option(min=1, help="How many. [default: 300]")] = None,
-    ids: Ids = None,
-    split: Split = None,
+    plan_options: PlanOptions,
     task_options: TaskOptions,
-    seeds: Annotated[int, typer.Option(min=1, help="Searches per problem.")] = 1,
-    seed: Seed = 0,
-    max_policy_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Budget of generated tokens per search.")
-    ] = None,
-    budgets: Annotated[
-        str | None,
-        typer.Option(
-            help="Several such budgets, comma-separated. [default: with --tuned, the file's]"
-        ),
-    ] = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="Strategy to compare with. [default: cot]")
-    ] = None,
-    reward: Reward = None,
     resume: Resume = False,
     dry_run: Annotated[
         bool,
@@ -95,8 +49,13 @@ def run(
             "fetched).",
         ),
     ] = False,
-    active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = 192,
+    active: Annotated[
+        int, typer.Option(min=1, help="Searches that run at once, in each worker.")
+    ] = 192,
+    ray_options: RayOptions,
+    workers: Workers = 1,
     model_options: ModelOptions,
+    report_to: ReportTo = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies on the same problems, at the same budgets.
@@ -107,59 +66,98 @@ def run(
 
       stepnav bench --out runs/equal --budgets 250,500,1000,2000 --resume
 
+      stepnav bench --out runs/part-2 --shard 2/8
+
+      stepnav bench --out runs/big --ray auto --workers 8 --gpus-per-worker 1
+
       stepnav bench --out runs/ablation --strategies cot,hgs,hgs:temperature=0.1,hgs:branching=4
 
       stepnav bench --out runs/best --tuned runs/tune/tuned.json --strategies all,hgs:published
     """
     check_installed()
-    server = model_options.server(active, reward)
-    benchmark = task_options.load(task, sandbox=model_options.sandbox)
-    found = None if tuned is None else read_tuned(tuned)
-    names = strategies or (",".join(found.strategies) if found else DEFAULT_STRATEGIES)
-    choices = [build.parse_strategy(text) for text in split_names(names)]
-    limits = _budgets(budgets, max_policy_tokens, found)
-    policy, reward = model_options.choose(benchmark, choices, reward)
-    choices = build.with_measured(choices, reward)
-    if found is not None:
-        check_tuned(found, made_for(task, model_options.full_name(policy), reward), str(tuned))
-        choices = [with_tuned(choice, found, limits) for choice in choices]
-    benchmark, num_shots = model_options.with_shots(benchmark, policy)
-    where = (split or benchmark.default_split, seed, task_options.data)
-    drawn = draw_problems(benchmark, problems, ids, *where, default=NUM_PROBLEMS)
-    plan = BenchPlan(
-        task=task,
-        split=where[0],
-        strategies=tuple(
-            choice.for_plan(limits, temperature=benchmark.temperature) for choice in choices
-        ),
-        problems=len(drawn),
-        seeds=seeds,
-        seed=seed,
-        budgets=limits,
-        policy=model_options.full_name(policy),
-        reward=reward,
-        baseline=baseline,
-        settings={
-            **run_settings(task, drawn, task_options, model_options, server, num_shots),
-            **({} if ids is None else {"ids": ",".join(problem.id for problem in drawn)}),
-        },
-    )
-    tell_problems(drawn, problems, f"{task}/{plan.split}")
+    trackers = tracker_names(report_to)
+    check_trackers(trackers)
+    cluster = ray_options.cluster(workers, model_options)
+    compared = plan_options.comparison(task_options, model_options, active)
+    plan = compared.plan
+    tell_problems(compared.drawn, plan_options.problems, f"{plan.task}/{plan.split}")
     done = num_done(out, plan, resume)
     if dry_run:
-        tell_dry_run(plan, drawn, benchmark.extract, num_done=done, as_json=as_json)
+        tell_dry_run(plan, compared.problems, compared.task.extract, num_done=done, as_json=as_json)
         return
     prepare(out)
     with locked(out):
-        models = model_options.open(
-            policy=policy, reward=plan.reward, task=benchmark, server=server, max_batch=active
-        )
+        models: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+        if cluster is None:
+            opened = models = compared.open_models(model_options, active)
+            run_left = partial(_run_here, compared, opened, active)
+        else:
+            options = (plan_options, task_options, model_options, active)
+            run_left = partial(_run_there, compared, options, cluster)
         if not (out / FILE_NAME).exists():  # not before the models are there: a slip in their name
             write_plan(plan, out)  # would bind the folder to it
-        total = len(cells(plan, [problem.id for problem in drawn]))
-        with resumable(partial(_kept, out, plan, total)), models:
-            _run_all(plan, drawn, benchmark, models, out, active)
-    _report(out, baseline, as_json)
+        with resumable(partial(_kept, out, compared)), models:
+            _run_all(compared, out, run_left, trackers)
+    if SHARD in plan.settings:
+        _tell_shard(out, compared, as_json)
+    else:
+        _report(out, plan_options.baseline, as_json)
+
+
+def _run_here(
+    compared: Comparison, models: build.Models, active: int, journal: Journal
+) -> Iterator[Finished]:
+    """Run what is left in this process."""
+    tell_notes(models.notes)
+    for found in run_cells(
+        compared.cells,
+        compared.problems,
+        extractor=compared.task.extractor,
+        grade=compared.task.grade,
+        models=models.by_name,
+        journal=journal,
+        max_active=active,
+    ):
+        if found.is_new:
+            yield found
+
+
+def _run_there(
+    compared: Comparison,
+    options: tuple[PlanOptions, TaskOptions, ModelOptions, int],
+    cluster: Cluster,
+    journal: Journal,
+) -> Iterator[Finished]:
+    """Run what is left on a cluster."""
+    opened = partial(open_comparison, *options, plan_digest(compared.plan))
+    searches = [cell.search_id for cell in compared.cells]
+    return spread_searches(cluster, opened, journal, searches)
+
+
+def _run_all(
+    compared: Comparison,
+    out: Path,
+    run_left: Callable[[Journal], Iterator[Finished]],
+    trackers: Sequence[str],
+) -> None:
+    """Run what is left of the plan behind a progress bar, with the journal of its folder."""
+    plan = compared.plan
+    with contextlib.closing(Journal(out / JOURNAL_NAME, plan_digest(plan))) as journal:
+        take_left(journal)
+        total, first = len(compared.cells), len(journal.finished_ids())
+        with (
+            tracked(trackers, out, plan, journal.verdicts()) as told,
+            Progress("bench", total, "searches", first=first) as progress,
+        ):
+            for found in run_left(journal):
+                progress.advance(found.label)
+                told.tell(found)
+            if trackers:
+                rows = read_rows(plan, journal, grade=compared.task.grade)
+                summary = summarise(
+                    rows, baseline=plan.baseline_label, wall_s=wall_seconds(journal)
+                )
+                told.tell_report(report_object(summary, plan))
 
 
 def _report(out: Path, baseline: str | None, as_json: bool) -> None:
@@ -172,37 +170,19 @@ def _report(out: Path, baseline: str | None, as_json: bool) -> None:
         ) from None
 
 
-def _run_all(
-    plan: BenchPlan,
-    problems: list[Problem],
-    task: Task,
-    models: build.Models,
-    out: Path,
-    active: int,
-) -> None:
-    """Run what is left of the plan behind a progress bar, with the journal of its folder."""
-    for note in models.notes:
-        stderr().print(f"note: {note}", soft_wrap=True)
-    total = len(cells(plan, [problem.id for problem in problems]))
-    with (
-        contextlib.closing(Journal(out / JOURNAL_NAME, plan_digest(plan))) as journal,
-        Progress("bench", total, "searches") as progress,
-    ):
-        run_searches(plan, problems, task, models, journal, active, progress)
+def _tell_shard(out: Path, compared: Comparison, as_json: bool) -> None:
+    shard, searches = compared.plan.settings[SHARD], len(compared.cells)
+    if as_json:
+        print_json({"out": str(out), "shard": shard, "searches": searches})
+        return
+    stdout().print(
+        f"Shard {shard} is done: {searches} searches in {out}. When all are: "
+        "stepnav merge RUNS... --out RUN",
+        soft_wrap=True,
+    )
 
 
-def _budgets(
-    budgets: str | None, max_policy_tokens: int | None, tuned: Tuned | None
-) -> tuple[int | None, ...]:
-    if budgets is None and max_policy_tokens is None and tuned is not None:
-        return tuple(tuned.budgets)
-    if budgets is None:
-        return (max_policy_tokens,)
-    if max_policy_tokens is not None:
-        raise ConfigError("give either --budgets or --max-policy-tokens, not both")
-    return parse_budgets(budgets)
-
-
-def _kept(out: Path, plan: BenchPlan, total: int) -> str:
+def _kept(out: Path, compared: Comparison) -> str:
     """Return what there is of a run that was stopped."""
-    return f"{num_done(out, plan, True)} of {total} searches are done and kept"
+    done = num_done(out, compared.plan, True)
+    return f"{done} of {len(compared.cells)} searches are done and kept"

@@ -14,20 +14,17 @@ from stepnav.cli.console import Progress, stderr
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import TaskOptions
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.strategy import RESERVE_SHARE, Strategy
-from stepnav.files.lock import LOCK_NAME
-from stepnav.measure.plan import BenchPlan, Cell
+from stepnav.measure.plan import BenchPlan, Cell, cells
 from stepnav.measure.plan_file import FILE_NAME, check_same, read_plan
 from stepnav.measure.prm.scores import folder_digest
-from stepnav.measure.runner import run_plan
+from stepnav.measure.run_folder import JOURNAL_NAME, check_is_free
+from stepnav.measure.runner import run_cells
 from stepnav.measure.tuned_file import Tuned
 from stepnav.remote.options import ServerOptions
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
-
-JOURNAL_NAME = "journal.sqlite"
 
 
 def parse_budgets(text: str) -> tuple[int, ...]:
@@ -143,25 +140,19 @@ def run_searches(
     only: Callable[[Cell], bool] = lambda cell: True,
 ) -> None:
     """Run what is left of the plan, or of a part of it, telling each search that is done."""
-
-    def on_result(cell: Cell, result: SearchResult | None) -> None:
-        if result is None:
-            progress.skip()
-        else:
-            label = cell.strategy.label
-            progress.advance(label if cell.budget is None else f"{label} {cell.budget}")
-
-    run_plan(
-        plan,
+    for found in run_cells(
+        list(filter(only, cells(plan, [problem.id for problem in problems]))),
         problems,
         extractor=task.extractor,
         grade=task.grade,
         models=models.by_name,
         journal=journal,
         max_active=active,
-        only=only,
-        on_result=on_result,
-    )
+    ):
+        if found.is_new:
+            progress.advance(found.label)
+        else:
+            progress.skip()
 
 
 def num_done(out: Path, plan: BenchPlan, resume: bool) -> int:
@@ -185,5 +176,4 @@ def prepare(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"cannot make the run folder {out} ({error.strerror})") from None
-    if any(path.name != LOCK_NAME for path in out.iterdir()):
-        raise ConfigError(f"{out} is not empty and not a run folder; use another --out")
+    check_is_free(out)

@@ -12,12 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Progress, print_json, resumable, stderr, stdout
+from stepnav.cli.console import Progress, print_json, resumable, stderr, stdout, tell_notes
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
 from stepnav.cli.run_folder import (
-    JOURNAL_NAME,
     draw_problems,
     made_for,
     num_done,
@@ -33,6 +32,7 @@ from stepnav.files.lock import locked
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import FILE_NAME as PLAN_NAME
 from stepnav.measure.plan_file import plan_digest, write_plan
+from stepnav.measure.run_folder import JOURNAL_NAME
 from stepnav.measure.runner import read_rows, wall_seconds
 from stepnav.measure.tuned_file import FILE_NAME, Tuned, tuned_object, write_tuned
 from stepnav.measure.tuning import find_best, num_searches, parse_rungs
@@ -225,8 +225,7 @@ def _tell_cost(
 def _tune(trial: Trial, models: build.Models, out: Path, active: int) -> Tuned:
     """Return the best options, having run what the folder does not hold yet."""
     plan, problems, task = trial.plan, trial.problems, trial.task
-    for note in models.notes:
-        stderr().print(f"note: {note}", soft_wrap=True)
+    tell_notes(models.notes)
     total = sum(_count(plan, len(rivals)) for rivals in trial.tried.values())
     texts = {label: text for rivals in trial.tried.values() for label, text in rivals.items()}
     with (

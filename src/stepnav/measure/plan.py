@@ -20,6 +20,9 @@ DEFAULT_BASELINE = "cot"
 NONE_TEXT = "<none>"
 """How TOML, which has no null, holds an option that is None; no option may be this string."""
 
+SHARD = "shard"
+"""Setting of a run that is a part of another: "2/8"."""
+
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=,:-]*")
 
 
@@ -75,6 +78,11 @@ class BenchPlan:
         return [spec.label for spec in self.strategies]
 
     @property
+    def searches_per_problem(self) -> int:
+        """How often each problem is searched in all."""
+        return len(self.strategies) * len(self.budgets) * self.seeds
+
+    @property
     def baseline_label(self) -> str | None:
         """The label to compare with, None if there is nothing to compare with."""
         if self.baseline is not None:
@@ -101,6 +109,12 @@ class Cell:
     problem_id: str
     repeat: int
     seed: int
+
+    @property
+    def label(self) -> str:
+        """What it is a search of, for people."""
+        label = self.strategy.label
+        return label if self.budget is None else f"{label} {self.budget}"
 
 
 def cells(plan: BenchPlan, problem_ids: Sequence[str]) -> list[Cell]:

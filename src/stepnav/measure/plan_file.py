@@ -106,6 +106,17 @@ def describe_difference(made: BenchPlan, now: BenchPlan, run: str) -> str | None
       now: the plan that was asked for.
       run: how to name the run folder.
     """
+    found = differences(made, now)
+    if found is None:
+        return None
+    return (
+        f"the run folder {run} was made with {found[0]}, now {found[1]}; "
+        "use another --out or the same settings"
+    )
+
+
+def differences(made: BenchPlan, now: BenchPlan) -> tuple[str, str] | None:
+    """Return the settings that differ, as the one and as the other plan has them."""
     old, new = _flat(_comparable(made)), _flat(_comparable(now))
     names = [name for name in {**old, **new} if _exact(old, name) != _exact(new, name)]
     if not names:
@@ -117,10 +128,7 @@ def describe_difference(made: BenchPlan, now: BenchPlan, run: str) -> str | None
             pair = [_exact(old, name), _exact(new, name)]
         before.append(f"{name}={pair[0]}")
         after.append(f"{name}={pair[1]}")
-    return (
-        f"the run folder {run} was made with {', '.join(before)}, now {', '.join(after)}; "
-        "use another --out or the same settings"
-    )
+    return ", ".join(before), ", ".join(after)
 
 
 def check_same(made: BenchPlan, now: BenchPlan, run: str) -> None:

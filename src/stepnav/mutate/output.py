@@ -13,6 +13,7 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import write_text, write_with
+from stepnav.files.front_matter import dataset_head
 from stepnav.mutate.balance import weigh
 from stepnav.mutate.card import write_card
 from stepnav.mutate.findings import ProblemReport
@@ -55,7 +56,9 @@ def write_data(
     every = [record for name in SPLITS for record in by_split[name]]
     files += [out / TABLE, out / CARD]
     write_with(files[-2], lambda place: _write_table(place, every))
-    write_text(files[-1], write_card(campaign, ordered, every))
+    splits = {path.stem: path.name for path in files[:-2]}
+    head = dataset_head(splits, ["mutation-testing", "process-reward-model"])
+    write_text(files[-1], f"{head}\n{write_card(campaign, ordered, every)}")
     return files
 
 

@@ -11,11 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
+from stepnav.cli.cluster import RayOptions
 from stepnav.cli.console import Stages, interruptible, print_json, stderr, stdout
 from stepnav.cli.data.origin import Origin, OriginOptions
 from stepnav.cli.options import AsJson, Resume, Sandbox, Seed, check_resume
-from stepnav.core.errors import ConfigError, DataError
-from stepnav.mutate.campaign import find_journals, merge, run_campaign
+from stepnav.core.errors import DataError
+from stepnav.core.shard import Shard
+from stepnav.mutate.campaign import WHOLE, find_journals, journal_path, merge, run_campaign
 from stepnav.mutate.examination import Settings
 from stepnav.mutate.findings import ProblemReport
 
@@ -53,7 +55,8 @@ def run(
     *,
     out: Annotated[Path, typer.Option(help="Folder for the journal and the data.")],
     origin_options: OriginOptions,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, or workers of the cluster.")] = 2,
+    ray_options: RayOptions,
     shard: Annotated[str, typer.Option(help="i/n: only the i-th of n parts; merge them later.")] = (
         "1/1"
     ),
@@ -78,8 +81,8 @@ def run(
       stepnav data mutate --program gcd.py --tests test_gcd.py --out mutants --decoys 10
     """
     began = time.monotonic()
-    index, count = _parse_shard(shard)
-    journal = out / f"shard-{index}-of-{count}.jsonl"
+    part = Shard.parse(shard)
+    journal = journal_path(out, part)
     check_resume(journal.exists(), resume, journal)
     origin = origin_options.load(sandbox)
     for line in origin.left_out:
@@ -100,10 +103,11 @@ def run(
             held_out=mutant_options.held_out(origin.held_out),
             level=sandbox,
             workers=workers,
-            shard=(index, count),
+            cluster=ray_options.cluster(workers),
+            shard=part,
             progress=_teller(bar),
         )
-    files = merge(find_journals([out]), out)[1] if count == 1 else []
+    files = merge(find_journals([out]), out)[1] if part == WHOLE else []
     tell(out, reports, origin, files, time.monotonic() - began, as_json)
 
 
@@ -161,13 +165,6 @@ def _print_summary(
         console.print(
             f"This shard is done. When all are: stepnav data merge {out} --out DIR", soft_wrap=True
         )
-
-
-def _parse_shard(text: str) -> tuple[int, int]:
-    index, slash, count = text.partition("/")
-    if not slash or not index.isdigit() or not count.isdigit():
-        raise ConfigError(f"--shard must read i/n, for instance 2/8 (got {text!r})")
-    return int(index), int(count)
 
 
 def _teller(bar: Stages) -> Callable[[int, int, ProblemReport | None], None]:

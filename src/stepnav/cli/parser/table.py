@@ -80,6 +80,7 @@ COMMANDS: Mapping[str, Entry] = {
     "report": Entry(
         "Make the report of a run: tables, plot, Markdown, HTML, JSON, Parquet.", "report"
     ),
+    "merge": Entry("Make one run of its shards, and its report.", "merge"),
     "show": Entry("Show the search trees of one problem again, from the journal.", "show"),
     "serve": Entry(
         "Serve search behind an OpenAI-compatible endpoint; alone, the shipped models.", "serve"
