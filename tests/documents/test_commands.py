@@ -152,7 +152,7 @@ def test_what_is_not_run_is_there_and_can_not_be_more() -> None:
     for part in NOT_RUN:
         used = any(part in command.text for command in COMMANDS)
         assert used or part.split()[0] in PROGRAMS, f"nothing in the documents has {part!r}"
-    assert len([c for c in OURS if c.reason]) <= 6
+    assert len([c for c in OURS if c.reason]) <= len(OURS) / 4
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +184,9 @@ def small(command: Command) -> list[str]:
         extra = [option for option in extra if "policy-tokens" not in option]
     if {"--ids", "--dry-run"} & set(words) or "mine" in command.text:
         extra = [option for option in extra if "--problems" not in option]
-    if name_of(command) == "bench" and "runs/first" in words:  # the problem of index 3 is shown of it
+    if (
+        name_of(command) == "bench" and "runs/first" in words
+    ):  # the problem of index 3 is shown of it
         extra.append("--problems 4")
     for option in extra:
         flag, value = option.split(" ")
