@@ -141,7 +141,7 @@ class LocalPolicy(RowQueue[Sample]):
         following = [
             row.outputs[at].log_softmax(-1)[token] for at, token in zip(row.wanted, tokens[1:])
         ]
-        found = torch.stack(following).tolist() if following else []
+        found: list[float] = torch.stack(following).tolist() if following else []
         return sum(found) / max(1, len(problem.question))
 
     def _limit(self, request: PolicyRequest) -> int:
