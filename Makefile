@@ -1,4 +1,4 @@
-# Two commands: `make solve` and `make test`. Each makes its own environment and installs what it
+# Two commands: `make solve` and `make test`. Each target makes its own environment and installs what it
 # needs; nothing but Python 3.10+ and make is assumed.
 
 PYTHON ?= python3
@@ -6,8 +6,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints.txt
 RESULTS := runs/results
+BUDGETS := 125,250,500,1000,2000,4000
 
-.PHONY: solve test check fix all-tests results clean
+.PHONY: solve test check fix all-tests docs release tune results results-all voting grid clean
 
 solve: $(VENV)/.local  ## watch HGS solve problems that chain of thought gets wrong
 	$(BIN)/stepnav solve --hard 3 --seed 4
@@ -23,6 +24,12 @@ check: $(VENV)/.dev  ## lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.docs  ## the documents as a site, in site/; every warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+release:  ## sdist and wheel in dist/, checked, and tried in a bare environment
+	PYTHON=$(PYTHON) bash .ci/release
 
 fix: $(VENV)/.dev  ## format, and mend what the linter can mend
 	$(BIN)/ruff check --fix .
@@ -46,21 +53,27 @@ $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@ $(VENV)/.local
 
-results: $(VENV)/.dev  ## make the figures of docs/results.md again (about an hour on two cores; resumable)
-	$(BIN)/stepnav bench --out $(RESULTS)/headline --resume --split test --problems 500 --strategies \
-	  cot,hgs,hgs:temperature=0.1,best_of_n:samples=18,weighted_vote:samples=18,self_consistency:samples=18,beam:beam_size=1:branching=8
-	$(BIN)/stepnav bench --out $(RESULTS)/equal --resume --split test --problems 200 --budgets 250,500,1000,2000 --strategies \
-	  cot,self_consistency,best_of_n,weighted_vote,beam:beam_size=1:branching=8,beam,hgs
-	$(BIN)/stepnav bench --out $(RESULTS)/path --resume --split dev --seed 1 --problems 100 --strategies cot,hgs,hgs:proposal=path
-	$(BIN)/stepnav bench --out $(RESULTS)/temperature --resume --split dev --seed 1 --problems 150 --strategies \
-	  cot,hgs:temperature=0.3,hgs:temperature=0.5,hgs:temperature=0.7,hgs
-	$(BIN)/stepnav bench --out $(RESULTS)/iterations --resume --split dev --seed 1 --problems 150 --strategies \
-	  cot,hgs:max_draws=30,hgs:max_draws=50
-	$(BIN)/stepnav bench --out $(RESULTS)/code --resume --task micro-python --split test --problems 500 --strategies \
-	  cot,hgs,hgs:temperature=0.2,best_of_n:samples=18,weighted_vote:samples=18,self_consistency:samples=18
-	$(BIN)/stepnav bench --out $(RESULTS)/code_equal --resume --task micro-python --split test --problems 200 --budgets 250,500,1000,2000 --strategies \
-	  cot,self_consistency,best_of_n,weighted_vote,beam:beam_size=1:branching=8,beam,hgs
+$(VENV)/.docs: $(CONSTRAINTS) pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[docs]'
+	touch $@
+
+tune: $(VENV)/.dev  ## find each strategy's best options on the dev split (resumable)
+	$(BIN)/python benchmarks/results.py $(RESULTS) --tune $(BUDGETS)
+
+results: $(VENV)/.dev  ## make the figures of docs/results.md again, telling what it costs first (resumable)
+	$(BIN)/python benchmarks/results.py $(RESULTS)
+
+results-all: $(VENV)/.dev  ## the same with six budgets and three seeds, in the background (resumable)
+	mkdir -p $(RESULTS)
+	nohup $(BIN)/python benchmarks/results.py $(RESULTS) --all > $(RESULTS)/all.log 2>&1 &
+	@echo "in the background; follow it with: tail -f $(RESULTS)/all.log"
+
+voting: $(VENV)/.dev  ## votes of 1 to 256 samples beside hgs and nav (resumable)
+	$(BIN)/python benchmarks/results.py $(RESULTS) --voting
+
+grid: $(VENV)/.dev  ## where search pays: policies of five strengths by simulated reward models of five (resumable)
+	$(BIN)/python benchmarks/grid.py --out $(RESULTS)/grid
 	$(BIN)/python benchmarks/publish.py $(RESULTS)
 
 clean:  ## remove the environment and all caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

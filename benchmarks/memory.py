@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from stepnav import build
-from stepnav.core.outcome import SearchResult
-from stepnav.measure.plan import BenchPlan, Cell
+from stepnav.measure.plan import BenchPlan, cells
 from stepnav.measure.plan_file import plan_digest
-from stepnav.measure.runner import run_plan
+from stepnav.measure.runner import run_cells
 from stepnav.run.journal import Journal
 
 MIB = 2**20
@@ -78,29 +77,23 @@ def run(arguments: argparse.Namespace) -> list[Reading]:
     runners = [model.runner for model in (models.policy, models.reward) if model is not None]
     began = time.monotonic()
     readings = [read(runners, 0, 0.0)]
-    done = 0
-
-    def on_result(cell: Cell, result: SearchResult | None) -> None:
-        nonlocal done
-        done += 1
-        if done % arguments.every == 0:
-            readings.append(read(runners, done, time.monotonic() - began))
-            if not arguments.json:
-                print(line(readings[-1]), flush=True)
-
     with models, tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal.sqlite", plan_digest(plan))
         try:
-            run_plan(
-                plan,
+            searches = run_cells(
+                cells(plan, [problem.id for problem in problems]),
                 problems,
                 extractor=task.extractor,
                 grade=task.grade,
                 models=models.by_name,
                 journal=journal,
                 max_active=arguments.active,
-                on_result=on_result,
             )
+            for done, _ in enumerate(searches, 1):
+                if done % arguments.every == 0:
+                    readings.append(read(runners, done, time.monotonic() - began))
+                    if not arguments.json:
+                        print(line(readings[-1]), flush=True)
         finally:
             journal.close()
     return readings

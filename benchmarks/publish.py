@@ -2,9 +2,9 @@
 
     python benchmarks/publish.py runs/results
 
-No figure in these documents is typed by hand: each comes from the `report.json` of a run folder
-that `make results` makes again (`reward_models`: the eval folder of `recipes/smollm2_prm.sh`), or
-from the `evaluation.json` of a shipped model.
+A section whose run is not there stays as it was. No figure in these documents is typed by hand:
+each comes from the `report.json` of a run folder that `make results` makes again (`reward_models`:
+the eval folder of `recipes/smollm2_prm.sh`), or from the `evaluation.json` of a shipped model.
 """
 
 from __future__ import annotations
@@ -15,35 +15,26 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from stepnav.cli.report import open_run
+from results import PAPER, RUNS, TUNED
+
 from stepnav.files.claim import unsealed
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.prm.scores import FILE_NAME as SCORES
+from stepnav.measure.run_folder import open_run
+from stepnav.measure.tuned_file import read_tuned
 from stepnav.zoo import MODELS_FOLDER
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs" / "results"
-README_LABELS = {
+README_RUNS = {"headline": "arithmetic", "code": "micro-python"}
+"""Tables of the README, and the runs that they are of."""
+README_BUDGET = 1000
+README_NAMES = {
     "cot": "chain of thought (greedy)",
-    "self_consistency:samples=18": "self-consistency, 18 samples",
-    "best_of_n:samples=18": "best of 18",
-    "weighted_vote:samples=18": "weighted vote of 18",
-    "beam:beam_size=1:branching=8": "stepwise best of 8",
-    "beam": "beam search, 4 x 4",
-    "hgs": "**HGS** (K 8, N 100, T 1)",
-    "hgs:temperature=0.1": "HGS at the paper's T 0.1",
-    "hgs:temperature=0.2": "HGS at the paper's T 0.2",
-}
-README_RUNS = ("headline", "code")
-"""Runs whose tables stand in the README too."""
-RUNS = {
-    "headline": "No budget: each strategy spends what it spends",
-    "equal": "Equal policy tokens, four budgets",
-    "path": "Stopping at the step against generating the whole path (dev split)",
-    "temperature": "HGS by temperature (dev split)",
-    "iterations": "HGS by number of draws (dev split)",
-    "code": "Code: micro-python, no budget",
-    "code_equal": "Code: micro-python at equal policy tokens",
+    "hgs": "**HGS**",
+    "nav": "**nav**",
+    "hgs:published": "HGS as published, T 1",
+    **{label: f"HGS as published, T {label[-3:]}" for label in PAPER.values()},
 }
 
 
@@ -69,23 +60,27 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def headline_table(report: dict[str, Any]) -> str:
+    """Return the strategies under one budget, the best first."""
     rows = [
         [
-            README_LABELS[row["label"]],
+            README_NAMES.get(row["label"], row["label"].replace("_", " ")),
             f"{percent(row['accuracy'])} ({percent(row['ci95'][0])} to {percent(row['ci95'][1])})",
             f"{row['policy_tokens_per_problem']:.0f}",
             f"{row['reward_tokens_per_problem']:.0f}",
-            p_text(row["p_vs_baseline"]),
+            p_text(row["p_holm"]),
         ]
-        for row in report["rows"]
-        if row["label"] in README_LABELS
+        for row in sorted(report["rows"], key=lambda row: -row["accuracy"])
+        if row["budget"] == README_BUDGET
     ]
-    header = ["strategy", "right (95% interval)", "policy tokens", "reward tokens", "p against CoT"]
+    against = next(row["baseline"]["label"] for row in report["rows"] if row["baseline"])
+    header = ["strategy", "right (95% interval)", "policy tokens", "reward tokens"]
     intro = (
         f"{report['problems']} problems of the {report['task']} {report['split']} split, shipped "
-        "models, tokens per problem, McNemar's exact test:\n\n"
+        f"models, at most {README_BUDGET:,} policy tokens, options tuned on the dev "
+        f"split; p from McNemar's exact test against {against}, corrected by Holm for all rows of "
+        "the report:\n\n"
     )
-    return intro + table(header, rows)
+    return intro + table([*header, "p"], rows)
 
 
 def replace_block(path: Path, name: str, text: str) -> None:
@@ -125,11 +120,16 @@ def publish_run(folder: Path, name: str) -> str:
     report = whole_rows(read_report(folder))
     target = DOCS / name
     target.mkdir(parents=True, exist_ok=True)
-    for file in ("report.json", "report.md", "accuracy_vs_tokens.png", "run.toml"):
+    for file in ("report.json", "report.md", "accuracy_vs_cost.png", "run.toml"):
         shutil.copy(folder / file, target / file)
-    plot = f"\n\n![accuracy against tokens](results/{name}/accuracy_vs_tokens.png)"
+    plot = f"\n\n![accuracy against costs](results/{name}/accuracy_vs_cost.png)"
+    where = f"{report['problems']} problems of {report['task']}/{report['split']}"
+    if (folder / "voting.json").exists():
+        for file in ("voting.json", "voting.png"):
+            shutil.copy(folder / file, target / file)
+        plot = f"\n\n{voting_table(target)}\n\n![votes](results/{name}/voting.png){plot}"
     return (
-        f"## {RUNS[name]}\n\n{run_table(report)}\n\nWhole report: "
+        f"## {RUNS[name].title}\n\n{where}.\n\n{run_table(report)}\n\nWhole report: "
         f"[{name}](results/{name}/report.md), configuration: "
         f"[run.toml](results/{name}/run.toml).{plot}\n"
     )
@@ -142,6 +142,7 @@ def run_table(report: dict[str, Any]) -> str:
             f"{row[k]}" if row.get(k) is not None else "" for k in ("backtracks", "duplicates")
         ]
         budget = "" if row["budget"] is None else str(row["budget"])
+        flops, wall_s = row["flops_per_problem"], row["wall_s"]
         rows.append(
             [
                 row["label"],
@@ -150,13 +151,87 @@ def run_table(report: dict[str, Any]) -> str:
                 f"{percent(row['ci95'][1])})",
                 f"{row['policy_tokens_per_problem']:.0f}",
                 f"{row['reward_tokens_per_problem']:.0f}",
+                "" if flops is None else f"{flops / 1e9:.2f}",
+                "" if wall_s is None else f"{wall_s / row['searches']:.2f}",
                 p_text(row["p_vs_baseline"]),
                 p_text(row["p_holm"]),
                 *counts,
             ]
         )
+    against = next((row["baseline"]["label"] for row in report["rows"] if row["baseline"]), "none")
     header = ["strategy", "budget", "right (95% interval)", "policy tokens", "reward tokens"]
-    return table([*header, "p against CoT", "Holm p", "backtracks", "duplicates"], rows)
+    header += ["GFLOPs", "seconds", f"p against {against}", "Holm p", "backtracks", "duplicates"]
+    return table(header, rows)
+
+
+def voting_table(folder: Path) -> str:
+    """Return accuracy by number of samples, which `voting.py` found."""
+    rows = json.loads((folder / "voting.json").read_text())
+    cells = [
+        [
+            row["label"],
+            "" if row["samples"] is None else str(row["samples"]),
+            f"{percent(row['accuracy'])} ({percent(row['ci95'][0])} to {percent(row['ci95'][1])})",
+            f"{row['policy_tokens']:.0f}",
+        ]
+        for row in rows
+    ]
+    return table(["strategy", "samples", "right (95% interval)", "policy tokens"], cells)
+
+
+def grid_section(folder: Path) -> str:
+    """Copy the grid of policies and simulated reward models and return its section."""
+    if not (folder / "grid.json").exists():
+        return ""
+    target = DOCS / "grid"
+    target.mkdir(parents=True, exist_ok=True)
+    for file in ("grid.json", "grid.png"):
+        shutil.copy(folder / file, target / file)
+    found = json.loads((folder / "grid.json").read_text())
+    laws = found["laws"]
+    terms = list(next(iter(laws.values()))["weights"])
+    errors = ("mean_error_held_out", "mean_error_seen", "mean_error_of_the_mean")
+    rows = [
+        [
+            name,
+            *(f"{law['weights'][term]:+.2f}" for term in terms),
+            *(f"{100 * law[error]:.1f}" for error in errors),
+        ]
+        for name, law in laws.items()
+    ]
+    header = ["strategy", *terms, "error, held out", "seen", "of the mean"]
+    return (
+        f"## {GRID_TITLE}\n\nThe shipped policy of arithmetic at five temperatures by reward "
+        "models that are simulated: they know which steps are wrong, miss a share of them and "
+        f"reject a share of the others. {found['cells'][0]['problems']} dev problems a cell, "
+        f"{found['budget']} policy tokens, gain over one sample (`benchmarks/grid.py`).\n\n"
+        "![gain by policy and reward model](results/grid/grid.png)\n\nThe law: the gain in "
+        "log-odds is the sum of these weights times the log-odds of one sample (policy), the share "
+        "of errors missed and of other steps rejected. Errors are mean distances in points between "
+        f"law and measurement, on {next(iter(laws.values()))['cells_held_out']} cells held out, on "
+        "those that it was fitted to, and of the latter's mean on the held-out ones.\n\n"
+        + table(header, rows)
+        + "\n"
+    )
+
+
+def tuned_section() -> str:
+    """Return the options of each strategy by budget, from the files that runs take them from."""
+    text = []
+    for path in sorted(TUNED.glob("*.json")):
+        tuned = read_tuned(path)
+        rows = [
+            [entry.strategy, str(entry.budget), f"`{entry.setting}`", str(entry.tried),
+             str(entry.problems), "" if entry.accuracy is None else percent(entry.accuracy)]
+            for entry in sorted(tuned.best, key=lambda entry: entry.strategy)
+        ]  # fmt: skip
+        made = tuned.origin
+        text.append(
+            f"### {made['task']}\n\n[{path.name}](results/tuned/{path.name}): {made['searches']:,} "
+            f"searches of the {made['split']} split, {made['policy_tokens']:,} policy tokens.\n\n"
+            + table(["strategy", "budget", "best options", "tried", "problems", "right"], rows)
+        )
+    return "\n\n".join(["## Tuned options", *text]) + "\n" if text else ""
 
 
 REWARD_MODELS = {
@@ -238,7 +313,7 @@ def publish_reward_models(folder: Path) -> str:
         return ""
     sizes = {kind: report for (_, kind), report in reports.items()}
     text = [
-        "## Reward models from a real backbone\n\nSmolLM2-135M-Instruct, trained once over parts "
+        f"## {REWARD_TITLE}\n\nSmolLM2-135M-Instruct, trained once over parts "
         "of MATH and PRM800K phase 1 by `recipes/smollm2_prm.sh`, in bfloat16 on two cores.",
         training_table(folder),
     ]
@@ -281,14 +356,32 @@ def publish_reward_models(folder: Path) -> str:
     return "\n\n".join(text) + "\n"
 
 
+GRID_TITLE = "Where search pays"
+REWARD_TITLE = "Reward models from a real backbone"
+
+
+def sections_of(page: str) -> dict[str, str]:
+    """Return title -> section of a document that was written before."""
+    parts = page.split("\n## ")[1:]
+    return {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path)
     args = parser.parse_args()
-    sections = [
-        publish_run(args.runs / n, n) for n in RUNS if (args.runs / n / "report.json").exists()
-    ]
-    sections.append(publish_reward_models(args.runs / "reward_models"))
+    made = {
+        run.title: publish_run(args.runs / name, name)
+        for name, run in RUNS.items()
+        if (args.runs / name / "report.json").exists()
+    }
+    made["Tuned options"] = tuned_section()
+    made[GRID_TITLE] = grid_section(args.runs / "grid")
+    made[REWARD_TITLE] = publish_reward_models(args.runs / "reward_models")
+    page = ROOT / "docs" / "results.md"
+    before = sections_of(page.read_text())
+    titles = [*(run.title for run in RUNS.values()), "Tuned options", GRID_TITLE, REWARD_TITLE]
+    sections = [made.get(title) or before.get(title, "") for title in titles]
     notes = ROOT / "docs" / "results_notes.md"
     models = "\n".join(
         f"- [{card.parent.name}](../{card.relative_to(ROOT)})"
@@ -299,12 +392,12 @@ def main() -> None:
         f"page from their folders. The models and their own gates:\n\n{models}\n"
     )
     parts = [head, notes.read_text() if notes.exists() else "", *sections]
-    (ROOT / "docs" / "results.md").write_text("\n".join(part for part in parts if part))
-    for name in README_RUNS:
+    page.write_text("\n".join(part for part in parts if part))
+    for block, name in README_RUNS.items():
         path = args.runs / name / "report.json"
         if path.exists():
             report = whole_rows(read_report(path.parent))
-            replace_block(ROOT / "README.md", name, headline_table(report))
+            replace_block(ROOT / "README.md", block, headline_table(report))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from stepnav.build import load_task as load_task
+    from stepnav.build import open_reward as open_reward
     from stepnav.core.budget import Budget as Budget
     from stepnav.core.errors import StepnavError as StepnavError
     from stepnav.core.outcome import SearchResult as SearchResult
@@ -27,15 +29,20 @@ if TYPE_CHECKING:
     from stepnav.run.driver import Driver as Driver
     from stepnav.run.search import Search as Search
 
+    ab_mcts: Strategy
+    astar: Strategy
     beam: Strategy
     best_of_n: Strategy
     cot: Strategy
     dvts: Strategy
     hgs: Strategy
+    nav: Strategy
     particle: Strategy
     pool: Strategy
+    rap: Strategy
     rebase: Strategy
     self_consistency: Strategy
+    tot: Strategy
     vgb: Strategy
     weighted_vote: Strategy
 

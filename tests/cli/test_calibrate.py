@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from stepnav import build
 from stepnav.cli import calibrate
 from stepnav.cli.parser.signature import flat
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
+from stepnav.measure.report import write_parquet
 from stepnav.rewards.families.label_tokens import MATH_SHEPHERD, LabelTokens
 from stepnav.rewards.families.prm import PRM
 from stepnav.rewards.families.recognise import read_checkpoint, recognise
@@ -23,6 +25,7 @@ from stepnav.zoo import MODELS_FOLDER
 from tests.cli.test_main import call
 from tests.engine.small_models import poll_all
 from tests.measure.prm import reward_files
+from tests.measure.rows_for_tests import make_row
 from tests.rewards import public_models
 
 
@@ -187,3 +190,34 @@ def test_a_full_disk_leaves_no_half_made_model(
     with pytest.raises(DataError, match=r"cannot write .*; free some space"):
         run(data, reward=str(model), out=tmp_path / "new")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b.jsonl", "model"]
+
+
+def test_a_run_fits_how_likely_an_answer_of_nav_is_right(tmp_path: Path, model: Path) -> None:
+    runs, out = tmp_path / "run", tmp_path / "new"
+    runs.mkdir()
+    (model / "stepnav_strategies.json").unlink()
+    rows = [
+        make_row("nav", problem_id=f"p{n}", right_prob=0.5 + n / 500, correct=n % 10 > 0)
+        for n in range(200)
+    ]
+    write_parquet(runs / "results.parquet", rows)
+    code, printed, err = call(
+        "calibrate", "--reward", str(model), "--run", str(runs), "--out", str(out), "--json"
+    )
+    assert code == 0, err
+    found = json.loads(printed)
+    assert found["before"]["ece"] > 0.15 > found["held_out"]["ece"]
+    assert (runs / "right_prob.png").stat().st_size > 5000
+    nav, hgs = build.with_measured([build.strategy("nav"), build.strategy("hgs")], str(out))
+    assert nav.options == found["options"]
+    assert not hgs.options
+    [own] = build.with_measured([build.parse_strategy("nav:right_slope=2")], str(out))
+    assert own.options["right_slope"] == 2.0
+    assert not build.with_measured([build.strategy("nav")], str(model))[0].options
+
+
+def test_what_to_fit_on_is_named_once(model: Path, tmp_path: Path) -> None:
+    for more in ((), ("--run", str(tmp_path), "--data", str(tmp_path / "data.jsonl"))):
+        code, _, err = call("calibrate", "--reward", str(model), *more)
+        assert code == 2
+        assert "--data FILE or --run FOLDER" in err

@@ -25,6 +25,7 @@ COMMANDS: list[tuple[str, tuple[str, ...], str]] = [
     ("report", ("run",), "stepnav bench makes one"),
     ("show", ("run", "--problem", "0"), "stepnav bench makes one"),
     ("serve", (), "stepnav[serve]"),
+    ("check", (), "stepnav[bench]"),
     ("grade", ("--samples", "samples.jsonl", "--task", "micro-python"), WORKS),
     ("grade", ("--samples", "samples.jsonl", "--task", "mbpp"), "stepnav[hub]"),
     ("eval-prm", ("--data", "steps.jsonl", "--out", "new", "--reward", "arithmetic-prm"), BENCH),

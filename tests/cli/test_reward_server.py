@@ -1,4 +1,5 @@
-"""Reward models on servers from the command line: options, keys, and what is said where it fails."""
+"""Reward models on servers from the command line: options, keys, and what is said where it
+fails."""
 
 from __future__ import annotations
 
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from stepnav import build
+from stepnav.build import models
+from stepnav.core.errors import BackendError
+from stepnav.remote.options import ServerOptions
 from tests.cli.test_server import call
 from tests.rewards import public_models
 from tests.rewards.remote.fake_server import FakeServer
@@ -97,3 +101,16 @@ def test_a_page_instead_of_a_model_server(folder: Path) -> None:
     for status, _, err in others:
         assert status == 2
         assert len(err.strip().splitlines()) == 1
+
+
+def test_a_server_that_is_down_is_told_before_a_model_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(models, "open_policy", lambda name, *_, **__: opened.append(name))
+    task = build.load_task("arithmetic")
+    server = build.RewardServer(options=ServerOptions(max_retries=0))
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(BackendError, match="cannot reach"):
+        build.open_models(policy="arithmetic", reward=url, task=task, reward_server=server)
+    assert opened == []

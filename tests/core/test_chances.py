@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepnav.core.chances import Evidence, share_chances, where_to_draw
-from stepnav.core.records import Problem, Step
+from stepnav.core.records import Problem, Step, StepScore
 from stepnav.core.tree import Tree
 from tests.worlds import p
 
@@ -53,6 +53,15 @@ def test_nothing_is_gained_where_nothing_can_be_drawn():
     chances, gains = share_chances(tree, PLAIN, max_steps=1)
     assert gains == [0.0] * 5
     assert chances == pytest.approx([1.0, 2 / 3, 1 / 3, 0.0, 0.0])
+
+
+def test_an_idle_step_is_worth_a_share_of_one_that_brings_the_answer_nearer():
+    idle = StepScore(0.0, 1.0, 0.0)
+    tree = grown(("a\n", None, 0.5))
+    tree.set_score(tree.nodes[1], idle)
+    evidence = Evidence(1.0, 0.0, 1.0, 0.5, neutral=0.25)
+    chances, _ = share_chances(tree, evidence, 40)
+    assert chances[1] == pytest.approx((0.5 / 3) / (0.5 / 3 + 0.5))  # odds .25 / .75
 
 
 def test_evidence_weighs_scores_and_is_never_surer_than_its_bound():

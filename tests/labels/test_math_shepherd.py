@@ -7,13 +7,13 @@ import pytest
 from stepnav.labels.math_shepherd import read_session
 from stepnav.labels.reader import read_labelled
 from stepnav.labels.records import StepRecord
-from stepnav.labels.rows import MalformedRow, Row
+from stepnav.labels.rows import FileRow, MalformedRow
 from stepnav.labels.sessions import Session
 from tests.labels.label_files import write_lines
 
 
 def read(text: str, label: str, **more: str) -> Session:
-    return read_session(Row(Path("m.jsonl"), 3, {"input": text, "label": label, **more}))
+    return read_session(FileRow(Path("m.jsonl"), 3, {"input": text, "label": label, **more}))
 
 
 def signed(text: str, signs: str) -> str:

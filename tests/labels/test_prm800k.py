@@ -11,13 +11,13 @@ from stepnav.core.errors import DataError
 from stepnav.labels.prm800k import read_session
 from stepnav.labels.reader import inspect_labelled
 from stepnav.labels.records import StepRecord
-from stepnav.labels.rows import MalformedRow, Row
+from stepnav.labels.rows import FileRow, MalformedRow
 from stepnav.labels.sessions import Session
 from tests.labels.label_files import alternative, session, step, write_lines
 
 
 def read(fields: Any, *leave_out: str) -> Session:
-    return read_session(Row(Path("a/p.jsonl"), 7, fields), leave_out=frozenset(leave_out))
+    return read_session(FileRow(Path("a/p.jsonl"), 7, fields), leave_out=frozenset(leave_out))
 
 
 WORKED = session(

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import DataError
-from stepnav.labels.rows import BadRow, Row, read_rows
+from stepnav.labels.rows import BadRow, FileRow, read_rows
 
 ROWS = [{"a": 1}, {"a": "ä"}]
 
 
 def fields(path: Path) -> list[object]:
-    return [row.fields if isinstance(row, Row) else row for row in read_rows(path)]
+    return [row.fields if isinstance(row, FileRow) else row for row in read_rows(path)]
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -48,7 +48,7 @@ def test_half_a_surrogate_pair_spoils_its_row_only(tmp_path: Path) -> None:
 def test_lines_are_numbered_as_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n\n  \n{"a": 2}\n')
-    rows = [row for row in read_rows(path) if isinstance(row, Row)]
+    rows = [row for row in read_rows(path) if isinstance(row, FileRow)]
     assert [(row.number, row.origin, row.place) for row in rows] == [
         (1, "a.jsonl:1", f"{path}, line 1"),
         (4, "a.jsonl:4", f"{path}, line 4"),

@@ -57,6 +57,19 @@ def test_plan_survives_the_file(tmp_path: Path) -> None:
     assert plan_digest(read_plan(tmp_path)) == plan_digest(PLAN)
 
 
+def test_options_of_budgets_survive_the_file_and_are_told_apart(tmp_path: Path) -> None:
+    own = {100: {"branching": 4, "max_step_tokens": None}, 250: {}}
+    tuned = replace(PLAN.strategies[1], by_budget=own)
+    plan = replace(PLAN, strategies=(PLAN.strategies[0], tuned))
+    write_plan(plan, tmp_path)
+    found = read_plan(tmp_path)
+    assert found.strategies[1].by_budget == {100: own[100]}
+    assert plan_digest(found) == plan_digest(plan)
+    other = replace(plan, strategies=(plan.strategies[0], PLAN.strategies[1]))
+    assert plan_digest(other) != plan_digest(plan)
+    assert "hgs@100.branching=4" in str(describe_difference(plan, other, "run"))
+
+
 @given(OPTIONS, OPTIONS, st.none() | st.integers(1, 9), st.sets(st.integers(1, 99) | st.none()))
 def test_any_plan_survives_the_file(
     options: dict[str, object],

@@ -36,7 +36,7 @@ RUN = make_run(
 SUMMARY = summarise(RUN, baseline="cot")
 FILES = {
     "report.json", "report.md", "report.html", "results.parquet",
-    "accuracy_vs_tokens.png", "accuracy_vs_tokens.svg",
+    "accuracy_vs_cost.png", "accuracy_vs_cost.svg",
 }  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def test_markdown_names_what_was_measured(run_folder: Path) -> None:
     assert r"note=a\|b \<i\>" in text, "options cannot break the table"
     assert "McNemar's exact test" in text
     assert "corrected for the 2 comparisons" in text
-    assert "![Accuracy against policy tokens per problem](accuracy_vs_tokens.png)" in text
+    assert "![Accuracy against tokens, FLOPs and seconds per search](accuracy_vs_cost.png)" in text
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert "| hgs | 250 | 80.0% |" in "\n".join(tables)
 
@@ -165,12 +165,26 @@ def test_the_page_is_whole_and_loads_nothing(run_folder: Path) -> None:
 
 
 def test_the_plot_is_an_image_and_readable_text(run_folder: Path) -> None:
-    png = (run_folder / "accuracy_vs_tokens.png").read_bytes()
+    png = (run_folder / "accuracy_vs_cost.png").read_bytes()
     assert png.startswith(b"\x89PNG")
-    svg = (run_folder / "accuracy_vs_tokens.svg").read_text()
+    svg = (run_folder / "accuracy_vs_cost.svg").read_text()
     ElementTree.fromstring(svg)
-    for words in ("policy tokens per problem (mean, log scale)", "cot", "hgs", "arithmetic (test)"):
+    for words in ("policy tokens per search (mean, log scale)", "cot", "hgs", "arithmetic (test)"):
         assert words in svg
+    assert "FLOPs per search, both models (mean" in svg
+    assert "seconds of the machine" in svg
+
+
+def test_costs_are_panels_of_their_own_and_levels_lines_across_them() -> None:
+    rows = [make_row("hgs", 250, problem_id=f"p{i}", flops=2e9, correct=i < 3) for i in range(4)]
+    summary = summarise(rows, baseline=None, wall_s={("hgs", 250): 10.0})
+    assert accuracy_curves(summary, "flops")["hgs"][0].cost == 2e9
+    assert accuracy_curves(summary, "seconds")["hgs"][0].cost == 2.5
+    _, svg = plot_accuracy(summary, title="t", levels={"backbone": 0.96})
+    for words in ("policy tokens per search", "FLOPs per search", "seconds of the machine per"):
+        assert words in svg
+    assert "backbone" in svg
+    assert "backbone" not in plot_accuracy(summary, title="t")[1]
 
 
 def test_curves_hold_points_by_rising_cost() -> None:
@@ -182,14 +196,13 @@ def test_curves_hold_points_by_rising_cost() -> None:
     rows.append(make_row("cot", 250, correct=None))
     curves = accuracy_curves(summarise(rows, baseline=None))
     assert list(curves) == ["hgs"], "a strategy with nothing graded has no point"
-    points = [(p.budget, p.policy_tokens, p.accuracy) for p in curves["hgs"]]
+    points = [(p.budget, p.cost, p.accuracy) for p in curves["hgs"]]
     assert points == [(250, 200.0, 0.75), (500, 400.0, 0.75)]
 
 
 def test_odd_labels_are_drawn_as_they_are() -> None:
-    rows = [make_row("_a$x^$b", None), make_row("$", None)]
-    curves = accuracy_curves(summarise(rows, baseline=None))
-    _, svg = plot_accuracy(curves, title="100% <&> $", oracle=["$"])
+    rows = [make_row("_a$x^$b", None), make_row("$", None, oracle=True)]
+    _, svg = plot_accuracy(summarise(rows, baseline=None), title="100% <&> $")
     assert "a$x^$b" in svg
     assert "(upper bound)" in svg
 

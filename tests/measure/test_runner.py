@@ -9,7 +9,7 @@ from stepnav import build
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.measure.plan import BenchPlan, cells, problem_of
-from stepnav.measure.runner import read_rows, run_plan
+from stepnav.measure.runner import read_rows, run_cells
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.run.journal import Journal
 
@@ -21,10 +21,15 @@ PLAN = BenchPlan("t", "dev", (COT, COT.with_texts({"top_p": "0.5"}, "cot:top_p=0
 def finished(folder: Path) -> Journal:
     journal = Journal(folder / "j.sqlite")
     policy = ScriptedPolicy.from_table({"": ["#### 1"]})
-    run_plan(
-        PLAN, PROBLEMS, extractor=lambda problem: lambda text: text[-1:], grade=lambda problem, answer: True,
-        models={"policy": policy}, journal=journal,
-    )  # fmt: skip
+    searches = run_cells(
+        cells(PLAN, [p.id for p in PROBLEMS]),
+        PROBLEMS,
+        extractor=lambda problem: lambda text: text[-1:],
+        grade=lambda problem, answer: True,
+        models={"policy": policy},
+        journal=journal,
+    )
+    assert len(list(searches)) == 48
     return journal
 
 

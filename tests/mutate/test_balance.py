@@ -5,7 +5,7 @@ from collections import defaultdict
 import pytest
 
 from stepnav.mutate.balance import MAX_WEIGHT, weigh
-from stepnav.mutate.findings import Finding, Outcome
+from stepnav.mutate.findings import Finding, ProblemReport
 from stepnav.mutate.program.edit import Edit
 from stepnav.mutate.records import MutationRecord, make_records
 
@@ -17,7 +17,7 @@ def edit(old: str, new: str) -> Edit:
     return Edit(start, start + len(old), new)
 
 
-def outcome(split: str = "train") -> Outcome:
+def report(split: str = "train") -> ProblemReport:
     findings = [
         Finding("none", "reference", (), 2),
         Finding("arithmetic", "killed", (edit("+", "-"),), 0),
@@ -26,11 +26,11 @@ def outcome(split: str = "train") -> Outcome:
         Finding("slice", "killed", (edit("return b", "return a"),), 2),
         Finding("constant", "survived", (edit("1", "2"),), 0),
     ]
-    return Outcome(0, "t", split, "Do it.\n", SOURCE, tuple(findings), {}, 10, "process")
+    return ProblemReport(0, "t", split, "Do it.\n", SOURCE, tuple(findings), {}, 10, "process")
 
 
 def records(split: str = "train", held_out: tuple[str, ...] = ()) -> list[MutationRecord]:
-    return make_records(outcome(split), seed=0, held_out=frozenset(held_out))
+    return make_records(report(split), seed=0, held_out=frozenset(held_out))
 
 
 def test_records() -> None:

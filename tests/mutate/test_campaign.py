@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import ConfigError, DataError, JournalError
+from stepnav.core.shard import Shard
 from stepnav.files.claim import sealed, unsealed
 from stepnav.labels.stepwise import read_records
 from stepnav.mutate.campaign import find_journals, merge, run_campaign
 from stepnav.mutate.examination import Settings
-from stepnav.mutate.findings import Outcome
+from stepnav.mutate.findings import ProblemReport
 from stepnav.mutate.reference import Reference
 
 SETTINGS = Settings(seed=1, decoys=2, second_order=1, repairs=1)
@@ -26,7 +27,7 @@ def reference(number: int, test: str | None = None) -> Reference:
 REFERENCES = [reference(number) for number in range(3)] + [reference(3, "assert f(1) == 0")]
 
 
-def make(out: Path, shard: tuple[int, int] = (1, 1), **options: object) -> list[Outcome]:
+def make(out: Path, shard: tuple[int, int] = (1, 1), **options: object) -> list[ProblemReport]:
     return run_campaign(
         REFERENCES,
         out,
@@ -34,7 +35,7 @@ def make(out: Path, shard: tuple[int, int] = (1, 1), **options: object) -> list[
         task="sums",
         source="made up.",
         held_out=["return_value"],
-        shard=shard,
+        shard=Shard(*shard),
         **options,  # type: ignore[arg-type]
     )
 
@@ -137,7 +138,7 @@ def test_journals_of_different_campaigns_do_not_merge(whole: Path, tmp_path: Pat
     other.write_text("".join([json.dumps(sealed(campaign)) + "\n", *rest]))
     with pytest.raises(JournalError, match="different campaigns"):
         merge([whole / other.name, other], tmp_path)
-    with pytest.raises(JournalError, match="each of them once"):
+    with pytest.raises(JournalError, match="each is needed once"):
         merge([other, other], tmp_path)
     with pytest.raises(DataError, match="no journal at"):
         find_journals([tmp_path / "nowhere"])

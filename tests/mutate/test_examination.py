@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stepnav.mutate.examination import Settings, examine
-from stepnav.mutate.findings import Finding, Outcome
+from stepnav.mutate.findings import Finding, ProblemReport
 from stepnav.mutate.laboratory import SandboxLaboratory, cpu_limit_s
 from stepnav.mutate.records import make_records
 from stepnav.mutate.reference import Reference
@@ -15,95 +15,91 @@ REFERENCE = Reference("t", "", SOURCE, "assert f(3) == 6\nassert f(10) == 20\nas
                       "f", "mbpp")  # fmt: skip
 
 
-def found(outcome: Outcome, text: str) -> Finding | None:
+def found(report: ProblemReport, text: str) -> Finding | None:
     """Return the finding of a program."""
-    for finding, record in zip(
-        outcome.findings, make_records(outcome, seed=0, held_out=frozenset())
-    ):
+    for finding, record in zip(report.findings, make_records(report, seed=0, held_out=frozenset())):
         if record.prompt + "".join(record.completions) == text:
             return finding
     return None
 
 
-def examined(settings: Settings, **statuses: list[str]) -> tuple[Outcome, FakeLaboratory]:
+def examined(settings: Settings, **statuses: list[str]) -> tuple[ProblemReport, FakeLaboratory]:
     changed = {SOURCE.replace(*key.split("__to__")): value for key, value in statuses.items()}
     laboratory = FakeLaboratory(REFERENCE, changed)
     return examine(REFERENCE, laboratory, settings), laboratory
 
 
 def test_verdicts_of_single_mutants() -> None:
-    outcome, _ = examined(Settings(repairs=0))
-    killed = found(outcome, SOURCE.replace("y * 2", "y + 2"))
+    report, _ = examined(Settings(repairs=0))
+    killed = found(report, SOURCE.replace("y * 2", "y + 2"))
     assert killed is not None
     assert (killed.verdict, killed.step) == ("killed", 1)
-    same = found(outcome, SOURCE.replace("x + 0", "x - 0"))
+    same = found(report, SOURCE.replace("x + 0", "x - 0"))
     assert same is not None
     assert same.verdict == "survived"
-    reference = found(outcome, SOURCE)
+    reference = found(report, SOURCE)
     assert reference is not None
     assert reference.verdict == "reference"
 
 
 def test_a_mutant_that_a_later_edit_repairs_is_neutral() -> None:
-    outcome, _ = examined(Settings(repairs=50))
+    report, _ = examined(Settings(repairs=50))
     # 'z = x * 2' repairs a wrong y, and nothing a wrong 'return'
-    assert found(outcome, SOURCE.replace("x + 0", "x * 0")).verdict == "repairable"  # type: ignore[union-attr]
-    assert found(outcome, SOURCE.replace("return z", "return x")).verdict == "killed"  # type: ignore[union-attr]
+    assert found(report, SOURCE.replace("x + 0", "x * 0")).verdict == "repairable"  # type: ignore[union-attr]
+    assert found(report, SOURCE.replace("return z", "return x")).verdict == "killed"  # type: ignore[union-attr]
     source = "def f(x):\n    y = x + 1\n    return y - 1\n"
     reference = Reference("t", "", source, "assert f(3) == 3\nassert f(9) == 9", "f", "mbpp")
-    outcome = examine(reference, FakeLaboratory(reference), Settings(repairs=50))
-    repaired = found(outcome, source.replace("x + 1", "x + 2"))
+    report = examine(reference, FakeLaboratory(reference), Settings(repairs=50))
+    repaired = found(report, source.replace("x + 1", "x + 2"))
     assert repaired is not None
     assert repaired.verdict == "repairable"
-    outcome = examine(reference, FakeLaboratory(reference), Settings(repairs=0))
-    assert found(outcome, source.replace("x + 1", "x + 2")).verdict == "killed"  # type: ignore[union-attr]
+    report = examine(reference, FakeLaboratory(reference), Settings(repairs=0))
+    assert found(report, source.replace("x + 1", "x + 2")).verdict == "killed"  # type: ignore[union-attr]
 
 
 def test_a_mutant_that_only_the_given_tests_let_pass_is_dropped() -> None:
     source = "def f(x):\n    if x > 99:\n        return 0\n    return x\n"
     reference = Reference("t", "", source, "assert f(3) == 3\nassert f(98) == 98", "f", "mbpp")
-    outcome = examine(reference, FakeLaboratory(reference), Settings(repairs=0))
-    assert found(outcome, source.replace("return 0", "return 1")) is None
-    assert outcome.dropped is not None
-    assert outcome.dropped["off_by_one/survives_given_tests_only"] >= 1
+    report = examine(reference, FakeLaboratory(reference), Settings(repairs=0))
+    assert found(report, source.replace("return 0", "return 1")) is None
+    assert report.dropped is not None
+    assert report.dropped["off_by_one/survives_given_tests_only"] >= 1
 
 
 def test_without_further_inputs_a_survivor_is_dropped() -> None:
     reference = Reference("t", "", SOURCE, "n = 3\nassert f(n) == 6", "f", "mbpp")
-    outcome = examine(reference, FakeLaboratory(reference), Settings(repairs=0))
-    assert found(outcome, SOURCE.replace("x + 0", "x - 0")) is None
-    assert outcome.dropped is not None
-    assert any(key.endswith("no_fuzz_inputs") for key in outcome.dropped)
+    report = examine(reference, FakeLaboratory(reference), Settings(repairs=0))
+    assert found(report, SOURCE.replace("x + 0", "x - 0")) is None
+    assert report.dropped is not None
+    assert any(key.endswith("no_fuzz_inputs") for key in report.dropped)
 
 
 def test_a_timeout_counts_only_at_ten_times_the_limit() -> None:
     slow = SOURCE.replace("y * 2", "y + 2")
-    outcome, laboratory = examined(
+    report, laboratory = examined(
         Settings(repairs=0), **{"y * 2__to__y + 2": ["timeout", "failed"]}
     )
-    assert found(outcome, slow) is None
-    assert outcome.dropped == {"arithmetic/unconfirmed_timeout": 1, **(outcome.dropped or {})}
+    assert found(report, slow) is None
+    assert report.dropped == {"arithmetic/unconfirmed_timeout": 1, **(report.dropped or {})}
     assert max(laboratory.limits) == pytest.approx(10 * min(laboratory.limits))
-    outcome, _ = examined(Settings(repairs=0), **{"y * 2__to__y + 2": ["timeout"]})
-    assert found(outcome, slow).verdict == "timeout"  # type: ignore[union-attr]
+    report, _ = examined(Settings(repairs=0), **{"y * 2__to__y + 2": ["timeout"]})
+    assert found(report, slow).verdict == "timeout"  # type: ignore[union-attr]
 
 
 def test_a_mutant_that_fails_once_is_flaky() -> None:
-    outcome, laboratory = examined(
-        Settings(repairs=0), **{"y * 2__to__y + 2": ["failed", "passed"]}
-    )
-    assert found(outcome, SOURCE.replace("y * 2", "y + 2")) is None
-    assert outcome.dropped is not None
-    assert outcome.dropped["arithmetic/flaky"] == 1
+    report, laboratory = examined(Settings(repairs=0), **{"y * 2__to__y + 2": ["failed", "passed"]})
+    assert found(report, SOURCE.replace("y * 2", "y + 2")) is None
+    assert report.dropped is not None
+    assert report.dropped["arithmetic/flaky"] == 1
     first, second = laboratory.orders[:2]
     assert sorted(first) == sorted(second)
     assert first != second
 
 
 def test_second_order_mutants_and_decoys() -> None:
-    outcome, _ = examined(Settings(decoys=5, second_order=5, repairs=0))
-    decoys = [finding for finding in outcome.findings if finding.verdict == "decoy"]
-    pairs = [finding for finding in outcome.findings if finding.operator == "second_order"]
+    report, _ = examined(Settings(decoys=5, second_order=5, repairs=0))
+    decoys = [finding for finding in report.findings if finding.verdict == "decoy"]
+    pairs = [finding for finding in report.findings if finding.operator == "second_order"]
     assert len(decoys) == 5
     assert len(pairs) == 5
     for pair in pairs:
@@ -113,10 +109,10 @@ def test_second_order_mutants_and_decoys() -> None:
 
 def test_a_reference_that_fails_its_tests_is_not_used() -> None:
     reference = Reference("t", "", SOURCE, "assert f(3) == 7", "f", "mbpp")
-    outcome = examine(reference, FakeLaboratory(reference), Settings())
-    assert outcome.error is not None
-    assert "fails its own test" in outcome.error
-    assert outcome.findings == ()
+    report = examine(reference, FakeLaboratory(reference), Settings())
+    assert report.error is not None
+    assert "fails its own test" in report.error
+    assert report.findings == ()
 
 
 def test_same_seed_same_findings() -> None:
@@ -137,11 +133,11 @@ def test_in_the_sandbox() -> None:
     tests = "assert f([1, 5, 2]) == 5\nassert f([]) == 0\nassert f([7, 7, 3, 9, 0]) == 9"
     reference = Reference("t", "", source, tests, "f", "mbpp")
     with Sandbox("process") as sandbox:
-        outcome = examine(reference, SandboxLaboratory(sandbox, reference), Settings(repairs=2))
-    assert outcome.error is None
-    assert outcome.level == "process"
+        report = examine(reference, SandboxLaboratory(sandbox, reference), Settings(repairs=2))
+    assert report.error is None
+    assert report.level == "process"
     verdicts = {
-        text: found(outcome, source.replace(*change)).verdict  # type: ignore[union-attr]
+        text: found(report, source.replace(*change)).verdict  # type: ignore[union-attr]
         for text, change in {
             "endless": ("i += 1", "pass"),
             "wrong": ("> best", "<= best"),

@@ -4,7 +4,15 @@ from typing import get_args
 
 import pytest
 
-from stepnav.mutate.labels import DROPS, LABELS, Drop, Observation, Verdict, decide, label_steps
+from stepnav.mutate.labels import (
+    DROPS,
+    LABELS,
+    Drop,
+    MutantVerdict,
+    Observation,
+    decide,
+    label_steps,
+)
 from stepnav.mutate.program.bytecode import fingerprint
 
 
@@ -46,7 +54,7 @@ def test_verdict(seen: Observation, wanted: str) -> None:
         ("repairable", (1, 1, 0, None)),
     ],
 )
-def test_labels(verdict: Verdict, labels: tuple[int | None, ...]) -> None:
+def test_labels(verdict: MutantVerdict, labels: tuple[int | None, ...]) -> None:
     assert label_steps(4, 2, verdict) == labels
 
 
@@ -55,7 +63,7 @@ def test_a_neutral_step_before_a_wrong_one() -> None:
 
 
 def test_every_verdict_and_reason_is_described() -> None:
-    assert set(LABELS) == set(get_args(Verdict))
+    assert set(LABELS) == set(get_args(MutantVerdict))
     assert set(DROPS) == set(get_args(Drop))
 
 

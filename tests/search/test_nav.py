@@ -59,6 +59,15 @@ def test_a_budget_keeps_the_end_of_a_first_solution_back_and_spends_all_after_it
     assert spent.outcome.counts["iterations"] > kept.outcome.counts["iterations"]
 
 
+def test_a_bad_solution_does_not_spend_what_is_kept_back_for_a_better_end():
+    table = {"": ["#### 0"] + [f"{n}\n" for n in range(40)]}
+    table |= {f"{n}\n" + "go\n" * depth: ["go\n"] for n in range(40) for depth in range(9)}
+    pays = {"#### 0": p(1e-6)}
+    result = search(table, pays, Budget(policy_tokens=30), reserve_tokens=20, stop=1.0)
+    assert result.tree.nodes[1].trajectory.text == "#### 0"
+    assert (result.outcome.stop_reason, result.outcome.counts["fallbacks"]) == ("budget", 1)
+
+
 def test_nothing_found_is_no_answer():
     result = search({"": ["a\n"], "a\n": ["b\n"], "a\nb\n": ["c\n"]}, max_draws=2, budget=None)
     assert result.outcome.stop_reason == "iterations"

@@ -11,7 +11,7 @@ from stepnav.core.errors import DataError
 from stepnav.tasks.arithmetic import problems as arithmetic
 from stepnav.tasks.plain import problems as plain
 from stepnav.tasks.plain.calculation import work_out
-from stepnav.tasks.plain.questions import SHARES
+from stepnav.tasks.plain.questions import RELATIONS
 from stepnav.tasks.plain.wording import Wording, _parsed
 from stepnav.tasks.splits import split_of
 
@@ -123,7 +123,7 @@ def test_what_leaves_the_natural_numbers_does_not_work_out() -> None:
 
 
 def test_every_slot_of_every_template_can_be_filled() -> None:
-    for kind, (_, relations) in SHARES.items():
+    for kind, relations in RELATIONS.items():
         for relation in relations:
             names = {part.partition("=")[0].partition(":")[0] for part in relation.draw.split()}
             for template in relation.templates:

@@ -83,14 +83,14 @@ class Browser:
 
     def open(
         self,
-        page: Path,
+        page: Path | str,
         *,
         width: int = 1280,
         height: int = 900,
         dark: bool = False,
         anchor: str = "",
     ) -> None:
-        """Open a page in a window of so many pixels and wait until it is loaded."""
+        """Open a file, or an address, in a window of so many pixels and wait until it is loaded."""
         self.messages.clear()
         self.call(
             "Emulation.setDeviceMetricsOverride",
@@ -99,7 +99,8 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.call("Page.navigate", url="about:blank")
-        self.call("Page.navigate", url=page.as_uri() + anchor)
+        url = page if isinstance(page, str) else page.as_uri()
+        self.call("Page.navigate", url=url + anchor)
         self.run("document.readyState === 'complete' || new Promise(r => onload = r)")
 
     def run(self, script: str) -> Any:

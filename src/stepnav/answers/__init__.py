@@ -3,11 +3,11 @@
 from stepnav.answers.canonical import canonical
 from stepnav.answers.equal import AnswerChecker, compare, compare_fast, compare_numbers
 from stepnav.answers.extract import as_answer, extract_answer
-from stepnav.answers.pool import Verdict
+from stepnav.answers.pool import Equality
 
 __all__ = [
     "AnswerChecker",
-    "Verdict",
+    "Equality",
     "as_answer",
     "canonical",
     "compare",

@@ -20,7 +20,7 @@ from stepnav.answers import sameness
 from stepnav.answers.canonical import parse_number
 from stepnav.answers.expression import UnreadableError
 from stepnav.answers.forms import Form
-from stepnav.answers.pool import Verdict, WorkerPool
+from stepnav.answers.pool import Equality, WorkerPool
 from stepnav.answers.reading import read
 from stepnav.answers.spelling import spelled, tidy
 from stepnav.answers.value import TooBigError
@@ -55,7 +55,7 @@ class AnswerChecker:
     def __init__(self, num_workers: int = 1, *, cpu_s: float = 5.0) -> None:
         self.pool = WorkerPool(num_workers, cpu_s=cpu_s)
 
-    def compare(self, answer: str | None, reference: str) -> Verdict:
+    def compare(self, answer: str | None, reference: str) -> Equality:
         """Return whether an answer equals the reference; no answer (None) differs.
 
         Raises:
@@ -65,7 +65,7 @@ class AnswerChecker:
             return "different"
         return compare_fast(answer, reference) or self.pool.compare(answer, reference)
 
-    def compare_many(self, pairs: Sequence[tuple[str | None, str]]) -> list[Verdict]:
+    def compare_many(self, pairs: Sequence[tuple[str | None, str]]) -> list[Equality]:
         """Return one verdict per (answer, reference), same order, using all workers."""
         if self.pool.num_workers == 1 or len(pairs) < 2:
             return [self.compare(answer, reference) for answer, reference in pairs]
@@ -83,7 +83,7 @@ class AnswerChecker:
         self.close()
 
 
-def compare_fast(answer: str, reference: str) -> Verdict | None:
+def compare_fast(answer: str, reference: str) -> Equality | None:
     r"""Return the verdict if it needs no math-verify, None if it does.
 
     Example:
@@ -123,7 +123,7 @@ def _forms(*answers: str) -> list[Form]:
     return forms
 
 
-def _verdict(is_equal: bool) -> Verdict:
+def _verdict(is_equal: bool) -> Equality:
     return "equal" if is_equal else "different"
 
 
@@ -147,7 +147,7 @@ def _is_for_math_verify(answer: str, reference: str) -> bool:
     return any(map(_BEYOND.search, texts)) and not any(map(_NOT_ITS.search, texts))
 
 
-def compare_numbers(answer: str | None, reference: str) -> Verdict:
+def compare_numbers(answer: str | None, reference: str) -> Equality:
     """Return the verdict where the reference is a number, so that math-verify is not needed.
 
     An answer that is no plain number differs; numbers that are not whole may be rounded to six
@@ -161,7 +161,7 @@ def compare_numbers(answer: str | None, reference: str) -> Verdict:
     return _verdict(abs(left - right) <= ROUNDING)
 
 
-def compare(answer: str | None, reference: str) -> Verdict:
+def compare(answer: str | None, reference: str) -> Equality:
     """Return whether two answers are equal, by one checker that all callers share."""
     return shared_checker().compare(answer, reference)
 

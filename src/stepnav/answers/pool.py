@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from stepnav.core.errors import ConfigError
 
-Verdict = Literal["equal", "different", "timeout"]
+Equality = Literal["equal", "different", "timeout"]
 """Whether two answers are the same; "timeout" if that could not be settled within the limits."""
 
 MISSING = "comparing these answers needs math-verify: pip install 'stepnav[math]'"
@@ -39,7 +39,7 @@ class Worker:
         """The process id; None while no process runs."""
         return None if self._process is None else self._process.pid
 
-    def compare(self, answer: str, reference: str, cpu_s: float) -> Verdict:
+    def compare(self, answer: str, reference: str, cpu_s: float) -> Equality:
         """Return the worker's verdict; a death in the middle is "timeout"."""
         if self._process is not None and self._process.poll() is not None:
             self.close()  # killed from outside while idle
@@ -47,7 +47,7 @@ class Worker:
             self._start()
         request = {"answer": answer, "reference": reference, "cpu_s": cpu_s}
         try:
-            verdict: Verdict = self._ask(json.dumps(request) + "\n")["verdict"]
+            verdict: Equality = self._ask(json.dumps(request) + "\n")["verdict"]
         except WorkerDiedError:
             self.close()
             return "timeout"
@@ -123,7 +123,7 @@ class WorkerPool:
         for worker in reversed(self._workers):
             self._idle.put(worker)
 
-    def compare(self, answer: str, reference: str) -> Verdict:
+    def compare(self, answer: str, reference: str) -> Equality:
         """Return math-verify's verdict; waits for a free worker."""
         worker = self._idle.get()
         try:

@@ -4,16 +4,18 @@ Each kind is one literal table. Modules are imported when their name is asked fo
 a name up costs nothing.
 """
 
+from stepnav.build.check_models import check_models
 from stepnav.build.device import check_device
-from stepnav.build.folders import policy_folder
+from stepnav.build.folders import backbone_accuracy, policy_folder
+from stepnav.build.grid import candidates
 from stepnav.build.models import (
     Models,
-    check_models,
     choose_models,
     choose_shots,
     doubt_of,
     open_any,
     open_models,
+    with_measured,
 )
 from stepnav.build.rewards import (
     REWARD_KEY,
@@ -22,6 +24,7 @@ from stepnav.build.rewards import (
     open_reward,
     reward_family,
     reward_folder,
+    without_thoughts,
 )
 from stepnav.build.strategies import STRATEGIES, as_strategy, parse_strategy, strategy
 from stepnav.build.tasks import (
@@ -44,6 +47,8 @@ __all__ = [
     "Models",
     "RewardServer",
     "as_strategy",
+    "backbone_accuracy",
+    "candidates",
     "check_device",
     "check_models",
     "check_sandbox",
@@ -61,4 +66,6 @@ __all__ = [
     "reward_family",
     "reward_folder",
     "strategy",
+    "with_measured",
+    "without_thoughts",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,14 @@ from stepnav.build.outside import is_outside
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.engine.hub import fetch_model, is_hub_name
 from stepnav.tasks.task import Task
+
+VLLM = "vllm:"
+"""Before a model's name: vLLM runs it, in this process."""
+
+
+def is_in_vllm(name: str) -> bool:
+    """Return whether a model's name says that vLLM runs it."""
+    return name.startswith(VLLM)
 
 
 def policy_folder(name: str) -> Path | None:
@@ -46,10 +55,30 @@ def shipped_model(task: Task, kind: Literal["policy", "prm"]) -> str:
     return task.name
 
 
+def backbone_accuracy(task: str, reward: str | None) -> tuple[float, str] | None:
+    """Return how often the language model under a shipped reward model is right by itself.
+
+    It is the same size as the policy, so it is what a search with that reward model must be seen
+    beside. Of its greedy solutions, as measured when the models were made.
+
+    Returns:
+      The share and the split of the task; None where it is not known.
+    """
+    from stepnav.zoo import MODELS_FOLDER
+
+    path = MODELS_FOLDER / f"{task}-prm" / "evaluation.json"
+    if reward != task or not path.is_file():
+        return None
+    found = json.loads(path.read_text())
+    accuracy = found.get("backbone", {}).get("greedy_accuracy")
+    return None if accuracy is None else (accuracy, found["split"])
+
+
 def model_folder(kind: str, name: str) -> Path:
     """Return the folder of a shipped model, of the user's own, or of one fetched from the hub."""
     from stepnav.zoo import MODELS_FOLDER
 
+    name = name.removeprefix(VLLM)
     shipped = MODELS_FOLDER / f"{name}-{kind}"
     if "/" not in name and shipped.is_dir():
         return shipped

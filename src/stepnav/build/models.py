@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from stepnav.build.check_models import check_models
 from stepnav.build.device import check_device
-from stepnav.build.folders import is_server, model_folder, policy_folder, shipped_model
+from stepnav.build.folders import (
+    VLLM,
+    policy_folder,
+    shipped_model,
+)
 from stepnav.build.judges import as_judge, open_judge
 from stepnav.build.outside import as_policy, as_reward, is_backend, is_outside
-from stepnav.build.plugins import find
 from stepnav.build.policies import open_policy
 from stepnav.build.rewards import RewardServer, is_served, open_task_reward, reward_folder
-from stepnav.build.tasks import CODE_TASKS, EMBEDDED_TASKS
+from stepnav.build.tasks import EMBEDDED_TASKS
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.outcome import SearchResult
@@ -23,6 +27,8 @@ from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
 from stepnav.remote.options import ServerOptions
 from stepnav.tasks.task import Task
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -70,17 +76,20 @@ def open_models(
     max_batch: int = 64,
     server: ServerOptions | None = None,
     reward_server: RewardServer | None = None,
+    vllm: str = "",
+    reward_vllm: str = "",
 ) -> Models:
     """Return the policy and the reward model of a run.
 
     Args:
-      policy: a shipped model, a model folder, or the URL of an OpenAI-compatible server.
+      policy: a shipped model, a model folder, either after "vllm:" for vLLM in this process, or
+        the URL of an OpenAI-compatible server.
       reward: a shipped model, a folder or hub name of a reward model of any family
         (`rewards/families/recognise.py`), "FAMILY:FOLDER" where its files cannot tell, the URL of a
-        server that has one (or "FAMILY:URL"), "likelihood:FOLDER", "oracle", "execution" (code
-        tasks: the public tests), "judge" (the policy is asked about each step), "judge:NAME"
-        (another policy is, named as `policy` is), the same with "judge-logprob" for "judge" (the
-        probability of its word is read), or None.
+        server that has one (or "FAMILY:URL"), "vllm:FOLDER", "likelihood:FOLDER", "oracle",
+        "execution" (code tasks: the public tests), "judge" (the policy is asked about each step),
+        "judge:NAME" (another policy is, named as `policy` is), the same with "judge-logprob" for
+        "judge" (the probability of its word is read), or None.
       task: gives the prompt of models that have none of their own, and the oracle.
       policy_model: the model's name on the server.
       device, dtype: for models in this process.
@@ -88,6 +97,7 @@ def open_models(
       max_batch: most sequences in one pass.
       server: how to use the server; None takes the usual.
       reward_server: how to use the reward model's; None takes the usual.
+      vllm, reward_vllm: options of vLLM as `vllm serve` takes them, for models that it runs.
     Raises:
       ConfigError: a name, folder or combination that cannot be used.
       BackendError: the server does not answer.
@@ -95,16 +105,35 @@ def open_models(
     check_device(device, dtype)
     check_models(policy=policy, reward=reward, task=task, policy_model=policy_model)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
-    # first what is soon known: whether a server answers
-    proposer = open_policy(policy, task, policy_model, chat=chat, local=local, server=server)
-    try:
-        proposer, scorer = _open_scorer(
-            reward, proposer, task, local, server=server, reward_server=reward_server
+    how: dict[str, Any] = {
+        "server": server,
+        "reward_server": reward_server,
+        "reward_vllm": reward_vllm,
+    }
+
+    def open_proposer() -> Backend:
+        return open_policy(
+            policy, task, policy_model, chat=chat, local=local, server=server, vllm=vllm
         )
-    except BaseException:
-        proposer.close()
-        raise
+
+    scorer: Backend | None
+    if reward is not None and is_served(reward):
+        # first what is soon known: whether a server answers
+        scorer = open_task_reward(reward, task, local, reward_server)
+        proposer = _or_close(scorer, open_proposer)
+    else:
+        first = open_proposer()
+        proposer, scorer = _or_close(first, lambda: _open_scorer(reward, first, task, local, **how))
     return Models(proposer, scorer, list(getattr(proposer, "fallbacks", ())))
+
+
+def _or_close(opened: Backend, go_on: Callable[[], T]) -> T:
+    """Return what comes next; if it fails, close what is open."""
+    try:
+        return go_on()
+    except BaseException:
+        opened.close()
+        raise
 
 
 def open_any(
@@ -126,7 +155,10 @@ def open_any(
         reward = None
     elif reward is None:
         reward = shipped_model(task, "prm")
-    known = ("policy_model", "device", "dtype", "chat", "max_batch", "server", "reward_server")
+    known = (
+        *("policy_model", "device", "dtype", "chat", "max_batch", "server", "reward_server"),
+        *("vllm", "reward_vllm"),
+    )
     for name in options.keys() - set(known):
         raise ConfigError(
             f"there is no argument {name!r}{nearest(name, list(known))}; "
@@ -145,7 +177,7 @@ def open_any(
             check_models(policy=None, reward=named, task=task, policy_model=None)
             kept = {"device", "dtype", "max_batch"} & options.keys()
             local = {"device": "cpu", **{name: options[name] for name in sorted(kept)}}
-            how = {name: options.get(name) for name in ("server", "reward_server")}
+            how = {name: options.get(name) for name in ("server", "reward_server", "reward_vllm")}
             proposer, scorer = _open_scorer(named, proposer, task, local, **how)
     return Models(proposer, scorer, notes, borrowed)
 
@@ -158,13 +190,15 @@ def _open_scorer(
     *,
     server: ServerOptions | None,
     reward_server: RewardServer | None,
+    reward_vllm: str | None = None,
 ) -> tuple[Backend, Backend | None]:
     """Return the policy, which a judge may share, and the reward model."""
     judge = as_judge(reward)
     if judge is not None:
         return open_judge(judge, proposer, task, local, server)
-    scorer = None if reward is None else open_task_reward(reward, task, local, reward_server)
-    return proposer, scorer
+    if reward is None:
+        return proposer, None
+    return proposer, open_task_reward(reward, task, local, reward_server, reward_vllm or "")
 
 
 def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | None:
@@ -178,37 +212,6 @@ def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | N
     shared = getattr(policy, "shared", None)
     policy = policy if shared is None else shared.backend
     return policy.doubt(problem, result) if isinstance(policy, LocalPolicy) else None
-
-
-def check_models(
-    *, policy: str | None, reward: str | None, task: Task, policy_model: str | None
-) -> None:
-    """Refuse names of models that `open_models` could not open; loads nothing.
-
-    Raises:
-      ConfigError: there is no such folder, or the task has not what the reward needs.
-    """
-    if policy is not None and not is_server(policy):
-        if policy_model is not None:
-            raise ConfigError("--policy-model names a model on a server; --policy must be its URL")
-        if is_outside("policies", policy):
-            as_policy(find("policies", policy))
-        else:
-            model_folder("policy", policy)
-    if reward == "oracle" and task.rate_steps is None:
-        raise ConfigError(f"{task.name} has no exact step checker, so it has no oracle")
-    if reward == "execution" and task.code is None:
-        raise ConfigError(
-            f"{task.name} has no programs to run; --reward execution is for "
-            f"{', '.join(sorted(CODE_TASKS))}"
-        )
-    if reward is not None and is_outside("rewards", reward):
-        as_reward(find("rewards", reward))
-    elif (judge := as_judge(reward)) is not None:
-        if judge.model and not is_server(judge.model):
-            check_models(policy=judge.model, reward=None, task=task, policy_model=None)
-    elif reward not in (None, "oracle", "execution") and not is_served(reward):
-        reward_folder(reward)
 
 
 def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> tuple[Task, int]:
@@ -234,9 +237,38 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
             "leave --shots out"
         )
     if shots is None:
-        has_own = chat or has_format or policy in EMBEDDED_TASKS
+        has_own = chat or has_format or policy.removeprefix(VLLM) in EMBEDDED_TASKS
         shots = 0 if has_own else task.default_shots
     return with_shots(task, shots), shots
+
+
+def with_measured(
+    strategies: Sequence[Strategy], reward: Any, task: Task | None = None
+) -> list[Strategy]:
+    """Return the strategies with the options that were measured with a reward model.
+
+    They lie beside its weights (`rewards/measured.py`); options that are set go before.
+
+    Args:
+      strategies: a run's.
+      reward: as in `open_any`; a model that is no name of a folder has none.
+      task: whose shipped model None stands for, if one ships; without it None is no model.
+    """
+    from stepnav.rewards.measured import read_measured
+    from stepnav.zoo import MODELS_FOLDER
+
+    if reward is None and task is not None and (MODELS_FOLDER / f"{task.name}-prm").is_dir():
+        reward = task.name
+    if (
+        not isinstance(reward, (str, Path))
+        or (name := str(reward)) in ("oracle", "execution")
+        or is_served(name)
+        or is_outside("rewards", name)
+        or as_judge(name) is not None
+    ):
+        return list(strategies)
+    found = read_measured(reward_folder(name))
+    return [replace(one, options={**found.get(one.name, {}), **one.options}) for one in strategies]
 
 
 def choose_models(

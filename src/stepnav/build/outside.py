@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from stepnav.build.plugins import Kind, entry_names, split_file
+from stepnav.build.plugins import PluginKind, entry_names, split_file
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError
 
@@ -49,6 +49,6 @@ def is_backend(found: Any) -> bool:
     )
 
 
-def is_outside(kind: Kind, name: str) -> bool:
+def is_outside(kind: PluginKind, name: str) -> bool:
     """Return whether a name is FILE.py:NAME or that of an installed plugin."""
     return split_file(name) is not None or name in entry_names(kind)

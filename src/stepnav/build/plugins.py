@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from stepnav.core.errors import ConfigError, nearest, one_line
 
-Kind = Literal["strategies", "tasks", "policies", "rewards"]
+PluginKind = Literal["strategies", "tasks", "policies", "rewards"]
 
 _FILE = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)(?P<rest>(?::.*)?)", re.DOTALL)
 
@@ -57,12 +57,12 @@ def _import_file(path: Path) -> Any:
     return module
 
 
-def entry_names(kind: Kind) -> list[str]:
+def entry_names(kind: PluginKind) -> list[str]:
     """Return the names that installed packages add to a table."""
     return sorted({point.name for point in entry_points(group=f"stepnav.{kind}")})
 
 
-def load_entry(kind: Kind, name: str) -> Any | None:
+def load_entry(kind: PluginKind, name: str) -> Any | None:
     """Return the object of an entry point, None if no installed package has one of this name.
 
     Raises:
@@ -78,7 +78,7 @@ def load_entry(kind: Kind, name: str) -> Any | None:
     return None
 
 
-def find(kind: Kind, text: str) -> Any | None:
+def find(kind: PluginKind, text: str) -> Any | None:
     """Return the object named by `FILE.py:NAME` or by an entry point; None if it is neither.
 
     Raises:

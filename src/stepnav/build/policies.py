@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stepnav.build.folders import is_server, model_folder
+from stepnav.build.folders import is_in_vllm, is_server, model_folder
 from stepnav.build.outside import as_policy, is_outside
 from stepnav.build.plugins import find
 from stepnav.build.tasks import EMBEDDED_TASKS
@@ -23,6 +23,7 @@ def open_policy(
     local: Mapping[str, Any],
     server: ServerOptions | None = None,
     wants_logprobs: bool = False,
+    vllm: str = "",
 ) -> Backend:
     """Return a policy.
 
@@ -34,6 +35,7 @@ def open_policy(
       local: settings of a model in this process.
       server: how to use a server; None takes the usual.
       wants_logprobs: ask a server for log-probabilities.
+      vllm: options of vLLM, for a name that begins with "vllm:".
     Raises:
       ConfigError: a name or folder that cannot be used.
       BackendError: the server does not answer.
@@ -41,7 +43,7 @@ def open_policy(
     if is_outside("policies", name):
         return as_policy(find("policies", name))
     if not is_server(name):
-        return _open_local(name, task, chat, local)
+        return _open_local(name, task, chat, local, vllm)
     from stepnav.policies.openai.backend import OpenAIPolicy
 
     return OpenAIPolicy(
@@ -57,7 +59,7 @@ def open_policy(
     )
 
 
-def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> Backend:
+def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any], vllm: str) -> Backend:
     from stepnav.policies.local import LocalPolicy, PolicyFormat
     from stepnav.policies.local.prompt import FILE_NAME
 
@@ -72,7 +74,16 @@ def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any]) -> 
             is_chat=chat,
             end_strings=() if chat else task.end_strings,
         )
+    if is_in_vllm(name):
+        from stepnav.policies.vllm import VllmPolicy
+
+        return VllmPolicy(folder, format=format_, options=vllm, **without_device(local))
     return LocalPolicy(folder, format=format_, **local)
+
+
+def without_device(local: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that vLLM takes too: where it runs is its own affair."""
+    return {name: value for name, value in local.items() if name != "device"}
 
 
 def _answer_pattern(task: Task, chat: bool) -> str | None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.build.device import check_device
-from stepnav.build.folders import hub_name, is_server, model_folder
+from stepnav.build.folders import VLLM, hub_name, is_in_vllm, is_server, model_folder
 from stepnav.build.judges import as_judge
 from stepnav.build.outside import as_reward, is_outside
 from stepnav.build.plugins import find
+from stepnav.build.policies import without_device
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError
 from stepnav.remote.options import ServerOptions
@@ -50,6 +51,7 @@ def open_reward(
     dtype: str = "float32",
     max_batch: int = 64,
     server: RewardServer | None = None,
+    vllm: str = "",
 ) -> Backend:
     """Return a reward model that needs no task.
 
@@ -57,6 +59,7 @@ def open_reward(
       name: as in `open_models`; not "oracle" or "execution".
       device, dtype, max_batch: as in `open_models`.
       server: how to use its server; None takes the usual.
+      vllm: options of vLLM, for a name that begins with "vllm:".
     Raises:
       ConfigError: a name or folder that cannot be used.
       BackendError: its server does not answer.
@@ -64,12 +67,12 @@ def open_reward(
     check_device(device, dtype)
     _refuse_tasks_own(name)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
-    return open_task_reward(name, None, local, server)
+    return open_task_reward(name, None, local, server, vllm)
 
 
 def is_served(name: str) -> bool:
     """Return whether a reward model's name is the URL of a server, or FAMILY:URL."""
-    return re.match(r"(?!judge|likelihood)(?:[a-z-]+:)?https?://", name) is not None
+    return re.match(r"(?!judge|likelihood|vllm)(?:[a-z-]+:)?https?://", name) is not None
 
 
 def reward_folder(name: str) -> Path:
@@ -86,7 +89,7 @@ def reward_folder(name: str) -> Path:
     kind, _, rest = name.partition(":")
     if kind == "likelihood" or as_judge(name) is not None:
         return model_folder("policy", rest)
-    return model_folder("prm", split_family(name)[1])
+    return model_folder("prm", split_family(name.removeprefix(VLLM))[1])
 
 
 def reward_family(name: str) -> str:
@@ -97,13 +100,14 @@ def reward_family(name: str) -> str:
     """
     from stepnav.rewards.families.recognise import read_checkpoint, recognise, split_family
 
-    family, rest = split_family(name)
+    family, rest = split_family(name.removeprefix(VLLM))
     return family or recognise(read_checkpoint(reward_folder(name), hub_name(rest)))
 
 
 def _refuse_tasks_own(name: str) -> None:
     judge = as_judge(name)
-    if judge is not None and (not judge.model or is_server(judge.model)):
+    is_elsewhere = judge is not None and (is_server(judge.model) or is_in_vllm(judge.model))
+    if judge is not None and (not judge.model or is_elsewhere):
         raise ConfigError(
             f"{name!r} is a judge of searches; here it must be asked in this process: judge:FOLDER"
         )
@@ -120,6 +124,7 @@ def open_task_reward(
     task: Task | None,
     local: Mapping[str, Any],
     server: RewardServer | None = None,
+    vllm: str = "",
 ) -> Backend:
     """Return a reward model, one of a task too; its names were checked (`check_models`)."""
     if name == "oracle":
@@ -147,7 +152,14 @@ def open_task_reward(
         return LocalReward.open(LIKELIHOOD, model_folder("policy", name.partition(":")[2]), **local)
     from stepnav.rewards.families.recognise import open_checkpoint, split_family
 
-    family, rest = split_family(name)
+    family, rest = split_family(name.removeprefix(VLLM))
+    if is_in_vllm(name):
+        from stepnav.rewards.vllm import open_vllm_reward
+
+        return open_vllm_reward(
+            model_folder("prm", rest), name=hub_name(rest), family=family, options=vllm,
+            **without_device(local),
+        )  # fmt: skip
     if is_server(rest):
         from stepnav.rewards.remote import RemoteReward
 
@@ -157,3 +169,11 @@ def open_task_reward(
         )
     folder = model_folder("prm", rest)
     return open_checkpoint(folder, name=hub_name(rest), family=family, **local)
+
+
+def without_thoughts(reward: Backend | None) -> Backend | None:
+    """Return a reward model that is not shown what a thinking model thinks."""
+    from stepnav.policies.splitting import split_thinking
+    from stepnav.rewards.without_thoughts import WithoutThoughts
+
+    return None if reward is None else WithoutThoughts(reward, lambda text: split_thinking(text)[0])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+from stepnav.build.grid import PUBLISHED
 from stepnav.build.plugins import entry_names, load_entry, load_file, split_file
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.options import options_of
@@ -76,7 +77,8 @@ def strategy(name: str) -> Strategy:
 def parse_strategy(text: str) -> Strategy:
     """Return the strategy named by `NAME` or `NAME:OPTION=VALUE:OPTION=VALUE`.
 
-    NAME may be `FILE.py:FUNCTION` too.
+    NAME may be `FILE.py:FUNCTION` too; `NAME:published` stands for the paper's own options, and
+    others may follow.
 
     Raises:
       ConfigError: an unknown strategy or option, or a value of the wrong type.
@@ -92,6 +94,11 @@ def parse_strategy(text: str) -> Strategy:
         path, name, rest = place
         settings = rest.split(":") if rest else []
         chosen = as_strategy(name, load_file(path, name))
+    label = ":".join([name, *settings])
+    published: dict[str, str] = {}
+    if settings[:1] == ["published"]:
+        published = _published(name)
+        del settings[0]
     found: dict[str, str] = {}
     for setting in settings:
         option, equals, value = setting.partition("=")
@@ -100,7 +107,17 @@ def parse_strategy(text: str) -> Strategy:
         if option in found:
             raise ConfigError(f"{text!r} sets {option!r} twice")
         found[option] = value
-    return chosen.with_texts(found, ":".join([name, *settings]))
+    return chosen.with_texts({**published, **found}, label)
+
+
+def _published(name: str) -> dict[str, str]:
+    """Return the options of a strategy as published."""
+    if name not in PUBLISHED:
+        raise ConfigError(
+            f"{name} knows no options as published other than its defaults; those that do: "
+            f"{', '.join(PUBLISHED)}"
+        )
+    return dict(setting.split("=") for setting in PUBLISHED[name].split(":"))
 
 
 def as_strategy(name: str, found: Any) -> Strategy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -12,63 +13,33 @@ import typer
 
 from stepnav import build
 from stepnav.cli import report as report_command
-from stepnav.cli.choice import Ids, parse_ids, pick
-from stepnav.cli.console import Interrupted, Progress, resumable, stderr
+from stepnav.cli.bench_plan import Comparison, PlanOptions, open_comparison
+from stepnav.cli.cluster import RayOptions, Workers
+from stepnav.cli.console import Interrupted, Progress, print_json, resumable, stdout, tell_notes
 from stepnav.cli.dry_run import tell_dry_run
 from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
+from stepnav.cli.options import AsJson, ReportTo, Resume, TaskOptions, tracker_names
 from stepnav.cli.remarks import tell_problems
-from stepnav.core.errors import ConfigError, DataError
-from stepnav.core.outcome import SearchResult
-from stepnav.core.records import Problem
-from stepnav.core.strategy import RESERVE_SHARE
-from stepnav.files.lock import LOCK_NAME, locked
+from stepnav.cli.run_folder import num_done, prepare
+from stepnav.files.lock import locked
 from stepnav.measure.extras import check_installed
-from stepnav.measure.plan import BenchPlan, Cell, cells
-from stepnav.measure.plan_file import (
-    FILE_NAME,
-    check_same,
-    plan_digest,
-    read_plan,
-    write_plan,
-)
-from stepnav.measure.runner import run_plan
+from stepnav.measure.plan import SHARD
+from stepnav.measure.plan_file import FILE_NAME, plan_digest, write_plan
+from stepnav.measure.report import report_object
+from stepnav.measure.run_folder import JOURNAL_NAME
+from stepnav.measure.runner import Finished, read_rows, run_cells, wall_seconds
+from stepnav.measure.summary import summarise
+from stepnav.measure.trackers import check_trackers, tracked
 from stepnav.run.journal import Journal
-from stepnav.tasks.task import Task
-
-JOURNAL_NAME = "journal.sqlite"
-NUM_PROBLEMS = 300
+from stepnav.run.on_ray import Cluster
+from stepnav.run.spreading import spread_searches, take_left
 
 
 def run(
     *,
     out: Annotated[Path, typer.Option(help="Run folder: configuration, journal, report.")],
-    task: TaskName = "arithmetic",
-    strategies: Annotated[
-        str,
-        typer.Option(
-            help="Comma-separated: NAME, NAME:OPTION=VALUE:OPTION=VALUE, or FILE.py:FUNCTION; see "
-            "stepnav strategies. "
-            "[default: cot, self_consistency, best_of_n, weighted_vote, beam, hgs]",
-            show_default=False,
-        ),
-    ] = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs",
-    problems: Annotated[int | None, typer.Option(min=1, help="How many. [default: 300]")] = None,
-    ids: Ids = None,
-    split: Split = None,
+    plan_options: PlanOptions,
     task_options: TaskOptions,
-    seeds: Annotated[int, typer.Option(min=1, help="Searches per problem.")] = 1,
-    seed: Seed = 0,
-    max_policy_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Budget of generated tokens per search.")
-    ] = None,
-    budgets: Annotated[
-        str | None, typer.Option(help="Several such budgets, comma-separated.")
-    ] = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="Strategy to compare with. [default: cot]")
-    ] = None,
-    reward: Reward = None,
     resume: Resume = False,
     dry_run: Annotated[
         bool,
@@ -78,8 +49,13 @@ def run(
             "fetched).",
         ),
     ] = False,
-    active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = 192,
+    active: Annotated[
+        int, typer.Option(min=1, help="Searches that run at once, in each worker.")
+    ] = 192,
+    ray_options: RayOptions,
+    workers: Workers = 1,
     model_options: ModelOptions,
+    report_to: ReportTo = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies on the same problems, at the same budgets.
@@ -90,58 +66,98 @@ def run(
 
       stepnav bench --out runs/equal --budgets 250,500,1000,2000 --resume
 
+      stepnav bench --out runs/part-2 --shard 2/8
+
+      stepnav bench --out runs/big --ray auto --workers 8 --gpus-per-worker 1
+
       stepnav bench --out runs/ablation --strategies cot,hgs,hgs:temperature=0.1,hgs:branching=4
+
+      stepnav bench --out runs/best --tuned runs/tune/tuned.json --strategies all,hgs:published
     """
     check_installed()
-    server = model_options.server(active, reward)
-    benchmark = task_options.load(task, sandbox=model_options.sandbox)
-    choices = [build.parse_strategy(text) for text in strategies.split(",") if text.strip()]
-    limits = _budgets(budgets, max_policy_tokens)
-    policy, reward = model_options.choose(benchmark, choices, reward)
-    benchmark, num_shots = model_options.with_shots(benchmark, policy)
-    where = (split or benchmark.default_split, seed, task_options.data)
-    drawn = _draw(benchmark, problems, ids, *where)
-    plan = BenchPlan(
-        task=task,
-        split=where[0],
-        strategies=tuple(
-            choice.for_plan(limits, temperature=benchmark.temperature) for choice in choices
-        ),
-        problems=len(drawn),
-        seeds=seeds,
-        seed=seed,
-        budgets=limits,
-        policy=model_options.full_name(policy),
-        reward=reward,
-        baseline=baseline,
-        settings={
-            "reserve_share": RESERVE_SHARE,
-            "dtype": model_options.dtype,
-            "chat": model_options.chat,
-            "shots": num_shots,
-            **task_options.settings(task, drawn),
-            **({} if ids is None else {"ids": ",".join(problem.id for problem in drawn)}),
-            **({"sandbox": model_options.sandbox} if task in build.CODE_TASKS else {}),
-            **server.result_settings(),
-            **model_options.reward_settings(),
-        },
-    )
-    tell_problems(drawn, problems, f"{task}/{plan.split}")
-    num_done = _num_done(out, plan, resume)
+    trackers = tracker_names(report_to)
+    check_trackers(trackers)
+    cluster = ray_options.cluster(workers, model_options)
+    compared = plan_options.comparison(task_options, model_options, active)
+    plan = compared.plan
+    tell_problems(compared.drawn, plan_options.problems, f"{plan.task}/{plan.split}")
+    done = num_done(out, plan, resume)
     if dry_run:
-        tell_dry_run(plan, drawn, benchmark.extract, num_done=num_done, as_json=as_json)
+        tell_dry_run(plan, compared.problems, compared.task.extract, num_done=done, as_json=as_json)
         return
-    _prepare(out)
+    prepare(out)
     with locked(out):
-        models = model_options.open(
-            policy=policy, reward=plan.reward, task=benchmark, server=server, max_batch=active
-        )
+        models: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+        if cluster is None:
+            opened = models = compared.open_models(model_options, active)
+            run_left = partial(_run_here, compared, opened, active)
+        else:
+            options = (plan_options, task_options, model_options, active)
+            run_left = partial(_run_there, compared, options, cluster)
         if not (out / FILE_NAME).exists():  # not before the models are there: a slip in their name
             write_plan(plan, out)  # would bind the folder to it
-        total = len(cells(plan, [problem.id for problem in drawn]))
-        with resumable(partial(_kept, out, plan, total)), models:
-            _run_all(plan, drawn, benchmark, models, out, active)
-    _report(out, baseline, as_json)
+        with resumable(partial(_kept, out, compared)), models:
+            _run_all(compared, out, run_left, trackers)
+    if SHARD in plan.settings:
+        _tell_shard(out, compared, as_json)
+    else:
+        _report(out, plan_options.baseline, as_json)
+
+
+def _run_here(
+    compared: Comparison, models: build.Models, active: int, journal: Journal
+) -> Iterator[Finished]:
+    """Run what is left in this process."""
+    tell_notes(models.notes)
+    for found in run_cells(
+        compared.cells,
+        compared.problems,
+        extractor=compared.task.extractor,
+        grade=compared.task.grade,
+        models=models.by_name,
+        journal=journal,
+        max_active=active,
+    ):
+        if found.is_new:
+            yield found
+
+
+def _run_there(
+    compared: Comparison,
+    options: tuple[PlanOptions, TaskOptions, ModelOptions, int],
+    cluster: Cluster,
+    journal: Journal,
+) -> Iterator[Finished]:
+    """Run what is left on a cluster."""
+    opened = partial(open_comparison, *options, plan_digest(compared.plan))
+    searches = [cell.search_id for cell in compared.cells]
+    return spread_searches(cluster, opened, journal, searches)
+
+
+def _run_all(
+    compared: Comparison,
+    out: Path,
+    run_left: Callable[[Journal], Iterator[Finished]],
+    trackers: Sequence[str],
+) -> None:
+    """Run what is left of the plan behind a progress bar, with the journal of its folder."""
+    plan = compared.plan
+    with contextlib.closing(Journal(out / JOURNAL_NAME, plan_digest(plan))) as journal:
+        take_left(journal)
+        total, first = len(compared.cells), len(journal.finished_ids())
+        with (
+            tracked(trackers, out, plan, journal.verdicts()) as told,
+            Progress("bench", total, "searches", first=first) as progress,
+        ):
+            for found in run_left(journal):
+                progress.advance(found.label)
+                told.tell(found)
+            if trackers:
+                rows = read_rows(plan, journal, grade=compared.task.grade)
+                summary = summarise(
+                    rows, baseline=plan.baseline_label, wall_s=wall_seconds(journal)
+                )
+                told.tell_report(report_object(summary, plan))
 
 
 def _report(out: Path, baseline: str | None, as_json: bool) -> None:
@@ -154,107 +170,19 @@ def _report(out: Path, baseline: str | None, as_json: bool) -> None:
         ) from None
 
 
-def _run_all(
-    plan: BenchPlan,
-    problems: list[Problem],
-    task: Task,
-    models: build.Models,
-    out: Path,
-    active: int,
-) -> None:
-    """Run what is left of the plan, with the journal of its folder."""
-    for note in models.notes:
-        stderr().print(f"note: {note}", soft_wrap=True)
-    with contextlib.closing(Journal(out / JOURNAL_NAME, plan_digest(plan))) as journal:
-        _run(plan, problems, task, models, journal, active)
-
-
-def _run(
-    plan: BenchPlan,
-    problems: list[Problem],
-    task: Task,
-    models: build.Models,
-    journal: Journal,
-    active: int,
-) -> None:
-    """Run what is left of the plan behind a progress bar."""
-    total = len(cells(plan, [problem.id for problem in problems]))
-    with Progress("bench", total, "searches") as progress:
-
-        def on_result(cell: Cell, result: SearchResult | None) -> None:
-            if result is None:
-                progress.skip()
-            else:
-                label = cell.strategy.label
-                progress.advance(label if cell.budget is None else f"{label} {cell.budget}")
-
-        run_plan(
-            plan,
-            problems,
-            extractor=task.extractor,
-            grade=task.grade,
-            models=models.by_name,
-            journal=journal,
-            max_active=active,
-            on_result=on_result,
-        )
-
-
-def _budgets(budgets: str | None, max_policy_tokens: int | None) -> tuple[int | None, ...]:
-    if budgets is None:
-        return (max_policy_tokens,)
-    if max_policy_tokens is not None:
-        raise ConfigError("give either --budgets or --max-policy-tokens, not both")
-    try:
-        limits = tuple(int(text) for text in budgets.split(","))
-    except ValueError:
-        raise ConfigError(
-            f"--budgets must be whole numbers between commas, as in 250,500,1000 (got {budgets!r})"
-        ) from None
-    return limits
-
-
-def _draw(
-    task: Task,
-    problems: int | None,
-    ids: str | None,
-    split: str,
-    seed: int,
-    data: Path | None,
-) -> list[Problem]:
-    """Return the problems of the run: so many, or those of some ids."""
-    if ids is None:
-        return task.load(split, problems or NUM_PROBLEMS, seed, data)
-    if problems is not None:
-        raise ConfigError("--ids says which problems; leave --problems out")
-    return pick(task, parse_ids(ids), split, seed, data)
-
-
-def _kept(out: Path, plan: BenchPlan, total: int) -> str:
-    """Return what there is of a run that was stopped."""
-    return f"{_num_done(out, plan, True)} of {total} searches are done and kept"
-
-
-def _num_done(out: Path, plan: BenchPlan, resume: bool) -> int:
-    """Return how many searches of the plan a folder holds, having checked that it is the plan's."""
-    if not (out / FILE_NAME).exists():
-        return 0
-    if not resume:
-        raise ConfigError(f"{out} holds a run already; add --resume, or use another --out")
-    check_same(read_plan(out), plan, str(out))
-    if not (out / JOURNAL_NAME).exists():
-        return 0
-    with contextlib.closing(Journal(out / JOURNAL_NAME, is_read_only=True)) as journal:
-        return len(journal.finished_ids())
-
-
-def _prepare(out: Path) -> None:
-    """Make the run's folder if it is not there."""
-    if (out / FILE_NAME).exists():
+def _tell_shard(out: Path, compared: Comparison, as_json: bool) -> None:
+    shard, searches = compared.plan.settings[SHARD], len(compared.cells)
+    if as_json:
+        print_json({"out": str(out), "shard": shard, "searches": searches})
         return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot make the run folder {out} ({error.strerror})") from None
-    if any(path.name != LOCK_NAME for path in out.iterdir()):
-        raise ConfigError(f"{out} is not empty and not a run folder; use another --out")
+    stdout().print(
+        f"Shard {shard} is done: {searches} searches in {out}. When all are: "
+        "stepnav merge RUNS... --out RUN",
+        soft_wrap=True,
+    )
+
+
+def _kept(out: Path, compared: Comparison) -> str:
+    """Return what there is of a run that was stopped."""
+    done = num_done(out, compared.plan, True)
+    return f"{done} of {len(compared.cells)} searches are done and kept"

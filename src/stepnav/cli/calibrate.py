@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepnav import build
+from stepnav.cli.calibrate_right import copy_weights, fit_right_prob
 from stepnav.cli.console import Interrupted, Progress, print_json, stdout
 from stepnav.cli.options import AsJson, ScoringOptions
-from stepnav.core.backend import Answer
+from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import whole_folder, write_text
 from stepnav.measure.extras import check_installed
@@ -24,7 +24,7 @@ from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo import MODELS_FOLDER
 
 if TYPE_CHECKING:
-    from stepnav.measure.prm.cases import Case
+    from stepnav.measure.prm.cases import Case, Cases
     from stepnav.measure.prm.scores import Scored
 
 FILE_NAME = "calibration.json"
@@ -41,8 +41,15 @@ def run(
         ),
     ],
     data: Annotated[
-        Path, typer.Option(help="Held-out step labels: any file of eval-prm that has them.")
-    ],
+        Path | None, typer.Option(help="Held-out step labels: any file of eval-prm that has them.")
+    ] = None,
+    from_run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run",
+            help="In place of --data: a run of bench by nav on held-out problems, to fit P(right).",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Copy the model there. [default: change it in place]")
     ] = None,
@@ -60,9 +67,49 @@ def run(
     Example:
 
       stepnav calibrate --reward ./my-prm --data dev.jsonl --out ./my-prm-calibrated
+
+      stepnav calibrate --reward ./my-prm --run runs/dev
     """
     check_installed()
+    if (data is None) == (from_run is None):
+        raise ConfigError("name what to fit on: --data FILE or --run FOLDER, one of them")
+    if from_run is not None:
+        fit_right_prob(from_run, _folder(reward, out), out, seed=scoring.seed, as_json=as_json)
+        return
+    assert data is not None, "one of them is named"
     build.check_device(scoring.device, scoring.dtype)
+    if not 0 < fit_share < 1:
+        raise ConfigError(f"--fit-share must be above 0 and below 1 (got {fit_share})")
+    folder = _folder(reward, out)
+    stored = _stored(reward, folder)
+    cases = _cases(data, scoring)
+    report = _fit(stored, cases, scoring.open(reward), data.name, fit_share, scoring.seed)
+    place = _store(folder, out, replace(stored, temperature=report["temperature"]), report)
+    if as_json:
+        print_json({"folder": str(place), **report})
+    else:
+        _print(report, place)
+
+
+def _cases(data: Path, scoring: ScoringOptions) -> Cases:
+    """Return the solutions of a file, if they can be fitted on and checked with."""
+    cases = scoring.read_cases(data)
+    if cases.kind == "best-of-n":
+        raise ConfigError("a temperature is fitted on step labels; best-of-n files have none")
+    if cases.num_problems < 2:
+        raise DataError(f"{data} has one problem; at least two are needed to fit and to check")
+    return cases
+
+
+def _fit(
+    stored: StepFormat | LabelTokens,
+    cases: Cases,
+    backend: Backend,
+    data: str,
+    fit_share: float,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the temperature, and what it changes on both parts of the problems."""
     from stepnav.measure.prm.scores import split_by_problem
     from stepnav.measure.prm.temperature import (
         describe,
@@ -72,40 +119,23 @@ def run(
         with_step_labels,
     )
 
-    if not 0 < fit_share < 1:
-        raise ConfigError(f"--fit-share must be above 0 and below 1 (got {fit_share})")
-    folder = _folder(reward, out)
-    stored = _stored(reward, folder)
     classes = rated_classes(stored.labels if isinstance(stored, StepFormat) else (-1, 1))
-    cases = scoring.read_cases(data)
-    if cases.kind == "best-of-n":
-        raise ConfigError("a temperature is fitted on step labels; best-of-n files have none")
-    if cases.num_problems < 2:
-        raise DataError(f"{data} has one problem; at least two are needed to fit and to check")
-    labelled = [with_step_labels(case) for case in cases.items]
     label_kind = cases.label_kind or "correct"
-    backend = scoring.open(reward)
-    scored, num_failed = _score(backend, labelled)
-    fitted, held_out = split_by_problem(scored, fit_share, scoring.seed, name="calibrate")
+    scored, num_failed = _score(backend, [with_step_labels(case) for case in cases.items])
+    fitted, held_out = split_by_problem(scored, fit_share, seed, name="calibrate")
     factor = fit_temperature(observe(fitted, label_kind, classes))
-    temperature = stored.temperature * factor
-    report = {
-        "temperature": temperature,
+    return {
+        "temperature": stored.temperature * factor,
         "temperature_before": stored.temperature,
-        "data": data.name,
+        "data": data,
         "data_digest": cases.digest,
         "kind": cases.kind,
         "label_kind": label_kind,
-        "split": f"{fit_share:g} of the problems, seed {scoring.seed}",
+        "split": f"{fit_share:g} of the problems, seed {seed}",
         "unscored": num_failed,
         "fitted_on": describe(fitted, label_kind, factor, classes),
         "held_out": describe(held_out, label_kind, factor, classes),
     }
-    place = _store(folder, out, replace(stored, temperature=temperature), report)
-    if as_json:
-        print_json({"folder": str(place), **report})
-    else:
-        _print(report, place)
 
 
 def _folder(reward: str, out: Path | None) -> Path:
@@ -174,9 +204,7 @@ def _store(
         write_text(folder / FILE_NAME, text)
         return folder
     with whole_folder(out) as place:
-        shutil.copytree(
-            folder, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checkpoint-*", ".*")
-        )
+        copy_weights(folder, place)
         stored.save(place)
         write_text(place / FILE_NAME, text)
     return out

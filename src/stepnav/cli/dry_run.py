@@ -1,6 +1,6 @@
 """`stepnav bench --dry-run`: what a run would come to, found by running it against scripted models.
 
-The searches are the real ones; the policy writes `NUM_STEPS` steps of `STEP_TOKENS` words, and the
+The searches are the real ones; the policy writes steps of so many words as a `Shape` says, and the
 reward model keeps seven of ten. So the estimate holds for any strategy, one of the user's own
 included, as far as real solutions are about as long.
 """
@@ -8,6 +8,8 @@ included, as far as real solutions are about as long.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -22,8 +24,21 @@ from stepnav.rewards.scripted import ScriptedReward
 from stepnav.run.driver import Driver
 from stepnav.run.search import Search
 
-NUM_STEPS = 8
-STEP_TOKENS = 25
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What solutions are like.
+
+    Attributes:
+      steps: of a solution, at least 1.
+      tokens: of a step, at least 1.
+    """
+
+    steps: int = 8
+    tokens: int = 25
+
+
+USUAL = Shape()
 
 NUM_TRIED = 5
 """So many problems are tried; the mean is taken for all."""
@@ -48,15 +63,27 @@ def tell_dry_run(
       num_done: searches that the run folder holds already.
       as_json: whether to print JSON.
     """
-    rows = [
-        _estimate(strategy, budget, plan, problems, extract)
+    rows: list[dict[str, Any]] = [
+        {
+            "strategy": strategy.label,
+            "budget": budget,
+            "searches": len(problems) * plan.seeds,
+            **estimate(
+                strategy,
+                budget,
+                problems,
+                extract,
+                seed=plan.seed,
+                searches=len(problems) * plan.seeds,
+            ),
+        }
         for budget in plan.budgets
         for strategy in plan.strategies
     ]
     searches = sum(row["searches"] for row in rows)
     models = {"policy": plan.policy, "reward": plan.reward}
     if as_json:
-        assumed = {"steps": NUM_STEPS, "step_tokens": STEP_TOKENS}
+        assumed = {"steps": USUAL.steps, "step_tokens": USUAL.tokens}
         whole = {"searches": searches, "done": num_done, **models, "assumed": assumed}
         print_json({**whole, "rows": rows})
         return
@@ -71,8 +98,8 @@ def tell_dry_run(
     console.print(
         f"\n{searches:,} searches of {len(problems):,} problems ({plan.task}/{plan.split}), "
         f"{num_done:,} of them done. Would be loaded: policy {plan.policy}, "
-        f"reward {plan.reward or 'none'}.\nAn estimate, as if a solution had {NUM_STEPS} steps of "
-        f"{STEP_TOKENS} tokens; nothing was loaded and nothing was asked.",
+        f"reward {plan.reward or 'none'}.\nAn estimate, as if a solution had {USUAL.steps} steps "
+        f"of {USUAL.tokens} tokens; nothing was loaded and nothing was asked.",
         soft_wrap=True,
     )
 
@@ -81,15 +108,28 @@ def _cell(value: str | int | None) -> str:
     return "none" if value is None else f"{value:,}" if isinstance(value, int) else value
 
 
-def _estimate(
+def estimate(
     strategy: Strategy,
     budget: int | None,
-    plan: BenchPlan,
     problems: Sequence[Problem],
     extract: Callable[[str], str | None],
-) -> dict[str, Any]:
-    """Return what all searches of one strategy and budget may come to."""
-    driver = Driver({POLICY: ScriptedPolicy(_next_step), REWARD: ScriptedReward(_rate)})
+    *,
+    seed: int,
+    searches: int,
+    shape: Shape = USUAL,
+) -> dict[str, int]:
+    """Return the requests and tokens that so many searches of one strategy may come to.
+
+    Args:
+      strategy, budget: what is run.
+      problems: the first of them are tried.
+      extract: finds the final answer in a solution's text.
+      seed: of the trials.
+      searches: for how many the trials' mean stands.
+      shape: of solutions.
+    """
+    policy = ScriptedPolicy(partial(_next_step, shape))
+    driver = Driver({POLICY: policy, REWARD: ScriptedReward(_rate)})
     tried = [
         Search(
             id=problem.id,
@@ -97,25 +137,23 @@ def _estimate(
             problem=problem,
             extract=extract,
             budget=Budget(policy_tokens=budget),
-            seed=plan.seed,
+            seed=seed,
         )
         for problem in problems[:NUM_TRIED]
     ]
     results = list(driver.run(tried))
-    searches = len(problems) * plan.seeds
     sums = {
         "requests": sum(result.requests for result in results),
         "policy_tokens": sum(result.usage.policy_tokens for result in results),
         "reward_tokens": sum(result.usage.reward_tokens for result in results),
     }
-    means = {name: round(total / len(results) * searches) for name, total in sums.items()}
-    return {"strategy": strategy.label, "budget": budget, "searches": searches, **means}
+    return {name: round(total / len(results) * searches) for name, total in sums.items()}
 
 
-def _next_step(prefix: Trajectory, seed: int, temperature: float) -> str:
-    if len(prefix.steps) + 1 == NUM_STEPS:
-        return " ".join(["word"] * (STEP_TOKENS - 2)) + f" #### {seed % 4}"
-    return f"{seed} " + " ".join(["word"] * (STEP_TOKENS - 1)) + "\n"
+def _next_step(shape: Shape, prefix: Trajectory, seed: int, temperature: float) -> str:
+    if len(prefix.steps) + 1 >= shape.steps:
+        return " ".join(["word"] * (shape.tokens - 2)) + f" #### {seed % 4}"
+    return f"{seed} " + " ".join(["word"] * (shape.tokens - 1)) + "\n"
 
 
 def _rate(trajectory: Trajectory) -> StepScore:

@@ -113,7 +113,7 @@ class _Scorer:
     def check_cases(self, cases: Cases) -> None:
         """Refuse solutions that cannot be scored as asked, before anything is made."""
         for case in cases.items:
-            has_scores = case.outcome is not None and case.outcome.scores is not None
+            has_scores = case.graded is not None and case.graded.scores is not None
             if self._reward is None and not has_scores:
                 raise ConfigError(
                     f"{case.id} has no scores of its own; name a reward model with --reward"
@@ -161,9 +161,9 @@ def _own_scores(cases: Cases) -> dict[int, Scores]:
     from stepnav.core.records import StepScore
 
     return {
-        number: tuple(StepScore(1 - value, 0.0, value) for value in case.outcome.scores)
+        number: tuple(StepScore(1 - value, 0.0, value) for value in case.graded.scores)
         for number, case in enumerate(cases.items)
-        if case.outcome is not None and case.outcome.scores is not None
+        if case.graded is not None and case.graded.scores is not None
     }
 
 

@@ -19,7 +19,7 @@ from stepnav.core.errors import ConfigError, DataError
 from stepnav.measure.samples import (
     BadLine,
     ResultsFile,
-    Sample,
+    SampleLine,
     digest,
     read_samples,
     results_path,
@@ -44,7 +44,7 @@ class _Grading:
       bad: lines that cannot be graded, and why.
     """
 
-    waiting: list[tuple[Sample, str, str, Any, str]] = field(default_factory=list)
+    waiting: list[tuple[SampleLine, str, str, Any, str]] = field(default_factory=list)
     graded: list[tuple[int, str]] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
 
@@ -132,7 +132,7 @@ def _check_seconds(seconds: float | None) -> None:
         )
 
 
-def _sort(lines: list[Sample | BadLine], programs: Programs, results: ResultsFile) -> _Grading:
+def _sort(lines: list[SampleLine | BadLine], programs: Programs, results: ResultsFile) -> _Grading:
     """Find what is to be done."""
     grading = _Grading()
 
@@ -181,7 +181,7 @@ def _grade(grading: _Grading, checker: ProgramChecker, results: ResultsFile) -> 
             progress.advance()
 
 
-def _result(sample: Sample, verdict: Any, fingerprint: str) -> dict[str, Any]:
+def _result(sample: SampleLine, verdict: Any, fingerprint: str) -> dict[str, Any]:
     """Return one line of the results file."""
     words = {"passed": "passed", "timeout": "timed out"}
     return {

@@ -60,10 +60,13 @@ def main() -> None:
     prepare()
     _take_interrupts()
     try:
-        if app(standalone_mode=False) == EXIT_INTERRUPTED:  # how newer parsers report Ctrl-C
+        code = app(standalone_mode=False)
+        if code == EXIT_INTERRUPTED:  # how newer parsers report Ctrl-C
             raise KeyboardInterrupt
         sys.stdout.flush()
         _ignore_interrupts()
+        if code:  # a command's own verdict
+            sys.exit(code)
     except KeyboardInterrupt:
         _end("interrupted", EXIT_INTERRUPTED)
     except (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
+from stepnav.cli.api_key import api_key
 from stepnav.cli.console import loading
 from stepnav.cli.options import Device, Dtype, Sandbox
 from stepnav.core.errors import ConfigError
@@ -45,7 +45,8 @@ class ModelOptions:
         str | None,
         typer.Option(
             help="Who proposes: a shipped model (arithmetic, plain, micro-python), a model folder, "
-            "a hub name, a server's URL, or FILE.py:NAME. [default: the task's own]"
+            "a hub name, vllm: and one of these, a server's URL, or FILE.py:NAME. [default: the "
+            "task's own]"
         ),
     ] = None
     policy_model: Annotated[str | None, typer.Option(help="Name of the model on that server.")] = (
@@ -121,6 +122,22 @@ class ModelOptions:
             f"[default: {build.REWARD_KEY}]",
         ),
     ] = None
+    vllm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OPTIONS",
+            help="--policy vllm:MODEL: options of vLLM in one text, as vllm serve takes them: "
+            "'--tensor-parallel-size 2'.",
+        ),
+    ] = None
+    reward_vllm: Annotated[
+        str | None,
+        typer.Option(metavar="OPTIONS", help="--reward vllm:MODEL: the same for its engine."),
+    ] = None
+    skip_thoughts: Annotated[
+        bool,
+        typer.Option("--skip-thoughts", help="Show the reward model no thoughts of the policy."),
+    ] = False
     device: Device = "cpu"
     dtype: Dtype = "float32"
     shots: Annotated[
@@ -150,7 +167,7 @@ class ModelOptions:
             self._refuse_servers_own(reward is not None and build.is_served(reward))
             return ServerOptions()
         fields = {
-            "api_key": _api_key("--api-key-env", self.api_key_env, KEY_VARIABLE),
+            "api_key": api_key("--api-key-env", self.api_key_env, KEY_VARIABLE),
             "max_concurrency": active if self.concurrency is None else self.concurrency,
             "timeout_s": self.timeout,
             "max_retries": self.retries,
@@ -177,7 +194,7 @@ class ModelOptions:
         usual = build.RewardServer().options
         options = replace(
             usual,
-            api_key=_api_key("--reward-api-key-env", self.reward_api_key_env, build.REWARD_KEY),
+            api_key=api_key("--reward-api-key-env", self.reward_api_key_env, build.REWARD_KEY),
             max_concurrency=active if self.concurrency is None else self.concurrency,
             timeout_s=usual.timeout_s if self.timeout is None else self.timeout,
             max_retries=usual.max_retries if self.retries is None else self.retries,
@@ -186,7 +203,11 @@ class ModelOptions:
 
     def reward_settings(self) -> dict[str, Any]:
         """Return what is said of the reward model on its server, for the record of a run."""
-        said = {"reward_model": self.reward_model, "reward_tokenizer": self.reward_tokenizer}
+        said = {
+            "reward_model": self.reward_model,
+            "reward_tokenizer": self.reward_tokenizer,
+            "skip_thoughts": self.skip_thoughts or None,
+        }
         return {name: value for name, value in said.items() if value is not None}
 
     def choose(
@@ -204,6 +225,7 @@ class ModelOptions:
         build.check_device(self.device, self.dtype)
         policy, scorer = build.choose_models(task, strategies, self.policy, reward)
         self.reward_server(scorer)
+        self._check_vllm(policy, scorer)
         build.check_models(policy=policy, reward=scorer, task=task, policy_model=self.policy_model)
         return policy, scorer
 
@@ -227,7 +249,7 @@ class ModelOptions:
         """Return the models of a run; arguments as in `build.open_models`."""
         logger.info("policy %s, reward %s, on %s in %s", policy, reward, self.device, self.dtype)
         with loading("torch and the models"):
-            return build.open_models(
+            models = build.open_models(
                 policy=policy,
                 policy_model=self.policy_model,
                 reward=reward,
@@ -238,7 +260,22 @@ class ModelOptions:
                 max_batch=max_batch,
                 server=server,
                 reward_server=self.reward_server(reward, max_batch),
+                vllm=self.vllm or "",
+                reward_vllm=self.reward_vllm or "",
             )
+        if self.skip_thoughts:
+            models.reward = build.without_thoughts(models.reward)
+        return models
+
+    def _check_vllm(self, policy: str, reward: str | None) -> None:
+        """Refuse options of vLLM for a model that it does not run."""
+        for option, said, name in (
+            ("--vllm", self.vllm, policy),
+            ("--reward-vllm", self.reward_vllm, reward),
+        ):
+            if said is not None and not (name or "").startswith("vllm:"):
+                model = "--policy" if option == "--vllm" else "--reward"
+                raise ConfigError(f"{option} is for {model} vllm:MODEL (got {name})")
 
     def _refuse_servers_own(self, is_reward_served: bool) -> None:
         """Refuse what is said of the policy's server, but for what the reward model's takes too."""
@@ -249,17 +286,6 @@ class ModelOptions:
         if used:
             option = "--" + used[0].replace("_", "-")
             raise ConfigError(f"{option} is for a server; --policy must be its URL")
-
-
-def _api_key(option: str, name: str | None, usual: str) -> str | None:
-    if name is not None and not os.environ.get(name, "").strip():
-        is_name = re.fullmatch(r"[A-Za-z_]\w*", name) is not None  # else it may be the key itself
-        raise ConfigError(
-            f"{option} must name an environment variable that holds an API key, and "
-            f"{name if is_name else 'this'} {'holds none' if is_name else 'is no such name'}; "
-            f"leave the option out to take {usual}"
-        )
-    return os.environ.get(name or usual, "").strip() or None
 
 
 def _fields_of(text: str) -> dict[str, Any]:

@@ -65,6 +65,9 @@ Sandbox = Annotated[
     str,
     typer.Option(help="How programs are run: process, namespace, docker, or unsafe (not at all)."),
 ]
+ReportTo = Annotated[
+    str | None, typer.Option(help="Trackers, comma-separated: tensorboard, trackio, wandb.")
+]
 ExcludeProblems = Annotated[
     Path | None,
     typer.Option(
@@ -187,6 +190,11 @@ class ScoringOptions:
             return build.open_reward(
                 reward, device=self.device, dtype=self.dtype, max_batch=self.max_batch
             )
+
+
+def tracker_names(report_to: str | None) -> tuple[str, ...]:
+    """Return the names in the value of `--report-to`."""
+    return tuple(filter(None, (name.strip() for name in (report_to or "").split(","))))
 
 
 def check_resume(has_begun: bool, resume: bool, place: Path) -> None:

@@ -11,16 +11,15 @@ from stepnav import build
 from stepnav.cli.console import print_json, stderr, stdout
 from stepnav.cli.options import AsJson
 from stepnav.cli.remarks import is_cut, tell_cut
-from stepnav.core.errors import BackendError, ConfigError, DataError, JournalError, nearest
+from stepnav.core.errors import BackendError, ConfigError, DataError, nearest
 from stepnav.measure.plan import BenchPlan
-from stepnav.measure.plan_file import FILE_NAME, plan_digest, read_plan
 from stepnav.measure.report import write_report
 from stepnav.measure.report_pages import incomplete_note
 from stepnav.measure.report_terminal import print_summary
 from stepnav.measure.rows import ResultRow
+from stepnav.measure.run_folder import open_run
 from stepnav.measure.runner import read_rows, wall_seconds
 from stepnav.measure.summary import summarise
-from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
 
 
@@ -53,7 +52,9 @@ def run(
         journal.close()
     if not rows:
         raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
-    report = write_report(run, rows, plan, wall_s=wall_s, baseline=baseline, results=results)
+    report = write_report(
+        run, rows, plan, wall_s=wall_s, baseline=baseline, results=results, levels=_levels(plan)
+    )
     if as_json:
         print_json(report)
     else:
@@ -62,35 +63,20 @@ def run(
     _tell_failed([result.error for result in results if result.error is not None], len(rows))
 
 
+def _levels(plan: BenchPlan) -> dict[str, float]:
+    """Return what the plot should show besides the run's strategies."""
+    found = build.backbone_accuracy(plan.task, plan.reward)
+    if found is None:
+        return {}
+    accuracy, split = found
+    return {f"cot by the reward model's backbone ({split} split)": accuracy}
+
+
 def load_task(plan: BenchPlan) -> Task:
     """Return the benchmark of a run."""
     names = ("sandbox", "question_field", "answer_field")
     given = {name: plan.settings[name] for name in names if name in plan.settings}
     return build.load_task(plan.task, **given)
-
-
-def open_run(run: Path) -> tuple[BenchPlan, Journal]:
-    """Return the plan and the journal of a run folder.
-
-    Raises:
-      DataError: one of them is missing or broken.
-      JournalError: the plan was edited after the run, or the journal is of another one.
-    """
-    from stepnav.cli.bench import JOURNAL_NAME
-
-    plan = read_plan(run)
-    path = run / JOURNAL_NAME
-    if not path.is_file():
-        raise DataError(f"{run} has no {JOURNAL_NAME}; stepnav bench --resume makes it")
-    journal = Journal(path, is_read_only=True)
-    made, now = journal.config, plan_digest(plan)
-    if made not in (None, now):
-        journal.close()
-        raise JournalError(
-            f"{run / FILE_NAME} was edited after the run, or {JOURNAL_NAME} is of another one "
-            f"(digest {made}, now {now}); put back what was there"
-        )
-    return plan, journal
 
 
 def _tell_failed(errors: list[str], num_searches: int) -> None:

@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from stepnav.cli.bench import JOURNAL_NAME
 from stepnav.cli.console import print_json, stdout
 from stepnav.cli.options import AsJson
-from stepnav.cli.report import load_task, open_run
+from stepnav.cli.report import load_task
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.outcome import SearchResult
@@ -20,6 +19,7 @@ from stepnav.files.atomic import STDOUT, check_output, write_text
 from stepnav.measure.plan import BenchPlan, Cell, cells
 from stepnav.measure.plan_file import FILE_NAME
 from stepnav.measure.report_problems import natural
+from stepnav.measure.run_folder import JOURNAL_NAME, open_run
 from stepnav.run.traces import FILE_NAME as TRACES_NAME
 from stepnav.run.traces import read_trace
 from stepnav.view.page import render_page

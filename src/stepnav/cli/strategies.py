@@ -14,7 +14,7 @@ from stepnav import build
 from stepnav.build.plugins import entry_names
 from stepnav.cli.console import print_json, stdout
 from stepnav.cli.options import AsJson
-from stepnav.core.options import Option
+from stepnav.core.options import Option, records_of
 from stepnav.core.strategy import Strategy
 
 KINDS = {int: "whole number", float: "number", str: "text", bool: "true or false"}
@@ -113,10 +113,12 @@ def _about(strategy: Strategy) -> tuple[str, str]:
 
 
 def _argument_texts(strategy: Strategy) -> dict[str, str]:
-    """Return what the docstring says of each option."""
-    section = (inspect.getdoc(strategy.function) or "").partition("Args:\n")[2]
+    """Return what docstrings say of each option: those of its records, and its own."""
+    assert strategy.function is not None, "a strategy that was looked up has a function"
+    records = [(record, "Attributes:\n") for record in records_of(strategy.function).values()]
     return {
         name: " ".join(entry["text"].split())
-        for entry in _ARGUMENT.finditer(section)
+        for place, heading in [*records, (strategy.function, "Args:\n")]
+        for entry in _ARGUMENT.finditer((inspect.getdoc(place) or "").partition(heading)[2])
         for name in entry["names"].split(", ")
     }

@@ -23,6 +23,9 @@ def run(
     reward_only: Annotated[
         bool, typer.Option("--reward-only", help="Keep the shipped policy; remake its rater only.")
     ] = False,
+    split: Annotated[
+        str, typer.Option(help="Measure on dev (while choosing) or test (at the end).")
+    ] = "test",
     resume: Resume = False,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -51,6 +54,7 @@ def run(
             task=task,
             scale=scale,
             reward_only=reward_only,
+            split=split,
             resume=resume,
             seed=seed,
             device=device,

@@ -19,6 +19,8 @@ MAX_EVIDENCE = 6.0
 """No score's log-odds count for more, either way: no reward model is surer than that."""
 
 LEAST_VALUE = 1e-9
+LEAST_CHANCE = 1e-3
+"""No chance that is reported is surer than that before it is mapped."""
 LEAST_LEFT = 0.02
 """What was not drawn after a node has at least this probability, until nothing is left to draw."""
 
@@ -32,12 +34,14 @@ class Evidence:
         problems.
       likelihood: power of a step's probability under the policy; 0 leaves it out.
       novelty: power of the probability of what was not drawn by which drawing there gains less.
+      neutral: the value of a step is P(+1) + `neutral` * P(0).
     """
 
     slope: float
     offset: float
     likelihood: float
     novelty: float
+    neutral: float = 1.0
 
 
 def share_chances(
@@ -91,13 +95,25 @@ def where_to_draw(tree: Tree, gains: Sequence[float], width: int) -> list[tuple[
     return [(tree.nodes[index], n) for index, n in wanted.items()]
 
 
+def as_seen(prob: float, slope: float, offset: float) -> float:
+    """Return a chance as frequencies showed it to be: its log-odds times `slope` plus `offset`.
+
+    1 and 0 leave it as it is. What is nearer to 0 or 1 than `LEAST_CHANCE` counts as that.
+    """
+    if (slope, offset) == (1.0, 0.0):
+        return prob
+    inside = min(max(prob, LEAST_CHANCE), 1 - LEAST_CHANCE)
+    return 1 / (1 + math.exp(-slope * math.log(inside / (1 - inside)) - offset))
+
+
 def _odds(child: Node, evidence: Evidence) -> float:
     """Return what a score says of a step; an unrated one is as good as any, a cut one is out."""
     if _is_cut(child):
         return 0.0
     if child.score is None:
         return 1.0
-    value = min(max(child.score.value, LEAST_VALUE), 1 - LEAST_VALUE)
+    value = child.score.positive_prob + evidence.neutral * child.score.neutral_prob
+    value = min(max(value, LEAST_VALUE), 1 - LEAST_VALUE)
     logit = math.log(value / (1 - value))
     log_odds = evidence.slope * logit + evidence.offset
     return math.exp(min(max(log_odds, -MAX_EVIDENCE), MAX_EVIDENCE))

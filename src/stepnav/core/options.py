@@ -1,9 +1,10 @@
 """What an option of a strategy may be, said in the signature of its function.
 
-    def beam(tree: Tree, *, beam_size: Count = 4, temperature: Temperature = 1.0) -> Program: ...
+    def beam(tree: Tree, *, beam_size: Count = 4, steps: StepOptions) -> Program: ...
 
-The command line, `stepnav strategies` and the front door read names, types, defaults and ranges
-from there; nothing else lists them.
+An argument that is a record stands for all its fields, so that options which strategies share are
+written once. The command line, `stepnav strategies` and the front door read names, types, defaults
+and ranges from there; nothing else lists them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache, partial
 from typing import Annotated, Any, Literal, Union
 
 from stepnav.core.errors import ConfigError, nearest
@@ -138,20 +140,44 @@ def options_of(function: Callable[..., Any]) -> Mapping[str, Option]:
     Raises:
       ConfigError: an option has no default, or a type that no text can be read as.
     """
+    hints = _hints(function)
+    found: dict[str, Option] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in GIVEN:
+            continue
+        if is_dataclass(hints.get(name)):
+            found |= options_of(hints[name])
+            continue
+        if parameter.default is parameter.empty:
+            raise ConfigError(f"option {name!r} of {function.__name__} needs a default")
+        found[name] = _option(name, hints.get(name, type(parameter.default)), parameter.default)
+    return found
+
+
+@cache
+def records_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """Return the arguments of a strategy's function that are records of options."""
+    return {name: hint for name, hint in _hints(function).items() if is_dataclass(hint)}
+
+
+def arguments_of(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that options make, those of a record gathered in it."""
+    found = dict(options)
+    for name, record in records_of(function).items():
+        own = {field.name for field in fields(record)} & found.keys()
+        found[name] = record(**{option: found.pop(option) for option in own})
+    return found
+
+
+def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
+    function = function.func if isinstance(function, partial) else function
     try:
         hints = typing.get_type_hints(function, include_extras=True)
     except (NameError, TypeError) as error:
         raise ConfigError(
             f"the annotations of {function.__name__} cannot be read: {error}"
         ) from None
-    found: dict[str, Option] = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if name in GIVEN:
-            continue
-        if parameter.default is parameter.empty:
-            raise ConfigError(f"option {name!r} of {function.__name__} needs a default")
-        found[name] = _option(name, hints.get(name, type(parameter.default)), parameter.default)
-    return found
+    return {name: hint for name, hint in hints.items() if name not in {*GIVEN, "return"}}
 
 
 def _option(name: str, hint: Any, default: Any) -> Option:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from stepnav.core.errors import ConfigError, nearest
-from stepnav.core.options import Option, options_of
+from stepnav.core.options import Option, arguments_of, options_of
 from stepnav.core.requests import POLICY, REWARD, Program
 from stepnav.core.tree import Tree
 
@@ -35,6 +35,7 @@ class Strategy:
       models: names of the models that it asks.
       unscored: (option, value) with which it asks for no scores, so that it needs no reward model.
       renamed: options of earlier versions and what they are called now.
+      by_budget: options that go before `options` under a budget of so many policy tokens.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Strategy:
     models: tuple[str, ...] = (POLICY,)
     unscored: frozenset[tuple[str, str]] = frozenset()
     renamed: Mapping[str, str] = field(default_factory=dict)
+    by_budget: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", self.label or self.name)
@@ -102,23 +104,26 @@ class Strategy:
                 resolved["budget_tokens"] = policy_tokens
         if temperature is not None and "temperature" in resolved:
             resolved["temperature"] = temperature
-        return replace(self, options={**resolved, **self.options})
+        own = {} if policy_tokens is None else self.by_budget.get(policy_tokens, {})
+        return replace(self, options={**resolved, **self.options, **own}, by_budget={})
 
     def for_plan(
         self, budgets: Sequence[int | None], *, temperature: float | None = None
     ) -> Strategy:
         """Return the strategy with every option that does not depend on which budget it is.
 
+        Those of `by_budget` stay apart.
+
         Args:
           budgets: limits on the policy tokens, at least one.
           temperature: as of `for_budget`.
         """
-        found = self.for_budget(budgets[0], temperature=temperature)
+        found = replace(self, by_budget={}).for_budget(budgets[0], temperature=temperature)
         own = {"reserve_tokens", "budget_tokens"}
         if len({limit is None for limit in budgets}) > 1:
             own |= set(UNTIL_SPENT)
         options = {k: v for k, v in found.options.items() if k in self.options or k not in own}
-        return replace(found, options=options)
+        return replace(found, options=options, by_budget=self.by_budget)
 
     def start(self, tree: Tree, extract: Callable[[str], str | None], seed: int) -> Program:
         """Return a program that searches in a tree.
@@ -131,7 +136,8 @@ class Strategy:
         assert self.function is not None, "a strategy from a file cannot be started"
         asked = _arguments(self.function)
         given = {"extract": extract, "seed": seed}
-        return self.function(tree, **{k: given[k] for k in given if k in asked}, **self.options)
+        options = arguments_of(self.function, self.options)
+        return self.function(tree, **{k: given[k] for k in given if k in asked}, **options)
 
     def _option(self, name: str) -> Option:
         if name in self.renamed:

@@ -14,7 +14,7 @@ from stepnav.engine.model_folder import checked_folder
 from stepnav.engine.tokenizer import open_tokenizer
 from stepnav.engine.weights import non_finite_weight, wrong_weights
 
-Kind = Literal["causal", "labels"]
+ModelKind = Literal["causal", "labels"]
 
 
 def require_torch(*others: str) -> None:
@@ -39,7 +39,7 @@ def special_tokens(tokenizer: Any) -> frozenset[int]:
     return frozenset(found | set(tokenizer.all_special_ids))
 
 
-def load_model(path: str | Path, kind: Kind, *, device: str, dtype: str) -> Any:
+def load_model(path: str | Path, kind: ModelKind, *, device: str, dtype: str) -> Any:
     """Return a model to run: a plain Llama as ours, any other as `transformers` has it.
 
     Args:
@@ -55,7 +55,7 @@ def load_model(path: str | Path, kind: Kind, *, device: str, dtype: str) -> Any:
     return model or load_pretrained(path, kind, device=device, dtype=dtype)
 
 
-def load_pretrained(path: str | Path, kind: Kind, *, device: str, dtype: str) -> Any:
+def load_pretrained(path: str | Path, kind: ModelKind, *, device: str, dtype: str) -> Any:
     """Return a model of `transformers` in evaluation mode.
 
     Args:
@@ -108,6 +108,23 @@ def load_with(loader: Any, path: str | Path, kind_name: str, *, device: str, dty
     raise ConfigError(
         f"{path} cannot be loaded as a {kind_name} ({found}); save or download the model again"
     )
+
+
+def load_structure(loader: Any, folder: Path) -> Any:
+    """Return a model without weights, by its config alone: no memory, and no time.
+
+    Args:
+      loader: class with `from_config`, or one that takes a config.
+      folder: of the config.
+    Raises:
+      Exception: of whatever kind transformers raises for a config that is none of the class's.
+    """
+    import torch
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    with torch.device("meta"):
+        return getattr(loader, "from_config", loader)(config)
 
 
 def _place(device: str, dtype: str) -> tuple[str, Any]:

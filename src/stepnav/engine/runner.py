@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from stepnav.core.errors import ConfigError
 from stepnav.engine.free_memory import give_back
 from stepnav.engine.network import Network
 from stepnav.engine.passes import BLOCK, plan_pass
@@ -47,7 +48,8 @@ class Runner:
       graphs: whether passes of single tokens are replayed (`PassGraphs`); None does on a GPU.
 
     Raises:
-      ConfigError: the model's outputs would be others than by itself.
+      ConfigError: there is no room for a row, or the model's outputs would be others than by
+        itself.
     """
 
     def __init__(
@@ -63,6 +65,8 @@ class Runner:
         has_logits: bool = True,
         graphs: bool | None = None,
     ) -> None:
+        if max_batch < 1:
+            raise ConfigError(f"max_batch must be at least 1 (got {max_batch})")
         self._network = Network(model, row_step=row_step, has_logits=has_logits, graphs=graphs)
         shape = self._network.shape
         self.token_bytes = shape.token_bytes

@@ -13,7 +13,7 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
 from stepnav.front.solving import given_strategy
-from stepnav.measure.plan import BenchPlan
+from stepnav.measure.plan import BenchPlan, cells
 from stepnav.measure.plan_file import (
     FILE_NAME,
     check_same,
@@ -23,7 +23,8 @@ from stepnav.measure.plan_file import (
     write_plan,
 )
 from stepnav.measure.results import Results
-from stepnav.measure.runner import read_rows, run_plan, wall_seconds
+from stepnav.measure.run_folder import JOURNAL_NAME
+from stepnav.measure.runner import read_rows, run_cells, wall_seconds
 from stepnav.measure.summary import summarise
 from stepnav.run.journal import Journal
 from stepnav.tasks.own import own_task
@@ -72,7 +73,7 @@ def bench(
     task = _task(problems)
     used = split or task.default_split
     drawn = task.load(used, count, seed, None)
-    chosen = [given_strategy(item) for item in strategies]
+    chosen = build.with_measured([given_strategy(item) for item in strategies], reward, task)
     temperature = task.temperature
     plan = BenchPlan(
         task=task.name, split=used,
@@ -101,12 +102,14 @@ def _run(
     if (folder / FILE_NAME).exists():
         check_same(read_plan(folder), plan, str(folder))
     write_plan(plan, folder)
-    journal = Journal(folder / "journal.sqlite", plan_digest(plan))
+    journal = Journal(folder / JOURNAL_NAME, plan_digest(plan))
     try:
-        run_plan(
-            plan, problems, extractor=task.extractor, grade=task.grade, models=models,
+        every = cells(plan, [problem.id for problem in problems])
+        for _ in run_cells(
+            every, problems, extractor=task.extractor, grade=task.grade, models=models,
             journal=journal, max_active=max_active,
-        )  # fmt: skip
+        ):  # fmt: skip
+            pass
         rows = read_rows(plan, journal, grade=task.grade)
         results = {result.search_id: result for result in journal.results()}
         wall_s = wall_seconds(journal)

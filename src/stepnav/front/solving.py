@@ -164,7 +164,8 @@ def _steps(
 
     Closing it leaves the search, and closes the models that were opened here.
     """
-    chosen, found = given_strategy(strategy), _given_task(task)
+    found = _given_task(task)
+    [chosen] = build.with_measured([given_strategy(strategy)], reward, found)
     opened = build.open_any(
         policy=policy, reward=reward, task=found, strategies=[chosen], **options
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 from stepnav.core.errors import quote
 from stepnav.labels.records import StepRecord
-from stepnav.labels.rows import MalformedRow, Row, need
+from stepnav.labels.rows import FileRow, MalformedRow, need
 from stepnav.labels.sessions import Session
 
 TAG = "ки"
@@ -34,7 +34,7 @@ def has_format(fields: Mapping[str, Any]) -> bool:
     return isinstance(fields.get("input"), str) and isinstance(fields.get("label"), str)
 
 
-def read_session(row: Row) -> Session:
+def read_session(row: FileRow) -> Session:
     """Return one solution.
 
     Raises:

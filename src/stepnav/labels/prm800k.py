@@ -24,7 +24,7 @@ from typing import Any
 
 from stepnav.core.errors import DataError, quote
 from stepnav.labels.records import StepRecord
-from stepnav.labels.rows import MalformedRow, Row, need
+from stepnav.labels.rows import FileRow, MalformedRow, need
 from stepnav.labels.sessions import Session
 
 ANSWER_MARK = "# Answer"
@@ -45,7 +45,7 @@ def has_format(fields: Mapping[str, Any]) -> bool:
     return isinstance(fields.get("question"), Mapping) and isinstance(fields.get("label"), Mapping)
 
 
-def read_session(row: Row, *, leave_out: frozenset[str] = frozenset()) -> Session:
+def read_session(row: FileRow, *, leave_out: frozenset[str] = frozenset()) -> Session:
     """Return one session.
 
     Args:
@@ -106,7 +106,7 @@ def _alternatives(step: Any, number: int) -> list[dict[str, Any]]:
 
 
 def _records(
-    row: Row,
+    row: FileRow,
     problem: str,
     prefix: tuple[str, ...],
     alternatives: list[dict[str, Any]],

@@ -35,7 +35,7 @@ from stepnav.labels.kinds import (
 )
 from stepnav.labels.records import LabelKind, StepRecord
 from stepnav.labels.report import LabelReport, describe
-from stepnav.labels.rows import BadRow, MalformedRow, Row, read_rows
+from stepnav.labels.rows import BadRow, FileRow, MalformedRow, read_rows
 from stepnav.labels.sessions import Session, check_texts
 
 DETECTORS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
@@ -123,7 +123,7 @@ def inspect_labelled(
     path = Path(path)
     _check_options(format, kind, leave_out)
     problems = None if exclude is None else read_problems(Path(exclude))
-    rows: Iterator[Row | BadRow] = read_rows(path)
+    rows: Iterator[FileRow | BadRow] = read_rows(path)
     name = format
     if name is None:
         name, rows = detect_format(path, rows)
@@ -145,20 +145,22 @@ def inspect_labelled(
     return LabelledData(records, found, name, report)
 
 
-def detect_format(path: Path, rows: Iterator[Row | BadRow]) -> tuple[str, Iterator[Row | BadRow]]:
+def detect_format(
+    path: Path, rows: Iterator[FileRow | BadRow]
+) -> tuple[str, Iterator[FileRow | BadRow]]:
     """Return the format that the first recognisable row has, and all rows again.
 
     Raises:
       DataError: no row is recognised.
     """
-    seen: list[Row | BadRow] = []
+    seen: list[FileRow | BadRow] = []
     for row in rows:
         seen.append(row)
-        if isinstance(row, Row):
+        if isinstance(row, FileRow):
             for name, has_format in DETECTORS.items():
                 if has_format(row.fields):
                     return name, chain(seen, rows)
-    usable = [row for row in seen if isinstance(row, Row)]
+    usable = [row for row in seen if isinstance(row, FileRow)]
     if usable and usable[0].fields.keys() >= JOURNAL_FIELDS:
         raise DataError(
             f"{path} is a journal of `stepnav data mutate`, not yet a data set; make one with: "
@@ -199,10 +201,10 @@ def _check_fits(path: Path, name: str, kind: LabelKind | None, leave_out: Collec
 
 
 def _parse(
-    rows: Iterable[Row | BadRow], name: str, leave_out: frozenset[str]
+    rows: Iterable[FileRow | BadRow], name: str, leave_out: frozenset[str]
 ) -> Iterator[Session | BadRow]:
     texts: dict[str, str] = {}
-    readers: Mapping[str, Callable[[Row], Session]] = {
+    readers: Mapping[str, Callable[[FileRow], Session]] = {
         "prm800k": partial(label_prm800k.read_session, leave_out=leave_out),
         "math-shepherd": label_math_shepherd.read_session,
         "mutation": partial(label_stepwise.read_mutation, texts=texts),
@@ -213,7 +215,7 @@ def _parse(
         yield row if isinstance(row, BadRow) else _parse_row(row, read)
 
 
-def _parse_row(row: Row, read: Callable[[Row], Session]) -> Session | BadRow:
+def _parse_row(row: FileRow, read: Callable[[FileRow], Session]) -> Session | BadRow:
     try:
         session = read(row)
         check_texts(session)

@@ -28,11 +28,11 @@ _LIST_HEAD = re.compile(rb"\[\s*(?:[\[{\"\]]|null\b|$)")
 
 TYPE_NAMES = {"str": "text", "list": "a list", "dict": "an object"}
 
-Kind = TypeVar("Kind", str, list[Any], dict[str, Any])
+T = TypeVar("T", str, list[Any], dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FileRow:
     """One object of a file.
 
     Attributes:
@@ -80,7 +80,7 @@ class MalformedRow(ValueError):
     """A row is not of its file's format; its text says why."""
 
 
-def read_rows(path: Path) -> Iterator[Row | BadRow]:
+def read_rows(path: Path) -> Iterator[FileRow | BadRow]:
     """Yield the rows of a file in order; blank lines are none.
 
     Raises:
@@ -94,7 +94,7 @@ def read_rows(path: Path) -> Iterator[Row | BadRow]:
             if isinstance(found, BadRow):
                 yield found
             elif isinstance(found, Mapping):
-                yield Row(path, number, found, unit)
+                yield FileRow(path, number, found, unit)
             else:
                 yield BadRow(number, f"expected an object (got {type(found).__name__})", unit)
     if is_empty:
@@ -184,7 +184,7 @@ def json_list(file: IO[bytes], path: Path) -> list[Any]:
     return [_encodable(number, row, "row") for number, row in enumerate(rows, 1)]
 
 
-def need(fields: Mapping[str, Any], name: str, kind: type[Kind]) -> Kind:
+def need(fields: Mapping[str, Any], name: str, kind: type[T]) -> T:
     """Return a field of a certain type.
 
     Raises:

@@ -15,7 +15,7 @@ from typing import Any
 from stepnav.core.errors import DataError, quote
 from stepnav.labels.kinds import KIND_FIELD, KINDS
 from stepnav.labels.records import LabelKind, StepRecord
-from stepnav.labels.rows import BadRow, MalformedRow, Row, need, read_rows
+from stepnav.labels.rows import BadRow, FileRow, MalformedRow, need, read_rows
 from stepnav.labels.sessions import Session
 
 _MUTATION_FIELDS = ("task_id", "operator", "verdict", "split")
@@ -31,7 +31,7 @@ def is_mutation(fields: Mapping[str, Any]) -> bool:
     return has_format(fields) and all(name in fields for name in _MUTATION_FIELDS)
 
 
-def read_session(row: Row, *, texts: dict[str, str]) -> Session:
+def read_session(row: FileRow, *, texts: dict[str, str]) -> Session:
     """Return one solution, its labels as they stand in the file.
 
     Args:
@@ -65,7 +65,7 @@ def read_session(row: Row, *, texts: dict[str, str]) -> Session:
     return Session(row.place, prompt, (record,), len(steps), kind=kind, counts=counts)
 
 
-def read_mutation(row: Row, *, texts: dict[str, str]) -> Session:
+def read_mutation(row: FileRow, *, texts: dict[str, str]) -> Session:
     """Return one program of mutation data.
 
     Args:

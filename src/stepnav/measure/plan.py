@@ -20,6 +20,9 @@ DEFAULT_BASELINE = "cot"
 NONE_TEXT = "<none>"
 """How TOML, which has no null, holds an option that is None; no option may be this string."""
 
+SHARD = "shard"
+"""Setting of a run that is a part of another: "2/8"."""
+
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=,:-]*")
 
 
@@ -75,6 +78,11 @@ class BenchPlan:
         return [spec.label for spec in self.strategies]
 
     @property
+    def searches_per_problem(self) -> int:
+        """How often each problem is searched in all."""
+        return len(self.strategies) * len(self.budgets) * self.seeds
+
+    @property
     def baseline_label(self) -> str | None:
         """The label to compare with, None if there is nothing to compare with."""
         if self.baseline is not None:
@@ -101,6 +109,12 @@ class Cell:
     problem_id: str
     repeat: int
     seed: int
+
+    @property
+    def label(self) -> str:
+        """What it is a search of, for people."""
+        label = self.strategy.label
+        return label if self.budget is None else f"{label} {self.budget}"
 
 
 def cells(plan: BenchPlan, problem_ids: Sequence[str]) -> list[Cell]:
@@ -174,8 +188,11 @@ def _plain_strategy(strategy: Strategy) -> Strategy:
         raise ConfigError(
             f"a strategy's label must be letters, digits and _.+=,:- (got {quote(strategy.label)})"
         )
-    options = plain_value(strategy.options, f"option of {strategy.label}")
-    return replace(strategy, options=options)
+    what = f"option of {strategy.label}"
+    by_budget = {
+        budget: plain_value(options, what) for budget, options in strategy.by_budget.items()
+    }
+    return replace(strategy, options=plain_value(strategy.options, what), by_budget=by_budget)
 
 
 def _plain_key(key: Any, what: str) -> str:

@@ -106,6 +106,17 @@ def describe_difference(made: BenchPlan, now: BenchPlan, run: str) -> str | None
       now: the plan that was asked for.
       run: how to name the run folder.
     """
+    found = differences(made, now)
+    if found is None:
+        return None
+    return (
+        f"the run folder {run} was made with {found[0]}, now {found[1]}; "
+        "use another --out or the same settings"
+    )
+
+
+def differences(made: BenchPlan, now: BenchPlan) -> tuple[str, str] | None:
+    """Return the settings that differ, as the one and as the other plan has them."""
     old, new = _flat(_comparable(made)), _flat(_comparable(now))
     names = [name for name in {**old, **new} if _exact(old, name) != _exact(new, name)]
     if not names:
@@ -117,10 +128,7 @@ def describe_difference(made: BenchPlan, now: BenchPlan, run: str) -> str | None
             pair = [_exact(old, name), _exact(new, name)]
         before.append(f"{name}={pair[0]}")
         after.append(f"{name}={pair[1]}")
-    return (
-        f"the run folder {run} was made with {', '.join(before)}, now {', '.join(after)}; "
-        "use another --out or the same settings"
-    )
+    return ", ".join(before), ", ".join(after)
 
 
 def check_same(made: BenchPlan, now: BenchPlan, run: str) -> None:
@@ -147,11 +155,20 @@ def plan_object(plan: BenchPlan) -> dict[str, Any]:
         "reward": plan.reward,
         "baseline": plan.baseline,
         "settings": plan.settings,
-        "strategies": [
-            {"name": spec.name, "label": spec.label, "options": spec.options}
-            for spec in plan.strategies
-        ],
+        "strategies": [_strategy_object(strategy) for strategy in plan.strategies],
     }
+
+
+def _strategy_object(strategy: Strategy) -> dict[str, Any]:
+    """Return a strategy as plain JSON values; without `by_budget` where that says nothing."""
+    values = {"name": strategy.name, "label": strategy.label, "options": strategy.options}
+    own = {str(budget): options for budget, options in strategy.by_budget.items() if options}
+    return {**values, "by_budget": own} if own else values
+
+
+def _strategy_from(values: Mapping[str, Any]) -> Strategy:
+    own = {int(budget): options for budget, options in values.get("by_budget", {}).items()}
+    return Strategy(**{**values, "by_budget": own})
 
 
 def _to_toml(plan: BenchPlan) -> dict[str, Any]:
@@ -167,7 +184,7 @@ def _from_toml(table: dict[str, Any]) -> BenchPlan:
     values = {key: _show_none(value) for key, value in table.items()}
     if "budgets" in values:
         values["budgets"] = tuple(None if b == _UNLIMITED else b for b in values["budgets"])
-    values["strategies"] = tuple(Strategy(**spec) for spec in values["strategies"])
+    values["strategies"] = tuple(map(_strategy_from, values["strategies"]))
     return BenchPlan(**values)
 
 
@@ -182,12 +199,17 @@ def _check_table(table: Mapping[str, Any], path: Path) -> None:
         if key not in table:
             raise DataError(f"{path}: {key} is missing")
     for spec in table["strategies"]:
-        if not isinstance(spec, dict) or set(spec) - {"name", "label", "options"}:
-            raise DataError(f"{path}: a strategy has name, label and options (got {spec!r})")
+        if not isinstance(spec, dict) or set(spec) - {"name", "label", "options", "by_budget"}:
+            raise DataError(
+                f"{path}: a strategy has name, label, options and by_budget (got {spec!r})"
+            )
         if not isinstance(spec.get("name"), str) or not isinstance(spec.get("options", {}), dict):
             raise DataError(f"{path}: a strategy needs a name and a table of options")
         if not isinstance(spec.get("label", ""), str):
             raise DataError(f"{path}: a strategy's label must be text")
+        own = spec.get("by_budget", {})
+        if not isinstance(own, dict) or not all(map(str.isdecimal, own)):
+            raise DataError(f"{path}: a strategy's by_budget must be a table of budgets")
 
 
 def _hide_none(value: Any) -> Any:
@@ -235,6 +257,9 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
                     flat[f"{spec['label']}.strategy"] = spec["name"]
                 for option, choice in spec["options"].items():
                     flat[f"{spec['label']}.{option}"] = choice
+                for budget, options in spec.get("by_budget", {}).items():
+                    for option, choice in options.items():
+                        flat[f"{spec['label']}@{budget}.{option}"] = choice
         elif key == "settings":
             for option, choice in value.items():
                 flat[f"settings.{option}" if option in values else option] = choice

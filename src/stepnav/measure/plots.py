@@ -1,4 +1,4 @@
-"""Accuracy against measured cost, one line per strategy."""
+"""Accuracy against measured costs, one panel per cost and one line per strategy."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from stepnav.measure.summary import SummaryRow
 # deficiencies; markers differ too, so the plot survives black-and-white print. Yellow is left out,
 # as it is faint on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+SMALLEST = 1e-4
+"""Where a cost of zero is drawn on a logarithmic axis."""
+
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
 STYLE = {
@@ -29,65 +32,96 @@ STYLE = {
 }
 
 
+AXES: Mapping[str, str] = {
+    "policy_tokens": "policy tokens per search",
+    "flops": "FLOPs per search, both models",
+    "seconds": "seconds of the machine per search",
+}
+"""What a search costs: generated tokens; all tokens that either model read or wrote, by its size;
+the time of the machine, in which many searches run at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
     """One strategy at one budget.
 
     Attributes:
       budget: limit on the policy tokens, None for no limit.
-      policy_tokens: mean generated tokens per problem.
-      reward_tokens: mean tokens per problem that the reward model processed.
+      cost: mean per search, in the unit of the axis.
       accuracy: share of right answers.
       low, high: its 95% interval.
     """
 
     budget: int | None
-    policy_tokens: float
-    reward_tokens: float
+    cost: float
     accuracy: float
     low: float
     high: float
 
 
-def accuracy_curves(summary: Sequence[SummaryRow]) -> dict[str, list[CurvePoint]]:
-    """Return label -> points by rising mean policy tokens; rows without a grade are left out."""
+def accuracy_curves(
+    summary: Sequence[SummaryRow], axis: str = "policy_tokens"
+) -> dict[str, list[CurvePoint]]:
+    """Return label -> points by rising cost; rows without a grade or that cost are left out.
+
+    Args:
+      summary: one row per strategy and budget.
+      axis: a key of `AXES`.
+    """
     curves: dict[str, list[CurvePoint]] = {}
     for row in summary:
         points = curves.setdefault(row.label, [])
-        tokens, reward_tokens = row.means["policy_tokens"], row.means["reward_tokens"]
-        value, interval = row.accuracy.value, row.accuracy.interval
-        if value is None or interval is None or tokens is None or reward_tokens is None:
+        value, interval, cost = row.accuracy.value, row.accuracy.interval, _cost(row, axis)
+        if value is None or interval is None or cost is None:
             continue
-        points.append(
-            CurvePoint(row.budget, tokens, reward_tokens, value, interval.low, interval.high)
-        )
+        points.append(CurvePoint(row.budget, cost, value, interval.low, interval.high))
     return {
-        label: sorted(points, key=lambda point: point.policy_tokens)
+        label: sorted(points, key=lambda point: point.cost)
         for label, points in curves.items()
         if points
     }
 
 
-def plot_accuracy(
-    curves: Mapping[str, Sequence[CurvePoint]], *, title: str, oracle: Sequence[str] = ()
-) -> tuple[bytes, str]:
-    """Return accuracy against mean policy tokens as a PNG and as an SVG.
+def _cost(row: SummaryRow, axis: str) -> float | None:
+    if axis != "seconds":
+        return row.means[axis]
+    return None if row.wall_s is None else row.wall_s / row.searches
 
-    The same curves give the same bytes: neither holds a date.
+
+def plot_accuracy(
+    summary: Sequence[SummaryRow], *, title: str, levels: Mapping[str, float] | None = None
+) -> tuple[bytes, str]:
+    """Return accuracy against each cost that is known, as a PNG and as an SVG.
+
+    The same summary gives the same bytes: neither holds a date. Rows whose reward model read the
+    answers are drawn dashed and named as upper bounds.
 
     Args:
-      curves: label -> points.
+      summary: one row per strategy and budget.
       title: shown above.
-      oracle: labels drawn dashed and named as upper bounds.
+      levels: accuracies to draw as lines across, by what they are of.
     """
     matplotlib = load("matplotlib")
     figure_class = load("matplotlib.figure").Figure
+    labels = list(dict.fromkeys(row.label for row in summary))
+    oracle = {row.label for row in summary if row.oracle}
+    found = {axis: accuracy_curves(summary, axis) for axis in AXES}
+    panels = {axis: curves for axis, curves in found.items() if curves} or {"policy_tokens": {}}
     with matplotlib.rc_context(STYLE):
-        figure = figure_class(figsize=(7.2, 4.5), layout="constrained")
-        axes = figure.add_subplot()
-        for index, (label, points) in enumerate(curves.items()):
-            _draw_curve(axes, index, label, points, is_oracle=label in oracle)
-        _finish_axes(axes, title, curves)
+        figure = figure_class(figsize=(3.0 + 4.2 * len(panels), 4.5), layout="constrained")
+        for place, (axis, curves) in enumerate(panels.items()):
+            axes = figure.add_subplot(1, len(panels), place + 1)
+            for label, points in curves.items():
+                number = labels.index(label)
+                _draw_curve(axes, number, label, points, is_oracle=label in oracle)
+            for name, value in (levels or {}).items():
+                axes.axhline(100 * value, color="#777777", linestyle=":", label=_plain(name))
+            _finish_axes(axes, AXES[axis], curves)
+        figure.axes[0].set_title(_plain(title))
+        handles, names = figure.axes[0].get_legend_handles_labels()
+        if handles:
+            place_right: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+            figure.axes[-1].legend(handles, names, frameon=False, fontsize=9, **place_right)
         png, svg = io.BytesIO(), io.BytesIO()
         figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
@@ -100,7 +134,7 @@ def _draw_curve(
     """Draw one strategy: line, markers, error bars."""
     values = [100 * point.accuracy for point in points]
     axes.errorbar(
-        [max(point.policy_tokens, 1.0) for point in points],
+        [max(point.cost, SMALLEST) for point in points],
         values,
         yerr=[
             [max(0.0, value - 100 * point.low) for value, point in zip(values, points)],
@@ -117,25 +151,22 @@ def _draw_curve(
     )
 
 
-def _finish_axes(axes: Any, title: str, curves: Mapping[str, Sequence[CurvePoint]]) -> None:
-    """Set scales, ticks, labels and legend."""
+def _finish_axes(axes: Any, heading: str, curves: Mapping[str, Sequence[CurvePoint]]) -> None:
+    """Set scales, ticks and labels."""
     ticker = load("matplotlib.ticker")
     axes.set_xscale("log")
-    tokens = [max(point.policy_tokens, 1.0) for points in curves.values() for point in points]
-    if tokens:
-        axes.set_xlim(min(tokens) / 1.25, max(tokens) * 1.25)
+    costs = [max(point.cost, SMALLEST) for points in curves.values() for point in points]
+    if costs:
+        axes.set_xlim(min(costs) / 1.25, max(costs) * 1.25)
     axes.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.yaxis.set_major_formatter(ticker.PercentFormatter(decimals=0))
     axes.set_ylim(0, 100)
-    axes.set_xlabel("policy tokens per problem (mean, log scale)")
+    axes.set_xlabel(f"{heading} (mean, log scale)")
     axes.set_ylabel("accuracy, with 95% interval")
-    axes.set_title(_plain(title))
     axes.grid(True, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
-    if curves:
-        axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _plain(text: str) -> str:

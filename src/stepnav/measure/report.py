@@ -1,8 +1,8 @@
 """A run's report: one object for programs, files for people.
 
 `report.json`, `report.md`, `report.html` and `trees.html` (both self-contained), `results.parquet`
-(one row per search) and the plot of accuracy against policy tokens as PNG and SVG. Everything here
-is derived: it can be thrown away and made again from the run.
+(one row per search) and the plot of accuracy against tokens, FLOPs and seconds as PNG and SVG.
+Everything here is derived: it can be thrown away and made again from the run.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from stepnav.files.atomic import write_bytes, write_text, write_with
 from stepnav.measure.extras import load
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import plan_digest
-from stepnav.measure.plots import accuracy_curves, plot_accuracy
+from stepnav.measure.plots import plot_accuracy
 from stepnav.measure.report_pages import html_page, incomplete, markdown_page, page_title
 from stepnav.measure.report_trees import trees_page
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.stats.intervals import Interval
 from stepnav.measure.summary import Group, SummaryRow, summarise
 
-PLOT_NAME = "accuracy_vs_tokens"
+PLOT_NAME = "accuracy_vs_cost"
 TREES_NAME = "trees.html"
 
 
@@ -37,6 +37,7 @@ def write_report(
     wall_s: Mapping[Group, float] | None = None,
     baseline: str | None = None,
     results: Iterable[SearchResult] = (),
+    levels: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Write every file of the report into the run folder, and return the object of `report.json`.
 
@@ -46,6 +47,7 @@ def write_report(
       plan: what was run.
       wall_s: (label, budget) -> wall-clock seconds in which its searches ran, where known.
       baseline: label to compare with; None takes the plan's.
+      levels: accuracies to draw as lines across the plot, by what they are of.
       results: the searches of the rows; without them there is no page of trees.
     Raises:
       DataError: a file cannot be written, or two rows are the same search.
@@ -55,11 +57,7 @@ def write_report(
     report = report_object(summary, plan)
     write_text(run_folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     write_with(run_folder / "results.parquet", lambda place: write_parquet(place, rows))
-    png, svg = plot_accuracy(
-        accuracy_curves(summary),
-        title=f"{plan.task} ({plan.split})",
-        oracle=[row.label for row in summary if row.oracle],
-    )
+    png, svg = plot_accuracy(summary, title=f"{plan.task} ({plan.split})", levels=levels)
     write_bytes(run_folder / f"{PLOT_NAME}.png", png)
     write_text(run_folder / f"{PLOT_NAME}.svg", svg)
     write_text(run_folder / "report.md", markdown_page(summary, plan, f"{PLOT_NAME}.png"))

@@ -28,7 +28,7 @@ def markdown_page(summary: Sequence[SummaryRow], plan: BenchPlan, plot: str) -> 
     for position, table in enumerate(report_tables(summary, plan)):
         parts += [f"## {table.title}\n", markdown_table(table)]
         if position == 0:
-            parts.append(f"![Accuracy against policy tokens per problem]({plot})\n")
+            parts.append(f"![Accuracy against tokens, FLOPs and seconds per search]({plot})\n")
     parts.append("## How to read this\n")
     parts.append("".join(f"- {note}\n" for note in notes(summary, plan)))
     return "\n".join(parts)

@@ -236,11 +236,16 @@ def _pass_table(summary: Sequence[SummaryRow]) -> TextTable:
 
 
 def _options_table(summary: Sequence[SummaryRow]) -> TextTable:
-    """Return the options of each strategy, once per label."""
-    rows = {row.label: (row.label, row.strategy, _pairs_text(row.options)) for row in summary}
-    return TextTable(
-        "Strategies", ("label", "strategy", "options"), tuple(rows.values()), (True, True, True)
+    """Return the options of each strategy, once for all budgets at which they are the same."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for row in summary:
+        group = (row.label, row.strategy, _pairs_text(row.options))
+        groups.setdefault(group, []).append(_budget_text(row.budget))
+    rows = tuple(
+        (label, strategy, "; ".join(budgets), options)
+        for (label, strategy, options), budgets in groups.items()
     )
+    return TextTable("Strategies", ("label", "strategy", "budgets", "options"), rows, (True,) * 4)
 
 
 def _settings_table(plan: BenchPlan) -> TextTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -42,6 +43,19 @@ class Results:
         except ImportError:
             raise ConfigError("to_pandas needs pandas: pip install pandas") from None
         return pandas.DataFrame([asdict(row) for row in self.rows])
+
+    def to_dataset(self) -> Any:
+        """Return the rows as a `datasets.Dataset`; options are JSON text.
+
+        Raises:
+          ConfigError: datasets is not installed.
+        """
+        try:
+            import datasets
+        except ImportError:
+            raise ConfigError("to_dataset needs datasets: pip install 'stepnav[hub]'") from None
+        rows = [{**asdict(row), "options": json.dumps(dict(row.options))} for row in self.rows]
+        return datasets.Dataset.from_list(rows)
 
     def _repr_markdown_(self) -> str:
         return self.table()

@@ -38,6 +38,7 @@ class ResultRow:
         no such counter.
       failed: whether the backend gave up on one of the search's requests.
       oracle: whether the reward model read the reference answer: an upper bound.
+      right_prob: how likely the answer is right, of a strategy that estimates it.
     """
 
     search_id: str
@@ -65,6 +66,7 @@ class ResultRow:
     fallbacks: int | None = None
     failed: bool = False
     oracle: bool = False
+    right_prob: float | None = None
 
     @property
     def group(self) -> tuple[str, int | None]:
@@ -113,4 +115,5 @@ def make_row(
         fallbacks=counts.get("fallbacks"),
         failed=failed,
         oracle=oracle and usage.reward_calls > 0,
+        right_prob=result.outcome.right_prob,
     )

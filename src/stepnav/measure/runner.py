@@ -1,16 +1,15 @@
-"""Running a plan into its journal, and reading the rows back out of it."""
+"""Running searches of a plan into its journal, and reading the rows back out of it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from stepnav.core.backend import Backend
 from stepnav.core.budget import Budget
-from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.measure.plan import BenchPlan, Cell, cells, problem_of
 from stepnav.measure.rows import ResultRow, make_row
@@ -22,8 +21,25 @@ Grade = Callable[[Problem, "str | None"], "bool | None"]
 Group = tuple[str, "int | None"]
 
 
-def run_plan(
-    plan: BenchPlan,
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A search that has ended.
+
+    Attributes:
+      search_id: which it is.
+      label: what it is a search of, for people.
+      is_new: whether it was run now; what the journal held from before has nothing of the rest.
+      correct: whether its answer is right, None if that is not known.
+    """
+
+    search_id: str
+    label: str
+    is_new: bool = False
+    correct: bool | None = None
+
+
+def run_cells(
+    searches: Sequence[Cell],
     problems: Sequence[Problem],
     *,
     extractor: Callable[[Problem], Callable[[str], str | None]],
@@ -31,39 +47,37 @@ def run_plan(
     models: Mapping[str, Backend],
     journal: Journal,
     max_active: int = 64,
-    on_result: Callable[[Cell, SearchResult | None], None] = lambda cell, result: None,
-) -> None:
-    """Run every search of a plan that the journal does not hold yet.
+) -> Iterator[Finished]:
+    """Run those of some searches that the journal does not hold yet, and yield all as they end.
 
     Args:
-      plan: what to run.
-      problems: the plan's problems, in the task's order.
+      searches: of a plan, in its order.
+      problems: theirs.
       extractor: a problem to what finds the final answer in a solution's text (`Task.extractor`).
       grade: (problem, answer) to whether the answer is right, None if that cannot be told.
       models: the backends by name.
       journal: gets every answer, result and verdict, and the wall time of each strategy and budget.
       max_active: how many searches run at once.
-      on_result: called with each cell when its result is there; with None for the cells that the
-        journal held from before.
     """
     by_id = {problem.id: problem for problem in problems}
     done = journal.finished_ids()
     driver = Driver(models, journal=journal, max_active=max_active)
-    for group, members in groupby(cells(plan, list(by_id)), key=_group):
+    for group, members in groupby(searches, key=_group):
         waiting: dict[str, Cell] = {}
         for cell in members:
             if cell.search_id in done:
-                on_result(cell, None)
+                yield Finished(cell.search_id, cell.label)
             else:
                 waiting[cell.search_id] = cell
         if not waiting:
             continue
-        searches = (_search(cell, by_id[cell.problem_id], extractor) for cell in waiting.values())
+        begun = (_search(cell, by_id[cell.problem_id], extractor) for cell in waiting.values())
         with _timed(journal, group):
-            for result in driver.run(searches):
+            for result in driver.run(begun):
                 correct = grade(by_id[result.problem_id], result.answer)
                 journal.add_verdict(result.search_id, correct)
-                on_result(waiting[result.search_id], result)
+                cell = waiting[result.search_id]
+                yield Finished(cell.search_id, cell.label, is_new=True, correct=correct)
 
 
 def read_rows(

@@ -13,24 +13,22 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from stepnav.core.errors import ConfigError, DataError, quote
 from stepnav.files.claim import first_difference
-from stepnav.files.lock import lock_file
+from stepnav.files.lines import LineFile
 from stepnav.tasks.benchmark_file import text_encoding
 
 DIGEST_CHARACTERS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampleLine:
     """One line of a samples file.
 
     Attributes:
@@ -56,7 +54,7 @@ class BadLine:
     reason: str
 
 
-def read_samples(path: Path) -> Iterator[Sample | BadLine]:
+def read_samples(path: Path) -> Iterator[SampleLine | BadLine]:
     """Yield the lines of a samples file, gzipped or plain; blank lines are left out.
 
     Raises:
@@ -81,7 +79,7 @@ def read_samples(path: Path) -> Iterator[Sample | BadLine]:
         raise DataError(f"{path}, after line {number}: cannot be read ({error})") from None
 
 
-def _read_line(number: int, raw: str | bytes) -> Sample | BadLine:
+def _read_line(number: int, raw: str | bytes) -> SampleLine | BadLine:
     try:
         fields = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -96,7 +94,7 @@ def _read_line(number: int, raw: str | bytes) -> Sample | BadLine:
             text = fields[name]
             if not isinstance(text, str):
                 return BadLine(number, f"{name} must be text (got {quote(repr(text))})")
-            return Sample(number, str(task_id), text, name == "solution", fields)
+            return SampleLine(number, str(task_id), text, name == "solution", fields)
     return BadLine(number, "neither completion nor solution")
 
 
@@ -117,49 +115,31 @@ def results_path(samples: Path) -> Path:
     return samples.with_name(samples.name + "_results.jsonl")
 
 
-class ResultsFile:
-    """The verdicts on a samples file; a context manager that appends them one by one.
+class ResultsFile(LineFile):
+    """The verdicts on a samples file; arguments and errors as of `LineFile`.
 
     Args:
-      path: read for what is done already, then appended to; made if it is missing.
       options: what verdicts depend on besides the samples; stands in each line.
 
-    Raises:
-      ConfigError: another process is at work on it, or it was made with other options.
-      DataError: a line that is not the last is broken, or the file cannot be written.
+    Attributes:
+      done: line of the samples file -> what is known of it.
     """
 
     def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
-        self.path = path
         self.options = dict(options)
         self.done: dict[int, dict[str, Any]] = {}
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("ab")
-        except OSError as error:
-            raise DataError(f"cannot write {path}: {error.strerror or error}") from None
-        try:
-            lock_file(self._file, f"on {path}", "copy the samples to another file")
-            self._file.truncate(self._read())
-        except BaseException:
-            self._file.close()
-            raise
+        elsewhere = "copy the samples to another file"
+        super().__init__(path, noun="a verdict of stepnav grade", elsewhere=elsewhere)
+
+    def take(self, row: Any) -> None:
+        """Keep the verdict of a line."""
+        bool(row["passed"])
+        self.done[int(row["line"])] = row
 
     def add(self, fields: Mapping[str, Any]) -> None:
-        """Append one verdict; it must hold `line`, and gets the options.
-
-        Raises:
-          DataError: the disk is full.
-        """
+        """Append one verdict; it must hold `line`, and gets the options."""
         line = {**fields, **self.options}
-        try:
-            self._file.write(json.dumps(line).encode() + b"\n")
-            self._file.flush()
-        except OSError as error:
-            raise DataError(
-                f"cannot write {self.path}: {error.strerror or error}; "
-                "free some space and start the command again: it goes on where it was"
-            ) from None
+        self.append(line)
         self.done[line["line"]] = line
 
     def check_same(self, line: int, fingerprint: str) -> bool:
@@ -184,36 +164,3 @@ class ResultsFile:
                 "delete or rename it and start again"
             )
         return True
-
-    def __enter__(self) -> ResultsFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            os.fsync(self._file.fileno())
-        finally:
-            self._file.close()
-
-    def _read(self) -> int:
-        """Read what is there; return where the last whole line ends."""
-        try:
-            content = self.path.read_bytes()
-        except OSError as error:
-            raise DataError(f"cannot read {self.path}: {error.strerror or error}") from None
-        end = content.rfind(b"\n") + 1
-        for number, raw in enumerate(content[:end].splitlines(), 1):
-            try:
-                fields = json.loads(raw)
-                self.done[int(fields["line"])] = fields
-                bool(fields["passed"])
-            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-                raise DataError(
-                    f"{self.path}, line {number}: not a verdict of stepnav grade; "
-                    "delete or rename the file and start again"
-                ) from None
-        return end

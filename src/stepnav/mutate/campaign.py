@@ -1,6 +1,6 @@
 """Many problems over several processes, journaled; and the shards of one campaign merged.
 
-Each process is a `worker` with a sandbox of its own. An outcome is in the journal before it counts
+Each process is a `worker` with a sandbox of its own. A report is in the journal before it counts
 as done, so a campaign that was killed goes on where it stopped when it is started again. The files
 are made of the journals alone, so they do not depend on kills, processes or shards.
 """
@@ -9,24 +9,30 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
 from stepnav.core.errors import ConfigError, DataError, JournalError, nearest
+from stepnav.core.shard import Shard, what_lacks
 from stepnav.mutate.examination import Settings
-from stepnav.mutate.findings import Outcome
+from stepnav.mutate.findings import ProblemReport
 from stepnav.mutate.journal import Journal, read_journal
 from stepnav.mutate.operators.table import OPERATORS
 from stepnav.mutate.output import check_installed, write_data
 from stepnav.mutate.processes import examine_all
 from stepnav.mutate.reference import Reference
+from stepnav.run.on_ray import Cluster, Work, cut, spread
 
 JOURNALS = "shard-*-of-*.jsonl"
 
-Progress = Callable[[int, int, Outcome | None], None]
-"""Called with problems done, problems in all, and the newest outcome (None before the first)."""
+WHOLE = Shard(1, 1)
+
+Progress = Callable[[int, int, ProblemReport | None], None]
+"""Called with problems done, problems in all, and the newest report (None before the first)."""
 
 
 def run_campaign(
@@ -39,9 +45,10 @@ def run_campaign(
     held_out: Sequence[str] = (),
     level: str = "process",
     workers: int = 1,
-    shard: tuple[int, int] = (1, 1),
+    cluster: Cluster | None = None,
+    shard: Shard = WHOLE,
     progress: Progress | None = None,
-) -> list[Outcome]:
+) -> list[ProblemReport]:
     """Examine the problems of one shard that its journal does not hold yet; return all of them.
 
     Args:
@@ -52,17 +59,17 @@ def run_campaign(
       source: where the programs are from and under what licence, one line for the card.
       held_out: operators that are kept out of training.
       level: sandbox level.
-      workers: processes.
-      shard: (i, n): the i-th of n parts, from 1; problem k is in part k modulo n.
+      workers: processes, where there is no cluster.
+      cluster: whose workers examine instead.
+      shard: which part of the problems is examined.
     Raises:
-      ConfigError: an operator that there is none of, or a shard out of range.
+      ConfigError: an operator that there is none of.
       JournalError: the folder holds another campaign.
       SandboxError: the sandbox cannot be used.
     """
     check_installed()
     _check_held_out(held_out)
-    index, count = _checked_shard(shard)
-    mine = [(n, r) for n, r in enumerate(references) if n % count == index - 1]
+    mine = shard.part(list(enumerate(references)))
     campaign = {
         "task": task,
         "source": source,
@@ -72,22 +79,46 @@ def run_campaign(
         "python": ".".join(map(str, sys.version_info[:2])),
         "problems": _digest(references),
         "num_problems": len(references),
-        "shard": [index, count],
+        "shard": [shard.index, shard.count],
     }
-    with Journal(out / f"shard-{index}-of-{count}.jsonl", campaign) as journal:
-        done = {outcome.number for outcome in journal.outcomes}
+    with Journal(journal_path(out, shard), campaign) as journal:
+        done = {report.number for report in journal.reports}
         todo = [(n, reference) for n, reference in mine if n not in done]
         if progress is not None:
             progress(len(done), len(mine), None)
-        for outcome in examine_all(todo, settings, level, workers):
-            journal.append(outcome)
+        found = (
+            examine_all(todo, settings, level, workers)
+            if cluster is None
+            else _examine_there(todo, settings, level, cluster)
+        )
+        for report in found:
+            journal.add(report)
             if progress is not None:
-                progress(len(journal.outcomes), len(mine), outcome)
-        return journal.outcomes
+                progress(len(journal.reports), len(mine), report)
+        return journal.reports
 
 
-def merge(journals: Sequence[Path], out: Path) -> tuple[list[Outcome], list[Path]]:
-    """Return the outcomes of a campaign's shards and the files made of them.
+def _examine_there(
+    problems: Sequence[tuple[int, Reference]], settings: Settings, level: str, cluster: Cluster
+) -> Iterator[ProblemReport]:
+    """Yield the reports on problems as the workers of a cluster find them, of each once."""
+    chunks = cut(problems, cluster.workers, least=1, most=8)
+    told: set[int] = set()
+    with closing(spread(cluster, partial(_examiner, settings, level), chunks)) as values:
+        for _, value in values:
+            if isinstance(value, ProblemReport) and value.number not in told:
+                told.add(value.number)
+                yield value
+
+
+@contextmanager
+def _examiner(settings: Settings, level: str) -> Iterator[Work]:
+    """Return what examines a chunk of problems in a worker of a cluster."""
+    yield lambda chunk: examine_all(chunk, settings, level, 1)
+
+
+def merge(journals: Sequence[Path], out: Path) -> tuple[list[ProblemReport], list[Path]]:
+    """Return the reports of a campaign's shards and the files made of them.
 
     Args:
       journals: every shard's journal, in any order.
@@ -102,21 +133,21 @@ def merge(journals: Sequence[Path], out: Path) -> tuple[list[Outcome], list[Path
     for path, header, _ in read[1:]:
         if {key: value for key, value in header.items() if key != "shard"} != campaign:
             raise JournalError(f"{path} and {read[0][0]} are shards of different campaigns")
-    shards = [tuple(header["shard"]) for _, header, _ in read]
-    count = shards[0][1]
-    missing = [f"{n}/{count}" for n in range(1, count + 1) if (n, count) not in shards]
-    if missing or len(shards) != count:
+    lacking = what_lacks([Shard(*header["shard"]) for _, header, _ in read])
+    if lacking is not None:
+        raise JournalError(lacking)
+    reports = [report for _, _, found in read for report in found]
+    if len({report.number for report in reports}) != campaign["num_problems"]:
         raise JournalError(
-            f"a campaign of {count} shards needs each of them once; missing: "
-            f"{', '.join(missing) or 'none'}, given: {', '.join(f'{i}/{n}' for i, n in shards)}"
-        )
-    outcomes = [outcome for _, _, found in read for outcome in found]
-    if len({outcome.number for outcome in outcomes}) != campaign["num_problems"]:
-        raise JournalError(
-            f"{len(outcomes)} of {campaign['num_problems']} problems are done; start the "
+            f"{len(reports)} of {campaign['num_problems']} problems are done; start the "
             "unfinished shards again, then merge"
         )
-    return outcomes, write_data(out, campaign, outcomes)
+    return reports, write_data(out, campaign, reports)
+
+
+def journal_path(out: Path, shard: Shard) -> Path:
+    """Return where the journal of a shard is."""
+    return out / f"shard-{shard.index}-of-{shard.count}.jsonl"
 
 
 def find_journals(places: Sequence[Path]) -> list[Path]:
@@ -132,13 +163,6 @@ def find_journals(places: Sequence[Path]) -> list[Path]:
             raise DataError(f"no journal at {place}; give folders made by `stepnav data mutate`")
         found += inside
     return found
-
-
-def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:
-    index, count = shard
-    if not 1 <= index <= count:
-        raise ConfigError(f"a shard i/n needs 1 <= i <= n (got {index}/{count})")
-    return shard
 
 
 def _check_held_out(names: Sequence[str]) -> None:

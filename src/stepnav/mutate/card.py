@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stepnav.mutate.balance import LAST_INDEX
-from stepnav.mutate.findings import Outcome
+from stepnav.mutate.findings import ProblemReport
 from stepnav.mutate.labels import DROPS, LABELS, MIN_FUZZ_INPUTS
 from stepnav.mutate.records import MutationRecord
 
@@ -27,18 +27,18 @@ _VERDICTS = {
 
 def write_card(
     campaign: Mapping[str, Any],
-    outcomes: Sequence[Outcome],
+    reports: Sequence[ProblemReport],
     records: Sequence[MutationRecord],
 ) -> str:
     """Return the card's text.
 
     Args:
       campaign: the journal's first line.
-      outcomes: of all problems, in order.
+      reports: of all problems, in order.
       records: all records, weights included.
     """
     parts = [
-        _head(campaign, outcomes, records),
+        _head(campaign, reports, records),
         "## Records per split",
         _table(["split", "problems", "records", "+1", "0", "-1", "masked"], _splits(records)),
         "## Records per verdict",
@@ -50,29 +50,29 @@ def write_card(
             ],
         ),
         "## Operators by verdict",
-        _operators(records, outcomes),
+        _operators(records, reports),
         "## Labels per step index",
         _table(["step", "+1", "0", "-1", "masked"], _indices(records)),
         "## Left out",
-        _left_out(outcomes),
-        _unusable(outcomes),
+        _left_out(reports),
+        _unusable(reports),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _head(
-    campaign: Mapping[str, Any], outcomes: Sequence[Outcome], records: Sequence[MutationRecord]
+    campaign: Mapping[str, Any], reports: Sequence[ProblemReport], records: Sequence[MutationRecord]
 ) -> str:
-    used = sum(outcome.error is None for outcome in outcomes)
-    judged = sum(outcome.num_judged for outcome in outcomes)
-    levels = ", ".join(sorted({o.level for o in outcomes if o.level})) or "none"
+    used = sum(report.error is None for report in reports)
+    judged = sum(report.num_judged for report in reports)
+    levels = ", ".join(sorted({o.level for o in reports if o.level})) or "none"
     settings = ", ".join(
         f"{key} {_plain(campaign[key])}"
         for key in ("seed", "decoys", "second_order", "repairs", "held_out", "python")
     )
     return (
         f"# Mutation data: {campaign['task']}\n\n"
-        f"{len(records)} programs cut into steps with labels, made of {used} of {len(outcomes)} "
+        f"{len(records)} programs cut into steps with labels, made of {used} of {len(reports)} "
         f"reference programs by mutation and judged by {judged} runs in the sandbox "
         f"(level {levels}).\n\n"
         f"Settings: {settings}.\n\n"
@@ -94,9 +94,9 @@ def _splits(records: Sequence[MutationRecord]) -> list[list[str]]:
     return rows
 
 
-def _operators(records: Sequence[MutationRecord], outcomes: Sequence[Outcome]) -> str:
+def _operators(records: Sequence[MutationRecord], reports: Sequence[ProblemReport]) -> str:
     counts = Counter((record.operator, record.verdict) for record in records)
-    dropped = _dropped(outcomes)
+    dropped = _dropped(reports)
     names = sorted({operator for operator, _ in counts} | {operator for operator, _ in dropped})
     rows = [
         [
@@ -120,24 +120,24 @@ def _indices(records: Sequence[MutationRecord]) -> list[list[str]]:
     ]
 
 
-def _left_out(outcomes: Sequence[Outcome]) -> str:
+def _left_out(reports: Sequence[ProblemReport]) -> str:
     reasons: Counter[str] = Counter()
-    for (_, reason), count in _dropped(outcomes).items():
+    for (_, reason), count in _dropped(reports).items():
         reasons[reason] += count
     rows = [[name, str(count), DROPS[name]] for name, count in _ordered(reasons, list(DROPS))]
     return _table(["reason", "programs", "what it means"], rows) if rows else "Nothing."
 
 
-def _unusable(outcomes: Sequence[Outcome]) -> str:
-    failed = [outcome for outcome in outcomes if outcome.error is not None]
-    lines = [f"- {outcome.task_id}: {outcome.error}" for outcome in failed]
+def _unusable(reports: Sequence[ProblemReport]) -> str:
+    failed = [report for report in reports if report.error is not None]
+    lines = [f"- {report.task_id}: {report.error}" for report in failed]
     return "\n".join(["## Problems not used", "", *lines]) if lines else ""
 
 
-def _dropped(outcomes: Sequence[Outcome]) -> Counter[tuple[str, str]]:
+def _dropped(reports: Sequence[ProblemReport]) -> Counter[tuple[str, str]]:
     counts: Counter[tuple[str, str]] = Counter()
-    for outcome in outcomes:
-        for key, count in (outcome.dropped or {}).items():
+    for report in reports:
+        for key, count in (report.dropped or {}).items():
             operator, _, reason = key.partition("/")
             counts[operator, reason] += count
     return counts

@@ -13,8 +13,16 @@ from dataclasses import dataclass, field, replace
 
 from stepnav.core.errors import DataError
 from stepnav.core.seeds import derive_seed
-from stepnav.mutate.findings import Finding, Outcome
-from stepnav.mutate.labels import DROPS, MIN_FUZZ_INPUTS, Drop, Observation, Repair, Verdict, decide
+from stepnav.mutate.findings import Finding, ProblemReport
+from stepnav.mutate.labels import (
+    DROPS,
+    MIN_FUZZ_INPUTS,
+    Drop,
+    MutantVerdict,
+    Observation,
+    Repair,
+    decide,
+)
 from stepnav.mutate.laboratory import CONFIRM_FACTOR, Domain, Laboratory, cpu_limit_s
 from stepnav.mutate.operators.table import Mutant, mutants
 from stepnav.mutate.program.bytecode import fingerprint
@@ -23,6 +31,7 @@ from stepnav.mutate.program.rewrites import decoys
 from stepnav.mutate.program.source import Source, parse
 from stepnav.mutate.program.steps import Split, split_steps
 from stepnav.mutate.reference import Reference
+from stepnav.sandbox.records import Status
 from stepnav.tasks.inputs.calls import known_calls
 from stepnav.tasks.inputs.fuzz import fuzz_inputs
 
@@ -97,7 +106,7 @@ class Examination:
         """Return the reference's text after edits."""
         return apply_edits(self.source.text, edits)
 
-    def test(self, texts: Sequence[str], purpose: str) -> list[str]:
+    def test(self, texts: Sequence[str], purpose: str) -> list[Status]:
         """Return how programs did on the tests; they are run in an order drawn for the purpose."""
         order = list(range(len(texts)))
         self.draw(purpose).shuffle(order)
@@ -106,7 +115,7 @@ class Examination:
         status = {n: verdict.status for n, verdict in zip(order, verdicts, strict=True)}
         return [status[n] for n in range(len(texts))]
 
-    def keep(self, finding: Finding, verdict: Verdict | Drop) -> None:
+    def keep(self, finding: Finding, verdict: MutantVerdict | Drop) -> None:
         """Add a finding under its verdict, or count it as left out."""
         if verdict in DROPS:
             self.dropped[f"{finding.operator}/{verdict}"] += 1
@@ -116,7 +125,7 @@ class Examination:
 
 def examine(
     reference: Reference, laboratory: Laboratory, settings: Settings, *, number: int = 0
-) -> Outcome:
+) -> ProblemReport:
     """Return what was found about one problem; one that cannot be used has its `error` set."""
     try:
         source = parse(reference.source)
@@ -142,13 +151,15 @@ def examine(
     )
 
 
-def unusable(reference: Reference, number: int, reason: str) -> Outcome:
-    """Return the outcome of a problem that cannot be used."""
+def unusable(reference: Reference, number: int, reason: str) -> ProblemReport:
+    """Return the report of a problem that cannot be used."""
     return replace(_empty(reference, number), error=" ".join(reason.split()))
 
 
-def _empty(reference: Reference, number: int) -> Outcome:
-    return Outcome(number, reference.task_id, reference.split, reference.preamble, reference.source)
+def _empty(reference: Reference, number: int) -> ProblemReport:
+    return ProblemReport(
+        number, reference.task_id, reference.split, reference.preamble, reference.source
+    )
 
 
 def _find_inputs(work: Examination) -> None:

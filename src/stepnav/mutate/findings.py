@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stepnav.mutate.labels import Verdict
+from stepnav.mutate.labels import MutantVerdict
 from stepnav.mutate.program.edit import Edit
 
 
@@ -23,7 +23,7 @@ class Finding:
     """
 
     operator: str
-    verdict: Verdict
+    verdict: MutantVerdict
     edits: tuple[Edit, ...]
     step: int
     neutral_step: int | None = None
@@ -42,7 +42,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ProblemReport:
     """All that was found about one problem.
 
     Attributes:
@@ -72,7 +72,7 @@ class Outcome:
         return {**fields, "findings": [finding.to_json() for finding in self.findings]}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Outcome:
+    def from_json(cls, fields: Mapping[str, Any]) -> ProblemReport:
         """Read what `to_json` wrote."""
         findings = tuple(Finding.from_json(finding) for finding in fields["findings"])
         return cls(**{**fields, "findings": findings})

@@ -13,9 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from stepnav.sandbox.records import Status
+
 MIN_FUZZ_INPUTS = 200
 
-Verdict = Literal["reference", "decoy", "equivalent", "survived", "repairable", "killed", "timeout"]
+MutantVerdict = Literal[
+    "reference", "decoy", "equivalent", "survived", "repairable", "killed", "timeout"
+]
 """What a record says of its program; only these become data."""
 
 Drop = Literal[
@@ -29,7 +33,7 @@ Drop = Literal[
 ]
 """Why a program is left out."""
 
-LABELS: Mapping[Verdict, tuple[int, int | None]] = {
+LABELS: Mapping[MutantVerdict, tuple[int, int | None]] = {
     "reference": (1, 1),
     "decoy": (1, 1),
     "equivalent": (1, 1),
@@ -53,8 +57,6 @@ DROPS: Mapping[Drop, str] = {
 """Why a program is left out, in words."""
 
 Repair = Literal["confirmed", "unconfirmed"]
-Status = str
-"""A verdict of the sandbox: "passed", "failed", "error", "timeout", "memory", "crash", "output"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Observation:
     repair: Repair | None = None
 
 
-def decide(seen: Observation) -> Verdict | Drop:
+def decide(seen: Observation) -> MutantVerdict | Drop:
     """Return the verdict, or why there is none."""
     if seen.same_bytecode:
         return "equivalent"
@@ -98,7 +100,7 @@ def decide(seen: Observation) -> Verdict | Drop:
 
 
 def label_steps(
-    num_steps: int, step: int, verdict: Verdict, *, neutral_step: int | None = None
+    num_steps: int, step: int, verdict: MutantVerdict, *, neutral_step: int | None = None
 ) -> tuple[int | None, ...]:
     """Return the labels of a program's steps.
 

@@ -13,9 +13,10 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import write_text, write_with
+from stepnav.files.front_matter import dataset_head
 from stepnav.mutate.balance import weigh
 from stepnav.mutate.card import write_card
-from stepnav.mutate.findings import Outcome
+from stepnav.mutate.findings import ProblemReport
 from stepnav.mutate.records import MutationRecord, make_records, with_weights
 
 SPLITS = ("train", "validation", "held_out", "set_aside")
@@ -25,24 +26,26 @@ TABLE = "mutants.parquet"
 CARD = "README.md"
 
 
-def write_data(out: Path, campaign: Mapping[str, Any], outcomes: Sequence[Outcome]) -> list[Path]:
+def write_data(
+    out: Path, campaign: Mapping[str, Any], reports: Sequence[ProblemReport]
+) -> list[Path]:
     """Write the data set of a finished campaign; return its files.
 
     Args:
       out: the folder.
       campaign: the journal's first line.
-      outcomes: of all problems, in any order.
+      reports: of all problems, in any order.
     Raises:
       DataError: a file cannot be written.
       ConfigError: pyarrow is missing.
     """
     check_installed()
-    ordered = sorted(outcomes, key=lambda outcome: outcome.number)
+    ordered = sorted(reports, key=lambda report: report.number)
     held_out = frozenset(campaign["held_out"])
     records = [
         record
-        for outcome in ordered
-        for record in make_records(outcome, seed=campaign["seed"], held_out=held_out)
+        for report in ordered
+        for record in make_records(report, seed=campaign["seed"], held_out=held_out)
     ]
     by_split = {name: _weighed(records, name) for name in SPLITS}
     files = []
@@ -53,7 +56,9 @@ def write_data(out: Path, campaign: Mapping[str, Any], outcomes: Sequence[Outcom
     every = [record for name in SPLITS for record in by_split[name]]
     files += [out / TABLE, out / CARD]
     write_with(files[-2], lambda place: _write_table(place, every))
-    write_text(files[-1], write_card(campaign, ordered, every))
+    splits = {path.stem: path.name for path in files[:-2]}
+    head = dataset_head(splits, ["mutation-testing", "process-reward-model"])
+    write_text(files[-1], f"{head}\n{write_card(campaign, ordered, every)}")
     return files
 
 

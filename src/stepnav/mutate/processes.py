@@ -19,7 +19,7 @@ from typing import Any
 
 from stepnav.core.errors import SandboxError
 from stepnav.mutate.examination import Settings
-from stepnav.mutate.findings import Outcome
+from stepnav.mutate.findings import ProblemReport
 from stepnav.mutate.reference import Reference
 
 DISMISS_S = 5.0
@@ -31,8 +31,8 @@ Replies = queue.SimpleQueue[dict[str, Any]]
 
 def examine_all(
     problems: Sequence[tuple[int, Reference]], settings: Settings, level: str, workers: int
-) -> Iterator[Outcome]:
-    """Yield the outcomes of problems as they come.
+) -> Iterator[ProblemReport]:
+    """Yield the reports of problems as they come.
 
     Args:
       problems: number and reference of each.
@@ -58,7 +58,7 @@ def examine_all(
             reply = replies.get()
             if "sandbox_error" in reply:
                 raise SandboxError(reply["sandbox_error"])
-            yield Outcome.from_json(reply)
+            yield ProblemReport.from_json(reply)
         for process in processes:
             _dismiss(process)
     finally:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stepnav.core.records import trimmed
-from stepnav.mutate.findings import Finding, Outcome
-from stepnav.mutate.labels import Verdict, label_steps
+from stepnav.mutate.findings import Finding, ProblemReport
+from stepnav.mutate.labels import MutantVerdict, label_steps
 from stepnav.mutate.program.edit import Edit, apply_edits
 from stepnav.mutate.program.source import parse
 from stepnav.mutate.program.steps import Split, split_steps
@@ -49,7 +49,7 @@ class MutationRecord:
     spans: tuple[tuple[int, int], ...]
     replacements: tuple[str, ...]
     step: int | None
-    verdict: Verdict
+    verdict: MutantVerdict
     split: str
     seed: int
     level: str
@@ -59,21 +59,23 @@ class MutationRecord:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def make_records(outcome: Outcome, *, seed: int, held_out: frozenset[str]) -> list[MutationRecord]:
+def make_records(
+    report: ProblemReport, *, seed: int, held_out: frozenset[str]
+) -> list[MutationRecord]:
     """Return the records of one problem, without weights.
 
     Args:
-      outcome: what was found.
+      report: what was found.
       seed: the campaign's.
       held_out: operators that are kept out of training: their mutants are the split "held_out"
         where the problem is one of validation, and "set_aside" elsewhere.
     """
-    if not outcome.findings:
+    if not report.findings:
         return []
-    split = split_steps(parse(outcome.source))
+    split = split_steps(parse(report.source))
     return [
-        _make_record(outcome, split, finding, seed, _split_name(outcome, finding, held_out))
-        for finding in outcome.findings
+        _make_record(report, split, finding, seed, _split_name(report, finding, held_out))
+        for finding in report.findings
     ]
 
 
@@ -97,19 +99,19 @@ def edit_steps(split: Split, edits: tuple[Edit, ...]) -> tuple[str, ...]:
 
 
 def _make_record(
-    outcome: Outcome, split: Split, finding: Finding, seed: int, split_name: str
+    report: ProblemReport, split: Split, finding: Finding, seed: int, split_name: str
 ) -> MutationRecord:
     steps = edit_steps(split, finding.edits)
     labels = label_steps(
         len(steps), finding.step, finding.verdict, neutral_step=finding.neutral_step
     )
     return MutationRecord(
-        prompt=outcome.preamble + split.prompt,
+        prompt=report.preamble + split.prompt,
         completions=steps,
         labels=labels,
         wrong_from=_wrong_from(split, steps, labels, finding.edits),
         weights=tuple(None for _ in steps),
-        task_id=outcome.task_id,
+        task_id=report.task_id,
         operator=finding.operator,
         spans=tuple((edit.start, edit.end) for edit in finding.edits),
         replacements=tuple(edit.text for edit in finding.edits),
@@ -117,7 +119,7 @@ def _make_record(
         verdict=finding.verdict,
         split=split_name,
         seed=seed,
-        level=outcome.level,
+        level=report.level,
     )
 
 
@@ -146,7 +148,7 @@ def _common(split: Split, edit: Edit, index: int) -> int:
     return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(old), len(edit.text)))
 
 
-def _split_name(outcome: Outcome, finding: Finding, held_out: frozenset[str]) -> str:
+def _split_name(report: ProblemReport, finding: Finding, held_out: frozenset[str]) -> str:
     if finding.operator not in held_out:
-        return outcome.split
-    return "held_out" if outcome.split == "validation" else "set_aside"
+        return report.split
+    return "held_out" if report.split == "validation" else "set_aside"

@@ -8,49 +8,30 @@ committed before a search sees it, so that no answer that had any effect can be 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stepnav.core.codec import decode_result, encode_result
 from stepnav.core.errors import JournalError
 from stepnav.core.outcome import SearchResult
+from stepnav.run.database import SQLITE_ERRORS, open_to_read, open_to_write
 
 SCHEMA_VERSION = 1
 
-SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
-"""What a broken file raises; the second where the library's own message quotes damaged text."""
+SEEDED = "seeded"
+"""Setting of a journal: how many of its answers are copies of another one's."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS answers (
-    search_id TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    digest TEXT NOT NULL,
-    elapsed_s REAL NOT NULL,
-    payload TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS results (
-    search_id TEXT PRIMARY KEY,
-    is_failed INTEGER NOT NULL,
-    payload TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS verdicts (
-    search_id TEXT PRIMARY KEY,
-    correct INTEGER
-);
-CREATE TABLE IF NOT EXISTS spans (
-    name TEXT NOT NULL,
-    seconds REAL NOT NULL
-);
-"""
+_encode = json.JSONEncoder(check_circular=False).encode
+"""Payloads are made of fresh lists; not to look for circles saves a tenth of the encoding."""
+
+ABSORBED = {"answers": "?, ?, ?, ?, ?", "results": "?, ?, ?", "verdicts": "?, ?", "spans": "?, ?"}
+"""Table -> a mark for each of its columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One journaled event of a search.
+class Entry(NamedTuple):
+    """One journaled event of a search; a tuple, since one is made for every request.
 
     Attributes:
       search_id: the search.
@@ -84,7 +65,7 @@ class Journal:
     ) -> None:
         self.path = path
         try:
-            self._db = _open_to_read(path) if is_read_only else _open_to_write(path)
+            self._db = open_to_read(path) if is_read_only else open_to_write(path)
         except SQLITE_ERRORS as error:
             needed = "" if is_read_only else ", and writable"
             raise JournalError(
@@ -108,9 +89,7 @@ class Journal:
         Raises:
           JournalError: the disk is full or the file cannot be written.
         """
-        rows = [
-            (e.search_id, e.number, e.digest, e.elapsed_s, json.dumps(e.payload)) for e in entries
-        ]
+        rows = [(*entry[:-1], _encode(entry.payload)) for entry in entries]
         self._write("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", rows)
 
     def append_results(self, results: Sequence[SearchResult]) -> None:
@@ -193,6 +172,35 @@ class Journal:
         newest = "SELECT rowid FROM results ORDER BY rowid DESC LIMIT ?"
         self._write(f"DELETE FROM results WHERE rowid NOT IN ({newest})", [(count,)])
 
+    def seed(self, entries: Sequence[Entry]) -> None:
+        """Begin an empty journal with what another one holds, which `absorb` does not take back."""
+        self._set_meta(SEEDED, str(len(entries)))  # first: a kill between leaves none, or all
+        self.append(entries)
+
+    def absorb(self, other: Journal) -> None:
+        """Take over all that another journal holds, in one transaction; once, though asked again.
+
+        Its settings are not compared.
+
+        Raises:
+          JournalError: one of the two cannot be read or written.
+        """
+        seeded = int(other._meta(SEEDED) or 0)
+        name = blake2b(str(other.path.resolve()).encode(), digest_size=8).hexdigest()
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            once = "INSERT OR IGNORE INTO meta VALUES (?, '')"
+            if self._db.execute(once, (f"absorbed {name}",)).rowcount:
+                for table, marks in ABSORBED.items():
+                    since = seeded if table == "answers" else 0
+                    rows = other._db.execute(f"SELECT * FROM {table} WHERE rowid > ?", (since,))
+                    self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows)
+            self._db.execute("COMMIT")
+        except SQLITE_ERRORS as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise JournalError(f"cannot copy {other.path} to {self.path} ({error})") from None
+
     def num_answers(self) -> int:
         """Return how many answered requests are stored."""
         return int(self._read("SELECT COUNT(*) FROM answers")[0][0])
@@ -258,30 +266,3 @@ class Journal:
             if not all(map(isinstance, row, kinds)):
                 raise self._damaged(str(row[0]), TypeError("a column holds another kind of value"))
         return rows
-
-
-def _open_to_write(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None)
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=NORMAL")
-    db.executescript(_SCHEMA)
-    return db
-
-
-def _open_to_read(path: Path) -> sqlite3.Connection:
-    """Return a connection that never writes, not even beside the file where that cannot be done.
-
-    SQLite wants to write a small file beside a journal even to read it. Where it cannot, the
-    journal is read as it stands; that is right if nobody has it open, and then there is no log.
-    """
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    db = sqlite3.connect(uri, uri=True, isolation_level=None)
-    try:
-        db.execute("SELECT COUNT(*) FROM meta")
-    except sqlite3.OperationalError:
-        db.close()
-        if path.with_name(path.name + "-wal").exists():
-            raise
-        db = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
-        db.execute("SELECT COUNT(*) FROM meta")
-    return db

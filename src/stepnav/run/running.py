@@ -35,11 +35,12 @@ class RunningSearch:
 
     Args:
       search: what to run.
-      models: name -> backend, for all that the strategy asks.
+      models: name -> backend, for all that the strategy asks, or that the search puts in its place.
       entries: what the journal holds of this search.
 
     Attributes:
       result: None until the search has ended.
+      models: name that the strategy asks -> backend.
       tickets: of its open requests, for its driver.
     """
 
@@ -50,7 +51,8 @@ class RunningSearch:
         self.tree = Tree(search.problem, search.on_change)
         self.result: SearchResult | None = None
         self.tickets: set[int] = set()
-        self._spending = Spending(search, models)
+        self.models = {**models, **{name: models[own] for name, own in search.models.items()}}
+        self._spending = Spending(search, self.models)
         self._transcript = Transcript(search.id, entries)
         self._num_requests = 0
         self._batch: Batch | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from stepnav.core.budget import Budget
@@ -23,6 +23,8 @@ class Search:
       budget: what it may spend.
       seed: the run's seed for this repetition.
       on_change: follows the tree.
+      models: name that the strategy asks -> name of the model that answers it; others are asked as
+        they are called.
     """
 
     id: str
@@ -32,3 +34,4 @@ class Search:
     budget: Budget = field(default_factory=Budget)
     seed: int = 0
     on_change: Callable[[Node], None] | None = None
+    models: Mapping[str, str] = field(default_factory=dict)

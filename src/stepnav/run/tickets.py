@@ -41,7 +41,7 @@ class Tickets:
 
     def submit(self, running: RunningSearch, number: int, request: Request) -> None:
         """Hand over a request of a search."""
-        backend = self._models[request.model]
+        backend = running.models[request.model]
         ticket = self.num_asked
         self.num_asked += 1
         self._open[ticket] = running, number, backend

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Annotated, Any, Literal
 
-from stepnav.core.options import Count, NumTokens, Temperature, TopP, above
+from stepnav.core.options import Count, above
 from stepnav.core.outcome import StopReason
 from stepnav.core.records import Step
-from stepnav.core.requests import BudgetSpent, Program, Sampling
+from stepnav.core.requests import BudgetSpent, Program
 from stepnav.core.tree import ROOT_INDEX, Node, Tree
 from stepnav.search.draw import conclude
-from stepnav.search.expand import draw_children, rate, undrawn_prob
+from stepnav.search.expand import StepOptions, draw_children, rate, undrawn_prob
 
 
 def astar(
@@ -35,14 +35,9 @@ def astar(
     horizon: Count = 8,
     token_price: Annotated[float, above(0)] = 0.0005,
     max_draws: Count = 400,
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
-    replace: bool = False,
-    first_greedy: bool = True,
     max_steps: Count = 40,
-    max_step_tokens: Count | None = None,
     budget_tokens: Count | None = None,
-    reserve_tokens: NumTokens = 0,
+    steps: StepOptions,
 ) -> Program:
     """Return the first finished solution that is the most promising of all.
 
@@ -51,12 +46,10 @@ def astar(
       horizon: steps of a solution, until one is finished; then the mean of the finished ones.
       token_price: of "gittins", the probability of being right that a policy token must be worth.
       max_draws, budget_tokens: limit of steps; policy tokens of the budget, None for no limit.
-      replace, first_greedy: as in `hgs`.
-      temperature, top_p, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
+      max_steps: as in `beam`.
     """
-    sampling = Sampling(temperature, top_p, max_step_tokens)
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
-    limit = math.inf if budget_tokens is None else budget_tokens - reserve_tokens
+    limit = math.inf if budget_tokens is None else budget_tokens - steps.reserve_tokens
     usual, waiting = _Usual(index, horizon, branching, token_price, limit), [tree.root]
     stop_reason: StopReason = "iterations"
     try:
@@ -68,9 +61,8 @@ def astar(
             tree.mark(node := waiting[-1], "accepted")
             before = len(node.drawn)
             (children,) = yield from draw_children(
-                tree, [(node, branching)], sampling, counts,
-                replace=replace, first_greedy=first_greedy,
-                reserve_tokens=0 if any(n.is_finished for n in waiting) else reserve_tokens,
+                tree, [(node, branching)], steps, counts,
+                has_solution=any(n.is_finished for n in waiting),
             )  # fmt: skip
             counts["iterations"] += len(node.drawn) - before
             yield from rate(tree, children, "prod")

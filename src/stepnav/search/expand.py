@@ -4,53 +4,77 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from dataclasses import replace as changed
 from typing import Any
 
 from stepnav.core.aggregate import Aggregation, aggregate
+from stepnav.core.options import Count, NumTokens, Temperature, TopP
 from stepnav.core.records import Step
 from stepnav.core.requests import BudgetSpent, Propose, Request, Sampling, score_all
 from stepnav.core.tree import Node, Tree
 
 
+@dataclass(frozen=True, slots=True)
+class StepOptions:
+    """How next steps are drawn: the options of every strategy that has this in its signature.
+
+    Attributes:
+      temperature, top_p: of each draw.
+      replace: draw with replacement, as papers do, so that siblings may be duplicates; else no step
+        is drawn twice after the same prefix.
+      first_greedy: the first step after a prefix is the policy's greedy one.
+      max_step_tokens: limit of one step; None leaves it to the backend.
+      reserve_tokens: policy tokens of the budget that are kept back to finish a prefix greedily
+        when the rest is spent, as long as there is no solution.
+    """
+
+    temperature: Temperature = 1.0
+    top_p: TopP = 1.0
+    replace: bool = False
+    first_greedy: bool = True
+    max_step_tokens: Count | None = None
+    reserve_tokens: NumTokens = 0
+
+    def at(self, node: Node) -> Sampling:
+        """Return how the next step after a node is drawn."""
+        without = None if self.replace else tuple(node.drawn)
+        if not self.first_greedy or node.drawn or not self.temperature:
+            return Sampling(self.temperature, self.top_p, self.max_step_tokens, without)
+        return Sampling(0.0, self.top_p, self.max_step_tokens, without, self.temperature)
+
+    def reserve(self, has_solution: bool) -> int:
+        """Return how many policy tokens are kept back."""
+        return 0 if has_solution else self.reserve_tokens
+
+
 def draw_children(
     tree: Tree,
     wanted: Sequence[tuple[Node, int]],
-    sampling: Sampling,
+    options: StepOptions,
     counts: dict[str, int],
     *,
-    replace: bool,
-    first_greedy: bool,
-    reserve_tokens: int = 0,
+    has_solution: bool = False,
 ) -> Generator[Sequence[Request], list[Any], list[list[Node]]]:
     """Return for each node the new children that drawing next steps makes; use with `yield from`.
 
-        drawn = yield from draw_children(
-            tree, [(node, 1)], sampling, counts, replace=replace, first_greedy=first_greedy
-        )
+        drawn = yield from draw_children(tree, [(node, 1)], options, counts)
 
     See `draw_steps` and `add_steps`, of which it is made.
 
     Args:
       tree: gets the children.
-      wanted, sampling, replace, first_greedy, reserve_tokens: as of `draw_steps`.
+      wanted, options, has_solution: as of `draw_steps`.
       counts: gets "duplicates".
     Raises:
       BudgetSpent: inside the program, if the budget pays for nothing.
     """
-    drawn = yield from draw_steps(
-        wanted, sampling, replace=replace, first_greedy=first_greedy, reserve_tokens=reserve_tokens
-    )
+    drawn = yield from draw_steps(wanted, options, has_solution=has_solution)
     return [add_steps(tree, node, steps, counts) for (node, _), steps in zip(wanted, drawn)]
 
 
 def draw_steps(
-    wanted: Sequence[tuple[Node, int]],
-    sampling: Sampling,
-    *,
-    replace: bool,
-    first_greedy: bool,
-    reserve_tokens: int = 0,
+    wanted: Sequence[tuple[Node, int]], options: StepOptions, *, has_solution: bool = False
 ) -> Generator[Sequence[Request], list[Any], list[list[Step]]]:
     """Return the next steps that are drawn after nodes; use with `yield from`.
 
@@ -62,10 +86,8 @@ def draw_steps(
     Args:
       wanted: nodes, and how many steps to draw after each, at least 1. A node that stands there
         several times is asked once, and its steps are dealt out in order.
-      sampling: of the draws.
-      replace: draw with replacement; else no step is drawn twice after the same node.
-      first_greedy: the first step after a node is the greedy one.
-      reserve_tokens: as in `Propose`.
+      options: of the draws.
+      has_solution: whether the search has one, so that no tokens need be kept back.
     Raises:
       BudgetSpent: inside the program, if the budget pays for nothing.
     """
@@ -75,9 +97,11 @@ def draw_steps(
     while any(left.values()):
         requests = {}
         for index in [index for index in nodes if left[index]]:
-            own = sampling_at(nodes[index], sampling, replace=replace, first_greedy=first_greedy)
-            n = 1 if own.temperature != sampling.temperature else left[index]
-            requests[index] = Propose(nodes[index].trajectory, n, own, reserve_tokens)
+            own = options.at(nodes[index])
+            n = 1 if own.temperature != options.temperature else left[index]
+            requests[index] = Propose(
+                nodes[index].trajectory, n, own, options.reserve(has_solution)
+            )
             left[index] -= n
         try:
             answers = yield list(requests.values())
@@ -89,7 +113,7 @@ def draw_steps(
             drawn[index] += steps
             nodes[index].drawn += steps
             if len(steps) < request.n:
-                nodes[index].is_exhausted, left[index] = not replace, 0
+                nodes[index].is_exhausted, left[index] = not options.replace, 0
     return [[drawn[node.index].pop(0) for _ in range(min(n, len(drawn[node.index])))]
             for node, n in wanted]  # fmt: skip
 
@@ -97,9 +121,10 @@ def draw_steps(
 def draw_all(
     tree: Tree,
     wanted: Sequence[tuple[Node, int]],
-    sampling: Sampling,
+    options: StepOptions,
     counts: dict[str, int],
-    **how: Any,
+    *,
+    has_solution: bool = False,
 ) -> Generator[Sequence[Request], list[Any], list[Node]]:
     """Return the child of every draw, as `add_draws` does; arguments as of `draw_steps`.
 
@@ -109,22 +134,13 @@ def draw_all(
     left = [(node, n) for node, n in wanted if n > 0 and not node.is_exhausted]
     if not left:
         return []
-    drawn = yield from draw_steps(left, sampling, **how)
+    drawn = yield from draw_steps(left, options, has_solution=has_solution)
     counts["iterations"] += sum(map(len, drawn))
     return [
         child
         for (node, _), steps in zip(left, drawn)
         for child in add_draws(tree, node, steps, counts)
     ]
-
-
-def sampling_at(node: Node, sampling: Sampling, *, replace: bool, first_greedy: bool) -> Sampling:
-    """Return how the next step after a node is drawn; arguments as of `draw_steps`."""
-    without = None if replace else tuple(node.drawn)
-    if not first_greedy or node.drawn or not sampling.temperature:
-        return sampling if replace else changed(sampling, without=without)
-    later = sampling.temperature
-    return changed(sampling, temperature=0.0, without=without, later_temperature=later)
 
 
 def undrawn_prob(node: Node) -> float:
@@ -192,6 +208,16 @@ def worth(node: Node) -> float:
     return node.value or 0.0
 
 
+def keep_best(tree: Tree, rivals: Sequence[Node], n: int) -> list[Node]:
+    """Return the best nodes, equal ones in order of proposal, and mark what became of all."""
+    ranked = sorted(rivals, key=worth, reverse=True)
+    for node in ranked[:n]:
+        tree.mark(node, "accepted")
+    for node in ranked[n:]:
+        tree.mark(node, "dead")
+    return ranked[:n]
+
+
 def rate(
     tree: Tree,
     nodes: Sequence[Node],
@@ -227,10 +253,9 @@ def roll_out(
     tree: Tree,
     nodes: Sequence[Node],
     num_steps: int,
-    sampling: Sampling,
+    options: StepOptions,
     *,
-    replace: bool,
-    reserve_tokens: int = 0,
+    has_solution: bool = False,
 ) -> Generator[Sequence[Request], list[Any], list[Node]]:
     """Return for each node the end of a greedy rollout, which its whole steps lead to.
 
@@ -240,17 +265,13 @@ def roll_out(
       tree: is given the steps, unrated.
       nodes: where the rollouts begin.
       num_steps: of each rollout, fewer if it ends the solution.
-      sampling: of later draws after the same nodes; its limit is that of a step.
-      replace: whether those are drawn with replacement.
-      reserve_tokens: policy tokens of the budget that are kept back.
+      options, has_solution: as of `draw_steps`; the options of later draws after the same nodes.
     """
     ends, counts = list(nodes), {"iterations": 0, "duplicates": 0}
+    greedy = changed(options, first_greedy=True)
     for _ in range(num_steps):
         fresh = [(end, 1) for end in distinct(ends) if not end.is_finished and not end.drawn]
-        yield from draw_all(
-            tree, fresh, sampling, counts,
-            replace=replace, first_greedy=True, reserve_tokens=reserve_tokens,
-        )  # fmt: skip
+        yield from draw_all(tree, fresh, greedy, counts, has_solution=has_solution)
         firsts = [tree.find_child(end, end.drawn[0]) if end.drawn else None for end in ends]
         ends = [end if first is None or first.step.is_cut else first
                 for end, first in zip(ends, firsts)]  # fmt: skip

@@ -13,15 +13,15 @@ default the first step after a prefix is the greedy one, and none is drawn twice
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import replace as changed
+from dataclasses import replace
 from typing import Any, Literal
 
-from stepnav.core.options import Count, NumTokens, Temperature, TopP
+from stepnav.core.options import Count
 from stepnav.core.outcome import Outcome, StopReason
-from stepnav.core.requests import BudgetSpent, Program, Request, Sampling, complete, score
+from stepnav.core.requests import BudgetSpent, Program, Request, complete, score
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import finish_greedily
-from stepnav.search.expand import add_steps, draw_children, sampling_at
+from stepnav.search.expand import StepOptions, add_steps, draw_children
 
 NeutralOrder = Literal["positive", "value", "first"]
 Fallback = Literal["path", "root", "none"]
@@ -33,15 +33,10 @@ def hgs(
     *,
     branching: Count = 8,
     max_draws: Count = 100,
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
-    replace: bool = False,
-    first_greedy: bool = True,
     neutral_order: NeutralOrder = "positive",
     fallback: Fallback = "path",
     proposal: Proposal = "step",
-    max_step_tokens: Count | None = None,
-    reserve_tokens: NumTokens = 0,
+    steps: StepOptions,
 ) -> Program:
     """Return the first solution whose steps the reward model all keeps.
 
@@ -49,10 +44,6 @@ def hgs(
       tree: holds the problem, is given every proposed step.
       branching: steps drawn per node, duplicates included (K).
       max_draws: steps drawn in all (N).
-      temperature, top_p: of each draw.
-      replace: draw steps with replacement, as published, so that siblings may be duplicates; else
-        no step is drawn twice after the same prefix.
-      first_greedy: the first step after a prefix is the policy's greedy one.
       neutral_order: which neutral step is tried first: "positive", the highest P(+1); "value", the
         lowest P(-1); "first", the order of drawing.
       fallback: when nothing was accepted, finish greedily and without rating: "path", from the
@@ -61,11 +52,8 @@ def hgs(
         rest of the solution, of which only the first step is used. The tree is the same on a
         backend whose draws depend on the seed alone; the difference in tokens is what stopping
         saves.
-      max_step_tokens: limit of one step; None leaves it to the backend.
-      reserve_tokens: policy tokens of the budget that are kept back for the fallback.
     """
     node = tree.root
-    sampling = Sampling(temperature, top_p, max_step_tokens)
     draw = _draw_step if proposal == "step" else _draw_path
     counts = {"iterations": 0, "backtracks": 0, "duplicates": 0, "neutral": 0, "fallbacks": 0}
     stop_reason: StopReason = "iterations"
@@ -75,10 +63,7 @@ def hgs(
                 if counts["iterations"] == max_draws:
                     break
                 counts["iterations"] += 1
-                children = yield from draw(
-                    tree, node, sampling, counts,
-                    replace=replace, first_greedy=first_greedy, reserve_tokens=reserve_tokens,
-                )  # fmt: skip
+                children = yield from draw(tree, node, steps, counts)
                 yield from _judge(tree, children)
                 if not children or children[0].status != "accepted":
                     continue
@@ -109,27 +94,21 @@ def hgs(
 
 
 def _draw_step(
-    tree: Tree, node: Node, sampling: Sampling, counts: dict[str, int], **how: Any
+    tree: Tree, node: Node, options: StepOptions, counts: dict[str, int]
 ) -> Generator[Sequence[Request], list[Any], list[Node]]:
     """Return the new child that one next step makes, if it makes one."""
-    (children,) = yield from draw_children(tree, [(node, 1)], sampling, counts, **how)
+    (children,) = yield from draw_children(tree, [(node, 1)], options, counts)
     return children
 
 
 def _draw_path(
-    tree: Tree,
-    node: Node,
-    sampling: Sampling,
-    counts: dict[str, int],
-    *,
-    replace: bool,
-    first_greedy: bool,
-    reserve_tokens: int,
+    tree: Tree, node: Node, options: StepOptions, counts: dict[str, int]
 ) -> Generator[Sequence[Request], list[Any], list[Node]]:
     """Return the same child, from a whole solution of which it is the first new step."""
-    own = sampling_at(node, sampling, replace=replace, first_greedy=first_greedy)
-    whole = changed(own, max_tokens=None)
-    solutions = yield from complete(node.trajectory, sampling=whole, reserve_tokens=reserve_tokens)
+    whole = replace(options.at(node), max_tokens=None)
+    solutions = yield from complete(
+        node.trajectory, sampling=whole, reserve_tokens=options.reserve_tokens
+    )
     node.is_exhausted = not solutions
     steps = [solution.steps[node.depth] for solution in solutions]
     node.drawn += steps

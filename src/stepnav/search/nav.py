@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any
 
-from stepnav.core.chances import Evidence, share_chances, where_to_draw
-from stepnav.core.options import Count, NumTokens, Temperature, TopP, at_least, between
+from stepnav.core.chances import Evidence, as_seen, share_chances, where_to_draw
+from stepnav.core.options import Count, at_least, between
 from stepnav.core.outcome import Outcome, StopReason
-from stepnav.core.requests import BudgetSpent, Program, Request, Sampling, score
+from stepnav.core.records import Trajectory
+from stepnav.core.requests import BudgetSpent, Program, Request, score
 from stepnav.core.tree import Node, Tree
 from stepnav.core.vote import count_votes
 from stepnav.search.draw import finish_greedily
-from stepnav.search.expand import draw_children, rate
+from stepnav.search.expand import StepOptions, draw_children, rate
 
 Leaf = tuple[Node, str | None]
 """The end of a solution, and its answer."""
@@ -32,38 +34,36 @@ def nav(
     stop: Annotated[float, between(0, 1)] = 0.5,
     slope: Annotated[float, at_least(0)] = 1.0,
     offset: float = 0.8,
+    neutral: Annotated[float, between(0, 1)] = 0.3,
     likelihood: Annotated[float, at_least(0)] = 1.0,
     novelty: Annotated[float, at_least(0)] = 0.5,
     width: Count = 1,
     max_draws: Count = 100,
     max_steps: Count = 40,
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
-    replace: bool = False,
-    first_greedy: bool = True,
-    max_step_tokens: Count | None = None,
-    reserve_tokens: NumTokens = 0,
+    right_slope: Annotated[float, at_least(0)] = 1.0,
+    right_offset: float = 0.0,
+    steps: StepOptions,
 ) -> Program:
     """Return the answer that holds the largest share of the chance to be right.
 
     Args:
       stop: the share of the chance at which an answer is accepted.
       slope, offset: log-odds of a step are `slope` * logit(value) + `offset`.
+      neutral: what a neutral step is worth beside a positive one; it brings no answer nearer.
       likelihood: power of a step's probability under the policy; 0 leaves it out.
       novelty: the higher, the less a draw gains after a prefix of which most was drawn.
       width: steps drawn at once, for hardware that batches; more than one sees less between draws.
       max_draws: steps drawn in all.
-      replace, first_greedy: as in `hgs`.
-      reserve_tokens: policy tokens kept back for a greedy end while no solution is finished.
-      temperature, top_p, max_steps, max_step_tokens: as in `beam`.
+      max_steps: as in `beam`.
+      right_slope, right_offset: P(right) is the answer's share with its log-odds mapped by these;
+        `stepnav calibrate --run` fits them.
     """
-    evidence = Evidence(slope, offset, likelihood, novelty)
-    sampling = Sampling(temperature, top_p, max_step_tokens)
+    evidence = Evidence(slope, offset, likelihood, novelty, neutral)
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
     stop_reason: StopReason = "iterations"
     leaves: list[Leaf] = []
-    votes: dict[str, float] = {}
-    chances, gains = share_chances(tree, evidence, max_steps)
+    share = partial(_share, tree, leaves, evidence, max_steps)
+    chances, gains, votes, top = share()
     try:
         while counts["iterations"] < max_draws:
             wanted = where_to_draw(tree, gains, min(width, max_draws - counts["iterations"]))
@@ -71,50 +71,50 @@ def nav(
                 stop_reason = "exhausted"
                 break
             counts["iterations"] += sum(n for _, n in wanted)
-            drawn = yield from draw_children(
-                tree, wanted, sampling, counts, replace=replace, first_greedy=first_greedy,
-                reserve_tokens=0 if leaves else reserve_tokens,
-            )  # fmt: skip
+            has_solution = top >= max(gains)
+            drawn = yield from draw_children(tree, wanted, steps, counts, has_solution=has_solution)
             children = [child for some in drawn for child in some]
             leaves += [(c, extract(c.trajectory.text)) for c in children if c.is_finished]
             yield from rate(tree, children)
-            chances, gains = share_chances(tree, evidence, max_steps)
-            votes = _votes(leaves, chances)
-            if max(votes.values(), default=0.0) >= stop:
+            chances, gains, votes, top = share()
+            if top >= stop:
                 stop_reason = "accepted"
                 break
     except BudgetSpent:  # perhaps before all was rated
         stop_reason = "budget"
-        chances, gains = share_chances(tree, evidence, max_steps)
-        votes = _votes(leaves, chances)
-    if stop_reason != "accepted":
-        best = max(tree.nodes, key=lambda node: gains[node.index])
-        if gains[best.index] > max(votes.values(), default=0.0):
-            ends = yield from _finish(tree, best, counts)
-            leaves += [(end, extract(end.trajectory.text)) for end in ends]
-            chances, _ = share_chances(tree, evidence, max_steps)
-            votes = _votes(leaves, chances)
+        chances, gains, votes, top = share()
+    if stop_reason != "accepted" and max(gains) > top:
+        leaves += yield from _finish(tree, tree.nodes[gains.index(max(gains))], counts, extract)
+        chances, _, votes, top = share()
     answer = next(iter(votes), None)
-    voters = [leaf for leaf, given in leaves if given == answer]
-    chosen = max(voters or tree.nodes, key=lambda node: chances[node.index] if node.depth else -1.0)
-    tree.mark_path(chosen, "chosen")
-    found = chosen.trajectory if chosen.depth else None
-    return Outcome(found, stop_reason, answer, counts, votes, votes.get(answer or ""))
+    found = _chosen(tree, [leaf for leaf, given in leaves if given == answer], chances)
+    right = as_seen(top, right_slope, right_offset) if votes else None
+    return Outcome(found, stop_reason, answer, counts, votes, right)
 
 
-def _votes(leaves: Sequence[Leaf], chances: Sequence[float]) -> dict[str, float]:
-    """Return answer -> the chance that it is right, largest first."""
-    weights = [chances[leaf.index] for leaf, _ in leaves]
-    return count_votes([answer for _, answer in leaves], weights)
+def _chosen(tree: Tree, voters: Sequence[Node], chances: Sequence[float]) -> Trajectory | None:
+    """Mark and return the likeliest of the solutions with the answer, or of all prefixes."""
+    best = max(voters or tree.nodes, key=lambda node: chances[node.index] if node.depth else -1.0)
+    tree.mark_path(best, "chosen")
+    return best.trajectory if best.depth else None
+
+
+def _share(
+    tree: Tree, leaves: Sequence[Leaf], evidence: Evidence, max_steps: int
+) -> tuple[list[float], list[float], dict[str, float], float]:
+    """Return chances and gains by node, and chances by answer, largest first, and the largest."""
+    chances, gains = share_chances(tree, evidence, max_steps)
+    votes = count_votes([given for _, given in leaves], [chances[leaf.index] for leaf, _ in leaves])
+    return chances, gains, votes, max(votes.values(), default=0.0)
 
 
 def _finish(
-    tree: Tree, node: Node, counts: dict[str, int]
-) -> Generator[Sequence[Request], list[Any], list[Node]]:
+    tree: Tree, node: Node, counts: dict[str, int], extract: Callable[[str], str | None]
+) -> Generator[Sequence[Request], list[Any], list[Leaf]]:
     """Return the rated end of the greedy completion of a prefix; nothing if there is none."""
-    leaf = yield from finish_greedily(tree, node, counts)
-    if not leaf.is_finished:
+    end = yield from finish_greedily(tree, node, counts)
+    if not end.is_finished:
         return []
     with suppress(BudgetSpent):  # unrated it is as good as any
-        tree.add_scores(leaf.trajectory, (yield from score(leaf.trajectory)))
-    return [leaf]
+        tree.add_scores(end.trajectory, (yield from score(end.trajectory)))
+    return [(end, extract(end.trajectory.text))]

@@ -13,17 +13,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from random import Random
 from typing import Annotated
 
 from stepnav.core.aggregate import Aggregation
 from stepnav.core.options import Count, NumTokens, Temperature, TopP, above
 from stepnav.core.outcome import StopReason
-from stepnav.core.requests import BudgetSpent, Program, Sampling
+from stepnav.core.requests import BudgetSpent, Program
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import Answer, conclude
-from stepnav.search.expand import draw_all, rate_new, was_cut, worth
+from stepnav.search.expand import StepOptions, draw_all, rate_new, was_cut, worth
 
 _SMALL, _EARLY = 0.5, 0.5
 """Shares of the particles and of the steps below which the entropic variant tempers; theirs."""
@@ -56,8 +55,7 @@ def particle(
       temperature, top_p, aggregation, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
     """
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
-    draw = partial(draw_all, tree, sampling=Sampling(temperature, top_p, max_step_tokens),
-                   counts=counts, replace=True, first_greedy=False)  # fmt: skip
+    options = StepOptions(temperature, top_p, True, False, max_step_tokens, reserve_tokens)
     chance = Random(seed)
     particles, ended = [tree.root] * num_particles, list[Node]()
     stop_reason: StopReason = "length"
@@ -65,7 +63,7 @@ def particle(
         for number in range(max_steps):
             copies = Counter(node.index for node in particles if not node.is_finished)
             wanted = [(tree.nodes[index], n) for index, n in copies.items()]
-            draws = yield from draw(wanted, reserve_tokens=0 if ended else reserve_tokens)
+            draws = yield from draw_all(tree, wanted, options, counts, has_solution=bool(ended))
             ended += [node for node in draws if node.is_finished]
             moved = [node for node in particles if node.is_finished] + draws
             if not moved:

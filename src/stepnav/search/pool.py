@@ -12,17 +12,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import replace as changed
 from random import Random
 from typing import Annotated, Literal
 
 from stepnav.core.aggregate import Aggregation
-from stepnav.core.options import Count, NumTokens, Temperature, TopP, above
+from stepnav.core.options import Count, above
 from stepnav.core.outcome import StopReason
-from stepnav.core.requests import BudgetSpent, Program, Sampling
+from stepnav.core.requests import BudgetSpent, Program
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import MAX_SAMPLES, Answer, conclude
-from stepnav.search.expand import draw_all, rate_new, worth
+from stepnav.search.expand import StepOptions, draw_all, rate_new, worth
 
 
 def pool(
@@ -36,15 +36,10 @@ def pool(
     choice: Literal["subpool", "power"] = "subpool",
     share: Annotated[float, above(0, up_to=1)] = 0.5,
     power: Annotated[float, above(0)] = 2.0,
-    replace: bool = False,
-    first_greedy: bool = True,
     answer: Answer = "vote",
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
     aggregation: Aggregation = "last",
     max_steps: Count = 40,
-    max_step_tokens: Count | None = None,
-    reserve_tokens: NumTokens = 0,
+    steps: StepOptions,
 ) -> Program:
     """Return the vote of the solutions found, or the best of them.
 
@@ -53,15 +48,13 @@ def pool(
       beam_size, branching: prefixes extended in a round, and steps of each; their product in
         "power".
       choice, share, power: how prefixes are chosen, see above.
-      replace, first_greedy: as in `hgs`; "power" draws as published.
+      replace, first_greedy: of "subpool"; "power" draws as published.
       answer: "best", the solution of the highest value; "vote", each votes with its value.
-      temperature, top_p, aggregation, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
+      aggregation, max_steps: as in `beam`.
     """
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
     is_part, chance = choice == "subpool", Random(seed)
-    draw = partial(draw_all, tree, sampling=Sampling(temperature, top_p, max_step_tokens),
-                   counts=counts, replace=replace or not is_part,
-                   first_greedy=first_greedy and is_part)  # fmt: skip
+    options = steps if is_part else changed(steps, replace=True, first_greedy=False)
     finished, extended, num_known = list[Node](), set[int](), 0
     asked: dict[int, float] = {}  # of "power": draws expected from each prefix
     stop_reason: StopReason = "finished"
@@ -79,7 +72,7 @@ def pool(
                 extended |= {node.index for node in chosen}
             else:
                 wanted = _draw_lots(tree, waiting, asked, power, beam_size * branching, chance)
-            draws = yield from draw(wanted, reserve_tokens=0 if finished else reserve_tokens)
+            draws = yield from draw_all(tree, wanted, options, counts, has_solution=bool(finished))
             finished += [node for node in draws if node.is_finished]
             for node, _ in wanted:
                 tree.mark(node, "accepted")

@@ -14,17 +14,17 @@ state is left out; equal siblings are merged.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from stepnav.core.options import Count, NumTokens, Temperature, TopP, at_least
+from stepnav.core.options import Count, at_least
 from stepnav.core.outcome import StopReason
-from stepnav.core.requests import BudgetSpent, Program, Sampling
+from stepnav.core.requests import BudgetSpent, Program
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import MAX_SAMPLES, Answer, conclude
 from stepnav.search.evaluate import evaluate
-from stepnav.search.expand import draw_children
+from stepnav.search.expand import StepOptions, draw_children, live_children, worth
 
 
 def rap(
@@ -37,13 +37,8 @@ def rap(
     evaluation: Literal["reward", "rating", "likelihood"] = "reward",
     replies: Count = 3,
     answer: Answer = "best",
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
-    replace: bool = False,
-    first_greedy: bool = True,
     max_steps: Count = 40,
-    max_step_tokens: Count | None = None,
-    reserve_tokens: NumTokens = 0,
+    steps: StepOptions,
 ) -> Program:
     """Return the solution with the highest mean reward, or the answer with the highest sum of them.
 
@@ -53,12 +48,9 @@ def rap(
       exploration: weight w of the exploration term.
       evaluation: "reward", the reward model; "rating", the policy is asked; "likelihood".
       replies: per question to the policy about a step.
-      replace, first_greedy: as in `hgs`; the paper draws with replacement.
-      temperature, top_p, answer, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
+      answer, max_steps: as in `beam`.
     """
     counts = {"iterations": 0, "duplicates": 0, "unreadable": 0, "fallbacks": 0}
-    sampling = Sampling(temperature, top_p, max_step_tokens)
-    costs = {"replies": replies, "reserve_tokens": reserve_tokens}
     rewards, solutions = dict[int, float](), dict[int, float]()  # by node
     stop_reason: StopReason = "finished"
     node = tree.root
@@ -67,18 +59,15 @@ def rap(
             node = tree.root
             while not node.is_finished and node.depth < max_steps and node.status != "dead":
                 if not node.children:
-                    costs["reserve_tokens"] = 0 if solutions else reserve_tokens
                     (children,) = yield from draw_children(
-                        tree, [(node, branching)], sampling, counts,
-                        replace=replace, first_greedy=first_greedy,
-                        reserve_tokens=costs["reserve_tokens"],
+                        tree, [(node, branching)], steps, counts, has_solution=bool(solutions)
+                    )
+                    yield from evaluate(
+                        tree, children, counts, evaluation, "last",
+                        replies=replies, reserve_tokens=steps.reserve(bool(solutions)),
                     )  # fmt: skip
-                    yield from evaluate(tree, children, counts, evaluation, "last", **costs)
-                    for child in children:  # a step that is not wrong need not help
-                        helps = child.score.positive_prob if child.score else child.value
-                        rewards[child.index] = helps or 0.0
-                        tree.set_value(child, helps)
-                live = [tree.nodes[i] for i in node.children if tree.nodes[i].status != "dead"]
+                    rewards |= _rewards(tree, children)
+                live = live_children(tree, node)
                 if live:
                     node = max(live, key=partial(_bound, node, exploration))
                 else:
@@ -97,6 +86,13 @@ def rap(
     found = [tree.nodes[index] for index in solutions]
     how: Any = {"answer": answer, "stop_reason": stop_reason, "counts": counts}
     return (yield from conclude(tree, found, node, extract, **how))
+
+
+def _rewards(tree: Tree, children: Sequence[Node]) -> dict[int, float]:
+    """Return the rewards of new children; a step that is not wrong need not help."""
+    for child in children:
+        tree.set_value(child, child.score.positive_prob if child.score else child.value)
+    return {child.index: worth(child) for child in children}
 
 
 def _bound(parent: Node, exploration: float, child: Node) -> float:

@@ -13,10 +13,10 @@ from typing import Annotated
 from stepnav.core.aggregate import Aggregation
 from stepnav.core.options import Count, NumTokens, Temperature, TopP, above
 from stepnav.core.outcome import StopReason
-from stepnav.core.requests import BudgetSpent, Program, Sampling
+from stepnav.core.requests import BudgetSpent, Program
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import conclude
-from stepnav.search.expand import add_steps, draw_steps, rate, worth
+from stepnav.search.expand import StepOptions, add_steps, draw_steps, rate, worth
 
 
 def rebase(
@@ -41,7 +41,7 @@ def rebase(
       temperature, top_p, replace, first_greedy, aggregation, max_steps, reserve_tokens: as in
         `beam`.
     """
-    sampling = Sampling(temperature, top_p)
+    options = StepOptions(temperature, top_p, replace, first_greedy, None, reserve_tokens)
     leaves, voters, counts = [tree.root], list[Node](), {"duplicates": 0, "fallbacks": 0}
     stop_reason: StopReason = "length"
     try:
@@ -50,11 +50,7 @@ def rebase(
             copies = [1 + node.duplicates for node in leaves]
             shares = split_draws(width - len(voters), values, copies, balance)
             asked = [(node, share) for node, share in zip(leaves, shares) if share]
-            reserve = 0 if voters else reserve_tokens
-            steps = yield from draw_steps(
-                asked, sampling,
-                replace=replace, first_greedy=first_greedy, reserve_tokens=reserve,
-            )  # fmt: skip
+            steps = yield from draw_steps(asked, options, has_solution=bool(voters))
             children = [c for (n, _), s in zip(asked, steps) for c in add_steps(tree, n, s, counts)]
             voters += [c for c in children if c.is_finished for _ in range(1 + c.duplicates)]
             for node, share in zip(leaves, shares):

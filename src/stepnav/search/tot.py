@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from stepnav.core.aggregate import Aggregation
-from stepnav.core.options import Count, NumTokens, Temperature, TopP, between
+from stepnav.core.options import Count, between
 from stepnav.core.outcome import StopReason
-from stepnav.core.requests import BudgetSpent, Program, Sampling
+from stepnav.core.requests import BudgetSpent, Program
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import Answer, conclude
 from stepnav.search.evaluate import evaluate
-from stepnav.search.expand import draw_children
+from stepnav.search.expand import StepOptions, draw_children, keep_best, worth
 
 
 def tot(
@@ -35,15 +35,10 @@ def tot(
     branching: Count = 5,
     threshold: Annotated[float, between(0, 1)] = 0.01,
     max_draws: Count = 100,
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
-    replace: bool = False,
-    first_greedy: bool = True,
     aggregation: Aggregation = "prod",
     answer: Answer = "best",
     max_steps: Count = 40,
-    max_step_tokens: Count | None = None,
-    reserve_tokens: NumTokens = 0,
+    steps: StepOptions,
 ) -> Program:
     """Return the finished solution of the highest value, or their vote.
 
@@ -56,13 +51,9 @@ def tot(
       branching: steps drawn per state.
       threshold: states of no higher value are pruned in depth.
       max_draws: steps drawn in depth (100 in the paper's crosswords).
-      replace, first_greedy: as in `hgs`; the paper draws with replacement.
-      temperature, top_p, aggregation, answer, max_steps, max_step_tokens, reserve_tokens: as in
-        `beam`.
+      aggregation, answer, max_steps: as in `beam`.
     """
     counts = {"iterations": 0, "duplicates": 0, "unreadable": 0, "fallbacks": 0}
-    sampling = Sampling(temperature, top_p, max_step_tokens)
-    costs = {"replies": replies, "reserve_tokens": reserve_tokens}
     states = [tree.root]
     stop_reason: StopReason = "budget"
     try:
@@ -74,23 +65,21 @@ def tot(
                 stop_reason = _why_stop(tree, states, max_steps)
                 break
             others = [s for s in states if s.index not in {node.index for node in tried}]
-            costs["reserve_tokens"] = 0 if any(s.is_finished for s in states) else reserve_tokens
+            has_solution = any(state.is_finished for state in states)
             drawn = yield from draw_children(
-                tree, [(node, branching) for node in tried], sampling, counts,
-                replace=replace, first_greedy=first_greedy, reserve_tokens=costs["reserve_tokens"],
+                tree, [(node, branching) for node in tried], steps, counts,
+                has_solution=has_solution,
             )  # fmt: skip
             counts["iterations"] += sum(len(node.drawn) for node in tried)
             children = [child for some in drawn for child in some]
-            rivals = [*others, *children] if order == "breadth" else children
+            is_breadth = order == "breadth"
+            rivals, others = ([*others, *children], []) if is_breadth else (children, others)
             compared = rivals if evaluation == "vote" else children
-            yield from evaluate(tree, compared, counts, evaluation, aggregation, **costs)
-            rivals.sort(key=_value, reverse=True)
-            if order == "breadth":
-                kept, others = rivals[:beam_size], []
-            else:
-                kept = [child for child in rivals if _value(child) > threshold]
-            for rank, node in enumerate(rivals):
-                tree.mark(node, "accepted" if rank < len(kept) else "dead")
+            yield from evaluate(tree, compared, counts, evaluation, aggregation,
+                                replies=replies,
+                                reserve_tokens=steps.reserve(has_solution))  # fmt: skip
+            good = sum(worth(child) > threshold for child in children)
+            kept = keep_best(tree, rivals, beam_size if is_breadth else good)
             states = [*others, *kept[::-1]]  # the best, or next to be tried, stands last
     except BudgetSpent:
         pass
@@ -107,7 +96,3 @@ def _why_stop(tree: Tree, states: Sequence[Node], max_steps: int) -> StopReason:
     if any(not state.is_finished and state.depth < max_steps for state in states):
         return "iterations"
     return "finished" if any(state.is_finished for state in states) else "length"
-
-
-def _value(node: Node) -> float:
-    return node.value or 0.0

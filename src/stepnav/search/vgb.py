@@ -17,12 +17,12 @@ from collections.abc import Callable
 from random import Random
 
 from stepnav.core.aggregate import Aggregation
-from stepnav.core.options import Count, NumTokens, Temperature, TopP
+from stepnav.core.options import Count
 from stepnav.core.outcome import StopReason
-from stepnav.core.requests import BudgetSpent, Program, Sampling
+from stepnav.core.requests import BudgetSpent, Program
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import Answer, conclude
-from stepnav.search.expand import draw_all, live_children, rate_new, worth
+from stepnav.search.expand import StepOptions, draw_all, live_children, rate_new, worth
 
 
 def vgb(
@@ -33,15 +33,10 @@ def vgb(
     branching: Count = 4,
     max_moves: Count = 100,
     redraw: bool = False,
-    replace: bool = False,
-    first_greedy: bool = True,
     answer: Answer = "vote",
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
     aggregation: Aggregation = "prod",
     max_steps: Count = 40,
-    max_step_tokens: Count | None = None,
-    reserve_tokens: NumTokens = 0,
+    steps: StepOptions,
 ) -> Program:
     """Return the solution at which the walk spent most time, or the best one that it met.
 
@@ -49,11 +44,9 @@ def vgb(
       branching: steps drawn at the first visit of a prefix.
       max_moves: moves of the walk, those that stay included.
       redraw: draw as many again at each later visit.
-      replace, first_greedy: as in `hgs`.
       answer: "best", the solution of the highest value; "vote", one vote a moment spent there.
-      temperature, top_p, aggregation, max_steps, max_step_tokens, reserve_tokens: as in `beam`.
+      aggregation, max_steps: as in `beam`.
     """
-    sampling = Sampling(temperature, top_p, max_step_tokens)
     counts = {"iterations": 0, "backtracks": 0, "duplicates": 0, "fallbacks": 0}
     chance = Random(seed)
     node, met = tree.root, list[Node]()
@@ -64,11 +57,11 @@ def vgb(
                 is_open = node.depth < max_steps and not node.is_finished
                 if is_open and (redraw or not node.drawn):
                     children = yield from draw_all(
-                        tree, [(node, branching)], sampling, counts, replace=replace,
-                        first_greedy=first_greedy, reserve_tokens=0 if met else reserve_tokens,
-                    )  # fmt: skip
+                        tree, [(node, branching)], steps, counts, has_solution=bool(met)
+                    )
                     yield from rate_new(tree, children, aggregation)
-                came_from, node = node, _move(tree, node, chance, by_probability=not replace)
+                came_from = node
+                node = _move(tree, node, chance, by_probability=not steps.replace)
                 counts["backtracks"] += node.index == came_from.parent
             if node.depth:
                 tree.mark(node, "accepted")

@@ -82,6 +82,7 @@ class House:
       strategies: those that requests may name; of them are served whose models are there.
       default: the one of a request that asks for a search and names none.
       reward: the name of the reward model, None if there is none.
+      rewards: names of others that requests may ask for -> their names among `models`.
       server: where requests that are not searched go; None where the policy is in this process.
       takes_context: whether the policy is chatted with, and so shown earlier turns.
       limits: of requests.
@@ -96,6 +97,7 @@ class House:
     strategies: Mapping[str, Strategy]
     default: str
     reward: str | None = None
+    rewards: Mapping[str, str] = field(default_factory=dict)
     server: Server | None = None
     takes_context: bool = False
     limits: Limits = field(default_factory=Limits)

@@ -164,7 +164,7 @@ def whole(wanted: Wanted, result: SearchResult, created: int) -> dict[str, Any]:
     """Return the reply to a request that is not streamed."""
     choices = choices_of(wanted, result)
     if wanted.kind == "responses":
-        return _response(wanted, result, choices, created)
+        return response_of(wanted, result, choices, created)
     listed = [
         {
             "index": index,
@@ -211,34 +211,17 @@ def _own_fields(choice: Choice) -> dict[str, Any]:
     return {"answer": choice.answer, "mass": choice.mass}
 
 
-def _response(
+def response_of(
     wanted: Wanted, result: SearchResult, choices: list[Choice], created: int
 ) -> dict[str, Any]:
+    """Return the reply of /v1/responses."""
     used = usage_of(result, choices)
     is_whole = choices[0].finish_reason == "stop"
-    text = {"type": "output_text", "text": choices[0].text, "annotations": [], "logprobs": []}
-    message = {
-        "id": f"msg_{wanted.search.id}",
-        "type": "message",
-        "role": "assistant",
-        "status": "completed" if is_whole else "incomplete",
-        "content": [text],
-    }
+    status = "completed" if is_whole else "incomplete"
     return {
-        "id": PREFIXES["responses"] + wanted.search.id,
-        "object": "response",
-        "created_at": created,
-        "model": wanted.model,
-        "status": message["status"],
-        "error": None,
+        **response_head(wanted, created, status),
         "incomplete_details": None if is_whole else {"reason": "max_output_tokens"},
-        "instructions": None,
-        "metadata": {},
-        "output": [message],
-        "parallel_tool_calls": False,
-        "tool_choice": "none",
-        "tools": [],
-        "store": False,
+        "output": [response_message(wanted, choices[0].text, status)],
         "usage": {
             "input_tokens": used["prompt_tokens"],
             "input_tokens_details": used["prompt_tokens_details"],
@@ -248,3 +231,41 @@ def _response(
         },
         **({"stepnav": details_of(wanted, result)} if wanted.is_searched else {}),
     }
+
+
+def response_head(wanted: Wanted, created: int, status: str) -> dict[str, Any]:
+    """Return what is known of a reply of /v1/responses before the search has ended."""
+    return {
+        "id": PREFIXES["responses"] + wanted.search.id,
+        "object": "response",
+        "created_at": created,
+        "model": wanted.model,
+        "status": status,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "metadata": {},
+        "output": [],
+        "parallel_tool_calls": False,
+        "tool_choice": "none",
+        "tools": [],
+        "store": False,
+        "usage": None,
+    }
+
+
+def response_message(wanted: Wanted, text: str | None, status: str) -> dict[str, Any]:
+    """Return a message of /v1/responses; `text` is None where it is still to come."""
+    content = [] if text is None else [text_part(text)]
+    return {
+        "id": f"msg_{wanted.search.id}",
+        "type": "message",
+        "role": "assistant",
+        "status": status,
+        "content": content,
+    }
+
+
+def text_part(text: str) -> dict[str, Any]:
+    """Return the text of a message."""
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}

@@ -23,9 +23,9 @@ from stepnav.serve.bodies import (
 )
 from stepnav.serve.errors import ApiError, invalid
 from stepnav.serve.house import House
-from stepnav.serve.wanted import BUDGET_HEADER, Kind, Wanted, make_wanted
+from stepnav.serve.wanted import BUDGET_HEADER, Endpoint, Wanted, make_wanted
 
-BODIES: Mapping[Kind, type[Body]] = {
+BODIES: Mapping[Endpoint, type[Body]] = {
     "chat": ChatBody, "completions": CompletionsBody, "responses": ResponsesBody,
 }  # fmt: skip
 
@@ -50,7 +50,7 @@ class Passed:
     reason: str | None = None
 
 
-def decide(house: House, kind: Kind, raw: Any, headers: Mapping[str, str]) -> Passed | Wanted:
+def decide(house: House, kind: Endpoint, raw: Any, headers: Mapping[str, str]) -> Passed | Wanted:
     """Return what a request wants.
 
     Args:
@@ -127,10 +127,8 @@ def _strategy_name(
         raise ApiError(400, str(error), param=param, code="unknown_strategy") from None
 
 
-def _unsearchable(kind: Kind, raw: Mapping[str, Any]) -> str | None:
+def _unsearchable(kind: Endpoint, raw: Mapping[str, Any]) -> str | None:
     """Return the field that no search can serve; fields of a wrong form are found later."""
-    if kind == "responses" and raw.get("stream"):
-        raise ApiError(400, "streams of /v1/responses are not served", param="stream")
     for name in STATEFUL:
         if raw.get(name):
             raise ApiError(
@@ -158,6 +156,6 @@ def _unsearchable(kind: Kind, raw: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _listed(raw: Mapping[str, Any], kind: Kind) -> list[Any]:
+def _listed(raw: Mapping[str, Any], kind: Endpoint) -> list[Any]:
     found = raw.get("messages" if kind == "chat" else "input")
     return found if isinstance(found, list) else []

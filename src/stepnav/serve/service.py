@@ -22,10 +22,11 @@ from stepnav.serve.metrics import OPERATIONS, Metrics
 from stepnav.serve.replies import whole
 from stepnav.serve.requests import read_json, until_gone
 from stepnav.serve.routing import Passed, decide
+from stepnav.serve.spans import Spans
 from stepnav.serve.streaming import SearchStream, closing, failing, opening, step_events
 from stepnav.serve.under_way import UnderWay
 from stepnav.serve.upstream import Upstream
-from stepnav.serve.wanted import Kind, Wanted
+from stepnav.serve.wanted import Endpoint, Wanted
 
 
 class Service:
@@ -38,6 +39,7 @@ class Service:
     def __init__(self, house: House) -> None:
         self.house = house
         self.metrics = Metrics(house.model)
+        self.spans = Spans()
         self.is_stopping = False
         self._traces = None if house.traces is None else Traces(house.traces, house.max_traces)
         self._kept: set[str] = set()
@@ -63,7 +65,7 @@ class Service:
         """How many requests are at the model server, those of searches not counted."""
         return 0 if self.upstream is None else self.upstream.num_open
 
-    async def answer(self, kind: Kind, request: Request) -> Response:
+    async def answer(self, kind: Endpoint, request: Request) -> Response:
         """Return the response to a request.
 
         Raises:
@@ -115,7 +117,7 @@ class Service:
             self._kept.add(wanted.search.id)
         search = UnderWay(self.engine, wanted)
         try:
-            with search:
+            with self.spans.of(OPERATIONS[wanted.kind], wanted), search:
                 yield search
         finally:
             self._kept.discard(wanted.search.id)
@@ -139,7 +141,7 @@ class Service:
                     else closing(wanted, created, news, is_told=not is_first)
                 )
             except ApiError as error:
-                items, is_last = failing(error), True
+                items, is_last = failing(wanted, error), True
             for item in items:
                 if is_first:
                     labels = OPERATIONS[wanted.kind], wanted.model
@@ -149,11 +151,12 @@ class Service:
 
     def _keep(self, result: SearchResult) -> None:
         self.metrics.add(result)
+        self.spans.tell(result)
         if self._traces is not None and result.search_id in self._kept:
             self._traces.add(result)
 
     @contextlib.contextmanager
-    def _timed(self, kind: Kind, model: str, began: float) -> Iterator[None]:
+    def _timed(self, kind: Endpoint, model: str, began: float) -> Iterator[None]:
         error_type = "cancelled"
         try:
             yield

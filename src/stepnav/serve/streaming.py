@@ -13,6 +13,7 @@ from sse_starlette.sse import AppStatus, SendTimeoutError
 from stepnav.core.outcome import SearchResult
 from stepnav.serve.errors import ApiError
 from stepnav.serve.replies import choices_of, details_of, head, thought_fields, usage_of
+from stepnav.serve.response_events import closing_events, failing_event, opening_events
 from stepnav.serve.wanted import Wanted
 
 KEEP_ALIVE_S = 15.0
@@ -56,6 +57,8 @@ def event(data: Any) -> ServerSentEvent:
 
 def opening(wanted: Wanted, created: int) -> Iterator[ServerSentEvent]:
     """Yield what is sent at once."""
+    if wanted.kind == "responses":
+        yield from opening_events(wanted, created)
     if wanted.kind == "chat":
         for index in range(wanted.n):
             yield event(
@@ -70,8 +73,11 @@ def step_events(wanted: Wanted, created: int, text: str) -> Iterator[ServerSentE
         yield event(_chunk(wanted, created, [_delta(0, delta)]))
 
 
-def failing(error: ApiError) -> Iterator[ServerSentEvent]:
+def failing(wanted: Wanted, error: ApiError) -> Iterator[ServerSentEvent]:
     """Yield what ends a stream that cannot go on."""
+    if wanted.kind == "responses":
+        yield failing_event(error)
+        return
     yield event(error.body())
     yield event("[DONE]")
 
@@ -80,6 +86,9 @@ def closing(
     wanted: Wanted, created: int, result: SearchResult, *, is_told: bool
 ) -> Iterator[ServerSentEvent]:
     """Yield the choices, what was used, and the end; `is_told`: settled steps were sent."""
+    if wanted.kind == "responses":
+        yield from closing_events(wanted, created, result)
+        return
     choices = choices_of(wanted, result)
     for index, choice in enumerate(choices):
         text = {"content": choice.text} if wanted.kind == "chat" else choice.text

@@ -16,6 +16,7 @@ from typing import Literal
 from stepnav.core.budget import Budget
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Message, Problem
+from stepnav.core.requests import REWARD
 from stepnav.core.strategy import Strategy
 from stepnav.policies.splitting import split_thinking
 from stepnav.run.search import Search
@@ -31,7 +32,7 @@ from stepnav.serve.house import House
 from stepnav.serve.sample import SAMPLE
 from stepnav.tasks.task import Task
 
-Kind = Literal["chat", "completions", "responses"]
+Endpoint = Literal["chat", "completions", "responses"]
 
 HARMLESS = frozenset(
     {
@@ -66,7 +67,7 @@ class Wanted:
       ignored: parts of the request that the search has no use for.
     """
 
-    kind: Kind
+    kind: Endpoint
     model: str
     search: Search
     n: int
@@ -83,7 +84,7 @@ class Wanted:
 
 
 def make_wanted(
-    house: House, kind: Kind, body: Body, asked: SearchBody, name: str | None,
+    house: House, kind: Endpoint, body: Body, asked: SearchBody, name: str | None,
     headers: Mapping[str, str],
 ) -> Wanted:  # fmt: skip
     """Return the search of a body that is in form."""
@@ -110,6 +111,7 @@ def make_wanted(
         extract=partial(_answer_of, house.task),
         budget=Budget(policy_tokens=tokens or house.limits.max_budget_tokens),
         seed=secrets.randbits(31) if usual is None else abs(usual),
+        models=_models(house, asked),
     )
     return Wanted(
         kind=kind,
@@ -125,7 +127,7 @@ def make_wanted(
 
 
 def _problem(
-    house: House, kind: Kind, body: Body, asked: SearchBody, ignored: list[str]
+    house: House, kind: Endpoint, body: Body, asked: SearchBody, ignored: list[str]
 ) -> Problem:
     """Return the last user turn as a problem, with the turns before it as its context."""
     turns: list[Message] = []
@@ -257,11 +259,18 @@ def _seconds(house: House, asked: SearchBody, headers: Mapping[str, str]) -> flo
     return min(found)
 
 
-def _keeps_trace(house: House, asked: SearchBody) -> bool:
-    if asked.reward is not None and asked.reward != house.reward:
-        there = house.reward or "none"
+def _models(house: House, asked: SearchBody) -> dict[str, str]:
+    """Return which model stands for the reward model, where it is another one than usual."""
+    if asked.reward in (None, house.reward):
+        return {}
+    if asked.reward not in house.rewards:
+        there = ", ".join(filter(None, (house.reward, *house.rewards))) or "none"
         message = f"there is no reward model {asked.reward[:200]!r} here; there is {there}"
         raise ApiError(400, message, param="stepnav.reward", code="unknown_reward")
+    return {REWARD: house.rewards[asked.reward]}
+
+
+def _keeps_trace(house: House, asked: SearchBody) -> bool:
     if asked.trace and house.traces is None:
         raise ApiError(
             400,

@@ -1,9 +1,9 @@
 """Programs that behave alike are one answer, however they are written.
 
-Votes over programs count behaviours (AlphaCode, Li et al. 2022, arXiv 2203.07814; CodeT, Chen et al.
-2022, arXiv 2207.10397): each program is run on the inputs of the public tests and on more of the same
-pattern (`inputs/fuzz.py`). Differs in: behaviours are compared, not passes; expected results are
-never looked at, hidden tests neither.
+Votes over programs count behaviours (AlphaCode, Li et al. 2022, arXiv 2203.07814; CodeT, Chen et
+al. 2022, arXiv 2207.10397): each program is run on the inputs of the public tests and on more of
+the same pattern (`inputs/fuzz.py`). Differs in: behaviours are compared, not passes; expected
+results are never looked at, hidden tests neither.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Behaviours:
 
     @cached_property
     def _calls(self) -> tuple[Call, ...]:
-        """What programs are asked; made when there are two to compare, since most searches have not."""
+        """What programs are asked; made when there are two to compare: most searches have not."""
         if self._test is None:
             return ()
         name = self._test.entry_point

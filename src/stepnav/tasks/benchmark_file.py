@@ -22,8 +22,8 @@ from stepnav.core.records import Problem
 from stepnav.core.seeds import derive_seed
 from stepnav.tasks.splits import check_split
 
-Row = Mapping[str, Any]
-MakeProblem = Callable[[str, Row], Problem]
+Fields = Mapping[str, Any]
+MakeProblem = Callable[[str, Fields], Problem]
 """Makes a problem of its id and its row; raises KeyError, TypeError or ValueError on a bad row."""
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
@@ -84,7 +84,8 @@ class Benchmark:
             return self.make(problem_id, row)
         except KeyError as error:
             raise DataError(
-                f"{where}: no field {error} for {self.name}; its fields are {', '.join(map(str, row))}"
+                f"{where}: no field {error} for {self.name}; its fields are "
+                f"{', '.join(map(str, row))}"
             ) from None
         except (TypeError, ValueError) as error:
             raise DataError(f"{where}: not a row of {self.name} ({error})") from None
@@ -127,7 +128,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
         raise DataError(f"{path} is empty")
 
 
-def text_field(row: Row, name: str) -> str:
+def text_field(row: Fields, name: str) -> str:
     """Return a field that must be text with something in it."""
     value = row[name]
     if not isinstance(value, str) or not value.strip():
@@ -162,7 +163,7 @@ def _parsed(text: str) -> Any:
 
 
 def text_encoding(file: Any) -> str:
-    """Return the encoding of JSON text by its first bytes: UTF-8, -16 or -32, with or without a mark.
+    """Return the encoding of JSON text by its first bytes: UTF-8, -16 or -32, marked or not.
 
     Args:
       file: open in binary, with `peek`.

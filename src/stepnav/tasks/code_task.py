@@ -1,6 +1,7 @@
 """Makes a `Task` of a module that asks for programs: HumanEval, MBPP, micro-python.
 
-Such a module offers `load`, `extract`, `program_of(problem, answer)`, `suite_of(problem, public=...)`, and its templates.
+Such a module offers `load`, `extract`, `program_of(problem, answer)`, `suite_of(problem,
+public=...)`, and its templates.
 """
 
 from __future__ import annotations

@@ -1,12 +1,15 @@
 r"""HumanEval: functions to be completed from their docstring (Chen et al. 2021, arXiv 2107.03374).
 
-Official file: `HumanEval.jsonl.gz` of github.com/openai/human-eval, with `task_id`, `prompt`, `canonical_solution`, `test`
-and `entry_point`; all of it is the test set. The question is the prompt as it stands there, a solution is what follows it.
-Graded by running it: the program alone goes into the sandbox, the tests stay outside. Files of HumanEval+ are read
-too, with `base_input` and `plus_input` (see `humaneval_plus`) or in the original format with one long `test`.
+Official file: `HumanEval.jsonl.gz` of github.com/openai/human-eval, with `task_id`, `prompt`,
+`canonical_solution`, `test` and `entry_point`; all of it is the test set. The question is the
+prompt as it stands there, a solution is what follows it.
+Graded by running it: the program alone goes into the sandbox, the tests stay outside. Files of
+HumanEval+ are read too, with `base_input` and `plus_input` (see `humaneval_plus`) or in the
+original format with one long `test`.
 
-Public tests, for rewards, are the docstring's `>>>` examples that are calls with literal arguments and results; a
-problem without one has none. Differs in: where a completion is a whole program (chat models), it is graded as one.
+Public tests, for rewards, are the docstring's `>>>` examples that are calls with literal arguments
+and results; a problem without one has none. Differs in: where a completion is a whole program (chat
+models), it is graded as one.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from pathlib import Path
 
 from stepnav.core.records import Problem
 from stepnav.sandbox.records import Suite
-from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
+from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
 from stepnav.tasks.code_task import make_code_task
 from stepnav.tasks.humaneval_plus import make_test
 from stepnav.tasks.program_text import (
@@ -47,7 +50,7 @@ TEMPERATURE = 0.2
 """Of all draws where none is set; Ma et al. 2023 (arXiv 2310.10080), section 4.1, for code."""
 
 ANSWER_PATTERN = rf"^\n*(?:{RETURN}|class\b|def\b|if\b|print\b|assert\b|[#@`])"
-"""A step that ends a body: a return at its own depth, after which nothing runs, or text in the first column."""
+"""A step that ends a body: a return at its own depth, or text in the first column."""
 
 CHAT_ANSWER_PATTERN = r"^\s*```\s*$"
 """The step that closes a chat model's block."""
@@ -61,12 +64,15 @@ def load(
 
 
 def ask(text: str) -> Problem:
-    """Return the user's own prompt, everything up to the function's body, as a problem without tests."""
+    """Return the user's own prompt, up to the function's body, as a problem without tests."""
     return Problem("given", text.rstrip() + "\n")
 
 
 def extract(text: str) -> str | None:
-    """Return a solution's body up to its end, or its whole program; None if it is no Python or returns nothing."""
+    """Return a solution's body up to its end, or its whole program.
+
+    None if it is no Python or returns nothing.
+    """
     text = unfenced(text)
     if is_whole_program(text):
         tree, kept = parse(text), text
@@ -79,7 +85,7 @@ def extract(text: str) -> str | None:
 
 
 def split(text: str) -> list[str]:
-    """Return the steps of a completion up to its end: one statement each, see `split_statements`."""
+    """Return a completion's steps up to its end: one statement each, see `split_statements`."""
     return split_statements(cut_body(text))
 
 
@@ -155,7 +161,7 @@ def _is_literal_call(source: str, entry_point: str) -> bool:
     )
 
 
-def _make(problem_id: str, row: Row) -> Problem:
+def _make(problem_id: str, row: Fields) -> Problem:
     task_id, prompt = text_field(row, "task_id"), text_field(row, "prompt")
     entry_point = text_field(row, "entry_point")
     if not re.search(rf"def {re.escape(entry_point)}\b", prompt):

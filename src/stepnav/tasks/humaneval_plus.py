@@ -1,9 +1,12 @@
-"""HumanEval+'s comparison (Liu et al. 2023, arXiv 2305.01210): a candidate against the reference, input by input.
+"""HumanEval+'s comparison: a candidate against the reference, input by input.
 
-Rules of evalplus 0.3.1, `evalplus/eval/__init__.py`: equal values pass; floats, or any numbers where the row has an
-`atol`, may differ by `atol` (1e-6 if it is 0) + 1e-7 times the reference's value; `find_zero` is judged by the
-polynomial's value. Differs in: base and further inputs are one test, so a pass is evalplus' "plus" pass, and one time
-limit holds for all of them. Tests in the original format bring rules of their own and need nothing of this.
+Source: Liu et al. 2023, arXiv 2305.01210.
+
+Rules of evalplus 0.3.1, `evalplus/eval/__init__.py`: equal values pass; floats, or any numbers
+where the row has an `atol`, may differ by `atol` (1e-6 if it is 0) + 1e-7 times the reference's
+value; `find_zero` is judged by the polynomial's value. Differs in: base and further inputs are one
+test, so a pass is evalplus' "plus" pass, and one time limit holds for all of them. Tests in the
+original format bring rules of their own and need nothing of this.
 """
 
 from __future__ import annotations
@@ -53,7 +56,8 @@ def compare(
     Args:
       candidate: the function under test.
       reference: the trusted one; its values are kept, so that it runs once per input.
-      inputs: JSON list of argument lists; read anew each time, since functions change their arguments.
+      inputs: JSON list of argument lists; read anew each time, since functions change their
+        arguments.
       atol: absolute tolerance.
     Raises:
       AssertionError: a value differs; the text says which.

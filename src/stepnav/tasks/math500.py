@@ -13,10 +13,10 @@ from pathlib import Path
 
 from stepnav.answers.equal import AnswerChecker, shared_checker
 from stepnav.answers.extract import as_answer, canonical_answer
-from stepnav.answers.pool import Verdict
+from stepnav.answers.pool import Equality
 from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
-from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
+from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
 from stepnav.tasks.task import Task
 from stepnav.tasks.worked_examples import shipped_examples
 
@@ -49,7 +49,8 @@ def load(
         rows = BENCHMARK.load(split, path=path, count=None, seed=seed)
         if all(p.metadata["unique_id"].startswith("test/") for p in rows):
             raise DataError(
-                f"{path} is no train split: all its problems are MATH's test problems, as MATH-500's "
+                f"{path} is no train split: all its problems are MATH's test problems, as "
+                "MATH-500's "
                 "are; give a file of the train split, or say --split test"
             )
     return BENCHMARK.load(split, path=path, count=count, seed=seed)
@@ -61,7 +62,7 @@ ANSWER_PATTERN = r"\\boxed\{"
 extract = canonical_answer
 
 
-def grade(problem: Problem, text: str | None, *, checker: AnswerChecker | None = None) -> Verdict:
+def grade(problem: Problem, text: str | None, *, checker: AnswerChecker | None = None) -> Equality:
     """Return the verdict on a solution's text, or on an answer taken from one.
 
     Args:
@@ -74,7 +75,7 @@ def grade(problem: Problem, text: str | None, *, checker: AnswerChecker | None =
     return (checker or shared_checker()).compare(as_answer(text), problem.answer)
 
 
-def _make(problem_id: str, row: Row) -> Problem:
+def _make(problem_id: str, row: Fields) -> Problem:
     question, answer = text_field(row, "problem"), row["answer"]
     if not isinstance(answer, str):
         raise ValueError(f"field 'answer' must be text (got {answer!r})")

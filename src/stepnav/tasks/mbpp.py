@@ -1,11 +1,13 @@
 r"""MBPP: mostly basic Python problems (Austin et al. 2021, arXiv 2108.07732).
 
-Official file: `mbpp.jsonl` of github.com/google-research/google-research, with `text`, `code`, `task_id`,
-`test_setup_code`, `test_list` and `challenge_test_list`. Its splits are ranges of task ids: 601-974 train, 511-600
-validation, 11-510 test, 1-10 prompt (few-shot examples). The question is the text and all of `test_list`, as in the paper;
-a solution is a whole program. Graded on `test_list`, in the sandbox; `challenge_test_list` is not used, as there.
+Official file: `mbpp.jsonl` of github.com/google-research/google-research, with `text`, `code`,
+`task_id`, `test_setup_code`, `test_list` and `challenge_test_list`. Its splits are ranges of task
+ids: 601-974 train, 511-600 validation, 11-510 test, 1-10 prompt (few-shot examples). The question
+is the text and all of `test_list`, as in the paper; a solution is a whole program. Graded on
+`test_list`, in the sandbox; `challenge_test_list` is not used, as there.
 
-The public test, for rewards, is the first of `test_list` alone: with all of them a reward would know the grade.
+The public test, for rewards, is the first of `test_list` alone: with all of them a reward would
+know the grade.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 from stepnav.core.records import Problem
 from stepnav.core.seeds import derive_seed
 from stepnav.sandbox.records import Suite
-from stepnav.tasks.benchmark_file import Benchmark, Row, draw, text_field
+from stepnav.tasks.benchmark_file import Benchmark, Fields, draw, text_field
 from stepnav.tasks.code_task import make_code_task
 from stepnav.tasks.program_text import cut_program, parse, split_statements, unfenced
 from stepnav.tasks.task import Task
@@ -94,7 +96,7 @@ def extract(text: str) -> str | None:
 
 
 def split(text: str) -> list[str]:
-    """Return the steps of a completion up to its end: one statement each, see `split_statements`."""
+    """Return a completion's steps up to its end: one statement each, see `split_statements`."""
     return split_statements(cut_program(text))
 
 
@@ -123,7 +125,7 @@ def suite_of(problem: Problem, *, public: bool = False) -> Suite | None:
 
 
 def names_of(problem: Problem) -> tuple[str, ...]:
-    """Return the task ids by which samples files name a problem: evalplus', the plain number, and ours."""
+    """Return the ids by which samples files name a problem: evalplus', its number, and ours."""
     number = problem.metadata["task_id"]
     return (f"Mbpp/{number}", f"MBPP/{number}", str(number), problem.id)
 
@@ -142,7 +144,7 @@ def entry_point_of(code: str, tests: Sequence[str]) -> str | None:
     return next((name for name in names if name in defined), None)
 
 
-def _make(problem_id: str, row: Row) -> Problem:
+def _make(problem_id: str, row: Fields) -> Problem:
     task_id = row["task_id"]
     if not isinstance(task_id, int):
         raise ValueError(f"field 'task_id' must be a whole number (got {task_id!r})")
@@ -164,7 +166,7 @@ def _make(problem_id: str, row: Row) -> Problem:
     return Problem(f"mbpp-{task_id}", question, code, metadata)
 
 
-def _texts(row: Row, name: str) -> list[str]:
+def _texts(row: Fields, name: str) -> list[str]:
     """Return a field that must be a list of texts."""
     values: Any = row[name]
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
@@ -179,5 +181,6 @@ def make_task(sandbox: str) -> Task:
     """Return the benchmark; its programs are run at a level of the sandbox."""
     return make_code_task(
         BENCHMARK.name, sys.modules[__name__], sandbox, splits=BENCHMARK.splits,
-        default_split="test", load=BENCHMARK.load_or_draw, examples=lambda count: shipped_examples("mbpp", count),
+        default_split="test", load=BENCHMARK.load_or_draw,
+        examples=lambda count: shipped_examples("mbpp", count),
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stepnav.answers.equal import compare_numbers
 from stepnav.answers.extract import extract_number
-from stepnav.answers.pool import Verdict
+from stepnav.answers.pool import Equality
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark
 from stepnav.tasks.task import Loader, Task
@@ -32,7 +32,7 @@ ANSWER_PATTERN = r"####(?:[^\n]*?(?::|=|\b(?:is|are)\b))?[^\nA-Za-z0-9]*(?:[A-Z]
 extract = extract_number
 
 
-def grade(problem: Problem, text: str | None) -> Verdict:
+def grade(problem: Problem, text: str | None) -> Equality:
     """Return the verdict on a solution's text, or on an answer taken from one."""
     if text is None or problem.answer is None:
         return "different"

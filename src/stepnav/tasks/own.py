@@ -39,8 +39,8 @@ def own_task(
       rows: mappings, or a file of such rows (JSON lines, a JSON list, gzipped or not).
       name: its name in reports.
       question_field, answer_field: where the two stand in a row.
-      grade: (answer that was found, the row's answer) to whether it is right, None if that cannot be
-        told; None compares as mathematics.
+      grade: (answer that was found, the row's answer) to whether it is right, None if that cannot
+        be told; None compares as mathematics.
     Raises:
       DataError: the file cannot be read, or a row lacks its question.
     """

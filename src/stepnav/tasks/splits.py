@@ -1,4 +1,4 @@
-"""Splits: their names checked in one place; in the embedded tasks a hash decides where alone a problem may be drawn."""
+"""Splits: their names checked once; in embedded tasks a hash decides where a problem is drawn."""
 
 from __future__ import annotations
 
@@ -35,6 +35,26 @@ def check_drawn(split: str, count: int) -> None:
         raise ValueError(
             f"split must be one of {SPLITS} and count >= 0 (got split={split!r}, count={count})"
         )
+
+
+def first_problems(
+    task: str, problem: Callable[[str], Problem]
+) -> Callable[[str, int, int], list[Problem]]:
+    """Return what gives the first problems of a split, each made of its id alone.
+
+    Args:
+      task: its name.
+      problem: makes a problem of an id.
+    Returns:
+      A function of split, count and seed; another seed draws other problems. It raises a
+      ValueError if the split is unknown or the count is negative.
+    """
+
+    def load(split: str, count: int, seed: int = 0) -> list[Problem]:
+        check_drawn(split, count)
+        return [problem(f"{task}-{split}-{seed}-{index}") for index in range(count)]
+
+    return load
 
 
 def redrawn(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stepnav.answers.canonical import canonical, parse_number
 from stepnav.core.records import Problem
-from stepnav.tasks.benchmark_file import Benchmark, Row, text_field
+from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
 from stepnav.tasks.number_problems import extract, grade, number_task
 from stepnav.tasks.task import Task
 
@@ -25,7 +25,7 @@ def load(
     return BENCHMARK.load(split, path=path, count=count, seed=seed)
 
 
-def _make(problem_id: str, row: Row) -> Problem:
+def _make(problem_id: str, row: Fields) -> Problem:
     body, question = text_field(row, "Body").strip(), text_field(row, "Question").strip()
     answer = str(row["Answer"])
     if parse_number(answer) is None:

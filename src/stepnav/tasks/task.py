@@ -19,7 +19,8 @@ class CodeChecks:
     """What a code task knows of programs besides their grade, for the execution reward.
 
     Attributes:
-      parses_so_far: (problem, text of a solution so far) to whether its syntax can still become right.
+      parses_so_far: (problem, text of a solution so far) to whether its syntax can still become
+        right.
       passes_public: (problem, text of a finished solution) to whether it passes the public tests;
         None where there are none. Runs the program in the sandbox.
     """
@@ -46,7 +47,8 @@ class Task:
       rate_steps: (problem, step texts) to exact ratings, for the oracle reward; None where no
         exact checker exists.
       chat_answer_pattern: the same as `answer_pattern` for chat models; None takes that one.
-      ask: the user's own question to a problem without an answer; None takes it as one line of text.
+      ask: the user's own question to a problem without an answer; None takes it as one line of
+        text.
       temperature: of all draws where the user sets none; None leaves each strategy its own.
       code: what a code task knows besides; None for other tasks.
       examples: so many worked examples at most, from a training split, always the same; None where

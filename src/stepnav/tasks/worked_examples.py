@@ -3,7 +3,8 @@
 Texts and order are those of the harness in which the field reports the benchmark (lm-eval 0.4.13:
 `gsm8k` with `sampler: first_n`, `minerva_math`, `mbpp`). Differs in: lm-eval draws other GSM8K
 examples for each problem unless told to take the first ones; ours never change, so that an engine
-reads them once. MBPP's wording differs by a phrase (`mbpp.py`). All come from training splits; sources and licences stand in the data file.
+reads them once. MBPP's wording differs by a phrase (`mbpp.py`). All come from training splits;
+sources and licences stand in the data file.
 """
 
 from __future__ import annotations

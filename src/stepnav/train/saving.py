@@ -14,6 +14,7 @@ from stepnav.engine.weights import non_finite_weight
 from stepnav.files.atomic import write_text
 from stepnav.policies.local.prompt import PolicyFormat
 from stepnav.rewards.local.step_format import StepFormat
+from stepnav.train.card import CARD, model_card
 from stepnav.train.failures import diverged
 from stepnav.train.fit import FitResult
 from stepnav.train.shards import is_sharded, whole_weights
@@ -101,6 +102,7 @@ def save_trained(
         tokenizer.save_pretrained(place)
         format_.save(place)
         write_text(place / REPORT, json.dumps(_lasting(report), indent=1) + "\n")
+        write_text(place / CARD, _card(network, format_, report))
         for path in sorted(place.iterdir(), key=lambda path: "safetensors" in path.name):
             path.replace(out / path.name)
         place.rmdir()
@@ -108,6 +110,21 @@ def save_trained(
         raise DataError(
             f"cannot write {out} ({one_line(error)}); free some space, then go on with --resume"
         ) from error
+
+
+def _card(network: Any, format_: StepFormat | PolicyFormat, report: TrainReport) -> str:
+    figures: dict[str, object] = {
+        "examples": report.examples,
+        "labelled tokens": report.labels,
+        "tokens read per epoch": report.tokens,
+        "optimizer steps": report.fit.steps,
+    }
+    return model_card(
+        base=str(getattr(network, "name_or_path", "")),
+        is_policy=isinstance(format_, PolicyFormat),
+        figures=figures,
+        last_loss=report.fit.losses[-1][1] if report.fit.losses else None,
+    )
 
 
 def _lasting(report: TrainReport) -> dict[str, Any]:

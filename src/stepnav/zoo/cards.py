@@ -105,14 +105,14 @@ language model and
 
 ## Held-out results
 
-Steps with nothing wrong before them, on {evaluation["policy"]["problems"]} problems \
-of the {evaluation["split"]} split. The gate: at most
+Steps with nothing wrong before them, on {evaluation["gate_problems"]} problems \
+of the {evaluation["gate_split"]} split. The gate: at most
 10% of first errors missed, at most 5% of right steps rejected.
 
 {tables}
 
 The reward model's own backbone solves {percent(evaluation["backbone"]["greedy_accuracy"])} of \
-the same problems greedily, the
+{evaluation["policy"]["problems"]} {evaluation["split"]} problems greedily, the
 policy {percent(evaluation["policy"]["greedy_accuracy"])}: where the backbone itself \
 can be used as the policy, it is the obvious
 alternative to searching.

@@ -12,6 +12,7 @@ from typing import Any
 from stepnav.core.records import Problem
 from stepnav.labels.metrics import share
 from stepnav.rewards.local.step_format import StepFormat
+from stepnav.zoo.checked import GATE_SAMPLES
 from stepnav.zoo.domain import Count, Domain, HeldOut
 from stepnav.zoo.gate import gate_report, threshold_report
 
@@ -164,6 +165,7 @@ def evaluate_models(
     num_problems: int,
     samples: int,
     seed: int = 0,
+    known: dict[str, Any] | None = None,
     progress: Count | None = None,
     label_progress: Count = lambda done, total: None,
 ) -> dict[str, Any]:
@@ -178,24 +180,38 @@ def evaluate_models(
       num_problems: problems of that split.
       samples: solutions per problem for pass@k.
       seed: seeds the problems and the samples.
+      known: an evaluation of the same policy and backbone, whose figures are taken over; solutions
+        are then drawn for the PRM alone, and the backbone, which is the normalised one then, is no
+        baseline.
       progress: called with (the policy's solutions done, solutions in all).
       label_progress: called with (problems whose solutions are labelled, problems in all).
     """
     problems = domain.load(split, num_problems, seed)
     rates, groups = solve_rates(
-        domain, policy, tokenizer, problems, samples=samples, seed=seed, progress=progress
+        domain,
+        policy,
+        tokenizer,
+        problems,
+        samples=samples if known is None else GATE_SAMPLES,
+        seed=seed,
+        progress=progress,
     )
-    backbone_rates, _ = solve_rates(domain, backbone, tokenizer, problems, samples=0, seed=seed)
-    baselines = {"backbone": backbone, "policy": policy}
+    baselines = {"policy": policy}
+    if known is None:
+        baselines = {"backbone": backbone, **baselines}
+        other, _ = solve_rates(domain, backbone, tokenizer, problems, samples=0, seed=seed)
+        known = {"split": split, "policy": rates, "backbone": other}
     gate, *others = (
         (held_out.name, gate_on(held_out, prm, tokenizer, step_format, baselines=baselines))
         for held_out in domain.hold_out(problems, groups, seed, label_progress)
     )
     return {
-        "split": split,
+        "split": known["split"],
         "seed": seed,
-        "policy": rates,
-        "backbone": backbone_rates,
+        "policy": known["policy"],
+        "backbone": known["backbone"],
+        "gate_problems": len(problems),
+        "gate_split": split,
         "gate_on": gate[0],
         "gate": gate[1],
         "other_gates": dict(others),

@@ -24,6 +24,7 @@ from stepnav.mutate.records import MutationRecord, make_records
 from stepnav.mutate.reference import Reference
 from stepnav.sandbox.pool import Sandbox
 from stepnav.tasks.micro_python import problems as micro_python
+from stepnav.zoo.checked import GATE_SAMPLES
 from stepnav.zoo.domain import Cards, Count, Domain, HeldOut, Sampler
 from stepnav.zoo.programs import passes, remarked, spliced
 from stepnav.zoo.scale import TINY, Scale
@@ -44,19 +45,17 @@ MUTATED_PROBLEMS = 40
 REMARK = "remark (a comment or a statement without effect)"
 """Kind of the references with lines that they do not need."""
 
-GATE_SAMPLES = 2
-"""The policy's solutions per problem that the reward model is measured on."""
-
 SCALES: dict[str, Scale] = {
     "cpu": Scale(
         lm_problems=60_000,
         lm_tokens=14_000_000,
         snapshot_tokens=500_000,
         policy_tokens=9_500_000,
-        prm_tokens=6_000_000,
-        prm_negative_bias=2.7,
-        label_problems=2000,
-        shard_problems=400,
+        prm_tokens=400_000,
+        prm_negative_bias=2.5,
+        prm_neutral_bias=2.5,
+        label_problems=600,
+        shard_problems=200,
         samples_per_problem=4,
         temperatures=(1.0, 1.0, 1.0, 0.7),
     ),

@@ -36,7 +36,7 @@ from stepnav.zoo.language import (
 )
 from stepnav.zoo.reward_model import shard_source, train_reward_model
 from stepnav.zoo.scale import Scale
-from stepnav.zoo.shipped import keep_shipped
+from stepnav.zoo.shipped import keep_shipped, known_figures
 
 logger = logging.getLogger("stepnav")
 
@@ -47,6 +47,7 @@ def make_models(
     task: str = "arithmetic",
     scale: str = "cpu",
     reward_only: bool = False,
+    split: str = "test",
     resume: bool = False,
     seed: int = 0,
     device: str = "cpu",
@@ -60,7 +61,8 @@ def make_models(
       scale: "cpu" (the shipped models; about two core-hours) or "tiny" (seconds, for tests; useless
         models).
       reward_only: keep the shipped policy, and the language model inside the shipped reward model;
-        make the labels and the reward model again.
+        make the labels and the reward model again, and take over the policy's figures.
+      split: what the reward model is measured on: "dev" while choosing, "test" at the end.
       resume: continue what `out` holds; without it a folder that is not empty is refused.
       seed: seeds data, initial weights and samples.
       device: torch device.
@@ -70,18 +72,21 @@ def make_models(
       The evaluation, as saved beside the weights.
 
     Raises:
-      ConfigError: the task or the scale is unknown, or `out` is not empty and `resume` is not set.
+      ConfigError: the task, the scale or the split is unknown, or `out` is not empty and
+        `resume` is not set.
       DataError: a file of an earlier run is broken, or nothing can be written.
     """
     domain = load_domain(task)
     if scale not in domain.scales:
         raise ConfigError(f"unknown scale {scale!r}; use one of {', '.join(domain.scales)}")
+    if split not in ("dev", "test"):
+        raise ConfigError(f"unknown split {split!r}; use dev or test")
     settings = {"task": task, "scale": scale, "seed": seed}
     if reward_only:
         settings["reward_only"] = True
     claim_folder(out / "recipe.json", settings, noun="recipe's run", resume=resume)
     recipe = _Recipe(out, domain, scale, seed=seed, device=device, progress=progress)
-    return recipe.run(reward_only=reward_only)
+    return recipe.run(split, reward_only=reward_only)
 
 
 class _Recipe:
@@ -102,7 +107,7 @@ class _Recipe:
         self.seed, self.device, self.progress = seed, device, progress
         self.work.mkdir(exist_ok=True)
 
-    def run(self, *, reward_only: bool) -> dict[str, Any]:
+    def run(self, split: str, *, reward_only: bool) -> dict[str, Any]:
         """Run every stage that is not done."""
         if reward_only:
             self.tokenizer = keep_shipped(self.out, self.domain)
@@ -111,7 +116,7 @@ class _Recipe:
             self.keep_policy()
         self.make_reward_model()
         self.keep_known()
-        evaluation = self.evaluate()
+        evaluation = self.evaluate(split, known_figures(self.domain) if reward_only else None)
         write_cards(self.out, self.domain, evaluation)
         return evaluation
 
@@ -219,14 +224,14 @@ class _Recipe:
             )
             known.save(policy)
 
-    def evaluate(self) -> dict[str, Any]:
-        """Measure the models on the test split, once; later calls read the result."""
+    def evaluate(self, split: str, known: dict[str, Any] | None) -> dict[str, Any]:
+        """Measure the models on a split, once; later calls read the result."""
         import torch
         from transformers import AutoModelForTokenClassification
 
         from stepnav.zoo.evaluation import evaluate_models
 
-        path = self.work / "evaluation.json"
+        path = self.work / ("evaluation.json" if split == "test" else f"evaluation-{split}.json")
         if not path.exists():
             with reading(self.out / self.domain.prm_name):
                 prm = AutoModelForTokenClassification.from_pretrained(
@@ -240,10 +245,11 @@ class _Recipe:
                 prm=prm,
                 tokenizer=self.tokenizer,
                 step_format=StepFormat.load(self.out / self.domain.prm_name),
-                split="test",
+                split=split,
                 num_problems=self.scale.eval_problems,
                 samples=self.scale.eval_samples,
                 seed=self.seed,
+                known=known,
                 progress=self.count_of("evaluation"),
                 label_progress=self.count_of("evaluation's labels"),
             )

@@ -87,6 +87,8 @@ def train_reward_model(
             total_tokens=scale.prm_tokens,
             batch_tokens=scale.prm_batch_tokens,
             accumulate=2,
+            muon_rate=0.003,
+            adamw_rate=1e-3,
             warmup_tokens=scale.prm_tokens // 40,
             decay_fraction=0.7,
             bfloat16=False,
@@ -96,7 +98,8 @@ def train_reward_model(
         progress=progress,
     )
     with torch.no_grad():
-        model.score.bias[StepFormat().labels.index(-1)] += scale.prm_negative_bias
+        for rating, bias in ((-1, scale.prm_negative_bias), (0, scale.prm_neutral_bias)):
+            model.score.bias[StepFormat().labels.index(rating)] += bias
     write_compute(folder, tokens=position.tokens, seconds=position.seconds)
     save_reward_model(model.to(torch.bfloat16), tokenizer, target)
 

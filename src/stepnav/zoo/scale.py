@@ -30,8 +30,8 @@ class Scale:
       normalise_weight: weight of that loss.
       prm_tokens: tokens that the PRM is trained on.
       prm_batch_tokens: tokens of one of its batches.
-      prm_negative_bias: added to the negative class's logit after training, chosen on the dev
-        split: a missed error costs a search more than a step drawn again.
+      prm_negative_bias, prm_neutral_bias: added to two classes' logits after training, chosen on
+        the dev split: a missed error costs a search more than a step drawn again.
       eval_problems: test problems of the final evaluation.
       eval_samples: sampled solutions per problem there, for pass@k and the gate.
       compile: whether training is compiled where a compiler is.
@@ -57,8 +57,9 @@ class Scale:
     normalise_tokens: int = 1_570_000
     normalise_weight: float = 0.05
     prm_tokens: int = 2_000_000
-    prm_batch_tokens: int = 4096
+    prm_batch_tokens: int = 2048
     prm_negative_bias: float = 2.0
+    prm_neutral_bias: float = 0.0
     eval_problems: int = 500
     eval_samples: int = 16
     compile: bool = True

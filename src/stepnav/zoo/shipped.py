@@ -37,7 +37,7 @@ def keep_shipped(out: Path, domain: Domain) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(source)
         classifier = AutoModelForTokenClassification.from_pretrained(prm, dtype=torch.float32)
         policy = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
-        spent = json.loads((prm / "evaluation.json").read_text())["recipe"]["compute"]
+    spent = known_figures(domain)["recipe"]["compute"]
     for part in ("lm", "normalised"):  # the rounding to bfloat16 aside, the latter is what is kept
         folder = out / "work" / part
         if not (folder / "final").exists():
@@ -45,3 +45,10 @@ def keep_shipped(out: Path, domain: Domain) -> Any:
             write_compute(folder, **spent[part])
             save_model(ungraft(classifier, policy), tokenizer, folder / "final")
     return tokenizer
+
+
+def known_figures(domain: Domain) -> dict[str, Any]:
+    """Return the evaluation that lies beside the shipped models."""
+    path = MODELS_FOLDER / domain.prm_name / "evaluation.json"
+    with reading(path):
+        return dict(json.loads(path.read_text()))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stepnav.core.records import StepScore
 from stepnav.measure.prm.best_of_n import best_of, majority_of, report, sample_sizes
-from stepnav.measure.prm.cases import Case, Outcome
+from stepnav.measure.prm.cases import Case, GradedAnswer
 from stepnav.measure.stats.intervals import pass_at_k
 
 
@@ -80,7 +80,9 @@ def test_majority_over_drawn_subsets_is_near_the_expectation_and_repeats():
 
 
 def solved(group: str, right: bool | None, *values: float, answer: str | None = None):
-    case = Case("", group, "?", ("s",) * len(values), True, outcome=Outcome(right, answer, None))
+    case = Case(
+        "", group, "?", ("s",) * len(values), True, graded=GradedAnswer(right, answer, None)
+    )
     return case, tuple(StepScore(1 - value, 0.0, value) for value in values)
 
 

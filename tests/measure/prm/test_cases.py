@@ -45,14 +45,14 @@ def test_processbench_fields(tmp_path: Path) -> None:
 def test_a_solutions_text_is_split_into_lines(tmp_path: Path) -> None:
     (case,) = read_cases(write(tmp_path / "a.jsonl", [SOLUTION])).items
     assert case.steps == ("2", "#### 2")
-    assert case.outcome is not None and case.outcome.is_correct is True
+    assert case.graded is not None and case.graded.is_correct is True
 
 
 def test_scores_may_stand_without_steps(tmp_path: Path) -> None:
     row = {"problem_id": 7, "is_correct": True, "scores": [0.5, 1]}
     (case,) = read_cases(write(tmp_path / "a.jsonl", [row])).items
     assert case.group == "7" and len(case.steps) == 2
-    assert case.outcome is not None and case.outcome.scores == (0.5, 1.0)
+    assert case.graded is not None and case.graded.scores == (0.5, 1.0)
 
 
 def test_a_limit_counts_problems(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stepnav.core.records import StepScore
 from stepnav.measure.prm.cases import Case
 from stepnav.measure.prm.processbench import (
-    Verdict,
+    Detection,
     best_threshold,
     figures,
     first_below,
@@ -37,17 +37,17 @@ def test_the_first_step_rated_wrong():
 
 
 def test_figures_by_hand():
-    verdicts = [
-        Verdict("a", 1, 1),  # found
-        Verdict("b", 1, 0),  # too early
-        Verdict("c", 2, None),  # missed
-        Verdict("d", 0, 0),  # found
-        Verdict("e", None, None),  # nothing wrong, nothing found
-        Verdict("f", None, 3),  # false alarm
-        Verdict("g", None, None),
-        Verdict("h", None, None),
+    detections = [
+        Detection("a", 1, 1),  # found
+        Detection("b", 1, 0),  # too early
+        Detection("c", 2, None),  # missed
+        Detection("d", 0, 0),  # found
+        Detection("e", None, None),  # nothing wrong, nothing found
+        Detection("f", None, 3),  # false alarm
+        Detection("g", None, None),
+        Detection("h", None, None),
     ]
-    found = figures(verdicts)
+    found = figures(detections)
     assert found["error_accuracy"]["value"] == pytest.approx(2 / 4)
     assert found["error_accuracy"]["hits"] == 2
     assert found["correct_accuracy"]["value"] == pytest.approx(3 / 4)
@@ -57,8 +57,8 @@ def test_figures_by_hand():
 
 
 def test_f1_is_zero_when_one_accuracy_is_and_none_when_one_is_missing():
-    assert figures([Verdict("a", 0, None), Verdict("b", None, None)])["f1"]["value"] == 0
-    only_right = figures([Verdict("b", None, None)])
+    assert figures([Detection("a", 0, None), Detection("b", None, None)])["f1"]["value"] == 0
+    only_right = figures([Detection("b", None, None)])
     assert only_right["f1"]["value"] is None
     assert only_right["error_accuracy"]["value"] is None
 

@@ -76,7 +76,7 @@ def test_scores_of_something_else_are_refused(tmp_path: Path, changed: str) -> N
     with ScoresFile(path, SETTINGS, sizes(items)) as file:
         score_cases(Counting(), items, file)
     before = path.read_bytes()
-    with pytest.raises(DataError, match=f"made otherwise .{changed}: "):
+    with pytest.raises(DataError, match=f"made with other settings .{changed}: "):
         ScoresFile(path, {**SETTINGS, changed: "c"}, sizes(items))
     assert path.read_bytes() == before
 

@@ -1,4 +1,5 @@
-"""A model server that gives the numbers of a tiny checkpoint in the formats of vLLM 0.32, llama-server
+"""A model server that gives the numbers of a tiny checkpoint in the formats of vLLM 0.32,
+llama-server
 and llama-cpp-python; a plain forward pass of transformers for each text, no engine of ours."""
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from transformers import (
 
 from stepnav.rewards.families.headed_models import Qwen2ProcessReward
 
-Kind = Literal["pooling", "generate", "tokens", "sglang", "llama-server", "llama-cpp-python"]
+ServerKind = Literal["pooling", "generate", "tokens", "sglang", "llama-server", "llama-cpp-python"]
 """vLLM with `--runner pooling` or without; vLLM before `/generative_scoring`; other servers."""
 
 LOADERS = {
@@ -59,7 +60,7 @@ class FakeServer:
         self,
         folder: Path,
         family: str,
-        kind: Kind,
+        kind: ServerKind,
         *,
         step_tag: int | None = None,
         max_model_len: int = 512,

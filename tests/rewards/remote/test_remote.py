@@ -21,9 +21,9 @@ from stepnav.run.accounting import KnownPrefixes, charge
 from tests.engine.small_models import poll_all
 from tests.rewards import public_models
 from tests.rewards.public_models import MAKERS, trajectories
-from tests.rewards.remote.fake_server import FakeServer, Kind
+from tests.rewards.remote.fake_server import FakeServer, ServerKind
 
-ROUTES: list[tuple[str, Kind, str]] = [
+ROUTES: list[tuple[str, ServerKind, str]] = [
     ("prm", "pooling", "POST /pooling"),
     ("token-classes", "pooling", "POST /pooling"),
     ("qwen-prm", "pooling", "POST /pooling"),
@@ -75,7 +75,7 @@ def check_equal(found: list[Any], local: list[Any], tolerance: float = 1e-3) -> 
 
 @pytest.mark.parametrize(("family", "kind", "route"), ROUTES)
 def test_the_numbers_of_the_model_in_this_process(
-    family: str, kind: Kind, route: str, folders: dict[str, Path]
+    family: str, kind: ServerKind, route: str, folders: dict[str, Path]
 ) -> None:
     wanted = trajectories()
     local = open_checkpoint(folders[family], family=family, device="cpu")
@@ -120,7 +120,7 @@ def test_outputs_at_the_marks_alone(folders: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["llama-server", "llama-cpp-python"])
-def test_servers_that_list_likely_tokens(tmp_path: Path, kind: Kind) -> None:
+def test_servers_that_list_likely_tokens(tmp_path: Path, kind: ServerKind) -> None:
     folder = public_models.math_shepherd(tmp_path / "prm")
     server = FakeServer(folder, "math-shepherd", kind)
     real = server._respond

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any
+
 import torch
 from transformers import (
     AutoModelForCausalLM,
@@ -13,8 +16,8 @@ from transformers import (
 
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo import MODELS_FOLDER
-from stepnav.zoo.training.graft import graft_classifier, train_top_only
-from stepnav.zoo.training.step_heads import FEATURE_UNIT, Stream
+from stepnav.zoo.training.graft import FREE_DIMENSIONS, graft_classifier, train_top_only
+from stepnav.zoo.training.step_heads import FEATURE_UNIT, MAX_DOUBT, Stream
 from stepnav.zoo.training.ungraft import ungraft
 
 SEPARATOR = 5
@@ -75,30 +78,70 @@ def test_only_the_top_is_trained() -> None:
     assert all(name.startswith(parts) for name in trained)
 
 
-def test_a_step_is_rated_by_its_own_least_likely_token() -> None:
-    """However far back in the step that is."""
-    policy = AutoModelForCausalLM.from_pretrained(MODELS_FOLDER / "micro-python-policy")
+def code_graft(*solutions: list[str]) -> tuple[Any, list[tuple[list[int], list[int]]]]:
+    """Return a graft on the shipped code model's backbone, untrained, and tokens with step ends."""
+    folder = MODELS_FOLDER / "micro-python-policy"
+    policy = AutoModelForCausalLM.from_pretrained(folder)
     shipped = AutoModelForTokenClassification.from_pretrained(
         MODELS_FOLDER / "micro-python-prm", dtype=torch.float32
     )
-    tokenizer = AutoTokenizer.from_pretrained(MODELS_FOLDER / "micro-python-policy")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     step_format = StepFormat()
-    rows = [step_format.encode(tokenizer, QUESTION, steps) for steps in (RIGHT, WRONG)]
+    rows = [step_format.encode(tokenizer, QUESTION, steps) for steps in solutions]
     (separator,) = step_format.separator_ids(tokenizer)
+    torch.manual_seed(0)
     model = graft_classifier(
         ungraft(shipped, policy), [ids for ids, _ in rows], separator_id=separator
-    ).eval()
-    pooled = Stream(policy.config.hidden_size).pooled
+    )
+    return model.eval(), rows
+
+
+@torch.inference_mode()
+def step_logits(model: Any, ids: list[int], ends: list[int]) -> torch.Tensor:
+    return model(input_ids=torch.tensor([ids])).logits[0, ends]
+
+
+def test_a_step_is_rated_by_its_own_least_likely_token() -> None:
+    """However far back in the step that is."""
+    model, rows = code_graft(RIGHT, WRONG)
+    pooled = Stream((model.config.hidden_size - FREE_DIMENSIONS) // 3).pooled
     found, ratings = [], []
     for ids, ends in rows:
         with torch.inference_mode():
             states = model.model(input_ids=torch.tensor([ids]), output_hidden_states=True)
-            ratings.append(model(input_ids=torch.tensor([ids])).logits[0, ends].argmax(-1).tolist())
+        ratings.append(step_logits(model, ids, ends).argmax(-1).tolist())
         found.append((states.hidden_states[-2][0, ends, pooled] * FEATURE_UNIT).tolist())
-    assert min(found[0]) > -2.0
+    assert min(found[0]) > -1.5
     assert found[1][2] < -4.0
     assert 0 not in ratings[0]  # negative; nothing was trained yet
     assert ratings[1][2] == 0
+
+
+def test_the_oddest_line_leaves_the_next_ones_alone() -> None:
+    odd = [*RIGHT[:2], "        # qqq qqq 77777 %% zz\n", *RIGHT[2:]]
+    model, [(ids, ends)] = code_graft(odd)
+    stream = Stream((model.config.hidden_size - FREE_DIMENSIONS) // 3)
+    with torch.inference_mode():
+        states = model.model(input_ids=torch.tensor([ids]), output_hidden_states=True)
+    states = states.hidden_states[-2][0] * FEATURE_UNIT
+    lowest = [states[start + 1 : end, stream.clipped].min() for start, end in pairwise(ends)]
+    torch.testing.assert_close(
+        states[ends[1:], stream.pooled], torch.stack(lowest), atol=0.4, rtol=0.1
+    )
+    assert states[ends[2], stream.pooled] < -0.9 * MAX_DOUBT
+    assert states[ends[3], stream.pooled] > -0.5 * MAX_DOUBT
+
+
+def test_small_updates_of_the_trained_top_change_little() -> None:
+    """What the graft knows must outlive the first updates, which go in all directions."""
+    model, [(ids, ends)] = code_graft(WRONG)
+    before = step_logits(model, ids, ends)
+    train_top_only(model)
+    with torch.no_grad():
+        for parameter in model.model.parameters():
+            if parameter.requires_grad and parameter.ndim == 2:
+                parameter += torch.randn_like(parameter) * 1e-4
+    torch.testing.assert_close(step_logits(model, ids, ends), before, atol=0.5, rtol=0.1)
 
 
 def test_the_language_model_comes_out_of_a_graft_again() -> None:

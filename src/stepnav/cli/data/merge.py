@@ -26,5 +26,5 @@ def run(
       stepnav data merge shards/ --out mutants
     """
     began = time.monotonic()
-    outcomes, files = merge(find_journals(places), out)
-    tell(out, outcomes, None, files, time.monotonic() - began, as_json)
+    reports, files = merge(find_journals(places), out)
+    tell(out, reports, None, files, time.monotonic() - began, as_json)

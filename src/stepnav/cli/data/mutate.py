@@ -5,63 +5,63 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from stepnav.cli.cluster import RayOptions
 from stepnav.cli.console import Stages, interruptible, print_json, stderr, stdout
-from stepnav.cli.data.origin import Origin, load_references
-from stepnav.cli.options import AsJson, Data, Resume, Sandbox, Seed, check_resume
-from stepnav.core.errors import ConfigError, DataError
-from stepnav.mutate.campaign import find_journals, merge, run_campaign
+from stepnav.cli.data.origin import Origin, OriginOptions
+from stepnav.cli.options import AsJson, Resume, Sandbox, Seed, check_resume
+from stepnav.core.errors import DataError
+from stepnav.core.shard import Shard
+from stepnav.mutate.campaign import WHOLE, find_journals, journal_path, merge, run_campaign
 from stepnav.mutate.examination import Settings
-from stepnav.mutate.findings import Outcome
+from stepnav.mutate.findings import ProblemReport
+
+
+@dataclass(frozen=True, slots=True)
+class MutantOptions:
+    """What is made of each program besides its mutants, and what is kept out of training."""
+
+    decoys: Annotated[
+        int, typer.Option(min=0, help="Rewrites that keep the meaning, per program.")
+    ] = 0
+    second_order: Annotated[
+        int, typer.Option(min=0, help="Mutants with two edits, per program.")
+    ] = 0
+    repairs: Annotated[
+        int, typer.Option(min=0, help="Later edits tried as a repair of each killed mutant.")
+    ] = 12
+    hold_out: Annotated[
+        str | None,
+        typer.Option(help="Operators kept out of training, comma-separated, or none."),
+    ] = None
+
+    def settings(self, seed: int) -> Settings:
+        """Return how programs are examined."""
+        return Settings(seed, self.decoys, self.second_order, self.repairs)
+
+    def held_out(self, default: Sequence[str]) -> list[str]:
+        """Return the operators that are kept out of training."""
+        if self.hold_out is None:
+            return list(default)
+        return [name for name in self.hold_out.split(",") if name and name != "none"]
 
 
 def run(
     *,
     out: Annotated[Path, typer.Option(help="Folder for the journal and the data.")],
-    task: Annotated[
-        str | None, typer.Option(help="mbpp (ids 511-974); or give --program and --tests.")
-    ] = None,
-    data: Data = None,
-    ids: Annotated[
-        str | None, typer.Option(help="Only these task ids, for instance 601-620,700.")
-    ] = None,
-    program: Annotated[
-        list[Path] | None, typer.Option(help="Your own program; may be repeated.")
-    ] = None,
-    tests: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Its tests: asserts, pytest, unittest or check(candidate); one per program."
-        ),
-    ] = None,
-    function: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Only this function of it; may be repeated. [default: all that have tests]"
-        ),
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    origin_options: OriginOptions,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, or workers of the cluster.")] = 2,
+    ray_options: RayOptions,
     shard: Annotated[str, typer.Option(help="i/n: only the i-th of n parts; merge them later.")] = (
         "1/1"
     ),
     seed: Seed = 0,
-    decoys: Annotated[
-        int, typer.Option(min=0, help="Rewrites that keep the meaning, per program.")
-    ] = 0,
-    second_order: Annotated[
-        int, typer.Option(min=0, help="Mutants with two edits, per program.")
-    ] = 0,
-    repairs: Annotated[
-        int, typer.Option(min=0, help="Later edits tried as a repair of each killed mutant.")
-    ] = 12,
-    hold_out: Annotated[
-        str | None,
-        typer.Option(help="Operators kept out of training, comma-separated, or none."),
-    ] = None,
+    mutant_options: MutantOptions,
     sandbox: Sandbox = "process",
     resume: Resume = False,
     as_json: AsJson = False,
@@ -81,18 +81,10 @@ def run(
       stepnav data mutate --program gcd.py --tests test_gcd.py --out mutants --decoys 10
     """
     began = time.monotonic()
-    index, count = _parse_shard(shard)
-    journal = out / f"shard-{index}-of-{count}.jsonl"
+    part = Shard.parse(shard)
+    journal = journal_path(out, part)
     check_resume(journal.exists(), resume, journal)
-    origin = load_references(
-        task,
-        data=data,
-        ids=ids,
-        programs=program or [],
-        tests=tests or [],
-        functions=function or [],
-        level=sandbox,
-    )
+    origin = origin_options.load(sandbox)
     for line in origin.left_out:
         stderr().print(f"left out: {line}", markup=False, soft_wrap=True)
     for line in origin.refused:
@@ -102,25 +94,26 @@ def run(
             f"nothing to mutate: {len(origin.refused)} programs or ids refused, none left"
         )
     with interruptible(lambda: f"finished problems are kept in {out}"), Stages("problems") as bar:
-        outcomes = run_campaign(
+        reports = run_campaign(
             origin.references,
             out,
-            Settings(seed, decoys, second_order, repairs),
+            mutant_options.settings(seed),
             task=origin.name,
             source=origin.source,
-            held_out=_parse_names(hold_out, origin.held_out),
+            held_out=mutant_options.held_out(origin.held_out),
             level=sandbox,
             workers=workers,
-            shard=(index, count),
+            cluster=ray_options.cluster(workers),
+            shard=part,
             progress=_teller(bar),
         )
-    files = merge(find_journals([out]), out)[1] if count == 1 else []
-    tell(out, outcomes, origin, files, time.monotonic() - began, as_json)
+    files = merge(find_journals([out]), out)[1] if part == WHOLE else []
+    tell(out, reports, origin, files, time.monotonic() - began, as_json)
 
 
 def tell(
     out: Path,
-    outcomes: Sequence[Outcome],
+    reports: Sequence[ProblemReport],
     origin: Origin | None,
     files: Sequence[Path],
     seconds: float,
@@ -128,41 +121,41 @@ def tell(
 ) -> None:
     """Report what a campaign, or one shard of it, has made; `origin` is None after a merge."""
     refused = origin.refused if origin is not None else []
-    unused = [outcome for outcome in outcomes if outcome.error is not None]
-    verdicts = Counter(f.verdict for outcome in outcomes for f in outcome.findings)
+    unused = [report for report in reports if report.error is not None]
+    verdicts = Counter(f.verdict for report in reports for f in report.findings)
     if as_json:
         print_json(
             {
                 "out": str(out),
                 "files": [file.name for file in files],
-                "problems": len(outcomes),
-                "unused": {outcome.task_id: outcome.error for outcome in unused},
+                "problems": len(reports),
+                "unused": {report.task_id: report.error for report in unused},
                 "refused": refused,
                 "left_out": list(origin.left_out) if origin is not None else [],
                 "verdicts": dict(sorted(verdicts.items())),
-                "dropped": sum(sum((o.dropped or {}).values()) for o in outcomes),
-                "judged": sum(outcome.num_judged for outcome in outcomes),
+                "dropped": sum(sum((o.dropped or {}).values()) for o in reports),
+                "judged": sum(report.num_judged for report in reports),
                 "seconds": round(seconds, 2),
             }
         )
     else:
-        _print_summary(out, outcomes, len(refused), files, verdicts)
-    if len(unused) == len(outcomes) and files:
-        raise DataError(f"none of the {len(outcomes)} programs could be used; see the lines above")
+        _print_summary(out, reports, len(refused), files, verdicts)
+    if len(unused) == len(reports) and files:
+        raise DataError(f"none of the {len(reports)} programs could be used; see the lines above")
 
 
 def _print_summary(
     out: Path,
-    outcomes: Sequence[Outcome],
+    reports: Sequence[ProblemReport],
     num_refused: int,
     files: Sequence[Path],
     verdicts: Counter[Any],
 ) -> None:
-    used = sum(outcome.error is None for outcome in outcomes)
+    used = sum(report.error is None for report in reports)
     counts = ", ".join(f"{name} {count}" for name, count in sorted(verdicts.items()))
     console = stdout()
     console.print(
-        f"{used} of {len(outcomes) + num_refused} programs used; {verdicts.total()} records: "
+        f"{used} of {len(reports) + num_refused} programs used; {verdicts.total()} records: "
         f"{counts}",
         soft_wrap=True,
     )
@@ -174,29 +167,16 @@ def _print_summary(
         )
 
 
-def _parse_shard(text: str) -> tuple[int, int]:
-    index, slash, count = text.partition("/")
-    if not slash or not index.isdigit() or not count.isdigit():
-        raise ConfigError(f"--shard must read i/n, for instance 2/8 (got {text!r})")
-    return int(index), int(count)
-
-
-def _parse_names(text: str | None, default: Sequence[str]) -> list[str]:
-    if text is None:
-        return list(default)
-    return [name for name in text.split(",") if name and name != "none"]
-
-
-def _teller(bar: Stages) -> Callable[[int, int, Outcome | None], None]:
+def _teller(bar: Stages) -> Callable[[int, int, ProblemReport | None], None]:
     """Return what shows how many problems are done, and how fast, and tells which are not used."""
     began, judged = time.monotonic(), 0
 
-    def show(done: int, total: int, outcome: Outcome | None) -> None:
+    def show(done: int, total: int, report: ProblemReport | None) -> None:
         nonlocal judged
-        if outcome is not None:
-            judged += outcome.num_judged
-            if outcome.error is not None:
-                line = f"not used: {outcome.task_id}: {outcome.error}"
+        if report is not None:
+            judged += report.num_judged
+            if report.error is not None:
+                line = f"not used: {report.task_id}: {report.error}"
                 stderr().print(line, markup=False, soft_wrap=True)
         rate = judged / max(time.monotonic() - began, 1e-9)
         bar.reach("mutate", done, total, f"({rate:.0f} programs/s)")

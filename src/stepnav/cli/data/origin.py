@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from stepnav.cli.options import Data
 from stepnav.core.errors import ConfigError
 from stepnav.mutate import origins
 from stepnav.mutate.reference import Reference
@@ -35,42 +38,61 @@ class Origin:
     left_out: tuple[str, ...] = ()
 
 
-def load_references(
-    task: str | None,
-    *,
-    data: Path | None,
-    ids: str | None,
-    programs: Sequence[Path],
-    tests: Sequence[Path],
-    functions: Sequence[str],
-    level: str,
-) -> Origin:
-    """Return the programs that mutants are to be made of.
+@dataclass(frozen=True, slots=True)
+class OriginOptions:
+    """Which programs are mutated, and what tests them."""
 
-    Args:
-      task: "mbpp", or None for the user's own programs.
-      data: MBPP's file; None for the hub.
-      ids: MBPP's ids, for instance "601-620,700"; None for all that may be trained on.
-      programs, tests: the user's own programs and a test file for each.
-      functions: those of the user's programs that are wanted; all if none is named.
-      level: sandbox level.
-    Raises:
-      ConfigError: both or neither are given, or a task that may not be trained on.
-      DataError: the benchmark's file is missing or broken.
-    """
-    if (task is None) == (not programs):
-        raise ConfigError("give --task mbpp, or --program FILE with --tests FILE, and not both")
-    if task is None:
-        own = origins.read_own(programs, tests, functions=functions, level=level)
-        references, refused, left_out = own
-        name, source = "own programs", "the user's own."
-        return Origin(name, source, references, refused, left_out=tuple(left_out))
-    if functions:
-        raise ConfigError("--function names a function of --program; a benchmark has --ids")
-    if task == "humaneval":
-        raise ConfigError("HumanEval is a test set and is never trained on; use --task mbpp")
-    if task != "mbpp":
-        raise ConfigError(f"there is no mutation data for the task {task!r}; use --task mbpp")
+    task: Annotated[
+        str | None, typer.Option(help="mbpp (ids 511-974); or give --program and --tests.")
+    ] = None
+    data: Data = None
+    ids: Annotated[
+        str | None, typer.Option(help="Only these task ids, for instance 601-620,700.")
+    ] = None
+    program: Annotated[
+        list[Path] | None, typer.Option(help="Your own program; may be repeated.")
+    ] = None
+    tests: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Its tests: asserts, pytest, unittest or check(candidate); one per program."
+        ),
+    ] = None
+    function: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this function of it; may be repeated. [default: all that have tests]"
+        ),
+    ] = None
+
+    def load(self, level: str) -> Origin:
+        """Return the programs that mutants are to be made of.
+
+        Args:
+          level: sandbox level.
+        Raises:
+          ConfigError: both or neither are given, or a task that may not be trained on.
+          DataError: the benchmark's file is missing or broken.
+        """
+        task, functions = self.task, self.function or []
+        if (task is None) == (not self.program):
+            raise ConfigError("give --task mbpp, or --program FILE with --tests FILE, and not both")
+        if self.program:
+            own = origins.read_own(self.program, self.tests or [], functions=functions, level=level)
+            references, refused, left_out = own
+            name, source = "own programs", "the user's own."
+            return Origin(name, source, references, refused, left_out=tuple(left_out))
+        if functions:
+            raise ConfigError("--function names a function of --program; a benchmark has --ids")
+        if task == "humaneval":
+            raise ConfigError("HumanEval is a test set and is never trained on; use --task mbpp")
+        if task != "mbpp":
+            raise ConfigError(f"there is no mutation data for the task {task!r}; use --task mbpp")
+        return _load_mbpp(self.data, self.ids)
+
+
+def _load_mbpp(data: Path | None, ids: str | None) -> Origin:
+    """Return the programs of MBPP with some ids; None is all that may be trained on."""
     low, high = mbpp.ID_RANGES["validation"][0], mbpp.ID_RANGES["train"][1]
     wanted, refused = origins.parse_ids(ids, low, high)
     references = [
@@ -90,10 +112,4 @@ def load_references(
     ]
     found = {int(reference.task_id.rpartition("-")[2]) for reference in references}
     refused += [f"mbpp {n}: the file holds no such task id" for n in wanted if n not in found]
-    return Origin(
-        "mbpp",
-        MBPP_SOURCE,
-        references,
-        refused,
-        origins.HELD_OUT,
-    )
+    return Origin("mbpp", MBPP_SOURCE, references, refused, origins.HELD_OUT)

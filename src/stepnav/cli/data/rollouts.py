@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Progress, resumable, stderr
+from stepnav.cli.cluster import RayOptions, Workers
+from stepnav.cli.console import Progress, resumable, stderr, tell_notes
 from stepnav.cli.data.rollouts_report import report
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, ExcludeProblems, Resume, Seed, TaskName, TaskOptions
@@ -27,16 +30,64 @@ from stepnav.labels.exclude import problem_names, read_problems
 from stepnav.labels.rollouts import LABELS, METHODS, label_problem
 from stepnav.measure.plan_file import problems_digest
 from stepnav.measure.prm.scores import folder_digest
+from stepnav.measure.runner import Finished
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
+from stepnav.run.on_ray import Work
 from stepnav.run.search import Search
+from stepnav.run.spreading import Chunk, spread_searches, take_left
 from stepnav.tasks.task import Task
 
 JOURNAL_NAME = "journal.sqlite"
 SETTINGS_NAME = "rollouts.json"
 NOUN = "run of rollouts"
-PROGRAM_OPTIONS = ("solutions", "samples", "temperature", "method", "labels", "keep_unsolved")
-"""The settings that the program takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabellingOptions:
+    """How a problem's solutions are drawn and labelled."""
+
+    solutions: Annotated[int, typer.Option(min=1, help="Solutions drawn and labelled of each.")] = 4
+    samples: Annotated[int, typer.Option(min=1, help="Completions of each prefix.")] = 8
+    method: Annotated[
+        str,
+        typer.Option(help="each (prefix is completed) or bisection (for the first wrong step)."),
+    ] = "each"
+    estimate: Annotated[
+        str,
+        typer.Option(
+            help="hard (a right solution goes on from there) or soft (the share that does)."
+        ),
+    ] = "hard"
+    keep_unsolved: Annotated[
+        bool,
+        typer.Option(
+            "--keep-unsolved",
+            help="Label the solutions of problems that the policy never solves, too.",
+        ),
+    ] = False
+    temperature: Annotated[float, typer.Option(min=0.0, help="Of all sampling.")] = 1.0
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments of the program.
+
+        Raises:
+          ConfigError: a word is unknown, or they contradict each other.
+        """
+        chosen = choose("--method", self.method, METHODS)
+        kind = choose("--estimate", self.estimate, LABELS)
+        if chosen == "bisection" and kind == "soft":
+            raise ConfigError(
+                "a binary search finds the first wrong step only; use --estimate hard"
+            )
+        return {
+            "solutions": self.solutions,
+            "samples": self.samples,
+            "method": chosen,
+            "labels": kind,
+            "keep_unsolved": self.keep_unsolved,
+            "temperature": self.temperature,
+        }
 
 
 def run(
@@ -49,31 +100,12 @@ def run(
     task_options: TaskOptions,
     exclude_problems: ExcludeProblems = None,
     problems: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
-    solutions: Annotated[
-        int, typer.Option(min=1, help="Solutions drawn and labelled of each.")
-    ] = 4,
-    samples: Annotated[int, typer.Option(min=1, help="Completions of each prefix.")] = 8,
-    method: Annotated[
-        str,
-        typer.Option(help="each (prefix is completed) or bisection (for the first wrong step)."),
-    ] = "each",
-    estimate: Annotated[
-        str,
-        typer.Option(
-            help="hard (a right solution goes on from there) or soft (the share that does)."
-        ),
-    ] = "hard",
-    keep_unsolved: Annotated[
-        bool,
-        typer.Option(
-            "--keep-unsolved",
-            help="Label the solutions of problems that the policy never solves, too.",
-        ),
-    ] = False,
-    temperature: Annotated[float, typer.Option(min=0.0, help="Of all sampling.")] = 1.0,
+    labelling: LabellingOptions,
     seed: Seed = 0,
     resume: Resume = False,
     active: Annotated[int, typer.Option(min=1, help="Problems worked on at once.")] = 64,
+    ray_options: RayOptions,
+    workers: Workers = 1,
     model_options: ModelOptions,
     as_json: AsJson = False,
 ) -> None:
@@ -88,10 +120,7 @@ def run(
 
       stepnav data rollouts --task gsm8k --data train.jsonl --policy ./my-model --out runs/gsm8k
     """
-    chosen = choose("--method", method, METHODS)
-    kind = choose("--estimate", estimate, LABELS)
-    if chosen == "bisection" and kind == "soft":
-        raise ConfigError("a binary search finds the first wrong step only; use --estimate hard")
+    options = labelling.settings()
     server = model_options.server(active)
     benchmark = task_options.load(task, sandbox=model_options.sandbox)
     data = task_options.data
@@ -105,25 +134,30 @@ def run(
     weights = build.policy_folder(policy)
     settings = {
         "task": task, "split": used, "problems": problems_digest(drawn),
-        "data": None if data is None else str(data), "solutions": solutions, "samples": samples,
-        "method": chosen, "labels": kind, "keep_unsolved": keep_unsolved,
-        "temperature": temperature,
+        "data": None if data is None else str(data), **options,
         "policy": policy, "policy_digest": None if weights is None else folder_digest(weights),
         "policy_model": model_options.policy_model, "seed": seed, "dtype": model_options.dtype,
         "shots": num_shots, "chat": model_options.chat, **server.result_settings(),
     }  # fmt: skip
     check_claim(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
-    models = model_options.open(
-        policy=policy, reward=None, task=benchmark, server=server, max_batch=active
-    )
+    cluster = ray_options.cluster(workers, model_options)
+    models: AbstractContextManager[object] = nullcontext()
+    if cluster is None:
+        opened = models = model_options.open(
+            policy=policy, reward=None, task=benchmark, server=server, max_batch=active
+        )
+        searches = list(_searches(benchmark, drawn, options, seed))
+        run_left = partial(_run_here, searches, opened, active)
+    else:
+        open_there = partial(
+            _open_there, task_options, model_options, settings, options, drawn, active
+        )
+        run_left = partial(spread_searches, cluster, open_there, ids=[p.id for p in drawn])
     # not before the models are there: a slip in their name would bind the folder to it
     claim_folder(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     with locked(out), models:
-        for note in models.notes:
-            stderr().print(f"note: {note}", soft_wrap=True)
-        searches = list(_searches(benchmark, drawn, settings))
-        results, seconds = _run(out, settings, searches, models, active)
-        report(out, results, kind, seconds, as_json)
+        results, seconds = _run(out, settings, len(drawn), run_left)
+        report(out, results, options["labels"], seconds, as_json)
 
 
 def is_right(task: Task, solution: Trajectory) -> bool:
@@ -189,40 +223,71 @@ def _leave_out(problems: Sequence[Problem], exclude: Path | None) -> list[Proble
 
 
 def _searches(
-    task: Task, problems: Sequence[Problem], settings: dict[str, Any]
+    task: Task, problems: Sequence[Problem], options: dict[str, Any], seed: int
 ) -> Iterator[Search]:
     function = partial(label_problem, is_right=partial(is_right, task))
-    options = {name: settings[name] for name in PROGRAM_OPTIONS}
     strategy = Strategy("rollouts", options, function=function)
     for problem in problems:
-        yield Search(problem.id, strategy, problem, task.extract, seed=settings["seed"])
+        yield Search(problem.id, strategy, problem, task.extract, seed=seed)
+
+
+def _run_here(
+    searches: list[Search], models: build.Models, active: int, journal: Journal
+) -> Iterator[object]:
+    """Run what the journal does not hold in this process."""
+    tell_notes(models.notes)
+    return Driver(models.by_name, journal=journal, max_active=active).run(searches)
+
+
+@contextmanager
+def _open_there(
+    task_options: TaskOptions,
+    model_options: ModelOptions,
+    settings: dict[str, Any],
+    options: dict[str, Any],
+    problems: list[Problem],
+    active: int,
+) -> Iterator[Work]:
+    """Open the policy in a worker of a cluster; its work labels a `Chunk` of the problems."""
+    task = task_options.load(settings["task"], sandbox=model_options.sandbox)
+    task, _ = model_options.with_shots(task, settings["policy"])
+    by_id = {search.id: search for search in _searches(task, problems, options, settings["seed"])}
+    with model_options.open(
+        policy=settings["policy"], reward=None, task=task, server=model_options.server(active),
+        max_batch=active,
+    ) as models:  # fmt: skip
+
+        def work(chunk: Chunk) -> Iterator[Finished]:
+            searches = [by_id[search_id] for search_id in chunk.search_ids]
+            with chunk.journal(json.dumps(settings)) as journal:
+                for _ in Driver(models.by_name, journal=journal, max_active=active).run(searches):
+                    pass
+            yield from (Finished(search_id, "") for search_id in chunk.search_ids)
+
+        yield work
 
 
 def _run(
     out: Path,
     settings: dict[str, Any],
-    searches: list[Search],
-    models: build.Models,
-    active: int,
+    num_problems: int,
+    run_left: Callable[[Journal], Iterator[object]],
 ) -> tuple[list[SearchResult], float]:
     """Return the results of all problems, and the seconds that all attempts took."""
-    journal = Journal(out / JOURNAL_NAME, json.dumps(settings))
-    first = len(journal.finished_ids())
+    with closing(Journal(out / JOURNAL_NAME, json.dumps(settings))) as journal:
+        take_left(journal)
+        first = len(journal.finished_ids())
 
-    def done() -> str:
-        labelled = len(journal.finished_ids())
-        return f"{labelled} of {len(searches)} problems are labelled and kept"
+        def done() -> str:
+            labelled = len(journal.finished_ids())
+            return f"{labelled} of {num_problems} problems are labelled and kept"
 
-    try:
-        with resumable(done), Progress("rollouts", len(searches), "problems", first=first) as bar:
-            driver = Driver(models.by_name, journal=journal, max_active=active)
+        with resumable(done), Progress("rollouts", num_problems, "problems", first=first) as bar:
             began = time.monotonic()
             try:
-                for _ in driver.run(searches):
+                for _ in run_left(journal):
                     bar.advance()
             finally:
-                if driver.num_asked:
+                if first < num_problems:
                     journal.add_span(NOUN, time.monotonic() - began)
         return list(journal.results()), journal.spans().get(NOUN, 0.0)
-    finally:
-        journal.close()

@@ -14,12 +14,14 @@ from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendError, DataError
 from stepnav.core.outcome import SearchResult
 from stepnav.files.atomic import write_text
+from stepnav.files.front_matter import dataset_head
 from stepnav.labels.kinds import KIND_FIELD
 from stepnav.labels.records import StepRecord
 from stepnav.labels.rollouts import Labels, rollout_records
 
 DATA_NAME = "rollouts.jsonl"
 REPORT_NAME = "rollouts_report.json"
+CARD = "README.md"
 
 
 def report(
@@ -43,6 +45,7 @@ def report(
     _tell_failed(found)
     if records:
         _write_records(out / DATA_NAME, records, kind)
+        write_text(out / CARD, _card(found))
     write_text(out / REPORT_NAME, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     if not records:
         raise DataError(
@@ -106,6 +109,16 @@ def _sentence(found: Mapping[str, Any]) -> str:
         f"{found['policy_tokens']} policy tokens in {found['policy_calls']} calls, "
         f"{found['policy_prompt_tokens']} prompt tokens ({found['policy_cached_tokens']} cached), "
         f"FLOPs {flops}, {found['seconds']:.0f} s"
+    )
+
+
+def _card(found: Mapping[str, Any]) -> str:
+    """Return the data's card; settings stand in the file beside it."""
+    head = dataset_head({"train": DATA_NAME}, ["process-reward-model"])
+    return (
+        f"{head}\n# Step labels by completing prefixes\n\n{_sentence(found)}\n\n"
+        "Fields: `prompt`, `completions` (the steps), `labels` (one per step; null is unknown) and "
+        f"what they are. `rollouts.json` holds the settings, `{REPORT_NAME}` all figures.\n"
     )
 
 

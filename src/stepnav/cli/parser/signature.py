@@ -35,12 +35,12 @@ class Loudness:
         set_loudness(quiet=self.quiet, verbose=self.verbose)
 
 
-def flat(function: Callable[..., None]) -> Callable[..., None]:
+def flat(function: Callable[..., int | None]) -> Callable[..., int | None]:
     """Return the function with its records' fields, and a `Loudness`, as arguments of their own.
 
     What is left of an annotation like `models: ModelOptions` on the command line are the fields of
     `ModelOptions`, each with the option in its annotation. A record as the argument's default gives
-    other defaults than the class.
+    other defaults than the class. What the function returns is the exit code, None stands for 0.
     """
     hints = get_type_hints(function, include_extras=True)
     records: dict[str, type[Any]] = {}
@@ -56,7 +56,7 @@ def flat(function: Callable[..., None]) -> Callable[..., None]:
     records["loudness"] = Loudness
     signature = inspect.Signature(parameters)
 
-    def command(**given: Any) -> None:
+    def command(**given: Any) -> int | None:
         bound = signature.bind(**given)
         bound.apply_defaults()
         values = bound.arguments
@@ -64,7 +64,7 @@ def flat(function: Callable[..., None]) -> Callable[..., None]:
             taken = {field.name: values.pop(field.name) for field in fields(record)}
             values[name] = record(**taken)
         values.pop("loudness").set()
-        function(**values)
+        return function(**values)
 
     command.__name__, command.__doc__ = function.__name__, function.__doc__
     command.__annotations__ = {p.name: p.annotation for p in parameters}

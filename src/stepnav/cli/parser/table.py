@@ -74,12 +74,20 @@ DATA = {
 COMMANDS: Mapping[str, Entry] = {
     "solve": Entry("Solve a problem and watch the tree grow.", "solve"),
     "bench": Entry("Compare strategies on the same problems, at the same budgets.", "bench"),
+    "tune": Entry(
+        "Find the best options of each strategy for each budget, for `bench --tuned`.", "tune"
+    ),
     "report": Entry(
         "Make the report of a run: tables, plot, Markdown, HTML, JSON, Parquet.", "report"
     ),
+    "merge": Entry("Make one run of its shards, and its report.", "merge"),
     "show": Entry("Show the search trees of one problem again, from the journal.", "show"),
     "serve": Entry(
         "Serve search behind an OpenAI-compatible endpoint; alone, the shipped models.", "serve"
+    ),
+    "check": Entry(
+        "Tell on one page whether policy, prompt, task and reward model fit; exit code 1 if not.",
+        "check",
     ),
     "grade": Entry("Grade model-written programs in the sandbox and report pass@k.", "grade"),
     "eval-prm": Entry("Measure a reward model, with intervals over problems.", "eval_prm"),

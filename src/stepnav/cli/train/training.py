@@ -18,8 +18,9 @@ from stepnav.cli.console import (
     print_json,
     stderr,
     stdout,
+    tell_notes,
 )
-from stepnav.cli.options import LabelOptions, Resume, Seed
+from stepnav.cli.options import LabelOptions, ReportTo, Resume, Seed, tracker_names
 from stepnav.core.errors import ConfigError, choose
 
 if TYPE_CHECKING:
@@ -83,9 +84,7 @@ class TrainOptions:
     save_every: Annotated[int, typer.Option(min=0, help="Steps between checkpoints; 0: none.")] = (
         200
     )
-    report_to: Annotated[
-        str | None, typer.Option(help="Trackers, comma-separated: tensorboard, wandb, mlflow, ...")
-    ] = None
+    report_to: ReportTo = None
     seed: Seed = 0
     resume: Resume = False
 
@@ -99,7 +98,7 @@ class TrainOptions:
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         settings = {name: own[name] for name in own.keys() & {f.name for f in fields(FitSettings)}}
         settings["cpu"], settings["bf16"] = self.device == "cpu", self.dtype == "bfloat16"
-        settings["report_to"] = tuple(filter(None, (self.report_to or "").split(",")))
+        settings["report_to"] = tracker_names(self.report_to)
         return {
             "prompt_template": _template(self.prompt_template),
             "max_length": self.max_length,
@@ -139,8 +138,7 @@ def train_reward_model(
     from stepnav.train.finetune import finetune_reward_model
 
     found = read_labelled(files.data, **label_options.for_reader())
-    for note in found.report.notes:
-        stderr().print(f"note: {note}", soft_wrap=True)
+    tell_notes(found.report.notes)
     if found.kind == "value" and chosen.get("only_outcomes"):
         chosen["head"] = "value"
     limit = train_options.problems

@@ -38,7 +38,7 @@ def report(scored: Sequence[tuple[Case, Scores]]) -> dict[str, Any]:
 
     Solutions that nobody could grade are left out and counted.
     """
-    graded = [(c, s) for c, s in scored if c.outcome and c.outcome.is_correct is not None]
+    graded = [(c, s) for c, s in scored if c.graded and c.graded.is_correct is not None]
     problems: dict[str, list[tuple[Case, Scores]]] = {}
     for case, scores in graded:
         problems.setdefault(case.group, []).append((case, scores))
@@ -130,7 +130,7 @@ def _row(n: int, problems: Sequence[Sequence[tuple[Case, Scores]]]) -> dict[str,
         name: [best_of(_graded(members, name), n) for members in kept] for name in AGGREGATIONS
     }
     chances["pass"] = [_pass(members, n) for members in kept]
-    has_answers = any(c.outcome and c.outcome.answer is not None for m in kept for c, _ in m)
+    has_answers = any(c.graded and c.graded.answer is not None for m in kept for c, _ in m)
     chances["majority"] = [_majority(members, n) for members in kept] if has_answers else []
     return {
         "n": n,
@@ -142,7 +142,7 @@ def _row(n: int, problems: Sequence[Sequence[tuple[Case, Scores]]]) -> dict[str,
 
 def _graded(members: Sequence[tuple[Case, Scores]], aggregation: str) -> Graded:
     return [
-        (_score(scores, aggregation), bool(case.outcome and case.outcome.is_correct))
+        (_score(scores, aggregation), bool(case.graded and case.graded.is_correct))
         for case, scores in members
     ]
 
@@ -152,17 +152,17 @@ def _score(scores: Scores, aggregation: str) -> float:
 
 
 def _pass(members: Sequence[tuple[Case, Scores]], n: int) -> float:
-    right = sum(bool(case.outcome and case.outcome.is_correct) for case, _ in members)
+    right = sum(bool(case.graded and case.graded.is_correct) for case, _ in members)
     chance = pass_at_k(len(members), right, n)
     assert chance is not None, "only problems with n solutions are asked about"
     return chance
 
 
 def _majority(members: Sequence[tuple[Case, Scores]], n: int) -> float:
-    outcomes = [case.outcome for case, _ in members if case.outcome]
+    known = [case.graded for case, _ in members if case.graded]
     return majority_of(
-        [outcome.answer for outcome in outcomes],
-        [bool(outcome.is_correct) for outcome in outcomes],
+        [one.answer for one in known],
+        [bool(one.is_correct) for one in known],
         n,
         seed=derive_seed("majority", members[0][0].group, n),
     )
@@ -177,5 +177,5 @@ def _auroc(graded: Sequence[tuple[Case, Scores]], aggregation: str) -> dict[str,
     """Return how well the score tells right solutions from wrong ones."""
     clusters = Clusters.of_keys([case.group for case, _ in graded])
     scores = np.array([_score(scores, aggregation) for _, scores in graded])
-    right = np.array([bool(c.outcome and c.outcome.is_correct) for c, _ in graded], dtype=bool)
+    right = np.array([bool(c.graded and c.graded.is_correct) for c, _ in graded], dtype=bool)
     return clusters.estimate(auroc_statistic(scores, right, clusters)).to_json()

@@ -26,12 +26,12 @@ from stepnav.labels.records import LabelKind, StepRecord
 from stepnav.labels.rows import is_parquet
 from stepnav.tasks.benchmark_file import read_rows
 
-Kind = Literal["processbench", "prm800k", "best-of-n"]
-KINDS: tuple[Kind, ...] = ("processbench", "prm800k", "best-of-n")
+FileKind = Literal["processbench", "prm800k", "best-of-n"]
+KINDS: tuple[FileKind, ...] = ("processbench", "prm800k", "best-of-n")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class GradedAnswer:
     """What is known of a whole solution.
 
     Attributes:
@@ -57,7 +57,7 @@ class Case:
       is_whole: whether the last step ends the solution.
       first_error: processbench: 0-based first wrong step, None for none.
       labels: prm800k: per step, None where it is not labelled.
-      outcome: best-of-n.
+      graded: best-of-n.
     """
 
     id: str
@@ -67,7 +67,7 @@ class Case:
     is_whole: bool
     first_error: int | None = None
     labels: tuple[int | float | None, ...] | None = None
-    outcome: Outcome | None = None
+    graded: GradedAnswer | None = None
 
     @property
     def trajectory(self) -> Trajectory:
@@ -90,7 +90,7 @@ class Cases:
       left_out: what the reader left out and why, one line each.
     """
 
-    kind: Kind
+    kind: FileKind
     items: tuple[Case, ...]
     label_kind: LabelKind | None
     digest: str
@@ -133,13 +133,13 @@ def read_cases(
         items = [_made(make, number, where, row) for number, (where, row) in rows]
     if not items:
         raise DataError(f"{path} holds no {'labelled step' if label_kind else 'solution'}")
-    if all(case.outcome is not None and case.outcome.is_correct is None for case in items):
+    if all(case.graded is not None and case.graded.is_correct is None for case in items):
         raise DataError(f"{path}: no solution is graded (is_correct is null in all of them)")
     kept = _first_groups(items, limit)
     return Cases(chosen, tuple(kept), label_kind, _digest(kept), left_out)
 
 
-def recognise(path: Path) -> Kind:
+def recognise(path: Path) -> FileKind:
     """Return the kind of a file, by the fields of its first row.
 
     Raises:
@@ -245,7 +245,7 @@ def _outcome_case(number: int, row: Mapping[str, Any]) -> Case:
         question="" if problem is None else _text("problem", problem),
         steps=steps,
         is_whole=True,
-        outcome=Outcome(is_correct, None if answer is None else str(answer), scores),
+        graded=GradedAnswer(is_correct, None if answer is None else str(answer), scores),
     )
 
 

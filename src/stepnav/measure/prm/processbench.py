@@ -31,7 +31,7 @@ CURVE_POINTS = 101
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Detection:
     """One solution and where a rule finds its first error.
 
     Attributes:
@@ -80,9 +80,9 @@ def report(
         "test": _sizes(test),
         "by_threshold": None
         if chosen is None
-        else figures([_verdict(c, first_below(_values(s), chosen)) for c, s in test]),
-        "by_rating": figures([_verdict(c, first_rejected(s)) for c, s in test]),
-        "by_rating_all": figures([_verdict(c, first_rejected(s)) for c, s in scored]),
+        else figures([_detection(c, first_below(_values(s), chosen)) for c, s in test]),
+        "by_rating": figures([_detection(c, first_rejected(s)) for c, s in test]),
+        "by_rating_all": figures([_detection(c, first_rejected(s)) for c, s in scored]),
         "auroc_first_errors": _first_error_auroc(test),
         "curve": curve(test),
     }
@@ -141,13 +141,13 @@ def harmonic_mean(first: Floats, second: Floats) -> Floats:
     return np.divide(2 * first * second, total, out=np.zeros_like(total), where=total > 0)
 
 
-def figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def figures(detections: Sequence[Detection]) -> dict[str, Any]:
     """Return error accuracy, correct accuracy and F1, each with its 95% interval."""
-    clusters = Clusters.of_keys([verdict.group for verdict in verdicts])
+    clusters = Clusters.of_keys([detection.group for detection in detections])
     return {
-        "error_accuracy": _accuracy([v for v in verdicts if v.truth is not None]),
-        "correct_accuracy": _accuracy([v for v in verdicts if v.truth is None]),
-        "f1": clusters.estimate(_f1_statistic(verdicts, clusters)).to_json(),
+        "error_accuracy": _accuracy([d for d in detections if d.truth is not None]),
+        "correct_accuracy": _accuracy([d for d in detections if d.truth is None]),
+        "f1": clusters.estimate(_f1_statistic(detections, clusters)).to_json(),
     }
 
 
@@ -164,8 +164,8 @@ def _values(scores: Scores) -> list[float]:
     return [score.value for score in scores]
 
 
-def _verdict(case: Case, found: int | None) -> Verdict:
-    return Verdict(case.group, case.first_error, found)
+def _detection(case: Case, found: int | None) -> Detection:
+    return Detection(case.group, case.first_error, found)
 
 
 def _sizes(scored: Sequence[Scored]) -> dict[str, int]:
@@ -180,9 +180,11 @@ def _plain(scored: Sequence[Scored], threshold: float | None) -> dict[str, float
     """Return the three figures without intervals."""
     if threshold is None:
         return {"error_accuracy": None, "correct_accuracy": None, "f1": None}
-    verdicts = [_verdict(case, first_below(_values(scores), threshold)) for case, scores in scored]
-    wrong = [v.is_hit for v in verdicts if v.truth is not None]
-    right = [v.is_hit for v in verdicts if v.truth is None]
+    detections = [
+        _detection(case, first_below(_values(scores), threshold)) for case, scores in scored
+    ]
+    wrong = [d.is_hit for d in detections if d.truth is not None]
+    right = [d.is_hit for d in detections if d.truth is None]
     error = sum(wrong) / len(wrong) if wrong else None
     correct = sum(right) / len(right) if right else None
     f1 = None
@@ -191,19 +193,19 @@ def _plain(scored: Sequence[Scored], threshold: float | None) -> dict[str, float
     return {"error_accuracy": error, "correct_accuracy": correct, "f1": f1}
 
 
-def _accuracy(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _accuracy(detections: Sequence[Detection]) -> dict[str, Any]:
     grades: dict[str, list[bool | None]] = {}
-    for verdict in verdicts:
-        grades.setdefault(verdict.group, []).append(verdict.is_hit)
+    for detection in detections:
+        grades.setdefault(detection.group, []).append(detection.is_hit)
     found = accuracy(grades)
     ends = found.interval and [found.interval.low, found.interval.high]
     return {"value": found.value, "ci95": ends, "hits": found.correct, "solutions": found.total}
 
 
-def _f1_statistic(verdicts: Sequence[Verdict], clusters: Clusters) -> Statistic:
-    rows = [[v.truth is not None, v.truth is None] for v in verdicts]
+def _f1_statistic(detections: Sequence[Detection], clusters: Clusters) -> Statistic:
+    rows = [[d.truth is not None, d.truth is None] for d in detections]
     counts = clusters.sums(np.array(rows, dtype=float).reshape(-1, 2))
-    hits = [[v.is_hit and wrong, v.is_hit and right] for v, (wrong, right) in zip(verdicts, rows)]
+    hits = [[d.is_hit and wrong, d.is_hit and right] for d, (wrong, right) in zip(detections, rows)]
     hit_counts = clusters.sums(np.array(hits, dtype=float).reshape(-1, 2))
 
     def statistic(weights: Floats) -> Floats:

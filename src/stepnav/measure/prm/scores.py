@@ -2,13 +2,11 @@
 
 The first line says what was scored by which model; a file of another one is refused. Each further
 line holds the scores of one solution, written as soon as they are there, so that an evaluation
-that was killed goes on where it was. A line cut short by the kill is taken off.
+that was killed goes on where it was.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -18,7 +16,7 @@ from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import DataError
 from stepnav.core.records import StepScore
 from stepnav.core.seeds import derive_seed
-from stepnav.files.claim import first_difference, sealed, unsealed
+from stepnav.files.lines import LineFile
 from stepnav.measure.prm.cases import Case
 from stepnav.run.scoring import score_trajectories
 
@@ -46,87 +44,25 @@ def folder_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-class ScoresFile:
-    """The journal of an evaluation; a context manager.
+class ScoresFile(LineFile):
+    """The journal of an evaluation; arguments and errors as of `LineFile`.
 
     Args:
-      path: made if it is missing, else gone on with.
       settings: what was scored by what; JSON values.
       sizes: how many steps each solution has.
-
-    Raises:
-      DataError: it belongs to another evaluation, is damaged, or cannot be written.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], sizes: Sequence[int]) -> None:
-        self.path = path
         self.scores: dict[int, Scores] = {}
         self.reward_tokens = 0
         self._sizes = sizes
-        self._header = {"format": FORMAT, **settings}
-        try:
-            end = self._read()
-            self._is_new = end == 0
-            self._file = path.open("ab")
-            self._file.truncate(end)
-        except OSError as error:
-            raise DataError(f"cannot use {path}: {error.strerror or error}") from None
+        super().__init__(
+            path, noun="of an evaluation", elsewhere="name another --out",
+            settings={"format": FORMAT, **settings},
+        )  # fmt: skip
 
-    def add(self, number: int, case: Case, answer: Answer) -> None:
-        """Append the scores of one solution.
-
-        Raises:
-          DataError: the disk is full.
-        """
-        rows = [[s.negative_prob, s.neutral_prob, s.positive_prob] for s in answer.items]
-        tokens = answer.usage.reward_tokens
-        try:
-            if self._is_new:  # not before: a model that cannot be opened must not bind the folder
-                self._write(sealed(self._header))
-                self._is_new = False
-            self._write({"case": number, "id": case.id, "probs": rows, "tokens": tokens})
-        except OSError as error:
-            raise DataError(
-                f"cannot write {self.path}: {error.strerror or error}; free some space and start "
-                "the command again: it goes on where it was"
-            ) from None
-        self.scores[number] = answer.items
-        self.reward_tokens += tokens
-
-    def __enter__(self) -> ScoresFile:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        try:
-            os.fsync(self._file.fileno())
-        finally:
-            self._file.close()
-
-    def _write(self, value: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(value).encode() + b"\n")
-        self._file.flush()
-
-    def _read(self) -> int:
-        """Read what is there; return where the last whole line ends."""
-        if not self.path.exists():
-            return 0
-        content = self.path.read_bytes()
-        end = content.rfind(b"\n") + 1
-        for number, line in enumerate(content[:end].splitlines()):
-            try:
-                row = json.loads(line)
-                if number == 0:
-                    self._check_same(row, self._header)
-                else:
-                    self._take(row)
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise DataError(
-                    f"{self.path}, line {number + 1}: not of an evaluation ({error!r}); name "
-                    "another --out, or delete the file to score again"
-                ) from None
-        return end
-
-    def _take(self, row: Mapping[str, Any]) -> None:
+    def take(self, row: Any) -> None:
+        """Keep the scores of a line."""
         number = row["case"]
         if not isinstance(number, int) or not 0 <= number < len(self._sizes):
             raise ValueError(f"case {number!r}")
@@ -135,12 +71,13 @@ class ScoresFile:
         self.scores[number] = tuple(StepScore(*probs) for probs in row["probs"])
         self.reward_tokens += row["tokens"]
 
-    def _check_same(self, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-        if difference := first_difference(unsealed(found, self.path), wanted):
-            raise DataError(
-                f"{self.path} holds scores made otherwise ({difference}); name another --out, or "
-                "delete the file to score again"
-            )
+    def add(self, number: int, case: Case, answer: Answer) -> None:
+        """Append the scores of one solution."""
+        rows = [[s.negative_prob, s.neutral_prob, s.positive_prob] for s in answer.items]
+        tokens = answer.usage.reward_tokens
+        self.append({"case": number, "id": case.id, "probs": rows, "tokens": tokens})
+        self.scores[number] = answer.items
+        self.reward_tokens += tokens
 
 
 def score_cases(

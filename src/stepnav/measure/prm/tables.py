@@ -252,3 +252,18 @@ def calibration_table(report: Report) -> TextTable:
             )
     header = ("part", "steps", "NLL (nats)", "ECE of the rating", "ECE of P(-1)", "Brier")
     return _table("Calibration", header, rows)
+
+
+def right_table(parts: Mapping[str, Report]) -> TextTable:
+    """Return how far P(right) is from how often it came true, by part."""
+    rows = [
+        [
+            name,
+            str(part["searches"]),
+            *(f"{100 * part[key]:.1f}%" for key in ("mean", "correct", "ece", "honest_ece")),
+            f"{part['brier']:.3f}",
+        ]
+        for name, part in parts.items()
+    ]
+    header = ("part", "searches", "mean", "right", "ECE", "ECE if honest", "Brier")
+    return _table("P(right)", header, rows)

@@ -11,29 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from stepnav.core.backend import Answer
-from stepnav.core.errors import BackendError, ConfigError
+from stepnav.core.errors import ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
-from stepnav.core.requests import POLICY_REQUESTS, Ask, PolicyRequest, Propose, Request
-from stepnav.engine.loading import (
-    context_length,
-    load_model,
-    load_tokenizer,
-    num_parameters,
-    require_torch,
-    special_tokens,
-)
+from stepnav.engine.loading import load_model, load_tokenizer, require_torch
 from stepnav.engine.model_folder import model_folder
-from stepnav.engine.queue import Job, RowQueue
 from stepnav.engine.row import Row
 from stepnav.policies.local.known import Known
-from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
+from stepnav.policies.local.prompt import PolicyFormat
 from stepnav.policies.local.remainder import Drawing
-from stepnav.policies.local.samples import Sample, StepWriter, answer_of, excludes
+from stepnav.policies.local.samples import Sample
+from stepnav.policies.local.token_policy import TokenPolicy, unwritable_tokens
 
 
-class LocalPolicy(RowQueue[Sample]):
+class LocalPolicy(TokenPolicy):
     """Proposes steps and completes solutions with a model in this process.
 
     Args:
@@ -73,27 +64,21 @@ class LocalPolicy(RowQueue[Sample]):
         graphs: bool | None = None,
     ) -> None:
         require_torch()
+        import torch
+
         from stepnav.engine.runner import Runner
         from stepnav.policies.local import sampling
 
         self.known: Known | None = None
-        if max_batch < 1:
-            raise ConfigError(f"max_batch must be at least 1 (got {max_batch})")
         if isinstance(model, (str, Path)):
             folder = model_folder(model)
             self.known = Known.load(folder)
             model, tokenizer, format = _opened(folder, tokenizer, format, device, dtype)  # noqa: A001
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
-        self.format = format or PolicyFormat()
         self._sample, self._sample_remainder = sampling.sample, sampling.sample_remainder
-        self._max_step_tokens, self._max_tokens = max_step_tokens, max_tokens
-        self._context = context_length(model)
-        self.num_parameters = num_parameters(model)
-        self._encoder = PromptEncoder(tokenizer, self.format)
-        ends = _end_tokens(model, tokenizer)
-        self._writer = _step_writer(tokenizer, self.format, ends)
-        self._unwritable = _unwritable_tokens(model, tokenizer, ends)
+        unwritable = unwritable_tokens(model, tokenizer)
+        self._unwritable = torch.tensor(unwritable, dtype=torch.long, device=model.device)
         runner = Runner(
             model,
             max_batch=max_batch,
@@ -104,12 +89,9 @@ class LocalPolicy(RowQueue[Sample]):
             output_floats=model.config.get_text_config().vocab_size,
             graphs=graphs,
         )
-        super().__init__(runner, "model")
-
-    def token_bound(self, request: Request) -> int:
-        """Return the most tokens that the request may generate."""
-        assert isinstance(request, POLICY_REQUESTS), "a policy bounds policy requests only"
-        return request.n * self._limit(request)
+        shown = format or PolicyFormat()
+        limits = {"max_step_tokens": max_step_tokens, "max_tokens": max_tokens}
+        super().__init__(runner, model, tokenizer, shown, **limits)
 
     def doubt(self, problem: Problem, result: SearchResult) -> str | None:
         """Return why a search's answer should not be trusted, in a few words.
@@ -143,34 +125,6 @@ class LocalPolicy(RowQueue[Sample]):
         ]
         found: list[float] = torch.stack(following).tolist() if following else []
         return sum(found) / max(1, len(problem.question))
-
-    def _limit(self, request: PolicyRequest) -> int:
-        default = self._max_step_tokens if isinstance(request, Propose) else self._max_tokens
-        limit = request.sampling.max_tokens
-        return default if limit is None else max(1, limit)
-
-    def _open(self, request: Request) -> Job[Sample]:
-        if not isinstance(request, POLICY_REQUESTS):
-            raise TypeError(f"a policy cannot answer {type(request).__name__}")
-        if isinstance(request, Ask):
-            tokens, totals = self._encoder.encode_messages(request.messages)
-        else:
-            tokens, totals = self._encoder.encode(request.prefix)
-        context = self._context
-        if not tokens or (context is not None and len(tokens) >= context):
-            raise BackendError(
-                f"the prompt has {len(tokens)} tokens, the model's context is {context}; "
-                "it must leave room for at least one token",
-                provider="local",
-                status_code=400,
-            )
-        limit = self._limit(request)
-        if context is not None:
-            limit = min(limit, context - len(tokens))
-        samples: list[Sample] = []
-        for _ in range(1 if excludes(request) else request.n):
-            samples.append(Sample.of(request, tokens, limit, samples))
-        return Job(samples, totals)
 
     def _go_on(self, rows: Sequence[Sample]) -> None:
         import torch
@@ -222,17 +176,6 @@ class LocalPolicy(RowQueue[Sample]):
             if token < 0 or self._writer.add(sample, token, logprob):
                 self._finish(sample, keep=True)
 
-    def _following(self, job: Job[Sample]) -> Sample | None:
-        last = job.rows[-1]
-        # without a step nothing is left to draw, and the next one would find no more
-        if not excludes(last.request) or not last.steps or len(job.rows) == last.request.n:
-            return None
-        prompt = last.tokens[: job.prefix_tokens[-1]]
-        return Sample.of(last.request, prompt, last.limit, job.rows)
-
-    def _answer(self, job: Job[Sample]) -> Answer:
-        return answer_of(job, 2 * self.num_parameters)
-
 
 def _opened(
     folder: Path, tokenizer: Any, format_: PolicyFormat | None, device: str, dtype: str
@@ -241,36 +184,3 @@ def _opened(
     format_ = format_ or PolicyFormat.load(folder)
     tokenizer = tokenizer or load_tokenizer(folder)
     return load_model(folder, "causal", device=device, dtype=dtype), tokenizer, format_
-
-
-def _step_writer(tokenizer: Any, format_: PolicyFormat, ends: frozenset[int]) -> StepWriter:
-    cutter = StepCutter(tokenizer, format_.separator, format_.end_strings)
-    return StepWriter(cutter, ends, format_.answer_pattern)
-
-
-def _unwritable_tokens(model: Any, tokenizer: Any, ends: frozenset[int]) -> Any:
-    """Return the tokens that are no text: special ones but `ends`, and rows that pad the output.
-
-    In a step they would be taken for marks by whatever reads its text.
-    """
-    import torch
-
-    size = model.config.get_text_config().vocab_size
-    words = set(tokenizer.get_vocab().values()) - special_tokens(tokenizer)
-    unwritable = sorted(frozenset(range(size)) - words - ends)
-    return torch.tensor(unwritable, dtype=torch.long, device=model.device)
-
-
-def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Return all tokens that end a sequence, by the model's and the tokenizer's settings."""
-    found: set[int] = set()
-    generation = getattr(model, "generation_config", None)
-    for value in (
-        getattr(generation, "eos_token_id", None),
-        getattr(model.config.get_text_config(), "eos_token_id", None),
-        tokenizer.eos_token_id,
-    ):
-        found.update(
-            value if isinstance(value, (list, tuple)) else [] if value is None else [value]
-        )
-    return frozenset(found)

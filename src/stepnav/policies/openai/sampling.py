@@ -53,7 +53,7 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class CostedChoice:
     """One choice with what it cost."""
 
     choice: Choice
@@ -146,7 +146,9 @@ class Sampler:
         steps = [self._step(request, spent, index, sample) for index, sample in enumerate(samples)]
         return await _all(steps)
 
-    async def _step(self, request: Propose, spent: Spending, index: int, sample: Sample) -> Step:
+    async def _step(
+        self, request: Propose, spent: Spending, index: int, sample: CostedChoice
+    ) -> Step:
         """Return the step of a sample, continued while it holds nothing but blank lines."""
         written, cost = "", 0
         for blank_round in range(1, MAX_BLANK_ROUNDS + 1):
@@ -186,9 +188,9 @@ class Sampler:
         *,
         first_index: int = 0,
         blank_round: int = 0,
-    ) -> list[Sample]:
+    ) -> list[CostedChoice]:
         """Return `n` samples, by one request where `n` is honoured, else by several at once."""
-        samples: list[Sample] = []
+        samples: list[CostedChoice] = []
         if n > 1 and self.found.n:
             body = self._body(request, written, limit, first_index, blank_round)
             samples = await self._ask({**body, "n": n}, request, spent)
@@ -200,7 +202,7 @@ class Sampler:
 
     async def _ask(
         self, body: dict[str, Any], request: PolicyRequest, spent: Spending
-    ) -> list[Sample]:
+    ) -> list[CostedChoice]:
         """Return the samples of one HTTP request, and add their cost to `spent`."""
         reply = await self.client.generate(
             self.found.api, body, body.get("seed", request.seed or 0)
@@ -209,7 +211,7 @@ class Sampler:
         spent.tokens += tokens
         lengths = [len(choice.tokens or choice.text) for choice in reply.choices]
         shares = share_out(tokens.generated, lengths)
-        return [Sample(choice, share) for choice, share in zip(reply.choices, shares)]
+        return [CostedChoice(choice, share) for choice, share in zip(reply.choices, shares)]
 
     def _body(
         self, request: PolicyRequest, written: str, limit: int, index: int, blank_round: int

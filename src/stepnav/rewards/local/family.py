@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import Kind
+from stepnav.engine.loading import ModelKind
 from stepnav.rewards.local.step_reader import Reader
 
 
@@ -75,7 +75,7 @@ class Family:
     runner: Callable[[Any, EngineLimits], Any] = read_by_token
     pass_tokens: int = 1024
     served: Literal["tokens", "texts", "labels"] | None = None
-    kind: Kind | None = None
+    kind: ModelKind | None = None
 
 
 def single_token(tokenizer: Any, text: str, what: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError, one_line
 from stepnav.engine.hub import fetch_settings, is_hub_name
-from stepnav.engine.loading import require_torch
+from stepnav.engine.loading import load_structure, require_torch
 from stepnav.rewards.local.family import Family
 
 
@@ -37,15 +37,9 @@ def skeleton(family: Family, folder: Path) -> Any:
     Raises:
       ConfigError: torch is missing, or the config is no such model's.
     """
-    require_torch()
-    import torch
-    from transformers import AutoConfig
-
+    require_torch("transformers")
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        loader = family.loader()
-        with torch.device("meta"):  # no memory, and no time
-            return getattr(loader, "from_config", loader)(config)
+        return load_structure(family.loader(), folder)
     except Exception as error:  # transformers raises many kinds
         raise ConfigError(
             f"{folder / 'config.json'} is not the config of a {family.noun} ({one_line(error)}); "

@@ -1,11 +1,13 @@
 """Grade-school word problems with an exact step checker: the task that ships with the package.
 
-A story starts with an amount, changes it in 3 to 8 dependent calculations told in the order in which they are solved, and
-asks for the result. Problems are drawn from (split, seed, index) alone and are re-created from their id, so that graders
-and oracle rewards need nothing but the id. A question's hash decides its split: no test question can be drawn in training.
+A story starts with an amount, changes it in 3 to 8 dependent calculations told in the order in
+which they are solved, and asks for the result. Problems are drawn from (split, seed, index) alone
+and are re-created from their id, so that graders and oracle rewards need nothing but the id. A
+question's hash decides its split: no test question can be drawn in training.
 
-The checker enumerates every text that may stand next and looks the step up; it parses nothing. Deliberately absent:
-partial credit for steps that are worded otherwise, and look-ups among shuffled facts.
+The checker enumerates every text that may stand next and looks the step up; it parses nothing.
+Deliberately absent: partial credit for steps that are worded otherwise, and look-ups among shuffled
+facts.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from functools import lru_cache
 from stepnav.core.records import Problem, Rating
 from stepnav.tasks.arithmetic.stories import Event, Story, tell_story
 from stepnav.tasks.splits import SPLITS as SPLITS
-from stepnav.tasks.splits import check_drawn, redrawn
+from stepnav.tasks.splits import first_problems, redrawn
 
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = "{question}\n"
@@ -36,27 +38,13 @@ class StepVerdict:
 
     Attributes:
       rating: 1 right and needed, 0 right but unneeded, -1 wrong.
-      wrong_from: offset, in the step without outer white space, of the first character that no allowed step has there; None
-        unless wrong. It is the step's length when the step breaks off too early.
+      wrong_from: offset, in the step without outer white space, of the first character that no
+        allowed step has there; None unless wrong. It is the step's length when the step breaks off
+        too early.
     """
 
     rating: Rating
     wrong_from: int | None = None
-
-
-def load(split: str, count: int, seed: int = 0) -> list[Problem]:
-    """Return the first `count` problems of a split.
-
-    Args:
-      split: "train", "dev" or "test".
-      count: number of problems.
-      seed: another seed draws other problems of the same split.
-
-    Raises:
-      ValueError: the split is unknown or the count is negative.
-    """
-    check_drawn(split, count)
-    return [problem(f"arithmetic-{split}-{seed}-{index}") for index in range(count)]
 
 
 def problem(problem_id: str) -> Problem:
@@ -67,6 +55,9 @@ def problem(problem_id: str) -> Problem:
     """
     story = story_of(problem_id)
     return Problem(id=problem_id, question=story.question, answer=str(story.answer))
+
+
+load = first_problems("arithmetic", problem)
 
 
 @lru_cache(maxsize=4096)
@@ -120,8 +111,8 @@ def grade(problem: Problem, text: str) -> bool:
 def rate_steps(problem: Problem, steps: Sequence[str]) -> list[StepVerdict]:
     """Return the exact verdict on each step, given the steps before it.
 
-    A wrong step does not advance the solution: a later step is right if it is right without it. The answer is right only
-    after every calculation that it rests on.
+    A wrong step does not advance the solution: a later step is right if it is right without it. The
+    answer is right only after every calculation that it rests on.
 
     Args:
       problem: a problem of this task; only its id is read.

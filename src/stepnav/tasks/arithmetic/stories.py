@@ -1,4 +1,4 @@
-"""Draws the stories of the arithmetic task: which events happen, and every text that tells one of them rightly."""
+"""Draws the stories of the arithmetic task: what happens, and every text that tells it rightly."""
 
 from __future__ import annotations
 
@@ -211,7 +211,10 @@ class _Teller:
         price = self.rng.randint(2, 9 if self.total < 100 else 3)
         seller = "it" if self.domain.subject != "person" else str(self.words["p"])
         self.words["u"] = "dollars"
-        sentence = f"{capitalize(seller)} sells all of them for {price} dollars each. How many dollars does {seller} get?"
+        sentence = (
+            f"{capitalize(seller)} sells all of them for {price} dollars each. How many dollars "
+            f"does {seller} get?"
+        )
         return self.change(
             sentence, "*", price, states=(f"{capitalize(seller)} gets {{e}} dollars.",), remark=""
         )

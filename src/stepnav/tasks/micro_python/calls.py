@@ -1,7 +1,8 @@
 """Inputs for the functions of the micro-python task, and the calls that become their tests.
 
-A test suite is good when no slip of the reference passes it: of the inputs drawn, those that tell a slip apart are kept
-first. References are our own code and run in this process; programs of a model never do.
+A test suite is good when no slip of the reference passes it: of the inputs drawn, those that tell a
+slip apart are kept first. References are our own code and run in this process; programs of a model
+never do.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from stepnav.tasks.micro_python.specs import Spec
 NUM_PUBLIC, NUM_HIDDEN = 3, 12
 MAX_SIZE = 10**15
 """Larger results are no test, and functions that give them no problem."""
-WORDS = "an apple tree old red stone bird letters noon level seven dot rain salt torn needle stair banana rotor data silent listen tenor lion ends tin at Anna Otto NASA"
+WORDS = (
+    "an apple tree old red stone bird letters noon level seven dot rain salt torn needle stair "
+    "banana rotor data silent listen tenor lion ends tin at Anna Otto NASA"
+)
 CHARACTERS = "abdeilnorstABDEILNORST0123456789 -!"
 
 Function = Callable[[Any], Any]

@@ -1,4 +1,4 @@
-"""The kinds of function of the micro-python task: what each loops over, and the parts that fit it."""
+"""The kinds of function of the micro-python task: what each loops over, and what parts fit it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from stepnav.tasks.micro_python.parts import (
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FunctionKind:
     """Everything of which functions of one kind are composed.
 
     Attributes:
@@ -51,7 +51,7 @@ class Kind:
 
 
 KINDS = (
-    Kind(
+    FunctionKind(
         "list",
         "xs",
         "x",
@@ -79,7 +79,7 @@ KINDS = (
         (*NUMBER_CHANGES, ABSOLUTE),
         NUMBER_FOLDS,
     ),
-    Kind(
+    FunctionKind(
         "count",
         "n",
         "i",
@@ -103,7 +103,7 @@ KINDS = (
         NUMBER_CHANGES,
         NUMBER_FOLDS,
     ),
-    Kind(
+    FunctionKind(
         "digits",
         "n",
         "d",
@@ -127,7 +127,7 @@ KINDS = (
         NUMBER_CHANGES,
         NUMBER_FOLDS,
     ),
-    Kind(
+    FunctionKind(
         "text",
         "text",
         "c",
@@ -151,7 +151,7 @@ KINDS = (
         TEXT_CHANGES,
         (JOINED, JOINED, TURNED, COUNT, LIST, DISTINCT, LENGTHS),
     ),
-    Kind(
+    FunctionKind(
         "words",
         "text",
         "w",

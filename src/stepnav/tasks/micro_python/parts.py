@@ -1,7 +1,8 @@
-"""The parts that small Python functions are composed of: code beside every way to say it, as tables.
+"""The parts that small Python functions are composed of: code beside every way to say it.
 
-Slots: `{v}` the loop variable, `{k}` a constant of the part, `{each}` the thing that is changed ("each" or some of them),
-`{ones}` a group named by a condition. Which parts go together stands in `micro_python_kinds.py`, how in `micro_python_specs.py`.
+Slots: `{v}` the loop variable, `{k}` a constant of the part, `{each}` the thing that is changed
+("each" or some of them), `{ones}` a group named by a condition. Which parts go together stands in
+`kinds.py`, how in `specs.py`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Change:
 
     Attributes:
       code: the statement.
-      value: the new value as an expression, for conditional expressions; empty where it is not used in one.
+      value: the new value, for conditional expressions; empty where it is not used in one.
       says: ways to say it.
       constants: what `{k}` may be.
     """

@@ -1,12 +1,15 @@
 """Small Python functions asked for in plain words: the code task that ships with the package.
 
-A function loops over numbers, digits, characters or words, does 1 to 3 things to each in the order told, and returns what
-they come to. Problems are drawn from (split, seed, index) alone and are re-created from their id, tests included. The
-hash of the program decides its split: no function of the test split is ever drawn in training, in whatever words.
+A function loops over numbers, digits, characters or words, does 1 to 3 things to each in the order
+told, and returns what they come to. Problems are drawn from (split, seed, index) alone and are
+re-created from their id, tests included. The
+hash of the program decides its split: no function of the test split is ever drawn in training, in
+whatever words.
 
-The question ends with the function's header; a solution is the body, one line per step. Programs are graded by running
-them in the sandbox on calls whose results are known, three of them public. Deliberately absent: an exact step checker.
-Whether a program can still become right is undecidable, so step labels come from mutants of the references.
+The question ends with the function's header; a solution is the body, one line per step. Programs
+are graded by running them in the sandbox on calls whose results are known, three of them public.
+Deliberately absent: an exact step checker. Whether a program can still become right is undecidable,
+so step labels come from mutants of the references.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ CHAT_TEMPLATE = (
 TEMPERATURE = None
 """Each strategy's own."""
 ANSWER_PATTERN = rf"^\n*{RETURN}|^\n*\S"
-"""A step that ends a body: a return at its own depth, after which nothing runs, or text in the first column."""
+"""A step that ends a body: a return at its own depth, or text in the first column."""
 CHAT_ANSWER_PATTERN = r"^\s*```\s*$"
 ENTRY_POINT = "solve"
 
@@ -93,7 +96,8 @@ def ask(text: str) -> Problem:
     if named is None:
         raise ConfigError(
             "a micro-python question must name the function and its argument, as in "
-            "'Write a function solve(xs) that goes through the numbers in xs and returns their sum.'"
+            "'Write a function solve(xs) that goes through the numbers in xs and returns their "
+            "sum.'"
         )
     sentence = " ".join(text.partition("\ndef ")[0].split())
     header = f"def {ENTRY_POINT}({named[1]}):"
@@ -162,7 +166,7 @@ def after_prompt(problem: Problem, completion: str) -> str:
 
 
 def suite_of(problem: Problem, *, public: bool = False) -> Suite | None:
-    """Return the test of a problem: all calls, or only the public ones; None where there are none."""
+    """Return the test of a problem: all calls, or the public ones; None where there are none."""
     names = ("public",) if public else ("public", "hidden")
     calls = [call for name in names for call in problem.metadata.get(name, ())]
     if not calls:

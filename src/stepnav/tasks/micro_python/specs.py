@@ -1,4 +1,4 @@
-"""Draws the functions of the micro-python task: their parts, their code, and the sentence that asks for them."""
+"""Draws the functions of the micro-python task: their parts, code, and the question for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from stepnav.tasks.micro_python.kinds import KINDS, Kind
+from stepnav.tasks.micro_python.kinds import KINDS, FunctionKind
 from stepnav.tasks.micro_python.parts import Change, Condition, Fold
 
 NUM_STAGES = (1, 2, 2, 3, 3)
@@ -48,7 +48,7 @@ class Spec:
       constants: numbers and letters in it, for inputs that are near to them.
     """
 
-    kind: Kind
+    kind: FunctionKind
     start: str
     pieces: tuple[Piece, ...]
     constants: tuple[object, ...]
@@ -206,7 +206,10 @@ class _Composer:
         left, right = self.format(one.value, k=a), self.format(other.value, k=b)
         ones = [self.format(text, k=k) for text in condition.ones]
         says = tuple(
-            f"{self.format(first, k=a, each=group)} and {self.format(second, k=b, each='the others')}"
+            (
+                f"{self.format(first, k=a, each=group)} and "
+                f"{self.format(second, k=b, each='the others')}"
+            )
             for first in one.says
             for second in other.says
             for group in ones

@@ -1,1 +1,1 @@
-"""Plain questions: everyday word problems in many wordings, drawn by seed, with an exact step checker."""
+"""Plain questions: everyday word problems, drawn by seed, with an exact step checker."""

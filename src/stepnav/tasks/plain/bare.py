@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from stepnav.tasks.plain.relation import RANGES
+from stepnav.tasks.plain.tables import TEXTS
 from stepnav.tasks.plain.wording import number_word
 
 _SIGNS = {
@@ -15,46 +16,19 @@ _SIGNS = {
 }
 _TIGHT = {"+": "+", "-": "-", "*": "*x×", "/": "/÷"}  # noqa: RUF001
 
-_FRAMES = (
-    "What is {x}?", "What is {x}?", "What is {x}?", "What's {x}?", "what is {x}", "{x}", "{x}", "{x} = ?", "{x}=?", "{x} =",
-    "{x}?", "Calculate {x}.", "Compute {x}", "How much is {x}?", "How much is {x}?", "Work out {x}.", "Solve {x}.",
-    "Find {x}.", "What does {x} equal?", "{x} equals what?", "{x} is what?", "Tell me what {x} is.", "Evaluate {x}",
-    "Can you calculate {x}?", "What do you get for {x}?", "Please work out {x}", "What is the result of {x}?",
-    "Do you know what {x} is?", "{x} makes how much?", "What number is {x}?", "I need to know {x}.", "whats {x}",
-)  # fmt: skip
+_FRAMES = TEXTS["bare frames"]
 
 _PHRASES = {
-    "+": (
-        "What is the sum of {a} and {b}?", "Add {a} and {b}.", "Add {b} to {a}.", "What do {a} and {b} add up to?",
-        "What do you get when you add {a} and {b}?", "Find the sum of {a} and {b}", "How much do {a} and {b} make?",
-        "What is {b} more than {a}?", "Increase {a} by {b}.", "Put {a} and {b} together. How many is that?",
-        "What is the total of {a} and {b}?", "If you add {b} to {a}, what do you get?", "{a} and {b} together are what?",
-    ),
-    "-": (
-        "Take {b} away from {a}.", "Take {b} from {a}. What is left?", "What is the difference between {a} and {b}?",
-        "What is {b} less than {a}?", "How much is left if you take {b} from {a}?", "Reduce {a} by {b}.",
-        "What do you get if you subtract {b} from {a}?", "How much more is {a} than {b}?", "Decrease {a} by {b}.",
-        "From {a} take {b}.", "How far is it from {b} to {a}?", "What must be added to {b} to get {a}?",
-        "What is {a} decreased by {b}?", "Find the difference of {a} and {b}", "Subtract {b} from {a}, please.",
-    ),
-    "*": (
-        "What is the product of {a} and {b}?", "Multiply {a} by {b}.", "Multiply {a} and {b}", "How much is {a} times {b}?",
-        "What do you get when you multiply {a} and {b}?", "Find the product of {a} and {b}.", "What are {a} times {b}?",
-        "If you multiply {a} by {b}, what is it?", "{a} lots of {b} are how many?", "What is {a} groups of {b}?",
-    ),
-    "/": (
-        "Divide {a} by {b}.", "What is the quotient of {a} and {b}?", "What do you get when you divide {a} by {b}?",
-        "How many times does {b} go into {a}?", "How many times does {b} fit in {a}?", "Split {a} into {b} equal parts.",
-        "If you divide {a} by {b}, what is it?", "Share {a} equally among {b}.", "{b} goes into {a} how many times?",
-        "How many {b}s are in {a}?",
-    ),
-}  # fmt: skip
+    "+": TEXTS["bare +"],
+    "-": TEXTS["bare -"],
+    "*": TEXTS["bare *"],
+    "/": TEXTS["bare /"],
+}
 
 _THREE = {
-    "p = a + b; q = p + c": ("What is the sum of {a}, {b} and {c}?", "Add {a}, {b} and {c}.", "Add together {a}, {b}, and {c}",
-                             "What do {a}, {b} and {c} make together?", "How much is {a} and {b} and {c}?"),
-    "p = a * b; q = p * c": ("What is the product of {a}, {b} and {c}?", "Multiply {a}, {b} and {c}."),
-}  # fmt: skip
+    "p = a + b; q = p + c": TEXTS["bare p = a + b; q = p + c"],
+    "p = a * b; q = p * c": TEXTS["bare p = a * b; q = p * c"],
+}
 
 
 def draw_bare(rng: random.Random) -> tuple[str, str, dict[str, int], list[str]]:

@@ -1,7 +1,8 @@
-"""Plans of calculations: how a question's numbers lead to its answer, in steps small enough to be done in the head.
+"""Plans of calculations: how a question's numbers lead to its answer, in steps for the head.
 
-A plan is written `p = a * b; q = p + c`; other right ways follow after `|`. Signs are `+ - * /` and `%`, the percentage
-(`a % p` is p percent of a). Long products are split (`24 * 15` into `24 * 10`, `24 * 5` and their sum).
+A plan is written `p = a * b; q = p + c`; other right ways follow after `|`. Signs are `+ - * /` and
+`%`, the percentage (`a % p` is p percent of a). Long products are split (`24 * 15` into `24 * 10`,
+`24 * 5` and their sum).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Calculation:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The right ways to write it, the reference first; only sums and products may be turned round."""
+        """The right ways to write it, the reference first; sums and products turn round."""
         text = f"{self.left} {self.sign} {self.right} = {self.result}"
         if self.sign in "+*" and self.left != self.right:
             return text, f"{self.right} {self.sign} {self.left} = {self.result}"
@@ -50,10 +51,12 @@ def work_out(
     Args:
       plan: see the module's text.
       values: the question's numbers by name.
-      order: names in the order in which the question tells them; operands of sums and products follow it.
+      order: names in the order in which the question tells them; operands of sums and products
+        follow it.
 
     Returns:
-      None if a result of the reference is no natural number, or too large; other plans are left out then.
+      None if a result of the reference is no natural number, or too large; other plans are left out
+      then.
     """
     found: list[Plan] = []
     for alternative in _parsed(plan):

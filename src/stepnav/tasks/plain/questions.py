@@ -8,41 +8,32 @@ from itertools import accumulate
 
 from stepnav.tasks.plain.bare import draw_bare
 from stepnav.tasks.plain.calculation import Plan, work_out
-from stepnav.tasks.plain.comparisons import AGES, COMPARISONS
-from stepnav.tasks.plain.groups import GROUPS, SHARING
-from stepnav.tasks.plain.money import MONEY
-from stepnav.tasks.plain.parts import FRACTIONS
-from stepnav.tasks.plain.rates import RATES, TIME
-from stepnav.tasks.plain.relation import Relation, draw_numbers
+from stepnav.tasks.plain.relation import draw_numbers, read_relations
 from stepnav.tasks.plain.story import draw_story
+from stepnav.tasks.plain.tables import TEXTS
 from stepnav.tasks.plain.wording import Wording, sentences
 
-SHARES: dict[str, tuple[float, tuple[Relation, ...]]] = {
-    "bare": (0.2, ()),
-    "change": (0.2, ()),
-    "groups": (0.11, GROUPS),
-    "sharing": (0.1, SHARING),
-    "money": (0.11, MONEY),
-    "rates": (0.08, RATES),
-    "time": (0.06, TIME),
-    "comparison": (0.09, COMPARISONS),
-    "age": (0.05, AGES),
-    "fraction": (0.08, FRACTIONS),
+SHARES = {
+    "bare": 0.2,
+    "change": 0.2,
+    "groups": 0.11,
+    "sharing": 0.1,
+    "money": 0.11,
+    "rates": 0.08,
+    "time": 0.06,
+    "comparison": 0.09,
+    "age": 0.05,
+    "fraction": 0.08,
 }
-"""Kind -> how often it is drawn, and its relations; bare sums and stories of change have code of their own."""
+"""Kind -> how often it is drawn; bare sums and stories have their own code, the rest relations."""
+
+RELATIONS = read_relations()
 
 MAX_STEPS = 5
 """Most steps of a reference, the parts of long products counted."""
 FACT_PROB = 0.1
-_FACTS = (
-    "It is {x} (miles|minutes|km) (from home|away).", "{His} (house|car|street) is number {x}.", "It (is|was) a (sunny|rainy|cold|warm) day.",
-    "{N} (like{s}|love{s}) {v}.", "{F} {Fhas} {x} {v}.", "The (store|shop) opens at {x}.", "It is {day} today.", "{N} live{s} in (town|a small house|the city).",
-    "{His} favorite color is {color}.", "There are also {x} {v} {L}.", "{F} (came|comes) too.", "{N} {is} very happy (about it|).", "This took {x} minutes.",
-)  # fmt: skip
-_OPENERS = (
-    "Hi, ", "Please help: ", "Can you solve this? ", "Quick question: ", "Solve this: ", "Math problem: ", "Question: ", "I have a question. ", "Help me: ",
-    "OK, ", "So, ", "Here is a puzzle. ", "Problem: ",
-)  # fmt: skip
+_FACTS = TEXTS["facts"]
+_OPENERS = TEXTS["openers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +57,8 @@ class Question:
 
 
 _KINDS = tuple(SHARES)
-_KIND_WEIGHTS = tuple(accumulate(share for share, _ in SHARES.values()))
-_WEIGHTS = {kind: tuple(accumulate(r.weight for r in rows)) for kind, (_, rows) in SHARES.items()}
-_TEMPLATES = {id(r): r.templates for _, rows in SHARES.values() for r in rows}
+_KIND_WEIGHTS = tuple(accumulate(SHARES.values()))
+_WEIGHTS = {kind: tuple(accumulate(r.weight for r in rows)) for kind, rows in RELATIONS.items()}
 
 
 def draw_question(rng: random.Random) -> Question:
@@ -89,13 +79,12 @@ def _draw(kind: str, rng: random.Random) -> Question | None:
     if kind == "change":
         text, plan, numbers, wording = draw_story(rng)
     else:
-        rows = SHARES[kind][1]
-        (relation,) = rng.choices(rows, cum_weights=_WEIGHTS[kind])
+        (relation,) = rng.choices(RELATIONS[kind], cum_weights=_WEIGHTS[kind])
         numbers, plan = draw_numbers(relation.draw, rng), relation.plan
         if work_out(plan, numbers) is None:
             return None
         wording = Wording(rng, {**numbers, "x": rng.randint(2, 60)})
-        text = wording.fill(_with_fact(rng.choice(_TEMPLATES[id(relation)]), rng))
+        text = wording.fill(_with_fact(rng.choice(relation.templates), rng))
     plans = _short(work_out(plan, numbers, wording.order))
     return None if plans is None else Question(kind, _as_typed(sentences(text), rng), plans)
 
@@ -114,10 +103,10 @@ def _with_fact(template: str, rng: random.Random) -> str:
 
 
 def _as_typed(text: str, rng: random.Random) -> str:
-    """Return the text as people type it: now and then without capitals, without its mark, after a greeting."""
+    """Return the text as people type it: at times without capitals or mark, or after a greeting."""
     draw = rng.random()
     if draw < 0.04:
-        return rng.choice(_OPENERS) + text
+        return f"{rng.choice(_OPENERS)} {text}"
     if draw < 0.08:
         return text.lower()
     if draw < 0.12:

@@ -1,9 +1,12 @@
-"""What a relation between numbers is made of: how they are drawn, how the answer follows, and how it is asked."""
+"""A relation between numbers: how they are drawn, how the answer follows, and how it is asked."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from stepnav.tasks.plain.tables import read_tables
 
 RANGES = {
     "S": ((2, 9), (2, 12)),
@@ -12,7 +15,7 @@ RANGES = {
     "X": ((2, 20), (2, 50), (10, 99), (10, 99), (50, 300), (100, 999), (1000, 3000)),
     "P": ((2, 12), (2, 30), (10, 99), (50, 300)),
 }
-"""Kinds of numbers: small, medium, large, any, prices. One of a kind's ranges is taken, then a number of it."""
+"""Kinds of numbers: small, medium, large, any, prices. A range is taken, then a number of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,24 +23,26 @@ class Relation:
     """One way in which an answer follows from numbers.
 
     Attributes:
-      kind: what it is told apart by in tables.
-      draw: numbers in order: `n:2-12` (a range), `n:S` (a kind of `RANGES`), `n:5,10,25` (one of these),
-        `t=n*m` (follows from those before).
+      weight: how often it is drawn, beside the others of its kind.
+      draw: numbers in order: `n:2-12` (a range), `n:S` (a kind of `RANGES`), `n:5,10,25` (one of
+        these), `t=n*m` (follows from those before).
       plan: see `calculation.py`.
-      texts: templates, one a line; see `wording.py`.
-      weight: how often it is drawn, beside the others' 1.
+      templates: see `wording.py`.
     """
 
-    kind: str
+    weight: float
     draw: str
     plan: str
-    texts: str
-    weight: float = 1.0
+    templates: tuple[str, ...]
 
-    @property
-    def templates(self) -> list[str]:
-        """The lines of `texts`."""
-        return [line.strip() for line in self.texts.strip().splitlines()]
+
+def read_relations() -> Mapping[str, Sequence[Relation]]:
+    """Return the relations of each kind; their headings read "kind // weight // draw // plan"."""
+    found: dict[str, list[Relation]] = {}
+    for heading, templates in read_tables("relations.txt").items():
+        kind, weight, draw, plan = heading.split(" // ")
+        found.setdefault(kind, []).append(Relation(float(weight), draw, plan, templates))
+    return found
 
 
 def draw_numbers(draw: str, rng: random.Random) -> dict[str, int]:

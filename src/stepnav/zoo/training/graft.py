@@ -33,9 +33,9 @@ EMBEDDING_SCALE = 0.02
 SHARPNESS = 20.0
 """How strongly the grafted attention prefers the position before."""
 
-NEGATIVE_SLOPE = 1.5
+NEGATIVE_SLOPE = 0.8
 """Logits of the negative class, before training, per nat that the step's tokens are less likely."""
-NEGATIVE_FROM = 2.5
+NEGATIVE_FROM = 1.5
 """Nats from which on a step is negative before training."""
 
 
@@ -146,11 +146,21 @@ class _Graft:
         self.model.layers[depth + 1].self_attn.o_proj.bias[self.stream.feature] = (
             -normaliser / FEATURE_UNIT
         )
-        for layer in self.model.layers[depth + 1 :]:
+        marks, pool, last = self.model.layers[depth + 1 :]
+        for layer in (marks, pool, last):
             self.start_fresh(layer)
+        for norm in (
+            pool.post_attention_layernorm,
+            last.input_layernorm,
+            last.post_attention_layernorm,
+        ):
+            # What is trained writes into every part. Read at the embedding's scale, the first
+            # updates would be blown up 100,000 times.
+            norm.weight[self.stream.embedding] = self.ratio
+        self.model.norm.weight[self.stream.own] = 1.0 / BACKBONE_SCALE
         build_step_heads(
-            self.model.layers[depth + 1],
-            self.model.layers[depth + 2],
+            marks,
+            pool,
             stream=self.stream,
             separator=self.probe(self.separator_id),
             first=self.probe(self.model.config.bos_token_id),
@@ -165,7 +175,7 @@ class _Graft:
         """
         slope = NEGATIVE_SLOPE * FEATURE_UNIT * self.ratio
         score.weight[0] = 0.0
-        score.weight[0, [self.stream.feature, self.stream.pooled]] = -slope
+        score.weight[0, [self.stream.clipped, self.stream.pooled]] = -slope
         score.bias.zero_()
         score.bias[0] = -NEGATIVE_SLOPE * NEGATIVE_FROM
 

@@ -13,11 +13,13 @@ import torch
 
 FEATURE_UNIT = 5.0
 """Logits per unit of the feature, so that it is about as large as the rest of the stream."""
+MAX_DOUBT = 6.0
+"""Nats at which a token is as unlikely as can be: what is odder than an error is odd, not wrong."""
 DOUBT_SLOPE = 3.0
 """How much more the pooling attention looks at a token per nat that it is less likely."""
 STEP_BONUS = 40.0
-"""How much more it looks at a token per step that it comes later: the step at hand wins unless one
-before it had a token that was less likely by `STEP_BONUS / DOUBT_SLOPE` nats."""
+"""How much more it looks at a token per step that it comes later: the step at hand always wins, as
+this is more than `MAX_DOUBT * DOUBT_SLOPE`."""
 COUNTED_STEPS = 1000.0
 """A count of steps is a share of so many, which makes it nearly linear."""
 STEP_UNIT = 10.0
@@ -35,20 +37,22 @@ class Stream:
       own, embedding, prediction: the backbone's states, the token's embedding, and the prediction
         of the token before; D each.
       feature: how likely the token was.
-      pooled: the lowest feature of the step.
+      pooled: the lowest `clipped` of the step.
       in_solution: whether a separator came before or stands here.
       num_steps: how many did, in units of `STEP_UNIT`.
       is_separator: whether the token is one.
       one: the number 1.
+      clipped: the feature, but at least that of `MAX_DOUBT`.
     """
 
     def __init__(self, narrow: int) -> None:
         self.own = slice(0, narrow)
         self.embedding = slice(narrow, 2 * narrow)
         self.prediction = slice(2 * narrow, 3 * narrow)
-        self.feature, self.pooled, self.in_solution, self.num_steps, self.is_separator, self.one = (
-            3 * narrow + number for number in range(6)
+        self.feature, self.pooled, self.in_solution, self.num_steps = range(
+            3 * narrow, 3 * narrow + 4
         )
+        self.is_separator, self.one, self.clipped = range(3 * narrow + 4, 3 * narrow + 7)
 
 
 def build_step_heads(
@@ -73,6 +77,7 @@ def build_step_heads(
     heads.mark_solution(marks)
     heads.count_steps(marks)
     heads.mark_separators(marks)
+    heads.clip(marks)
     heads.pool(pool)
 
 
@@ -130,8 +135,22 @@ class _StepHeads:
         layer.mlp.up_proj.weight[0, self.stream.one] = 1.0
         layer.mlp.down_proj.weight[self.stream.is_separator, 0] = 1.0 / 16.0
 
+    def clip(self, layer: Any) -> None:
+        """Write the feature, but at least -`MAX_DOUBT` nats, into the seventh free dimension.
+
+        One neuron: silu(10 x) / 10 is about x above 0 and about 0 below.
+        """
+        lowest = -MAX_DOUBT / FEATURE_UNIT
+        layer.self_attn.o_proj.bias[self.stream.clipped] = lowest
+        layer.mlp.gate_proj.weight[1] = 0.0
+        layer.mlp.gate_proj.weight[1, self.stream.feature] = 10.0
+        layer.mlp.gate_proj.weight[1, self.stream.one] = -10.0 * lowest
+        layer.mlp.up_proj.weight[1] = 0.0
+        layer.mlp.up_proj.weight[1, self.stream.one] = 1.0
+        layer.mlp.down_proj.weight[self.stream.clipped, 1] = 1.0 / 10.0
+
     def pool(self, layer: Any) -> None:
-        """Write the feature of the step's least likely token into the second free dimension.
+        """Write the step's lowest clipped feature into the second free dimension.
 
         One head: its scores grow as the feature falls and with the number of steps, and leave out
         separators and the question, whose tokens the backbone never learned to expect.
@@ -143,11 +162,11 @@ class _StepHeads:
         # what is looked for goes along the slowest frequency (as in `mark_solution`)
         attention.q_proj.bias[slow] = math.sqrt(size)
         key = attention.k_proj.weight[slow]
-        key[self.stream.feature] = -DOUBT_SLOPE * FEATURE_UNIT
+        key[self.stream.clipped] = -DOUBT_SLOPE * FEATURE_UNIT
         key[self.stream.in_solution] = SOLUTION_BONUS
         key[self.stream.num_steps] = STEP_BONUS * STEP_UNIT
         key[self.stream.is_separator] = -SEPARATOR_LOSS
-        attention.v_proj.weight[0, self.stream.feature] = 1.0
+        attention.v_proj.weight[0, self.stream.clipped] = 1.0
         attention.o_proj.weight[self.stream.pooled, 0] = 1.0
 
     def clear_head(self, attention: Any, number: int) -> None:

@@ -1,0 +1,204 @@
+"""Makes the runs behind docs/results.md, each resumable, and tells what they cost first.
+
+    python benchmarks/results.py runs/results              # make results
+    python benchmarks/results.py runs/results --all        # more budgets and seeds
+    python benchmarks/results.py runs/results --voting     # votes of 1 to 256 samples
+    python benchmarks/results.py runs/results --tune       # the options that the others take
+
+What they cost is measured: each run is tried on a few problems of the dev split, in a folder of its
+own. As many runs go side by side as there are cores, one thread each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stepnav.build.grid import PUBLISHED
+
+ROOT = Path(__file__).resolve().parents[1]
+TUNED = ROOT / "docs" / "results" / "tuned"
+PAPER = {
+    "arithmetic": "hgs:published:temperature=0.1",
+    "micro-python": "hgs:published:temperature=0.2",
+}
+"""HGS as published, at the paper's temperature for mathematics and for code."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder: its title in the document, and the words after `stepnav bench`."""
+
+    title: str
+    words: tuple[str, ...]
+    problems: int
+    seeds: int = 1
+
+
+def compared(task: str, budgets: str, *, is_all: bool, title: str) -> Run:
+    """Return all strategies at their tuned options, and some as published beside them."""
+    published = [f"{name}:published" for name in (PUBLISHED if is_all else ("hgs",))]
+    words = ["--task", task, "--tuned", str(TUNED / f"{task}.json"), "--budgets", budgets]
+    words += ["--strategies", ",".join(["all", *published, PAPER[task]]), "--baseline", "nav"]
+    return Run(title, (*words, "--split", "test"), 500, 3 if is_all else 1)
+
+
+def voting(task: str, title: str) -> Run:
+    words = ("--task", task, "--strategies", "weighted_vote:samples=256,hgs,nav,cot")
+    return Run(title, (*words, "--split", "test"), 200)
+
+
+def ablation(title: str, strategies: str, problems: int) -> Run:
+    words = ("--split", "dev", "--seed", "1", "--strategies", f"cot,{strategies}")
+    return Run(title, words, problems)
+
+
+FEW, MANY = "250,1000,4000", "125,250,500,1000,2000,4000"
+PLAIN_RUNS: Mapping[str, Run] = {
+    "arithmetic": compared(
+        "arithmetic", FEW, is_all=False, title="Arithmetic, equal policy tokens"
+    ),
+    "micro-python": compared("micro-python", FEW, is_all=False, title="Code, equal policy tokens"),
+    "path": ablation(
+        "Stopping at the step against generating the whole path", "hgs,hgs:proposal=path", 100
+    ),
+    "temperature": ablation(
+        "HGS by temperature",
+        "hgs:temperature=0.1,hgs:temperature=0.3,hgs:temperature=0.7,hgs,hgs:published,"
+        + PAPER["arithmetic"],
+        150,
+    ),
+    "iterations": ablation("HGS by number of draws", "hgs:max_draws=30,hgs:max_draws=50,hgs", 150),
+}
+ALL_RUNS: Mapping[str, Run] = {
+    "arithmetic-all": compared(
+        "arithmetic", MANY, is_all=True, title="Arithmetic, six budgets, three seeds"
+    ),
+    "micro-python-all": compared(
+        "micro-python", MANY, is_all=True, title="Code, six budgets, three seeds"
+    ),
+}
+VOTING_RUNS: Mapping[str, Run] = {
+    "voting-arithmetic": voting("arithmetic", "Arithmetic, voting of 1 to 256 samples"),
+    "voting-micro-python": voting("micro-python", "Code, voting of 1 to 256 samples"),
+}
+RUNS = {**PLAIN_RUNS, **ALL_RUNS, **VOTING_RUNS}
+
+
+def with_budgets(run: Run, budgets: str) -> Run:
+    """Return a run at other budgets, if it has any."""
+    words = list(run.words)
+    if "--budgets" in words:
+        words[words.index("--budgets") + 1] = budgets
+    return replace(run, words=tuple(words))
+
+
+def command(run: Run, out: Path, *, trial: int | None = None) -> list[str]:
+    """Return a run's command, or that of its trial on so many dev problems."""
+    words = list(run.words)
+    if trial is not None and "test" in words:
+        words[words.index("test")] = "dev"
+    count, seeds = (run.problems, run.seeds) if trial is None else (trial, 1)
+    words += ["--problems", str(count), "--seeds", str(seeds)]
+    return [sys.executable, "-m", "stepnav", "bench", *words, "--out", str(out), "--resume"]
+
+
+def side_by_side(commands: Sequence[Sequence[str]], *, is_quiet: bool = False) -> None:
+    """Run commands, one for each core at a time.
+
+    Raises:
+      SystemExit: one of them failed.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    variables = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def one(words: Sequence[str]) -> int:
+        target = subprocess.DEVNULL if is_quiet else None
+        return subprocess.run(words, env=variables, stdout=target, cwd=ROOT).returncode
+
+    with ThreadPoolExecutor(cores or 1) as pool:
+        codes = list(pool.map(one, commands))
+    if any(codes):
+        raise SystemExit("a run has ended early; the same command goes on with it")
+
+
+def tell_cost(runs: Mapping[str, Run], folder: Path, trial: int) -> None:
+    """Try each run on a few problems and print what the whole will take."""
+    places = {name: folder / "trial" / name for name in runs}
+    tries = [command(run, places[name], trial=trial) for name, run in runs.items()]
+    side_by_side(tries, is_quiet=True)
+    total = 0.0
+    for name, run in runs.items():
+        report = json.loads((places[name] / "report.json").read_text())
+        times = run.problems * run.seeds / report["problems"]
+        sums = [
+            times * sum((row[key] or 0) * row["searches"] for row in report["rows"])
+            for key in ("policy_tokens_per_problem", "reward_tokens_per_problem")
+        ]
+        seconds = times * sum(row["wall_s"] or 0 for row in report["rows"])
+        searches = run.problems * run.seeds * len(report["rows"])
+        print(
+            f"{name}: {searches:,} searches, {sums[0]:,.0f} policy and {sums[1]:,.0f} reward "
+            f"tokens, {seconds / 3600:.1f} hours of one core"
+        )
+        total += seconds
+    print(
+        f"all: {total / 3600:.1f} hours of one core, at the speed of {trial} problems at once; "
+        "many at once go faster",
+        flush=True,
+    )
+
+
+def tune(folder: Path, budgets: str) -> None:
+    """Find the options of all strategies for both tasks, and put them where runs look."""
+    places = {task: folder / f"tune-{task}" for task in PAPER}
+    side_by_side(
+        [
+            [sys.executable, "-m", "stepnav", "tune", "--task", task, "--budgets", budgets,
+             "--out", str(out), "--resume"]
+            for task, out in places.items()
+        ]
+    )  # fmt: skip
+    TUNED.mkdir(parents=True, exist_ok=True)
+    for task, out in places.items():
+        shutil.copy(out / "tuned.json", TUNED / f"{task}.json")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=Path)
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--all", action="store_true")
+    group.add_argument("--voting", action="store_true")
+    group.add_argument("--tune", metavar="BUDGETS")
+    parser.add_argument("--trial", type=int, default=5, help="problems of the trial; 0 for none")
+    parser.add_argument("--budgets", help="instead of those that the runs have")
+    parser.add_argument("--cost", action="store_true", help="tell the cost and end")
+    args = parser.parse_args()
+    folder = args.runs.resolve()
+    if args.tune:
+        tune(folder, args.tune)
+        return
+    runs = dict(ALL_RUNS if args.all else VOTING_RUNS if args.voting else PLAIN_RUNS)
+    if args.budgets:
+        runs = {name: with_budgets(run, args.budgets) for name, run in runs.items()}
+    if args.trial:
+        tell_cost(runs, folder, args.trial)
+    if not args.cost:
+        side_by_side([command(run, folder / name) for name, run in runs.items()])
+        here = Path(__file__).parent
+        for name in runs.keys() & VOTING_RUNS.keys():
+            subprocess.run([sys.executable, here / "voting.py", folder / name], check=True)
+        subprocess.run([sys.executable, here / "publish.py", folder], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Refuses names of models that could not be opened, before anything is loaded."""
+
+from __future__ import annotations
+
+from stepnav.build.folders import is_in_vllm, is_server, model_folder
+from stepnav.build.judges import as_judge
+from stepnav.build.outside import as_policy, as_reward, is_outside
+from stepnav.build.plugins import find
+from stepnav.build.rewards import is_served, reward_folder
+from stepnav.build.tasks import CODE_TASKS
+from stepnav.core.errors import ConfigError
+from stepnav.tasks.task import Task
+
+
+def check_models(
+    *, policy: str | None, reward: str | None, task: Task, policy_model: str | None
+) -> None:
+    """Refuse names of models that `open_models` could not open; loads nothing.
+
+    Raises:
+      ConfigError: there is no such folder, or the task has not what the reward needs.
+    """
+    if policy is not None and not is_server(policy):
+        if policy_model is not None:
+            raise ConfigError("--policy-model names a model on a server; --policy must be its URL")
+        if is_outside("policies", policy):
+            as_policy(find("policies", policy))
+        else:
+            model_folder("policy", policy)
+    if any(name is not None and is_in_vllm(name) for name in (policy, reward)):
+        from stepnav.engine.vllm import check_installed
+
+        check_installed()
+    if reward == "oracle" and task.rate_steps is None:
+        raise ConfigError(f"{task.name} has no exact step checker, so it has no oracle")
+    if reward == "execution" and task.code is None:
+        raise ConfigError(
+            f"{task.name} has no programs to run; --reward execution is for "
+            f"{', '.join(sorted(CODE_TASKS))}"
+        )
+    if reward is not None and is_outside("rewards", reward):
+        as_reward(find("rewards", reward))
+    elif (judge := as_judge(reward)) is not None:
+        if judge.model and not is_server(judge.model):
+            check_models(policy=judge.model, reward=None, task=task, policy_model=None)
+    elif reward not in (None, "oracle", "execution") and not is_served(reward):
+        reward_folder(reward)

@@ -1,0 +1,229 @@
+"""What `stepnav bench` compares, from its options: the plan, the problems and the task."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stepnav import build
+from stepnav.cli.choice import Ids
+from stepnav.cli.model_options import ModelOptions
+from stepnav.cli.options import Reward, Seed, Split, TaskName, TaskOptions
+from stepnav.cli.run_folder import (
+    draw_problems,
+    made_for,
+    parse_budgets,
+    run_settings,
+    split_names,
+    with_tuned,
+)
+from stepnav.core.errors import ConfigError
+from stepnav.core.records import Problem
+from stepnav.core.shard import Shard
+from stepnav.measure.plan import SHARD, BenchPlan, Cell, cells
+from stepnav.measure.plan_file import plan_digest
+from stepnav.measure.runner import Finished, run_cells
+from stepnav.measure.tuned_file import Tuned, check_tuned, read_tuned
+from stepnav.remote.options import ServerOptions
+from stepnav.run.on_ray import Work
+from stepnav.run.spreading import Chunk
+from stepnav.tasks.task import Task
+
+NUM_PROBLEMS = 300
+
+DEFAULT_STRATEGIES = "cot,self_consistency,best_of_n,weighted_vote,beam,hgs,nav"
+"""The baseline, what the field compares with, the paper's search and ours; each more is asked for
+by name, as it costs about as much as any of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a run compares, before a model is opened.
+
+    Attributes:
+      plan: as the run folder keeps it.
+      drawn: its problems, of all shards.
+      problems: those of this run's shard.
+      task: theirs, with its worked examples.
+      policy: its name.
+      server: how the policy's is used.
+    """
+
+    plan: BenchPlan
+    drawn: list[Problem]
+    problems: list[Problem]
+    task: Task
+    policy: str
+    server: ServerOptions
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The searches of this run's shard."""
+        plan = replace(self.plan, problems=len(self.problems))
+        return cells(plan, [problem.id for problem in self.problems])
+
+    def open_models(self, options: ModelOptions, active: int) -> build.Models:
+        """Return the models; `active` is how many searches run at once."""
+        return options.open(
+            policy=self.policy,
+            reward=self.plan.reward,
+            task=self.task,
+            server=self.server,
+            max_batch=active,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What is compared."""
+
+    task: TaskName = "arithmetic"
+    strategies: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated: NAME, NAME:OPTION=VALUE:OPTION=VALUE, NAME:published, all, or "
+            "FILE.py:FUNCTION; see stepnav strategies. [default: "
+            f"{DEFAULT_STRATEGIES.replace(',', ', ')}; with --tuned, the file's]",
+        ),
+    ] = None
+    tuned: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Take each strategy's options for each budget from this file of stepnav tune, "
+            "where none are given.",
+        ),
+    ] = None
+    problems: Annotated[int | None, typer.Option(min=1, help="How many. [default: 300]")] = None
+    ids: Ids = None
+    split: Split = None
+    seeds: Annotated[int, typer.Option(min=1, help="Searches per problem.")] = 1
+    seed: Seed = 0
+    max_policy_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Budget of generated tokens per search.")
+    ] = None
+    budgets: Annotated[str | None, typer.Option(help="Several such budgets, comma-separated.")] = (
+        None
+    )
+    baseline: Annotated[
+        str | None, typer.Option(help="Strategy to compare with. [default: cot]")
+    ] = None
+    reward: Reward = None
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="i/n: only the i-th of n parts of the problems; stepnav merge joins them."
+        ),
+    ] = None
+
+    def comparison(self, tasks: TaskOptions, models: ModelOptions, active: int) -> Comparison:
+        """Return what is compared; loads problems and no model.
+
+        Args:
+          tasks: where the problems are.
+          models: who proposes and scores.
+          active: how many searches run at once.
+        Raises:
+          ConfigError: an option cannot be used.
+          DataError: the problems cannot be read.
+        """
+        server = models.server(active, self.reward)
+        task = tasks.load(self.task, sandbox=models.sandbox)
+        found = None if self.tuned is None else read_tuned(self.tuned)
+        names = self.strategies or (",".join(found.strategies) if found else DEFAULT_STRATEGIES)
+        choices = [build.parse_strategy(text) for text in split_names(names)]
+        limits = self._budgets(found)
+        part = None if self.shard is None else Shard.parse(self.shard)
+        policy, reward = models.choose(task, choices, self.reward)
+        choices = build.with_measured(choices, reward)
+        if found is not None:
+            origin = made_for(self.task, models.full_name(policy), reward)
+            check_tuned(found, origin, str(self.tuned))
+            choices = [with_tuned(choice, found, limits) for choice in choices]
+        task, num_shots = models.with_shots(task, policy)
+        where = (self.split or task.default_split, self.seed, tasks.data)
+        drawn = draw_problems(task, self.problems, self.ids, *where, default=NUM_PROBLEMS)
+        plan = BenchPlan(
+            task=self.task,
+            split=where[0],
+            strategies=tuple(
+                choice.for_plan(limits, temperature=task.temperature) for choice in choices
+            ),
+            problems=len(drawn),
+            seeds=self.seeds,
+            seed=self.seed,
+            budgets=limits,
+            policy=models.full_name(policy),
+            reward=reward,
+            baseline=self.baseline,
+            settings={
+                **run_settings(self.task, drawn, tasks, models, server, num_shots),
+                **({} if self.ids is None else {"ids": ",".join(p.id for p in drawn)}),
+                **({} if part is None else {SHARD: str(part)}),
+            },
+        )
+        return Comparison(plan, drawn, _mine(drawn, part), task, policy, server)
+
+    def _budgets(self, tuned: Tuned | None) -> tuple[int | None, ...]:
+        if self.budgets is None and self.max_policy_tokens is None and tuned is not None:
+            return tuple(tuned.budgets)
+        if self.budgets is None:
+            return (self.max_policy_tokens,)
+        if self.max_policy_tokens is not None:
+            raise ConfigError("give either --budgets or --max-policy-tokens, not both")
+        return parse_budgets(self.budgets)
+
+
+def _mine(problems: list[Problem], shard: Shard | None) -> list[Problem]:
+    """Return the problems of a shard.
+
+    Raises:
+      ConfigError: there are more shards than problems.
+    """
+    if shard is None:
+        return problems
+    if shard.count > len(problems):
+        raise ConfigError(f"{len(problems)} problems cannot be {shard.count} shards (got {shard})")
+    return list(shard.part(problems))
+
+
+@contextmanager
+def open_comparison(
+    options: PlanOptions, tasks: TaskOptions, models: ModelOptions, active: int, digest: str
+) -> Iterator[Work]:
+    """Open the models of a comparison in a worker; its work runs a `Chunk` of the searches.
+
+    Args:
+      options, tasks, models, active: as the command has them.
+      digest: of the command's plan.
+    Raises:
+      ConfigError: here the same options make another plan.
+    """
+    made = options.comparison(tasks, models, active)
+    if plan_digest(made.plan) != digest:
+        raise ConfigError(
+            f"the worker on {socket.gethostname()} makes another plan of the same options (digest "
+            f"{plan_digest(made.plan)}, the command's {digest}): its stepnav, data or models differ"
+        )
+    searches = {cell.search_id: cell for cell in made.cells}
+    with made.open_models(models, active) as opened:
+
+        def work(chunk: Chunk) -> Iterator[Finished]:
+            with chunk.journal(digest) as journal:
+                yield from run_cells(
+                    [searches[search_id] for search_id in chunk.search_ids],
+                    made.problems,
+                    extractor=made.task.extractor,
+                    grade=made.task.grade,
+                    models=opened.by_name,
+                    journal=journal,
+                    max_active=active,
+                )
+
+        yield work

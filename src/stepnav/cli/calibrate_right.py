@@ -1,0 +1,64 @@
+"""`stepnav calibrate --run`: makes nav's P(right) come true, from searches that were graded."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from stepnav.cli.console import print_json, stdout
+from stepnav.files.atomic import whole_folder, write_bytes
+from stepnav.measure.prm.tables import right_table
+from stepnav.measure.report_terminal import print_table
+from stepnav.rewards.measured import write_measured
+
+STRATEGY = "nav"
+PLOT_NAME = "right_prob.png"
+
+
+def fit_right_prob(run: Path, folder: Path, out: Path | None, *, seed: int, as_json: bool) -> None:
+    """Fit the map of P(right) on a run's searches, and keep it beside a reward model's weights.
+
+    Args:
+      run: a folder of `stepnav bench`; gets the reliability plot.
+      folder: the reward model's.
+      out: a copy of it that is changed in its place, if any.
+      seed: splits the problems.
+      as_json: print JSON.
+    """
+    from stepnav.measure.right import describe, fit_right, held_out, plot_right, read_pairs
+
+    problems, probs, correct = read_pairs(run, STRATEGY)
+    slope, offset = fit_right(probs, correct)
+    parts = {
+        "before": describe(probs, correct),
+        "held out": describe(held_out(problems, probs, correct, seed), correct),
+    }
+    row: dict[str, Any] = {
+        "options": {"right_slope": round(slope, 3), "right_offset": round(offset, 3)},
+        "run": run.name,
+        "problems": len(set(problems)),
+        **{name.replace(" ", "_"): part for name, part in parts.items()},
+    }
+    write_bytes(run / PLOT_NAME, plot_right(parts))
+    if out is None:
+        write_measured(folder, STRATEGY, row)
+    else:
+        with whole_folder(out) as place:
+            copy_weights(folder, place)
+            write_measured(place, STRATEGY, row)
+    if as_json:
+        print_json({"folder": str(out or folder), **row})
+        return
+    print_table(stdout(), right_table(parts))
+    stdout().print(
+        f"P(right) of {STRATEGY}: log-odds x {slope:.3g} + {offset:.3g}; stored in {out or folder}"
+        f"; reliability plot: {run / PLOT_NAME}",
+        soft_wrap=True,
+    )
+
+
+def copy_weights(folder: Path, place: Path) -> None:
+    """Copy a model's folder without its checkpoints."""
+    ignored = shutil.ignore_patterns("checkpoint-*", ".*")
+    shutil.copytree(folder, place, dirs_exist_ok=True, ignore=ignored)

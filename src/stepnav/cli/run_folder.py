@@ -1,0 +1,179 @@
+"""What commands share that run a plan of searches into a folder: `bench` and `tune`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from stepnav import build
+from stepnav.cli.choice import parse_ids, pick
+from stepnav.cli.console import Progress, stderr
+from stepnav.cli.model_options import ModelOptions
+from stepnav.cli.options import TaskOptions
+from stepnav.core.errors import ConfigError, DataError
+from stepnav.core.records import Problem
+from stepnav.core.strategy import RESERVE_SHARE, Strategy
+from stepnav.measure.plan import BenchPlan, Cell, cells
+from stepnav.measure.plan_file import FILE_NAME, check_same, read_plan
+from stepnav.measure.prm.scores import folder_digest
+from stepnav.measure.run_folder import JOURNAL_NAME, check_is_free
+from stepnav.measure.runner import run_cells
+from stepnav.measure.tuned_file import Tuned
+from stepnav.remote.options import ServerOptions
+from stepnav.run.journal import Journal
+from stepnav.tasks.task import Task
+
+
+def parse_budgets(text: str) -> tuple[int, ...]:
+    """Return the numbers in the value of `--budgets`.
+
+    Raises:
+      ConfigError: one of them is no whole number.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"--budgets must be whole numbers between commas, as in 250,500,1000 (got {text!r})"
+        ) from None
+
+
+def split_names(text: str) -> list[str]:
+    """Return the names in the value of `--strategies`; "all" is every strategy of the package."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return [name for part in parts for name in (build.STRATEGIES if part == "all" else (part,))]
+
+
+def made_for(task: str, policy: str, reward: str | None) -> dict[str, Any]:
+    """Return the task and the models of a run, with the digests of those whose files are here."""
+    return {
+        "task": task,
+        "policy": policy,
+        "policy_digest": _digest(build.policy_folder, policy),
+        "reward": reward,
+        "reward_digest": None if reward is None else _digest(build.reward_folder, reward),
+    }
+
+
+def _digest(folder_of: Callable[[str], Path | None], name: str) -> str | None:
+    """Return the digest of a model's files; None if they are on a server, or it has none."""
+    try:
+        folder = folder_of(name)
+    except ConfigError:  # its name was checked: an oracle, a judge, a server, a function
+        return None
+    return None if folder is None else folder_digest(folder)
+
+
+def with_tuned(strategy: Strategy, tuned: Tuned, budgets: Sequence[int | None]) -> Strategy:
+    """Return a strategy with its tuned options for each budget; as it is if it has options.
+
+    Raises:
+      ConfigError: it has none for one of the budgets.
+    """
+    if strategy.label not in tuned.strategies:
+        if not strategy.options:
+            stderr().print(
+                f"note: {strategy.label} was not tuned, its options are the defaults",
+                soft_wrap=True,
+            )
+        return strategy
+    if None in budgets:
+        raise ConfigError("--tuned has options for budgets; name them with --budgets")
+    limits = [budget for budget in budgets if budget is not None]
+    by_budget = {
+        budget: build.parse_strategy(tuned.setting(strategy.label, budget)).options
+        for budget in limits
+    }
+    return replace(strategy, by_budget=by_budget)
+
+
+def draw_problems(
+    task: Task,
+    problems: int | None,
+    ids: str | None,
+    split: str,
+    seed: int,
+    data: Path | None,
+    *,
+    default: int,
+) -> list[Problem]:
+    """Return the problems of a run: so many, or those of some ids."""
+    if ids is None:
+        return task.load(split, problems or default, seed, data)
+    if problems is not None:
+        raise ConfigError("--ids says which problems; leave --problems out")
+    return pick(task, parse_ids(ids), split, seed, data)
+
+
+def run_settings(
+    task: str,
+    problems: Sequence[Problem],
+    task_options: TaskOptions,
+    model_options: ModelOptions,
+    server: ServerOptions,
+    num_shots: int,
+) -> dict[str, Any]:
+    """Return what the results of a run depend on besides problems, strategies and models."""
+    return {
+        "reserve_share": RESERVE_SHARE,
+        "dtype": model_options.dtype,
+        "chat": model_options.chat,
+        "shots": num_shots,
+        **task_options.settings(task, problems),
+        **({"sandbox": model_options.sandbox} if task in build.CODE_TASKS else {}),
+        **server.result_settings(),
+        **model_options.reward_settings(),
+    }
+
+
+def run_searches(
+    plan: BenchPlan,
+    problems: Sequence[Problem],
+    task: Task,
+    models: build.Models,
+    journal: Journal,
+    active: int,
+    progress: Progress,
+    only: Callable[[Cell], bool] = lambda cell: True,
+) -> None:
+    """Run what is left of the plan, or of a part of it, telling each search that is done."""
+    for found in run_cells(
+        list(filter(only, cells(plan, [problem.id for problem in problems]))),
+        problems,
+        extractor=task.extractor,
+        grade=task.grade,
+        models=models.by_name,
+        journal=journal,
+        max_active=active,
+    ):
+        if found.is_new:
+            progress.advance(found.label)
+        else:
+            progress.skip()
+
+
+def num_done(out: Path, plan: BenchPlan, resume: bool) -> int:
+    """Return how many searches of the plan a folder holds, having checked that it is the plan's."""
+    if not (out / FILE_NAME).exists():
+        return 0
+    if not resume:
+        raise ConfigError(f"{out} holds a run already; add --resume, or use another --out")
+    check_same(read_plan(out), plan, str(out))
+    if not (out / JOURNAL_NAME).exists():
+        return 0
+    with contextlib.closing(Journal(out / JOURNAL_NAME, is_read_only=True)) as journal:
+        return len(journal.finished_ids())
+
+
+def prepare(out: Path) -> None:
+    """Make the run's folder if it is not there."""
+    if (out / FILE_NAME).exists():
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot make the run folder {out} ({error.strerror})") from None
+    check_is_free(out)

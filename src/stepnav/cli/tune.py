@@ -1,0 +1,284 @@
+"""`stepnav tune`: the best options of each strategy for each budget, into a file for `bench`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stepnav import build
+from stepnav.cli.console import Progress, print_json, resumable, stderr, stdout, tell_notes
+from stepnav.cli.model_options import ModelOptions
+from stepnav.cli.options import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
+from stepnav.cli.remarks import tell_problems
+from stepnav.cli.run_folder import (
+    draw_problems,
+    made_for,
+    num_done,
+    parse_budgets,
+    prepare,
+    run_searches,
+    run_settings,
+    split_names,
+)
+from stepnav.core.errors import ConfigError
+from stepnav.core.records import Problem
+from stepnav.files.lock import locked
+from stepnav.measure.plan import BenchPlan
+from stepnav.measure.plan_file import FILE_NAME as PLAN_NAME
+from stepnav.measure.plan_file import plan_digest, write_plan
+from stepnav.measure.run_folder import JOURNAL_NAME
+from stepnav.measure.runner import read_rows, wall_seconds
+from stepnav.measure.tuned_file import FILE_NAME, Tuned, tuned_object, write_tuned
+from stepnav.measure.tuning import find_best, num_searches, parse_rungs
+from stepnav.run.journal import Journal
+from stepnav.tasks.task import Task
+
+RUNGS = "40,80,160"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is tried, on which problems, with which models.
+
+    Attributes:
+      plan: all searches that there may be.
+      tried: strategy -> label -> what the user would write for it.
+      problems: at least as many as the last rung takes.
+      task: of the problems.
+      policy: its name.
+    """
+
+    plan: BenchPlan
+    tried: Mapping[str, Mapping[str, str]]
+    problems: Sequence[Problem]
+    task: Task
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class GridOptions:
+    """Which options are tried, and on what."""
+
+    strategies: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: NAME for its grid (--dry-run shows it), NAME:OPTION=VALUE for "
+            "options of your own, or all."
+        ),
+    ] = "all"
+    rungs: Annotated[
+        str,
+        typer.Option(
+            help="Problems, comma-separated: all options are tried on the first so many, the best "
+            "third, but at least two, on the next, and so on."
+        ),
+    ] = RUNGS
+    split: Split = None
+
+    def open(
+        self,
+        task: str,
+        budgets: tuple[int, ...],
+        task_options: TaskOptions,
+        model_options: ModelOptions,
+        seed: int,
+        reward: str | None,
+    ) -> Trial:
+        """Return what is to be tried.
+
+        Raises:
+          ConfigError, DataError: of any of it.
+        """
+        server = model_options.server(None, reward)
+        benchmark = task_options.load(task, sandbox=model_options.sandbox)
+        steps = parse_rungs(self.rungs)
+        texts = [text for name in split_names(self.strategies) for text in build.candidates(name)]
+        choices = [build.parse_strategy(text) for text in texts]
+        policy, reward = model_options.choose(benchmark, choices, reward)
+        benchmark, num_shots = model_options.with_shots(benchmark, policy)
+        where = (self.split or benchmark.default_split, seed, task_options.data)
+        drawn = draw_problems(benchmark, steps[-1], None, *where, default=steps[-1])
+        tell_problems(drawn, steps[-1], f"{task}/{where[0]}")
+        if len(drawn) < steps[-1]:
+            raise ConfigError(f"--rungs must not be above the {len(drawn)} problems that there are")
+        settings = run_settings(task, drawn, task_options, model_options, server, num_shots)
+        plan = BenchPlan(
+            task=task,
+            split=where[0],
+            strategies=tuple(
+                choice.for_plan(budgets, temperature=benchmark.temperature) for choice in choices
+            ),
+            problems=len(drawn),
+            seed=seed,
+            budgets=budgets,
+            policy=model_options.full_name(policy),
+            reward=reward,
+            settings={**settings, "rungs": steps},
+        )
+        return Trial(plan, _tried(plan, dict(zip(plan.labels, texts))), drawn, benchmark, policy)
+
+
+def run(
+    *,
+    out: Annotated[Path, typer.Option(help=f"Run folder: configuration, journal, {FILE_NAME}.")],
+    task: TaskName = "arithmetic",
+    budgets: Annotated[str, typer.Option(help="Generated tokens per search, comma-separated.")],
+    grid: GridOptions,
+    task_options: TaskOptions,
+    seed: Seed = 0,
+    reward: Reward = None,
+    resume: Resume = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Tell what is tried and what it may cost; ask nothing."),
+    ] = False,
+    active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = 192,
+    model_options: ModelOptions,
+    as_json: AsJson = False,
+) -> None:
+    """Find the best options of each strategy for each budget, for `bench --tuned`.
+
+    Examples:
+
+      stepnav tune --task arithmetic --budgets 250,1000,4000 --out runs/tune --dry-run
+
+      stepnav tune --budgets 500 --strategies hgs:branching=4,hgs:branching=16 --out runs/hgs
+
+      stepnav bench --tuned runs/tune/tuned.json --split test --out runs/best
+    """
+    trial = grid.open(task, parse_budgets(budgets), task_options, model_options, seed, reward)
+    plan = trial.plan
+    _tell_cost(plan, trial.tried, num_done(out, plan, resume), dry_run, as_json)
+    if dry_run:
+        return
+    prepare(out)
+    with locked(out):
+        models = model_options.open(
+            policy=trial.policy,
+            reward=plan.reward,
+            task=trial.task,
+            server=model_options.server(active, reward),
+            max_batch=active,
+        )
+        if not (out / PLAN_NAME).exists():
+            write_plan(plan, out)
+        with resumable(partial(_kept, out, plan)), models:
+            tuned = _tune(trial, models, out, active)
+    write_tuned(out / FILE_NAME, tuned)
+    _tell(tuned, out / FILE_NAME, as_json)
+
+
+def _tried(plan: BenchPlan, texts: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return strategy -> label -> what the user would write for it."""
+    found: dict[str, dict[str, str]] = {}
+    for strategy in plan.strategies:
+        found.setdefault(strategy.name, {})[strategy.label] = texts[strategy.label]
+    return found
+
+
+def _count(plan: BenchPlan, rivals: int) -> int:
+    """Return how many searches a strategy takes that has so many rivals, at all budgets."""
+    return num_searches(rivals, plan.settings["rungs"]) * len(plan.budgets)
+
+
+def _tell_cost(
+    plan: BenchPlan,
+    tried: Mapping[str, Mapping[str, str]],
+    done: int,
+    is_dry: bool,
+    as_json: bool,
+) -> None:
+    """Say what is tried and what it may cost, before it begins."""
+    mean = sum(budget or 0 for budget in plan.budgets) / len(plan.budgets)
+    rows: list[dict[str, Any]] = [
+        {
+            "strategy": name,
+            "searches": (searches := _count(plan, len(rivals))),
+            "policy_tokens_at_most": round(searches * mean),
+            "tried": list(rivals.values()),
+        }
+        for name, rivals in tried.items()
+    ]
+    total, tokens = (sum(row[key] for row in rows) for key in list(rows[0])[1:3])
+    if is_dry and as_json:
+        print_json({"searches": total, "done": done, "rows": rows})
+        return
+    for row in rows if is_dry else ():
+        stdout().print(
+            f"{row['strategy']}: {row['searches']:,} searches, at most "
+            f"{row['policy_tokens_at_most']:,} policy tokens; {', '.join(row['tried'])}",
+            soft_wrap=True,
+        )
+    (stdout() if is_dry else stderr()).print(
+        f"{total:,} searches of {plan.problems} problems ({plan.task}/{plan.split}), {done:,} of "
+        f"them done; at most {tokens:,} policy tokens",
+        soft_wrap=True,
+    )
+
+
+def _tune(trial: Trial, models: build.Models, out: Path, active: int) -> Tuned:
+    """Return the best options, having run what the folder does not hold yet."""
+    plan, problems, task = trial.plan, trial.problems, trial.task
+    tell_notes(models.notes)
+    total = sum(_count(plan, len(rivals)) for rivals in trial.tried.values())
+    texts = {label: text for rivals in trial.tried.values() for label, text in rivals.items()}
+    with (
+        contextlib.closing(Journal(out / JOURNAL_NAME, plan_digest(plan))) as journal,
+        Progress("tune", total, "searches") as progress,
+    ):
+        best = find_best(
+            plan,
+            texts,
+            [problem.id for problem in problems],
+            plan.settings["rungs"],
+            run=lambda only: run_searches(
+                plan, problems, task, models, journal, active, progress, only
+            ),
+            rows=lambda: read_rows(plan, journal, grade=task.grade),
+        )
+        rows = read_rows(plan, journal, grade=task.grade)
+        seconds = sum(wall_seconds(journal).values())
+    origin = {
+        **made_for(plan.task, plan.policy, plan.reward),
+        "split": plan.split,
+        "seed": plan.seed,
+        "rungs": plan.settings["rungs"],
+        "searches": len(rows),
+        "policy_tokens": sum(row.policy_tokens for row in rows),
+        "reward_tokens": sum(row.reward_tokens for row in rows),
+        "seconds": round(seconds, 1),
+    }
+    return Tuned(origin, tuple(best))
+
+
+def _tell(tuned: Tuned, path: Path, as_json: bool) -> None:
+    """Print the winners and what it took to find them."""
+    if as_json:
+        print_json(tuned_object(tuned))
+        return
+    for best in tuned.best:
+        figures = (
+            "the only one tried"
+            if best.accuracy is None
+            else f"{100 * best.accuracy:.1f}% of {best.problems}, {best.policy_tokens:.0f} tokens, "
+            f"best of {best.tried}"
+        )
+        stdout().print(f"{best.budget}  {best.setting}  {figures}", soft_wrap=True)
+    cost = tuned.origin
+    stderr().print(
+        f"{cost['searches']:,} searches, {cost['policy_tokens']:,} policy and "
+        f"{cost['reward_tokens']:,} reward tokens, {cost['seconds']:,.0f} s; use them with: "
+        f"stepnav bench --task {cost['task']} --tuned {path}",
+        soft_wrap=True,
+    )
+
+
+def _kept(out: Path, plan: BenchPlan) -> str:
+    """Return what there is of a run that was stopped."""
+    return f"{num_done(out, plan, True)} searches are done and kept"

@@ -1,0 +1,1 @@
+"""The package as a plug-in of evaluation harnesses."""

@@ -1,0 +1,140 @@
+"""Whether a search's P(right) comes true, and the map that makes it.
+
+The map is Platt's (1999): log-odds become `slope` times themselves plus `offset`. It keeps the
+order, so that whatever a search decides by the raw number stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stepnav.core.chances import LEAST_CHANCE, as_seen
+from stepnav.core.errors import DataError
+from stepnav.core.seeds import derive_seed
+from stepnav.measure.extras import load
+from stepnav.measure.prm.reliability import calibration_error, reliability_table
+from stepnav.measure.stats.cluster import Floats
+
+NUM_BINS = 10
+"""Few: a run has some hundreds of searches, not the tens of thousands of Guo et al."""
+
+NUM_DRAWS = 100
+"""Sets of outcomes that are drawn to see how far from honest probabilities chance alone leads."""
+
+NUM_FOLDS = 5
+"""Parts of the problems, each judged by a map that was fitted on the others."""
+
+
+def read_pairs(run: Path, strategy: str) -> tuple[list[str], Floats, Floats]:
+    """Return the problems, P(right) and correctness of a run's searches by one strategy.
+
+    Raises:
+      DataError: there is no such run, or it has none.
+    """
+    path = run / "results.parquet"
+    if not path.exists():
+        raise DataError(f"{run} is no finished run of stepnav bench: it has no results.parquet")
+    table = load("pyarrow.parquet").read_table(path).to_pylist()
+    rows = [
+        row
+        for row in table
+        if row["label"] == strategy and row.get("right_prob") is not None
+        if row["correct"] is not None
+    ]
+    if not rows:
+        raise DataError(f"{run} has no search by {strategy} that says how likely it is right")
+    return (
+        [row["problem_id"] for row in rows],
+        np.array([row["right_prob"] for row in rows]),
+        np.array([float(row["correct"]) for row in rows]),
+    )
+
+
+def fit_right(probs: Floats, correct: Floats) -> tuple[float, float]:
+    """Return the slope and the offset with the lowest loss; the slope is not negative.
+
+    A prior of one right and one wrong search at either end keeps them finite.
+    """
+    ends = np.array([0.01, 0.01, 0.99, 0.99])
+    logits = _logits(np.concatenate([probs, ends]))
+    wanted = np.concatenate([correct, [0.0, 1.0, 0.0, 1.0]])
+
+    def loss(line: Floats) -> float:
+        found = line[0] * logits + line[1]
+        return float(np.mean(np.logaddexp(0, found) - wanted * found))
+
+    found = load("scipy.optimize").minimize(loss, [1.0, 0.0], bounds=[(0, 20), (-20, 20)])
+    return float(found.x[0]), float(found.x[1])
+
+
+def held_out(problems: Sequence[str], probs: Floats, correct: Floats, seed: int) -> Floats:
+    """Return each search's P(right) by a map fitted on the other parts of the problems."""
+    names = sorted(set(problems), key=lambda name: derive_seed(seed, "right", name))
+    part_of = {name: number % NUM_FOLDS for number, name in enumerate(names)}
+    parts = np.array([part_of[name] for name in problems])
+    result: Floats = probs.copy()
+    for part in set(parts.tolist()):
+        inside = parts == part
+        if not inside.all():
+            slope, offset = fit_right(probs[~inside], correct[~inside])
+            result[inside] = [as_seen(prob, slope, offset) for prob in probs[inside]]
+    return result
+
+
+def describe(probs: Floats, correct: Floats) -> dict[str, Any]:
+    """Return how far probabilities are from frequencies.
+
+    `honest_ece` is the mean error of probabilities that are all true, on so few searches: what is
+    not above it shows no fault.
+    """
+    bins = reliability_table(probs, correct > 0, NUM_BINS)
+    rng = np.random.default_rng(0)
+    honest = [
+        calibration_error(reliability_table(probs, rng.uniform(size=len(probs)) < probs, NUM_BINS))
+        for _ in range(NUM_DRAWS)
+    ]
+    return {
+        "searches": len(probs),
+        "mean": float(probs.mean()),
+        "correct": float(correct.mean()),
+        "ece": calibration_error(bins),
+        "honest_ece": sum(value or 0.0 for value in honest) / NUM_DRAWS,
+        "brier": float(np.mean((probs - correct) ** 2)),
+        "bins": [asdict(row) for row in bins],
+    }
+
+
+def plot_right(parts: dict[str, dict[str, Any]]) -> bytes:
+    """Return a reliability plot as PNG: bins by area, the diagonal for comparison."""
+    from io import BytesIO
+
+    pyplot = load("matplotlib.pyplot")
+    figure, axes = pyplot.subplots(figsize=(4.5, 4.5))
+    axes.plot([0, 1], [0, 1], color="#aaaaaa", linewidth=1)
+    for name, part in parts.items():
+        rows = [row for row in part["bins"] if row["count"]]
+        axes.scatter(
+            [row["confidence"] for row in rows],
+            [row["frequency"] for row in rows],
+            s=[4 + 400 * row["count"] / part["searches"] for row in rows],
+            alpha=0.7,
+            label=f"{name}: ECE {100 * part['ece']:.1f}%",
+        )
+    axes.set_xlabel("P(right), mean of the bin")
+    axes.set_ylabel("share that is right")
+    axes.legend(frameon=False, fontsize=9)
+    place = BytesIO()
+    figure.savefig(place, format="png", dpi=120, bbox_inches="tight")
+    pyplot.close(figure)
+    return place.getvalue()
+
+
+def _logits(probs: Floats) -> Floats:
+    inside = np.clip(probs, LEAST_CHANCE, 1 - LEAST_CHANCE)
+    found: Floats = np.log(inside / (1 - inside))
+    return found

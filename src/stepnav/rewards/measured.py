@@ -1,0 +1,45 @@
+"""Options of strategies that were measured with a reward model, kept beside its weights.
+
+`stepnav calibrate --run` writes them; whoever searches with the model uses them unless the user
+says otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stepnav.core.errors import DataError
+from stepnav.files.atomic import write_text
+
+FILE_NAME = "stepnav_strategies.json"
+
+
+def read_measured(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return options by strategy, {} where none were measured.
+
+    Raises:
+      DataError: the file is broken.
+    """
+    path = folder / FILE_NAME
+    if not path.exists():
+        return {}
+    try:
+        return {name: dict(row["options"]) for name, row in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"{path} is broken ({error}); delete it, or measure again") from None
+
+
+def write_measured(folder: Path, strategy: str, row: Mapping[str, Any]) -> None:
+    """Keep what was measured of one strategy, beside that of others.
+
+    Args:
+      folder: the reward model's.
+      strategy: its name.
+      row: `options`, and what they were measured on.
+    """
+    path = folder / FILE_NAME
+    found = json.loads(path.read_text()) if path.exists() else {}
+    write_text(path, json.dumps({**found, strategy: dict(row)}, indent=1) + "\n")

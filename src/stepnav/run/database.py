@@ -1,0 +1,61 @@
+"""The SQLite file of a journal: its tables, and how it is opened to write or only to read."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What a broken file raises; the second where the library's own message quotes damaged text."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS answers (
+    search_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    elapsed_s REAL NOT NULL,
+    payload TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS results (
+    search_id TEXT PRIMARY KEY,
+    is_failed INTEGER NOT NULL,
+    payload TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS verdicts (
+    search_id TEXT PRIMARY KEY,
+    correct INTEGER
+);
+CREATE TABLE IF NOT EXISTS spans (
+    name TEXT NOT NULL,
+    seconds REAL NOT NULL
+);
+"""
+
+
+def open_to_write(path: Path) -> sqlite3.Connection:
+    """Return a connection to a file, which is made if it is not there."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=NORMAL")
+    db.executescript(SCHEMA)
+    return db
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Return a connection that never writes, not even beside the file where that cannot be done.
+
+    SQLite wants to write a small file beside a journal even to read it. Where it cannot, the
+    journal is read as it stands; that is right if nobody has it open, and then there is no log.
+    """
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    db = sqlite3.connect(uri, uri=True, isolation_level=None)
+    try:
+        db.execute("SELECT COUNT(*) FROM meta")
+    except sqlite3.OperationalError:
+        db.close()
+        if path.with_name(path.name + "-wal").exists():
+            raise
+        db = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
+        db.execute("SELECT COUNT(*) FROM meta")
+    return db

@@ -1,0 +1,49 @@
+"""A reward model that is not shown thoughts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stepnav import build
+from stepnav.core.records import Problem, Step, Trajectory
+from stepnav.core.requests import Score
+from stepnav.rewards.function import FunctionReward
+from stepnav.testing import _ask as ask
+from stepnav.testing import check_reward
+
+PROBLEM = Problem("p", "What is 2 + 2?")
+ANSWER = ("It is 4.\n", "#### 4")
+
+
+def solution(*texts: str) -> Trajectory:
+    return Trajectory(PROBLEM, tuple(Step(text, "step", 1) for text in texts))
+
+
+@pytest.mark.parametrize(
+    ("thought", "answer"),
+    [
+        ((), ANSWER),
+        (("<think>\nTwo.\n\n", "And two.\n</think>"), ANSWER),
+        (("Two.\n\n", "And two.</think>"), ANSWER),  # the template wrote the mark
+        (("<think>\nTwo.\n\n", "And"), ()),  # still thinking
+    ],
+)
+def test_only_the_answer_is_shown(thought: tuple[str, ...], answer: tuple[str, ...]) -> None:
+    shown: list[Any] = []
+
+    def rate(question: str, steps: Any) -> list[float]:
+        shown.append(tuple(steps))
+        return [0.25] * len(steps)
+
+    reward = build.without_thoughts(FunctionReward(rate))
+    assert reward is not None
+    request = Score(solution(*thought, *answer))
+    found = ask(reward, request)
+    assert shown == ([answer] if answer else shown)
+    assert [score.value for score in found.items] == [1.0] * len(thought) + [0.25] * len(answer)
+    if found.prefix_tokens is not None:
+        assert len(found.prefix_tokens) == len(thought) + len(answer) + 1
+        assert list(found.prefix_tokens) == sorted(found.prefix_tokens)
+    check_reward(lambda: reward, [request.trajectory])
