@@ -87,8 +87,9 @@ def train(size: Any, options: Any) -> dict[str, Any]:
             write_labels(data, BATCH * size.steps)
             command = [
                 sys.executable, "-m", "stepnav", "train", "prm", "--model", str(model),
-                "--data", str(data), "--out", str(Path(place) / "out"), "--max-steps", str(size.steps),
-                "--batch-size", str(BATCH), "--save-every", "0", "--dtype", dtype,
+                "--data", str(data), "--out", str(Path(place) / "out"),
+                "--max-steps", str(size.steps), "--batch-size", str(BATCH),
+                "--save-every", "0", "--dtype", dtype,
                 "--device", size.device, "--json",
             ]  # fmt: skip
             told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
