@@ -43,7 +43,7 @@ def decimal(value: float | None) -> str:
 def policy_card(domain: Domain, evaluation: dict[str, Any]) -> str:
     """Return the policy's model card."""
     rates, settings = evaluation["policy"], evaluation["recipe"]["settings"]
-    samples = settings["eval_samples"]
+    [samples] = [key.removeprefix("pass_at_") for key in rates if key.startswith("pass_at_")]
     return f"""{front_matter("text-generation")}
 # {domain.policy_name}
 
