@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from stepnav.core.records import StepScore
-from stepnav.core.requests import Propose, Sampling, Score
+from stepnav.core.requests import Complete, Propose, Sampling, Score
 from stepnav.engine import attention
 from stepnav.engine.attention import Group, Plan, attend
 from stepnav.engine.graphs import PassGraphs
@@ -22,7 +22,7 @@ from stepnav.rewards.local import step_reader
 from stepnav.rewards.local.reward import LocalReward
 from stepnav.rewards.local.step_format import StepFormat
 from tests.engine.fake_cuda import Waits, fake_cuda, register_guard
-from tests.engine.small_models import poll_all, prefix, tokenizer
+from tests.engine.small_models import causal_model, poll_all, prefix, tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,23 @@ def test_a_question_is_read_on_cuda_by_one_transfer(waits: Waits) -> None:
     waits.names.clear()
     policy.question_logprob(prefix(3).problem)
     assert waits.names == ["tolist"]
+
+
+def test_a_model_of_transformers_runs_on_cuda(
+    monkeypatch: pytest.MonkeyPatch, waits: Waits
+) -> None:
+    usual = torch.inference_mode  # in it some operations of transformers lose fake tensors
+    monkeypatch.setattr(
+        torch, "inference_mode", lambda *mode: usual(*mode) if mode else torch.no_grad()
+    )
+    with torch.device("cuda"):
+        model = causal_model("qwen2")
+    policy = LocalPolicy(model, tokenizer(), max_batch=8)
+    waits.names.clear()
+    for number in range(4):
+        policy.submit(number, Complete(prefix(number), 2, sampling=Sampling(0.7, max_tokens=6)))
+    poll_all(policy, 4)
+    assert set(waits.names) == {"tolist"}
 
 
 @pytest.mark.parametrize("labels", [3, 1])
