@@ -20,6 +20,8 @@ from stepnav.measure.run_folder import JOURNAL_NAME, open_run
 from stepnav.measure.runner import read_rows, wall_seconds
 from stepnav.run.journal import Journal
 
+pytestmark = pytest.mark.timeout(900)  # the run and its shards are made before the first test
+
 WORDS = ["--strategies", "cot,hgs:max_draws=12", "--problems", "7", "--split", "dev"]
 
 
