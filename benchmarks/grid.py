@@ -204,12 +204,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=11)
     args = parser.parse_args()
     cells = []
+    num = len(TEMPERATURES) * len(QUALITIES)
+    searches = num * (1 + len(SEARCHES)) * args.problems
+    print(f"{searches:,} searches, at most {searches * args.budget:,} policy tokens", flush=True)
     with build.open_models(policy=TASK, reward=None, task=build.load_task(TASK)) as models:
         for temperature in TEMPERATURES:
             for quality in QUALITIES:
                 rows = run_cell(models.policy, temperature, quality, args)
                 cells.append(cell(rows, temperature, quality))
-                print(f"{len(cells)} of {len(TEMPERATURES) * len(QUALITIES)} cells", flush=True)
+                print(f"{len(cells)} of {num} cells", flush=True)
     laws = {name: fit(cells, name) for name in SEARCHES}
     found = {"budget": args.budget, "seed": args.seed, "cells": cells, "laws": laws}
     (args.out / "grid.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -400,7 +400,8 @@ def main() -> None:
         path = args.runs / name / "report.json"
         if path.exists():
             report = whole_rows(read_report(path.parent))
-            replace_block(ROOT / "README.md", block, headline_table(report))
+            if any(row["budget"] == README_BUDGET for row in report["rows"]):
+                replace_block(ROOT / "README.md", block, headline_table(report))
 
 
 if __name__ == "__main__":

@@ -77,6 +77,12 @@ def test_nothing_of_an_edited_run_is_published(run_folder: Path) -> None:
         publish.read_report(run_folder)
 
 
+def test_sections_of_a_page_are_found_by_their_titles() -> None:
+    page = "# Results\n\nhead\n\n## One\n\ntext\n\n### part\n\n## Two\n\nmore\n"
+    found = publish.sections_of(page)
+    assert found == {"One": "## One\n\ntext\n\n### part\n", "Two": "## Two\n\nmore\n"}
+
+
 def test_no_evaluation_of_other_scores_is_published(tmp_path: Path) -> None:
     digests: dict[str, Any] = {"reward_digest": "a", "data_digest": "b"}
     (tmp_path / "report.json").write_text(json.dumps(digests))
