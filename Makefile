@@ -72,7 +72,8 @@ voting: $(VENV)/.dev  ## votes of 1 to 256 samples beside hgs and nav (resumable
 	$(BIN)/python benchmarks/results.py $(RESULTS) --voting
 
 grid: $(VENV)/.dev  ## where search pays: policies of five strengths by simulated reward models of five (resumable)
-	$(BIN)/python benchmarks/grid.py --out runs/grid
+	$(BIN)/python benchmarks/grid.py --out $(RESULTS)/grid
+	$(BIN)/python benchmarks/publish.py $(RESULTS)
 
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

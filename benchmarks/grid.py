@@ -1,6 +1,6 @@
 """Where search pays: policies of several strengths by reward models of several qualities.
 
-    python benchmarks/grid.py --out runs/grid [--problems 60] [--budget 500]
+    python benchmarks/grid.py --out runs/results/grid [--problems 60] [--budget 500]
 
 The policy is the shipped one at five temperatures: the higher, the less often a sample is right.
 The reward model is simulated: it knows which steps are wrong, misses a given share of them and
@@ -47,6 +47,17 @@ def share(*parts: object) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
+def accepts(step: Sequence[str], is_right: bool, miss: float, reject: float) -> bool:
+    """Return whether a simulated reward model with these rates accepts a step.
+
+    Args:
+      step: the problem, the steps before it, and itself.
+      is_right: whether the step is not wrong.
+      miss, reject: shares of the wrong steps that are missed, and of the others that are rejected.
+    """
+    return share(*step) >= reject if is_right else share(*step) < miss
+
+
 def simulated(miss: float, reject: float) -> ScriptedReward:
     """Return a reward model with these rates; the closer to them, the more steps it rates."""
     rate_steps = build.load_task(TASK).rate_steps
@@ -55,9 +66,9 @@ def simulated(miss: float, reject: float) -> ScriptedReward:
     def rate(trajectory: Trajectory) -> StepScore:
         texts = [step.text for step in trajectory.steps]
         is_right = rate_steps(trajectory.problem, texts)[-1] >= 0
-        chance = share(trajectory.problem.id, texts)
-        accepts = chance >= reject if is_right else chance < miss
-        value = SURE if accepts else 1 - SURE
+        value = (
+            SURE if accepts((trajectory.problem.id, *texts), is_right, miss, reject) else 1 - SURE
+        )
         return StepScore(1 - value, 0.0, value)
 
     return ScriptedReward(rate)

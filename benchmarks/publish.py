@@ -2,9 +2,9 @@
 
     python benchmarks/publish.py runs/results
 
-No figure in these documents is typed by hand: each comes from the `report.json` of a run folder
-that `make results` makes again (`reward_models`: the eval folder of `recipes/smollm2_prm.sh`), or
-from the `evaluation.json` of a shipped model.
+A section whose run is not there stays as it was. No figure in these documents is typed by hand:
+each comes from the `report.json` of a run folder that `make results` makes again (`reward_models`:
+the eval folder of `recipes/smollm2_prm.sh`), or from the `evaluation.json` of a shipped model.
 """
 
 from __future__ import annotations
@@ -179,6 +179,42 @@ def voting_table(folder: Path) -> str:
     return table(["strategy", "samples", "right (95% interval)", "policy tokens"], cells)
 
 
+def grid_section(folder: Path) -> str:
+    """Copy the grid of policies and simulated reward models and return its section."""
+    if not (folder / "grid.json").exists():
+        return ""
+    target = DOCS / "grid"
+    target.mkdir(parents=True, exist_ok=True)
+    for file in ("grid.json", "grid.png"):
+        shutil.copy(folder / file, target / file)
+    found = json.loads((folder / "grid.json").read_text())
+    laws = found["laws"]
+    terms = list(next(iter(laws.values()))["weights"])
+    errors = ("mean_error_held_out", "mean_error_seen", "mean_error_of_the_mean")
+    rows = [
+        [
+            name,
+            *(f"{law['weights'][term]:+.2f}" for term in terms),
+            *(f"{100 * law[error]:.1f}" for error in errors),
+        ]
+        for name, law in laws.items()
+    ]
+    header = ["strategy", *terms, "error, held out", "seen", "of the mean"]
+    return (
+        f"## {GRID_TITLE}\n\nThe shipped policy of arithmetic at five temperatures by reward "
+        "models that are simulated: they know which steps are wrong, miss a share of them and "
+        f"reject a share of the others. {found['cells'][0]['problems']} dev problems a cell, "
+        f"{found['budget']} policy tokens, gain over one sample (`benchmarks/grid.py`).\n\n"
+        "![gain by policy and reward model](results/grid/grid.png)\n\nThe law: the gain in "
+        "log-odds is the sum of these weights times the log-odds of one sample (policy), the share "
+        "of errors missed and of other steps rejected. Errors are mean distances in points between "
+        f"law and measurement, on {next(iter(laws.values()))['cells_held_out']} cells held out, on "
+        "those that it was fitted to, and of the latter's mean on the held-out ones.\n\n"
+        + table(header, rows)
+        + "\n"
+    )
+
+
 def tuned_section() -> str:
     """Return the options of each strategy by budget, from the files that runs take them from."""
     text = []
@@ -277,7 +313,7 @@ def publish_reward_models(folder: Path) -> str:
         return ""
     sizes = {kind: report for (_, kind), report in reports.items()}
     text = [
-        "## Reward models from a real backbone\n\nSmolLM2-135M-Instruct, trained once over parts "
+        f"## {REWARD_TITLE}\n\nSmolLM2-135M-Instruct, trained once over parts "
         "of MATH and PRM800K phase 1 by `recipes/smollm2_prm.sh`, in bfloat16 on two cores.",
         training_table(folder),
     ]
@@ -320,15 +356,32 @@ def publish_reward_models(folder: Path) -> str:
     return "\n\n".join(text) + "\n"
 
 
+GRID_TITLE = "Where search pays"
+REWARD_TITLE = "Reward models from a real backbone"
+
+
+def sections_of(page: str) -> dict[str, str]:
+    """Return title -> section of a document that was written before."""
+    parts = page.split("\n## ")[1:]
+    return {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path)
     args = parser.parse_args()
-    sections = [
-        publish_run(args.runs / n, n) for n in RUNS if (args.runs / n / "report.json").exists()
-    ]
-    sections.append(tuned_section())
-    sections.append(publish_reward_models(args.runs / "reward_models"))
+    made = {
+        run.title: publish_run(args.runs / name, name)
+        for name, run in RUNS.items()
+        if (args.runs / name / "report.json").exists()
+    }
+    made["Tuned options"] = tuned_section()
+    made[GRID_TITLE] = grid_section(args.runs / "grid")
+    made[REWARD_TITLE] = publish_reward_models(args.runs / "reward_models")
+    page = ROOT / "docs" / "results.md"
+    before = sections_of(page.read_text())
+    titles = [*(run.title for run in RUNS.values()), "Tuned options", GRID_TITLE, REWARD_TITLE]
+    sections = [made.get(title) or before.get(title, "") for title in titles]
     notes = ROOT / "docs" / "results_notes.md"
     models = "\n".join(
         f"- [{card.parent.name}](../{card.relative_to(ROOT)})"
@@ -339,7 +392,7 @@ def main() -> None:
         f"page from their folders. The models and their own gates:\n\n{models}\n"
     )
     parts = [head, notes.read_text() if notes.exists() else "", *sections]
-    (ROOT / "docs" / "results.md").write_text("\n".join(part for part in parts if part))
+    page.write_text("\n".join(part for part in parts if part))
     for block, name in README_RUNS.items():
         path = args.runs / name / "report.json"
         if path.exists():

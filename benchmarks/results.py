@@ -19,7 +19,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stepnav.build.grid import PUBLISHED
@@ -91,6 +91,14 @@ VOTING_RUNS: Mapping[str, Run] = {
     "voting-micro-python": voting("micro-python", "Code, voting of 1 to 256 samples"),
 }
 RUNS = {**PLAIN_RUNS, **ALL_RUNS, **VOTING_RUNS}
+
+
+def with_budgets(run: Run, budgets: str) -> Run:
+    """Return a run at other budgets, if it has any."""
+    words = list(run.words)
+    if "--budgets" in words:
+        words[words.index("--budgets") + 1] = budgets
+    return replace(run, words=tuple(words))
 
 
 def command(run: Run, out: Path, *, trial: int | None = None) -> list[str]:
@@ -172,13 +180,16 @@ def main() -> None:
     group.add_argument("--voting", action="store_true")
     group.add_argument("--tune", metavar="BUDGETS")
     parser.add_argument("--trial", type=int, default=5, help="problems of the trial; 0 for none")
+    parser.add_argument("--budgets", help="instead of those that the runs have")
     parser.add_argument("--cost", action="store_true", help="tell the cost and end")
     args = parser.parse_args()
     folder = args.runs.resolve()
     if args.tune:
         tune(folder, args.tune)
         return
-    runs = ALL_RUNS if args.all else VOTING_RUNS if args.voting else PLAIN_RUNS
+    runs = dict(ALL_RUNS if args.all else VOTING_RUNS if args.voting else PLAIN_RUNS)
+    if args.budgets:
+        runs = {name: with_budgets(run, args.budgets) for name, run in runs.items()}
     if args.trial:
         tell_cost(runs, folder, args.trial)
     if not args.cost:

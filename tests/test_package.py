@@ -130,7 +130,6 @@ LONG_FILES = {
 }
 LONG_FUNCTIONS = {
     "cli/bench.py:run": "its signature is the table of its options",
-    "cli/tune.py:run": "its signature is the table of its options",
 }
 
 

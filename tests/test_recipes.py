@@ -51,7 +51,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def easy_gsm8k(folder: Path) -> None:
-    """Write GSM8K's files with problems of two answers, which a small model guesses now and then."""
+    """Write GSM8K's files with problems of two answers, which a small model may guess."""
     folder.mkdir()
     for name, first, count in (("train", 0, 240), ("test", 240, 8)):
         with gzip.open(folder / f"{name}.jsonl.gz", "wt", encoding="utf-8") as file:
@@ -115,9 +115,17 @@ def test_the_papers_recipe_for_mathematics(base: str, tmp_path: Path) -> None:
 
 def test_the_papers_recipe_for_code(base: str, tmp_path: Path) -> None:
     run(
-        "code_prm.sh", str(tmp_path / "out"), "--max-steps", "2", "--device", "cpu",
-        MODEL=base, LAUNCH="python -m stepnav", MBPP=str(DATA / "mbpp/mbpp.jsonl.gz"), IDS="610-616",
-    )  # fmt: skip
+        "code_prm.sh",
+        str(tmp_path / "out"),
+        "--max-steps",
+        "2",
+        "--device",
+        "cpu",
+        MODEL=base,
+        LAUNCH="python -m stepnav",
+        MBPP=str(DATA / "mbpp/mbpp.jsonl.gz"),
+        IDS="610-616",
+    )
     assert AutoModelForTokenClassification.from_pretrained(tmp_path / "out" / "prm").num_labels == 3
 
 

@@ -195,6 +195,7 @@ def test_a_full_disk_leaves_no_half_made_model(
 def test_a_run_fits_how_likely_an_answer_of_nav_is_right(tmp_path: Path, model: Path) -> None:
     runs, out = tmp_path / "run", tmp_path / "new"
     runs.mkdir()
+    (model / "stepnav_strategies.json").unlink()
     rows = [
         make_row("nav", problem_id=f"p{n}", right_prob=0.5 + n / 500, correct=n % 10 > 0)
         for n in range(200)

@@ -13,7 +13,10 @@ from tests.cli.processes import descendants, left_over
 from tests.cli.test_main import call, start
 
 PROGRAM = "def double(x):\n    y = x + x\n    return y\n"
-TESTS = "from double import double\n\ndef test_it():\n    assert double(2) == 4\n    assert double(50) == 100\n"
+TESTS = (
+    "from double import double\n\ndef test_it():\n    assert double(2) == 4\n    assert "
+    "double(50) == 100\n"
+)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:

@@ -170,8 +170,10 @@ def test_workers_without_the_package_are_one_line(tmp_path: Path) -> None:
     (site / "ray.pth").write_text("\n".join(paths))
     python = bare / "bin" / "python"
     port = 20000 + os.getpid() % 20000
-    command = [python, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}", "--num-cpus=1",
-               "--include-dashboard=false", f"--temp-dir={Path('/tmp') / f'ray-{port}'}"]  # fmt: skip
+    command = [
+        python, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}",
+        "--num-cpus=1", "--include-dashboard=false", f"--temp-dir={Path('/tmp') / f'ray-{port}'}",
+    ]  # fmt: skip
     clean = {name: value for name, value in ENVIRONMENT.items() if name != "PYTHONPATH"}
     head = subprocess.Popen(
         command, env=clean, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -204,7 +206,10 @@ def test_mutation_data_of_workers_is_that_of_one_process(tmp_path: Path) -> None
     words: list[object] = ["data", "mutate", "--repairs", "0"]
     for name in ("double", "triple", "halve"):
         (tmp_path / f"{name}.py").write_text(f"def {name}(x):\n    y = x + x\n    return y\n")
-        test = f"from {name} import {name}\n\ndef test_it():\n    assert {name}(2) == 4\n    assert {name}(50) == 100\n"
+        test = (
+            f"from {name} import {name}\n\ndef test_it():\n"
+            f"    assert {name}(2) == 4\n    assert {name}(50) == 100\n"
+        )
         (tmp_path / f"test_{name}.py").write_text(test)
         words += ["--program", tmp_path / f"{name}.py", "--tests", tmp_path / f"test_{name}.py"]
     for folder, more in (("alone", []), ("spread", ON_RAY)):

@@ -1,4 +1,5 @@
-"""Reward models on servers from the command line: options, keys, and what is said where it fails."""
+"""Reward models on servers from the command line: options, keys, and what is said where it
+fails."""
 
 from __future__ import annotations
 

@@ -28,8 +28,14 @@ run = flat(command.run)
 
 def options(out: Path, **changes: Any) -> dict[str, Any]:
     return {
-        "out": out, "problems": 2, "solutions": 2, "samples": 2, "seed": 0, "as_json": True, **changes,
-    }  # fmt: skip
+        "out": out,
+        "problems": 2,
+        "solutions": 2,
+        "samples": 2,
+        "seed": 0,
+        "as_json": True,
+        **changes,
+    }
 
 
 class Flaky:
@@ -269,8 +275,23 @@ def test_problems_can_be_excluded(
 
 @pytest.mark.slow
 def test_killed_rollouts_end_as_undisturbed_ones(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "stepnav", "data", "rollouts", "--problems", "8", "--samples", "3",
-             "--estimate", "soft", "--keep-unsolved", "--resume", "--json", "--out"]  # fmt: skip
+    words = [
+        sys.executable,
+        "-m",
+        "stepnav",
+        "data",
+        "rollouts",
+        "--problems",
+        "8",
+        "--samples",
+        "3",
+        "--estimate",
+        "soft",
+        "--keep-unsolved",
+        "--resume",
+        "--json",
+        "--out",
+    ]
     subprocess.run([*words, str(tmp_path / "whole")], check=True, capture_output=True)
     for patience in (2.5, 5.0, 8.0):
         with suppress(subprocess.TimeoutExpired):

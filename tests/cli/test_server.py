@@ -92,10 +92,21 @@ def test_options_reach_the_server_and_the_key_stays_hidden(server: FakeOpenAI, d
 
 def test_variables_stand_in_for_options(server: FakeOpenAI, data: Path) -> None:
     code, _, err = call(
-        "solve", "--task", "gsm8k", "--data", str(data), "--policy", server.url, "--strategy", "cot",
-        "--shots", "0",
-        OPENAI_API_KEY=SECRET, STEPNAV_MAX_SOLUTION_TOKENS="5", STEPNAV_EXTRA_BODY='{"top_k": 3}',
-    )  # fmt: skip
+        "solve",
+        "--task",
+        "gsm8k",
+        "--data",
+        str(data),
+        "--policy",
+        server.url,
+        "--strategy",
+        "cot",
+        "--shots",
+        "0",
+        OPENAI_API_KEY=SECRET,
+        STEPNAV_MAX_SOLUTION_TOKENS="5",
+        STEPNAV_EXTRA_BODY='{"top_k": 3}',
+    )
     assert code == 0, err
     assert server.keys == {f"Bearer {SECRET}"}
     assert (server.bodies[-1]["max_tokens"], server.bodies[-1]["top_k"]) == (5, 3)
@@ -176,13 +187,19 @@ def test_what_is_wrong_with_a_server_is_one_line_soon() -> None:
         ("solve --index 100000", "--index"),
         ("solve --data /nowhere", "leave --data out"),
         ("solve --task gsm8k --policy arithmetic --reward arithmetic --data /nowhere", "no file"),
-        ("solve --task gsm8k --hard 2 --policy arithmetic --reward arithmetic --data /nowhere", "no file"),
+        (
+            "solve --task gsm8k --hard 2 --policy arithmetic --reward arithmetic --data /nowhere",
+            "no file",
+        ),
         ("solve --max-seconds -1", "at least 0 (got -1.0)"),
         ("solve --sandbox bogus", "--sandbox must be one of process"),
         ("bench --out r --sandbox bogus", "--sandbox must be one of process"),
         ("solve --dtype float8", "--dtype must be one of float32"),
         ("bench --out r --dtype float8", "--dtype must be one of float32"),
-        ("eval-prm --data d --out r --reward arithmetic --dtype float8", "--dtype must be one of float32"),
+        (
+            "eval-prm --data d --out r --reward arithmetic --dtype float8",
+            "--dtype must be one of float32",
+        ),
         ("solve --reward /nowhere", "no model folder"),
         ("solve 1+1 --split dev", "leave them or its text out"),
         ("solve --timeout 3", "--timeout is for a server"),
@@ -191,12 +208,12 @@ def test_what_is_wrong_with_a_server_is_one_line_soon() -> None:
         ("solve --policy http://x --concurrency 0", "(--concurrency) must be at least 1"),
         ("solve --policy http://x --extra-body 5", "must be a JSON object"),
         ("solve --policy http://x --extra-body {", "is not JSON"),
-        ("solve --policy http://x --extra-body {\"stop\":1}", "must not hold stop"),
+        ('solve --policy http://x --extra-body {"stop":1}', "must not hold stop"),
         ("solve --policy http://x --api-key-env NO_SUCH_NAME", "and NO_SUCH_NAME holds none"),
         ("solve --policy http://x --api-key-env sk-0123", "and this is no such name"),
         ("solve --policy http://me:secret@x", "must hold no user and password"),
     ],
-)  # fmt: skip
+)
 def test_arguments_are_checked_before_models_are_loaded(arguments: str, expected: str) -> None:
     code, out, err = call(*shlex.split(arguments, posix="{" not in arguments), code=LIGHT)
     assert (code, out) == (2, ""), err

@@ -9,7 +9,7 @@ import pytest
 from stepnav.core.compute import PASSIVE, REPRODUCIBLE, prepare
 
 OPENED = {
-    "command": "import sys; sys.argv[1:] = ['--version']; from stepnav.cli.main import main; main()",
+    "command": "import sys; sys.argv[1:] = ['-V']; from stepnav.cli.main import main; main()",
     "model": "from stepnav.engine.loading import require_torch; require_torch()",
 }
 
@@ -20,7 +20,8 @@ def test_set_before_torch_is_loaded(code: str) -> None:
         "import os, sys\n"
         "class Watch:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'torch': print(os.environ.get('OMP_WAIT_POLICY'), os.environ.get('MKL_CBWR'))\n"
+        "        if name == 'torch': print(os.environ.get('OMP_WAIT_POLICY'), "
+        "os.environ.get('MKL_CBWR'))\n"
         "sys.meta_path.insert(0, Watch())\n"
     )
     after = "\nimport torch"

@@ -1,4 +1,5 @@
-"""Small random models of several architectures, and a BPE tokenizer whose tokens straddle newlines."""
+"""Small random models of several architectures, and a BPE tokenizer whose tokens straddle
+newlines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What runs without `transformers` gives what `transformers` gives, bit by bit; the rest is left to it."""
+"""What runs without `transformers` gives what `transformers` gives, bit by bit; the rest is left to
+it."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def kind_of(name: str) -> Any:
 
 
 def outputs(model: Any, *, has_logits: bool, **settings: Any) -> list[Any]:
-    """Return the outputs of rows that share beginnings, are cut into passes and keep few positions."""
+    """Return the outputs of rows that share beginnings, are cut into passes and keep few
+    positions."""
     rng = random.Random(0)
     size = model.config.vocab_size
     trunk = [rng.randrange(size) for _ in range(60)]

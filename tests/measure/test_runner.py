@@ -22,9 +22,13 @@ def finished(folder: Path) -> Journal:
     journal = Journal(folder / "j.sqlite")
     policy = ScriptedPolicy.from_table({"": ["#### 1"]})
     searches = run_cells(
-        cells(PLAN, [p.id for p in PROBLEMS]), PROBLEMS, extractor=lambda problem: lambda text: text[-1:], grade=lambda problem, answer: True,
-        models={"policy": policy}, journal=journal,
-    )  # fmt: skip
+        cells(PLAN, [p.id for p in PROBLEMS]),
+        PROBLEMS,
+        extractor=lambda problem: lambda text: text[-1:],
+        grade=lambda problem, answer: True,
+        models={"policy": policy},
+        journal=journal,
+    )
     assert len(list(searches)) == 48
     return journal
 

@@ -116,9 +116,17 @@ def test_row_of_a_result(
         policy_calls=3, policy_tokens=40, reward_calls=2, reward_tokens=50, flops=2**60 + 1
     )
     result = SearchResult(
-        cell.search_id, "hgs", cell.strategy.options, "p", 7, answer, outcome, Tree(Problem("p", "?")),
-        usage, 6,
-    )  # fmt: skip
+        cell.search_id,
+        "hgs",
+        cell.strategy.options,
+        "p",
+        7,
+        answer,
+        outcome,
+        Tree(Problem("p", "?")),
+        usage,
+        6,
+    )
     row = row_of_result(result, cell, correct=grade, oracle=True)
     assert row.correct is stored
     assert (row.label, row.budget, row.failed, row.oracle) == (

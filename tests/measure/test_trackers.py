@@ -90,7 +90,12 @@ def test_real_trackers(name: str, tmp_path: Path) -> None:
     words = [*WORDS, tmp_path / "first", "--report-to", name, "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "stepnav", "bench", *map(str, words)],
-        env={**os.environ, "WANDB_MODE": "offline", "TRACKIO_DIR": str(tmp_path / "trackio"), "HF_HUB_OFFLINE": "1"},
+        env={
+            **os.environ,
+            "WANDB_MODE": "offline",
+            "TRACKIO_DIR": str(tmp_path / "trackio"),
+            "HF_HUB_OFFLINE": "1",
+        },
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -25,7 +25,10 @@ CASES = [
         ["\n    # why\n    y = x\n", "    return y\n"],
     ),
     (
-        "def f(x):\n  if x:\n    return 1\n  elif x is None:\n    pass\n  else:\n    # no\n    return 2\n",
+        (
+            "def f(x):\n  if x:\n    return 1\n  elif x is None:\n    pass\n  else:\n    # no\n   "
+            " return 2\n"
+        ),
         "def f(x):\n",
         [
             "  if x:\n",

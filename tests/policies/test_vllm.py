@@ -83,8 +83,10 @@ def test_it_draws_what_our_engine_draws(policy: VllmPolicy) -> None:
             Propose(root, sampling=greedy, seed=0),
             Propose(root.extend(*solution.steps[:2]), sampling=greedy, seed=0),
             Propose(root, sampling=Sampling(0.0, max_tokens=5), seed=0),
-            Ask((Message("user", problem.question),), sampling=Sampling(0.0, max_tokens=20), seed=0),
-        ):  # fmt: skip
+            Ask(
+                (Message("user", problem.question),), sampling=Sampling(0.0, max_tokens=20), seed=0
+            ),
+        ):
             ours, theirs = ask(local, request), ask(policy, request)
             assert theirs.prefix_tokens == ours.prefix_tokens
             assert theirs.usage.policy_tokens == ours.usage.policy_tokens
@@ -216,6 +218,25 @@ def test_an_engine_that_fails_is_down(engine: Any) -> None:
     policy.close()
     policy.close()
     assert engine.last.is_shut
+
+
+def test_a_request_that_vllm_refuses_fails_alone(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = VllmPolicy(POLICY)
+    request = Propose(Trajectory(PROBLEMS[0]), 2, Sampling(0.0), seed=0)
+    add, count = engine.add_request, iter(range(9))
+
+    def refuse_the_second(self: Any, name: str, prompt: Any, params: Any) -> None:
+        if next(count) == 1:
+            raise ValueError("no such thing")
+        add(self, name, prompt, params)
+
+    monkeypatch.setattr(engine, "add_request", refuse_the_second)
+    with pytest.raises(BackendDown, match="no such thing"):
+        ask(policy, request)
+    assert not engine.last.requests  # its first sample was taken back
+    assert len(ask(policy, request).items) == 2
 
 
 def test_a_prompt_beyond_the_context_fails_alone(engine: Any) -> None:

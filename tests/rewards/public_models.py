@@ -1,5 +1,6 @@
 """Tiny checkpoints of public reward models: real config and tokenizer classes, real special tokens,
-real weight names, chat templates that render as theirs do. Random weights, spread out so that scores differ."""
+real weight names, chat templates that render as theirs do. Random weights, spread out so that
+scores differ."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ TALK = (
 )
 
 QWEN_TEMPLATE = (
-    "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nPlease reason step by step, and put "
+    "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nPlease reason step by step, and "
+    "put "
     "your final answer within \\\\boxed{}.<|im_end|>\n{% endif %}{% for m in messages %}"
     "{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
@@ -43,7 +45,8 @@ LLAMA_TEMPLATE = (
     "{{ 'Cutting Knowledge Date: December 2023\nToday Date: ' + date_string + '\n\n<|eot_id|>' }}"
     "{% for m in messages %}{{ '<|start_header_id|>' + m['role'] + '<|end_header_id|>\n\n' }}"
     "{{ m['content'] | trim + '<|eot_id|>' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' "
+    "}}{% endif %}"
 )
 LLAMA_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"

@@ -1,4 +1,5 @@
-"""The scoring of each model card, step by step and without an engine: (folder, trajectory) to P(right).
+"""The scoring of each model card, step by step and without an engine: (folder, trajectory) to
+P(right).
 
 Written for these tests from what the cards say; whole texts, no cache, marks searched for as there.
 """

@@ -186,7 +186,8 @@ def test_a_mark_in_a_text_is_an_error_that_names_the_step(
 
 
 def test_separators_within_a_text_shift_nothing(family: str, folders: dict[str, Path]) -> None:
-    """Newlines in and around steps, and labels in the text, which some families also use as marks."""
+    """Newlines in and around steps, and labels in the text, which some families also use as
+    marks."""
     problem = Problem("q", "Is +\n+\n- it?\n\n")
     texts = ("\n\nOne + 1 -\n", "- Two\n\n+ three\n= 4.\n\n\n", "+", "-\n\n", "    return x + 1")
     trajectory = Trajectory(problem, tuple(Step(text) for text in texts))

@@ -1,4 +1,5 @@
-"""Outcome reward models of other shapes, encoders among them; class names and what they stand for."""
+"""Outcome reward models of other shapes, encoders among them; class names and what they stand
+for."""
 
 from __future__ import annotations
 

@@ -147,7 +147,8 @@ def openr_tokenizer() -> Any:
 
 
 def test_a_tag_with_white_space_of_its_own() -> None:
-    """As OpenR's Math-psa: the tag is one token, a space and five newlines; labels are " +" and " -"."""
+    """As OpenR's Math-psa: the tag is one token, a space and five newlines; labels are " +" and "
+    -"."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 

@@ -60,11 +60,18 @@ def test_a_bad_temperature_is_refused(tmp_path: Path, bad: object) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"prompt_template": "no question"}, {"prompt_template": 5}, {"separator": 5}, {"separator": ""},
-        {"labels": [1, 1, 1]}, {"labels": [5, 0, 1]}, {"labels": [0, 1]}, {"temperature": float("inf")},
-        {"add_bos": "false"}, {"add_bos": None},
+        {"prompt_template": "no question"},
+        {"prompt_template": 5},
+        {"separator": 5},
+        {"separator": ""},
+        {"labels": [1, 1, 1]},
+        {"labels": [5, 0, 1]},
+        {"labels": [0, 1]},
+        {"temperature": float("inf")},
+        {"add_bos": "false"},
+        {"add_bos": None},
     ],
-)  # fmt: skip
+)
 def test_a_format_that_would_score_wrongly_is_refused(
     tmp_path: Path, change: dict[str, object]
 ) -> None:

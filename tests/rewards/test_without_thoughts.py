@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from stepnav import build
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
 from stepnav.rewards.function import FunctionReward
-from stepnav.rewards.without_thoughts import WithoutThoughts
 from stepnav.testing import _ask as ask
 from stepnav.testing import check_reward
 
@@ -37,7 +37,8 @@ def test_only_the_answer_is_shown(thought: tuple[str, ...], answer: tuple[str, .
         shown.append(tuple(steps))
         return [0.25] * len(steps)
 
-    reward = WithoutThoughts(FunctionReward(rate))
+    reward = build.without_thoughts(FunctionReward(rate))
+    assert reward is not None
     request = Score(solution(*thought, *answer))
     found = ask(reward, request)
     assert shown == ([answer] if answer else shown)

@@ -32,7 +32,8 @@ from stepnav.testing import random_world
 journal = Journal(Path(sys.argv[1]), "config")
 policy, reward = random_world(5)
 print("ready", flush=True)
-for result in Driver({"policy": policy, "reward": reward}, journal=journal, max_active=4).run(searches()):
+driver = Driver({"policy": policy, "reward": reward}, journal=journal, max_active=4)
+for result in driver.run(searches()):
     time.sleep(0.002)
 """
 
@@ -260,7 +261,8 @@ def test_answers_are_there_before_a_program_sees_them(tmp_path):
 
 
 def test_what_the_clock_took_back_is_not_taken_for_the_next_batch():
-    """A batch of two scores of which one was answered, then refused, then the process was killed."""
+    """A batch of two scores of which one was answered, then refused, then the process was
+    killed."""
     entries = [
         Entry("s", 0, "first", 0.1, {}),
         Entry("s", 1, "second", 0.1, {}),

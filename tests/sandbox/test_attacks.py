@@ -94,7 +94,8 @@ def test_nothing_changes_outside_the_box(level: str, user: str) -> None:
 @needs_linux
 @pytest.mark.slow
 def test_the_attacks_are_real() -> None:
-    """Without layers, at level "unsafe", many escapes succeed: the table can tell the difference."""
+    """Without layers, at level "unsafe", many escapes succeed: the table can tell the
+    difference."""
     user = "nobody" if os.geteuid() == 0 else "self"  # a real escape must not be made as root
     found = outcomes("unsafe", user)
     escaped = [item for item in ATTACKS if found[item.name]["status"] == "passed"]

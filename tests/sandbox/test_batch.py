@@ -139,7 +139,8 @@ SEEING = (
     "import re\ndef f(x): return x + x if re.compile('a', re.I | re.M).flags == 42 else 0",
     "def f(x):\n    '\\d'\n    return x + x",
 )
-"""Variants that see a closed output, another limit of digits, changed defaults, tables and filters."""
+"""Variants that see a closed output, another limit of digits, changed defaults, tables and
+filters."""
 
 
 def test_after_an_unusual_variant_the_rest_runs_in_a_fresh_fork(sandbox: Sandbox) -> None:

@@ -197,18 +197,31 @@ VARIANTS = [
     *(
         REFERENCE.replace(old, new)
         for old, new in (
-            ("<=", "<"), ("+ len", "- len"), ("total -= 1", "total += 1"), ("sorted", "list"),
-            ("total > limit", "total >= limit"), ("return out", "return None"), ("{}", "[]"),
-            ("re.match", "re.nothing"), ("import re", "import os as re"), ("total = 0", "total = ''"),
-            ("return out", "raise SystemExit"), ("return out", "return f(words, limit)"),
+            ("<=", "<"),
+            ("+ len", "- len"),
+            ("total -= 1", "total += 1"),
+            ("sorted", "list"),
+            ("total > limit", "total >= limit"),
+            ("return out", "return None"),
+            ("{}", "[]"),
+            ("re.match", "re.nothing"),
+            ("import re", "import os as re"),
+            ("total = 0", "total = ''"),
+            ("return out", "raise SystemExit"),
+            ("return out", "return f(words, limit)"),
             ("return out", "import builtins; builtins.sorted = list; return out"),
-            ("return out", "import os; os._exit(0)"), ("return out", "return 'x' * 10**7"),
-            ("total > limit", "True"), ("import re", "import re; re.match = None"),
-            ("return out", "return [0] * 10**10"), ("return out", "yield out"),
-            ("def f", "def g"), ("for word", "for word words"), ("(words)", "(words, key=len)"),
+            ("return out", "import os; os._exit(0)"),
+            ("return out", "return 'x' * 10**7"),
+            ("total > limit", "True"),
+            ("import re", "import re; re.match = None"),
+            ("return out", "return [0] * 10**10"),
+            ("return out", "yield out"),
+            ("def f", "def g"),
+            ("for word", "for word words"),
+            ("(words)", "(words, key=len)"),
         )
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -1,4 +1,5 @@
-"""What outlives a candidate or its caller, what one candidate can tell the next, and who waits for whom."""
+"""What outlives a candidate or its caller, what one candidate can tell the next, and who waits for
+whom."""
 
 from __future__ import annotations
 
@@ -81,7 +82,8 @@ def test_programs_that_leave_scratch_alone_share_a_warm_parent() -> None:
 
 def test_flags_of_descriptors_do_not_pass_from_one_to_the_next(sandbox: Sandbox) -> None:
     source = (
-        "import fcntl, os\ndef f():\n    found = [fcntl.fcntl(n, fcntl.F_GETFL) for n in range(3)]\n"
+        "import fcntl, os\ndef f():\n    found = [fcntl.fcntl(n, fcntl.F_GETFL) for n in "
+        "range(3)]\n"
         "    for n in range(3): fcntl.fcntl(n, fcntl.F_SETFL, os.O_APPEND | os.O_NONBLOCK)\n"
         "    return found"
     )
@@ -183,7 +185,8 @@ syscalls.prctl(38, 1)
 seccomp.Filter(rules).install()
 for level in ("process", "namespace"):
     try:
-        judge_problem(Sandbox(level), Suite("assert f() == 1", "f", "mbpp", "def f(): return 1"), "")
+        suite = Suite("assert f() == 1", "f", "mbpp", "def f(): return 1")
+        judge_problem(Sandbox(level), suite, "")
     except SandboxError as error:
         print(error)
 """
@@ -272,7 +275,7 @@ CALLERS = {
     "if os.fork() == 0:\n    os.setsid()\n    time.sleep(5)\n    os._exit(0)\n"
     "print('ready', flush=True)\n"
     f"box.run(Job('{SLEEPING}', (Call('f'),)))\n",
-}  # fmt: skip
+}
 
 
 def descendants(pid: int) -> set[int]:

@@ -1,4 +1,5 @@
-"""What a verdict may not depend on: the caller's interpreter, time, handlers in the test, large values."""
+"""What a verdict may not depend on: the caller's interpreter, time, handlers in the test, large
+values."""
 
 from __future__ import annotations
 
@@ -83,7 +84,7 @@ SWALLOWING = {
     "assert x == 2",
     "decorated": "def safe(g):\n    def run(*a):\n        try:\n            return g(*a)\n        except:\n"
     "            return 2\n    return run\nassert safe(f)(1) == 2",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("style", ["mbpp", "humaneval"])
@@ -91,7 +92,8 @@ SWALLOWING = {
 def test_a_test_that_catches_all_judges_the_slow_as_the_quick(
     sandbox: Sandbox, test: str, style: str
 ) -> None:
-    """A program that is looked at while it still runs, one that never ends, and one that is killed."""
+    """A program that is looked at while it still runs, one that never ends, and one that is
+    killed."""
     if style == "humaneval":
         lines = "".join(f"    {line}\n" for line in test.splitlines())
         test = f"def check(f):\n{lines}"
@@ -198,7 +200,10 @@ def test_the_answers_of_many_candidates_are_not_kept(sandbox: Sandbox) -> None:
 
 
 def test_empty_frames_are_thrown_away(sandbox: Sandbox) -> None:
-    source = "import os\ndef f(x):\n    for fd in range(3, 64):\n        try:\n            for _ in range(9):"
+    source = (
+        "import os\ndef f(x):\n    for fd in range(3, 64):\n        try:\n            for _ in "
+        "range(9):"
+    )
     source += " os.write(fd, bytes(10**5))\n        except OSError: pass\n    return 1"
     problem = Suite("assert f(1) == 1\nassert f(2) == 1", "f", "mbpp", "def f(x): return 1")
     prepare(sandbox, problem)

@@ -24,8 +24,11 @@ def process(*options: str, **environment: str) -> Iterator[tuple[str, subprocess
     """Run the command and yield its URL without "/v1", and its process."""
     command = [sys.executable, "-m", "stepnav", "serve", "--port", "0", *options]
     started = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    )  # fmt: skip
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+    )
     assert started.stderr is not None
     said, url = [], None
     for line in started.stderr:

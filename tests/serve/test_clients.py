@@ -1,4 +1,5 @@
-"""Stock clients against a running `stepnav serve`: over the shipped models, and over a model server."""
+"""Stock clients against a running `stepnav serve`: over the shipped models, and over a model
+server."""
 
 from __future__ import annotations
 
@@ -76,9 +77,13 @@ def test_openai_client_streams(served):
         whole = client.chat.completions.create(model=model, messages=MESSAGES, seed=3)
         chunks = list(
             client.chat.completions.create(
-                model=model, messages=MESSAGES, seed=3, stream=True, stream_options={"include_usage": True}
+                model=model,
+                messages=MESSAGES,
+                seed=3,
+                stream=True,
+                stream_options={"include_usage": True},
             )
-        )  # fmt: skip
+        )
     content = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
     assert content == whole.choices[0].message.content
     assert chunks[0].choices[0].delta.role == "assistant"
@@ -170,9 +175,12 @@ def test_a_beam_streams_its_settled_steps_and_never_takes_one_back(shipped):
     )
     with openai.OpenAI(base_url=f"{shipped}/v1", api_key="none") as client:
         stream = client.chat.completions.create(
-            model="beam-plain", messages=[{"role": "user", "content": question}], seed=1, stream=True,
+            model="beam-plain",
+            messages=[{"role": "user", "content": question}],
+            seed=1,
+            stream=True,
             extra_body=own,
-        )  # fmt: skip
+        )
         deltas = [chunk.choices[0].delta for chunk in stream]
     settled = [(delta.model_extra or {}).get("reasoning") for delta in deltas]
     told = [text for text in settled if text]

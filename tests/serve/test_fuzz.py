@@ -17,9 +17,11 @@ from tests.serve.processes import make_house
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=8,
-)  # fmt: skip
+)
 MODELS = [
     "m",
     "hgs-m",
@@ -32,29 +34,49 @@ MODELS = [
 ]
 TURNS = st.lists(
     st.fixed_dictionaries(
-        {"role": st.sampled_from(["user", "user", "system", "assistant", "tool"]), "content": st.text(max_size=9) | JSON}
+        {
+            "role": st.sampled_from(["user", "user", "system", "assistant", "tool"]),
+            "content": st.text(max_size=9) | JSON,
+        }
     ),
     max_size=3,
-)  # fmt: skip
+)
 OPTIONS = st.dictionaries(
-    st.sampled_from(["branching", "samples", "temperature", "max_tokens", "beam_size", "aggregation", "width"]),
-    st.integers(-1, 9) | st.floats() | st.sampled_from(["prod", "last", None, True]), max_size=2,
-)  # fmt: skip
+    st.sampled_from(
+        ["branching", "samples", "temperature", "max_tokens", "beam_size", "aggregation", "width"]
+    ),
+    st.integers(-1, 9) | st.floats() | st.sampled_from(["prod", "last", None, True]),
+    max_size=2,
+)
 OWN = st.fixed_dictionaries(
     {},
     optional={
-        "strategy": st.sampled_from(MODELS) | st.sampled_from(["hgs", "cot", "tot"]), "options": OPTIONS,
-        "budget_tokens": st.integers(-1, 500), "max_seconds": st.floats(), "seed": st.integers(),
-        "reward": st.just("r") | st.text(max_size=3), "trace": st.booleans(), "problem_id": st.text(max_size=3),
+        "strategy": st.sampled_from(MODELS) | st.sampled_from(["hgs", "cot", "tot"]),
+        "options": OPTIONS,
+        "budget_tokens": st.integers(-1, 500),
+        "max_seconds": st.floats(),
+        "seed": st.integers(),
+        "reward": st.just("r") | st.text(max_size=3),
+        "trace": st.booleans(),
+        "problem_id": st.text(max_size=3),
         "other": JSON,
     },
-)  # fmt: skip
+)
 KNOWN = {
-    "model": st.sampled_from(MODELS), "messages": TURNS, "prompt": st.text(max_size=9), "input": st.text(max_size=9),
-    "stream": st.booleans(), "stream_options": st.just({"include_usage": True}), "n": st.integers(0, 4),
-    "temperature": st.floats(0, 2), "top_p": st.floats(0, 1), "max_tokens": st.integers(0, 99),
-    "max_completion_tokens": st.integers(0, 99), "seed": st.integers(), "stepnav": OWN,
-}  # fmt: skip
+    "model": st.sampled_from(MODELS),
+    "messages": TURNS,
+    "prompt": st.text(max_size=9),
+    "input": st.text(max_size=9),
+    "stream": st.booleans(),
+    "stream_options": st.just({"include_usage": True}),
+    "n": st.integers(0, 4),
+    "temperature": st.floats(0, 2),
+    "top_p": st.floats(0, 1),
+    "max_tokens": st.integers(0, 99),
+    "max_completion_tokens": st.integers(0, 99),
+    "seed": st.integers(),
+    "stepnav": OWN,
+}
 RARE = (
     "logprobs",
     "tools",
@@ -66,8 +88,12 @@ RARE = (
     "stop",
     "text",
 )
-USUAL = {"model": st.sampled_from(MODELS), "messages": st.just([{"role": "user", "content": "Two?"}]),
-         "prompt": st.just("Two?"), "input": st.just("Two?")}  # fmt: skip
+USUAL = {
+    "model": st.sampled_from(MODELS),
+    "messages": st.just([{"role": "user", "content": "Two?"}]),
+    "prompt": st.just("Two?"),
+    "input": st.just("Two?"),
+}
 BODIES = st.one_of(
     st.fixed_dictionaries(USUAL, optional={name: KNOWN[name] for name in list(KNOWN)[4:]}),
     st.fixed_dictionaries({}, optional={name: kind | JSON for name, kind in KNOWN.items()}),
@@ -78,8 +104,10 @@ CONTENT = st.one_of(BODIES, BODIES, BODIES, JSON).map(json.dumps).map(str.encode
 )
 PATH = st.sampled_from(["/v1/chat/completions", "/v1/completions", "/v1/responses"])
 HEADERS = st.dictionaries(
-    st.sampled_from(["X-Stepnav-Budget", "X-Request-Timeout"]), st.sampled_from(["1", "50", "0", "x", "1e9"]), max_size=1
-)  # fmt: skip
+    st.sampled_from(["X-Stepnav-Budget", "X-Request-Timeout"]),
+    st.sampled_from(["1", "50", "0", "x", "1e9"]),
+    max_size=1,
+)
 
 
 @pytest.fixture(scope="module")

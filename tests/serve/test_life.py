@@ -275,8 +275,12 @@ def test_an_engine_that_breaks_tells_who_waits_and_starts_again(caplog):
 
 @pytest.mark.parametrize(
     ("behaviour", "status", "words"),
-    [("down", 502, "cannot be reached"), ("html", 502, "text/html"), ("hangs up", 502, "cannot be reached")],
-)  # fmt: skip
+    [
+        ("down", 502, "cannot be reached"),
+        ("html", 502, "text/html"),
+        ("hangs up", 502, "cannot be reached"),
+    ],
+)
 def test_a_broken_model_server_is_said_to_be(behaviour, status, words):
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -363,7 +367,8 @@ def test_a_port_in_use_is_said_before_anything_is_loaded():
 def test_workers_share_a_port_traces_and_metrics(tmp_path):
     """Each request is its own connection, so that any of the processes may take it."""
     (tmp_path / "mine.py").write_text(
-        "import os\ndef policy(question, steps, *, temperature):\n    return f'#### {os.getpid()}'\n"
+        "import os\ndef policy(question, steps, *, temperature):\n    return f'#### "
+        "{os.getpid()}'\n"
     )
     options = [
         "--policy",

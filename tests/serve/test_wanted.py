@@ -78,10 +78,16 @@ def test_fields_of_another_endpoint_are_checked_too():
 
 
 @pytest.mark.parametrize(
-    "headers", [{"x-stepnav-budget": "many"}, {"x-stepnav-budget": "\u0663"}, {"x-request-timeout": "-1"},
-                {"x-request-timeout": "nan"}, {"x-stepnav-budget": "9" * 5000}],
+    "headers",
+    [
+        {"x-stepnav-budget": "many"},
+        {"x-stepnav-budget": "\u0663"},
+        {"x-request-timeout": "-1"},
+        {"x-request-timeout": "nan"},
+        {"x-stepnav-budget": "9" * 5000},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_headers_are_checked(headers):
     with pytest.raises(ApiError) as error:
         want(headers=headers)

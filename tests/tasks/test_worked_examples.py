@@ -24,8 +24,10 @@ def prompt(name: str, shots: int | None, question: str, *, chat: bool = False) -
 def test_gsm8k_is_shown_as_lm_eval_shows_it() -> None:
     shown = prompt("gsm8k", 2, "What is 1 + 1?")
     assert shown.startswith(
-        "Question: Natalia sold clips to 48 of her friends in April, and then she sold half as many "
-        "clips in May. How many clips did Natalia sell altogether in April and May?\nAnswer: Natalia "
+        "Question: Natalia sold clips to 48 of her friends in April, and then she sold half as "
+        "many "
+        "clips in May. How many clips did Natalia sell altogether in April and May?\nAnswer: "
+        "Natalia "
         "sold 48/2 = <<48/2=24>>24 clips in May.\n"
     )
     assert "\n#### 72\n\nQuestion: Weng earns $12 an hour" in shown

@@ -1,4 +1,5 @@
-"""What each process of a distributed training runs: python distributed_run.py BASE OUT BATCH (shard|no|shapes) [STOP]."""
+"""What each process of a distributed training runs: python distributed_run.py BASE OUT BATCH
+(shard|no|shapes) [STOP]."""
 
 from __future__ import annotations
 

@@ -323,10 +323,14 @@ def test_accumulated_batches_count_as_one(base: str, tmp_path: Path) -> None:
 def test_activations_computed_twice_change_no_loss(base: str, tmp_path: Path) -> None:
     found = [
         finetune_reward_model(
-            base, RECORDS, "rating", tmp_path / str(twice), settings=replace(SETTINGS, gradient_checkpointing=twice),
+            base,
+            RECORDS,
+            "rating",
+            tmp_path / str(twice),
+            settings=replace(SETTINGS, gradient_checkpointing=twice),
         ).fit.losses
         for twice in (False, True)
-    ]  # fmt: skip
+    ]
     for (_, once), (_, twice) in zip(*found, strict=True):
         assert once == pytest.approx(twice, abs=1e-6)
 
@@ -461,8 +465,13 @@ def test_a_training_goes_on_with_other_parts_of_the_same_batch(base: str, tmp_pa
 
     def go_on(**changes: Any) -> None:
         finetune_reward_model(
-            again["base"], RECORDS, "rating", again["out"], settings=replace(SETTINGS, **changes), resume=True
-        )  # fmt: skip
+            again["base"],
+            RECORDS,
+            "rating",
+            again["out"],
+            settings=replace(SETTINGS, **changes),
+            resume=True,
+        )
 
     go_on(batch_size=1, accumulate=2)
     with pytest.raises(ConfigError, match="whole_batch: 2, now 1"):

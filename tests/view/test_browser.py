@@ -149,7 +149,10 @@ def test_what_was_rejected_can_be_hidden(browser: Browser, pages: Path) -> None:
 def test_programs_are_read_in_one_column(browser: Browser, pages: Path) -> None:
     for width in (1280, 390):
         browser.open(pages / "code.html", width=width)
-        lefts = "[...document.querySelectorAll('.step')].map(x => Math.round(x.getBoundingClientRect().left))"
+        lefts = (
+            "[...document.querySelectorAll('.step')].map(x => "
+            "Math.round(x.getBoundingClientRect().left))"
+        )
         assert len(set(browser.run(lefts))) == 1, "however deep in the tree"
         font = browser.run("getComputedStyle(document.querySelector('.step')).fontFamily")
         assert "monospace" in font

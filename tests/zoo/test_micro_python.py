@@ -47,7 +47,8 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def copyist(problems: Sequence[Problem], progress: object) -> list[list[str]]:
-    """Stands for a policy that writes each reference, twice, without its last line the second time."""
+    """Stands for a policy that writes each reference, twice, without its last line the second
+    time."""
     steps = [list(micro_python.solve(problem.id)) for problem in problems]
     return [["".join(lines), "".join(lines[:-1]), "".join(lines), ""] for lines in steps]
 

@@ -1,4 +1,5 @@
-"""The models for typed questions, on questions that were written by hand before their generator was."""
+"""The models for typed questions, on questions that were written by hand before their generator
+was."""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 
+from stepnav.core.numerals import SMALL_WORDS, TENS_WORDS
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -127,31 +129,8 @@ def read_unit(text: str) -> Unit | None:
     return result
 
 
-_SMALL = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_NUMBERS = {word: number for number, word in enumerate(_SMALL)}
-_NUMBERS |= {word: 10 * (number + 2) for number, word in enumerate(_TENS)}
+_NUMBERS = {word: number for number, word in enumerate(SMALL_WORDS)}
+_NUMBERS |= {word: 10 * (number + 2) for number, word in enumerate(TENS_WORDS)}
 SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7}
 _PARTS |= {"eighth": 8, "ninth": 9, "tenth": 10, "twelfth": 12, "hundredth": 100}

@@ -105,7 +105,11 @@ def open_models(
     check_device(device, dtype)
     check_models(policy=policy, reward=reward, task=task, policy_model=policy_model)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
-    how = {"server": server, "reward_server": reward_server, "reward_vllm": reward_vllm}
+    how: dict[str, Any] = {
+        "server": server,
+        "reward_server": reward_server,
+        "reward_vllm": reward_vllm,
+    }
 
     def open_proposer() -> Backend:
         return open_policy(

@@ -173,6 +173,7 @@ def open_task_reward(
 
 def without_thoughts(reward: Backend | None) -> Backend | None:
     """Return a reward model that is not shown what a thinking model thinks."""
+    from stepnav.policies.splitting import split_thinking
     from stepnav.rewards.without_thoughts import WithoutThoughts
 
-    return None if reward is None else WithoutThoughts(reward)
+    return None if reward is None else WithoutThoughts(reward, lambda text: split_thinking(text)[0])

@@ -15,7 +15,7 @@ from stepnav import build
 from stepnav.cli import report as report_command
 from stepnav.cli.bench_plan import Comparison, PlanOptions, open_comparison
 from stepnav.cli.cluster import RayOptions, Workers
-from stepnav.cli.console import Interrupted, Progress, print_json, resumable, stderr, stdout
+from stepnav.cli.console import Interrupted, Progress, print_json, resumable, stdout, tell_notes
 from stepnav.cli.dry_run import tell_dry_run
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, ReportTo, Resume, TaskOptions, tracker_names
@@ -108,8 +108,7 @@ def _run_here(
     compared: Comparison, models: build.Models, active: int, journal: Journal
 ) -> Iterator[Finished]:
     """Run what is left in this process."""
-    for note in models.notes:
-        stderr().print(f"note: {note}", soft_wrap=True)
+    tell_notes(models.notes)
     for found in run_cells(
         compared.cells,
         compared.problems,

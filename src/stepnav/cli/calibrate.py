@@ -82,17 +82,23 @@ def run(
         raise ConfigError(f"--fit-share must be above 0 and below 1 (got {fit_share})")
     folder = _folder(reward, out)
     stored = _stored(reward, folder)
-    cases = scoring.read_cases(data)
-    if cases.kind == "best-of-n":
-        raise ConfigError("a temperature is fitted on step labels; best-of-n files have none")
-    if cases.num_problems < 2:
-        raise DataError(f"{data} has one problem; at least two are needed to fit and to check")
+    cases = _cases(data, scoring)
     report = _fit(stored, cases, scoring.open(reward), data.name, fit_share, scoring.seed)
     place = _store(folder, out, replace(stored, temperature=report["temperature"]), report)
     if as_json:
         print_json({"folder": str(place), **report})
     else:
         _print(report, place)
+
+
+def _cases(data: Path, scoring: ScoringOptions) -> Cases:
+    """Return the solutions of a file, if they can be fitted on and checked with."""
+    cases = scoring.read_cases(data)
+    if cases.kind == "best-of-n":
+        raise ConfigError("a temperature is fitted on step labels; best-of-n files have none")
+    if cases.num_problems < 2:
+        raise DataError(f"{data} has one problem; at least two are needed to fit and to check")
+    return cases
 
 
 def _fit(

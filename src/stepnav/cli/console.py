@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from types import TracebackType
 from typing import Any
@@ -101,6 +101,12 @@ def stdout() -> Console:
 def stderr() -> Console:
     """Return the console for notes and progress, mute with --quiet; it reads no markup."""
     return Console(stderr=True, quiet=_is_quiet, highlight=False, markup=False, emoji=False)
+
+
+def tell_notes(notes: Iterable[str]) -> None:
+    """Print notes on standard error, one a line."""
+    for note in notes:
+        stderr().print(f"note: {note}", soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

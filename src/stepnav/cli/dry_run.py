@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from zlib import crc32
 
 from stepnav.cli.console import print_json, stdout
@@ -62,7 +63,7 @@ def tell_dry_run(
       num_done: searches that the run folder holds already.
       as_json: whether to print JSON.
     """
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "strategy": strategy.label,
             "budget": budget,

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,10 +15,10 @@ import typer
 
 from stepnav import build
 from stepnav.build.folders import VLLM, is_server
-from stepnav.cli.console import stderr
+from stepnav.cli.console import stderr, tell_notes
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import Reward
-from stepnav.cli.serve_options import KeyOptions, LimitOptions, Place
+from stepnav.cli.serve_options import KeyOptions, LimitOptions, Place, TraceOptions
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.requests import REWARD
 from stepnav.core.strategy import Strategy
@@ -59,11 +59,7 @@ def run(
     ] = None,
     limit_options: LimitOptions,
     key_options: KeyOptions,
-    traces: Annotated[
-        Path | None,
-        typer.Option(help="Folder that keeps finished searches, for /traces and stepnav show."),
-    ] = None,
-    max_traces: Annotated[int, typer.Option(min=1, help="How many are kept.")] = 10_000,
+    trace_options: TraceOptions,
     model_options: ModelOptions,
 ) -> None:
     """Serve search behind an OpenAI-compatible endpoint; alone, the shipped models.
@@ -86,13 +82,10 @@ def run(
     benchmark = _task(task, model_options)
     with contextlib.ExitStack() as stack:
         models = stack.enter_context(_open(model_options, benchmark, reward, server))
-        house = _house(models, model_options, benchmark, chosen, reward, server)
-        house = replace(house, limits=limits, keys=keys, traces=traces, max_traces=max_traces)
+        house = _house(models, model_options, benchmark, chosen, reward, server, model_name)
+        house = replace(house, limits=limits, keys=keys, **asdict(trace_options))
         house = _with_rewards(house, also_reward or [], model_options, stack)
-        if model_name is not None:
-            house = replace(house, model=_checked_name(model_name))
-        for note in models.notes:
-            stderr().print(f"note: {note}", soft_wrap=True)
+        tell_notes(models.notes)
         make_server(house, lambda: _tell_ready(house, listening)).run(sockets=[listening])
 
 
@@ -129,9 +122,14 @@ def _open(
 
 
 def _house(
-    models: build.Models, options: ModelOptions, task: Task, chosen: Strategy | None, reward: str |
-    None, server: ServerOptions,
-) -> House:  # fmt: skip
+    models: build.Models,
+    options: ModelOptions,
+    task: Task,
+    chosen: Strategy | None,
+    reward: str | None,
+    server: ServerOptions,
+    model_name: str | None,
+) -> House:
     """Return what is served, with limits as usual."""
     policy = models.policy
     known = build.with_measured([build.strategy(name) for name in build.STRATEGIES], reward)
@@ -150,7 +148,7 @@ def _house(
     has_reward = REWARD in models.by_name
     default = "hgs" if has_reward else "self_consistency"
     return House(
-        model=_checked_name(name),
+        model=_checked_name(name if model_name is None else model_name),
         task=task,
         models=models.by_name,
         strategies=strategies,

@@ -125,3 +125,14 @@ class Place:
                 soft_wrap=True,
             )
         return open_socket(self.host, self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceOptions:
+    """Which finished searches are kept."""
+
+    traces: Annotated[
+        Path | None,
+        typer.Option(help="Folder that keeps finished searches, for /traces and stepnav show."),
+    ] = None
+    max_traces: Annotated[int, typer.Option(min=1, help="How many are kept.")] = 10_000

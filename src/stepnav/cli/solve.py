@@ -12,7 +12,7 @@ from rich.console import Console
 
 from stepnav import build
 from stepnav.cli.choice import Ids, parse_ids, pick
-from stepnav.cli.console import Progress, print_json, stderr, stdout
+from stepnav.cli.console import Progress, print_json, stderr, stdout, tell_notes
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, Reward, Seed, Split, TaskOptions, TypedTaskName
 from stepnav.cli.remarks import is_cut, tell_cut
@@ -132,8 +132,7 @@ def run(
         problems = [_pick(benchmark, split_name, data, index, seed)]
     benchmark, _ = model_options.with_shots(benchmark, policy)
     with model_options.open(policy=policy, reward=reward, task=benchmark, server=server) as models:
-        for note in models.notes:
-            stderr().print(f"note: {note}", soft_wrap=True)
+        tell_notes(models.notes)
         session = _Session(benchmark, Driver(models.by_name), choice, budget, seed)
         chosen = _hard_problems(session, split_name, first, hard) if hard else problems
         for item in chosen:

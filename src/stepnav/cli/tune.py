@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Progress, print_json, resumable, stderr, stdout
+from stepnav.cli.console import Progress, print_json, resumable, stderr, stdout, tell_notes
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
@@ -225,8 +225,7 @@ def _tell_cost(
 def _tune(trial: Trial, models: build.Models, out: Path, active: int) -> Tuned:
     """Return the best options, having run what the folder does not hold yet."""
     plan, problems, task = trial.plan, trial.problems, trial.task
-    for note in models.notes:
-        stderr().print(f"note: {note}", soft_wrap=True)
+    tell_notes(models.notes)
     total = sum(_count(plan, len(rivals)) for rivals in trial.tried.values())
     texts = {label: text for rivals in trial.tried.values() for label, text in rivals.items()}
     with (

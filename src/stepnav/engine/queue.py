@@ -61,13 +61,14 @@ class RowQueue(Generic[AnyRow]):
         """
         try:
             job = self._open(request)
+            job.ticket, job.num_open = ticket, len(job.rows)
+            self._jobs[ticket] = job
+            for row in job.rows:
+                self._begin(job, row)
         except BackendError as error:
+            self.cancel(ticket)
             self._answers.append((ticket, error))
             return
-        job.ticket, job.num_open = ticket, len(job.rows)
-        self._jobs[ticket] = job
-        for row in job.rows:
-            self._begin(job, row)
         if not job.rows:
             self._close(job)
 

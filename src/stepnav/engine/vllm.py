@@ -54,13 +54,13 @@ class VllmRunner:
         """Take a row; its tokens so far are the prompt."""
         from vllm.inputs import tokens_input
 
-        name = self._names[row] = str(next(self._numbers))
-        self._rows[name] = row
+        name = str(next(self._numbers))
         tokens, params = self._asked(row)
         try:
             self._engine.add_request(name, tokens_input(tokens), params)
         except Exception as error:
             _fail(error)
+        self._names[row], self._rows[name] = name, row
 
     def admit(self) -> list[Row]:
         """Return rows that need no pass: there are none."""

@@ -168,8 +168,7 @@ def _answers(seen: Sequence[Seen], task: Task) -> Iterator[Finding]:
 def reward_findings(seen: Sequence[Seen]) -> Iterator[Finding]:
     """Yield what the scores say of the reward model, and what choosing by them may bring."""
     from stepnav.measure.prm.best_of_n import report
-    from stepnav.measure.prm.cases import Case
-    from stepnav.measure.prm.cases import Outcome as CaseOutcome
+    from stepnav.measure.prm.cases import Case, GradedAnswer
 
     errors = [error for item in seen for error in item.errors]
     if errors:
@@ -181,9 +180,9 @@ def reward_findings(seen: Sequence[Seen]) -> Iterator[Finding]:
     for item in seen:
         for solution, right, scores in zip(item.solutions, item.is_right, item.scores):
             if scores and right is not None:
-                outcome = CaseOutcome(right, None, None)
+                graded = GradedAnswer(right, None, None)
                 texts = tuple(step.text for step in solution.steps)
-                case = Case("", item.problem.id, "", texts, solution.is_finished, outcome=outcome)
+                case = Case("", item.problem.id, "", texts, solution.is_finished, graded=graded)
                 scored.append((case, scores))
     figures = report(scored)
     yield _better_than_chance(figures, len(scored))

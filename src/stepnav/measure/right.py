@@ -110,7 +110,7 @@ def describe(probs: Floats, correct: Floats) -> dict[str, Any]:
 
 
 def plot_right(parts: dict[str, dict[str, Any]]) -> bytes:
-    """Return a reliability plot as PNG: one line per part, the diagonal for comparison."""
+    """Return a reliability plot as PNG: bins by area, the diagonal for comparison."""
     from io import BytesIO
 
     pyplot = load("matplotlib.pyplot")
@@ -118,10 +118,11 @@ def plot_right(parts: dict[str, dict[str, Any]]) -> bytes:
     axes.plot([0, 1], [0, 1], color="#aaaaaa", linewidth=1)
     for name, part in parts.items():
         rows = [row for row in part["bins"] if row["count"]]
-        axes.plot(
+        axes.scatter(
             [row["confidence"] for row in rows],
             [row["frequency"] for row in rows],
-            marker="o",
+            s=[4 + 400 * row["count"] / part["searches"] for row in rows],
+            alpha=0.7,
             label=f"{name}: ECE {100 * part['ece']:.1f}%",
         )
     axes.set_xlabel("P(right), mean of the bin")

@@ -6,6 +6,7 @@ that the search goes on to the answer, whose steps are scored as if nothing had 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any
@@ -14,7 +15,6 @@ from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import BackendError
 from stepnav.core.records import StepScore, Trajectory
 from stepnav.core.requests import Request, Score
-from stepnav.policies.splitting import split_thinking
 
 
 class WithoutThoughts:
@@ -22,15 +22,16 @@ class WithoutThoughts:
 
     Args:
       reward: scores them.
+      thought_of: a solution's text to its beginning that was thought, empty if nothing was.
     """
 
-    def __init__(self, reward: Backend) -> None:
-        self._reward = reward
+    def __init__(self, reward: Backend, thought_of: Callable[[str], str]) -> None:
+        self._reward, self._thought_of = reward, thought_of
         self._num_thought: dict[int, int] = {}
 
     def submit(self, ticket: int, request: Request) -> None:
         """Take a `Score`."""
-        shown, self._num_thought[ticket] = _shown(request)
+        shown, self._num_thought[ticket] = self._shown(request)
         self._reward.submit(ticket, shown)
 
     def poll(self, timeout_s: float) -> list[tuple[int, Answer | BackendError]]:
@@ -44,7 +45,7 @@ class WithoutThoughts:
 
     def token_bound(self, request: Request) -> int:
         """Return the most tokens that scoring may read."""
-        return self._reward.token_bound(_shown(request)[0])
+        return self._reward.token_bound(self._shown(request)[0])
 
     def close(self) -> None:
         """Close the reward model; may be called twice."""
@@ -62,16 +63,15 @@ class WithoutThoughts:
             prefix_tokens=None if totals is None else totals[:1] * count + totals,
         )
 
+    def _shown(self, request: Request) -> tuple[Score, int]:
+        """Return the request without the steps of a thought, and how many these are."""
+        if not isinstance(request, Score):
+            raise TypeError(f"a reward model cannot answer {type(request).__name__}")
+        whole = request.trajectory
+        length = len(self._thought_of(whole.text))
+        ends = accumulate(len(step.text) for step in whole.steps)
+        count = sum(end <= length for end in ends)
+        return replace(request, trajectory=Trajectory(whole.problem, whole.steps[count:])), count
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reward, name)
-
-
-def _shown(request: Request) -> tuple[Score, int]:
-    """Return the request without the steps of a thought, and how many these are."""
-    if not isinstance(request, Score):
-        raise TypeError(f"a reward model cannot answer {type(request).__name__}")
-    whole = request.trajectory
-    length = len(split_thinking(whole.text)[0])
-    ends = accumulate(len(step.text) for step in whole.steps)
-    count = sum(end <= length for end in ends)
-    return replace(request, trajectory=Trajectory(whole.problem, whole.steps[count:])), count

@@ -17,7 +17,7 @@ from stepnav.serve.wanted import Wanted
 try:
     from opentelemetry import trace
 except ImportError:
-    trace = None  # type: ignore[assignment]
+    trace = None
 
 
 class Spans:

@@ -37,6 +37,26 @@ def check_drawn(split: str, count: int) -> None:
         )
 
 
+def first_problems(
+    task: str, problem: Callable[[str], Problem]
+) -> Callable[[str, int, int], list[Problem]]:
+    """Return what gives the first problems of a split, each made of its id alone.
+
+    Args:
+      task: its name.
+      problem: makes a problem of an id.
+    Returns:
+      A function of split, count and seed; another seed draws other problems. It raises a
+      ValueError if the split is unknown or the count is negative.
+    """
+
+    def load(split: str, count: int, seed: int = 0) -> list[Problem]:
+        check_drawn(split, count)
+        return [problem(f"{task}-{split}-{seed}-{index}") for index in range(count)]
+
+    return load
+
+
 def redrawn(
     task: str,
     problem_id: str,

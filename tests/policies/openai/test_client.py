@@ -451,7 +451,8 @@ def test_token_limits_are_read(message: str, limit: int | None) -> None:
 
 
 VLLM_OVERFLOW = (
-    "'max_tokens' or 'max_completion_tokens' is too large: 256. This model's maximum context length "
+    "'max_tokens' or 'max_completion_tokens' is too large: 256. This model's maximum context "
+    "length "
     "is 512 tokens and your request has 500 input tokens (256 > 512 - 500)."
 )
 

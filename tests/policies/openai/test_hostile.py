@@ -1,4 +1,5 @@
-"""Servers that answer rubbish, floods and nothing: no body may end in anything but our own errors."""
+"""Servers that answer rubbish, floods and nothing: no body may end in anything but our own
+errors."""
 
 from __future__ import annotations
 
@@ -125,20 +126,48 @@ def test_hostile_bodies_are_errors_of_ours(body: bytes, status: int) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
     | st.sampled_from(["\ud83d", "stop", "length", "temperature", 10**4000, "a" * 300]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(
-            ["choices", "text", "message", "content", "finish_reason", "logprobs", "tokens", "error",
-             "token_logprobs", "token", "logprob", "usage", "prompt_tokens", "completion_tokens",
-             "prompt_tokens_details", "cached_tokens", "stop_reason", "data", "id", "max_model_len",
-             "detail", "loc", "param"]
-        ),
-        inner, max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "choices",
+                    "text",
+                    "message",
+                    "content",
+                    "finish_reason",
+                    "logprobs",
+                    "tokens",
+                    "error",
+                    "token_logprobs",
+                    "token",
+                    "logprob",
+                    "usage",
+                    "prompt_tokens",
+                    "completion_tokens",
+                    "prompt_tokens_details",
+                    "cached_tokens",
+                    "stop_reason",
+                    "data",
+                    "id",
+                    "max_model_len",
+                    "detail",
+                    "loc",
+                    "param",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=25,
-)  # fmt: skip
+)
 
 
 @given(json_values)

@@ -1,4 +1,5 @@
-"""A model server that gives the numbers of a tiny checkpoint in the formats of vLLM 0.32, llama-server
+"""A model server that gives the numbers of a tiny checkpoint in the formats of vLLM 0.32,
+llama-server
 and llama-cpp-python; a plain forward pass of transformers for each text, no engine of ours."""
 
 from __future__ import annotations

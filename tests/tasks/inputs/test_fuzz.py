@@ -69,10 +69,13 @@ def test_what_has_no_calls_or_few_values_gives_few_inputs() -> None:
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3)
-    | st.tuples(inner, inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+        | st.tuples(inner, inner)
+    ),
     max_leaves=8,
-)  # fmt: skip
+)
 
 
 @given(st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=3), st.integers(0, 99))

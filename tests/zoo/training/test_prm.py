@@ -46,7 +46,8 @@ def tiny_lm(vocab_size: int) -> LlamaForCausalLM:
 
 
 def with_layer_on_top(language_model: LlamaForCausalLM) -> LlamaForTokenClassification:
-    """Return a token classifier whose first layers are the language model's, with a silent one above."""
+    """Return a token classifier whose first layers are the language model's, with a silent one
+    above."""
     fields = {**language_model.config.to_dict(), "num_labels": 3, "tie_word_embeddings": False}
     fields["num_hidden_layers"] += 1
     model = LlamaForTokenClassification(LlamaConfig(**fields))
@@ -86,7 +87,8 @@ def test_language_model_and_prm_learn_and_are_read_where_they_were_trained(tmp_p
 
 
 def normaliser_spread(folder: Path, normaliser_weight: float) -> float:
-    """Return the standard deviation of the log-normaliser after a short training with such a z-loss."""
+    """Return the standard deviation of the log-normaliser after a short training with such a
+    z-loss."""
     tokenizer = train_tokenizer([prompt + text for prompt, text in PAIRS], vocab_size=300)
     model = tiny_lm(len(tokenizer))
     train_lm(

@@ -15,7 +15,7 @@ import typer
 
 from stepnav import build
 from stepnav.cli.cluster import RayOptions, Workers
-from stepnav.cli.console import Progress, resumable, stderr
+from stepnav.cli.console import Progress, resumable, stderr, tell_notes
 from stepnav.cli.data.rollouts_report import report
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, ExcludeProblems, Resume, Seed, TaskName, TaskOptions
@@ -235,8 +235,7 @@ def _run_here(
     searches: list[Search], models: build.Models, active: int, journal: Journal
 ) -> Iterator[object]:
     """Run what the journal does not hold in this process."""
-    for note in models.notes:
-        stderr().print(f"note: {note}", soft_wrap=True)
+    tell_notes(models.notes)
     return Driver(models.by_name, journal=journal, max_active=active).run(searches)
 
 

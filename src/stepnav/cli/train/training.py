@@ -18,6 +18,7 @@ from stepnav.cli.console import (
     print_json,
     stderr,
     stdout,
+    tell_notes,
 )
 from stepnav.cli.options import LabelOptions, ReportTo, Resume, Seed, tracker_names
 from stepnav.core.errors import ConfigError, choose
@@ -137,8 +138,7 @@ def train_reward_model(
     from stepnav.train.finetune import finetune_reward_model
 
     found = read_labelled(files.data, **label_options.for_reader())
-    for note in found.report.notes:
-        stderr().print(f"note: {note}", soft_wrap=True)
+    tell_notes(found.report.notes)
     if found.kind == "value" and chosen.get("only_outcomes"):
         chosen["head"] = "value"
     limit = train_options.problems

@@ -77,9 +77,8 @@ class LocalPolicy(TokenPolicy):
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
         self._sample, self._sample_remainder = sampling.sample, sampling.sample_remainder
-        self._unwritable = torch.tensor(
-            unwritable_tokens(model, tokenizer), dtype=torch.long, device=model.device
-        )
+        unwritable = unwritable_tokens(model, tokenizer)
+        self._unwritable = torch.tensor(unwritable, dtype=torch.long, device=model.device)
         runner = Runner(
             model,
             max_batch=max_batch,
@@ -90,14 +89,9 @@ class LocalPolicy(TokenPolicy):
             output_floats=model.config.get_text_config().vocab_size,
             graphs=graphs,
         )
-        super().__init__(
-            runner,
-            model,
-            tokenizer,
-            format or PolicyFormat(),
-            max_step_tokens=max_step_tokens,
-            max_tokens=max_tokens,
-        )
+        shown = format or PolicyFormat()
+        limits = {"max_step_tokens": max_step_tokens, "max_tokens": max_tokens}
+        super().__init__(runner, model, tokenizer, shown, **limits)
 
     def doubt(self, problem: Problem, result: SearchResult) -> str | None:
         """Return why a search's answer should not be trusted, in a few words.
@@ -129,7 +123,7 @@ class LocalPolicy(TokenPolicy):
         following = [
             row.outputs[at].log_softmax(-1)[token] for at, token in zip(row.wanted, tokens[1:])
         ]
-        found = torch.stack(following).tolist() if following else []
+        found: list[float] = torch.stack(following).tolist() if following else []
         return sum(found) / max(1, len(problem.question))
 
     def _go_on(self, rows: Sequence[Sample]) -> None:

@@ -21,7 +21,7 @@ from functools import lru_cache
 from stepnav.core.records import Problem, Rating
 from stepnav.tasks.arithmetic.stories import Event, Story, tell_story
 from stepnav.tasks.splits import SPLITS as SPLITS
-from stepnav.tasks.splits import check_drawn, redrawn
+from stepnav.tasks.splits import first_problems, redrawn
 
 SEPARATOR = "\n"
 PROMPT_TEMPLATE = "{question}\n"
@@ -47,21 +47,6 @@ class StepVerdict:
     wrong_from: int | None = None
 
 
-def load(split: str, count: int, seed: int = 0) -> list[Problem]:
-    """Return the first `count` problems of a split.
-
-    Args:
-      split: "train", "dev" or "test".
-      count: number of problems.
-      seed: another seed draws other problems of the same split.
-
-    Raises:
-      ValueError: the split is unknown or the count is negative.
-    """
-    check_drawn(split, count)
-    return [problem(f"arithmetic-{split}-{seed}-{index}") for index in range(count)]
-
-
 def problem(problem_id: str) -> Problem:
     """Return the problem with this id.
 
@@ -70,6 +55,9 @@ def problem(problem_id: str) -> Problem:
     """
     story = story_of(problem_id)
     return Problem(id=problem_id, question=story.question, answer=str(story.answer))
+
+
+load = first_problems("arithmetic", problem)
 
 
 @lru_cache(maxsize=4096)

@@ -12,15 +12,20 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from stepnav.core.records import Problem
-from stepnav.tasks.arithmetic.problems import StepVerdict, extract, num_common
+from stepnav.tasks.arithmetic.problems import (
+    ANSWER_MARK,
+    PROMPT_TEMPLATE,
+    SEPARATOR,
+    StepVerdict,
+    extract,
+    grade,
+    num_common,
+)
 from stepnav.tasks.plain.calculation import Calculation, Plan
 from stepnav.tasks.plain.questions import Question, draw_question
 from stepnav.tasks.splits import SPLITS as SPLITS
-from stepnav.tasks.splits import check_drawn, redrawn
+from stepnav.tasks.splits import first_problems, redrawn
 
-SEPARATOR = "\n"
-PROMPT_TEMPLATE = "{question}\n"
-ANSWER_MARK = "#### "
 TEMPERATURE = 0.2
 """Of all draws: the policy is right more often than not, chosen on the dev split."""
 
@@ -43,21 +48,6 @@ __all__ = [
 _QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 
 
-def load(split: str, count: int, seed: int = 0) -> list[Problem]:
-    """Return the first `count` problems of a split.
-
-    Args:
-      split: "train", "dev" or "test".
-      count: number of problems.
-      seed: another seed draws other problems of the same split.
-
-    Raises:
-      ValueError: the split is unknown or the count is negative.
-    """
-    check_drawn(split, count)
-    return [problem(f"plain-{split}-{seed}-{index}") for index in range(count)]
-
-
 def ask(text: str) -> Problem:
     """Return the user's own question as a problem, in one line and with plain quotes."""
     return Problem("given", " ".join(text.split()).translate(_QUOTES))
@@ -71,6 +61,9 @@ def problem(problem_id: str) -> Problem:
     """
     question = question_of(problem_id)
     return Problem(id=problem_id, question=question.text, answer=str(question.answer))
+
+
+load = first_problems("plain", problem)
 
 
 @lru_cache(maxsize=4096)
@@ -88,12 +81,6 @@ def solve(problem_id: str) -> list[str]:
     question = question_of(problem_id)
     steps = [calculation.texts[0] + SEPARATOR for calculation in question.plans[0]]
     return [*steps, ANSWER_MARK + str(question.answer)]
-
-
-def grade(problem: Problem, text: str) -> bool:
-    """Return whether a solution's answer is the problem's."""
-    answer = extract(text)
-    return answer is not None and answer == problem.answer
 
 
 def rate_steps(problem: Problem, steps: Sequence[str]) -> list[StepVerdict]:

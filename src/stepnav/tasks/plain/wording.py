@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Union
 
+from stepnav.core.numerals import SMALL_WORDS, TENS_WORDS
 from stepnav.tasks.plain import words
 
 _BRACKET = re.compile(r"[()|]")
@@ -24,41 +25,7 @@ _SENTENCE_START = re.compile(r"(?:^|[.?!] )([a-z])")
 _SPACE_BEFORE_STOP = re.compile(r" +([.,?])")
 _ARTICLE = re.compile(r"\b([Aa]) (?=[aeio]|un[dcl]|um)")
 
-_ONES = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
 _PARTS = {3: "third", 4: "quarter", 5: "fifth", 6: "sixth", 8: "eighth", 10: "tenth"}
-_TENS = [
-    "zero",
-    "ten",
-    "twenty",
-    "thirty",
-    "forty",
-    "fifty",
-    "sixty",
-    "seventy",
-    "eighty",
-    "ninety",
-]
 
 
 def number_word(number: int) -> str | None:
@@ -69,12 +36,12 @@ def number_word(number: int) -> str | None:
       ('twelve', 'forty-five', 'three hundred', None)
     """
     if number < 20:
-        return _ONES[number]
+        return SMALL_WORDS[number]
     if number < 100:
         tens, ones = divmod(number, 10)
-        return _TENS[tens] + (f"-{_ONES[ones]}" if ones else "")
+        return TENS_WORDS[tens - 2] + (f"-{SMALL_WORDS[ones]}" if ones else "")
     if number < 1000 and number % 100 == 0:
-        return f"{_ONES[number // 100]} hundred"
+        return f"{SMALL_WORDS[number // 100]} hundred"
     return None
 
 
