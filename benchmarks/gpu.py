@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -223,16 +224,30 @@ def others(size: Size, options: Any) -> dict[str, Any]:
         seconds = min(timed(size, generate)[0] for _ in range(2))
         result[f"generate, batch {batch}"] = {"tokens_per_s": batch * size.new_tokens / seconds}
         save(options.json, result)
-    for batch in size.batches:
-        prompts = prompt_ids(tokenizer, 2 * batch)
-        seconds, outputs = min(
-            (timed(size, lambda p=prompts: model.generate_batch(p, config)) for _ in range(2)),
-            key=lambda pair: pair[0],
-        )
-        tokens = sum(len(item.generated_tokens) for item in outputs.values())
-        result[f"continuous batching, {2 * batch} requests"] = {"tokens_per_s": tokens / seconds}
-        save(options.json, result)
+    with model.continuous_batching_context_manager(config, block=True, timeout=5) as manager:
+        for batch in size.batches:
+            prompts = prompt_ids(tokenizer, 2 * batch)
+            run = partial(continuous, manager, prompts, size.new_tokens)
+            run()
+            seconds, tokens = timed(size, run)
+            result[f"continuous batching, {2 * batch} requests"] = {
+                "tokens_per_s": tokens / seconds
+            }
+            save(options.json, result)
     return result
+
+
+def continuous(manager: Any, prompts: list[list[int]], new_tokens: int) -> int:
+    """Return the tokens that transformers' continuous batching writes for some prompts."""
+    names = manager.add_requests(inputs=prompts, max_new_tokens=new_tokens)
+    found: dict[str, int] = {}
+    while len(found) < len(names):
+        result = manager.get_result(timeout=1)
+        if result is not None and result.is_finished():
+            found[result.request_id] = len(result.generated_tokens)
+        elif result is None and not manager.is_running():
+            raise RuntimeError("transformers' continuous batching has ended")
+    return sum(found.values())
 
 
 def save(path: Path, result: Any) -> None:

@@ -83,16 +83,17 @@ def train(size: Any, options: Any) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for dtype in ("float32", "bfloat16"):
         with tempfile.TemporaryDirectory() as place:
-            data, report = Path(place) / "steps.jsonl", Path(place) / "out" / "training_report.json"
+            data = Path(place) / "steps.jsonl"
             write_labels(data, BATCH * size.steps)
             command = [
                 sys.executable, "-m", "stepnav", "train", "prm", "--model", str(model),
-                "--data", str(data), "--out", str(report.parent), "--max-steps", str(size.steps),
-                "--batch-size", str(BATCH), "--save-every", "0", "--dtype", dtype,
-                "--device", size.device,
+                "--data", str(data), "--out", str(Path(place) / "out"),
+                "--max-steps", str(size.steps), "--batch-size", str(BATCH),
+                "--save-every", "0", "--dtype", dtype,
+                "--device", size.device, "--json",
             ]  # fmt: skip
-            subprocess.run(command, check=True)
-            found = json.loads(report.read_text(encoding="utf-8"))
+            told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            found = json.loads(told)
             seconds, losses = found["fit"]["seconds"], [loss for _, loss in found["fit"]["losses"]]
             tail = losses[-max(1, len(losses) // 10) :]
             share = BATCH * size.steps / found["groups"]

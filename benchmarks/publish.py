@@ -124,6 +124,9 @@ def publish_run(folder: Path, name: str) -> str:
         shutil.copy(folder / file, target / file)
     plot = f"\n\n![accuracy against costs](results/{name}/accuracy_vs_cost.png)"
     where = f"{report['problems']} problems of {report['task']}/{report['split']}"
+    if (folder / "right_prob.png").exists():
+        shutil.copy(folder / "right_prob.png", target / "right_prob.png")
+        plot += f"\n\n![P(right) against how often it came true](results/{name}/right_prob.png)"
     if (folder / "voting.json").exists():
         for file in ("voting.json", "voting.png"):
             shutil.copy(folder / file, target / file)

@@ -56,8 +56,13 @@ for part in rollouts rollouts-dev; do
   stage labels-$part python "$here/gsm8k_data.py" labels "$out/$part/rollouts.jsonl" "$out/data"
 done
 
-calibrated() {  # REWARD DATA: whole or not at all, so that one that is there is finished
-  [ -e "$1-calibrated" ] || $nav calibrate --reward "$1" --data "$2" --out "$1-calibrated" "${run[@]}"
+calibrated() {  # REWARD DATA: whole or not at all; a model that no temperature fits is used as it is, and that is said
+  if [ -e "$1-calibrated" ]; then return; fi
+  if $nav calibrate --reward "$1" --data "$2" --out "$1-calibrated" "${run[@]}" 2> "$1.calibrate.log"; then return; fi
+  cat "$1.calibrate.log" >&2
+  grep -q "no temperature" "$1.calibrate.log" || return 1
+  echo "- $(basename "$1") is not calibrated: no temperature fits" >> "$out/notes.md"
+  cp -r "$1" "$1-whole" && mv "$1-whole" "$1-calibrated"
 }
 
 # each kind of head first learns from people's labels of other problems (PRM800K phase 1, MATH), then from rollouts
@@ -85,6 +90,7 @@ bench orm orm "${budgets##*,}" cot,best_of_n:aggregation=last,weighted_vote:aggr
 
 {
   echo "# GSM8K with $(basename "$BASE")"
+  if [ -e "$out/notes.md" ]; then printf '\n'; cat "$out/notes.md"; fi
   for name in three value orm; do
     printf '\n## Searches, reward %s\n\n' "$name"; sed 's/^#/###/' "$out/bench-$name/report.md" 2>/dev/null || echo "not run"
     printf '\n## ProcessBench, reward %s\n\n' "$name"; sed 's/^#/###/' "$out/processbench-$name/report.md" 2>/dev/null || echo "not run"

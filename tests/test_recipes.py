@@ -74,7 +74,8 @@ def test_the_quarter_of_an_hour_on_gsm8k(reader: str, tmp_path: Path) -> None:
         "SFT_RATE": "3e-3", "BUDGETS": "40,80", "MAX_LENGTH": "300",
     }  # fmt: skip
     run("gsm8k_gpu.sh", str(out), "--minutes", "0.4", ONLY="^(data|sft|rollouts)$", **variables)
-    labels = [json.loads(line) for line in (out / "rollouts/rollouts.jsonl").open()]
+    lines = (out / "rollouts/rollouts.jsonl").read_text().splitlines()
+    labels = [json.loads(line) for line in lines]
     assert any(any(row["labels"]) for row in labels)
     run("gsm8k_gpu.sh", str(out), "--minutes", "0.4", **variables)
     report = (out / "report.md").read_text()

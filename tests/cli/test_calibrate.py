@@ -207,7 +207,7 @@ def test_a_run_fits_how_likely_an_answer_of_nav_is_right(tmp_path: Path, model: 
     assert code == 0, err
     found = json.loads(printed)
     assert found["before"]["ece"] > 0.15 > found["held_out"]["ece"]
-    assert (runs / "right_prob.png").stat().st_size > 5000
+    assert (runs / "right_prob_fitted.png").stat().st_size > 5000
     nav, hgs = build.with_measured([build.strategy("nav"), build.strategy("hgs")], str(out))
     assert nav.options == found["options"]
     assert not hgs.options

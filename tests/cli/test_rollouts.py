@@ -15,6 +15,7 @@ from stepnav import build
 from stepnav.build import load_task
 from stepnav.cli.console import Interrupted
 from stepnav.cli.data import rollouts as command
+from stepnav.cli.data.rollouts_problems import check_split
 from stepnav.cli.parser.signature import flat
 from stepnav.core.errors import BackendError, BadResponse, ConfigError, DataError
 from stepnav.core.records import Step, Trajectory
@@ -253,7 +254,7 @@ def test_test_sets_are_not_taken_without_a_word(
 def test_a_task_without_a_train_split_needs_a_named_one() -> None:
     task = replace(load_task("arithmetic"), splits=("dev", "test"))
     with pytest.raises(ConfigError, match=r"has no train split; name one with --split .dev, test."):
-        command._choose_split(task, None)
+        check_split(task, None)
 
 
 def test_problems_can_be_excluded(

@@ -14,7 +14,18 @@ DOCUMENTS = (
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").glob("*.md")),
 )
-PROGRAMS = ("curl", "docker", "lm_eval", "make", "pip", "python", "stepnav", "torchrun", "vllm")
+PROGRAMS = (
+    "curl",
+    "docker",
+    "inspect",
+    "lm_eval",
+    "make",
+    "pip",
+    "python",
+    "stepnav",
+    "torchrun",
+    "vllm",
+)
 SHELLS = ("bash", "console", "sh", "shell")
 
 NOT_RUN = {
@@ -22,6 +33,14 @@ NOT_RUN = {
     "--reward http://localhost:8001": "needs vLLM; tests/rewards/remote/test_vllm.py has it",
     "vllm serve": "needs vLLM; tests/rewards/remote/test_vllm.py has it",
     "torchrun": "several processes; tests/train/test_distributed.py has it",
+    "--ray": "needs a cluster; tests/cli/test_ray.py has a small one",
+    "runs/part-": "parts of one run; tests/cli/test_merge.py has them",
+    "--report-to": "needs a tracker; tests/measure/test_trackers.py has one",
+    "stepnav tune": "an hour; tests/cli/test_tune.py has a small one",
+    "--tuned": "needs what an hour's tuning makes; tests/cli/test_tune.py has it",
+    "inspect eval": "needs inspect_ai; tests/harness/test_inspect.py has it",
+    "inspect view": "needs inspect_ai, and serves until it is stopped",
+    "lm_eval run": "needs lm-eval; tests/harness/test_lm_eval.py has it",
     "docker compose": "needs the engine and GPUs; the file is checked by its schema",
     "benchmarks/mutation.py full": "22 minutes, and MBPP's file",
     "make": "the targets are what CI runs, and what these tests run in",

@@ -33,7 +33,7 @@ FIRST = "stepnav bench --out runs/first --problems 100"
 """The run that others report, show and go on with."""
 
 SMALLER = {
-    "bench": ("--max-policy-tokens 200", "--problems 4"),
+    "bench": ("--max-policy-tokens 200", "--problems 1"),
     "calibrate": (),
     "data mutate": ("--workers 1",),
     "data rollouts": ("--problems 2", "--samples 2", "--solutions 2"),
@@ -53,6 +53,9 @@ INSTEAD = {
 
 SLOW = ("data rollouts", "data mutate", "bench", "train")
 """Commands of which some take more than a few seconds."""
+
+ALONE = ("grade", "data mutate")
+"""Commands that are run as processes, which end with their sandboxes."""
 
 FAST = ("runs/first", "runs/two", "--dry-run", "runs/mine --task")
 
@@ -82,7 +85,7 @@ def is_slow(command: Command) -> bool:
 
 def marked(command: Command) -> Any:
     """Return the command as a case of a test."""
-    marks = [pytest.mark.slow] if is_slow(command) else []
+    marks = [pytest.mark.slow, pytest.mark.timeout(900)] if is_slow(command) else []
     return pytest.param(command, id=f"{command.document}: {command.text}", marks=marks)
 
 
@@ -149,7 +152,7 @@ def test_what_is_not_run_is_there_and_can_not_be_more() -> None:
     for part in NOT_RUN:
         used = any(part in command.text for command in COMMANDS)
         assert used or part.split()[0] in PROGRAMS, f"nothing in the documents has {part!r}"
-    assert len([c for c in OURS if c.reason]) <= 6
+    assert len([c for c in OURS if c.reason]) <= len(OURS) / 4
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +184,10 @@ def small(command: Command) -> list[str]:
         extra = [option for option in extra if "policy-tokens" not in option]
     if {"--ids", "--dry-run"} & set(words) or "mine" in command.text:
         extra = [option for option in extra if "--problems" not in option]
+    if (
+        name_of(command) == "bench" and "runs/first" in words
+    ):  # the problem of index 3 is shown of it
+        extra.append("--problems 4")
     for option in extra:
         flag, value = option.split(" ")
         if flag in words:
@@ -210,7 +217,14 @@ def run_ours(command: Command, here: Path, server: str) -> None:
     ):
         run_ours(Command("", FIRST), here, server)
     words = [word.replace("http://localhost:8000", server) for word in small(command)]
-    app(prepare(words, here)[1:], standalone_mode=False)
+    words = prepare(words, here)[1:]
+    if name_of(command) in ALONE:
+        done = subprocess.run(
+            [sys.executable, "-m", "stepnav", *words], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    else:
+        app(words, standalone_mode=False)
 
 
 @pytest.mark.parametrize(

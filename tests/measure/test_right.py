@@ -9,9 +9,9 @@ import pytest
 
 from stepnav.core.chances import as_seen
 from stepnav.core.errors import DataError
-from stepnav.measure.report import write_parquet
+from stepnav.measure.report import write_parquet, write_report
 from stepnav.measure.right import describe, fit_right, held_out, read_pairs
-from tests.measure.rows_for_tests import make_row
+from tests.measure.rows_for_tests import PLAN, make_row
 
 
 def drawn(slope: float, offset: float, count: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -67,3 +67,18 @@ def test_only_graded_searches_that_say_how_sure_they_are_count(tmp_path: Path) -
     assert (problems, probs.tolist(), correct.tolist()) == (["a"], [0.7], [1.0])
     with pytest.raises(DataError, match="no search by tot"):
         read_pairs(tmp_path, "tot")
+
+
+def test_a_report_tells_what_it_was_worth(tmp_path: Path) -> None:
+    rows = [
+        make_row("nav", problem_id=f"p{n}", right_prob=0.9, correct=n % 2 == 0) for n in range(20)
+    ]
+    rows += [make_row("cot", problem_id=f"p{n}") for n in range(20)]
+    report = write_report(tmp_path, rows, PLAN)
+    nav, cot = (
+        next(row for row in report["rows"] if row["label"] == label) for label in ("nav", "cot")
+    )
+    assert nav["right_prob"]["ece"] == pytest.approx(0.4)
+    assert cot["right_prob"] is None
+    assert "P(right)" in (tmp_path / "report.md").read_text()
+    assert (tmp_path / "right_prob.png").stat().st_size > 5000

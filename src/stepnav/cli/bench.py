@@ -98,10 +98,15 @@ def run(
             write_plan(plan, out)  # would bind the folder to it
         with resumable(partial(_kept, out, compared)), models:
             _run_all(compared, out, run_left, trackers)
-    if SHARD in plan.settings:
+    _conclude(out, compared, plan_options.baseline, as_json)
+
+
+def _conclude(out: Path, compared: Comparison, baseline: str | None, as_json: bool) -> None:
+    """Make the report of a run, or say what there is of its shard."""
+    if SHARD in compared.plan.settings:
         _tell_shard(out, compared, as_json)
     else:
-        _report(out, plan_options.baseline, as_json)
+        _report(out, baseline, as_json)
 
 
 def _run_here(

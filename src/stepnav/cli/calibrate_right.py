@@ -13,7 +13,7 @@ from stepnav.measure.report_terminal import print_table
 from stepnav.rewards.measured import write_measured
 
 STRATEGY = "nav"
-PLOT_NAME = "right_prob.png"
+PLOT_NAME = "right_prob_fitted.png"
 
 
 def fit_right_prob(run: Path, folder: Path, out: Path | None, *, seed: int, as_json: bool) -> None:

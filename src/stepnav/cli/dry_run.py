@@ -63,19 +63,13 @@ def tell_dry_run(
       num_done: searches that the run folder holds already.
       as_json: whether to print JSON.
     """
+    count = len(problems) * plan.seeds  # of one strategy and budget
     rows: list[dict[str, Any]] = [
         {
             "strategy": strategy.label,
             "budget": budget,
-            "searches": len(problems) * plan.seeds,
-            **estimate(
-                strategy,
-                budget,
-                problems,
-                extract,
-                seed=plan.seed,
-                searches=len(problems) * plan.seeds,
-            ),
+            "searches": count,
+            **estimate(strategy, budget, problems, extract, seed=plan.seed, searches=count),
         }
         for budget in plan.budgets
         for strategy in plan.strategies

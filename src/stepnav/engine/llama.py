@@ -178,10 +178,9 @@ class _Attention(nn.Module):  # type: ignore[misc]
 
     def forward(self, states: Any, turn: Any, plan: Plan, cache: SlotCache) -> Any:
         heads = (len(states), -1, self.head_dim)
-        queries, keys = self.q_proj(states).view(heads), self.k_proj(states).view(heads)
-        counts = (queries.shape[1], keys.shape[1])
-        # both at once: half the calls
-        queries, keys = _rotated(torch.cat((queries, keys), 1), *turn).split(counts, 1)
+        queries = self.q_proj(states).view(heads)
+        keys = self.k_proj(states).view(heads)
+        queries, keys = _both_rotated(queries, keys, *turn)
         values = self.v_proj(states).view(heads)
         all_keys, all_values = cache.update(self.index, plan.write, keys, values)
         result = attend(plan, queries, all_keys, all_values, scale=self.head_dim**-0.5)
@@ -227,3 +226,11 @@ def _rotated(vectors: Any, cosines: Any, sines: Any) -> Any:
     """Return vectors [N, heads, D] turned by their positions."""
     first, second = vectors.chunk(2, dim=-1)
     return vectors * cosines + torch.cat((-second, first), dim=-1) * sines
+
+
+def _both_rotated(queries: Any, keys: Any, cosines: Any, sines: Any) -> Any:
+    """Return queries and keys turned; on a GPU together, where calls cost more than copies."""
+    if queries.device.type == "cpu":
+        return _rotated(queries, cosines, sines), _rotated(keys, cosines, sines)
+    counts = (queries.shape[1], keys.shape[1])
+    return _rotated(torch.cat((queries, keys), 1), cosines, sines).split(counts, 1)

@@ -14,28 +14,32 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import is_empty, write_text
+from stepnav.files.versioned import stamped, unstamped
 
 SEAL = "digest"
 """Setting that holds the digest of all others."""
 
 
 def sealed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings, which are JSON values, with their digest."""
-    return {**settings, SEAL: _digest(settings)}
+    """Return the settings, which are JSON values, with their version and their digest."""
+    versioned = stamped(settings)
+    return {**versioned, SEAL: _digest(versioned)}
 
 
 def unsealed(found: Mapping[str, Any], place: Path) -> dict[str, Any]:
-    """Return settings without their digest; those that never had one are taken as they are.
+    """Return settings without version and digest; those that never had one are taken as they are.
 
     Args:
       found: what `sealed` returned, as read back.
       place: where it was read, for the message.
 
     Raises:
-      DataError: they were edited.
+      DataError: they were edited, or are of another version.
     """
-    settings = {key: value for key, value in found.items() if key != SEAL}
-    if found.get(SEAL, digest := _digest(settings)) != digest:
+    settings = unstamped(found, place)
+    settings.pop(SEAL, None)
+    versioned = {key: value for key, value in found.items() if key != SEAL}
+    if found.get(SEAL, digest := _digest(versioned)) != digest:
         raise DataError(
             f"the settings in {place} were edited after the run (digest {found[SEAL]}, now "
             f"{digest}); put back what was there, or start again in another folder"

@@ -1,7 +1,8 @@
 """A run's report: one object for programs, files for people.
 
 `report.json`, `report.md`, `report.html` and `trees.html` (both self-contained), `results.parquet`
-(one row per search) and the plot of accuracy against tokens, FLOPs and seconds as PNG and SVG.
+(one row per search), the plot of accuracy against tokens, FLOPs and seconds as PNG and SVG, and
+where a strategy says how likely it is right, a reliability plot.
 Everything here is derived: it can be thrown away and made again from the run.
 """
 
@@ -26,6 +27,7 @@ from stepnav.measure.stats.intervals import Interval
 from stepnav.measure.summary import Group, SummaryRow, summarise
 
 PLOT_NAME = "accuracy_vs_cost"
+RIGHT_PLOT_NAME = "right_prob.png"
 TREES_NAME = "trees.html"
 
 
@@ -60,6 +62,10 @@ def write_report(
     png, svg = plot_accuracy(summary, title=f"{plan.task} ({plan.split})", levels=levels)
     write_bytes(run_folder / f"{PLOT_NAME}.png", png)
     write_text(run_folder / f"{PLOT_NAME}.svg", svg)
+    if told := {f"{row.label}, {row.budget}": row.right for row in summary if row.right}:
+        from stepnav.measure.right import plot_right  # loads numpy
+
+        write_bytes(run_folder / RIGHT_PLOT_NAME, plot_right(told))
     write_text(run_folder / "report.md", markdown_page(summary, plan, f"{PLOT_NAME}.png"))
     results = list(results)
     trees = TREES_NAME if results else None
@@ -124,6 +130,7 @@ def row_object(row: SummaryRow) -> dict[str, Any]:
         "searches": row.searches,
         "is_upper_bound": row.oracle,
         "options": dict(row.options),
+        "right_prob": row.right and dict(row.right),
     }
 
 

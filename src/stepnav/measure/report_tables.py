@@ -51,6 +51,8 @@ def report_tables(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[TextTa
     ]
     if any(row.pass_at_k for row in summary):
         tables.insert(1, _pass_table(summary))
+    if told := [row for row in summary if row.right]:
+        tables.insert(-2, _right_table(told))
     return tables
 
 
@@ -233,6 +235,23 @@ def _pass_table(summary: Sequence[SummaryRow]) -> TextTable:
         )
     columns.append(("too few samples", False, lambda row: str(row.pass_at_k[-1].short)))
     return _table("pass@k", summary, columns)
+
+
+def _right_table(summary: Sequence[SummaryRow]) -> TextTable:
+    """Return how far P(right) is from how often it came true."""
+
+    def share(name: str) -> Callable[[SummaryRow], str]:
+        return lambda row: percent((row.right or {})[name])
+
+    columns: list[Column] = [
+        *_NAME_COLUMNS,
+        ("searches", False, lambda row: str((row.right or {})["searches"])),
+        ("mean", False, share("mean")),
+        ("right", False, share("correct")),
+        ("ECE", False, share("ece")),
+        ("ECE if honest", False, share("honest_ece")),
+    ]
+    return _table("P(right)", summary, columns)
 
 
 def _options_table(summary: Sequence[SummaryRow]) -> TextTable:

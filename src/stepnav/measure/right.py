@@ -6,7 +6,7 @@ order, so that whatever a search decides by the raw number stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ def describe(probs: Floats, correct: Floats) -> dict[str, Any]:
     }
 
 
-def plot_right(parts: dict[str, dict[str, Any]]) -> bytes:
+def plot_right(parts: Mapping[str, Mapping[str, Any]]) -> bytes:
     """Return a reliability plot as PNG: bins by area, the diagonal for comparison."""
     from io import BytesIO
 

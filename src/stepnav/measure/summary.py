@@ -37,6 +37,8 @@ class SummaryRow:
       searches: how many searches.
       problems: how many problems they are about.
       oracle: whether a reward model read the reference answers: an upper bound.
+      right: how far P(right) is from how often it came true (`measure/right.py`); None of a
+        strategy that does not estimate it.
     """
 
     strategy: str
@@ -55,6 +57,7 @@ class SummaryRow:
     searches: int
     problems: int
     oracle: bool
+    right: Mapping[str, Any] | None = None
 
     @property
     def group(self) -> Group:
@@ -175,7 +178,25 @@ def _summarise_group(
         searches=len(rows),
         problems=len(own),
         oracle=any(row.oracle for row in rows),
+        right=_right(rows),
     )
+
+
+def _right(rows: Sequence[ResultRow]) -> dict[str, Any] | None:
+    """Return what P(right) was worth; None if no graded search gave one."""
+    pairs = [
+        (row.right_prob, float(row.correct))
+        for row in rows
+        if row.right_prob is not None and row.correct is not None
+    ]
+    if not pairs:
+        return None
+    import numpy as np
+
+    from stepnav.measure.right import describe
+
+    probs, correct = np.array(pairs).T
+    return describe(probs, correct)
 
 
 def _find_baseline(

@@ -13,6 +13,7 @@ from typing import Any
 
 from stepnav.core.errors import DataError
 from stepnav.files.atomic import write_text
+from stepnav.files.versioned import stamped, unstamped
 
 FILE_NAME = "stepnav_strategies.json"
 
@@ -21,13 +22,14 @@ def read_measured(folder: Path) -> dict[str, dict[str, Any]]:
     """Return options by strategy, {} where none were measured.
 
     Raises:
-      DataError: the file is broken.
+      DataError: the file is broken, or of another version.
     """
     path = folder / FILE_NAME
     if not path.exists():
         return {}
     try:
-        return {name: dict(row["options"]) for name, row in json.loads(path.read_text()).items()}
+        found = unstamped(json.loads(path.read_text()), path)
+        return {name: dict(row["options"]) for name, row in found.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path} is broken ({error}); delete it, or measure again") from None
 
@@ -41,5 +43,5 @@ def write_measured(folder: Path, strategy: str, row: Mapping[str, Any]) -> None:
       row: `options`, and what they were measured on.
     """
     path = folder / FILE_NAME
-    found = json.loads(path.read_text()) if path.exists() else {}
-    write_text(path, json.dumps({**found, strategy: dict(row)}, indent=1) + "\n")
+    found = unstamped(json.loads(path.read_text()), path) if path.exists() else {}
+    write_text(path, json.dumps(stamped({**found, strategy: dict(row)}), indent=1) + "\n")

@@ -83,17 +83,9 @@ def train_reward_model(
         source,
         pad_id=tokenizer.pad_token_id,
         folder=folder,
-        settings=TrainSettings(
-            total_tokens=scale.prm_tokens,
-            batch_tokens=scale.prm_batch_tokens,
-            accumulate=2,
-            muon_rate=0.003,
-            adamw_rate=1e-3,
-            warmup_tokens=scale.prm_tokens // 40,
-            decay_fraction=0.7,
-            bfloat16=False,
-            compile=False,
-            seed=seed,
+        settings=_settings(scale, seed),
+        class_weights=tuple(
+            scale.prm_negative_weight if label == -1 else 1.0 for label in StepFormat().labels
         ),
         progress=progress,
     )
@@ -102,6 +94,22 @@ def train_reward_model(
             model.score.bias[StepFormat().labels.index(rating)] += bias
     write_compute(folder, tokens=position.tokens, seconds=position.seconds)
     save_reward_model(model.to(torch.bfloat16), tokenizer, target)
+
+
+def _settings(scale: Scale, seed: int) -> TrainSettings:
+    """Return how the top is trained: gently, as what lies below it is good from the start."""
+    return TrainSettings(
+        total_tokens=scale.prm_tokens,
+        batch_tokens=scale.prm_batch_tokens,
+        accumulate=2,
+        muon_rate=0.003,
+        adamw_rate=1e-3,
+        warmup_tokens=scale.prm_tokens // 40,
+        decay_fraction=0.7,
+        bfloat16=False,
+        compile=False,
+        seed=seed,
+    )
 
 
 def save_reward_model(model: Any, tokenizer: Any, folder: Path) -> None:

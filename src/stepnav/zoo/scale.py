@@ -30,6 +30,7 @@ class Scale:
       normalise_weight: weight of that loss.
       prm_tokens: tokens that the PRM is trained on.
       prm_batch_tokens: tokens of one of its batches.
+      prm_negative_weight: weight of the negative class in the loss, for tasks with few errors.
       prm_negative_bias, prm_neutral_bias: added to two classes' logits after training, chosen on
         the dev split: a missed error costs a search more than a step drawn again.
       eval_problems: test problems of the final evaluation.
@@ -58,6 +59,7 @@ class Scale:
     normalise_weight: float = 0.05
     prm_tokens: int = 2_000_000
     prm_batch_tokens: int = 2048
+    prm_negative_weight: float = 1.0
     prm_negative_bias: float = 2.0
     prm_neutral_bias: float = 0.0
     eval_problems: int = 500

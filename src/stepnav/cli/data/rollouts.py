@@ -15,18 +15,17 @@ import typer
 
 from stepnav import build
 from stepnav.cli.cluster import RayOptions, Workers
-from stepnav.cli.console import Progress, resumable, stderr, tell_notes
+from stepnav.cli.console import Progress, resumable, tell_notes
+from stepnav.cli.data.rollouts_problems import draw_problems, leave_out
 from stepnav.cli.data.rollouts_report import report
 from stepnav.cli.model_options import ModelOptions
 from stepnav.cli.options import AsJson, ExcludeProblems, Resume, Seed, TaskName, TaskOptions
-from stepnav.cli.remarks import tell_problems
-from stepnav.core.errors import ConfigError, DataError, choose
+from stepnav.core.errors import ConfigError, choose
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.strategy import Strategy
 from stepnav.files.claim import check_claim, claim_folder
 from stepnav.files.lock import locked
-from stepnav.labels.exclude import problem_names, read_problems
 from stepnav.labels.rollouts import LABELS, METHODS, label_problem
 from stepnav.measure.plan_file import problems_digest
 from stepnav.measure.prm.scores import folder_digest
@@ -123,21 +122,14 @@ def run(
     options = labelling.settings()
     server = model_options.server(active)
     benchmark = task_options.load(task, sandbox=model_options.sandbox)
-    data = task_options.data
-    used = _choose_split(benchmark, split)
     policy, _ = model_options.choose(benchmark, [], None)
     benchmark, num_shots = model_options.with_shots(benchmark, policy)
-    drawn = benchmark.load(used, problems, seed, data)
-    _tell_split(task, split, data)
-    tell_problems(drawn, problems, f"{task}/{used}")
-    drawn = _leave_out(drawn, exclude_problems)
-    weights = build.policy_folder(policy)
+    drawn = draw_problems(task, benchmark, split, problems, seed, task_options.data)
+    drawn = leave_out(drawn, exclude_problems)
     settings = {
-        "task": task, "split": used, "problems": problems_digest(drawn),
-        "data": None if data is None else str(data), **options,
-        "policy": policy, "policy_digest": None if weights is None else folder_digest(weights),
-        "policy_model": model_options.policy_model, "seed": seed, "dtype": model_options.dtype,
-        "shots": num_shots, "chat": model_options.chat, **server.result_settings(),
+        "task": task, "split": split or "train", "problems": problems_digest(drawn),
+        "data": None if task_options.data is None else str(task_options.data), **options,
+        **_policy_settings(policy, model_options, seed, num_shots), **server.result_settings(),
     }  # fmt: skip
     check_claim(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     cluster = ray_options.cluster(workers, model_options)
@@ -167,59 +159,20 @@ def is_right(task: Task, solution: Trajectory) -> bool:
     return task.grade(solution.problem, task.extract(solution.text)) is True
 
 
-def _choose_split(task: Task, split: str | None) -> str:
-    """Return the split to label; only a train split is taken without being named.
-
-    Raises:
-      ConfigError: the task is never trained on, or has no train split and none is named.
-    """
-    if task.name == "humaneval":
-        raise ConfigError("HumanEval is a test set and is never trained on; use --task mbpp")
-    if split is None and "train" not in task.splits:
-        raise ConfigError(
-            f"{task.name} has no train split; name one with --split ({', '.join(task.splits)})"
-        )
-    return split or "train"
-
-
-def _tell_split(task: str, split: str | None, data: Path | None) -> None:
-    """Say what the user should know of the split that was named, or was not."""
-    if split is None and data is not None:
-        note = f"{data} is taken for the train split of {task}; --split names another"
-    elif split not in (None, "train"):
-        note = (
-            f"these labels are made from the {split} split of {task}: what learns from them must "
-            "not be evaluated on it"
-        )
-    else:
-        return
-    stderr().print(f"note: {note}", soft_wrap=True)
-
-
-def _leave_out(problems: Sequence[Problem], exclude: Path | None) -> list[Problem]:
-    """Return the problems that are not in a file.
-
-    Raises:
-      DataError: the file cannot be used, or none is left.
-    """
-    if exclude is None:
-        return list(problems)
-    excluded = read_problems(exclude)
-    kept = [
-        problem
-        for problem in problems
-        if excluded.keys().isdisjoint(problem_names(problem.question, problem.id))
-    ]
-    if not kept:
-        raise DataError(
-            f"all {len(problems)} problems stand in {exclude}; nothing is left to label"
-        )
-    stderr().print(
-        f"note: {len(problems) - len(kept)} of {len(problems)} problems stand in {exclude} and are "
-        "left out",
-        soft_wrap=True,
-    )
-    return kept
+def _policy_settings(
+    policy: str, options: ModelOptions, seed: int, num_shots: int
+) -> dict[str, Any]:
+    """Return what of the policy the labels depend on."""
+    weights = build.policy_folder(policy)
+    return {
+        "policy": policy,
+        "policy_digest": None if weights is None else folder_digest(weights),
+        "policy_model": options.policy_model,
+        "seed": seed,
+        "dtype": options.dtype,
+        "shots": num_shots,
+        "chat": options.chat,
+    }
 
 
 def _searches(

@@ -17,6 +17,7 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Trajectory
 from stepnav.files.atomic import write_text
+from stepnav.files.versioned import stamped, unstamped
 
 FILE_NAME = "stepnav_known.json"
 
@@ -37,7 +38,7 @@ class Known:
 
     def save(self, folder: Path) -> None:
         """Write beside a policy's weights, whole or not at all."""
-        write_text(folder / FILE_NAME, json.dumps(asdict(self), indent=2) + "\n")
+        write_text(folder / FILE_NAME, json.dumps(stamped(asdict(self)), indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Known | None:
@@ -45,14 +46,14 @@ class Known:
 
         Raises:
           ConfigError: the file is there and is not such a file.
+          DataError: it is of another version.
         """
         path = folder / FILE_NAME
         if not path.exists():
             return None
         try:
-            return cls(
-                **{name: float(value) for name, value in json.loads(path.read_text()).items()}
-            )
+            fields = unstamped(json.loads(path.read_text()), path)
+            return cls(**{name: float(value) for name, value in fields.items()})
         except (ValueError, TypeError, AttributeError) as error:
             raise ConfigError(f"{path} is broken ({error})") from None
 

@@ -16,6 +16,7 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Message, Problem, Step, Trajectory
 from stepnav.files.atomic import write_text
+from stepnav.files.versioned import stamped, unstamped
 from stepnav.policies.splitting import cut_at_first, fill
 
 FILE_NAME = "stepnav_policy.json"
@@ -70,7 +71,7 @@ class PolicyFormat:
 
     def save(self, folder: Path) -> None:
         """Write the settings beside a model's weights, whole or not at all."""
-        write_text(folder / FILE_NAME, json.dumps(asdict(self), indent=2) + "\n")
+        write_text(folder / FILE_NAME, json.dumps(stamped(asdict(self)), indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> PolicyFormat:
@@ -78,13 +79,14 @@ class PolicyFormat:
 
         Raises:
           ConfigError: the file is there and is not such a file.
+          DataError: it is of another version.
         """
         path = folder / FILE_NAME
         if not path.exists():
             return cls()
         try:
-            return cls(**json.loads(path.read_text()))
-        except (ValueError, TypeError) as error:
+            return cls(**unstamped(json.loads(path.read_text()), path))
+        except (ValueError, TypeError, AttributeError) as error:
             raise ConfigError(f"{path} is not a valid policy format ({error})") from None
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import write_text
+from stepnav.files.versioned import stamped, unstamped
 from stepnav.rewards.local.family import (
     Family,
     causal_loader,
@@ -82,7 +83,7 @@ class LabelTokens:
 
     def save(self, folder: Path) -> None:
         """Write the settings beside a model's weights, whole or not at all."""
-        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        text = json.dumps(stamped(asdict(self)), indent=2, ensure_ascii=False)
         write_text(folder / FILE_NAME, text + "\n")
 
     @classmethod
@@ -91,15 +92,16 @@ class LabelTokens:
 
         Raises:
           ConfigError: the file is not such a file.
+          DataError: it is of another version.
         """
         path = folder / FILE_NAME
         try:
-            found = cls(**json.loads(path.read_text(encoding="utf-8")))
+            found = cls(**unstamped(json.loads(path.read_text(encoding="utf-8")), path))
             found.check()
             return found
         except FileNotFoundError:
             return cls()
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ConfigError(f"{path} is no file of label tokens ({error})") from None
 
 

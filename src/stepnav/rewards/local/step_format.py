@@ -17,6 +17,7 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import trimmed
 from stepnav.files.atomic import write_text
+from stepnav.files.versioned import stamped, unstamped
 
 FILE_NAME = "stepnav_prm.json"
 
@@ -116,7 +117,7 @@ class StepFormat:
 
     def save(self, folder: Path) -> None:
         """Write the settings beside a model's weights, whole or not at all."""
-        write_text(folder / FILE_NAME, json.dumps(asdict(self), indent=2) + "\n")
+        write_text(folder / FILE_NAME, json.dumps(stamped(asdict(self)), indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> StepFormat:
@@ -124,10 +125,11 @@ class StepFormat:
 
         Raises:
           ConfigError: the file is missing or is not such a file.
+          DataError: it is of another version.
         """
         path = folder / FILE_NAME
         try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
+            fields = unstamped(json.loads(path.read_text(encoding="utf-8")), path)
             found = cls(**{**fields, "labels": tuple(fields["labels"])})
             check_text("separator", found.separator)
             check_template(found.prompt_template)
