@@ -44,10 +44,6 @@ NOT_RUN = {
     "docker compose": "needs the engine and GPUs; the file is checked by its schema",
     "benchmarks/mutation.py full": "22 minutes, and MBPP's file",
     "make": "the targets are what CI runs, and what these tests run in",
-    "runs/part-": "tests/cli/test_merge.py runs shards and merges them",
-    "--ray": "starts a cluster; tests/cli/test_ray.py has it",
-    "lm_eval run": "tests/harness/test_lm_eval.py has it",
-    "--report-to": "needs trackers; tests/measure/test_trackers.py has it",
     "pip install": "the extras are compared with pyproject.toml",
 }
 """Part of a command -> why no test runs it; its options are checked all the same."""
