@@ -73,15 +73,17 @@ def curves(folder: Path) -> list[dict[str, Any]]:
         for sample in finished:
             node, path = tree.root, []
             for step in sample.steps:
-                node = tree.find_child(node, step)
-                path.append(node.score)
+                found = tree.find_child(node, step)
+                assert found is not None and found.score is not None, "a sample was not scored"
+                node = found
+                path.append(found.score)
             scores.append(aggregate(path, "prod"))
         right = {answer: task.grade(problem, answer) for answer in {*answers, None}}
         size = 1
         while size <= len(samples):
             count = sum(sample.is_finished for sample in samples[:size])
-            found = choices(answers[:count], scores[:count]) if count else (None,) * len(NAMES)
-            for name, answer in zip(NAMES, found):
+            chosen = choices(answers[:count], scores[:count]) if count else (None,) * len(NAMES)
+            for name, answer in zip(NAMES, chosen):
                 grades.setdefault((name, size), {})[problem.id] = [right[answer]]
             spent = sum(step.num_tokens for sample in samples[:size] for step in sample.steps)
             tokens.setdefault(size, []).append(spent)
