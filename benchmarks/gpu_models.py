@@ -10,9 +10,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 from transformers.utils import logging
 
 from engine import ZOO
+from stepnav.engine.checkpoint.loading import load_model
 from stepnav.engine.llama import Llama
 from stepnav.engine.llama import LlamaConfig as OwnConfig
-from stepnav.engine.loading import load_model
 
 logging.disable_progress_bar()
 

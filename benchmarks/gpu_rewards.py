@@ -15,7 +15,7 @@ import torch
 
 from engine import ZOO, solved_problems
 from stepnav.core.requests import Score
-from stepnav.engine.loading import load_pretrained_tokenizer, load_trainable_classifier
+from stepnav.engine.checkpoint.loading import load_pretrained_tokenizer, load_trainable_classifier
 from stepnav.rewards.families.prm import PRM
 from stepnav.rewards.local.reward import LocalReward
 from stepnav.rewards.local.step_format import StepFormat

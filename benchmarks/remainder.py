@@ -17,7 +17,7 @@ from pathlib import Path
 
 from stepnav.core.records import Step, Trajectory
 from stepnav.core.requests import Propose, Sampling
-from stepnav.engine.loading import require_torch
+from stepnav.engine.checkpoint.loading import require_torch
 from stepnav.policies.local import LocalPolicy
 from stepnav.tasks.arithmetic import problems as arithmetic
 

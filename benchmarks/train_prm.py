@@ -31,7 +31,7 @@ from torch.utils.data import SequentialSampler
 from transformers import AutoModelForCausalLM, LlamaConfig
 from trl.experimental.prm import PRMConfig, PRMTrainer
 
-from stepnav.engine.loading import load_pretrained_tokenizer, load_trainable_classifier
+from stepnav.engine.checkpoint.loading import load_pretrained_tokenizer, load_trainable_classifier
 from stepnav.labels.reader import read_labelled
 from stepnav.labels.records import StepRecord
 from stepnav.train import fit as fit_module

@@ -15,7 +15,7 @@ from stepnav.cli.parser.signature import flat
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
-from stepnav.measure.report import write_parquet
+from stepnav.measure.report.write import write_parquet
 from stepnav.rewards.families.label_tokens import MATH_SHEPHERD, LabelTokens
 from stepnav.rewards.families.prm import PRM
 from stepnav.rewards.families.recognise import read_checkpoint, recognise

@@ -16,8 +16,8 @@ import typer
 
 from stepnav import build
 from stepnav.cli import console
-from stepnav.cli.choice import parse_ids, pick
 from stepnav.cli.main import app
+from stepnav.cli.options.choice import parse_ids, pick
 from stepnav.cli.parser.table import COMMANDS, Entry
 from stepnav.core.errors import ConfigError, DataError, JournalError
 from tests.cli.test_main import ENVIRONMENT, RUN

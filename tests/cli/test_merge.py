@@ -15,7 +15,7 @@ from stepnav.cli import main as cli
 from stepnav.core.records import Problem
 from stepnav.files.lock import locked
 from stepnav.measure.plan_file import FILE_NAME
-from stepnav.measure.report import write_report
+from stepnav.measure.report.write import write_report
 from stepnav.measure.run_folder import JOURNAL_NAME, open_run
 from stepnav.measure.runner import read_rows, wall_seconds
 from stepnav.run.journal import Journal

@@ -12,7 +12,7 @@ import pytest
 from stepnav.cli import main as cli
 from stepnav.core.errors import JournalError
 from stepnav.measure.plan_file import FILE_NAME, plan_digest, write_plan
-from stepnav.measure.report import write_report
+from stepnav.measure.report.write import write_report
 from stepnav.measure.run_folder import JOURNAL_NAME, open_run
 from stepnav.run.journal import Journal
 from tests.measure.rows_for_tests import PLAN, make_run

@@ -10,7 +10,7 @@ from stepnav.core.compute import PASSIVE, REPRODUCIBLE, prepare
 
 OPENED = {
     "command": "import sys; sys.argv[1:] = ['-V']; from stepnav.cli.main import main; main()",
-    "model": "from stepnav.engine.loading import require_torch; require_torch()",
+    "model": "from stepnav.engine.checkpoint.loading import require_torch; require_torch()",
 }
 
 

@@ -12,8 +12,8 @@ from stepnav import build
 from stepnav.build import folders, rewards
 from stepnav.core.errors import ConfigError
 from stepnav.core.requests import Score
-from stepnav.engine import hub
-from stepnav.engine.loading import load_tokenizer, load_trainable_classifier
+from stepnav.engine.checkpoint import hub
+from stepnav.engine.checkpoint.loading import load_tokenizer, load_trainable_classifier
 from stepnav.policies.local import LocalPolicy, PolicyFormat
 from stepnav.rewards.families.label_tokens import MATH_SHEPHERD, LabelTokens
 from stepnav.rewards.families.prm import PRM

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from stepnav.engine.llama import Llama
-from stepnav.engine.llama_folder import open_llama
-from stepnav.engine.loading import (
+from stepnav.engine.checkpoint.llama_folder import open_llama
+from stepnav.engine.checkpoint.loading import (
     context_length,
     load_model,
     load_pretrained,
@@ -22,6 +21,7 @@ from stepnav.engine.loading import (
     num_parameters,
     special_tokens,
 )
+from stepnav.engine.llama import Llama
 from stepnav.engine.row import Row
 from stepnav.engine.runner import Runner
 from stepnav.engine.tokenizer import Tokenizer

@@ -12,8 +12,8 @@ import torch
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.requests import Propose
-from stepnav.engine.loading import context_length, load_trainable_classifier
-from stepnav.engine.weights import non_finite_weight
+from stepnav.engine.checkpoint.loading import context_length, load_trainable_classifier
+from stepnav.engine.checkpoint.weights import non_finite_weight
 from stepnav.policies.local import LocalPolicy, PolicyFormat
 from tests.engine.small_models import causal_model, class_model, poll_all, prefix, tokenizer
 

@@ -14,9 +14,8 @@ from stepnav.core.errors import ConfigError
 from stepnav.measure import extras
 from stepnav.measure.extras import check_installed
 from stepnav.measure.plots import accuracy_curves, plot_accuracy
-from stepnav.measure.report import report_object, write_report
-from stepnav.measure.report_pages import notes
-from stepnav.measure.report_tables import (
+from stepnav.measure.report.pages import notes
+from stepnav.measure.report.tables import (
     accuracy_table,
     amount,
     engineering,
@@ -25,7 +24,8 @@ from stepnav.measure.report_tables import (
     p_text,
     report_tables,
 )
-from stepnav.measure.report_terminal import rich_table
+from stepnav.measure.report.terminal import rich_table
+from stepnav.measure.report.write import report_object, write_report
 from stepnav.measure.summary import summarise
 from tests.measure.rows_for_tests import PLAN, make_row, make_run
 
@@ -279,7 +279,7 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_importing_the_bench_loads_nothing_heavy() -> None:
     code = (
-        "import sys; import stepnav.measure.report, stepnav.measure.plan_file; "
+        "import sys; import stepnav.measure.report.write, stepnav.measure.plan_file; "
         "print([m for m in ('numpy', 'scipy', 'matplotlib', 'pyarrow') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

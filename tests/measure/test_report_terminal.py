@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from stepnav.measure.report_tables import brief_tables, report_tables
-from stepnav.measure.report_terminal import print_summary, print_table
+from stepnav.measure.report.tables import brief_tables, report_tables
+from stepnav.measure.report.terminal import print_summary, print_table
 from stepnav.measure.summary import summarise
 from tests.measure.rows_for_tests import PLAN
 from tests.measure.test_report import RUN, SUMMARY

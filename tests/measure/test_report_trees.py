@@ -13,9 +13,9 @@ import pytest
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Step, StepScore
 from stepnav.core.tree import Tree
-from stepnav.measure.report import write_report
-from stepnav.measure.report_problems import mark, problems_html
-from stepnav.measure.report_trees import MAX_PAGE_BYTES, trees_page
+from stepnav.measure.report.problems import mark, problems_html
+from stepnav.measure.report.trees import MAX_PAGE_BYTES, trees_page
+from stepnav.measure.report.write import write_report
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.summary import summarise
 from tests.measure.rows_for_tests import PLAN, make_row

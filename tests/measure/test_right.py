@@ -9,7 +9,7 @@ import pytest
 
 from stepnav.core.chances import as_seen
 from stepnav.core.errors import DataError
-from stepnav.measure.report import write_parquet, write_report
+from stepnav.measure.report.write import write_parquet, write_report
 from stepnav.measure.right import describe, fit_right, held_out, read_pairs
 from tests.measure.rows_for_tests import PLAN, make_row
 

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from stepnav.engine.loading import load_trainable_classifier
+from stepnav.engine.checkpoint.loading import load_trainable_classifier
 from stepnav.labels.records import StepRecord
 from stepnav.train.finetune import finetune_reward_model
 from stepnav.train.fit import FitSettings

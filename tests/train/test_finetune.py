@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.engine.loading import load_trainable_classifier
-from stepnav.engine.weights import non_finite_weight
+from stepnav.engine.checkpoint.loading import load_trainable_classifier
+from stepnav.engine.checkpoint.weights import non_finite_weight
 from stepnav.files.lock import locked
 from stepnav.labels.records import StepRecord
 from stepnav.policies.local import PolicyFormat

@@ -11,7 +11,7 @@ import pytest
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Step
 from stepnav.core.tree import Tree
-from stepnav.measure.report import write_report
+from stepnav.measure.report.write import write_report
 from stepnav.measure.rows import ResultRow
 from stepnav.view.page import render_page
 from tests.measure.rows_for_tests import PLAN, make_run

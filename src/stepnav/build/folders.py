@@ -8,7 +8,7 @@ from typing import Literal
 
 from stepnav.build.outside import is_outside
 from stepnav.core.errors import ConfigError, nearest
-from stepnav.engine.hub import fetch_model, is_hub_name
+from stepnav.engine.checkpoint.hub import fetch_model, is_hub_name
 from stepnav.tasks.task import Task
 
 VLLM = "vllm:"

@@ -14,18 +14,18 @@ import typer
 from stepnav import build
 from stepnav.cli import report as report_command
 from stepnav.cli.bench_plan import Comparison, PlanOptions, open_comparison
-from stepnav.cli.cluster import RayOptions, Workers
 from stepnav.cli.console import Interrupted, Progress, print_json, resumable, stdout, tell_notes
 from stepnav.cli.dry_run import tell_dry_run
-from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import AsJson, ReportTo, Resume, TaskOptions, tracker_names
+from stepnav.cli.options.cluster import RayOptions, Workers
+from stepnav.cli.options.models import ModelOptions
+from stepnav.cli.options.shared import AsJson, ReportTo, Resume, TaskOptions, tracker_names
 from stepnav.cli.remarks import tell_problems
 from stepnav.cli.run_folder import num_done, prepare
 from stepnav.files.lock import locked
 from stepnav.measure.extras import check_installed
 from stepnav.measure.plan import SHARD
 from stepnav.measure.plan_file import FILE_NAME, plan_digest, write_plan
-from stepnav.measure.report import report_object
+from stepnav.measure.report.write import report_object
 from stepnav.measure.run_folder import JOURNAL_NAME
 from stepnav.measure.runner import Finished, read_rows, run_cells, wall_seconds
 from stepnav.measure.summary import summarise

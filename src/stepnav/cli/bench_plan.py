@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from stepnav import build
-from stepnav.cli.choice import Ids
-from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import Reward, Seed, Split, TaskName, TaskOptions
+from stepnav.cli.options.choice import Ids
+from stepnav.cli.options.models import ModelOptions
+from stepnav.cli.options.shared import Reward, Seed, Split, TaskName, TaskOptions
 from stepnav.cli.run_folder import (
     draw_problems,
     made_for,

@@ -13,7 +13,7 @@ import typer
 from stepnav import build
 from stepnav.cli.calibrate_right import copy_weights, fit_right_prob
 from stepnav.cli.console import Interrupted, Progress, print_json, stdout
-from stepnav.cli.options import AsJson, ScoringOptions
+from stepnav.cli.options.shared import AsJson, ScoringOptions
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import whole_folder, write_text
@@ -212,7 +212,7 @@ def _store(
 
 def _print(report: dict[str, Any], place: Path) -> None:
     from stepnav.measure.prm.tables import calibration_table
-    from stepnav.measure.report_terminal import print_table
+    from stepnav.measure.report.terminal import print_table
 
     console = stdout()
     print_table(console, calibration_table(report))

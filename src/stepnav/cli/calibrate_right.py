@@ -9,7 +9,7 @@ from typing import Any
 from stepnav.cli.console import print_json, stdout
 from stepnav.files.atomic import whole_folder, write_bytes
 from stepnav.measure.prm.tables import right_table
-from stepnav.measure.report_terminal import print_table
+from stepnav.measure.report.terminal import print_table
 from stepnav.rewards.measured import write_measured
 
 STRATEGY = "nav"

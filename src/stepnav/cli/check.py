@@ -12,8 +12,8 @@ import typer
 from stepnav import build
 from stepnav.cli.console import Progress, print_json, stdout
 from stepnav.cli.dry_run import Shape, estimate
-from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import AsJson, Reward, Seed, Split, TaskName, TaskOptions
+from stepnav.cli.options.models import ModelOptions
+from stepnav.cli.options.shared import AsJson, Reward, Seed, Split, TaskName, TaskOptions
 from stepnav.core.backend import Answer
 from stepnav.core.records import Problem
 from stepnav.core.requests import POLICY

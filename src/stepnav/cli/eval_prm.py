@@ -15,7 +15,7 @@ from stepnav.cli.console import (
     stderr,
     stdout,
 )
-from stepnav.cli.options import AsJson, Resume, ScoringOptions, check_resume
+from stepnav.cli.options.shared import AsJson, Resume, ScoringOptions, check_resume
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.lock import LOCK_NAME, locked
 from stepnav.measure.extras import check_installed
@@ -214,7 +214,7 @@ def _tell(
 
 def _print(report: dict[str, Any], out: Path, files: list[str]) -> None:
     from stepnav.measure.prm.tables import tables, threshold_note
-    from stepnav.measure.report_terminal import print_table
+    from stepnav.measure.report.terminal import print_table
 
     console = stdout()
     for table in tables(report):

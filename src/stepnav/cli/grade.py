@@ -14,7 +14,7 @@ import typer
 
 from stepnav import build
 from stepnav.cli.console import Progress, interruptible, print_json, stderr, stdout
-from stepnav.cli.options import AsJson, Data, Resume, Sandbox, check_resume
+from stepnav.cli.options.shared import AsJson, Data, Resume, Sandbox, check_resume
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.measure.samples import (
     BadLine,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stepnav.cli import report
-from stepnav.cli.options import AsJson
+from stepnav.cli.options.shared import AsJson
 from stepnav.measure.extras import check_installed
 from stepnav.measure.merging import merge_runs
 

@@ -9,13 +9,13 @@ import typer
 
 from stepnav import build
 from stepnav.cli.console import print_json, stderr, stdout
-from stepnav.cli.options import AsJson
+from stepnav.cli.options.shared import AsJson
 from stepnav.cli.remarks import is_cut, tell_cut
 from stepnav.core.errors import BackendError, ConfigError, DataError, nearest
 from stepnav.measure.plan import BenchPlan
-from stepnav.measure.report import write_report
-from stepnav.measure.report_pages import incomplete_note
-from stepnav.measure.report_terminal import print_summary
+from stepnav.measure.report.pages import incomplete_note
+from stepnav.measure.report.terminal import print_summary
+from stepnav.measure.report.write import write_report
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.run_folder import open_run
 from stepnav.measure.runner import read_rows, wall_seconds

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from stepnav import build
-from stepnav.cli.choice import parse_ids, pick
 from stepnav.cli.console import Progress, stderr
-from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import TaskOptions
+from stepnav.cli.options.choice import parse_ids, pick
+from stepnav.cli.options.models import ModelOptions
+from stepnav.cli.options.shared import TaskOptions
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem
 from stepnav.core.strategy import RESERVE_SHARE, Strategy

@@ -16,9 +16,9 @@ import typer
 from stepnav import build
 from stepnav.build.folders import VLLM, is_server
 from stepnav.cli.console import stderr, tell_notes
-from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import Reward
-from stepnav.cli.serve_options import KeyOptions, LimitOptions, Place, TraceOptions
+from stepnav.cli.options.models import ModelOptions
+from stepnav.cli.options.serving import KeyOptions, LimitOptions, Place, TraceOptions
+from stepnav.cli.options.shared import Reward
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.requests import REWARD
 from stepnav.core.strategy import Strategy

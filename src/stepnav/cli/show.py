@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from stepnav.cli.console import print_json, stdout
-from stepnav.cli.options import AsJson
+from stepnav.cli.options.shared import AsJson
 from stepnav.cli.report import load_task
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import ConfigError, DataError, nearest
@@ -18,7 +18,7 @@ from stepnav.core.outcome import SearchResult
 from stepnav.files.atomic import STDOUT, check_output, write_text
 from stepnav.measure.plan import BenchPlan, Cell, cells
 from stepnav.measure.plan_file import FILE_NAME
-from stepnav.measure.report_problems import natural
+from stepnav.measure.report.problems import natural
 from stepnav.measure.run_folder import JOURNAL_NAME, open_run
 from stepnav.run.traces import FILE_NAME as TRACES_NAME
 from stepnav.run.traces import read_trace

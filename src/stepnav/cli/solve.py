@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 
 from stepnav import build
-from stepnav.cli.choice import Ids, parse_ids, pick
 from stepnav.cli.console import Progress, print_json, stderr, stdout, tell_notes
-from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import AsJson, Reward, Seed, Split, TaskOptions, TypedTaskName
+from stepnav.cli.options.choice import Ids, parse_ids, pick
+from stepnav.cli.options.models import ModelOptions
+from stepnav.cli.options.shared import AsJson, Reward, Seed, Split, TaskOptions, TypedTaskName
 from stepnav.cli.remarks import is_cut, tell_cut
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result

@@ -13,7 +13,7 @@ import typer
 from stepnav import build
 from stepnav.build.plugins import entry_names
 from stepnav.cli.console import print_json, stdout
-from stepnav.cli.options import AsJson
+from stepnav.cli.options.shared import AsJson
 from stepnav.core.options import Option, records_of
 from stepnav.core.strategy import Strategy
 

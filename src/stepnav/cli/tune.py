@@ -13,8 +13,8 @@ import typer
 
 from stepnav import build
 from stepnav.cli.console import Progress, print_json, resumable, stderr, stdout, tell_notes
-from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
+from stepnav.cli.options.models import ModelOptions
+from stepnav.cli.options.shared import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
 from stepnav.cli.run_folder import (
     draw_problems,

@@ -9,7 +9,7 @@ import typer
 
 from stepnav import build
 from stepnav.cli.console import Stages, interruptible, print_json, stdout
-from stepnav.cli.options import AsJson, Device, Resume, Seed
+from stepnav.cli.options.shared import AsJson, Device, Resume, Seed
 from stepnav.core.errors import ConfigError
 
 

@@ -19,8 +19,8 @@ from typing import Any, cast
 from stepnav.core.errors import BackendDown, ConfigError, one_line
 from stepnav.core.requests import Ask, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
-from stepnav.engine.loading import load_structure, load_tokenizer, require_torch
-from stepnav.engine.model_folder import checked_folder
+from stepnav.engine.checkpoint.loading import load_structure, load_tokenizer, require_torch
+from stepnav.engine.checkpoint.model_folder import checked_folder
 from stepnav.engine.row import Row
 from stepnav.engine.vllm import VllmRunner, require_vllm
 from stepnav.policies.local.prompt import PolicyFormat

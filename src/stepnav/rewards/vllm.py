@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import BackendDown, ConfigError, one_line
-from stepnav.engine.loading import load_structure, load_tokenizer, require_torch
-from stepnav.engine.model_folder import checked_folder
+from stepnav.engine.checkpoint.loading import load_structure, load_tokenizer, require_torch
+from stepnav.engine.checkpoint.model_folder import checked_folder
 from stepnav.engine.row import Row
 from stepnav.engine.vllm import VllmRunner, require_vllm
 from stepnav.rewards.families.qwen_prm import SEPARATOR

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import context_length, without_progress_bar
+from stepnav.engine.checkpoint.loading import context_length, without_progress_bar
 from stepnav.labels.records import LabelKind, StepRecord
 from stepnav.policies.local.prompt import PolicyFormat
 from stepnav.rewards.local.step_format import StepFormat

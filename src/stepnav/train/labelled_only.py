@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from stepnav.engine.loading import decoder_layers
+from stepnav.engine.checkpoint.loading import decoder_layers
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import DataError, one_line
-from stepnav.engine.weights import non_finite_weight
+from stepnav.engine.checkpoint.weights import non_finite_weight
 from stepnav.files.atomic import write_text
 from stepnav.policies.local.prompt import PolicyFormat
 from stepnav.rewards.local.step_format import StepFormat

@@ -24,7 +24,7 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import decoder_layers
+from stepnav.engine.checkpoint.loading import decoder_layers
 
 SCHEDULE = "scheduler.pt"
 

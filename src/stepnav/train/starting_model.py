@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import (
+from stepnav.engine.checkpoint.loading import (
     HEADS,
     load_pretrained,
     load_pretrained_tokenizer,

@@ -15,7 +15,7 @@ import torch
 from transformers import Trainer
 from transformers.trainer_callback import TrainerState
 
-from stepnav.engine.weights import non_finite_weight
+from stepnav.engine.checkpoint.weights import non_finite_weight
 from stepnav.train.checkpoints import STATE
 from stepnav.train.collate import tree_mask
 from stepnav.train.failures import diverged

@@ -9,7 +9,7 @@ import typer
 
 from stepnav.cli.console import print_json, stderr, stdout
 from stepnav.cli.data.inspect_labels import KINDS, tell_notes
-from stepnav.cli.options import AsJson, LabelFile, LabelOptions
+from stepnav.cli.options.shared import AsJson, LabelFile, LabelOptions
 from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import STDOUT, check_output
 from stepnav.labels.output import SUFFIXES, write_stepwise

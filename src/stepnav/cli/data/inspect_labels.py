@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stepnav.cli.console import print_json, stderr, stdout
-from stepnav.cli.options import AsJson, LabelFile, LabelOptions
+from stepnav.cli.options.shared import AsJson, LabelFile, LabelOptions
 from stepnav.labels.reader import inspect_labelled
 from stepnav.labels.report import LabelReport
 

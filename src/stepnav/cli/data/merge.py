@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stepnav.cli.data.mutate import tell
-from stepnav.cli.options import AsJson
+from stepnav.cli.options.shared import AsJson
 from stepnav.mutate.campaign import find_journals, merge
 
 

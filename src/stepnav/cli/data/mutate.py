@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from stepnav.cli.cluster import RayOptions
 from stepnav.cli.console import Stages, interruptible, print_json, stderr, stdout
 from stepnav.cli.data.origin import Origin, OriginOptions
-from stepnav.cli.options import AsJson, Resume, Sandbox, Seed, check_resume
+from stepnav.cli.options.cluster import RayOptions
+from stepnav.cli.options.shared import AsJson, Resume, Sandbox, Seed, check_resume
 from stepnav.core.errors import DataError
 from stepnav.core.shard import Shard
 from stepnav.mutate.campaign import WHOLE, find_journals, journal_path, merge, run_campaign

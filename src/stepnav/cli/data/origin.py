@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stepnav.cli.options import Data
+from stepnav.cli.options.shared import Data
 from stepnav.core.errors import ConfigError
 from stepnav.mutate import origins
 from stepnav.mutate.reference import Reference

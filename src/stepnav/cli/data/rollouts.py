@@ -14,12 +14,12 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.cluster import RayOptions, Workers
 from stepnav.cli.console import Progress, resumable, tell_notes
 from stepnav.cli.data.rollouts_problems import draw_problems, leave_out
 from stepnav.cli.data.rollouts_report import report
-from stepnav.cli.model_options import ModelOptions
-from stepnav.cli.options import AsJson, ExcludeProblems, Resume, Seed, TaskName, TaskOptions
+from stepnav.cli.options.cluster import RayOptions, Workers
+from stepnav.cli.options.models import ModelOptions
+from stepnav.cli.options.shared import AsJson, ExcludeProblems, Resume, Seed, TaskName, TaskOptions
 from stepnav.core.errors import ConfigError, choose
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory

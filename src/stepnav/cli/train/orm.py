@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepnav.cli.options import AsJson, LabelOptions
+from stepnav.cli.options.shared import AsJson, LabelOptions
 from stepnav.cli.train.training import (
     TrainFiles,
     TrainOptions,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stepnav.cli.options import AsJson, LabelOptions
+from stepnav.cli.options.shared import AsJson, LabelOptions
 from stepnav.cli.train.training import (
     TrainFiles,
     TrainOptions,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from stepnav.cli.options import AsJson
+from stepnav.cli.options.shared import AsJson
 from stepnav.cli.train.training import (
     TrainFiles,
     TrainOptions,

@@ -20,7 +20,7 @@ from stepnav.cli.console import (
     stdout,
     tell_notes,
 )
-from stepnav.cli.options import LabelOptions, ReportTo, Resume, Seed, tracker_names
+from stepnav.cli.options.shared import LabelOptions, ReportTo, Resume, Seed, tracker_names
 from stepnav.core.errors import ConfigError, choose
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stepnav.measure.prm.plots import NAMES
-from stepnav.measure.report_tables import MISSING, TextTable, markdown_table, percent
+from stepnav.measure.report.tables import MISSING, TextTable, markdown_table, percent
 from stepnav.measure.stats.cluster import NUM_RESAMPLES
 from stepnav.measure.stats.intervals import MIN_UNITS
 

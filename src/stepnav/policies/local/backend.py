@@ -14,8 +14,8 @@ from typing import Any, cast
 from stepnav.core.errors import ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
-from stepnav.engine.loading import load_model, load_tokenizer, require_torch
-from stepnav.engine.model_folder import model_folder
+from stepnav.engine.checkpoint.loading import load_model, load_tokenizer, require_torch
+from stepnav.engine.checkpoint.model_folder import model_folder
 from stepnav.engine.row import Row
 from stepnav.policies.local.known import Known
 from stepnav.policies.local.prompt import PolicyFormat

@@ -8,7 +8,7 @@ from typing import Any
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError
 from stepnav.core.requests import POLICY_REQUESTS, Ask, PolicyRequest, Propose, Request
-from stepnav.engine.loading import context_length, num_parameters, special_tokens
+from stepnav.engine.checkpoint.loading import context_length, num_parameters, special_tokens
 from stepnav.engine.queue import Job, RowQueue
 from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
 from stepnav.policies.local.samples import Sample, StepWriter, answer_of, excludes

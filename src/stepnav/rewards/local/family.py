@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from stepnav.core.errors import ConfigError
-from stepnav.engine.loading import ModelKind
+from stepnav.engine.checkpoint.loading import ModelKind
 from stepnav.rewards.local.step_reader import Reader
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from stepnav.core.errors import BackendError, quote
 from stepnav.core.records import Trajectory, trimmed
-from stepnav.engine.loading import special_tokens
+from stepnav.engine.checkpoint.loading import special_tokens
 
 MAX_KEPT = 65536
 

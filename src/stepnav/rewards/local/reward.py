@@ -14,7 +14,7 @@ from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.requests import Request, Score
-from stepnav.engine.loading import (
+from stepnav.engine.checkpoint.loading import (
     context_length,
     load_model,
     load_tokenizer,
@@ -22,7 +22,7 @@ from stepnav.engine.loading import (
     num_parameters,
     require_torch,
 )
-from stepnav.engine.model_folder import model_folder
+from stepnav.engine.checkpoint.model_folder import model_folder
 from stepnav.engine.queue import Job, RowQueue
 from stepnav.engine.row import Row
 from stepnav.rewards.local.family import EngineLimits, Family

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError, one_line
-from stepnav.engine.hub import fetch_settings, is_hub_name
-from stepnav.engine.loading import load_structure, require_torch
+from stepnav.engine.checkpoint.hub import fetch_settings, is_hub_name
+from stepnav.engine.checkpoint.loading import load_structure, require_torch
 from stepnav.rewards.local.family import Family
 
 

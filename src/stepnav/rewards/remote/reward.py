@@ -17,7 +17,7 @@ from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendDown, BackendError, BackendTimeout, ConfigError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Request, Score
-from stepnav.engine.loading import context_length, load_tokenizer, num_parameters
+from stepnav.engine.checkpoint.loading import context_length, load_tokenizer, num_parameters
 from stepnav.engine.row import Row
 from stepnav.remote.body import PROVIDER
 from stepnav.remote.connection import Connection, HttpFailure, with_version

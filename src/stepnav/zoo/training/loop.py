@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from stepnav.core.errors import DataError
-from stepnav.engine.weights import non_finite_weight
+from stepnav.engine.checkpoint.weights import non_finite_weight
 from stepnav.zoo.training.batches import Ints, TokenExamples, plan_batches
 from stepnav.zoo.training.optimizers import make_optimizers
 from stepnav.zoo.training.settings import TrainSettings

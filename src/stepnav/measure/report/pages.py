@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from stepnav.measure.plan import BenchPlan
-from stepnav.measure.report_problems import problems_html
-from stepnav.measure.report_tables import html_table, markdown_table, report_tables
+from stepnav.measure.report.problems import problems_html
+from stepnav.measure.report.tables import html_table, markdown_table, report_tables
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.stats.intervals import MIN_UNITS, NUM_RESAMPLES
 from stepnav.measure.stats.paired import MIN_DISCORDANT

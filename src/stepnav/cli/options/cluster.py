@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stepnav import build
-from stepnav.cli.model_options import KEY_VARIABLE, ModelOptions
+from stepnav.cli.options.models import KEY_VARIABLE, ModelOptions
 from stepnav.run.on_ray import Cluster
 
 Workers = Annotated[int, typer.Option(min=1, help="Ray: how many workers.")]

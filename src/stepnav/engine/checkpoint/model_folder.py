@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from stepnav.core.errors import ConfigError, one_line
-from stepnav.engine.hub import fetch_model, is_hub_name
+from stepnav.engine.checkpoint.hub import fetch_model, is_hub_name
 
 _WEIGHTS = (
     "model.safetensors",

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.api_key import api_key
 from stepnav.cli.console import loading
-from stepnav.cli.options import Device, Dtype, Sandbox
+from stepnav.cli.options.api_key import api_key
+from stepnav.cli.options.shared import Device, Dtype, Sandbox
 from stepnav.core.errors import ConfigError
 from stepnav.core.strategy import Strategy
 from stepnav.remote.options import ServerOptions

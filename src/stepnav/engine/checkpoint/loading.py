@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from stepnav.core.compute import prepare
 from stepnav.core.errors import ConfigError, one_line
-from stepnav.engine.model_folder import checked_folder
+from stepnav.engine.checkpoint.model_folder import checked_folder
+from stepnav.engine.checkpoint.weights import non_finite_weight, wrong_weights
 from stepnav.engine.tokenizer import open_tokenizer
-from stepnav.engine.weights import non_finite_weight, wrong_weights
 
 ModelKind = Literal["causal", "labels"]
 
@@ -48,7 +48,7 @@ def load_model(path: str | Path, kind: ModelKind, *, device: str, dtype: str) ->
       ConfigError: as in `load_pretrained`.
     """
     require_torch("safetensors")
-    from stepnav.engine.llama_folder import open_llama
+    from stepnav.engine.checkpoint.llama_folder import open_llama
 
     folder, device, torch_dtype = checked_folder(path), *_place(device, dtype)
     model = open_llama(folder, kind, device=device, dtype=torch_dtype)

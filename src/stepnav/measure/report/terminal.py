@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from stepnav.measure.report_tables import TextTable, accuracy_table, brief_tables
+from stepnav.measure.report.tables import TextTable, accuracy_table, brief_tables
 from stepnav.measure.summary import SummaryRow
 
 

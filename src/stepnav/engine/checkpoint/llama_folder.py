@@ -11,8 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from stepnav.engine.checkpoint.weights import non_finite_weight
 from stepnav.engine.llama import Llama, LlamaConfig
-from stepnav.engine.weights import non_finite_weight
 
 _MUST_BE = {"model_type": "llama", "hidden_act": "silu", "mlp_bias": False, "pretraining_tp": 1}
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from stepnav.core.outcome import SearchResult
 from stepnav.core.tree import Tree
-from stepnav.measure.report_problems import ProblemList, group_text, mark
+from stepnav.measure.report.problems import ProblemList, group_text, mark
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.summary import Group
 from stepnav.view.clean import clean_line

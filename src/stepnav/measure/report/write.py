@@ -20,8 +20,8 @@ from stepnav.measure.extras import load
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.plots import plot_accuracy
-from stepnav.measure.report_pages import html_page, incomplete, markdown_page, page_title
-from stepnav.measure.report_trees import trees_page
+from stepnav.measure.report.pages import html_page, incomplete, markdown_page, page_title
+from stepnav.measure.report.trees import trees_page
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.stats.intervals import Interval
 from stepnav.measure.summary import Group, SummaryRow, summarise

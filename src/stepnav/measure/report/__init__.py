@@ -1,0 +1,1 @@
+"""What a run folder shows: tables, plots, pages."""
