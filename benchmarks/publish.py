@@ -59,7 +59,7 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
-def headline_table(report: dict[str, Any]) -> str:
+def headline_table(report: dict[str, Any], *, is_tuned: bool) -> str:
     """Return the strategies under one budget, the best first."""
     rows = [
         [
@@ -76,9 +76,9 @@ def headline_table(report: dict[str, Any]) -> str:
     header = ["strategy", "right (95% interval)", "policy tokens", "reward tokens"]
     intro = (
         f"{report['problems']} problems of the {report['task']} {report['split']} split, shipped "
-        f"models, at most {README_BUDGET:,} policy tokens, options tuned on the dev "
-        f"split; p from McNemar's exact test against {against}, corrected by Holm for all rows of "
-        "the report:\n\n"
+        f"models, at most {README_BUDGET:,} policy tokens, "
+        f"{'options tuned on the dev split' if is_tuned else 'default options'}; p from McNemar's "
+        f"exact test against {against}, corrected by Holm for all rows of the report:\n\n"
     )
     return intro + table([*header, "p"], rows)
 
@@ -401,7 +401,11 @@ def main() -> None:
         if path.exists():
             report = whole_rows(read_report(path.parent))
             if any(row["budget"] == README_BUDGET for row in report["rows"]):
-                replace_block(ROOT / "README.md", block, headline_table(report))
+                plan, journal = open_run(path.parent)
+                journal.close()
+                is_tuned = any(strategy.by_budget for strategy in plan.strategies)
+                text = headline_table(report, is_tuned=is_tuned)
+                replace_block(ROOT / "README.md", block, text)
 
 
 if __name__ == "__main__":
