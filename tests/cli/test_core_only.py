@@ -22,6 +22,8 @@ COMMANDS: list[tuple[str, tuple[str, ...], str]] = [
     ("solve", (), LOCAL),
     ("solve", ("--strategy", "cot", *SERVER), "stepnav[openai]"),
     ("bench", ("--out", "new"), BENCH),
+    ("tune", ("--out", "new", "--budgets", "50"), BENCH),
+    ("merge", ("run", "--out", "new"), BENCH),
     ("report", ("run",), "stepnav bench makes one"),
     ("show", ("run", "--problem", "0"), "stepnav bench makes one"),
     ("serve", (), "stepnav[serve]"),

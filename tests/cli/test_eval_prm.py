@@ -88,7 +88,7 @@ def test_likelihood_is_a_reward_too(tmp_path: Path) -> None:
     data = reward_files.processbench(tmp_path / "data.jsonl", 4)
     run(data, tmp_path / "out", reward=f"likelihood:{policy}")
     assert report(tmp_path / "out")["reward_kind"] == "likelihood"
-    with pytest.raises(DataError, match="made otherwise"):
+    with pytest.raises(DataError, match="made with other settings"):
         run(data, tmp_path / "out", reward="arithmetic")
 
 
@@ -153,11 +153,11 @@ def test_a_changed_model_or_file_is_refused(tmp_path: Path) -> None:
     format_file = model / "stepnav_prm.json"
     fields = json.loads(format_file.read_text())
     format_file.write_text(json.dumps({**fields, "temperature": 2.0}))
-    with pytest.raises(DataError, match=r"made otherwise .reward_digest"):
+    with pytest.raises(DataError, match=r"other settings .reward_digest"):
         run(data, out, reward=str(model))
     format_file.write_text(json.dumps(fields, indent=2) + "\n")
     reward_files.processbench(data, 3)
-    with pytest.raises(DataError, match=r"made otherwise .data_digest"):
+    with pytest.raises(DataError, match=r"other settings .data_digest"):
         run(data, out, reward=str(model))
 
 

@@ -33,6 +33,8 @@ NOT_RUN = {
     "--reward http://localhost:8001": "needs vLLM; tests/rewards/remote/test_vllm.py has it",
     "vllm serve": "needs vLLM; tests/rewards/remote/test_vllm.py has it",
     "torchrun": "several processes; tests/train/test_distributed.py has it",
+    "vllm:": "needs vLLM; tests/policies/test_vllm.py has it",
+    "--run runs/dev": "needs a graded run of nav; tests/cli/test_calibrate.py has one",
     "--ray": "needs a cluster; tests/cli/test_ray.py has a small one",
     "runs/part-": "parts of one run; tests/cli/test_merge.py has them",
     "--report-to": "needs a tracker; tests/measure/test_trackers.py has one",

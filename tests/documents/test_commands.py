@@ -35,6 +35,7 @@ FIRST = "stepnav bench --out runs/first --problems 100"
 SMALLER = {
     "bench": ("--max-policy-tokens 200", "--problems 1"),
     "calibrate": (),
+    "check": ("--problems 3", "--samples 2"),
     "data mutate": ("--workers 1",),
     "data rollouts": ("--problems 2", "--samples 2", "--solutions 2"),
     "solve": ("--max-policy-tokens 200",),
@@ -199,6 +200,8 @@ def small(command: Command) -> list[str]:
 
 def prepare(words: list[str], here: Path) -> list[str]:
     """Return the words with a fresh place for what the command makes."""
+    if words[1] == "grade":
+        (here / f"{words[words.index('--samples') + 1]}_results.jsonl").unlink(missing_ok=True)
     if "--out" not in words or "--resume" in words:
         return words
     place = words.index("--out") + 1

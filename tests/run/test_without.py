@@ -19,7 +19,7 @@ from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
 from stepnav.run.search import Search
-from stepnav.search.expand import add_steps, draw_children, draw_steps
+from stepnav.search.expand import StepOptions, add_steps, draw_children, draw_steps
 from stepnav.testing import comparable, extract
 
 TABLE = {"": [f"{word} {word}\n" for word in "abcdefgh"], "a a\n": ["x\n", "y\n"]}
@@ -118,11 +118,11 @@ def test_draw_steps_serves_a_node_that_stands_there_twice_and_says_when_nothing_
 
     def search(tree: Tree, *, first_greedy: bool = True) -> Any:
         root = tree.root
-        how = {"replace": False, "first_greedy": first_greedy}
-        drawn = yield from draw_steps([(root, 2), (root, 3)], Sampling(1.0), **how)
+        options = StepOptions(first_greedy=first_greedy)
+        drawn = yield from draw_steps([(root, 2), (root, 3)], options)
         assert not root.is_exhausted
         counts = {"duplicates": 0}
-        (children,) = yield from draw_children(tree, [(root, 9)], Sampling(1.0), counts, **how)
+        (children,) = yield from draw_children(tree, [(root, 9)], options, counts)
         assert root.is_exhausted
         found.extend([drawn, children])
         return Outcome(None, "finished")

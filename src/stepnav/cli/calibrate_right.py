@@ -8,7 +8,6 @@ from typing import Any
 
 from stepnav.cli.console import print_json, stdout
 from stepnav.files.atomic import whole_folder, write_bytes
-from stepnav.measure.prm.tables import right_table
 from stepnav.measure.report.terminal import print_table
 from stepnav.rewards.measured import write_measured
 
@@ -26,6 +25,7 @@ def fit_right_prob(run: Path, folder: Path, out: Path | None, *, seed: int, as_j
       seed: splits the problems.
       as_json: print JSON.
     """
+    from stepnav.measure.prm.tables import right_table
     from stepnav.measure.right import describe, fit_right, held_out, plot_right, read_pairs
 
     problems, probs, correct = read_pairs(run, STRATEGY)

@@ -29,6 +29,7 @@ from stepnav.cli.run_folder import (
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
 from stepnav.files.lock import locked
+from stepnav.measure.extras import check_installed
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import FILE_NAME as PLAN_NAME
 from stepnav.measure.plan_file import plan_digest, write_plan
@@ -152,6 +153,7 @@ def run(
 
       stepnav bench --tuned runs/tune/tuned.json --split test --out runs/best
     """
+    check_installed()
     trial = grid.open(task, parse_budgets(budgets), task_options, model_options, seed, reward)
     plan = trial.plan
     _tell_cost(plan, trial.tried, num_done(out, plan, resume), dry_run, as_json)
