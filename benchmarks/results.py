@@ -44,9 +44,11 @@ class Run:
 
 
 def compared(task: str, budgets: str, *, is_all: bool, title: str) -> Run:
-    """Return all strategies at their tuned options, and some as published beside them."""
+    """Return all strategies, at their tuned options if there are some, and some as published."""
     published = [f"{name}:published" for name in (PUBLISHED if is_all else ("hgs",))]
-    words = ["--task", task, "--tuned", str(TUNED / f"{task}.json"), "--budgets", budgets]
+    tuned = TUNED / f"{task}.json"
+    words = ["--task", task, *(("--tuned", str(tuned)) if tuned.exists() else ())]
+    words += ["--budgets", budgets]
     words += ["--strategies", ",".join(["all", *published, PAPER[task]]), "--baseline", "nav"]
     return Run(title, (*words, "--split", "test"), 500, 3 if is_all else 1)
 
