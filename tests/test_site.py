@@ -114,7 +114,7 @@ def test_links_to_the_repository_are_of_files_that_it_has(pages: dict[Path, Page
         ("train a PRM", "training.html", "stepnav train prm"),
         ("add a strategy", "own-strategy.html", "def careful"),
         ("what it costs", "cost.html", "--dry-run"),
-        ("what the results are", "results.html", "p against CoT"),
+        ("what the results are", "results.html", "p against nav"),
         ("the Python interface", "api.html", "stepnav.solve"),
     ],
 )  # fmt: skip
