@@ -8,11 +8,11 @@ FROM python:3.12-slim
 ARG EXTRAS=serve,local,bench
 # Where torch comes from: without CUDA here, since models on GPUs are vLLM's (compose.yaml).
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-COPY constraints.txt /tmp/constraints.txt
 COPY --from=wheel /wheels /wheels
+COPY constraints.txt /wheels/
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-RUN pip install --no-cache-dir --index-url "$TORCH_INDEX" "$(grep '^torch==' /tmp/constraints.txt)" \
- && pip install --no-cache-dir -c /tmp/constraints.txt "$(echo /wheels/*.whl)[$EXTRAS]" \
+RUN pip install --no-cache-dir --index-url "$TORCH_INDEX" "$(grep '^torch==' /wheels/constraints.txt)" \
+ && pip install --no-cache-dir -c /wheels/constraints.txt "$(echo /wheels/*.whl)[$EXTRAS]" \
  && useradd --create-home --uid 1000 stepnav \
  && install -d -o stepnav /home/stepnav/traces
 USER 1000

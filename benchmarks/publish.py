@@ -59,7 +59,7 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
-def headline_table(report: dict[str, Any], *, is_tuned: bool) -> str:
+def headline_table(report: dict[str, Any]) -> str:
     """Return the strategies under one budget, the best first."""
     rows = [
         [
@@ -74,11 +74,12 @@ def headline_table(report: dict[str, Any], *, is_tuned: bool) -> str:
     ]
     against = next(row["baseline"]["label"] for row in report["rows"] if row["baseline"])
     header = ["strategy", "right (95% interval)", "policy tokens", "reward tokens"]
+    options = "options tuned on the dev split" if report["is_tuned"] else "default options"
     intro = (
         f"{report['problems']} problems of the {report['task']} {report['split']} split, shipped "
         f"models, at most {README_BUDGET:,} policy tokens, "
-        f"{'options tuned on the dev split' if is_tuned else 'default options'}; p from McNemar's "
-        f"exact test against {against}, corrected by Holm for all rows of the report:\n\n"
+        f"{options}; p from McNemar's exact test against {against}, corrected by Holm for all rows "
+        "of the report:\n\n"
     )
     return intro + table([*header, "p"], rows)
 
@@ -92,7 +93,10 @@ def replace_block(path: Path, name: str, text: str) -> None:
 
 
 def read_report(folder: Path) -> dict[str, Any]:
-    """Return a run's report, having checked that report, plan and journal are of the same run."""
+    """Return a run's report, and whether its options were tuned (`is_tuned`).
+
+    Report, plan and journal are checked to be of the same run.
+    """
     plan, journal = open_run(folder)
     journal.close()
     report: dict[str, Any] = json.loads((folder / "report.json").read_text())
@@ -100,7 +104,7 @@ def read_report(folder: Path) -> dict[str, Any]:
         raise SystemExit(
             f"{folder / 'report.json'} is of another run; make it again: stepnav report {folder}"
         )
-    return report
+    return {**report, "is_tuned": any(strategy.by_budget for strategy in plan.strategies)}
 
 
 def read_evaluation(folder: Path) -> dict[str, Any]:
@@ -401,11 +405,7 @@ def main() -> None:
         if path.exists():
             report = whole_rows(read_report(path.parent))
             if any(row["budget"] == README_BUDGET for row in report["rows"]):
-                plan, journal = open_run(path.parent)
-                journal.close()
-                is_tuned = any(strategy.by_budget for strategy in plan.strategies)
-                text = headline_table(report, is_tuned=is_tuned)
-                replace_block(ROOT / "README.md", block, text)
+                replace_block(ROOT / "README.md", block, headline_table(report))
 
 
 if __name__ == "__main__":

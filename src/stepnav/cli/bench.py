@@ -27,7 +27,7 @@ from stepnav.measure.plan import SHARD
 from stepnav.measure.plan_file import FILE_NAME, plan_digest, write_plan
 from stepnav.measure.report.write import report_object
 from stepnav.measure.run_folder import JOURNAL_NAME
-from stepnav.measure.runner import Finished, read_rows, run_cells, wall_seconds
+from stepnav.measure.runner import Finished, read_rows, wall_seconds
 from stepnav.measure.summary import summarise
 from stepnav.measure.trackers import check_trackers, tracked
 from stepnav.run.journal import Journal
@@ -114,15 +114,7 @@ def _run_here(
 ) -> Iterator[Finished]:
     """Run what is left in this process."""
     tell_notes(models.notes)
-    for found in run_cells(
-        compared.cells,
-        compared.problems,
-        extractor=compared.task.extractor,
-        grade=compared.task.grade,
-        models=models.by_name,
-        journal=journal,
-        max_active=active,
-    ):
+    for found in compared.run(compared.cells, models, journal, active):
         if found.is_new:
             yield found
 

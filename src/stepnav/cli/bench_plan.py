@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +31,7 @@ from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.runner import Finished, run_cells
 from stepnav.measure.tuned_file import Tuned, check_tuned, read_tuned
 from stepnav.remote.options import ServerOptions
+from stepnav.run.journal import Journal
 from stepnav.run.on_ray import Work
 from stepnav.run.spreading import Chunk
 from stepnav.tasks.task import Task
@@ -76,6 +77,20 @@ class Comparison:
             task=self.task,
             server=self.server,
             max_batch=active,
+        )
+
+    def run(
+        self, wanted: Sequence[Cell], models: build.Models, journal: Journal, active: int
+    ) -> Iterator[Finished]:
+        """Run those of its searches that the journal does not hold; as `run_cells`."""
+        return run_cells(
+            wanted,
+            self.problems,
+            extractor=self.task.extractor,
+            grade=self.task.grade,
+            models=models.by_name,
+            journal=journal,
+            max_active=active,
         )
 
 
@@ -216,14 +231,7 @@ def open_comparison(
 
         def work(chunk: Chunk) -> Iterator[Finished]:
             with chunk.journal(digest) as journal:
-                yield from run_cells(
-                    [searches[search_id] for search_id in chunk.search_ids],
-                    made.problems,
-                    extractor=made.task.extractor,
-                    grade=made.task.grade,
-                    models=opened.by_name,
-                    journal=journal,
-                    max_active=active,
-                )
+                chosen = [searches[search_id] for search_id in chunk.search_ids]
+                yield from made.run(chosen, opened, journal, active)
 
         yield work
