@@ -1,6 +1,6 @@
 """What learning from the reward buys, with and without search, and whether the reward is deceived.
 
-    python benchmarks/rl.py --out runs/results/rl [--tokens 160000 --problems 200 --seeds 3]
+    python benchmarks/rl.py --out runs/results/rl [--tokens 100000 --problems 200 --seeds 3]
 
 The shipped arithmetic policy learns in four ways at equal training tokens, from several seeds:
 GRPO on the grade, GRPO on the reward model's values of steps (credit to the step, no grade), expert
@@ -47,7 +47,7 @@ STRATEGIES = ("cot", "hgs")
 METHODS = ("base", "grpo outcome", "grpo steps", "expert", "sft")
 ACCEPTED = 0.5
 
-GRPO_RATE, FIT_RATE = 2e-4, 1e-3
+GRPO_RATE, FIT_RATE = 3e-4, 1e-3
 ROUNDS = 3
 REFERENCE_TOKENS = 90
 """About so many tokens has a solution."""
@@ -384,7 +384,7 @@ def say(found: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tokens", type=int, default=160_000)
+    parser.add_argument("--tokens", type=int, default=100_000)
     parser.add_argument("--problems", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--split", default="test")

@@ -60,6 +60,7 @@ def test_openrlhf_asks_with_queries() -> None:
     with closing(reward.backend):
         queries = ["<s>Q:one\nbad\nb</s>", "<s>Q:two\na</s>"]
         found = reward.reward_func(queries, ["Q:one\n", "Q:two\n"], ["1", "2"])
+    assert found["extra_logs"]["step_reward"] is found["scores"]
     assert found["rewards"].tolist() == pytest.approx([0.5, 0.8])
     assert found["scores"].tolist() == pytest.approx([0.5, 0.8])
     assert SEEN[-1] == ("two\n", ("a",))

@@ -67,8 +67,12 @@ class RewardFunction:
     separator: str = "\n"
     question: Callable[[str], str] = str.strip
     end_text: str = ""
-    __name__: str = "step_reward"
     _lock: Lock = field(default_factory=Lock, repr=False)
+
+    @property
+    def __name__(self) -> str:
+        """What trainers call it in their logs."""
+        return "step_reward"
 
     def __call__(
         self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any

@@ -147,7 +147,7 @@ def test_a_reward_model_is_a_reward_function_of_trl(reward: RewardFunction, tmp_
             logging_steps=1,
             save_strategy="no",
             gradient_checkpointing=False,
-        ),  # fmt: skip
+        ),
         train_dataset=Dataset.from_list(rows),
     )
     trainer.train()

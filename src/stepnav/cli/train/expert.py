@@ -146,6 +146,7 @@ def run(
         "data": None if task_options.data is None else str(task_options.data),
         **asdict(expert_options), **_learning(fit_options),
     }  # fmt: skip
+    del claim["rounds"]  # more may be asked for later
     claim_folder(out / CLAIM, claim, noun="expert iteration", resume=fit_options.resume)
     searcher = _Searcher(
         benchmark, split or "train", task_options.data, reward, fit_options.device,
