@@ -8,7 +8,7 @@ CONSTRAINTS := constraints.txt
 RESULTS := runs/results
 BUDGETS := 125,250,500,1000,2000,4000
 
-.PHONY: solve test check fix all-tests docs release tune results results-all voting grid clean
+.PHONY: solve test check fix all-tests docs release tune results results-all voting grid rl clean
 
 solve: $(VENV)/.local  ## watch HGS solve problems that chain of thought gets wrong
 	$(BIN)/stepnav solve --hard 3 --seed 4
@@ -74,6 +74,13 @@ voting: $(VENV)/.dev  ## votes of 1 to 256 samples beside hgs and nav (resumable
 grid: $(VENV)/.dev  ## where search pays: policies of five strengths by simulated reward models of five (resumable)
 	$(BIN)/python benchmarks/grid.py --out $(RESULTS)/grid
 	$(BIN)/python benchmarks/publish.py $(RESULTS)
+
+$(VENV)/.rl: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[rl]'
+	touch $@
+
+rl: $(VENV)/.rl  ## GRPO, expert iteration and fine-tuning, each with and without search (resumable)
+	$(BIN)/python benchmarks/rl.py --out $(RESULTS)/rl --publish
 
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -20,6 +20,7 @@ from stepnav.core.errors import ConfigError, choose
 from stepnav.core.seeds import derive_seed
 from stepnav.files.claim import claim_folder
 from stepnav.files.lock import locked
+from stepnav.measure.extras import check_installed
 
 if TYPE_CHECKING:
     from stepnav.tasks.task import Task
@@ -129,6 +130,7 @@ def run(
       stepnav train expert --model arithmetic --strategy nav --keep right-prob --out runs/nav
     """
     require_libraries()
+    check_installed()
     from stepnav.train.rl.expert import improve, round_model
 
     choose("--keep", expert_options.keep, KEEPS)
