@@ -63,7 +63,7 @@ def rivals(task: str, title: str) -> Run:
     """Return the searches that `bench` does not run by default beside nav, at their defaults."""
     names = "nav,tot,rap,astar,ab_mcts,dvts,particle,vgb,pool"
     words = ("--task", task, "--budgets", "1000", "--strategies", names, "--baseline", "nav")
-    return Run(title, (*words, "--split", "test"), 300)
+    return Run(title, (*words, "--split", "test"), 150)
 
 
 def ablation(title: str, strategies: str, problems: int) -> Run:
