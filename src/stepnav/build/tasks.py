@@ -18,14 +18,22 @@ TASKS: Mapping[str, str] = {
     "arithmetic": "stepnav.tasks.arithmetic.task",
     "plain": "stepnav.tasks.plain.task",
     "gsm8k": "stepnav.tasks.gsm8k",
+    "gsm-hard": "stepnav.tasks.gsm_hard",
+    "gsm-plus": "stepnav.tasks.gsm_plus",
+    "gsm-symbolic": "stepnav.tasks.gsm_symbolic",
     "svamp": "stepnav.tasks.svamp",
+    "asdiv": "stepnav.tasks.asdiv",
+    "mawps": "stepnav.tasks.mawps",
+    "math": "stepnav.tasks.hendrycks_math",
     "math500": "stepnav.tasks.math500",
     "humaneval": "stepnav.tasks.humaneval",
+    "humaneval-plus": "stepnav.tasks.evalplus_humaneval",
     "mbpp": "stepnav.tasks.mbpp",
+    "mbpp-plus": "stepnav.tasks.evalplus_mbpp",
     "micro-python": "stepnav.tasks.micro_python.task",
 }
 
-CODE_TASKS = frozenset({"humaneval", "mbpp", "micro-python"})
+CODE_TASKS = frozenset({"humaneval", "humaneval-plus", "mbpp", "mbpp-plus", "micro-python"})
 """Tasks whose answers are programs, graded in the sandbox."""
 
 EMBEDDED_TASKS = frozenset({"arithmetic", "plain", "micro-python"})
@@ -123,6 +131,8 @@ def load_programs(name: str, data: Path | None) -> Programs:
         return Programs(name, module.find, module.after_prompt, module.suite_of, None)
     module = import_module(TASKS[name])
     problems = [
-        problem for split in module.BENCHMARK.splits for problem in module.load(split, path=data)
+        problem
+        for split in module.BENCHMARK.splits
+        for problem in module.load(split, None, 0, path=data)
     ]
     return named_programs(name, module, problems)

@@ -24,10 +24,7 @@ from stepnav.tasks.task import Task
 if TYPE_CHECKING:
     from stepnav.measure.prm.cases import Cases
 
-_TASK = (
-    "Benchmark: arithmetic, plain, gsm8k, svamp, math500, micro-python, humaneval or mbpp; or a "
-    "file of rows, or FILE.py:NAME."
-)
+_TASK = f"Benchmark: {', '.join(build.TASKS)}; or a file of rows, or FILE.py:NAME."
 TaskName = Annotated[str, typer.Option(help=_TASK)]
 TypedTaskName = Annotated[
     str | None,
