@@ -87,6 +87,7 @@ def _write_programs(folder: Path) -> None:
         {"task_id": "HumanEval/0", "completion": body} for body in ("    return 2 * x\n",) * 10
     ]
     write_lines(folder / "samples.jsonl", samples)
+    write_lines(folder / "sums.jsonl", [{"question": "Add.", "stdin": "1 2", "stdout": "3"}] * 2)
     write_lines(folder / "mbpp_samples.jsonl", [{"task_id": 12, "completion": DOUBLE}])
 
 

@@ -30,10 +30,18 @@ TASKS: Mapping[str, str] = {
     "humaneval-plus": "stepnav.tasks.evalplus_humaneval",
     "mbpp": "stepnav.tasks.mbpp",
     "mbpp-plus": "stepnav.tasks.evalplus_mbpp",
+    "apps": "stepnav.tasks.apps",
+    "code-contests": "stepnav.tasks.code_contests",
+    "livecodebench": "stepnav.tasks.livecodebench",
     "micro-python": "stepnav.tasks.micro_python.task",
 }
 
-CODE_TASKS = frozenset({"humaneval", "humaneval-plus", "mbpp", "mbpp-plus", "micro-python"})
+STDIN_TASKS = ("apps", "code-contests", "livecodebench")
+"""Code tasks whose programs read standard input."""
+
+CODE_TASKS = frozenset(
+    {"humaneval", "humaneval-plus", "mbpp", "mbpp-plus", "micro-python", *STDIN_TASKS}
+)
 """Tasks whose answers are programs, graded in the sandbox."""
 
 EMBEDDED_TASKS = frozenset({"arithmetic", "plain", "micro-python"})
@@ -78,13 +86,24 @@ def load_task(
             f"there are: {', '.join(known)}, a file "
             "of rows, and FILE.py:NAME"
         )
-    return _from_outside(name, found, question_field, answer_field)
+    return _from_outside(name, found, question_field, answer_field, sandbox)
 
 
-def _from_outside(name: str, found: object, question_field: str, answer_field: str) -> Task:
+def _from_outside(
+    name: str, found: object, question_field: str, answer_field: str, sandbox: str
+) -> Task:
     """Return the task that a plugin or a file of rows is."""
     from stepnav.tasks.own import own_task
 
+    label = Path(name.partition(":")[0]).name.partition(".")[0]
+    if isinstance(found, Path):
+        from stepnav.tasks.stdin_programs import file_form, file_task
+
+        form = file_form(found)
+        if form is not None:
+            return file_task(
+                found, form, name=label, question_field=question_field, sandbox=sandbox
+            )
     if callable(found) and not isinstance(found, Task):
         found = found()
     if isinstance(found, Task):
@@ -97,7 +116,6 @@ def _from_outside(name: str, found: object, question_field: str, answer_field: s
             "or a function that "
             f"returns one of these (got {found!r:.80})"
         )
-    label = Path(name.partition(":")[0]).name.partition(".")[0]
     return own_task(found, name=label, question_field=question_field, answer_field=answer_field)
 
 
