@@ -68,6 +68,7 @@ def _write_labels(folder: Path) -> None:
     write_lines(folder / "train.jsonl", solved)
     write_lines(folder / "test.jsonl", solved)
     reward_files.processbench(folder / "processbench.jsonl")
+    reward_files.prmbench(folder / "prmbench.jsonl")
     (folder / "processbench").mkdir()
     rows = [json.loads(line) for line in (folder / "processbench.jsonl").read_text().splitlines()]
     write_lines(folder / "processbench" / "gsm8k.jsonl.gz", rows)
