@@ -16,7 +16,7 @@ import httpcore
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
-from stepnav.serve.errors import ApiError
+from stepnav.serve.errors import RETRY_SOON, ApiError
 from stepnav.serve.house import Server
 from stepnav.serve.requests import until_gone
 
@@ -167,4 +167,4 @@ def _header(answer: httpcore.Response, name: bytes) -> str:
 
 
 def _error(status: int, message: str) -> ApiError:
-    return ApiError(status, message, code="upstream_failed", headers={"Retry-After": "5"})
+    return ApiError(status, message, code="upstream_failed", headers=RETRY_SOON)
