@@ -88,6 +88,11 @@ def fit(model: str, pairs: Sequence[Any], out: Path, *, epochs: float, seed: int
     return finetune_policy(model, pairs, out, settings=settings, resume=True)
 
 
+def num_tokens(tokenizer: Any, solution: str) -> int:
+    """Return the tokens of a solution, its end included."""
+    return len(tokenizer.encode(solution, add_special_tokens=False)) + 1
+
+
 def train_sft(cell: Cell, policy: Path) -> dict[str, Any]:
     """Learn so many reference solutions, each once, as the tokens allow."""
     from transformers import AutoTokenizer
@@ -98,7 +103,7 @@ def train_sft(cell: Cell, policy: Path) -> dict[str, Any]:
     pairs, left = [], cell.tokens
     for problem in arithmetic.load("train", cell.tokens // 40, cell.drawn_from):
         pair = Pair(problem.question, "".join(arithmetic.solve(problem.id)))
-        left -= len(tokenizer.encode(pair.completion, add_special_tokens=False)) + 1
+        left -= num_tokens(tokenizer, pair.completion)
         if left < 0:
             break
         pairs.append(pair)
@@ -108,8 +113,11 @@ def train_sft(cell: Cell, policy: Path) -> dict[str, Any]:
 
 def train_expert(cell: Cell, policy: Path) -> dict[str, Any]:
     """Half of a round's tokens are generated; what is kept is learnt until the other half is."""
+    from transformers import AutoTokenizer
+
     from stepnav.train.rl.expert import Found, improve, round_model
 
+    tokenizer = AutoTokenizer.from_pretrained(policy)
     share = cell.tokens // ROUNDS
     learnt: list[int] = []
 
@@ -124,7 +132,7 @@ def train_expert(cell: Cell, policy: Path) -> dict[str, Any]:
         ]
 
     def finetune(model: str, pairs: Sequence[Any], out: Path) -> Any:
-        tokens = sum(len(pair.completion) for pair in pairs) / 3.1  # characters of a token
+        tokens = sum(num_tokens(tokenizer, pair.completion) for pair in pairs)
         epochs = max(1.0, round(share / 2 / tokens, 2))
         report = fit(model, pairs, out, epochs=epochs, seed=cell.seed)
         learnt.append(round(report.labels * epochs))
