@@ -161,8 +161,8 @@ def write_report(out: Path, cells: Sequence[dict[str, Any]], args: Any) -> str:
         "training tokens each: those of solutions, generated and under the loss. Intervals "
         "resample problems, with all their seeds; accepted: no step's value is below 0.5.\n\n"
         f"{table(rows)}\n\nWhat the trainings came to, mean of the seeds:\n\n{costs(rows)}\n\n"
-        "GRPO's own samples on training problems, mean of the seeds; the last problems are others than the "
-        "first, but both trainings have the same:\n\n"
+        "GRPO's own samples on training problems, mean of the seeds; the last problems are others "
+        "than the first, but both trainings have the same:\n\n"
         f"{sampled(cells)}\n"
     )
     (out / "report.md").write_text(text)
