@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = [m.name for m in pkgutil.walk_packages(stepnav.__path__, "stepnav.")]
 HEAVY = {"torch", "transformers", "numpy", "scipy", "matplotlib", "pyarrow", "httpx", "math_verify"}
 HEAVY |= {"asyncio", "ssl"}
-GUESTS = {"stepnav.harness.inspect_plugin": "inspect_ai"}
-"""Modules that only another package imports, and that package."""
+GUESTS = {"stepnav.harness.inspect_plugin": "inspect_ai", "stepnav.train.rl.grpo_trainer": "trl"}
+"""Modules that only work beside another package, and that package."""
 
 
 @pytest.mark.parametrize("name", [n for n in MODULES if not n.endswith("__main__")])

@@ -34,6 +34,7 @@ REAL = pytest.param(
         pytest.mark.slow,
         pytest.mark.vllm,
         pytest.mark.timeout(900),
+        pytest.mark.filterwarnings("default"),  # vLLM's own
         pytest.mark.skipif(not HAS_VLLM, reason="vllm is not installed in this environment"),
     ],
 )

@@ -206,6 +206,7 @@ def test_where_a_model_is_and_what_it_says_of_its_key_is_not_for_clients():
     with serving(make_house(failing)) as (url, _):
         answer = httpx.post(url + CHAT, json={**BODY, "model": "cot-m"})
     assert answer.status_code == 502
+    assert answer.headers["retry-after"] == "5"
     assert "secret" not in answer.text
 
 
@@ -303,6 +304,7 @@ def test_a_broken_model_server_is_said_to_be(behaviour, status, words):
         with serving(make_house(reward=None, server=Server(upstream, "m"))) as (url, _):
             answer = httpx.post(url + CHAT, json={**BODY, "model": "m"}, timeout=20)
     assert answer.status_code == status
+    assert answer.headers["retry-after"] == "5"
     assert words in answer.json()["error"]["message"]
 
 

@@ -13,6 +13,9 @@ from stepnav.core.errors import BackendDown, BackendError, BackendTimeout, RateL
 
 logger = logging.getLogger("stepnav")
 
+RETRY_SOON = {"Retry-After": "5"}
+"""Header of an answer that a model failed to give."""
+
 _KINDS = {401: "authentication_error", 429: "rate_limit_error"}
 
 
@@ -76,11 +79,11 @@ def failed(error: BackendError | None, message: str) -> ApiError:
     if error.status_code in (400, 413, 422):
         return ApiError(400, message, code="context_length_exceeded")
     if isinstance(error, RateLimited):
-        return ApiError(429, message, code="upstream_busy", headers={"Retry-After": "5"})
+        return ApiError(429, message, code="upstream_busy", headers=RETRY_SOON)
     if isinstance(
         error, BackendDown
     ):  # its address, and what it says of its key, are not for clients
         logger.warning("a model failed: %s", message)
         message = "a model behind this server cannot be used now; try again later"
     status = 504 if isinstance(error, BackendTimeout) else 502
-    return ApiError(status, message, code="upstream_failed")
+    return ApiError(status, message, code="upstream_failed", headers=RETRY_SOON)

@@ -1,32 +1,34 @@
 """Requests that are not searched go to the model server, and its answer comes back as it is.
 
-By httpcore, which httpx is built on: what httpx adds (cookies, redirects, proxies) is not wanted
-here, and would be half of the time that a passed request takes.
+By aiohttp: the pool of httpx looks through all its connections at every request, which is most of
+what a passed request costs with 64 clients.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpcore
+import aiohttp
+import httpx
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
-from stepnav.serve.errors import ApiError
+from stepnav.serve.errors import RETRY_SOON, ApiError
 from stepnav.serve.house import Server
 from stepnav.serve.requests import until_gone
 
 PATHS = {"chat": "/chat/completions", "completions": "/completions", "responses": "/responses"}
 CONNECT_S = 5.0
+IDLE_S = 4.0
+"""So long an idle connection is kept: less than the 5 s after which vLLM closes it."""
 MAX_ANSWER_BYTES = 32 * 2**20
 KEPT_HEADERS = ("retry-after", "x-request-id", "openai-processing-ms")
 
-FAILURES = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol)
-_HEADERS = [("Accept-Encoding", "identity"), ("Content-Type", "application/json")]
+_HEADERS = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
 
 logger = logging.getLogger("stepnav")
 
@@ -41,18 +43,29 @@ class Upstream:
     def __init__(self, server: Server) -> None:
         self.num_open = 0
         self._server = server
-        self._headers = [("Host", urlsplit(server.base_url).netloc), *_HEADERS]
+        self._headers = dict(_HEADERS)
         if server.api_key is not None:
-            self._headers.append(("Authorization", f"Bearer {server.api_key}"))
-        limit_s = {"read": server.timeout_s, "write": server.timeout_s, "pool": server.timeout_s}
-        self._extensions = {"timeout": {"connect": CONNECT_S, **limit_s}}
-        self._pool = httpcore.AsyncConnectionPool(
-            max_connections=None, max_keepalive_connections=128, retries=1
-        )
+            self._headers["Authorization"] = f"Bearer {server.api_key}"
+        self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._pool.aclose()
+        if self._session is not None:
+            await self._session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """Return the pool, which is made in the event loop that it lives in."""
+        if self._session is None:
+            limit_s = self._server.timeout_s
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=0, keepalive_timeout=IDLE_S, ssl=httpx.create_ssl_context()
+                ),
+                timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_S, sock_read=limit_s),
+                headers=self._headers,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
 
     async def forward(
         self, request: Request, kind: str, raw: Mapping[str, Any], headers: Mapping[str, str]
@@ -78,46 +91,40 @@ class Upstream:
         try:
             answer = await until_gone(request, self._exchange(PATHS[kind], content))
         finally:
-            if not isinstance(answer, httpcore.Response):
+            if not isinstance(answer, aiohttp.ClientResponse):
                 self.num_open -= 1
-        if isinstance(answer, httpcore.Response):
+        if isinstance(answer, aiohttp.ClientResponse):
             return _Stream(self, answer, headers)
         answer.headers.update(headers)
         return answer
 
-    async def _exchange(self, path: str, content: bytes) -> httpcore.Response | Response:
+    async def _exchange(self, path: str, content: bytes) -> aiohttp.ClientResponse | Response:
         """Return the whole answer, or one that is opened as a stream."""
-        request = httpcore.Request(
-            "POST",
-            self._server.base_url + path,
-            headers=[*self._headers, ("Content-Length", str(len(content)))],
-            content=content,
-            extensions=self._extensions,
-        )
         try:
-            answer = await self._pool.handle_async_request(request)
-            if _header(answer, b"content-type").startswith("text/event-stream"):
+            answer = await self._opened().post(
+                self._server.base_url + path, data=content, allow_redirects=False
+            )
+            if answer.content_type == "text/event-stream":
                 return answer
             try:
                 return self._whole(answer, await _read(answer))
             finally:
-                await answer.aclose()
-        except httpcore.TimeoutException:
+                answer.close()
+        except asyncio.TimeoutError:
             raise _error(504, "the model server does not answer in time") from None
-        except FAILURES as error:
+        except aiohttp.ClientError as error:
             logger.warning("the model server cannot be reached (%s)", type(error).__name__)
             raise _error(502, "the model server cannot be reached; try again later") from None
 
-    def _whole(self, answer: httpcore.Response, content: bytes) -> Response:
+    def _whole(self, answer: aiohttp.ClientResponse, content: bytes) -> Response:
         if not content.lstrip().startswith((b"{", b"[")):
-            media = _header(answer, b"content-type")[:80] or "nothing"
+            media = answer.headers.get("content-type", "")[:80] or "nothing"
             raise _error(
                 502,
                 f"the model server answered {media} instead of JSON (HTTP {answer.status}); is its "
                 "address that of a model server?",
             )
-        found = {name: _header(answer, name.encode()) for name in KEPT_HEADERS}
-        kept = {name: value for name, value in found.items() if value}
+        kept = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
         return Response(self.blotted(content), answer.status, kept, media_type="application/json")
 
     def blotted(self, content: bytes) -> bytes:
@@ -130,7 +137,7 @@ class _Stream(StreamingResponse):
     """A stream of the model server's, which is hung up on however this one ends."""
 
     def __init__(
-        self, upstream: Upstream, answer: httpcore.Response, headers: Mapping[str, str]
+        self, upstream: Upstream, answer: aiohttp.ClientResponse, headers: Mapping[str, str]
     ) -> None:
         self._upstream, self._answer = upstream, answer
         super().__init__(self._pieces(), answer.status, headers, media_type="text/event-stream")
@@ -140,31 +147,25 @@ class _Stream(StreamingResponse):
             await super().__call__({**scope, "asgi": {"spec_version": "2.3"}}, receive, send)
         finally:
             self._upstream.num_open -= 1
-            await self._answer.aclose()
+            self._answer.close()
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         try:
-            async for piece in self._answer.aiter_stream():
+            async for piece in self._answer.content.iter_any():
                 yield self._upstream.blotted(piece)
-        except (*FAILURES, httpcore.TimeoutException):
+        except (aiohttp.ClientError, asyncio.TimeoutError):
             body = _error(502, "the model server hung up").body()
             yield f"data: {json.dumps(body)}\n\n".encode()
 
 
-async def _read(answer: httpcore.Response) -> bytes:
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
     content = bytearray()
-    async for piece in answer.aiter_stream():
+    async for piece in answer.content.iter_any():
         content += piece
         if len(content) > MAX_ANSWER_BYTES:
             raise _error(502, "the model server's answer is too long")
     return bytes(content)
 
 
-def _header(answer: httpcore.Response, name: bytes) -> str:
-    """Return a header, empty if it is not there."""
-    found = (value for key, value in answer.headers if key.lower() == name)
-    return next(found, b"").decode("latin-1")
-
-
 def _error(status: int, message: str) -> ApiError:
-    return ApiError(status, message, code="upstream_failed", headers={"Retry-After": "5"})
+    return ApiError(status, message, code="upstream_failed", headers=RETRY_SOON)
