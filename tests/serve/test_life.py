@@ -279,6 +279,7 @@ def test_an_engine_that_breaks_tells_who_waits_and_starts_again(caplog):
     [
         ("down", 502, "cannot be reached"),
         ("html", 502, "text/html"),
+        ("odd bytes", 502, "text/h?"),
         ("hangs up", 502, "cannot be reached"),
     ],
 )
@@ -296,6 +297,8 @@ def test_a_broken_model_server_is_said_to_be(behaviour, status, words):
                 connection.recv(10_000)
                 if behaviour == "html":
                     connection.sendall(page)
+                elif behaviour == "odd bytes":
+                    connection.sendall(page.replace(b"/html", b"/h\xff"))
                 connection.close()
 
         thread = threading.Thread(target=answer_once, daemon=True)
