@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import signal
@@ -222,6 +223,18 @@ def test_bodies_are_bounded_in_size_and_time():
             )
             slow.settimeout(10)
             assert b"408" in slow.recv(100)
+
+
+def test_an_idle_connection_is_kept_for_longer_than_clients_use_it():
+    with serving(make_house()) as (url, _):
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+        for pause_s in (5.5, 0):
+            connection.request("GET", "/health")
+            assert connection.getresponse().read()
+            opened = connection.sock
+            time.sleep(pause_s)
+        assert connection.sock is opened is not None
+        connection.close()
 
 
 def test_a_model_that_fails_is_a_gateway_error_and_the_server_goes_on():
