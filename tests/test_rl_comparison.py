@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-import rl
+import rl_report
 
 
 def row(problem: str, right: bool, accepted: bool | None, strategy: str = "cot") -> dict[str, Any]:
@@ -46,7 +46,11 @@ def cells() -> list[dict[str, Any]]:
 
 def test_shares_are_of_what_they_say() -> None:
     (base, *_), (better, *_) = (
-        [one for one in rl.summary(cells()) if one["method"] == name and one["strategy"] == "cot"]
+        [
+            one
+            for one in rl_report.summary(cells())
+            if one["method"] == name and one["strategy"] == "cot"
+        ]
         for name in ("base", "grpo steps")
     )
     assert base["right"]["value"] == 0.25
@@ -60,9 +64,9 @@ def test_shares_are_of_what_they_say() -> None:
 
 
 def test_the_report_has_every_method_that_ran(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(rl, "STRATEGIES", ("cot",))
+    monkeypatch.setattr(rl_report, "STRATEGIES", ("cot",))
     args = argparse.Namespace(tokens=1000, problems=4, split="dev")
-    text = rl.write_report(tmp_path, cells(), args)
+    text = rl_report.write_report(tmp_path, cells(), args)
     assert text == (tmp_path / "report.md").read_text()
     assert "| grpo steps | cot | 62.5%" in text
     assert "| grpo steps | 2 | 10 | 30 | 2 |" in text
