@@ -8,7 +8,7 @@ CONSTRAINTS := constraints.txt
 RESULTS := runs/results
 BUDGETS := 125,250,500,1000,2000,4000
 
-.PHONY: solve test check fix all-tests docs release tune results results-all voting grid clean
+.PHONY: solve test check fix all-tests docs release tune results results-all rivals voting grid rl reviewers clean
 
 solve: $(VENV)/.local  ## watch HGS solve problems that chain of thought gets wrong
 	$(BIN)/stepnav solve --hard 3 --seed 4
@@ -68,12 +68,25 @@ results-all: $(VENV)/.dev  ## the same with six budgets and three seeds, in the 
 	nohup $(BIN)/python benchmarks/results.py $(RESULTS) --all > $(RESULTS)/all.log 2>&1 &
 	@echo "in the background; follow it with: tail -f $(RESULTS)/all.log"
 
+rivals: $(VENV)/.dev  ## tree of thoughts, MCTS and the rest beside nav, at their defaults (resumable)
+	$(BIN)/python benchmarks/results.py $(RESULTS) --rivals
+
 voting: $(VENV)/.dev  ## votes of 1 to 256 samples beside hgs and nav (resumable)
 	$(BIN)/python benchmarks/results.py $(RESULTS) --voting
 
 grid: $(VENV)/.dev  ## where search pays: policies of five strengths by simulated reward models of five (resumable)
 	$(BIN)/python benchmarks/grid.py --out $(RESULTS)/grid
 	$(BIN)/python benchmarks/publish.py $(RESULTS)
+
+reviewers: $(VENV)/.dev  ## docs/reviewers.md from its notes and the published reports
+	$(BIN)/python benchmarks/reviewers.py
+
+$(VENV)/.rl: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[rl]'
+	touch $@
+
+rl: $(VENV)/.rl  ## GRPO, expert iteration and fine-tuning, each with and without search (resumable)
+	$(BIN)/python benchmarks/rl.py --out $(RESULTS)/rl --publish
 
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -11,7 +11,7 @@ Both sides run the same weights in the same process, in turns; the best of `--re
    time, with the bare question and with one worked example before it. The baselines read the whole
    prefix at each step: our engine with its cache off, and `model.generate`.
 
-    python benchmarks/engine.py [--model FOLDER] [--json]
+    python benchmarks/engine.py [--model FOLDER] [--dtype bfloat16] [--json]
 """
 
 from __future__ import annotations
@@ -358,6 +358,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, help="model folder; default the shipped policy")
     parser.add_argument("--random", action="store_true", help="a small random Llama instead")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--branching", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", action="store_true")
@@ -365,8 +366,10 @@ def main() -> None:
     shipped = ZOO / "arithmetic-policy"
     folder = options.model or (shipped if shipped.exists() and not options.random else None)
     model, tokenizer, name = load(folder)
+    model = model.to(getattr(torch, options.dtype))
     result = {
         "model": name,
+        "dtype": options.dtype,
         "threads": torch.get_num_threads(),
         "drawn_lengths": compare_generate(model, tokenizer, options.repeats, drawn=True),
         "own_lengths": compare_generate(model, tokenizer, options.repeats, drawn=False),

@@ -2,6 +2,7 @@
 
     python benchmarks/results.py runs/results              # make results
     python benchmarks/results.py runs/results --all        # more budgets and seeds
+    python benchmarks/results.py runs/results --rivals     # the field's searches, one budget
     python benchmarks/results.py runs/results --voting     # votes of 1 to 256 samples
     python benchmarks/results.py runs/results --tune       # the options that the others take
 
@@ -58,6 +59,13 @@ def voting(task: str, title: str) -> Run:
     return Run(title, (*words, "--split", "test"), 200)
 
 
+def rivals(task: str, title: str) -> Run:
+    """Return the searches that `bench` does not run by default beside nav, at their defaults."""
+    names = "nav,tot,rap,astar,ab_mcts,dvts,particle,vgb,pool"
+    words = ("--task", task, "--budgets", "1000", "--strategies", names, "--baseline", "nav")
+    return Run(title, (*words, "--split", "test"), 150)
+
+
 def ablation(title: str, strategies: str, problems: int) -> Run:
     words = ("--split", "dev", "--seed", "1", "--strategies", f"cot,{strategies}")
     return Run(title, words, problems)
@@ -92,7 +100,13 @@ VOTING_RUNS: Mapping[str, Run] = {
     "voting-arithmetic": voting("arithmetic", "Arithmetic, voting of 1 to 256 samples"),
     "voting-micro-python": voting("micro-python", "Code, voting of 1 to 256 samples"),
 }
-RUNS = {**PLAIN_RUNS, **ALL_RUNS, **VOTING_RUNS}
+RIVAL_RUNS: Mapping[str, Run] = {
+    "rivals-arithmetic": rivals("arithmetic", "Arithmetic, the field's other searches"),
+    "rivals-micro-python": rivals("micro-python", "Code, the field's other searches"),
+}
+REAL_RUNS: Mapping[str, Run] = {"humaneval": Run("HumanEval with a real model", (), 164)}
+"""Made by recipes of their own, as they need models and data: `recipes/humaneval.sh`."""
+RUNS = {**PLAIN_RUNS, **RIVAL_RUNS, **REAL_RUNS, **ALL_RUNS, **VOTING_RUNS}
 
 
 def with_budgets(run: Run, budgets: str) -> Run:
@@ -179,6 +193,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--all", action="store_true")
+    group.add_argument("--rivals", action="store_true")
     group.add_argument("--voting", action="store_true")
     group.add_argument("--tune", metavar="BUDGETS")
     parser.add_argument("--trial", type=int, default=5, help="problems of the trial; 0 for none")
@@ -189,7 +204,8 @@ def main() -> None:
     if args.tune:
         tune(folder, args.tune)
         return
-    runs = dict(ALL_RUNS if args.all else VOTING_RUNS if args.voting else PLAIN_RUNS)
+    kinds = {"all": ALL_RUNS, "rivals": RIVAL_RUNS, "voting": VOTING_RUNS}
+    runs = dict(next((kinds[name] for name in kinds if getattr(args, name)), PLAIN_RUNS))
     if args.budgets:
         runs = {name: with_budgets(run, args.budgets) for name, run in runs.items()}
     if args.trial:

@@ -139,3 +139,11 @@ def test_the_small_real_run(base: str, tmp_path: Path) -> None:
     for name in ("prm-sft", "prm-raw", "orm", "untrained"):
         for kind in ("processbench", "phase1"):
             assert (tmp_path / "out" / "eval" / f"{name}-{kind}" / "report.json").exists()
+
+
+def test_humaneval_with_public_tests_as_the_reward(tmp_path: Path) -> None:
+    data = str(DATA / "humaneval/HumanEval.jsonl.gz")
+    run("humaneval.sh", str(tmp_path), "micro-python", data, PROBLEMS="2", BUDGET="60")
+    report = json.loads((tmp_path / "humaneval" / "report.json").read_text())
+    assert (report["task"], report["problems"], report["incomplete"]) == ("humaneval", 2, [])
+    assert len(report["rows"]) == 4

@@ -211,8 +211,8 @@ def test_a_run_fits_how_likely_an_answer_of_nav_is_right(tmp_path: Path, model: 
     nav, hgs = build.with_measured([build.strategy("nav"), build.strategy("hgs")], str(out))
     assert nav.options == found["options"]
     assert not hgs.options
-    [own] = build.with_measured([build.parse_strategy("nav:right_slope=2")], str(out))
-    assert own.options["right_slope"] == 2.0
+    [own] = build.with_measured([build.parse_strategy("nav:right_offset=2")], str(out))
+    assert own.options["right_offset"] == 2.0
     assert not build.with_measured([build.strategy("nav")], str(model))[0].options
 
 

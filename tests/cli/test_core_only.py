@@ -36,6 +36,8 @@ COMMANDS: list[tuple[str, tuple[str, ...], str]] = [
     ("train sft", TRAINING, TRAIN),
     ("train prm", TRAINING, TRAIN),
     ("train orm", TRAINING, TRAIN),
+    ("train expert", ("--model", "arithmetic", "--out", "new"), TRAIN),
+    ("train grpo", ("--model", "arithmetic", "--out", "new"), TRAIN),
     ("zoo train", ("--out", "new"), TRAIN),
     ("data inspect", ("steps.jsonl",), WORKS),
     ("data convert", ("steps.jsonl", "--out", "new.jsonl"), WORKS),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from stepnav.build import CODE_TASKS
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.measure.samples import ResultsFile
 from stepnav.tasks.micro_python import problems as micro_python
@@ -183,7 +184,7 @@ def test_nothing_to_grade_and_other_mistakes_are_refused(tmp_path: Path) -> None
     assert "no sample that could be graded" in fails_with_one_line(*options, str(empty))
     path = write(tmp_path / "s.jsonl", right(IDS[0]))
     line = fails_with_one_line("grade", "--task", "gsm8k", "--samples", str(path))
-    assert "humaneval, mbpp, micro-python" in line
+    assert ", ".join(sorted(CODE_TASKS)) in line
     line = fails_with_one_line(*options, str(path), "--sandbox", "proces")
     assert "did you mean 'process'?" in line
     assert "leave --data out" in fails_with_one_line(*options, str(path), "--data", str(path))

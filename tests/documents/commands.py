@@ -43,6 +43,7 @@ NOT_RUN = {
     "inspect eval": "needs inspect_ai; tests/harness/test_inspect.py has it",
     "inspect view": "needs inspect_ai, and serves until it is stopped",
     "lm_eval run": "needs lm-eval; tests/harness/test_lm_eval.py has it",
+    "train grpo": "needs TRL; tests/cli/test_train_rl.py has it",
     "docker compose": "needs the engine and GPUs; the file is checked by its schema",
     "benchmarks/mutation.py full": "22 minutes, and MBPP's file",
     "make": "the targets are what CI runs, and what these tests run in",

@@ -39,6 +39,7 @@ SMALLER = {
     "data mutate": ("--workers 1",),
     "data rollouts": ("--problems 2", "--samples 2", "--solutions 2"),
     "solve": ("--max-policy-tokens 200",),
+    "train expert": ("--max-steps 1", "--problems 8", "--rounds 1", "--searches 2"),
     "train orm": ("--max-steps 1", "--problems 2"),
     "train prm": ("--max-steps 1", "--problems 2"),
     "train sft": ("--max-steps 1", "--problems 2"),

@@ -68,6 +68,7 @@ def _write_labels(folder: Path) -> None:
     write_lines(folder / "train.jsonl", solved)
     write_lines(folder / "test.jsonl", solved)
     reward_files.processbench(folder / "processbench.jsonl")
+    reward_files.prmbench(folder / "prmbench.jsonl")
     (folder / "processbench").mkdir()
     rows = [json.loads(line) for line in (folder / "processbench.jsonl").read_text().splitlines()]
     write_lines(folder / "processbench" / "gsm8k.jsonl.gz", rows)
@@ -87,6 +88,7 @@ def _write_programs(folder: Path) -> None:
         {"task_id": "HumanEval/0", "completion": body} for body in ("    return 2 * x\n",) * 10
     ]
     write_lines(folder / "samples.jsonl", samples)
+    write_lines(folder / "sums.jsonl", [{"question": "Add.", "stdin": "1 2", "stdout": "3"}] * 2)
     write_lines(folder / "mbpp_samples.jsonl", [{"task_id": 12, "completion": DOUBLE}])
 
 

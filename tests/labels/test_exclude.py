@@ -61,12 +61,15 @@ def test_rows_of_other_benchmarks_name_problems(tmp_path: Path) -> None:
         {"text": "Write f.", "task_id": 601, "test_list": ["assert f() == 1"]},
         {"Body": "I have 3 ", "Question": "How many?"},
         {"input": "Who? Step 1: I. ки", "label": "Who? Step 1: I. +"},
+        {"body": "Ann has 2.", "question": "How many?", "answer": "2 (hats)"},
+        {"input": "How much?", "target": 3.0},
         {"prompt": "Write g.\nassert g() == 1\ndef g():\n", "task_id": "mbpp-602"},
     ]
     found = read_problems(write_lines(tmp_path / "x.jsonl", rows))
     assert found == {
         "Write f.": 0, "mbpp-601": 0, "I have 3 How many?": 1, "I have 3. How many?": 1, "Who?": 2,
-        "Write g.": 3, "mbpp-602": 3,
+        "Ann has 2. How many?": 3, "Ann has 2.. How many?": 3, "How much?": 4,
+        "Write g.": 5, "mbpp-602": 5,
     }  # fmt: skip
 
 

@@ -79,6 +79,19 @@ def test_a_file_of_test_problems_is_no_train_split(tmp_path: Path) -> None:
     assert len(math500.load("train", 1, path=path)) == 1
 
 
+def test_votes_join_spellings_and_grades_see_what_was_written() -> None:
+    task = math500.make_task("process")
+    line = Problem("math500-test-0", "Which line?", "y = 2x + 1")
+    extract = task.extractor(line)
+    texts = (r"so \boxed{y=2x+1}", r"\boxed{2x + 1}", r"thus $\boxed{y = 2x+1}$", r"\boxed{2x-1}")
+    answers = [extract(text) for text in texts]
+    assert answers == ["y=2x+1"] * 3 + ["2x-1"]
+    assert [task.grade(line, answer) for answer in answers] == [True] * 3 + [False]
+    odd = Problem("math500-test-1", "Even, odd or neither?", r"\text{odd}")
+    assert task.grade(odd, task.extractor(odd)(r"It is \boxed{\text{odd}}.")) is True
+    assert task.extractor(odd)("1,400") == "1,400"  # another search begins anew
+
+
 @pytest.mark.realdata
 @needs_data
 def test_reference_solutions_and_answers_grade_themselves_equal() -> None:

@@ -9,6 +9,7 @@ decides.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
 from stepnav.answers.spelling import ascii_symbols, undelimited
@@ -19,7 +20,9 @@ MAX_DIGITS = 300
 MAX_CHARACTERS = 2000
 """Longer answers are compared as they are."""
 
-NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+)?|[-+]?\.\d+"
+NUMBER = (
+    r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,2}(?!\w)|\s*/\s*\d+)?|[-+]?\.\d+"
+)
 """A number as prose has it."""
 
 _UNIT = re.compile(
@@ -67,6 +70,15 @@ def canonical(answer: str) -> str:
     if not _BRACKET.search(text):
         text = _LIST_GAP.sub(",\0", text)
     return text.replace(" ", "").replace("\0", " ")
+
+
+def spellings() -> Callable[[str], str]:
+    """Return what maps an answer to the first one that it was shown with the same canonical form.
+
+    For votes: the form alone would lose what a grader may ask for, as the name in `y=2x`.
+    """
+    first: dict[str, str] = {}
+    return lambda answer: first.setdefault(canonical(answer), answer)
 
 
 def parse_number(answer: str) -> Fraction | None:

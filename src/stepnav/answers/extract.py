@@ -76,12 +76,6 @@ def marked_answer(text: str) -> str | None:
     return last_boxed(text) or _after_mark(text)
 
 
-def canonical_answer(solution: str) -> str | None:
-    """Return the final answer of a solution's text in canonical form, None if it states none."""
-    answer = extract_answer(solution)
-    return None if answer is None else canonical(answer)
-
-
 def extract_number(text: str) -> str | None:
     """Return the final number of a solution to a number task in canonical form, None if none.
 

@@ -17,6 +17,7 @@ from stepnav.build.models import (
     open_models,
     with_measured,
 )
+from stepnav.build.policies import policy_format
 from stepnav.build.rewards import (
     REWARD_KEY,
     RewardServer,
@@ -63,6 +64,7 @@ __all__ = [
     "open_reward",
     "parse_strategy",
     "policy_folder",
+    "policy_format",
     "reward_family",
     "reward_folder",
     "strategy",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from stepnav.build.folders import is_in_vllm, is_server, model_folder
 from stepnav.build.outside import as_policy, is_outside
@@ -12,6 +13,9 @@ from stepnav.build.tasks import EMBEDDED_TASKS
 from stepnav.core.backend import Backend
 from stepnav.remote.options import ServerOptions
 from stepnav.tasks.task import Task
+
+if TYPE_CHECKING:
+    from stepnav.policies.local import PolicyFormat
 
 
 def open_policy(
@@ -59,21 +63,34 @@ def open_policy(
     )
 
 
-def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any], vllm: str) -> Backend:
-    from stepnav.policies.local import LocalPolicy, PolicyFormat
+def policy_format(folder: Path, task: Task, *, chat: bool = False) -> PolicyFormat:
+    """Return how a policy is prompted: as its folder says, else as the task shows questions.
+
+    Args:
+      folder: of its weights.
+      task: what is to be solved.
+      chat: whether the question goes through the model's chat template.
+    """
+    from stepnav.policies.local import PolicyFormat
     from stepnav.policies.local.prompt import FILE_NAME
 
+    if (folder / FILE_NAME).exists():
+        return PolicyFormat.load(folder)
+    return PolicyFormat(
+        prompt_template=(task.chat_template if chat else None) or task.prompt_template,
+        answer_pattern=_answer_pattern(task, chat),
+        # the embedded tasks' own models are trained with it; others see what harnesses show
+        add_bos=True if task.name in EMBEDDED_TASKS else None,
+        is_chat=chat,
+        end_strings=() if chat else task.end_strings,
+    )
+
+
+def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any], vllm: str) -> Backend:
+    from stepnav.policies.local import LocalPolicy
+
     folder = model_folder("policy", name)
-    format_ = None
-    if not (folder / FILE_NAME).exists():
-        format_ = PolicyFormat(
-            prompt_template=(task.chat_template if chat else None) or task.prompt_template,
-            answer_pattern=_answer_pattern(task, chat),
-            # the embedded tasks' own models are trained with it; others see what harnesses show
-            add_bos=True if task.name in EMBEDDED_TASKS else None,
-            is_chat=chat,
-            end_strings=() if chat else task.end_strings,
-        )
+    format_ = policy_format(folder, task, chat=chat)
     if is_in_vllm(name):
         from stepnav.policies.vllm import VllmPolicy
 

@@ -18,14 +18,30 @@ TASKS: Mapping[str, str] = {
     "arithmetic": "stepnav.tasks.arithmetic.task",
     "plain": "stepnav.tasks.plain.task",
     "gsm8k": "stepnav.tasks.gsm8k",
+    "gsm-hard": "stepnav.tasks.gsm_hard",
+    "gsm-plus": "stepnav.tasks.gsm_plus",
+    "gsm-symbolic": "stepnav.tasks.gsm_symbolic",
     "svamp": "stepnav.tasks.svamp",
+    "asdiv": "stepnav.tasks.asdiv",
+    "mawps": "stepnav.tasks.mawps",
+    "math": "stepnav.tasks.hendrycks_math",
     "math500": "stepnav.tasks.math500",
     "humaneval": "stepnav.tasks.humaneval",
+    "humaneval-plus": "stepnav.tasks.evalplus_humaneval",
     "mbpp": "stepnav.tasks.mbpp",
+    "mbpp-plus": "stepnav.tasks.evalplus_mbpp",
+    "apps": "stepnav.tasks.apps",
+    "code-contests": "stepnav.tasks.code_contests",
+    "livecodebench": "stepnav.tasks.livecodebench",
     "micro-python": "stepnav.tasks.micro_python.task",
 }
 
-CODE_TASKS = frozenset({"humaneval", "mbpp", "micro-python"})
+STDIN_TASKS = ("apps", "code-contests", "livecodebench")
+"""Code tasks whose programs read standard input."""
+
+CODE_TASKS = frozenset(
+    {"humaneval", "humaneval-plus", "mbpp", "mbpp-plus", "micro-python", *STDIN_TASKS}
+)
 """Tasks whose answers are programs, graded in the sandbox."""
 
 EMBEDDED_TASKS = frozenset({"arithmetic", "plain", "micro-python"})
@@ -70,13 +86,24 @@ def load_task(
             f"there are: {', '.join(known)}, a file "
             "of rows, and FILE.py:NAME"
         )
-    return _from_outside(name, found, question_field, answer_field)
+    return _from_outside(name, found, question_field, answer_field, sandbox)
 
 
-def _from_outside(name: str, found: object, question_field: str, answer_field: str) -> Task:
+def _from_outside(
+    name: str, found: object, question_field: str, answer_field: str, sandbox: str
+) -> Task:
     """Return the task that a plugin or a file of rows is."""
     from stepnav.tasks.own import own_task
 
+    label = Path(name.partition(":")[0]).name.partition(".")[0]
+    if isinstance(found, Path):
+        from stepnav.tasks.stdin_programs import file_form, file_task
+
+        form = file_form(found)
+        if form is not None:
+            return file_task(
+                found, form, name=label, question_field=question_field, sandbox=sandbox
+            )
     if callable(found) and not isinstance(found, Task):
         found = found()
     if isinstance(found, Task):
@@ -89,7 +116,6 @@ def _from_outside(name: str, found: object, question_field: str, answer_field: s
             "or a function that "
             f"returns one of these (got {found!r:.80})"
         )
-    label = Path(name.partition(":")[0]).name.partition(".")[0]
     return own_task(found, name=label, question_field=question_field, answer_field=answer_field)
 
 
@@ -123,6 +149,8 @@ def load_programs(name: str, data: Path | None) -> Programs:
         return Programs(name, module.find, module.after_prompt, module.suite_of, None)
     module = import_module(TASKS[name])
     problems = [
-        problem for split in module.BENCHMARK.splits for problem in module.load(split, path=data)
+        problem
+        for split in module.BENCHMARK.splits
+        for problem in module.load(split, None, 0, path=data)
     ]
     return named_programs(name, module, problems)

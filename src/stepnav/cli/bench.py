@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from stepnav import build
-from stepnav.cli import report as report_command
 from stepnav.cli.bench_plan import Comparison, PlanOptions, open_comparison
 from stepnav.cli.console import Interrupted, Progress, print_json, resumable, stdout, tell_notes
 from stepnav.cli.dry_run import tell_dry_run
@@ -20,13 +19,14 @@ from stepnav.cli.options.cluster import RayOptions, Workers
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import AsJson, ReportTo, Resume, TaskOptions, tracker_names
 from stepnav.cli.remarks import tell_problems
+from stepnav.cli.report import make_report
 from stepnav.cli.run_folder import num_done, prepare
 from stepnav.files.lock import locked
 from stepnav.measure.extras import check_installed
 from stepnav.measure.plan import SHARD
 from stepnav.measure.plan_file import FILE_NAME, plan_digest, write_plan
 from stepnav.measure.report.write import report_object
-from stepnav.measure.run_folder import JOURNAL_NAME
+from stepnav.measure.run_folder import JOURNAL_NAME, open_run
 from stepnav.measure.runner import Finished, read_rows, wall_seconds
 from stepnav.measure.summary import summarise
 from stepnav.measure.trackers import check_trackers, tracked
@@ -106,7 +106,7 @@ def _conclude(out: Path, compared: Comparison, baseline: str | None, as_json: bo
     if SHARD in compared.plan.settings:
         _tell_shard(out, compared, as_json)
     else:
-        _report(out, baseline, as_json)
+        _report(out, compared, baseline, as_json)
 
 
 def _run_here(
@@ -157,9 +157,12 @@ def _run_all(
                 told.tell_report(report_object(summary, plan))
 
 
-def _report(out: Path, baseline: str | None, as_json: bool) -> None:
+def _report(out: Path, compared: Comparison, baseline: str | None, as_json: bool) -> None:
+    plan, journal = open_run(out)
+    task = compared.task
     try:
-        report_command.run(run=out, baseline=baseline, as_json=as_json)
+        with contextlib.closing(journal):
+            make_report(out, plan, journal, task, baseline=baseline, as_json=as_json)
     except KeyboardInterrupt:
         again = shlex.join(["stepnav", "report", str(out)])
         raise Interrupted(

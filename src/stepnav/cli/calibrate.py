@@ -24,7 +24,7 @@ from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo import MODELS_FOLDER
 
 if TYPE_CHECKING:
-    from stepnav.measure.prm.cases import Case, Cases
+    from stepnav.measure.prm.case import Case, Cases
     from stepnav.measure.prm.scores import Scored
 
 FILE_NAME = "calibration.json"

@@ -26,16 +26,16 @@ def fit_right_prob(run: Path, folder: Path, out: Path | None, *, seed: int, as_j
       as_json: print JSON.
     """
     from stepnav.measure.prm.tables import right_table
-    from stepnav.measure.right import describe, fit_right, held_out, plot_right, read_pairs
+    from stepnav.measure.right import OPTIONS, describe, fit_right, held_out, plot_right, read_pairs
 
     problems, probs, correct = read_pairs(run, STRATEGY)
-    slope, offset = fit_right(probs, correct)
+    fitted = fit_right(probs, correct)
     parts = {
         "before": describe(probs, correct),
         "held out": describe(held_out(problems, probs, correct, seed), correct),
     }
     row: dict[str, Any] = {
-        "options": {"right_slope": round(slope, 3), "right_offset": round(offset, 3)},
+        "options": {name: round(value, 3) for name, value in zip(OPTIONS, fitted)},
         "run": run.name,
         "problems": len(set(problems)),
         **{name.replace(" ", "_"): part for name, part in parts.items()},
@@ -52,8 +52,8 @@ def fit_right_prob(run: Path, folder: Path, out: Path | None, *, seed: int, as_j
         return
     print_table(stdout(), right_table(parts))
     stdout().print(
-        f"P(right) of {STRATEGY}: log-odds x {slope:.3g} + {offset:.3g}; stored in {out or folder}"
-        f"; reliability plot: {run / PLOT_NAME}",
+        f"P(right) of {STRATEGY}: slopes {fitted[0]:.3g} below and {fitted[1]:.3g} above, offset "
+        f"{fitted[2]:.3g}; stored in {out or folder}; reliability plot: {run / PLOT_NAME}",
         soft_wrap=True,
     )
 

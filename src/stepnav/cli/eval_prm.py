@@ -21,7 +21,7 @@ from stepnav.files.lock import LOCK_NAME, locked
 from stepnav.measure.extras import check_installed
 
 if TYPE_CHECKING:
-    from stepnav.measure.prm.cases import Cases
+    from stepnav.measure.prm.case import Cases
     from stepnav.measure.prm.scores import Scores
 
 
@@ -37,7 +37,8 @@ def run(
         ),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="processbench: use this one, report on all.")
+        float | None,
+        typer.Option(help="processbench: use this one, report on all; prmbench: not .5."),
     ] = None,
     dev_share: Annotated[
         float | None,
@@ -50,10 +51,10 @@ def run(
     """Measure a reward model, with intervals over problems.
 
     What the file may hold, one JSON object a line: ProcessBench (problem, steps, label: the first
-    wrong step), step labels (raw PRM800K, or prompt, completions, labels), or solutions to choose
-    from (problem_id, problem, steps or text, is_correct, and optionally answer and scores). Killed
-    and started again with --resume, it goes on where it was; a folder of another model or file is
-    refused.
+    wrong step), PRMBench (modified_question, modified_process, error_steps, classification), step
+    labels (raw PRM800K, or prompt, completions, labels), or solutions to choose from (problem_id,
+    problem, steps or text, is_correct, and optionally answer and scores). Killed and started again
+    with --resume, it goes on where it was; a folder of another model or file is refused.
 
     Examples:
 
@@ -168,8 +169,10 @@ def _own_scores(cases: Cases) -> dict[int, Scores]:
 
 
 def _check_threshold(kind: str, threshold: float | None, dev_share: float | None) -> None:
-    if kind != "processbench" and not (threshold is None and dev_share is None):
-        raise ConfigError(f"--threshold and --dev-share are for processbench; this is {kind}")
+    if kind not in ("processbench", "prmbench") and threshold is not None:
+        raise ConfigError(f"--threshold is for processbench and prmbench; this is {kind}")
+    if kind != "processbench" and dev_share is not None:
+        raise ConfigError(f"--dev-share is for processbench; this is {kind}")
     if threshold is not None and dev_share is not None:
         raise ConfigError("give --threshold, or --dev-share to choose one, not both")
     if threshold is not None and not 0 <= threshold <= 1:
@@ -219,6 +222,6 @@ def _print(report: dict[str, Any], out: Path, files: list[str]) -> None:
     console = stdout()
     for table in tables(report):
         print_table(console, table)
-    if report["kind"] == "processbench":
+    if report["kind"] in ("processbench", "prmbench"):
         console.print(threshold_note(report["figures"]), soft_wrap=True)
     console.print(f"In {out}: {', '.join(files)}", soft_wrap=True)

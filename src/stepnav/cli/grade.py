@@ -34,6 +34,9 @@ MAX_NAMED = 10
 """Broken lines named one by one; the rest are counted."""
 
 
+CodeTask = Annotated[str, typer.Option(help=f"One of {', '.join(sorted(build.CODE_TASKS))}.")]
+
+
 @dataclass(slots=True)
 class _Grading:
     """What is found while the samples are read.
@@ -54,7 +57,7 @@ def run(
     samples: Annotated[
         Path, typer.Option(help="JSON lines with task_id and completion or solution.")
     ],
-    task: Annotated[str, typer.Option(help="humaneval, mbpp or micro-python.")] = "humaneval",
+    task: CodeTask = "humaneval",
     data: Data = None,
     workers: Annotated[int, typer.Option(min=1, help="Programs that run at once.")] = 2,
     sandbox: Sandbox = "process",

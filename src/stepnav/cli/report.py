@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from stepnav.measure.rows import ResultRow
 from stepnav.measure.run_folder import open_run
 from stepnav.measure.runner import read_rows, wall_seconds
 from stepnav.measure.summary import summarise
+from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
 
 
@@ -38,20 +40,29 @@ def run(
       stepnav report runs/first --baseline self_consistency
     """
     plan, journal = open_run(run)
+    with contextlib.closing(journal):
+        make_report(run, plan, journal, load_task(plan), baseline=baseline, as_json=as_json)
+
+
+def make_report(
+    run: Path, plan: BenchPlan, journal: Journal, task: Task, *, baseline: str | None, as_json: bool
+) -> None:
+    """Write the report of a run and print its tables.
+
+    Raises:
+      ConfigError: no strategy of the run is called as the baseline is.
+      DataError: no search is finished.
+      BackendError: every search failed.
+    """
     if baseline is not None and baseline not in plan.labels:
         raise ConfigError(
             f"the run has no strategy {baseline!r}{nearest(baseline, plan.labels)}; "
             f"it has {', '.join(plan.labels)}"
         )
-    try:
-        task = load_task(plan)
-        rows = read_rows(plan, journal, grade=task.grade)
-        wall_s = wall_seconds(journal)
-        results = list(journal.results())
-    finally:
-        journal.close()
+    rows = read_rows(plan, journal, grade=task.grade)
     if not rows:
         raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
+    wall_s, results = wall_seconds(journal), list(journal.results())
     report = write_report(
         run, rows, plan, wall_s=wall_s, baseline=baseline, results=results, levels=_levels(plan)
     )

@@ -95,15 +95,18 @@ def where_to_draw(tree: Tree, gains: Sequence[float], width: int) -> list[tuple[
     return [(tree.nodes[index], n) for index, n in wanted.items()]
 
 
-def as_seen(prob: float, slope: float, offset: float) -> float:
-    """Return a chance as frequencies showed it to be: its log-odds times `slope` plus `offset`.
+def as_seen(prob: float, low_slope: float, high_slope: float, offset: float) -> float:
+    """Return a chance as frequencies showed it to be.
 
-    1 and 0 leave it as it is. What is nearer to 0 or 1 than `LEAST_CHANCE` counts as that.
+    Its log-odds become low_slope * log(p) - high_slope * log(1 - p) + offset (Kull, Silva Filho and
+    Flach 2017): near 0 and near 1 they rise by a slope of their own. 1, 1 and 0 leave it as it is.
+    What is nearer to 0 or 1 than `LEAST_CHANCE` counts as that.
     """
-    if (slope, offset) == (1.0, 0.0):
+    if (low_slope, high_slope, offset) == (1.0, 1.0, 0.0):
         return prob
     inside = min(max(prob, LEAST_CHANCE), 1 - LEAST_CHANCE)
-    return 1 / (1 + math.exp(-slope * math.log(inside / (1 - inside)) - offset))
+    log_odds = low_slope * math.log(inside) - high_slope * math.log1p(-inside) + offset
+    return 1 / (1 + math.exp(-log_odds))
 
 
 def _odds(child: Node, evidence: Evidence) -> float:

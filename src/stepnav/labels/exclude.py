@@ -34,7 +34,10 @@ FIELDS = ("problem", "question", "prompt", "text")
 """Fields in which a row may hold its problem; the first that it has counts. In raw PRM800K
 `question` is an object with a `problem`."""
 
-ALLOWED = f"{', '.join(FIELDS)}, Body with Question (SVAMP), input with step tags (Math-Shepherd)"
+ALLOWED = (
+    f"{', '.join(FIELDS)}, body with question (SVAMP, ASDiv), input with target (MAWPS) or "
+    "step tags (Math-Shepherd)"
+)
 
 _QUOTES = str.maketrans(
     dict.fromkeys("\u2018\u2019\u201a\u201b", "'") | dict.fromkeys("\u201c\u201d\u201e\u201f", '"')
@@ -146,16 +149,19 @@ def _item(value: Any, place: str) -> tuple[str, ...]:
 
 def _row(row: Mapping[str, Any], place: str) -> tuple[str, ...]:
     named = _task_name(row)
+    body, question = (row.get(name, row.get(name.title())) for name in ("body", "question"))
+    if isinstance(body, str) and isinstance(question, str):
+        body = body.strip()
+        return problem_names(f"{body} {question}", f"{body}. {question}")
     for name in FIELDS:
         value = row.get(name)
         if isinstance(value, Mapping):
             value = value.get("problem")
         if isinstance(value, str) and value.strip():
             return problem_names(value, *named)
-    body, question, text = row.get("Body"), row.get("Question"), row.get("input")
-    if isinstance(body, str) and isinstance(question, str):
-        body = body.strip()
-        return problem_names(f"{body} {question}", f"{body}. {question}")
+    text = row.get("input")
+    if isinstance(text, str) and text.strip() and "target" in row:
+        return problem_names(text)
     if isinstance(text, str) and TAG in text:
         try:
             if problem := find_problem(text):

@@ -168,7 +168,7 @@ def _answers(seen: Sequence[Seen], task: Task) -> Iterator[Finding]:
 def reward_findings(seen: Sequence[Seen]) -> Iterator[Finding]:
     """Yield what the scores say of the reward model, and what choosing by them may bring."""
     from stepnav.measure.prm.best_of_n import report
-    from stepnav.measure.prm.cases import Case, GradedAnswer
+    from stepnav.measure.prm.case import Case, GradedAnswer
 
     errors = [error for item in seen for error in item.errors]
     if errors:

@@ -1,13 +1,17 @@
 """Whether a search's P(right) comes true, and the map that makes it.
 
-The map is Platt's (1999): log-odds become `slope` times themselves plus `offset`. It keeps the
-order, so that whatever a search decides by the raw number stays as it is.
+The map is beta calibration (Kull, Silva Filho and Flach 2017; `core.chances.as_seen`): Platt's with
+a slope for low and one for high chances. A search that found nothing good still guesses right now
+and then, so that low ones are flat where high ones are steep. It keeps the order: whatever a search
+decides by the raw number stays as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +30,22 @@ NUM_BINS = 10
 NUM_DRAWS = 100
 """Sets of outcomes that are drawn to see how far from honest probabilities chance alone leads."""
 
+Map = tuple[float, float, float]
+"""Low slope, high slope and offset of `as_seen`."""
+
+OPTIONS = ("right_low_slope", "right_high_slope", "right_offset")
+"""The options of `nav` that they are."""
+
+UNCHANGED: Map = (1.0, 1.0, 0.0)
+
 NUM_FOLDS = 5
 """Parts of the problems, each judged by a map that was fitted on the others."""
 
 
 def read_pairs(run: Path, strategy: str) -> tuple[list[str], Floats, Floats]:
     """Return the problems, P(right) and correctness of a run's searches by one strategy.
+
+    P(right) is as the search had it, before any map.
 
     Raises:
       DataError: there is no such run, or it has none.
@@ -50,26 +64,43 @@ def read_pairs(run: Path, strategy: str) -> tuple[list[str], Floats, Floats]:
         raise DataError(f"{run} has no search by {strategy} that says how likely it is right")
     return (
         [row["problem_id"] for row in rows],
-        np.array([row["right_prob"] for row in rows]),
+        np.array([unmapped(row["right_prob"], json.loads(row["options"])) for row in rows]),
         np.array([float(row["correct"]) for row in rows]),
     )
 
 
-def fit_right(probs: Floats, correct: Floats) -> tuple[float, float]:
-    """Return the slope and the offset with the lowest loss; the slope is not negative.
+def unmapped(prob: float, options: Mapping[str, Any]) -> float:
+    """Return the chance that the map among a search's options made this of."""
+    low, high, offset = (options.get(name, plain) for name, plain in zip(OPTIONS, UNCHANGED))
+    if (low, high, offset) == UNCHANGED:
+        return prob
+    return _inverse(low, high, offset)(prob)
 
-    A prior of one right and one wrong search at either end keeps them finite.
+
+@cache
+def _inverse(low: float, high: float, offset: float) -> Callable[[float], float]:
+    chances = 1 / (1 + np.exp(-np.linspace(-7, 7, 2001)))
+    seen = [as_seen(chance, low, high, offset) for chance in chances]
+    return lambda prob: float(np.interp(prob, seen, chances))
+
+
+def fit_right(probs: Floats, correct: Floats) -> Map:
+    """Return the map with the lowest loss; no slope is negative.
+
+    A prior of one right and one wrong search at either end keeps it finite.
     """
     ends = np.array([0.01, 0.01, 0.99, 0.99])
-    logits = _logits(np.concatenate([probs, ends]))
+    inside = np.clip(np.concatenate([probs, ends]), LEAST_CHANCE, 1 - LEAST_CHANCE)
     wanted = np.concatenate([correct, [0.0, 1.0, 0.0, 1.0]])
+    features = np.stack([np.log(inside), -np.log1p(-inside), np.ones(len(inside))])
 
-    def loss(line: Floats) -> float:
-        found = line[0] * logits + line[1]
+    def loss(weights: Floats) -> float:
+        found = weights @ features
         return float(np.mean(np.logaddexp(0, found) - wanted * found))
 
-    found = load("scipy.optimize").minimize(loss, [1.0, 0.0], bounds=[(0, 20), (-20, 20)])
-    return float(found.x[0]), float(found.x[1])
+    bounds = [(0, 20), (0, 20), (-20, 20)]
+    low, high, offset = load("scipy.optimize").minimize(loss, UNCHANGED, bounds=bounds).x
+    return float(low), float(high), float(offset)
 
 
 def held_out(problems: Sequence[str], probs: Floats, correct: Floats, seed: int) -> Floats:
@@ -81,8 +112,8 @@ def held_out(problems: Sequence[str], probs: Floats, correct: Floats, seed: int)
     for part in set(parts.tolist()):
         inside = parts == part
         if not inside.all():
-            slope, offset = fit_right(probs[~inside], correct[~inside])
-            result[inside] = [as_seen(prob, slope, offset) for prob in probs[inside]]
+            fitted = fit_right(probs[~inside], correct[~inside])
+            result[inside] = [as_seen(prob, *fitted) for prob in probs[inside]]
     return result
 
 
@@ -132,9 +163,3 @@ def plot_right(parts: Mapping[str, Mapping[str, Any]]) -> bytes:
     figure.savefig(place, format="png", dpi=120, bbox_inches="tight")
     pyplot.close(figure)
     return place.getvalue()
-
-
-def _logits(probs: Floats) -> Floats:
-    inside = np.clip(probs, LEAST_CHANCE, 1 - LEAST_CHANCE)
-    found: Floats = np.log(inside / (1 - inside))
-    return found

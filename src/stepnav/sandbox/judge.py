@@ -24,6 +24,7 @@ from stepnav.sandbox.live import LiveSession, open_session
 from stepnav.sandbox.pool import PATIENCE_S, Sandbox
 from stepnav.sandbox.proxy import ReplaySession
 from stepnav.sandbox.records import CallResult, Suite, Verdict
+from stepnav.sandbox.streams import judge_streams
 from stepnav.sandbox.trusted_test import TrustedTest
 from stepnav.sandbox.worker import End
 
@@ -132,7 +133,9 @@ def judge(
 def judge_problem(
     sandbox: Sandbox, problem: Suite, source: str, *, cpu_s: float | None = None
 ) -> Verdict:
-    """Return whether a program passes a problem's test, in a fork of its own."""
+    """Return whether a program passes a problem's test, in a fork of its own (one per input)."""
+    if problem.style == "stdin":
+        return judge_streams(sandbox, problem, source, cpu_s=cpu_s)
     prepared = prepare(sandbox, problem, cpu_s=cpu_s)
     if prepared.calls is None:
         return _ask_live(sandbox, prepared.test, source, cpu_s)[0]

@@ -176,16 +176,17 @@ class Suite:
     """A test and the trusted reference that passes it.
 
     Attributes:
-      test: HumanEval's `check` function, or MBPP's assert statements, one a line.
+      test: HumanEval's `check` function, or MBPP's assert statements, one a line; of a program that
+        reads standard input see `streams.stream_suite`.
       entry_point: name of the function under test.
-      style: "humaneval" or "mbpp": who the other names of the test belong to.
+      style: "humaneval" or "mbpp": who the other names of the test belong to; or "stdin".
       reference: a program that passes the test.
       setup: statements to run before the asserts (MBPP's `test_setup_code`).
     """
 
     test: str
     entry_point: str
-    style: Literal["humaneval", "mbpp"]
+    style: Literal["humaneval", "mbpp", "stdin"]
     reference: str | None = None
     setup: str = ""
 

@@ -40,7 +40,8 @@ def nav(
     width: Count = 1,
     max_draws: Count = 100,
     max_steps: Count = 40,
-    right_slope: Annotated[float, at_least(0)] = 1.0,
+    right_low_slope: Annotated[float, at_least(0)] = 1.0,
+    right_high_slope: Annotated[float, at_least(0)] = 1.0,
     right_offset: float = 0.0,
     steps: StepOptions,
 ) -> Program:
@@ -55,8 +56,8 @@ def nav(
       width: steps drawn at once, for hardware that batches; more than one sees less between draws.
       max_draws: steps drawn in all.
       max_steps: as in `beam`.
-      right_slope, right_offset: P(right) is the answer's share with its log-odds mapped by these;
-        `stepnav calibrate --run` fits them.
+      right_low_slope, right_high_slope, right_offset: P(right) is the answer's share mapped by
+        these (`as_seen`); `stepnav calibrate --run` fits them.
     """
     evidence = Evidence(slope, offset, likelihood, novelty, neutral)
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
@@ -88,7 +89,7 @@ def nav(
         chances, _, votes, top = share()
     answer = next(iter(votes), None)
     found = _chosen(tree, [leaf for leaf, given in leaves if given == answer], chances)
-    right = as_seen(top, right_slope, right_offset) if votes else None
+    right = as_seen(top, right_low_slope, right_high_slope, right_offset) if votes else None
     return Outcome(found, stop_reason, answer, counts, votes, right)
 
 

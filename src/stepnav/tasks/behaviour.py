@@ -14,6 +14,7 @@ from functools import cached_property
 from stepnav.core.seeds import derive_seed
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Call, Job, Suite
+from stepnav.sandbox.streams import pairs_of, stream_job
 from stepnav.tasks.inputs.calls import KnownCall, known_calls
 from stepnav.tasks.inputs.fuzz import fuzz_inputs
 from stepnav.tasks.inputs.values import outcome_of, written
@@ -47,7 +48,7 @@ class Behaviours:
         """Return the first answer that behaved as this one does."""
         known = self._stands_for
         if answer not in known:
-            known[answer] = self._first_like(answer) if known and self._calls else answer
+            known[answer] = self._first_like(answer) if known and self._job else answer
         return known[answer]
 
     def _first_like(self, answer: str) -> str:
@@ -57,16 +58,22 @@ class Behaviours:
         return self._first_of.setdefault(self._behaviour(answer), answer)
 
     @cached_property
-    def _calls(self) -> tuple[Call, ...]:
+    def _job(self) -> Callable[[str], Job] | None:
         """What programs are asked; made when there are two to compare: most searches have not."""
-        if self._test is None:
-            return ()
-        name = self._test.entry_point
-        return tuple(Call(name, call.args, call.kwargs) for call in inputs_of(self._test))
+        test = self._test
+        if test is None:
+            return None
+        if test.style == "stdin":
+            texts = [text for text, _ in pairs_of(test)[:MAX_INPUTS]]
+            return lambda program: stream_job(program, texts, cpu_s=CPU_S)
+        name = test.entry_point
+        calls = tuple(Call(name, call.args, call.kwargs) for call in inputs_of(test))
+        return (lambda program: Job(program, calls, cpu_s=CPU_S)) if calls else None
 
     def _behaviour(self, answer: str) -> str:
         """Return what a program gives on all inputs; one that gives nothing is like no other."""
-        result = self._sandbox().run(Job(self._program_of(answer), self._calls, cpu_s=CPU_S))
+        assert self._job is not None, "there is something to ask"
+        result = self._sandbox().run(self._job(self._program_of(answer)))
         outcomes = [outcome_of(call) for call in result.calls]
         return answer if not any(outcomes) else written(outcomes)
 

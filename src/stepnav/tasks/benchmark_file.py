@@ -13,7 +13,7 @@ import json
 import random
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,14 @@ class Benchmark:
       splits: the splits that exist.
       hub: repository and configuration on the hub; the configuration may be None.
       make: makes a problem of a row.
+      hub_splits: a split to its configuration and split there, where they differ from the above.
     """
 
     name: str
     splits: tuple[str, ...]
     hub: tuple[str, str | None]
     make: MakeProblem
+    hub_splits: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
 
     def load(self, split: str, *, path: Path | None, count: int | None, seed: int) -> list[Problem]:
         """Return problems of a split, in the order of the file.
@@ -51,7 +53,8 @@ class Benchmark:
         Args:
           split: one of `splits`.
           path: an official file (.jsonl, .json, either may be gzipped) or a folder that holds
-            one named after the split or the task, in any case; None loads from the hub.
+            one named after the split or the task, in any case, or a folder of that name with a
+            JSON file for each row; None loads from the hub.
           count: how many to draw; None or more than there are takes all.
           seed: chooses which ones are drawn.
         Raises:
@@ -61,10 +64,7 @@ class Benchmark:
         check_split(self.name, split, self.splits)
         if count is not None and count < 0:
             raise ValueError(f"count must not be negative (got {count})")
-        if path is None:
-            rows = _hub_rows(self, split)
-        else:
-            rows = read_rows(_find_file(self, split, Path(path)))
+        rows = _hub_rows(self, split) if path is None else _path_rows(self, split, Path(path))
         problems = [
             self._problem(f"{self.name}-{split}-{index}", where, row)
             for index, (where, row) in enumerate(rows)
@@ -188,6 +188,19 @@ def _unreadable(path: Path, number: int, error: BaseException) -> DataError:
     return DataError(f"{path}, after line {number}: cannot be read ({error})")
 
 
+def _path_rows(benchmark: Benchmark, split: str, path: Path) -> Iterator[tuple[str, Any]]:
+    files = sorted((path / split).rglob("*.json"))
+    if not files:
+        yield from read_rows(_find_file(benchmark, split, path))
+    for file in files:
+        try:
+            yield str(file), _parsed(file.read_text("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{file}: not valid JSON ({error})") from None
+        except OSError as error:
+            raise _unreadable(file, 0, error) from None
+
+
 def _find_file(benchmark: Benchmark, split: str, path: Path) -> Path:
     if not path.is_dir():
         return path
@@ -201,6 +214,7 @@ def _find_file(benchmark: Benchmark, split: str, path: Path) -> Path:
 
 def _hub_rows(benchmark: Benchmark, split: str) -> Iterator[tuple[str, Any]]:
     repository, configuration = benchmark.hub
+    configuration, hub_split = benchmark.hub_splits.get(split, (configuration, split))
     try:
         import datasets
     except ImportError:
@@ -209,7 +223,7 @@ def _hub_rows(benchmark: Benchmark, split: str) -> Iterator[tuple[str, Any]]:
             "or give the path of its official file"
         ) from None
     try:
-        rows = datasets.load_dataset(repository, configuration, split=split)
+        rows = datasets.load_dataset(repository, configuration, split=hub_split)
     except Exception as error:  # datasets raises whatever its storage layers raise
         reason = next(iter(str(error).strip().splitlines()), "no reason given")
         raise DataError(
@@ -217,4 +231,4 @@ def _hub_rows(benchmark: Benchmark, split: str) -> Iterator[tuple[str, Any]]:
             "give the path of its official file instead"
         ) from error
     for number, row in enumerate(rows, 1):
-        yield f"{repository} {split}, row {number}", row
+        yield f"{repository} {hub_split}, row {number}", row

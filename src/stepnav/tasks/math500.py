@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stepnav.answers.canonical import spellings
 from stepnav.answers.equal import AnswerChecker, shared_checker
-from stepnav.answers.extract import as_answer, canonical_answer
+from stepnav.answers.extract import as_answer, extract_answer
 from stepnav.answers.pool import Equality
 from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
@@ -59,7 +60,7 @@ def load(
 ANSWER_PATTERN = r"\\boxed\{"
 """What ends a solution; `####` is a heading of Markdown here."""
 
-extract = canonical_answer
+extract = extract_answer
 
 
 def grade(problem: Problem, text: str | None, *, checker: AnswerChecker | None = None) -> Equality:
@@ -107,4 +108,5 @@ def make_task(sandbox: str) -> Task:
         examples=lambda count: shipped_examples("math500", count),
         default_shots=DEFAULT_SHOTS,
         end_strings=END_STRINGS,
+        alike=lambda problem: spellings(),
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from stepnav.answers.canonical import spellings
 from stepnav.answers.equal import shared_checker
 from stepnav.answers.extract import extract_answer, last_boxed
 from stepnav.core.errors import ConfigError, DataError, nearest
@@ -80,6 +81,7 @@ def own_task(
         load=load,
         extract=_extract,
         grade=verdict,
+        alike=lambda problem: spellings(),
     )
 
 

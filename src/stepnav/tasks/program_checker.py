@@ -25,6 +25,9 @@ from stepnav.sandbox.records import MEBIBYTE, Level, Limits, Suite, Verdict
 
 LEVELS: tuple[str, ...] = get_args(Level)
 TIME_LIMIT_S = 3.0
+INPUT_LIMIT_S = 6.0
+"""Of a program that reads standard input, for each of its inputs, as LiveCodeBench has it."""
+
 REFERENCE_FACTOR = 4.0
 REFERENCE_CPU_S = 60.0
 REFERENCE_WALL_S = 600.0
@@ -90,6 +93,8 @@ class ProgramChecker:
           DataError: the test cannot be used, or its reference fails it.
         """
         limit = self.cpu_s
+        if test.style == "stdin":
+            return judge_problem(self.sandbox, test, program, cpu_s=limit or INPUT_LIMIT_S)
         with self._recording:  # once, whichever thread comes first
             most_s = max(REFERENCE_CPU_S, limit or 0.0)
             prepared = prepare(self._recorder, test, cpu_s=most_s)

@@ -21,6 +21,9 @@ STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint", "\n@", "\nassert", "\n```
 PROGRAM_STOPS = ("\nassert", "\nprint", "\nif __name__", '\n"""', "\n```", "\n[DONE]", "\n<|")
 """Where a whole program has ended."""
 
+SCRIPT_STOPS = ("\nQUESTION:", "\n```", "\n[DONE]", "\n<|")
+"""Where a program that prints has ended."""
+
 _ATOM = r"""(?:"[^"\n]*"|'[^'\n]*'|[^][(){}'"\\#\n])"""
 _BALANCED = rf"{_ATOM}*"
 for _ in range(4):  # brackets within brackets
@@ -58,6 +61,11 @@ def cut_body(text: str) -> str:
 def cut_program(text: str) -> str:
     """Return the text up to the end of a whole program."""
     return _cut(text, PROGRAM_STOPS)
+
+
+def cut_script(text: str) -> str:
+    """Return the text up to the end of a program that prints."""
+    return _cut(text, SCRIPT_STOPS)
 
 
 def unfenced(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from stepnav.files.atomic import write_text
 from stepnav.train.failures import diverged
 
 FitProgress = Callable[[int, int, "float | None"], None]
-"""(optimizer steps done, in all, latest mean loss)."""
+"""(optimizer steps done, in all, latest mean loss; of GRPO the latest mean reward)."""
 
 
 class Watcher(TrainerCallback):  # type: ignore[misc]
@@ -24,13 +24,25 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
       log: gets a line per step; those after `done` are taken out.
       progress: told of each step.
       done: steps of the checkpoint that is gone on with.
+      columns: what else of each step's figures is written down, where it is there.
+      shown: the figure that progress is told.
     """
 
-    def __init__(self, log: Path, progress: FitProgress | None, done: int) -> None:
+    def __init__(
+        self,
+        log: Path,
+        progress: FitProgress | None,
+        done: int,
+        *,
+        columns: Sequence[str] = (),
+        shown: str = "loss",
+    ) -> None:
         self._log = log
         self._progress = progress
         self._done = done
-        self._loss: float | None = None
+        self._columns = columns
+        self._shown = shown
+        self._latest: float | None = None
         self.has_begun = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
@@ -49,7 +61,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         self.has_begun = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
-        """Keep the latest loss; stop before anything is saved if it or its gradient is no number.
+        """Keep the latest figure; stop before anything is saved if it or its gradient is no number.
 
         Raises:
           DataError: it is none, in all processes alike.
@@ -60,12 +72,13 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
             if value is not None and not math.isfinite(value):
                 raise diverged(f"the {name} is {value}", state.global_step)
         if state.is_world_process_zero:
-            self._loss = logs["loss"]
+            self._latest = logs[self._shown]
             row = {
                 "step": state.global_step,
                 "loss": logs["loss"],
                 "learning_rate": logs["learning_rate"],
                 "grad_norm": logs.get("grad_norm"),
+                **{name: logs[name] for name in self._columns if name in logs},
             }
             with self._log.open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -73,4 +86,4 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
         """Tell how far it is."""
         if self._progress is not None and state.is_world_process_zero:
-            self._progress(state.global_step, state.max_steps, self._loss)
+            self._progress(state.global_step, state.max_steps, self._latest)

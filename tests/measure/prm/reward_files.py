@@ -47,6 +47,26 @@ def processbench(path: Path, count: int = 12) -> Path:
     return write(path, rows)
 
 
+def prmbench(path: Path, count: int = 12) -> Path:
+    """Write one row of each category in turn; the wrong steps are those of the exact checker."""
+    rows = [
+        {
+            "original_question": problem.question,
+            "modified_question": problem.question,
+            "original_process": [f"{n}. {step}" for n, step in enumerate(steps, 1)],
+            "modified_process": [f"{n}. {step}" for n, step in enumerate(steps, 1)],
+            "modified_steps": [],
+            "error_steps": [n for n, rating in enumerate(ratings, 1) if rating == -1],
+            "reason": "made up",
+            "idx": f"case_{number}",
+            "question": problem.question,
+            "classification": "circular" if -1 in ratings else "multi_solutions",
+        }
+        for number, (problem, steps, ratings) in enumerate(solutions(count))
+    ]
+    return write(path, rows)
+
+
 def stepwise(path: Path, count: int = 12) -> Path:
     rows = []
     for problem, steps, ratings in solutions(count):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stepnav.core.records import StepScore
 from stepnav.measure.prm.best_of_n import best_of, majority_of, report, sample_sizes
-from stepnav.measure.prm.cases import Case, GradedAnswer
+from stepnav.measure.prm.case import Case, GradedAnswer
 from stepnav.measure.stats.intervals import pass_at_k
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepnav.core.records import StepScore
-from stepnav.measure.prm.cases import Case
+from stepnav.measure.prm.case import Case
 from stepnav.measure.prm.processbench import (
     Detection,
     best_threshold,

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from stepnav.core.records import StepScore
-from stepnav.measure.prm.cases import Case
+from stepnav.measure.prm.case import Case
 from stepnav.measure.prm.ratings import rated_steps, report
 
 SURE = {rating: StepScore.from_rating(rating) for rating in (-1, 0, 1)}

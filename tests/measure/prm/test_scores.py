@@ -11,7 +11,8 @@ from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendError, DataError
 from stepnav.core.records import StepScore, Trajectory
-from stepnav.measure.prm.cases import Case, read_cases
+from stepnav.measure.prm.case import Case
+from stepnav.measure.prm.cases import read_cases
 from stepnav.measure.prm.scores import FILE_NAME, ScoresFile, folder_digest, score_cases
 from stepnav.rewards.scripted import ScriptedReward
 from tests.measure.prm import reward_files

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import StepScore
-from stepnav.measure.prm.cases import Case
+from stepnav.measure.prm.case import Case
 from stepnav.measure.prm.temperature import (
     describe,
     fit_temperature,

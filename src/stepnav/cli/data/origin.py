@@ -84,7 +84,7 @@ class OriginOptions:
             return Origin(name, source, references, refused, left_out=tuple(left_out))
         if functions:
             raise ConfigError("--function names a function of --program; a benchmark has --ids")
-        if task == "humaneval":
+        if task is not None and task.startswith("humaneval"):
             raise ConfigError("HumanEval is a test set and is never trained on; use --task mbpp")
         if task != "mbpp":
             raise ConfigError(f"there is no mutation data for the task {task!r}; use --task mbpp")

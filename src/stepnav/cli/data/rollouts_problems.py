@@ -30,7 +30,7 @@ def check_split(task: Task, split: str | None) -> None:
     Raises:
       ConfigError: the task is never trained on, or has no train split and none is named.
     """
-    if task.name == "humaneval":
+    if task.name.startswith("humaneval"):
         raise ConfigError("HumanEval is a test set and is never trained on; use --task mbpp")
     if split is None and "train" not in task.splits:
         raise ConfigError(

@@ -145,8 +145,8 @@ class ModelOptions:
         typer.Option(
             min=0,
             help="Worked examples before the question, from the training split. [default: as the "
-            "field shows a base model: gsm8k and svamp 5, math500 4, mbpp 3, else 0; 0 with "
-            "--chat]",
+            "field shows a base model: word problems 5, math and math500 4, mbpp 3, else 0; "
+            "0 with --chat]",
         ),
     ] = None
     chat: Annotated[bool, typer.Option("--chat", help="Prompt with the model's chat template.")] = (

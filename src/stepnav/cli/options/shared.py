@@ -22,12 +22,9 @@ from stepnav.measure.plan_file import problems_digest
 from stepnav.tasks.task import Task
 
 if TYPE_CHECKING:
-    from stepnav.measure.prm.cases import Cases
+    from stepnav.measure.prm.case import Cases
 
-_TASK = (
-    "Benchmark: arithmetic, plain, gsm8k, svamp, math500, micro-python, humaneval or mbpp; or a "
-    "file of rows, or FILE.py:NAME."
-)
+_TASK = f"Benchmark: {', '.join(build.TASKS)}; or a file of rows, or FILE.py:NAME."
 TaskName = Annotated[str, typer.Option(help=_TASK)]
 TypedTaskName = Annotated[
     str | None,
@@ -161,7 +158,7 @@ class ScoringOptions:
     kind: Annotated[
         str | None,
         typer.Option(
-            help="processbench, prm800k or best-of-n. [default: told by the file's fields]"
+            help="processbench, prmbench, prm800k or best-of-n. [default: told by the fields]"
         ),
     ] = None
     labels: Annotated[

@@ -41,6 +41,14 @@ TRAIN = {
         "Train an outcome reward model: one label per whole solution, at its last step.",
         "train.orm",
     ),
+    "expert": Entry(
+        "Fine-tune a policy on the right solutions that its own searches find, in rounds.",
+        "train.expert",
+    ),
+    "grpo": Entry(
+        "Train a policy by GRPO on its grades and on a reward model's scores of its steps.",
+        "train.grpo",
+    ),
 }
 
 ZOO = {

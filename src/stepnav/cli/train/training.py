@@ -41,21 +41,48 @@ class TrainFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainOptions:
-    """What all trainings share."""
+class RunOptions:
+    """How any training runs."""
 
-    prompt_template: Annotated[
-        str, typer.Option(help='How a question is shown; holds {question}; "\\n" is a new line.')
-    ] = "{question}\\n"
+    learning_rate: Annotated[float, typer.Option(min=0.0, help="Its highest value.")] = 1e-5
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto (cuda where there is one).")] = (
+        "auto"
+    )
+    dtype: Annotated[
+        str, typer.Option(help="What is computed in: float32 or bfloat16; weights stay float32.")
+    ] = "float32"
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="Less memory, a third more time.")
+    ] = False
+    save_every: Annotated[int, typer.Option(min=0, help="Steps between checkpoints; 0: none.")] = (
+        200
+    )
+    report_to: ReportTo = None
+    seed: Seed = 0
+    resume: Resume = False
+
+    def shared_settings(self) -> dict[str, Any]:
+        """Return what these options come to, as fields of a trainer's settings."""
+        choose("--dtype", self.dtype, DTYPES)
+        build.check_device(choose("--device", self.device, DEVICES))
+        names = ("learning_rate", "gradient_checkpointing", "save_every", "seed")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "cpu": self.device == "cpu",
+            "bf16": self.dtype == "bfloat16",
+            "report_to": tracker_names(self.report_to),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions(RunOptions):
+    """How models are fitted on solutions."""
+
     max_length: Annotated[int, typer.Option(min=8, help="Most tokens of a solution.")] = 1024
-    problems: Annotated[
-        int | None, typer.Option(min=1, help="How many, from the file's first on. [default: all]")
-    ] = None
     epochs: Annotated[float, typer.Option(min=0.0, help="Passes over the data.")] = 2.0
     max_steps: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many optimizer steps.")
     ] = None
-    learning_rate: Annotated[float, typer.Option(min=0.0, help="Its highest value.")] = 1e-5
     schedule: Annotated[str, typer.Option(help="cosine, linear or constant.")] = "cosine"
     warmup: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of steps in which it rises.")
@@ -69,44 +96,40 @@ class TrainOptions:
     lora_rank: Annotated[
         int, typer.Option(min=0, help="Train adapters of this rank, not all weights. [0: all]")
     ] = 0
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto (cuda where there is one).")] = (
-        "auto"
-    )
-    dtype: Annotated[
-        str, typer.Option(help="What is computed in: float32 or bfloat16; weights stay float32.")
-    ] = "float32"
-    gradient_checkpointing: Annotated[
-        bool, typer.Option("--gradient-checkpointing", help="Less memory, a third more time.")
-    ] = False
     shard: Annotated[
         bool, typer.Option("--shard", help="Split the model over torchrun's processes (FSDP2).")
     ] = False
-    save_every: Annotated[int, typer.Option(min=0, help="Steps between checkpoints; 0: none.")] = (
-        200
-    )
-    report_to: ReportTo = None
-    seed: Seed = 0
-    resume: Resume = False
 
-    def for_stages(self) -> dict[str, Any]:
-        """Return the arguments that all stages of `train.finetune` share, but for progress."""
+    def for_fit(self) -> dict[str, Any]:
+        """Return the arguments that all stages of `train.finetune` share, but for the prompt."""
         from stepnav.train.fit import FitSettings
 
         choose("--schedule", self.schedule, SCHEDULES)
-        choose("--dtype", self.dtype, DTYPES)
-        build.check_device(choose("--device", self.device, DEVICES))
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         settings = {name: own[name] for name in own.keys() & {f.name for f in fields(FitSettings)}}
-        settings["cpu"], settings["bf16"] = self.device == "cpu", self.dtype == "bfloat16"
-        settings["report_to"] = tracker_names(self.report_to)
         return {
-            "prompt_template": _template(self.prompt_template),
             "max_length": self.max_length,
             "pack": not self.no_pack,
             "lora_rank": self.lora_rank,
             "resume": self.resume,
-            "settings": FitSettings(**settings),
+            "settings": FitSettings(**{**settings, **self.shared_settings()}),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions(FitOptions):
+    """What the trainings on a file share."""
+
+    prompt_template: Annotated[
+        str, typer.Option(help='How a question is shown; holds {question}; "\\n" is a new line.')
+    ] = "{question}\\n"
+    problems: Annotated[
+        int | None, typer.Option(min=1, help="How many, from the file's first on. [default: all]")
+    ] = None
+
+    def for_stages(self) -> dict[str, Any]:
+        """Return the arguments that all stages of `train.finetune` share, but for progress."""
+        return {"prompt_template": _template(self.prompt_template), **self.for_fit()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,19 +186,33 @@ def train(
     stage: Callable[..., TrainReport],
 ) -> None:
     """Train, and tell what came of it; `stage` takes the arguments that all stages share."""
+    arguments = train_options.for_stages()
+    report = run_training(out, lambda progress: stage(**arguments, progress=progress))
+    if report.fit.is_main:
+        _tell(report, out, as_json)
+
+
+def run_training(
+    out: Path, stage: Callable[[Any], TrainReport], *, figure: str = "loss"
+) -> TrainReport:
+    """Run a training behind its progress, and return what it was trained on.
+
+    Args:
+      out: where its checkpoints are.
+      stage: trains; takes what is told of each step.
+      figure: what that is told.
+    """
     from stepnav.train.shards import leave_processes
 
     with interruptible(lambda: f"checkpoints are kept in {out}"), Stages("steps") as stages:
 
-        def show(done: int, total: int, loss: float | None) -> None:
-            stages.reach("train", done, total, "" if loss is None else f"(loss {loss:.3f})")
+        def show(done: int, total: int, value: float | None) -> None:
+            stages.reach("train", done, total, "" if value is None else f"({figure} {value:.3f})")
 
         try:
-            report = stage(**train_options.for_stages(), progress=show)
+            return stage(show)
         finally:
             leave_processes()
-    if report.fit.is_main:
-        _tell(report, out, as_json)
 
 
 def _tell(report: TrainReport, out: Path, as_json: bool) -> None:
@@ -186,21 +223,27 @@ def _tell(report: TrainReport, out: Path, as_json: bool) -> None:
             f"their end; {cut.steps} labelled steps were cut, {cut.lost} solutions left out",
             soft_wrap=True,
         )
-    if as_json:
-        print_json({"out": str(out), **report.to_json()})
-        return
     losses = [loss for _, loss in report.fit.losses]
-    console = stdout()
+    text = ""
     if losses:
         tail = losses[-max(1, len(losses) // 10) :]
-        console.print(
+        text = (
             f"{report.fit.steps} steps on {report.examples} examples, {report.labels} labelled "
             f"tokens of {report.tokens} read per epoch"
             + (f" ({report.plain_tokens} without sharing)" if report.is_packed else "")
-            + f"; loss {losses[0]:.3f} at first, {sum(tail) / len(tail):.3f} in the last tenth",
-            soft_wrap=True,
+            + f"; loss {losses[0]:.3f} at first, {sum(tail) / len(tail):.3f} in the last tenth"
         )
-    console.print(f"Saved to {out}.", soft_wrap=True)
+    tell_saved(report, out, text, as_json)
+
+
+def tell_saved(report: TrainReport, out: Path, text: str, as_json: bool) -> None:
+    """Print what was trained on, as text or as JSON, and where the model is."""
+    if as_json:
+        print_json({"out": str(out), **report.to_json()})
+        return
+    if text:
+        stdout().print(text, soft_wrap=True)
+    stdout().print(f"Saved to {out}.", soft_wrap=True)
 
 
 def require_libraries() -> None:

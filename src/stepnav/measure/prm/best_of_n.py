@@ -20,7 +20,7 @@ import numpy as np
 from stepnav.core.aggregate import AGGREGATIONS
 from stepnav.core.seeds import derive_seed
 from stepnav.core.vote import count_votes
-from stepnav.measure.prm.cases import Case
+from stepnav.measure.prm.case import Case
 from stepnav.measure.prm.scores import Scores
 from stepnav.measure.stats.cluster import Clusters, ratio
 from stepnav.measure.stats.intervals import pass_at_k

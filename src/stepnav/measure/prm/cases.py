@@ -1,7 +1,8 @@
-"""What a reward model is evaluated on: solutions whose truth is known, of one of three kinds.
+"""What a reward model is evaluated on: solutions whose truth is known, of one of four kinds.
 
 - processbench: `problem`, `steps`, `label` (the first wrong step, -1 for none), as in ProcessBench
   (Zheng et al. 2024, arXiv 2412.06559).
+- prmbench: rows of PRMBench, see `prmbench_rows`.
 - prm800k: step labels, in any format that `labels/reader.py` reads (PRM800K, TRL stepwise, ...).
 - best-of-n: `problem_id`, `is_correct`, and `steps` or `text`; optional `problem` (to score),
   `answer` (to vote) and `scores` (one number in [0, 1] per step).
@@ -13,93 +14,19 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from stepnav.core.errors import ConfigError, DataError, choose, quote
-from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.labels.prm800k import ANSWER_MARK
 from stepnav.labels.reader import read_labelled
 from stepnav.labels.records import LabelKind, StepRecord
 from stepnav.labels.rows import is_parquet
+from stepnav.measure.prm.case import KINDS, Case, Cases, FileKind, GradedAnswer
+from stepnav.measure.prm.prmbench_rows import FIELDS, prmbench_case, without_repeats
 from stepnav.tasks.benchmark_file import read_rows
-
-FileKind = Literal["processbench", "prm800k", "best-of-n"]
-KINDS: tuple[FileKind, ...] = ("processbench", "prm800k", "best-of-n")
-
-
-@dataclass(frozen=True, slots=True)
-class GradedAnswer:
-    """What is known of a whole solution.
-
-    Attributes:
-      is_correct: whether its answer is right; None if that could not be decided.
-      answer: its answer, for votes; None if it has none.
-      scores: per step P(not wrong), where the file gives them.
-    """
-
-    is_correct: bool | None
-    answer: str | None
-    scores: tuple[float, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One solution to score.
-
-    Attributes:
-      id: what the file calls it, or where it stands.
-      group: what resampling draws together: the problem.
-      question: the problem's text; empty if the file does not give it.
-      steps: texts, without separators.
-      is_whole: whether the last step ends the solution.
-      first_error: processbench: 0-based first wrong step, None for none.
-      labels: prm800k: per step, None where it is not labelled.
-      graded: best-of-n.
-    """
-
-    id: str
-    group: str
-    question: str
-    steps: tuple[str, ...]
-    is_whole: bool
-    first_error: int | None = None
-    labels: tuple[int | float | None, ...] | None = None
-    graded: GradedAnswer | None = None
-
-    @property
-    def trajectory(self) -> Trajectory:
-        """The solution as a reward model sees it: a line end after each step but the last."""
-        *before, last = self.steps
-        steps = [Step(text if text.endswith("\n") else text + "\n") for text in before]
-        steps.append(Step(last, "end" if self.is_whole else "step"))
-        return Trajectory(Problem(self.id, self.question), tuple(steps))
-
-
-@dataclass(frozen=True, slots=True)
-class Cases:
-    """A file's solutions.
-
-    Attributes:
-      kind: which of `KINDS`.
-      items: the solutions, in the order of the file.
-      label_kind: what the labels of step-labelled data are.
-      digest: changes with whatever is scored or compared with.
-      left_out: what the reader left out and why, one line each.
-    """
-
-    kind: FileKind
-    items: tuple[Case, ...]
-    label_kind: LabelKind | None
-    digest: str
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def num_problems(self) -> int:
-        """How many problems the solutions are of."""
-        return len({case.group for case in self.items})
 
 
 def read_cases(
@@ -128,9 +55,11 @@ def read_cases(
     if chosen == "prm800k":
         label_kind, items, left_out = _read_labelled(path, labels)
     else:
-        make = _first_error_case if chosen == "processbench" else _outcome_case
+        make = _MAKERS[chosen]
         rows = enumerate(read_rows(path), 1)
         items = [_made(make, number, where, row) for number, (where, row) in rows]
+        if chosen == "prmbench":
+            items, left_out = without_repeats(items)
     if not items:
         raise DataError(f"{path} holds no {'labelled step' if label_kind else 'solution'}")
     if all(case.graded is not None and case.graded.is_correct is None for case in items):
@@ -154,13 +83,16 @@ def recognise(path: Path) -> FileKind:
         return "best-of-n"
     if {"problem", "steps", "label"} <= set(fields):
         return "processbench"
+    if set(FIELDS) <= set(fields):
+        return "prmbench"
     is_raw = isinstance(fields.get("label"), Mapping) and "question" in fields
     is_tagged = {"input", "label", "task"} <= set(fields)
     if is_raw or is_tagged or {"prompt", "completions", "labels"} <= set(fields):
         return "prm800k"
     raise DataError(
         f"{path}: its fields ({', '.join(map(str, fields)) or 'none'}) are none of processbench "
-        "(problem, steps, label), prm800k (question and label, or prompt, completions and labels), "
+        "(problem, steps, label), prmbench (modified_process, error_steps), prm800k "
+        "(question and label, or prompt, completions and labels), "
         "best-of-n (problem_id, is_correct); name the kind with --kind if it is one of them"
     )
 
@@ -249,6 +181,11 @@ def _outcome_case(number: int, row: Mapping[str, Any]) -> Case:
     )
 
 
+_MAKERS = {
+    "processbench": _first_error_case, "prmbench": prmbench_case, "best-of-n": _outcome_case,
+}  # fmt: skip
+
+
 def _solution_steps(row: Mapping[str, Any], scores: tuple[float, ...] | None) -> tuple[str, ...]:
     """Return the steps; a text's steps are its lines, blank ones left out."""
     if "steps" in row:
@@ -296,5 +233,7 @@ def _first_groups(items: Sequence[Case], limit: int | None) -> list[Case]:
 
 
 def _digest(items: Sequence[Case]) -> str:
-    text = "\n".join(json.dumps(asdict(case)) for case in items)
+    rows = (asdict(case) for case in items)
+    kept = ({name: row[name] for name in row if name != "category" or row[name]} for row in rows)
+    text = "\n".join(map(json.dumps, kept))
     return blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()

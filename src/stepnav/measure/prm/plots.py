@@ -11,6 +11,7 @@ from stepnav.measure.plots import COLOURS, MARKERS, STYLE
 
 PLOTS: Mapping[str, str] = {
     "processbench": "threshold",
+    "prmbench": "categories",
     "prm800k": "reliability",
     "best-of-n": "best_of_n",
 }
@@ -34,7 +35,10 @@ def plot(kind: str, figures: Mapping[str, Any], *, title: str) -> bytes:
       figures: that report's object.
       title: shown above.
     """
-    draw = {"processbench": _threshold, "prm800k": _reliability, "best-of-n": _best_of_n}[kind]
+    draw = {
+        "processbench": _threshold, "prmbench": _categories, "prm800k": _reliability,
+        "best-of-n": _best_of_n,
+    }[kind]  # fmt: skip
     panels = 2 if kind == "prm800k" else 1
     matplotlib = load("matplotlib")
     with matplotlib.rc_context(STYLE):
@@ -63,6 +67,23 @@ def _threshold(panels: Sequence[Any], figures: Mapping[str, Any]) -> None:
     _per_cent(axes, "share of solutions")
     axes.set_xlabel("threshold on P(step is not wrong)")
     axes.legend(frameon=False, fontsize=9)
+
+
+def _categories(panels: Sequence[Any], figures: Mapping[str, Any]) -> None:
+    """Draw the PRM-Score of all, of each dimension and of each category."""
+    axes = panels[0]
+    found = {
+        name.replace("_", " "): row["prm_score"]
+        for name, row in figures["by_threshold"].items()
+        if row["prm_score"]["value"] is not None
+    }
+    values = [100 * row["value"] for row in found.values()]
+    axes.errorbar(
+        list(found), values, yerr=_errors([*found.values()]),
+        fmt="o", color=COLOURS[0], elinewidth=0.8, capsize=2,
+    )  # fmt: skip
+    _per_cent(axes, "PRM-Score, with 95% interval")
+    axes.tick_params(axis="x", rotation=60)
 
 
 def _reliability(panels: Sequence[Any], figures: Mapping[str, Any]) -> None:

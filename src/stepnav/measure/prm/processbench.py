@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from stepnav.measure.prm.cases import Case
+from stepnav.measure.prm.case import Case
 from stepnav.measure.prm.scores import Scored, Scores, split_by_problem
 from stepnav.measure.stats.cluster import Clusters, Floats, Statistic, divide
 from stepnav.measure.stats.intervals import accuracy

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from stepnav.labels.metrics import class_row, confusion_matrix
 from stepnav.labels.records import LabelKind
-from stepnav.measure.prm.cases import Case
+from stepnav.measure.prm.case import Case
 from stepnav.measure.prm.reliability import (
     NUM_BINS,
     bin_numbers,

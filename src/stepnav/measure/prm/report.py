@@ -12,9 +12,10 @@ from typing import Any
 
 from stepnav.files.atomic import write_bytes, write_text
 from stepnav.measure.prm import best_of_n as reward_best_of_n
+from stepnav.measure.prm import prmbench as reward_prmbench
 from stepnav.measure.prm import processbench as reward_processbench
 from stepnav.measure.prm import ratings as reward_ratings
-from stepnav.measure.prm.cases import Cases
+from stepnav.measure.prm.case import Cases
 from stepnav.measure.prm.plots import PLOTS, plot
 from stepnav.measure.prm.scores import Scores
 from stepnav.measure.prm.tables import markdown_page
@@ -37,13 +38,15 @@ def make_report(
       scores: number of the solution -> its scores.
       failed: number of the solution -> why it could not be scored; left out of all figures.
       settings: what was scored by what.
-      threshold, dev_share, seed: as in `reward_processbench.report`.
+      threshold, dev_share, seed: as in `processbench.report` and `prmbench.report`.
     """
     scored = [(cases.items[number], scores[number]) for number in sorted(scores)]
     if cases.kind == "processbench":
         figures = reward_processbench.report(
             scored, threshold=threshold, dev_share=dev_share, seed=seed
         )
+    elif cases.kind == "prmbench":
+        figures = reward_prmbench.report(scored, threshold=threshold)
     elif cases.kind == "prm800k":
         steps = reward_ratings.rated_steps(scored, cases.label_kind or "rating")
         figures = reward_ratings.report(steps)

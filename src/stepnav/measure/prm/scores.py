@@ -17,7 +17,7 @@ from stepnav.core.errors import DataError
 from stepnav.core.records import StepScore
 from stepnav.core.seeds import derive_seed
 from stepnav.files.lines import LineFile
-from stepnav.measure.prm.cases import Case
+from stepnav.measure.prm.case import Case
 from stepnav.run.scoring import score_trajectories
 
 FILE_NAME = "scores.jsonl"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stepnav.measure.prm.plots import NAMES
+from stepnav.measure.prm.prmbench_rows import CATEGORIES
 from stepnav.measure.report.tables import MISSING, TextTable, markdown_table, percent
 from stepnav.measure.stats.cluster import NUM_RESAMPLES
 from stepnav.measure.stats.intervals import MIN_UNITS
@@ -20,6 +21,7 @@ def tables(report: Report) -> list[TextTable]:
     """Return the tables of a report, in reading order."""
     make = {
         "processbench": _processbench,
+        "prmbench": _prmbench,
         "prm800k": _ratings,
         "best-of-n": _best_of_n,
     }[report["kind"]]
@@ -51,7 +53,7 @@ def notes(report: Report) -> list[str]:
         "problem keeps all its solutions and steps). None is given where all resamples are equal.",
         *_KIND_NOTES[report["kind"]],
     ]
-    if report["kind"] == "processbench":
+    if report["kind"] in ("processbench", "prmbench"):
         lines.append(threshold_note(report["figures"]))
     unscored = report["unscored"]
     if unscored:
@@ -74,6 +76,11 @@ _KIND_NOTES: Mapping[str, Sequence[str]] = {
         f"Accuracies with fewer than {MIN_UNITS} problems right or wrong have the exact "
         "Clopper-Pearson interval. AUROC is of first errors against steps before or without one.",
     ),
+    "prmbench": (
+        "PRM-Score: the mean of the F1 of right and of wrong steps (Song et al. 2025, arXiv "
+        "2501.03124), of multi_solutions the former alone; of a dimension the mean over its "
+        "categories, overall of all steps together.",
+    ),
     "prm800k": (
         "The wrong class is -1; its AUROC and average precision rank steps by the model's P(-1). "
         "First errors and false rejections are over steps with nothing labelled wrong before them.",
@@ -93,8 +100,10 @@ _KIND_NOTES: Mapping[str, Sequence[str]] = {
 
 
 def threshold_note(figures: Report) -> str:
-    """Return where the threshold of a ProcessBench report comes from."""
+    """Return where the threshold of a report comes from."""
     chosen, origin = figures["threshold"], figures["threshold_from"]
+    if origin == "the paper":
+        return f"A step counts as right if its P(not wrong) is above {chosen:g}, as in the paper."
     if origin == "given":
         return f"The threshold {chosen:g} was given; all solutions are reported on."
     dev = figures["dev"]
@@ -169,6 +178,24 @@ def _processbench(figures: Report) -> list[TextTable]:
         _table("Parts", ("part", "solutions", "problems", "with an error"), sizes),
         _table("Ranking", ("figure", "value"), [["AUROC", _number(figures["auroc_first_errors"])]]),
     ]
+
+
+def _prmbench(figures: Report) -> list[TextTable]:
+    found, rated = figures["by_threshold"], figures["by_rating"]
+    rows = []
+    for name, row in found.items():
+        size = figures["sizes"].get(name, {})
+        sizes = (str(size.get(part, "")) for part in ("solutions", "steps", "wrong"))
+        plain = (percent(row[part]) if part in row else "" for part in ("f1", "negative_f1"))
+        scores = (cell(part[name]["prm_score"]) for part in (found, rated))
+        short, _ = CATEGORIES.get(name, ("", ""))
+        title = f"{name.replace('_', ' ')} ({short})" if short else name
+        rows.append([title, *sizes, next(scores), *plain, next(scores)])
+    header = (
+        "category", "solutions", "steps", "wrong", "PRM-Score", "F1", "negative F1",
+        "PRM-Score by rating",
+    )  # fmt: skip
+    return [_table("PRMBench", header, rows)]
 
 
 def _ratings(figures: Report) -> list[TextTable]:

@@ -19,7 +19,7 @@ from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import StepScore
 from stepnav.labels.records import LabelKind
 from stepnav.measure.extras import load
-from stepnav.measure.prm.cases import Case
+from stepnav.measure.prm.case import Case
 from stepnav.measure.prm.ratings import LEAST_PROB, calibration, hard_label, rated_steps
 from stepnav.measure.prm.scores import Scored
 from stepnav.measure.stats.cluster import Floats

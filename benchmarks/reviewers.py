@@ -1,0 +1,61 @@
+"""Writes docs/reviewers.md from docs/reviewers_notes.md and the figures in docs/results/.
+
+    python benchmarks/reviewers.py
+
+The notes name each figure as [[RUN LABEL BUDGET FIELD]]: a row of docs/results/RUN/report.json and
+a field of it, as `stepnav report --json` calls them, or `right` for accuracy with its interval. No
+figure of the page is typed by hand; a name that no row has is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from publish import p_text, percent
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def find_row(run: str, label: str, budget: str) -> dict[str, Any]:
+    """Return a row of a published run; budget "-" is none.
+
+    Raises:
+      SystemExit: there is no such row.
+    """
+    report = json.loads((DOCS / "results" / run / "report.json").read_text())
+    wanted = None if budget == "-" else int(budget)
+    for row in report["rows"]:
+        if (row["label"], row["budget"]) == (label, wanted):
+            return dict(row)
+    raise SystemExit(f"docs/results/{run}/report.json has no row {label} at {budget}")
+
+
+def figure(run: str, label: str, budget: str, field: str) -> str:
+    """Return one figure as text."""
+    row = find_row(run, label, budget)
+    if field == "right":
+        low, high = row["ci95"]
+        return f"{percent(row['accuracy'])} ({percent(low)} to {percent(high)})"
+    value = row[field]
+    if field.startswith("p_"):
+        return p_text(value)
+    if field == "flops_per_problem":
+        return f"{value / 1e9:.1f} GFLOP"
+    return f"{value:,.0f}"
+
+
+def filled(text: str) -> str:
+    """Return the notes with their figures in place."""
+    return re.sub(r"\[\[(\S+) (\S+) (\S+) (\S+)\]\]", lambda found: figure(*found.groups()), text)
+
+
+def main() -> None:
+    notes = (DOCS / "reviewers_notes.md").read_text()
+    (DOCS / "reviewers.md").write_text(filled(notes))
+
+
+if __name__ == "__main__":
+    main()

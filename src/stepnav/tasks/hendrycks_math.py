@@ -1,0 +1,46 @@
+r"""MATH: all 12,500 competition problems (Hendrycks et al. 2021, arXiv 2103.03874).
+
+Files: the official folder (`train` and `test`, a JSON file a problem), or JSON lines with
+`problem`, `solution`, `level`, and `type` or `subject`. Where rows have `orig_split` or
+`unique_id`, it says to which split they belong. An answer that is not given is what the solution
+boxes last. Prompts and grading are `math500`'s, whose 500 problems are in the test split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from stepnav.answers.extract import last_boxed
+from stepnav.core.errors import DataError
+from stepnav.core.records import Problem
+from stepnav.core.seeds import derive_seed
+from stepnav.tasks import math500
+from stepnav.tasks.benchmark_file import Benchmark, Fields, draw, text_field
+from stepnav.tasks.task import Task
+
+
+def load(split: str, count: int | None, seed: int, path: Path | None) -> list[Problem]:
+    """Return problems of split "train" (7,500) or "test" (5,000); see `Benchmark.load`."""
+    problems = BENCHMARK.load(split, path=path, count=None, seed=seed)
+    kept = [problem for problem in problems if problem.metadata["split"] in ("", split)]
+    if not kept:
+        raise DataError(f"{path} holds no problem of MATH's {split} split")
+    return draw(kept, count, derive_seed(seed, "math", split))
+
+
+def _make(problem_id: str, row: Fields) -> Problem:
+    answer = row.get("answer", last_boxed(text_field(row, "solution")) or "")
+    split = row.get("orig_split") or str(row.get("unique_id", "")).partition("/")[0]
+    problem = math500.BENCHMARK.make(problem_id, {**row, "answer": answer})
+    return replace(problem, metadata={**problem.metadata, "split": split})
+
+
+BENCHMARK = Benchmark(
+    "math", ("train", "test"), ("DigitalLearningGmbH/MATH-lighteval", None), _make
+)
+
+
+def make_task(sandbox: str) -> Task:
+    """Return the benchmark; nothing in it is run in a sandbox."""
+    return replace(math500.make_task(sandbox), name="math", load=load)

@@ -1,0 +1,34 @@
+"""LiveCodeBench: contests by their date (Jain et al. 2024, arXiv 2403.07974), code generation.
+
+Files: JSON lines with `question_content`, `public_test_cases`, `private_test_cases`, as on the
+hub (livecodebench/code_generation). Differs in: lines of output are compared exactly, numbers too
+(`sandbox/streams.py`); problems that ask for a function are left out.
+"""
+
+from __future__ import annotations
+
+from stepnav.tasks.stdin_programs import (
+    after_prompt,
+    loader,
+    names_of,
+    stdin_benchmark,
+    stdin_task,
+    suite_of,
+)
+from stepnav.tasks.task import Task
+
+__all__ = ["BENCHMARK", "after_prompt", "load", "make_task", "names_of", "suite_of"]
+
+BENCHMARK = stdin_benchmark(
+    "livecodebench",
+    ("test",),
+    ("livecodebench/code_generation", None),
+    "question_content",
+    "public_test_cases",
+)
+load = loader(BENCHMARK)
+
+
+def make_task(sandbox: str) -> Task:
+    """Return the benchmark; its programs are run at a level of the sandbox."""
+    return stdin_task(BENCHMARK, sandbox, load)
