@@ -103,6 +103,22 @@ VOTING_RUNS: Mapping[str, Run] = {
 RIVAL_RUNS: Mapping[str, Run] = {
     "rivals-arithmetic": rivals("arithmetic", "Arithmetic, the field's other searches"),
     "rivals-micro-python": rivals("micro-python", "Code, the field's other searches"),
+    "right-arithmetic": Run(
+        "How often nav's P(right) comes true on arithmetic, with the map that is shipped",
+        (
+            "--task",
+            "arithmetic",
+            "--budgets",
+            "250,1000",
+            "--strategies",
+            "nav",
+            "--baseline",
+            "nav",
+            "--split",
+            "test",
+        ),
+        500,
+    ),
 }
 REAL_RUNS: Mapping[str, Run] = {"humaneval": Run("HumanEval with a real model", (), 164)}
 """Made by recipes of their own, as they need models and data: `recipes/humaneval.sh`."""

@@ -183,7 +183,7 @@ def test_bad_options(tmp_path: Path, options: dict[str, Any], message: str) -> N
 
 
 def test_a_threshold_is_for_processbench(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="are for processbench; this is prm800k"):
+    with pytest.raises(ConfigError, match="is for processbench and prmbench; this is prm800k"):
         run(reward_files.stepwise(tmp_path / "data.jsonl", 2), tmp_path / "out", threshold=0.5)
 
 

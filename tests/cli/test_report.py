@@ -19,6 +19,7 @@ from tests.measure.rows_for_tests import PLAN, make_run
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import publish
+import reviewers
 
 
 @pytest.fixture
@@ -91,3 +92,14 @@ def test_no_evaluation_of_other_scores_is_published(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(json.dumps({**digests, "reward_digest": "c"}))
     with pytest.raises(SystemExit, match="is not of"):
         publish.read_evaluation(tmp_path)
+
+
+def test_the_page_for_reviewers_is_made_of_the_published_reports() -> None:
+    notes = (reviewers.DOCS / "reviewers_notes.md").read_text()
+    assert (reviewers.DOCS / "reviewers.md").read_text() == reviewers.filled(notes)
+    assert "[[" not in reviewers.filled(notes)
+
+
+def test_a_figure_that_no_report_has_is_refused() -> None:
+    with pytest.raises(SystemExit, match="no row nobody at 7"):
+        reviewers.filled("[[arithmetic nobody 7 right]]")

@@ -44,6 +44,7 @@ NOT_RUN = {
     "inspect view": "needs inspect_ai, and serves until it is stopped",
     "lm_eval run": "needs lm-eval; tests/harness/test_lm_eval.py has it",
     "train grpo": "needs TRL; tests/cli/test_train_rl.py has it",
+    "recipes/published.py": "needs vLLM; tests/test_published.py drives it with small models",
     "docker compose": "needs the engine and GPUs; the file is checked by its schema",
     "benchmarks/mutation.py full": "22 minutes, and MBPP's file",
     "make": "the targets are what CI runs, and what these tests run in",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import signal
@@ -224,6 +225,18 @@ def test_bodies_are_bounded_in_size_and_time():
             assert b"408" in slow.recv(100)
 
 
+def test_an_idle_connection_is_kept_for_longer_than_clients_use_it():
+    with serving(make_house()) as (url, _):
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+        for pause_s in (5.5, 0):
+            connection.request("GET", "/health")
+            assert connection.getresponse().read()
+            opened = connection.sock
+            time.sleep(pause_s)
+        assert connection.sock is opened is not None
+        connection.close()
+
+
 def test_a_model_that_fails_is_a_gateway_error_and_the_server_goes_on():
     calls = []
 
@@ -279,6 +292,7 @@ def test_an_engine_that_breaks_tells_who_waits_and_starts_again(caplog):
     [
         ("down", 502, "cannot be reached"),
         ("html", 502, "text/html"),
+        ("odd bytes", 502, "text/h?"),
         ("hangs up", 502, "cannot be reached"),
     ],
 )
@@ -296,6 +310,8 @@ def test_a_broken_model_server_is_said_to_be(behaviour, status, words):
                 connection.recv(10_000)
                 if behaviour == "html":
                     connection.sendall(page)
+                elif behaviour == "odd bytes":
+                    connection.sendall(page.replace(b"/html", b"/h\xff"))
                 connection.close()
 
         thread = threading.Thread(target=answer_once, daemon=True)

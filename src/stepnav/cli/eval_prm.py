@@ -37,8 +37,7 @@ def run(
         ),
     ] = None,
     threshold: Annotated[
-        float | None,
-        typer.Option(help="processbench: use this one, report on all; prmbench: not .5."),
+        float | None, typer.Option(help="Use this one, report on all. [default: prmbench: .5]")
     ] = None,
     dev_share: Annotated[
         float | None,

@@ -19,6 +19,9 @@ from stepnav.serve.house import House
 from stepnav.serve.service import Service
 
 BACKLOG = 2048
+IDLE_S = 75
+"""So long an idle connection is kept: where a client gives it up after 5 s, as httpx does, and the
+server too, a request may be sent into a connection that is just being closed."""
 LAST_S = 5
 """So long after their grace requests are waited for, before they are cut off."""
 
@@ -57,6 +60,7 @@ def make_server(house: House, on_ready: Callable[[], None]) -> HttpServer:
         access_log=False,
         server_header=False,
         lifespan="on",
+        timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=int(house.limits.grace_s) + LAST_S,
     )
     return HttpServer(config, service, on_ready)

@@ -118,13 +118,14 @@ class Upstream:
 
     def _whole(self, answer: aiohttp.ClientResponse, content: bytes) -> Response:
         if not content.lstrip().startswith((b"{", b"[")):
-            media = answer.headers.get("content-type", "")[:80] or "nothing"
+            media = _readable(answer, "content-type")[:80] or "nothing"
             raise _error(
                 502,
                 f"the model server answered {media} instead of JSON (HTTP {answer.status}); is its "
                 "address that of a model server?",
             )
-        kept = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
+        found = {name: _readable(answer, name) for name in KEPT_HEADERS}
+        kept = {name: value for name, value in found.items() if value}
         return Response(self.blotted(content), answer.status, kept, media_type="application/json")
 
     def blotted(self, content: bytes) -> bytes:
@@ -165,6 +166,11 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
         if len(content) > MAX_ANSWER_BYTES:
             raise _error(502, "the model server's answer is too long")
     return bytes(content)
+
+
+def _readable(answer: aiohttp.ClientResponse, name: str) -> str:
+    """Return a header, empty if it is not there; what may be no UTF-8 can be sent on."""
+    return answer.headers.get(name, "").encode("ascii", "replace").decode()
 
 
 def _error(status: int, message: str) -> ApiError:

@@ -1,9 +1,8 @@
 r"""MATH: all 12,500 competition problems (Hendrycks et al. 2021, arXiv 2103.03874).
 
 Files: the official folder (`train` and `test`, a JSON file a problem), or JSON lines with
-`problem`, `solution`, `level`, and `type` or `subject`. Where rows have `orig_split` or
-`unique_id`, it says to which split they belong. An answer that is not given is what the solution
-boxes last. Prompts and grading are `math500`'s, whose 500 problems are in the test split.
+`problem`, `solution`, `level`, and `type` or `subject`. `orig_split` or `unique_id` says its row's
+split. An answer that is not given is what the solution boxes last. All else is `math500`'s.
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ def test_a_split_that_is_left_out_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--kind must be one of processbench, prm800k, best-of-n"):
+    with pytest.raises(ConfigError, match="--kind must be one of processbench, prmbench, prm800k"):
         read_cases(write(tmp_path / "a.jsonl", [BENCH]), kind="orm")
 
 
