@@ -138,17 +138,12 @@ def run(
     benchmark = task_options.load(task, sandbox=sandbox)
     check_split(benchmark, split)
     folder = trained_folder(model)
-    prompted = build.policy_format(folder, benchmark)
-    if prompted.is_chat:
-        raise ConfigError(f"{model} is prompted by its chat template, and fine-tuning is not")
+    template = _template(folder, benchmark)
     build.check_models(policy=model, reward=reward, task=benchmark, policy_model=None)
     arguments = fit_options.for_fit()
-    claim = {
-        "model": model, "task": task, "split": split, "reward": reward,
-        "data": None if task_options.data is None else str(task_options.data),
-        **asdict(expert_options), **_learning(fit_options),
-    }  # fmt: skip
-    del claim["rounds"]  # more may be asked for later
+    data = None if task_options.data is None else str(task_options.data)
+    asked = {"model": model, "task": task, "split": split, "reward": reward, "data": data}
+    claim = {**asked, **_claimed(expert_options, fit_options)}
     claim_folder(out / CLAIM, claim, noun="expert iteration", resume=fit_options.resume)
     searcher = _Searcher(
         benchmark, split or "train", task_options.data, reward, fit_options.device,
@@ -160,23 +155,39 @@ def run(
             out,
             rounds=expert_options.rounds,
             search=searcher,
-            finetune=partial(_finetune, {**arguments, "resume": True}, prompted.prompt_template),
+            finetune=partial(_finetune, {**arguments, "resume": True}, template),
             by=expert_options.keep,  # type: ignore[arg-type]
             least=expert_options.least_right_prob,
             from_first=expert_options.from_first,
             tell=lambda report: None if as_json else _tell(report, strategy.label),
         )
-    last = round_model(out, expert_options.rounds)
-    if as_json:
-        print_json({"model": str(last), "rounds": [asdict(report) for report in reports]})
-    else:
-        stdout().print(f"Saved to {last}.", soft_wrap=True)
+    _tell_end(round_model(out, expert_options.rounds), reports, as_json)
 
 
-def _learning(options: FitOptions) -> dict[str, Any]:
-    """Return what the models depend on of how they are fitted."""
+def _template(folder: Path, task: Task) -> str:
+    """Return how the policy is prompted.
+
+    Raises:
+      ConfigError: by a chat template, which fine-tuning does not use.
+    """
+    prompted = build.policy_format(folder, task)
+    if prompted.is_chat:
+        raise ConfigError(f"{folder} is prompted by its chat template, and fine-tuning is not")
+    return prompted.prompt_template
+
+
+def _claimed(options: ExpertOptions, fit: FitOptions) -> dict[str, Any]:
+    """Return what the models depend on; more rounds may be asked for later."""
     free = {"device", "report_to", "resume", "save_every", "gradient_checkpointing", "shard"}
-    return {name: value for name, value in asdict(options).items() if name not in free}
+    found = {**asdict(options), **asdict(fit)}
+    return {name: value for name, value in found.items() if name not in {*free, "rounds"}}
+
+
+def _tell_end(model: Path, reports: Sequence[RoundReport], as_json: bool) -> None:
+    if as_json:
+        print_json({"model": str(model), "rounds": [asdict(report) for report in reports]})
+    else:
+        stdout().print(f"Saved to {model}.", soft_wrap=True)
 
 
 def _finetune(

@@ -20,6 +20,7 @@ from stepnav.core.errors import ConfigError, choose
 if TYPE_CHECKING:
     from stepnav.train.reward_function import RewardFunction
     from stepnav.train.rl.grpo import GrpoSettings
+    from stepnav.train.saving import TrainReport
 
 CREDITS = ("solution", "step")
 DEFAULTS = RunOptions(learning_rate=1e-6, save_every=50)
@@ -122,11 +123,14 @@ def run(
             figure="reward",
         )
     if report.fit.is_main:
-        text = (
-            f"{report.fit.steps} steps, {report.examples} solutions of {report.tokens} tokens "
-            f"generated and learnt from"
-        )
-        tell_saved(report, out, text, as_json)
+        tell_saved(report, out, _told(report), as_json)
+
+
+def _told(report: TrainReport) -> str:
+    return (
+        f"{report.fit.steps} steps, {report.examples} solutions of {report.tokens} tokens "
+        "generated and learnt from"
+    )
 
 
 def trained_folder(model: str) -> Path:

@@ -229,13 +229,17 @@ def _fit(
         if failure is None:
             raise
         raise failure from error
-    steps = trainer.state.global_step
-    losses = [(row["step"], row["loss"]) for row in trainer.state.log_history if "loss" in row]
-    fit = FitResult(steps, losses, seconds, trainer.is_world_process_zero())
+    fit = _fitted(trainer, seconds)
     return TrainReport(
-        steps * per_step, len(problems), log.tokens, log.tokens, log.tokens, CutCount(),
+        fit.steps * per_step, len(problems), log.tokens, log.tokens, log.tokens, CutCount(),
         settings.max_new_tokens, False, fit,
     )  # fmt: skip
+
+
+def _fitted(trainer: Any, seconds: float) -> FitResult:
+    losses = [(row["step"], row["loss"]) for row in trainer.state.log_history if "loss" in row]
+    is_main = trainer.is_world_process_zero()
+    return FitResult(trainer.state.global_step, losses, seconds, is_main)
 
 
 def _train(trainer: Any, checkpoint: Path | None, is_over: bool) -> float:
