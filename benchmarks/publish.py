@@ -18,7 +18,7 @@ from typing import Any
 from results import PAPER, RUNS, TUNED
 
 from stepnav.files.claim import unsealed
-from stepnav.measure.plan_file import plan_digest
+from stepnav.measure.plan_file import plan_digest, read_plan
 from stepnav.measure.prm.scores import FILE_NAME as SCORES
 from stepnav.measure.run_folder import open_run
 from stepnav.measure.tuned_file import read_tuned
@@ -124,8 +124,9 @@ def publish_run(folder: Path, name: str) -> str:
     report = whole_rows(read_report(folder))
     target = DOCS / name
     target.mkdir(parents=True, exist_ok=True)
-    for file in ("report.json", "report.md", "accuracy_vs_cost.png", "run.toml"):
-        shutil.copy(folder / file, target / file)
+    shutil.copy(folder / "accuracy_vs_cost.png", target / "accuracy_vs_cost.png")
+    for file in ("report.json", "report.md", "run.toml"):
+        (target / file).write_text(without_places((folder / file).read_text(), folder))
     plot = f"\n\n![accuracy against costs](results/{name}/accuracy_vs_cost.png)"
     where = f"{report['problems']} problems of {report['task']}/{report['split']}"
     if (folder / "right_prob.png").exists():
@@ -140,6 +141,15 @@ def publish_run(folder: Path, name: str) -> str:
         f"[{name}](results/{name}/report.md), configuration: "
         f"[run.toml](results/{name}/run.toml).{plot}\n"
     )
+
+
+def without_places(text: str, run: Path) -> str:
+    """Return a text of a run in which models and data on a disk are named without their folders."""
+    plan = read_plan(run)
+    for name in (plan.policy, plan.reward, plan.settings.get("data")):
+        if name is not None and Path(str(name)).is_absolute():
+            text = text.replace(str(name), Path(str(name)).name)
+    return text
 
 
 def run_table(report: dict[str, Any]) -> str:
