@@ -15,7 +15,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from results import PAPER, RUNS, TUNED
+from results import PAPER, REAL_RUNS, RUNS, TUNED
 
 from stepnav.files.claim import unsealed
 from stepnav.measure.plan_file import plan_digest, read_plan
@@ -26,6 +26,8 @@ from stepnav.zoo import MODELS_FOLDER
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs" / "results"
+SECTIONS = {**RUNS, **REAL_RUNS}
+"""Runs that the results have a section of."""
 README_RUNS = {"headline": "arithmetic", "code": "micro-python"}
 """Tables of the README, and the runs that they are of."""
 README_BUDGET = 1000
@@ -137,7 +139,7 @@ def publish_run(folder: Path, name: str) -> str:
             shutil.copy(folder / file, target / file)
         plot = f"\n\n{voting_table(target)}\n\n![votes](results/{name}/voting.png){plot}"
     return (
-        f"## {RUNS[name].title}\n\n{where}.\n\n{run_table(report)}\n\nWhole report: "
+        f"## {SECTIONS[name].title}\n\n{where}.\n\n{run_table(report)}\n\nWhole report: "
         f"[{name}](results/{name}/report.md), configuration: "
         f"[run.toml](results/{name}/run.toml).{plot}\n"
     )
@@ -389,7 +391,7 @@ def main() -> None:
     args = parser.parse_args()
     made = {
         run.title: publish_run(args.runs / name, name)
-        for name, run in RUNS.items()
+        for name, run in SECTIONS.items()
         if (args.runs / name / "report.json").exists()
     }
     made["Tuned options"] = tuned_section()
@@ -397,7 +399,7 @@ def main() -> None:
     made[REWARD_TITLE] = publish_reward_models(args.runs / "reward_models")
     page = ROOT / "docs" / "results.md"
     before = sections_of(page.read_text())
-    titles = [*(run.title for run in RUNS.values()), "Tuned options", GRID_TITLE, REWARD_TITLE]
+    titles = [*(run.title for run in SECTIONS.values()), "Tuned options", GRID_TITLE, REWARD_TITLE]
     sections = [made.get(title) or before.get(title, "") for title in titles]
     notes = ROOT / "docs" / "results_notes.md"
     models = "\n".join(

@@ -122,7 +122,7 @@ RIVAL_RUNS: Mapping[str, Run] = {
 }
 REAL_RUNS: Mapping[str, Run] = {"humaneval": Run("HumanEval with a real model", (), 164)}
 """Made by recipes of their own, as they need models and data: `recipes/humaneval.sh`."""
-RUNS = {**PLAIN_RUNS, **RIVAL_RUNS, **REAL_RUNS, **ALL_RUNS, **VOTING_RUNS}
+RUNS = {**PLAIN_RUNS, **RIVAL_RUNS, **ALL_RUNS, **VOTING_RUNS}
 
 
 def with_budgets(run: Run, budgets: str) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from pathlib import Path
@@ -37,6 +38,12 @@ def usual_signals() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def usual_log_level() -> None:
+    """Undo --quiet and --verbose of a command that an earlier test ran in this process."""
+    logging.getLogger("stepnav").setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 import subprocess
 import sys
@@ -50,7 +49,6 @@ def run(*words: str) -> None:
 def usual_loudness() -> Iterator[None]:
     yield
     console.set_loudness(quiet=False, verbose=0)
-    logging.getLogger("stepnav").setLevel(logging.NOTSET)
 
 
 @pytest.mark.parametrize("words", ALL, ids=" ".join)

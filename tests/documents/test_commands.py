@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import shutil
@@ -174,7 +173,6 @@ def here(world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(world)
     yield world
     console.set_loudness(quiet=False, verbose=0)
-    logging.getLogger("stepnav").setLevel(logging.NOTSET)
 
 
 def small(command: Command) -> list[str]:
