@@ -19,16 +19,15 @@ from transformers import TrainingArguments
 from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from stepnav.core.errors import ConfigError, StepnavError, one_line
+from stepnav.core.errors import ConfigError, one_line
 from stepnav.files.claim import claim_folder
 from stepnav.files.lock import locked
 from stepnav.train.checkpoints import last_checkpoint, step_of
 from stepnav.train.collate import TreeCollator
-from stepnav.train.failures import explained
 from stepnav.train.shards import shard_model
 from stepnav.train.solutions import Tree
 from stepnav.train.step_trainer import Groups, Loss, StepTrainer
-from stepnav.train.watcher import FitProgress, Watcher
+from stepnav.train.watcher import FitProgress, Watcher, explaining
 
 CHECKPOINTS = "checkpoints"
 CLAIM = "training.json"
@@ -181,7 +180,7 @@ def fit(
     """
     checkpoint = last_checkpoint(out / CHECKPOINTS, clean=_is_main())
     watcher = Watcher(out / LOG, progress, 0 if checkpoint is None else step_of(checkpoint))
-    try:
+    with explaining(out, checkpoint, watcher):
         trainer = StepTrainer(
             loss,
             model=model,
@@ -193,19 +192,14 @@ def fit(
         for printer in (PrinterCallback, ProgressCallback):
             trainer.remove_callback(printer)
         seconds = trainer.run(checkpoint)
-    except StepnavError:
-        raise
-    except Exception as error:  # safetensors has kinds of its own
-        failure = explained(error, out, None if watcher.has_begun else checkpoint)
-        if failure is None:
-            raise
-        raise failure from error
-    return FitResult(
-        trainer.state.global_step,
-        [(row["step"], row["loss"]) for row in trainer.state.log_history if "loss" in row],
-        seconds,
-        trainer.is_world_process_zero(),
-    )
+    return fit_result(trainer, seconds)
+
+
+def fit_result(trainer: Any, seconds: float) -> FitResult:
+    """Return what a trainer came to."""
+    losses = [(row["step"], row["loss"]) for row in trainer.state.log_history if "loss" in row]
+    is_main = trainer.is_world_process_zero()
+    return FitResult(trainer.state.global_step, losses, seconds, is_main)
 
 
 def _pass_tokens(settings: FitSettings) -> int | None:

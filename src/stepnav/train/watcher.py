@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
+from stepnav.core.errors import StepnavError
 from stepnav.files.atomic import write_text
-from stepnav.train.failures import diverged
+from stepnav.train.failures import diverged, explained
 
 FitProgress = Callable[[int, int, "float | None"], None]
 """(optimizer steps done, in all, latest mean loss; of GRPO the latest mean reward)."""
@@ -87,3 +89,23 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         """Tell how far it is."""
         if self._progress is not None and state.is_world_process_zero:
             self._progress(state.global_step, state.max_steps, self._latest)
+
+
+@contextmanager
+def explaining(out: Path, checkpoint: Path | None, watcher: Watcher) -> Iterator[None]:
+    """Make what a Trainer raises inside an error of ours, where the user can do something about it.
+
+    Args:
+      out: folder of the training.
+      checkpoint: what it goes on from, if anything.
+      watcher: knows whether training goes on already.
+    """
+    try:
+        yield
+    except StepnavError:
+        raise
+    except Exception as error:  # safetensors has kinds of its own
+        failure = explained(error, out, None if watcher.has_begun else checkpoint)
+        if failure is None:
+            raise
+        raise failure from error

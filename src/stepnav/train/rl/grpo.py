@@ -18,21 +18,20 @@ from typing import Any, Literal
 
 from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
 
-from stepnav.core.errors import ConfigError, StepnavError
+from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
 from stepnav.engine.checkpoint.loading import without_progress_bar
 from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
 from stepnav.tasks.task import Task
 from stepnav.train.checkpoints import STATE, last_checkpoint, step_of
-from stepnav.train.failures import explained
-from stepnav.train.fit import CHECKPOINTS, LOG, FitResult, training_folder
+from stepnav.train.fit import CHECKPOINTS, LOG, fit_result, training_folder
 from stepnav.train.reward_function import RewardFunction
 from stepnav.train.rl.judge import Judge
 from stepnav.train.rl.reward_log import RewardLog
 from stepnav.train.saving import TrainReport, save_trained
 from stepnav.train.solutions import CutCount
 from stepnav.train.starting_model import load_network, load_training_tokenizer
-from stepnav.train.watcher import FitProgress
+from stepnav.train.watcher import FitProgress, explaining
 
 Credit = Literal["solution", "step"]
 CREDITS: tuple[Credit, ...] = ("solution", "step")
@@ -204,7 +203,7 @@ def _fit(
     per_step = settings.problems_per_step * settings.samples
     log = RewardLog(out / LOG, progress, done, per_step, settings.max_tokens)
     rows = [{"prompt": p.question, NUMBER: number} for number, p in enumerate(problems)]
-    try:
+    with explaining(out, checkpoint, log):
         trainer = StepGRPOTrainer(
             problems=problems,
             encoder=encoder,
@@ -222,24 +221,11 @@ def _fit(
             trainer.remove_callback(printer)
         is_over = checkpoint is not None and (done >= settings.steps or log.is_enough)
         seconds = _train(trainer, checkpoint, is_over)
-    except StepnavError:
-        raise
-    except Exception as error:  # safetensors has kinds of its own
-        failure = explained(error, out, None if log.has_begun else checkpoint)
-        if failure is None:
-            raise
-        raise failure from error
-    fit = _fitted(trainer, seconds)
+    fit = fit_result(trainer, seconds)
     return TrainReport(
         fit.steps * per_step, len(problems), log.tokens, log.tokens, log.tokens, CutCount(),
         settings.max_new_tokens, False, fit,
     )  # fmt: skip
-
-
-def _fitted(trainer: Any, seconds: float) -> FitResult:
-    losses = [(row["step"], row["loss"]) for row in trainer.state.log_history if "loss" in row]
-    is_main = trainer.is_world_process_zero()
-    return FitResult(trainer.state.global_step, losses, seconds, is_main)
 
 
 def _train(trainer: Any, checkpoint: Path | None, is_over: bool) -> float:
