@@ -20,8 +20,10 @@ from stepnav.run.journal import Entry, Journal
 from stepnav.run.on_ray import Cluster, Done, Open, cut, spread
 
 FOLDER_NAME = "parts"
-LEAST, MOST = 8, 64
-"""Searches in a chunk: enough to fill a batch, few enough that a dead worker has lost little."""
+LEAST, MOST = 32, 256
+"""Searches in a chunk. A worker ends one before it takes the next, and its last searches run in
+small batches: many small chunks cost more than workers that end one after another. A dead worker
+loses none of a large one, as its journal stays."""
 LOCK_PATIENCE_S = 10.0
 """So long the last children of a dead worker may hold its chunk."""
 
