@@ -271,10 +271,12 @@ def test_a_dry_run_tells_and_makes_nothing(
     assert rows["self_consistency:samples=4", 1000]["policy_tokens"] == 40 * 4 * solution
     assert all(row["policy_tokens"] <= 40 * budget for (_, budget), row in rows.items())
     assert rows["hgs", 1000]["reward_tokens"] > 0 == rows["cot", 1000]["reward_tokens"]
-    bench(*words)
+    assert found["power"][0] == {"disagreement": 0.1, "smallest_difference": None}
+    bench(*words[:3], "300", *words[4:])
     text = capsys.readouterr().out
-    assert "240 searches of 20 problems (arithmetic/dev), 0 of them done" in text
+    assert "3,600 searches of 300 problems (arithmetic/dev), 0 of them done" in text
     assert "policy arithmetic, reward arithmetic" in text
+    assert "5.3 points if they decide 10% of the problems differently" in text
     assert not out.exists()
 
 

@@ -70,6 +70,7 @@ def kill_one(process: subprocess.Popen[str], folder: Path) -> None:
             os.kill(at_work[0], signal.SIGKILL)
             return
         time.sleep(0.05)
+    raise AssertionError("the run ended before a worker was killed")
 
 
 def trees(folder: Path) -> dict[str, object]:

@@ -7,7 +7,7 @@ included, as far as real solutions are about as long.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from stepnav.core.records import Problem, StepScore, Trajectory
 from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
 from stepnav.measure.plan import BenchPlan
+from stepnav.measure.stats.power import smallest_difference
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
 from stepnav.run.driver import Driver
@@ -42,6 +43,9 @@ USUAL = Shape()
 
 NUM_TRIED = 5
 """So many problems are tried; the mean is taken for all."""
+
+DISAGREEMENTS = (0.1, 0.2)
+"""Shares of the problems that two strategies decide differently, for which power is told."""
 
 COLUMNS = ("strategy", "budget", "searches", "requests", "policy tokens", "reward tokens")
 
@@ -76,10 +80,12 @@ def tell_dry_run(
     ]
     searches = sum(row["searches"] for row in rows)
     models = {"policy": plan.policy, "reward": plan.reward}
+    shown = {share: smallest_difference(len(problems), share) for share in DISAGREEMENTS}
     if as_json:
         assumed = {"steps": USUAL.steps, "step_tokens": USUAL.tokens}
         whole = {"searches": searches, "done": num_done, **models, "assumed": assumed}
-        print_json({**whole, "rows": rows})
+        power = [{"disagreement": k, "smallest_difference": v} for k, v in shown.items()]
+        print_json({**whole, "power": power, "rows": rows})
         return
     lines = [COLUMNS, *(tuple(map(_cell, row.values())) for row in rows)]
     totals = (f"{sum(row[name] for row in rows):,}" for name in list(rows[0])[2:])
@@ -93,8 +99,22 @@ def tell_dry_run(
         f"\n{searches:,} searches of {len(problems):,} problems ({plan.task}/{plan.split}), "
         f"{num_done:,} of them done. Would be loaded: policy {plan.policy}, "
         f"reward {plan.reward or 'none'}.\nAn estimate, as if a solution had {USUAL.steps} steps "
-        f"of {USUAL.tokens} tokens; nothing was loaded and nothing was asked.",
+        f"of {USUAL.tokens} tokens; nothing was loaded and nothing was asked.\n"
+        f"{_power_text(len(problems), shown)}",
         soft_wrap=True,
+    )
+
+
+def _power_text(problems: int, shown: Mapping[float, float | None]) -> str:
+    """Return what differences of accuracy so many problems show."""
+    parts = [
+        (f"{100 * difference:.1f} points" if difference is not None else "none")
+        + f" if they decide {share:.0%} of the problems differently"
+        for share, difference in shown.items()
+    ]
+    return (
+        f"Smallest difference of two strategies that {problems:,} problems show in four runs of "
+        f"five (p < .05, one seed): {', '.join(parts)}."
     )
 
 
