@@ -6,9 +6,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints.txt
 RESULTS := runs/results
-BUDGETS := 125,250,500,1000,2000,4000
+BUDGETS := 250,1000
 
-.PHONY: solve test check fix all-tests docs release tune results results-all rivals voting grid rl reviewers clean
+.PHONY: solve test check fix all-tests docs release tune tuned results results-all rivals voting grid rl reviewers clean
 
 solve: $(VENV)/.local  ## watch HGS solve problems that chain of thought gets wrong
 	$(BIN)/stepnav solve --hard 3 --seed 4
@@ -59,6 +59,9 @@ $(VENV)/.docs: $(CONSTRAINTS) pyproject.toml | $(BIN)/python
 
 tune: $(VENV)/.dev  ## find each strategy's best options on the dev split (resumable)
 	$(BIN)/python benchmarks/results.py $(RESULTS) --tune $(BUDGETS)
+
+tuned: $(VENV)/.dev  ## all strategies at the options that `make tune` found (resumable)
+	$(BIN)/python benchmarks/results.py $(RESULTS) --tuned
 
 results: $(VENV)/.dev  ## make the figures of docs/results.md again, telling what it costs first (resumable)
 	$(BIN)/python benchmarks/results.py $(RESULTS)

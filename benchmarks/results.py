@@ -4,7 +4,8 @@
     python benchmarks/results.py runs/results --all        # more budgets and seeds
     python benchmarks/results.py runs/results --rivals     # the field's searches, one budget
     python benchmarks/results.py runs/results --voting     # votes of 1 to 256 samples
-    python benchmarks/results.py runs/results --tune       # the options that the others take
+    python benchmarks/results.py runs/results --tune 250,1000    # the options of the next
+    python benchmarks/results.py runs/results --tuned      # all strategies at tuned options
 
 What they cost is measured: each run is tried on a few problems of the dev split, in a folder of its
 own. As many runs go side by side as there are cores, one thread each.
@@ -44,14 +45,24 @@ class Run:
     seeds: int = 1
 
 
-def compared(task: str, budgets: str, *, is_all: bool, title: str) -> Run:
-    """Return all strategies, at their tuned options if there are some, and some as published."""
+USUAL = "cot,self_consistency,best_of_n,weighted_vote,beam,rebase,hgs,nav"
+"""What the field compares with; `RIVAL_RUNS` have the others."""
+
+
+def compared(
+    task: str, budgets: str, *, title: str, strategies: str = "all", is_all: bool = False
+) -> Run:
+    """Return strategies at their defaults, and some as published."""
     published = [f"{name}:published" for name in (PUBLISHED if is_all else ("hgs",))]
-    tuned = TUNED / f"{task}.json"
-    words = ["--task", task, *(("--tuned", str(tuned)) if tuned.exists() else ())]
-    words += ["--budgets", budgets]
-    words += ["--strategies", ",".join(["all", *published, PAPER[task]]), "--baseline", "nav"]
+    words = ["--task", task, "--budgets", budgets]
+    words += ["--strategies", ",".join([strategies, *published, PAPER[task]]), "--baseline", "nav"]
     return Run(title, (*words, "--split", "test"), 500, 3 if is_all else 1)
+
+
+def tuned(task: str, budgets: str, title: str) -> Run:
+    """Return all strategies at the options that `--tune` found."""
+    run = compared(task, budgets, title=title)
+    return replace(run, words=(*run.words, "--tuned", str(TUNED / f"{task}.json")))
 
 
 def voting(task: str, title: str) -> Run:
@@ -71,12 +82,17 @@ def ablation(title: str, strategies: str, problems: int) -> Run:
     return Run(title, words, problems)
 
 
+RUNGS = "20,80"
+"""Problems on which options are tried: half of what `stepnav tune` takes, as all are tuned."""
+TUNED_BUDGETS = "250,1000"
 FEW, MANY = "250,1000,4000", "125,250,500,1000,2000,4000"
 PLAIN_RUNS: Mapping[str, Run] = {
     "arithmetic": compared(
-        "arithmetic", FEW, is_all=False, title="Arithmetic, equal policy tokens"
+        "arithmetic", FEW, strategies=USUAL, title="Arithmetic, equal policy tokens"
     ),
-    "micro-python": compared("micro-python", FEW, is_all=False, title="Code, equal policy tokens"),
+    "micro-python": compared(
+        "micro-python", FEW, strategies=USUAL, title="Code, equal policy tokens"
+    ),
     "path": ablation(
         "Stopping at the step against generating the whole path", "hgs,hgs:proposal=path", 100
     ),
@@ -95,6 +111,10 @@ ALL_RUNS: Mapping[str, Run] = {
     "micro-python-all": compared(
         "micro-python", MANY, is_all=True, title="Code, six budgets, three seeds"
     ),
+}
+TUNED_RUNS: Mapping[str, Run] = {
+    "tuned-arithmetic": tuned("arithmetic", TUNED_BUDGETS, "Arithmetic, all at tuned options"),
+    "tuned-micro-python": tuned("micro-python", TUNED_BUDGETS, "Code, all at tuned options"),
 }
 VOTING_RUNS: Mapping[str, Run] = {
     "voting-arithmetic": voting("arithmetic", "Arithmetic, voting of 1 to 256 samples"),
@@ -122,7 +142,7 @@ RIVAL_RUNS: Mapping[str, Run] = {
 }
 REAL_RUNS: Mapping[str, Run] = {"humaneval": Run("HumanEval with a real model", (), 164)}
 """Made by recipes of their own, as they need models and data: `recipes/humaneval.sh`."""
-RUNS = {**PLAIN_RUNS, **RIVAL_RUNS, **ALL_RUNS, **VOTING_RUNS}
+RUNS = {**PLAIN_RUNS, **RIVAL_RUNS, **TUNED_RUNS, **ALL_RUNS, **VOTING_RUNS}
 
 
 def with_budgets(run: Run, budgets: str) -> Run:
@@ -195,7 +215,7 @@ def tune(folder: Path, budgets: str) -> None:
     side_by_side(
         [
             [sys.executable, "-m", "stepnav", "tune", "--task", task, "--budgets", budgets,
-             "--out", str(out), "--resume"]
+             "--rungs", RUNGS, "--out", str(out), "--resume"]
             for task, out in places.items()
         ]
     )  # fmt: skip
@@ -212,6 +232,7 @@ def main() -> None:
     group.add_argument("--rivals", action="store_true")
     group.add_argument("--voting", action="store_true")
     group.add_argument("--tune", metavar="BUDGETS")
+    group.add_argument("--tuned", action="store_true")
     parser.add_argument("--trial", type=int, default=5, help="problems of the trial; 0 for none")
     parser.add_argument("--budgets", help="instead of those that the runs have")
     parser.add_argument("--cost", action="store_true", help="tell the cost and end")
@@ -220,7 +241,7 @@ def main() -> None:
     if args.tune:
         tune(folder, args.tune)
         return
-    kinds = {"all": ALL_RUNS, "rivals": RIVAL_RUNS, "voting": VOTING_RUNS}
+    kinds = {"all": ALL_RUNS, "rivals": RIVAL_RUNS, "tuned": TUNED_RUNS, "voting": VOTING_RUNS}
     runs = dict(next((kinds[name] for name in kinds if getattr(args, name)), PLAIN_RUNS))
     if args.budgets:
         runs = {name: with_budgets(run, args.budgets) for name, run in runs.items()}
