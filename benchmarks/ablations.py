@@ -41,7 +41,7 @@ from ablation_data import (
     write_held_out,
     write_training,
 )
-from ablation_report import rows_of, searches, write_report
+from ablation_report import offline, rows_of, searches, write_report
 
 import stepnav
 from stepnav import build
@@ -49,6 +49,7 @@ from stepnav.cli.main import app
 from stepnav.core.aggregate import AGGREGATIONS
 from stepnav.core.compute import prepare
 from stepnav.core.records import StepScore
+from stepnav.files.atomic import write_text
 from stepnav.measure.prm.best_of_n import best_of
 from stepnav.measure.prm.cases import read_cases
 from stepnav.measure.prm.report import make_report
@@ -56,7 +57,7 @@ from stepnav.measure.prm.scores import FILE_NAME as SCORES
 
 ROOT = Path(__file__).resolve().parents[1]
 BUDGETS = (250, 1000)
-RATE, BATCH = 1e-3, 8
+RATE, BATCH = 1e-3, 4
 """Of all trainings."""
 SEPARATORS = {"line": "\\n", "blank line": "\\n\\n", "two lines": "\\n"}
 
@@ -133,7 +134,10 @@ def base_model(cell: Cell, out: Path) -> Path:
 
 
 def train(cell: Cell, folder: Path, args: Any) -> dict[str, Any]:
-    """Train a cell's model into `folder`; return what it took."""
+    """Train a cell's model into `folder`, unless it is there; return what it took."""
+    done = folder.parent / "training.json"
+    if done.exists():
+        return dict(json.loads(done.read_text()))
     solutions = training_solutions(args.out / "data", cell.labels)
     data = args.out / "data" / f"{cell.name}.jsonl"
     counts = write_training(data, solutions, cell.labels, cell.seed, cell.head, cell.boundary)
@@ -149,7 +153,9 @@ def train(cell: Cell, folder: Path, args: Any) -> dict[str, Any]:
         "--resume",
     )  # fmt: skip
     data.unlink()
-    return {**counts, "epochs": epochs, "seconds": round(time.monotonic() - began)}
+    found = {**counts, "epochs": epochs, "seconds": round(time.monotonic() - began)}
+    write_text(done, json.dumps(found) + "\n")
+    return found
 
 
 def evaluate(
@@ -247,15 +253,15 @@ def run_cell(
     shipped = build.reward_folder(TASK) if cell.base == "shipped" else None
     training = train(cell, folder / "model", args) if shipped is None else {}
     reward = shipped or folder / "model"
-    scores, offline = evaluate(cell, reward, folder, held_out)
+    scores, measured = evaluate(cell, reward, folder, held_out)
     searched = [] if cell.boundary == "two lines" else search(reward, folder / "search", cot, args)
     found = {
         **asdict(cell),
         "training": training,
-        "offline": offline,
+        "offline": measured,
         "rows": [*choose(cell, scores, held_out), *searched],
     }
-    done.write_text(json.dumps(found) + "\n")
+    write_text(done, json.dumps(found) + "\n")
     return found
 
 
@@ -266,10 +272,10 @@ def say(found: dict[str, Any]) -> None:
         rows = rows_of(found, strategy, budget)
         right = sum(row["right"] for row in rows) / len(rows)
         parts.append(f"{strategy} {budget} {100 * right:.1f}%")
-    f1 = found["offline"]["first-errors"]["by_threshold"]["f1"]["value"]
+    auroc = offline(found)["auroc"]
     words = [str(found[name]) for name in ("head", "base", "labels", "boundary", "seed")]
     print(
-        f"{', '.join(words)}: F1 {100 * f1:.1f}; {', '.join(parts)}; {found['training']}",
+        f"{', '.join(words)}: AUROC {auroc}, {', '.join(parts)}; {found['training']}",
         flush=True,
     )
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,34 @@ def test_solutions_are_taken_until_they_hold_the_labels() -> None:
     assert len({one.id for one in own}) == 5
     assert ablation_data.chosen(pool, 30, seed=3) == own
     assert {one.id for one in ablation_data.chosen(pool, 30, seed=4)} != {one.id for one in own}
+
+
+@pytest.mark.slow
+def test_a_small_run_trains_measures_and_searches_and_is_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ablations
+    from ablations import Cell
+
+    few = Cell(labels=20)
+    planned = [
+        few, replace(few, head="orm"), replace(few, base="raw", head="value"),
+        replace(few, boundary="two lines"), replace(few, base="other", boundary="blank line"),
+    ]  # fmt: skip
+    monkeypatch.setattr(ablation_data, "SHARDS", (3,))
+    monkeypatch.setattr(ablations, "planned", lambda seeds, labels: planned)
+    words = ["--problems", "3", "--held-out", "3", "--least-steps", "2", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["ablations.py", *words])
+    ablations.main()
+    made = json.loads((tmp_path / "ablations.json").read_text())
+    assert [one["labels"] for one in made["rows"]] == [20] * len(planned)
+    searched = [{one["strategy"] for one in row["searches"]} for row in made["rows"]]
+    both = {"hgs", "best_of_n"}
+    assert searched == [both, both, both, {"best_of_n"}, both]
+    outcome = json.loads((tmp_path / f"{planned[1].name}.json").read_text())["training"]
+    assert outcome["labels"] == outcome["solutions"]
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/model/*.safetensors")}
+    assert len(before) == len(planned)
+    ablations.main()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert json.loads((tmp_path / "ablations.json").read_text()) == made
