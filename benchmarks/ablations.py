@@ -5,8 +5,8 @@
 Reward models are trained on solutions of the shipped arithmetic policy whose steps its task's exact
 checker labelled (`ablation_data.py`), all with the same recipe. One thing at a time is changed:
 
-- head: three classes, a value (regression on P(right), neutral 0.5), or the outcome of the whole
-  solution at its last step (ORM);
+- head: three classes, a value (regression on P(right), neutral steps right), or the outcome of the
+  whole solution at its last step (ORM);
 - base: the policy that is searched, the policy of another task, or random weights;
 - labels: from 1,000 to 100,000;
 - boundaries: where a rating is read: after each line, after each line and a blank one, or after
@@ -59,6 +59,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BUDGETS = (250, 1000)
 RATE, BATCH = 1e-3, 4
 """Of all trainings."""
+NEUTRAL = {"three": "own", "value": "positive"}
+"""A value of 0.5 would be on the edge of being rejected."""
 SEPARATORS = {"line": "\\n", "blank line": "\\n\\n", "two lines": "\\n"}
 
 
@@ -98,8 +100,9 @@ def planned(seeds: int, most_labels: int) -> list[Cell]:
         usual,
         *(replace(usual, head=head) for head in ("value", "orm")),
         *(replace(usual, base=base) for base in ("other", "raw")),
-        *(replace(usual, labels=size) for size in (1000, 3000, 30_000)),
+        *(replace(usual, labels=size) for size in (1000, 3000)),
         *(replace(usual, boundary=boundary) for boundary in ("blank line", "two lines")),
+        replace(usual, labels=30_000),
     ]
     cells = [Cell(base="shipped", labels=0)]
     for seed in range(seeds):
@@ -143,7 +146,11 @@ def train(cell: Cell, folder: Path, args: Any) -> dict[str, Any]:
     counts = write_training(data, solutions, cell.labels, cell.seed, cell.head, cell.boundary)
     steps = math.ceil(counts["problems"] / BATCH)
     epochs = math.ceil(args.least_steps / steps)  # few labels are gone through more often
-    stage = ["orm"] if cell.head == "orm" else ["prm", "--head", cell.head]
+    stage = (
+        ["orm"]
+        if cell.head == "orm"
+        else ["prm", "--head", cell.head, "--neutral", NEUTRAL[cell.head]]
+    )
     began = time.monotonic()
     command(
         "train", *stage, "--model", base_model(cell, args.out), "--data", data, "--out", folder,
@@ -287,7 +294,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=250, help="dev problems with solutions")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--labels", type=int, default=100_000, help="most of them")
-    parser.add_argument("--least-steps", type=int, default=175, help="of each training")
+    parser.add_argument("--least-steps", type=int, default=150, help="of each training")
     parser.add_argument("--publish", action="store_true", help="copy to docs/results/ablations")
     args = parser.parse_args()
     prepare()  # before torch is loaded

@@ -13,6 +13,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import ablation_data
 import ablation_report
+import publish
+import reviewers
 from ablation_data import Solution
 from ablation_report import USUAL
 
@@ -104,6 +106,24 @@ def test_the_report_has_every_model(tmp_path: Path) -> None:
     assert (tmp_path / "ablations.png").read_bytes().startswith(b"\x89PNG")
     kept = json.loads((tmp_path / "ablations.json").read_text())
     assert len(kept["rows"]) == 5
+
+
+def test_pages_quote_what_was_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "results" / "ablations"
+    folder.mkdir(parents=True)
+    ablation_report.write_report(folder, CELLS, argparse.Namespace(problems=2, held_out=2))
+    monkeypatch.setattr(reviewers, "DOCS", tmp_path)
+    monkeypatch.setattr(publish, "DOCS", tmp_path / "results")
+    usual = "ablations three/policy/10000/line"
+    assert reviewers.filled(f"[[{usual} hgs/250 gain]]").startswith("+25.0%")
+    assert reviewers.filled(f"[[{usual} hgs/250 right]]").startswith("75.0%")
+    assert reviewers.filled(f"F1 [[{usual} - f1]]") == "F1 60.0 (50.0 to 70.0)"
+    assert reviewers.filled("[[ablations three/policy/10000/two_lines - f1]]") == "99.0"
+    assert reviewers.filled("[[ablations ranks hgs/250 f1]]").startswith("+0.95")
+    for name in (f"{usual} hgs/7 gain", f"{usual} - beauty", "ablations four/a/1/b - f1"):
+        with pytest.raises(SystemExit, match=r"ablations\.json has no"):
+            reviewers.filled(f"[[{name}]]")
+    assert ablation_report.main_table(ablation_report.summary(CELLS)) in publish.ablation_section()
 
 
 def solution(labels: tuple[int, ...], steps: int, right: bool) -> Solution:
