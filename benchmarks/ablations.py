@@ -7,7 +7,8 @@ checker labelled (`ablation_data.py`), all with the same recipe. One thing at a 
 
 - head: three classes, a value (regression on P(right), neutral steps right), or the outcome of the
   whole solution at its last step (ORM);
-- base: the policy that is searched, the policy of another task, or random weights;
+- base: the finished language model, of which the policy is an early snapshot (taken out of the
+  shipped reward model), the policy itself, the policy of another task, or random weights;
 - labels: from 1,000 to 100,000;
 - boundaries: where a rating is read: after each line, after each line and a blank one, or after
   every second line.
@@ -21,39 +22,32 @@ line at a time). Each training and each comparison is resumable; what is done is
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import math
 import shutil
 import time
-from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ablation_data import (
-    FEW,
     TASK,
     Solution,
     calculations,
     held_out_solutions,
     training_solutions,
-    write_held_out,
     write_training,
 )
-from ablation_report import offline, rows_of, searches, write_report
+from ablation_measure import choose, command, evaluate
+from ablation_report import offline, rows_of, searches
+from ablation_tables import write_report
 
 import stepnav
 from stepnav import build
-from stepnav.cli.main import app
-from stepnav.core.aggregate import AGGREGATIONS
 from stepnav.core.compute import prepare
-from stepnav.core.records import StepScore
 from stepnav.files.atomic import write_text
-from stepnav.measure.prm.best_of_n import best_of
-from stepnav.measure.prm.cases import read_cases
-from stepnav.measure.prm.report import make_report
-from stepnav.measure.prm.scores import FILE_NAME as SCORES
+from stepnav.zoo.arithmetic import DOMAIN
+from stepnav.zoo.shipped import keep_shipped
 
 ROOT = Path(__file__).resolve().parents[1]
 BUDGETS = (250, 1000)
@@ -64,24 +58,21 @@ NEUTRAL = {"three": "own", "value": "positive"}
 SEPARATORS = {"line": "\\n", "blank line": "\\n\\n", "two lines": "\\n"}
 
 
-Scored = dict[int, list[StepScore]]
-"""Scores of the steps, by number of the solution."""
-
-
 @dataclass(frozen=True)
 class Cell:
     """One reward model: what it is trained on and how.
 
     Attributes:
       head: three, value or orm.
-      base: policy, other or raw; "shipped" is the shipped reward model, which is not trained here.
+      base: policy, finished, other or raw; "shipped" is the shipped reward model, which is not
+        trained here.
       labels: so many of steps (of an ORM: as many solutions as hold them).
       boundary: a key of `SEPARATORS`.
       seed: of the solutions, the new weights and their order.
     """
 
     head: str = "three"
-    base: str = "policy"
+    base: str = "finished"
     labels: int = 10_000
     boundary: str = "line"
     seed: int = 0
@@ -98,11 +89,12 @@ def planned(seeds: int, most_labels: int) -> list[Cell]:
     usual = Cell()
     rest = [
         usual,
-        *(replace(usual, head=head) for head in ("value", "orm")),
-        *(replace(usual, base=base) for base in ("other", "raw")),
-        *(replace(usual, labels=size) for size in (1000, 3000)),
-        *(replace(usual, boundary=boundary) for boundary in ("blank line", "two lines")),
-        replace(usual, labels=30_000),
+        *(replace(usual, head=head) for head in ("orm", "value")),
+        replace(usual, base="policy"),
+        *(replace(usual, labels=size) for size in (1000, 30_000)),
+        *(replace(usual, base=base) for base in ("raw", "other")),
+        replace(usual, labels=3000),
+        *(replace(usual, boundary=boundary) for boundary in ("two lines", "blank line")),
     ]
     cells = [Cell(base="shipped", labels=0)]
     for seed in range(seeds):
@@ -112,19 +104,16 @@ def planned(seeds: int, most_labels: int) -> list[Cell]:
     return cells
 
 
-def command(*words: str | Path) -> None:
-    """Run a `stepnav` command in this process, its tables unprinted."""
-    with redirect_stdout(io.StringIO()):
-        app([*map(str, words), "--quiet"], standalone_mode=False)
-
-
 def base_model(cell: Cell, out: Path) -> Path:
     """Return the folder of the model that a training begins with."""
     own = build.policy_folder(TASK)
     other = build.policy_folder("plain")
     assert own is not None and other is not None, "the policies ship"
-    if cell.base != "raw":
+    if cell.base in ("policy", "other"):
         return own if cell.base == "policy" else other
+    if cell.base == "finished":
+        keep_shipped(out / "bases", DOMAIN)
+        return out / "bases" / "work" / "lm" / "final"
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -165,39 +154,6 @@ def train(cell: Cell, folder: Path, args: Any) -> dict[str, Any]:
     return found
 
 
-def evaluate(
-    cell: Cell, reward: Path, folder: Path, held_out: list[Solution]
-) -> tuple[Scored, dict[str, Any]]:
-    """Return the scores of held-out solutions, and the figures of `stepnav eval-prm` on them.
-
-    The model reads them once, for the first errors; the other figures are of the same scores.
-    """
-    paths = write_held_out(folder, held_out, cell.boundary)
-    command(
-        "eval-prm", "--reward", reward, "--data", paths["first-errors"], "--out",
-        folder / "first-errors", "--resume",
-    )  # fmt: skip
-    scores = read_scores(folder / "first-errors" / SCORES)
-    found = {kind: figures(path, scores) for kind, path in paths.items()}
-    few = {number for number, one in enumerate(held_out) if calculations(one.id) < FEW}
-    for name, part in (("few", few), ("many", set(scores) - few)):
-        found[f"steps of {name}"] = figures(paths["steps"], {n: scores[n] for n in sorted(part)})
-    return scores, found
-
-
-def read_scores(path: Path) -> Scored:
-    """Return the scores that `stepnav eval-prm` left, by number of the solution."""
-    rows = map(json.loads, path.read_text().splitlines()[1:])
-    return {row["case"]: [StepScore(*probs) for probs in row["probs"]] for row in rows}
-
-
-def figures(path: Path, scores: Scored) -> dict[str, Any]:
-    """Return the figures of one kind; steps without a label need no score."""
-    cases = read_cases(path)
-    own = {n: tuple(scores[n][: len(cases.items[n].steps)]) for n in scores}
-    return dict(make_report(cases, own, {}, settings={})["figures"])
-
-
 def bench(strategy: str, reward: str, folder: Path, args: Any) -> list[dict[str, Any]]:
     """Return one row for each dev problem and budget."""
     found = stepnav.bench(
@@ -226,29 +182,6 @@ def search(
     return [{**row, "before": before[row["problem"], row["budget"]]} for row in rows]
 
 
-def choose(cell: Cell, scores: Scored, held_out: list[Solution]) -> list[dict[str, Any]]:
-    """Return one row for each held-out problem: the best of its solutions against any of them.
-
-    An outcome model chooses by the last step's score, as it was trained; the others by the product.
-    """
-    by = AGGREGATIONS["last" if cell.head == "orm" else "prod"]
-    groups: dict[str, list[tuple[float, bool]]] = {}
-    for number, one in enumerate(held_out):
-        values = [score.value for score in scores[number]]
-        groups.setdefault(one.id, []).append((by(values), one.right))
-    return [
-        {
-            "strategy": "best_of_n",
-            "budget": len(graded),
-            "problem": name,
-            "calculations": calculations(name),
-            "right": best_of(graded, len(graded)),
-            "before": sum(right for _, right in graded) / len(graded),
-        }
-        for name, graded in groups.items()
-    ]
-
-
 def run_cell(
     cell: Cell, held_out: list[Solution], cot: list[dict[str, Any]], args: Any
 ) -> dict[str, Any]:
@@ -260,13 +193,14 @@ def run_cell(
     shipped = build.reward_folder(TASK) if cell.base == "shipped" else None
     training = train(cell, folder / "model", args) if shipped is None else {}
     reward = shipped or folder / "model"
-    scores, measured = evaluate(cell, reward, folder, held_out)
+    by = "last" if cell.head == "orm" else "prod"  # each as it was trained
+    scores, measured = evaluate(cell.boundary, reward, folder, held_out)
     searched = [] if cell.boundary == "two lines" else search(reward, folder / "search", cot, args)
     found = {
         **asdict(cell),
         "training": training,
         "offline": measured,
-        "rows": [*choose(cell, scores, held_out), *searched],
+        "rows": [*choose(by, scores, held_out), *searched],
     }
     write_text(done, json.dumps(found) + "\n")
     return found
@@ -294,7 +228,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=250, help="dev problems with solutions")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--labels", type=int, default=100_000, help="most of them")
-    parser.add_argument("--least-steps", type=int, default=150, help="of each training")
+    parser.add_argument("--least-steps", type=int, default=500, help="of each training")
     parser.add_argument("--publish", action="store_true", help="copy to docs/results/ablations")
     args = parser.parse_args()
     prepare()  # before torch is loaded

@@ -15,7 +15,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ablation_report import correlation_table, main_table
+from ablation_tables import correlation_table, main_table
 from results import PAPER, REAL_RUNS, RUNS, TUNED
 
 from stepnav.files.claim import unsealed

@@ -17,7 +17,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ablation_report import CONFIG, correlation_text, shares
+from ablation_report import CONFIG
+from ablation_tables import correlation_text, shares
 from publish import p_text, percent
 from rl_report import percent as with_interval
 

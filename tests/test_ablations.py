@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import ablation_data
 import ablation_report
+import ablation_tables
 import publish
 import reviewers
 from ablation_data import Solution
@@ -68,7 +69,7 @@ def found(head: str, labels: int) -> dict[str, Any]:
         one
         for one in ablation_report.summary(CELLS)
         if (one["head"], one["labels"], one["boundary"], one["base"])
-        == (head, labels, "line", "policy")
+        == (head, labels, "line", "finished")
     )
     return one
 
@@ -98,9 +99,12 @@ def test_correlations_are_over_models_of_one_recipe_and_boundary() -> None:
 
 def test_the_report_has_every_model(tmp_path: Path) -> None:
     args = argparse.Namespace(problems=2, held_out=2)
-    text = ablation_report.write_report(tmp_path, CELLS, args)
+    text = ablation_tables.write_report(tmp_path, CELLS, args)
     assert "| shipped reward model | 1 | 90.0 |" in text
-    assert "| three classes, the policy, 10,000 labels, line | 2 | 60.0 (50.0 to 70.0) |" in text
+    assert (
+        "| three classes, the finished model, 10,000 labels, line | 2 | 60.0 (50.0 to 70.0) |"
+        in text
+    )
     assert "| head: value | 1 | 80.0 |" in text
     assert "4 models of 3 configurations" in text
     assert (tmp_path / "ablations.png").read_bytes().startswith(b"\x89PNG")
@@ -111,19 +115,19 @@ def test_the_report_has_every_model(tmp_path: Path) -> None:
 def test_pages_quote_what_was_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "results" / "ablations"
     folder.mkdir(parents=True)
-    ablation_report.write_report(folder, CELLS, argparse.Namespace(problems=2, held_out=2))
+    ablation_tables.write_report(folder, CELLS, argparse.Namespace(problems=2, held_out=2))
     monkeypatch.setattr(reviewers, "DOCS", tmp_path)
     monkeypatch.setattr(publish, "DOCS", tmp_path / "results")
-    usual = "ablations three/policy/10000/line"
+    usual = "ablations three/finished/10000/line"
     assert reviewers.filled(f"[[{usual} hgs/250 gain]]").startswith("+25.0%")
     assert reviewers.filled(f"[[{usual} hgs/250 right]]").startswith("75.0%")
     assert reviewers.filled(f"F1 [[{usual} - f1]]") == "F1 60.0 (50.0 to 70.0)"
-    assert reviewers.filled("[[ablations three/policy/10000/two_lines - f1]]") == "99.0"
+    assert reviewers.filled("[[ablations three/finished/10000/two_lines - f1]]") == "99.0"
     assert reviewers.filled("[[ablations ranks hgs/250 f1]]").startswith("+0.95")
     for name in (f"{usual} hgs/7 gain", f"{usual} - beauty", "ablations four/a/1/b - f1"):
         with pytest.raises(SystemExit, match=r"ablations\.json has no"):
             reviewers.filled(f"[[{name}]]")
-    assert ablation_report.main_table(ablation_report.summary(CELLS)) in publish.ablation_section()
+    assert ablation_tables.main_table(ablation_report.summary(CELLS)) in publish.ablation_section()
 
 
 def solution(labels: tuple[int, ...], steps: int, right: bool) -> Solution:
