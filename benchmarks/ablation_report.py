@@ -111,7 +111,7 @@ def spread(figures: Sequence[dict[str, float | None]]) -> dict[str, Found]:
     """Return each figure's mean over the seeds, and its least and most."""
     found = {}
     for name in figures[0]:
-        values = [one[name] for one in figures if one[name] is not None]
+        values = [value for one in figures if (value := one[name]) is not None]
         found[name] = {
             "mean": sum(values) / len(values) if values else None,
             "least": min(values, default=None),

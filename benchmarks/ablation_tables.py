@@ -152,19 +152,23 @@ def write_report(out: Path, cells: Sequence[Found], args: Any) -> str:
 def page(rows: Sequence[Found], found: Sequence[Found], args: Any) -> str:
     """Return the report."""
     models = f"{found[0]['models']} models of {found[0]['configurations']} configurations"
-    return (
+    parts = [
         "Reward models of the arithmetic task, trained with one thing changed at a time from "
-        f"{title_of(USUAL)}; "
-        f"figures in percent, means over seeds with the least and the most. Offline: on "
-        f"{args.held_out} dev problems, four solutions each at temperature 1. Gains in points with "
-        "95% intervals over problems: the best of those four over one of them, and HGS over greedy "
-        f"chain of thought on {args.problems} other dev problems. An outcome model chooses by its "
-        "last step's score, the others by the product.\n\n"
-        f"{main_table(rows)}\n\nBy difficulty: few is less than {FEW} calculations, many the rest; "
-        f"first errors missed, right steps rejected, gains.\n\n{part_table(rows)}\n\n"
+        f"{title_of(USUAL)}; figures in percent, means over seeds with the least and the most. "
+        f"Offline: on {args.held_out} dev problems, four solutions each at temperature 1. Gains in "
+        "points with 95% intervals over problems: the best of those four over one of them, and HGS "
+        f"over greedy chain of thought on {args.problems} other dev problems. An outcome model "
+        "chooses by its last step's score, the others by the product.",
+        main_table(rows),
+        f"By difficulty: few is less than {FEW} calculations, many the rest; first errors missed, "
+        "right steps rejected, gains.",
+        part_table(rows),
         "Which offline figure orders the models as the gains do: Spearman's rank correlation over "
         f"{models} (not those in steps of two lines, nor the shipped one); 95% intervals resample "
-        f"configurations.\n\n{correlation_table(found)}\n\nWhat they learnt from; steps of the "
-        f"optimizer are alike where one pass is not longer:\n\n{training_table(rows)}\n\n"
-        "![labels, offline figures and gains](ablations.png)\n"
-    )
+        "configurations.",
+        correlation_table(found),
+        "What they learnt from; few labels are gone through more often.",
+        training_table(rows),
+        "![labels, offline figures and gains](ablations.png)",
+    ]
+    return "\n\n".join(parts) + "\n"
