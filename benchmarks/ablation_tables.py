@@ -14,6 +14,8 @@ from rl_report import percent
 
 from stepnav.files.atomic import write_bytes, write_text
 
+LEAST_MODELS = 6
+"""Of fewer a rank correlation says nothing."""
 WORDS = {
     "three": "three classes",
     "orm": "outcome model",
@@ -115,6 +117,22 @@ def correlation_table(found: Sequence[Found]) -> str:
     return table(["offline figure", *(named(*kind) for kind in kinds)], body)
 
 
+def rank_text(found: Sequence[Found]) -> str:
+    """Return which offline figure goes with the gains, where there are models enough to tell."""
+    models = found[0]["models"] if found else 0
+    if models < LEAST_MODELS:
+        return (
+            f"Which offline figure goes with the gains is not told: {models} models trained alike "
+            f"are too few, it takes {LEAST_MODELS}."
+        )
+    return (
+        "Which offline figure orders the models as the gains do: Spearman's rank correlation over "
+        f"{models} models of {found[0]['configurations']} configurations (not those in steps of "
+        "two lines, nor the shipped one); 95% intervals resample configurations.\n\n"
+        + correlation_table(found)
+    )
+
+
 def correlation_text(one: Found) -> str:
     if one["spearman"] is None:
         return ""
@@ -151,7 +169,6 @@ def write_report(out: Path, cells: Sequence[Found], args: Any) -> str:
 
 def page(rows: Sequence[Found], found: Sequence[Found], args: Any) -> str:
     """Return the report."""
-    models = f"{found[0]['models']} models of {found[0]['configurations']} configurations"
     parts = [
         "Reward models of the arithmetic task, trained with one thing changed at a time from "
         f"{title_of(USUAL)}; figures in percent, means over seeds with the least and the most. "
@@ -163,10 +180,7 @@ def page(rows: Sequence[Found], found: Sequence[Found], args: Any) -> str:
         f"By difficulty: few is less than {FEW} calculations, many the rest; first errors missed, "
         "right steps rejected, gains.",
         part_table(rows),
-        "Which offline figure orders the models as the gains do: Spearman's rank correlation over "
-        f"{models} (not those in steps of two lines, nor the shipped one); 95% intervals resample "
-        "configurations.",
-        correlation_table(found),
+        rank_text(found),
         "What they learnt from; few labels are gone through more often.",
         training_table(rows),
         "![labels, offline figures and gains](ablations.png)",

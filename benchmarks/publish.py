@@ -15,7 +15,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ablation_tables import correlation_table, main_table
+from ablation_tables import main_table, rank_text
 from results import PAPER, REAL_RUNS, RUNS, TUNED
 
 from stepnav.files.claim import unsealed
@@ -388,9 +388,7 @@ def ablation_section() -> str:
         f"{found['held_out']} dev problems with four solutions each; gains in points with 95% "
         "intervals: the best of those four over one of them, and HGS over greedy chain of thought "
         f"on {found['problems']} other dev problems.\n\n{main_table(found['rows'])}\n\n"
-        "Which offline figure orders the models as their gains do (Spearman's rank correlation, "
-        "95% intervals over configurations):\n\n"
-        f"{correlation_table(found['correlations'])}\n\nBy difficulty, and what each learnt from: "
+        f"{rank_text(found['correlations'])}\n\nBy difficulty, and what each learnt from: "
         "[whole report](results/ablations/report.md).\n\n"
         "![labels, offline figures and gains](results/ablations/ablations.png)\n"
     )

@@ -97,7 +97,7 @@ def test_correlations_are_over_models_of_one_recipe_and_boundary() -> None:
     assert by_figure["ece"]["spearman"] is None  # all alike
 
 
-def test_the_report_has_every_model(tmp_path: Path) -> None:
+def test_the_report_has_every_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     args = argparse.Namespace(problems=2, held_out=2)
     text = ablation_tables.write_report(tmp_path, CELLS, args)
     assert "| shipped reward model | 1 | 90.0 |" in text
@@ -106,7 +106,11 @@ def test_the_report_has_every_model(tmp_path: Path) -> None:
         in text
     )
     assert "| head: value | 1 | 80.0 |" in text
+    assert "4 models trained alike are too few" in text
+    monkeypatch.setattr(ablation_tables, "LEAST_MODELS", 4)
+    text = ablation_tables.write_report(tmp_path, CELLS, args)
     assert "4 models of 3 configurations" in text
+    assert "| AUROC of wrong steps | +0.95" in text
     assert (tmp_path / "ablations.png").read_bytes().startswith(b"\x89PNG")
     kept = json.loads((tmp_path / "ablations.json").read_text())
     assert len(kept["rows"]) == 5
