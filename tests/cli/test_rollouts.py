@@ -13,6 +13,7 @@ import pytest
 
 from stepnav import build
 from stepnav.build import load_task
+from stepnav.cli import bench as bench_command
 from stepnav.cli.console import Interrupted
 from stepnav.cli.data import rollouts as command
 from stepnav.cli.data.rollouts_problems import check_split
@@ -25,6 +26,7 @@ from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.zoo import MODELS_FOLDER
 
 run = flat(command.run)
+bench = flat(bench_command.run)
 
 
 def options(out: Path, **changes: Any) -> dict[str, Any]:
@@ -305,3 +307,23 @@ def test_killed_rollouts_end_as_undisturbed_ones(tmp_path: Path) -> None:
     subprocess.run([*words, str(tmp_path / "killed")], check=True, capture_output=True)
     one, other = (tmp_path / name / "rollouts.jsonl" for name in ("whole", "killed"))
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_what_the_searches_of_a_bench_drew_is_labelled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn, out = tmp_path / "drawn", tmp_path / "out"
+    bench(task="arithmetic", split="train", problems=3, strategies="hgs,nav", out=drawn, seed=2)
+    capsys.readouterr()
+    run(**options(out, from_run=drawn))
+    found = json.loads(capsys.readouterr().out)
+    assert found["problems"] == 2
+    records = read_records(out / "rollouts.jsonl")
+    assert any(record.labels[-1] == 1 for record in records)
+    first = (out / "rollouts.jsonl").read_bytes()
+    run(**options(out, from_run=drawn, resume=True))
+    assert (out / "rollouts.jsonl").read_bytes() == first
+    with pytest.raises(ConfigError, match="is of the split train"):
+        run(**options(tmp_path / "other", from_run=drawn, split="dev"))
+    with pytest.raises(ConfigError, match="is of the task arithmetic"):
+        run(**options(tmp_path / "other", from_run=drawn, task="plain"))

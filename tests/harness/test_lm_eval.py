@@ -17,7 +17,7 @@ from tests.serve.processes import process
 pytest.importorskip("lm_eval")
 pytestmark = [pytest.mark.server, pytest.mark.timeout(1200)]
 
-NUM_PROBLEMS, SEED = 8, 5
+NUM_PROBLEMS, SEED = 8, 8
 TASK = """
 task: ours
 dataset_path: json

@@ -48,14 +48,15 @@ def play(
         temperature=1.0,
         **options,
     )
-    (first,) = next(program)
-    assert isinstance(first, Complete)
-    assert (first.n, first.prefix.steps) == (len(drawn), ())
-    answers: list[Any] = [tuple(drawn)]
     try:
+        requests = next(program)
+        if "paths" not in options:
+            (first,) = requests
+            assert isinstance(first, Complete)
+            assert (first.n, first.prefix.steps) == (len(drawn), ())
+            requests = program.send([tuple(drawn)])
         while True:
-            requests = program.send(answers)
-            answers = []
+            answers: list[Any] = []
             for request in requests:
                 assert isinstance(request, Complete)
                 assert request.n == NUM_SAMPLES
@@ -63,6 +64,7 @@ def play(
                 count = (hits or {}).get(asked[-1], 0)
                 ends = [RIGHT] * count + ["wrong"] * (NUM_SAMPLES - count)
                 answers.append(tuple(request.prefix.extend(Step(text, "end")) for text in ends))
+            requests = program.send(answers)
     except StopIteration as end:
         outcome: Outcome = end.value
     return SearchResult("p", "r", {}, "p", 0, None, outcome, tree, Usage(), 1), asked
@@ -84,6 +86,32 @@ def test_a_wrong_solution_is_completed_from_its_end_until_a_completion_is_right(
     assert wrong.prompt == "how many"
     assert (wrong.origin, right.origin) == ("p/0", "p/1")
     assert right.labels == (1, 1)
+
+
+def path(words: str) -> Trajectory:
+    """Return steps that a search left."""
+    return Trajectory(PROBLEM, tuple(Step(f"{word}\n") for word in words.split()))
+
+
+def test_paths_of_a_tree_are_labelled_to_their_last_step_and_nothing_is_drawn() -> None:
+    paths = [path("a b"), path("a c"), solution("a b right"), path("a c")]
+    result, asked = play([], {"": 1}, paths=paths)
+    assert asked == ["a c"]  # "a b right" is right, so "a" and "a b" are
+    assert {record.completions: record.labels for record in records(result)} == {
+        ("a\n", "c\n"): (1, -1),
+        ("a\n", "b\n", "right"): (1, 1, 1),
+    }
+    assert result.outcome.counts == {
+        "drawn": 4, "cut": 0, "duplicates": 1, "right": 1, "solved": 1
+    }  # fmt: skip
+    assert result.outcome.trajectory == paths[2]
+
+
+def test_the_soft_label_of_a_path_that_was_left_is_the_share_from_its_end() -> None:
+    result, asked = play([], {"": 1, "a": 2, "a b": 1}, paths=[path("a b")], labels="soft")
+    assert asked == ["", "a", "a b"]
+    (record,) = records(result, "soft")
+    assert record.labels == (2 / NUM_SAMPLES, 1 / NUM_SAMPLES)
 
 
 @pytest.mark.parametrize("method", METHODS)

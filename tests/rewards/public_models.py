@@ -178,7 +178,10 @@ def qwen_prm(folder: Path) -> Path:
 
     tokenizer = qwen_tokenizer()
     config = Qwen2Config(**small(len(tokenizer)))
-    head = torch.nn.Sequential(torch.nn.Linear(32, 32), torch.nn.ReLU(), torch.nn.Linear(32, 2))
+    width = config.hidden_size
+    head = torch.nn.Sequential(
+        torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, 2)
+    )
     backbone, head = spread(Qwen2Model(config), 1), spread(head, 2)
     weights = _named("model", backbone) | _named("score", head)
     auto_map = {

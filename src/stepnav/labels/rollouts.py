@@ -68,9 +68,9 @@ class Evidence:
         """Note the completions of a prefix."""
         self.hits[_texts(prefix)] = sum(map(self.judge, drawn)) / len(drawn)
 
-    def num_right(self, texts: Prefix) -> int:
-        """Return how many first steps of a solution are right, its last one left out."""
-        return sum(texts[:length] in self.reached for length in range(1, len(texts)))
+    def num_right(self, texts: Prefix, asked: int) -> int:
+        """Return how many of the first so many steps of a path are right."""
+        return sum(texts[:length] in self.reached for length in range(1, asked + 1))
 
 
 def label_problem(
@@ -83,6 +83,7 @@ def label_problem(
     method: Method = "each",
     labels: Labels = "hard",
     keep_unsolved: bool = False,
+    paths: Sequence[Trajectory] | None = None,
 ) -> Program:
     """Draw solutions of a problem and label their steps: the values of the tree's nodes.
 
@@ -96,11 +97,17 @@ def label_problem(
       labels: "hard": 1 or -1; "soft": the share of a step's completions that are right. The last
         step is judged by the answer itself.
       keep_unsolved: whether to label the solutions of a problem that was never solved.
+      paths: from the root of search trees, finished or not, that are labelled instead of solutions
+        drawn here.
     """
     root, sampling = Trajectory(tree.problem), Sampling(temperature)
-    drawn = yield from complete(root, solutions, sampling=sampling)
-    finished = [solution for solution in drawn if solution.is_finished]
-    distinct = _distinct(finished)
+    if paths is None:
+        drawn = yield from complete(root, solutions, sampling=sampling)
+        kept = [solution for solution in drawn if solution.is_finished]
+    else:
+        drawn = tuple(paths)
+        kept = list(drawn)
+    distinct = _distinct(kept)
     evidence = Evidence(is_right)
     verdicts = [evidence.judge(solution) for solution in distinct]
     leaves = [tree.add_trajectory(solution) for solution in distinct]
@@ -115,14 +122,13 @@ def label_problem(
             _write_labels(tree, tree.path(leaf), verdict, evidence, method, labels)
     counts = {
         "drawn": len(drawn),
-        "cut": len(drawn) - len(finished),
-        "duplicates": len(finished) - len(distinct),
+        "cut": len(drawn) - len(kept),
+        "duplicates": len(kept) - len(distinct),
         "right": sum(verdicts),
         "solved": int(bool(evidence.reached)),
     }
-    return Outcome(
-        distinct[0] if distinct else None, "finished" if distinct else "length", counts=counts
-    )
+    finished = next((path for path in distinct if path.is_finished), None)
+    return Outcome(finished, "finished" if distinct else "length", counts=counts)
 
 
 def rollout_records(result: SearchResult, *, labels: Labels) -> list[StepRecord]:
@@ -133,7 +139,7 @@ def rollout_records(result: SearchResult, *, labels: Labels) -> list[StepRecord]
       labels: as it was called with.
     """
     tree = result.tree
-    paths = [tree.path(node) for node in tree.nodes if node.depth and node.is_finished]
+    paths = [tree.path(node) for node in tree.nodes if node.depth and not node.children]
     return [
         StepRecord(
             tree.problem.question,
@@ -160,23 +166,29 @@ def _wanted(
     return _distinct(
         Trajectory(solution.problem, solution.steps[:length])
         for solution in solutions
-        for length in _next_lengths(_texts(solution), evidence, method, labels)
+        for length in _next_lengths(solution, evidence, method, labels)
     )
 
 
+def _num_asked(path: Trajectory) -> int:
+    """Return how many of its steps completions judge: all but an answer."""
+    return len(path.steps) - path.is_finished
+
+
 def _next_lengths(
-    texts: Prefix, evidence: Evidence, method: Method, labels: Labels
+    path: Trajectory, evidence: Evidence, method: Method, labels: Labels
 ) -> Sequence[int]:
-    """Return the lengths of a solution's prefixes to complete next."""
+    """Return the lengths of a path's prefixes to complete next."""
+    texts, asked = _texts(path), _num_asked(path)
     if labels == "soft":
-        return [n for n in range(1, len(texts)) if texts[:n] not in evidence.hits]
-    right = evidence.num_right(texts)
-    tried = [n for n in range(right + 1, len(texts)) if texts[:n] in evidence.hits]
+        return [n for n in range(1, asked + 1) if texts[:n] not in evidence.hits]
+    right = evidence.num_right(texts, asked)
+    tried = [n for n in range(right + 1, asked + 1) if texts[:n] in evidence.hits]
     # no right solution was seen from the shortest of these, so from none that is longer
-    wrong = min(tried, default=len(texts))
+    wrong = min(tried, default=asked + 1)
     if method == "bisection":
         return [(right + wrong) // 2] if wrong - right > 1 else []
-    open_lengths = [n for n in range(right + 1, len(texts)) if n not in tried]
+    open_lengths = [n for n in range(right + 1, asked + 1) if n not in tried]
     return open_lengths[-1:]
 
 
@@ -188,13 +200,12 @@ def _write_labels(
     method: Method,
     labels: Labels,
 ) -> None:
-    """Set the values of a solution's nodes; nodes that solutions share get the same from each."""
-    texts = tuple(node.step.key for node in path)
-    right = len(texts) if verdict else evidence.num_right(texts)
+    """Set the values of a path's nodes; nodes that paths share get the same from each."""
+    texts, asked = tuple(node.step.key for node in path), _num_asked(path[-1].trajectory)
+    right = len(texts) if verdict else evidence.num_right(texts, asked)
     for number, node in enumerate(path):
         if labels == "soft":
-            is_last = number == len(path) - 1
-            value = float(verdict) if is_last else evidence.hits[texts[: number + 1]]
+            value = evidence.hits[texts[: number + 1]] if number < asked else float(verdict)
             tree.set_value(node, value)
         elif number <= right or method == "each":
             tree.set_value(node, 1.0 if number < right else -1.0)

@@ -77,25 +77,15 @@ def serving(folder: Path, *options: str) -> Iterator[str]:
 
 def make(family: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a tiny checkpoint with attention heads as wide as vLLM's kernels want."""
-    import torch
-
     usual = public_models.small
 
     def wide(vocab_size: int, **extra: object) -> dict[str, object]:
         sizes = {"hidden_size": 128, "intermediate_size": 128}
         return {**usual(vocab_size), **sizes, **extra}
 
-    linear = torch.nn.Linear
-
-    def wide_linear(width: int, out: int, *more: object, **named: object) -> torch.nn.Linear:
-        sizes = (128 if size == 32 else size for size in (width, out))
-        return linear(*sizes, *more, **named)  # type: ignore[arg-type]
-
     monkeypatch.setattr(public_models, "small", wide)
     if family == "qwen-prm":
-        with monkeypatch.context() as patch:
-            patch.setattr(torch.nn, "Linear", wide_linear)
-            return public_models.qwen_prm(folder)
+        return public_models.qwen_prm(folder)
     if family == "prm":
         public_models.token_classes(folder, ("negative", "neutral", "positive"))
         StepFormat(temperature=1.7).save(folder)

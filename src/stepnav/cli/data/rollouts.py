@@ -15,7 +15,7 @@ import typer
 
 from stepnav import build
 from stepnav.cli.console import Progress, resumable, tell_notes
-from stepnav.cli.data.rollouts_problems import draw_problems, leave_out
+from stepnav.cli.data.rollouts_problems import FromRun, Paths, choose_problems
 from stepnav.cli.data.rollouts_report import report
 from stepnav.cli.options.cluster import RayOptions, Workers
 from stepnav.cli.options.models import ModelOptions
@@ -100,6 +100,7 @@ def run(
     exclude_problems: ExcludeProblems = None,
     problems: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
     labelling: LabellingOptions,
+    from_run: FromRun = None,
     seed: Seed = 0,
     resume: Resume = False,
     active: Annotated[int, typer.Option(min=1, help="Problems worked on at once.")] = 64,
@@ -113,22 +114,29 @@ def run(
     A step is good if the policy can still reach the right answer from behind it. Killed and started
     again with --resume, nothing that was answered is asked again; what failed is tried again.
 
+    With --from-run the problems and the steps are those of a bench: a reward model then learns what
+    searches ask of it, and what they draw late.
+
     Examples:
 
       stepnav data rollouts --out runs/rollouts --problems 50 --samples 8
 
       stepnav data rollouts --task gsm8k --data train.jsonl --policy ./my-model --out runs/gsm8k
+
+      stepnav bench --split train --seed 7 --problems 50 --out runs/drawn
+
+      stepnav data rollouts --from-run runs/drawn --out runs/searched
     """
     options = labelling.settings()
     server = model_options.server(active)
     benchmark = task_options.load(task, sandbox=model_options.sandbox)
     policy, _ = model_options.choose(benchmark, [], None)
     benchmark, num_shots = model_options.with_shots(benchmark, policy)
-    drawn = draw_problems(task, benchmark, split, problems, seed, task_options.data)
-    drawn = leave_out(drawn, exclude_problems)
+    split, drawn, paths = choose_problems(
+        task, benchmark, split, problems, seed, task_options.data, from_run, exclude_problems
+    )
     settings = {
-        "task": task, "split": split or "train", "problems": problems_digest(drawn),
-        "data": None if task_options.data is None else str(task_options.data), **options,
+        **_problem_settings(task, split, task_options.data, drawn, paths), **options,
         **_policy_settings(policy, model_options, seed, num_shots), **server.result_settings(),
     }  # fmt: skip
     check_claim(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
@@ -138,11 +146,11 @@ def run(
         opened = models = model_options.open(
             policy=policy, reward=None, task=benchmark, server=server, max_batch=active
         )
-        searches = list(_searches(benchmark, drawn, options, seed))
+        searches = list(_searches(benchmark, drawn, options, seed, paths))
         run_left = partial(_run_here, searches, opened, active)
     else:
         open_there = partial(
-            _open_there, task_options, model_options, settings, options, drawn, active
+            _open_there, task_options, model_options, settings, options, drawn, paths, active
         )
         run_left = partial(spread_searches, cluster, open_there, ids=[p.id for p in drawn])
     # not before the models are there: a slip in their name would bind the folder to it
@@ -157,6 +165,19 @@ def is_right(task: Task, solution: Trajectory) -> bool:
     if not solution.is_finished:
         return False
     return task.grade(solution.problem, task.extract(solution.text)) is True
+
+
+def _problem_settings(
+    task: str, split: str, data: Path | None, problems: Sequence[Problem], paths: Paths
+) -> dict[str, Any]:
+    """Return what of the problems the labels depend on."""
+    return {
+        "task": task,
+        "split": split,
+        "problems": problems_digest(problems),
+        "data": None if data is None else str(data),
+        **({"paths": sum(map(len, paths.values()))} if paths else {}),
+    }
 
 
 def _policy_settings(
@@ -176,11 +197,13 @@ def _policy_settings(
 
 
 def _searches(
-    task: Task, problems: Sequence[Problem], options: dict[str, Any], seed: int
+    task: Task, problems: Sequence[Problem], options: dict[str, Any], seed: int, paths: Paths
 ) -> Iterator[Search]:
-    function = partial(label_problem, is_right=partial(is_right, task))
-    strategy = Strategy("rollouts", options, function=function)
     for problem in problems:
+        function = partial(
+            label_problem, is_right=partial(is_right, task), paths=paths.get(problem.id)
+        )
+        strategy = Strategy("rollouts", options, function=function)
         yield Search(problem.id, strategy, problem, task.extract, seed=seed)
 
 
@@ -199,21 +222,23 @@ def _open_there(
     settings: dict[str, Any],
     options: dict[str, Any],
     problems: list[Problem],
+    paths: Paths,
     active: int,
 ) -> Iterator[Work]:
     """Open the policy in a worker of a cluster; its work labels a `Chunk` of the problems."""
     task = task_options.load(settings["task"], sandbox=model_options.sandbox)
     task, _ = model_options.with_shots(task, settings["policy"])
-    by_id = {search.id: search for search in _searches(task, problems, options, settings["seed"])}
+    searches = _searches(task, problems, options, settings["seed"], paths)
+    by_id = {search.id: search for search in searches}
     with model_options.open(
         policy=settings["policy"], reward=None, task=task, server=model_options.server(active),
         max_batch=active,
     ) as models:  # fmt: skip
 
         def work(chunk: Chunk) -> Iterator[Finished]:
-            searches = [by_id[search_id] for search_id in chunk.search_ids]
+            mine = [by_id[search_id] for search_id in chunk.search_ids]
             with chunk.journal(json.dumps(settings)) as journal:
-                for _ in Driver(models.by_name, journal=journal, max_active=active).run(searches):
+                for _ in Driver(models.by_name, journal=journal, max_active=active).run(mine):
                     pass
             yield from (Finished(search_id, "") for search_id in chunk.search_ids)
 

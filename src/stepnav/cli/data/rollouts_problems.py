@@ -2,26 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from stepnav.cli.console import stderr
 from stepnav.cli.remarks import tell_problems
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.core.records import Problem
+from stepnav.core.records import Problem, Trajectory
+from stepnav.core.tree import Tree
 from stepnav.labels.exclude import problem_names, read_problems
+from stepnav.measure.run_folder import open_run
 from stepnav.tasks.task import Task
 
+FromRun = Annotated[
+    Path | None,
+    typer.Option(
+        help="Label the paths of this run's search trees instead of solutions of the policy."
+    ),
+]
+Paths = Mapping[str, Sequence[Trajectory]]
+"""Problem id -> paths of its search trees."""
 
-def draw_problems(
-    name: str, task: Task, split: str | None, count: int, seed: int, data: Path | None
-) -> list[Problem]:
-    """Return problems of a split, train if none is named, and say what the user should know."""
+
+def choose_problems(
+    name: str, task: Task, split: str | None, count: int, seed: int, data: Path | None,
+    run: Path | None, exclude: Path | None,
+) -> tuple[str, list[Problem], Paths]:  # fmt: skip
+    """Return a split, problems of it, and the paths of their trees if they are a run's.
+
+    Says what the user should know; without a run or a named split, train is taken.
+
+    Args:
+      name, task, split, count, seed, data: what is drawn from.
+      run: a bench, whose problems and paths are taken instead.
+      exclude: file of problems that are left out.
+    """
+    if run is not None:
+        split, paths = searched_paths(run, name, task, split)
+        drawn = [found[0].problem for found in list(paths.values())[:count]]
+        return split, leave_out(drawn, exclude), paths
     check_split(task, split)
     drawn = task.load(split or "train", count, seed, data)
     _tell_split(name, split, data)
     tell_problems(drawn, count, f"{name}/{split or 'train'}")
-    return drawn
+    return split or "train", leave_out(drawn, exclude), {}
+
+
+def searched_paths(run: Path, name: str, task: Task, split: str | None) -> tuple[str, Paths]:
+    """Return the split of a bench and the paths of its trees.
+
+    Raises:
+      ConfigError: it is of another task or split, or of one that is never trained on.
+      DataError: the run cannot be read, or has no tree yet.
+    """
+    plan, journal = open_run(run)
+    with closing(journal):
+        if plan.task != name:
+            raise ConfigError(f"{run} is of the task {plan.task} (got {name}); set --task to it")
+        if split not in (None, plan.split):
+            raise ConfigError(
+                f"{run} is of the split {plan.split} (got {split}); leave --split out"
+            )
+        check_split(task, plan.split)
+        paths: dict[str, list[Trajectory]] = {}
+        for result in journal.results():
+            paths.setdefault(result.tree.problem.id, []).extend(_paths(result.tree))
+    if not paths:
+        raise DataError(f"no search of {run} has ended yet; stepnav bench --resume goes on with it")
+    _tell_split(name, plan.split, None)
+    return plan.split, paths
+
+
+def _paths(tree: Tree) -> list[Trajectory]:
+    """Return the paths to the leaves of a tree, without a last step that a limit cut."""
+    found = []
+    for node in tree.nodes:
+        path = node.trajectory
+        if path.steps and path.steps[-1].is_cut:
+            path = Trajectory(path.problem, path.steps[:-1])
+        if path.steps and not node.children:
+            found.append(path)
+    return found
 
 
 def check_split(task: Task, split: str | None) -> None:
