@@ -146,12 +146,11 @@ def run(
         opened = models = model_options.open(
             policy=policy, reward=None, task=benchmark, server=server, max_batch=active
         )
-        searches = list(_searches(benchmark, drawn, options, seed, paths))
-        run_left = partial(_run_here, searches, opened, active)
+        mine = _searches(benchmark, drawn, options, seed, paths)
+        run_left = partial(_run_here, mine, opened, active)
     else:
-        open_there = partial(
-            _open_there, task_options, model_options, settings, options, drawn, paths, active
-        )
+        given = (task_options, model_options, settings, options, drawn, paths, active)
+        open_there = partial(_open_there, *given)
         run_left = partial(spread_searches, cluster, open_there, ids=[p.id for p in drawn])
     # not before the models are there: a slip in their name would bind the folder to it
     claim_folder(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
@@ -208,7 +207,7 @@ def _searches(
 
 
 def _run_here(
-    searches: list[Search], models: build.Models, active: int, journal: Journal
+    searches: Iterator[Search], models: build.Models, active: int, journal: Journal
 ) -> Iterator[object]:
     """Run what the journal does not hold in this process."""
     tell_notes(models.notes)
