@@ -32,7 +32,8 @@ def draw_sizes(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
         key=lambda row: int(row["labels"]),
     )
     labels = [row["labels"] for row in sizes]
-    f1 = [100 * row["offline"][FIGURE]["mean"] for row in sizes]
+    means = [row["offline"][FIGURE]["mean"] for row in sizes]
+    f1 = [float("nan") if mean is None else 100 * mean for mean in means]
     axes.plot(labels, f1, marker="s", color="0.6", label=OFFLINE[FIGURE])
     kinds = {(one["strategy"], one["budget"]) for row in sizes for one in row["searches"]}
     for kind in sorted(kinds):
