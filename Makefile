@@ -8,7 +8,7 @@ CONSTRAINTS := constraints.txt
 RESULTS := runs/results
 BUDGETS := 250,1000
 
-.PHONY: solve test check fix all-tests docs release tune tuned results results-all rivals voting grid rl reviewers clean
+.PHONY: solve test check fix all-tests docs release tune tuned results results-all rivals voting grid rl ablations reviewers clean
 
 solve: $(VENV)/.local  ## watch HGS solve problems that chain of thought gets wrong
 	$(BIN)/stepnav solve --hard 3 --seed 4
@@ -90,6 +90,9 @@ $(VENV)/.rl: $(VENV)/.dev
 
 rl: $(VENV)/.rl  ## GRPO, expert iteration and fine-tuning, each with and without search (resumable)
 	$(BIN)/python benchmarks/rl.py --out $(RESULTS)/rl --publish
+
+ablations: $(VENV)/.dev  ## reward models by head, base, labels and step boundaries, and what each buys (resumable)
+	$(BIN)/python benchmarks/ablations.py --out $(RESULTS)/ablations --publish
 
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

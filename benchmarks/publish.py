@@ -15,6 +15,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ablation_tables import main_table, rank_text
 from results import PAPER, REAL_RUNS, RUNS, TUNED
 
 from stepnav.files.claim import unsealed
@@ -375,7 +376,26 @@ def publish_reward_models(folder: Path) -> str:
     return "\n\n".join(text) + "\n"
 
 
+def ablation_section() -> str:
+    """Return the section of the ablations, from what `ablations.py --publish` left."""
+    folder = DOCS / "ablations"
+    if not (folder / "ablations.json").exists():
+        return ""
+    found = json.loads((folder / "ablations.json").read_text())
+    return (
+        f"## {ABLATION_TITLE}\n\nReward models of the arithmetic task with one thing changed at a "
+        "time (`make ablations`). Offline figures in percent, on "
+        f"{found['held_out']} dev problems with four solutions each; gains in points with 95% "
+        "intervals: the best of those four over one of them, and HGS over greedy chain of thought "
+        f"on {found['problems']} other dev problems.\n\n{main_table(found['rows'])}\n\n"
+        f"{rank_text(found['correlations'])}\n\nBy difficulty, and what each learnt from: "
+        "[whole report](results/ablations/report.md).\n\n"
+        "![labels, offline figures and gains](results/ablations/ablations.png)\n"
+    )
+
+
 GRID_TITLE = "Where search pays"
+ABLATION_TITLE = "What a reward model's training buys"
 REWARD_TITLE = "Reward models from a real backbone"
 
 
@@ -396,10 +416,12 @@ def main() -> None:
     }
     made["Tuned options"] = tuned_section()
     made[GRID_TITLE] = grid_section(args.runs / "grid")
+    made[ABLATION_TITLE] = ablation_section()
     made[REWARD_TITLE] = publish_reward_models(args.runs / "reward_models")
     page = ROOT / "docs" / "results.md"
     before = sections_of(page.read_text())
-    titles = [*(run.title for run in SECTIONS.values()), "Tuned options", GRID_TITLE, REWARD_TITLE]
+    titles = [*(run.title for run in SECTIONS.values()), "Tuned options", GRID_TITLE]
+    titles += [ABLATION_TITLE, REWARD_TITLE]
     sections = [made.get(title) or before.get(title, "") for title in titles]
     notes = ROOT / "docs" / "results_notes.md"
     models = "\n".join(

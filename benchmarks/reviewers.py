@@ -3,8 +3,11 @@
     python benchmarks/reviewers.py
 
 The notes name each figure as [[RUN LABEL BUDGET FIELD]]: a row of docs/results/RUN/report.json and
-a field of it, as `stepnav report --json` calls them, or `right` for accuracy with its interval. No
-figure of the page is typed by hand; a name that no row has is refused.
+a field of it, as `stepnav report --json` calls them, or `right` for accuracy with its interval. Of
+docs/results/ablations, [[ablations HEAD/BASE/LABELS/BOUNDARY SEARCH/BUDGET gain]] is what a search
+gained, [[ablations HEAD/BASE/LABELS/BOUNDARY - FIGURE]] an offline figure, and
+[[ablations ranks SEARCH/BUDGET FIGURE]] how well that figure orders models as the gain does; "_"
+stands for a blank. No figure of the page is typed by hand; a name that no row has is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +17,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ablation_report import CONFIG
+from ablation_tables import correlation_text, shares
 from publish import p_text, percent
+from rl_report import percent as with_interval
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -35,6 +41,8 @@ def find_row(run: str, label: str, budget: str) -> dict[str, Any]:
 
 def figure(run: str, label: str, budget: str, field: str) -> str:
     """Return one figure as text."""
+    if run == "ablations":
+        return ablation_figure(label, budget, field)
     row = find_row(run, label, budget)
     if field == "right":
         low, high = row["ci95"]
@@ -45,6 +53,31 @@ def figure(run: str, label: str, budget: str, field: str) -> str:
     if field == "flops_per_problem":
         return f"{value / 1e9:.1f} GFLOP"
     return f"{value:,.0f}"
+
+
+def ablation_figure(model: str, search: str, field: str) -> str:
+    """Return one figure of the published ablations as text.
+
+    Raises:
+      SystemExit: there is no such model, search or figure.
+    """
+    path = DOCS / "results" / "ablations" / "ablations.json"
+    report = json.loads(path.read_text())
+    strategy, _, budget = search.partition("/")
+    wanted = (strategy, int(budget or 0))
+    if model == "ranks":
+        for one in report["correlations"]:
+            if (one["strategy"], one["budget"], one["figure"]) == (*wanted, field):
+                return correlation_text(one)
+    for row in report["rows"]:
+        if "/".join(str(row[name]) for name in CONFIG) != model.replace("_", " "):
+            continue
+        if search == "-" and field in row["offline"]:
+            return shares(row["offline"][field])
+        for one in row["searches"]:
+            if (one["strategy"], one["budget"], one["part"]) == (*wanted, "all"):
+                return with_interval(one[field], "+" if field == "gain" else "")
+    raise SystemExit(f"{path} has no {field} of {model} at {search}")
 
 
 def filled(text: str) -> str:
