@@ -277,6 +277,11 @@ def test_a_dry_run_tells_and_makes_nothing(
     assert "3,600 searches of 300 problems (arithmetic/dev), 0 of them done" in text
     assert "policy arithmetic, reward arithmetic" in text
     assert "5.3 points if they decide 10% of the problems differently" in text
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)  # an install without the extra `bench`
+    bench(*words)
+    text = capsys.readouterr().out
+    assert "240 searches of 20 problems" in text
+    assert "points if" not in text
     assert not out.exists()
 
 

@@ -8,6 +8,7 @@ included, as far as real solutions are about as long.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from zlib import crc32
 
 from stepnav.cli.console import print_json, stdout
 from stepnav.core.budget import Budget
+from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem, StepScore, Trajectory
 from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
@@ -80,7 +82,9 @@ def tell_dry_run(
     ]
     searches = sum(row["searches"] for row in rows)
     models = {"policy": plan.policy, "reward": plan.reward}
-    shown = {share: smallest_difference(len(problems), share) for share in DISAGREEMENTS}
+    shown: dict[float, float | None] = {}
+    with suppress(ConfigError):  # without the extra `bench` the rest is told all the same
+        shown = {share: smallest_difference(len(problems), share) for share in DISAGREEMENTS}
     if as_json:
         assumed = {"steps": USUAL.steps, "step_tokens": USUAL.tokens}
         whole = {"searches": searches, "done": num_done, **models, "assumed": assumed}
@@ -106,7 +110,9 @@ def tell_dry_run(
 
 
 def _power_text(problems: int, shown: Mapping[float, float | None]) -> str:
-    """Return what differences of accuracy so many problems show."""
+    """Return what differences of accuracy so many problems show; nothing if it is not known."""
+    if not shown:
+        return ""
     parts = [
         (f"{100 * difference:.1f} points" if difference is not None else "none")
         + f" if they decide {share:.0%} of the problems differently"
