@@ -327,3 +327,10 @@ def test_what_the_searches_of_a_bench_drew_is_labelled(
         run(**options(tmp_path / "other", from_run=drawn, split="dev"))
     with pytest.raises(ConfigError, match="is of the task arithmetic"):
         run(**options(tmp_path / "other", from_run=drawn, task="plain"))
+
+
+def test_searches_that_drew_no_whole_step_leave_nothing_to_label(tmp_path: Path) -> None:
+    drawn = tmp_path / "drawn"
+    bench(task="arithmetic", split="train", problems=1, strategies="hgs", budgets="1", out=drawn)
+    with pytest.raises(DataError, match="hold no whole step"):
+        run(**options(tmp_path / "out", from_run=drawn))

@@ -70,9 +70,13 @@ def searched_paths(run: Path, name: str, task: Task, split: str | None) -> tuple
         check_split(task, plan.split)
         paths: dict[str, list[Trajectory]] = {}
         for result in journal.results():
-            paths.setdefault(result.tree.problem.id, []).extend(_paths(result.tree))
+            for path in _paths(result.tree):
+                paths.setdefault(path.problem.id, []).append(path)
     if not paths:
-        raise DataError(f"no search of {run} has ended yet; stepnav bench --resume goes on with it")
+        raise DataError(
+            f"the trees of {run} hold no whole step; finish it with stepnav bench --resume, or "
+            "give its searches a larger budget"
+        )
     _tell_split(name, plan.split, None)
     return plan.split, paths
 
