@@ -189,12 +189,11 @@ def rank_correlation(
 
 def spearman(pairs: Any) -> float | None:
     """Return Spearman's correlation of two columns; None where one is constant."""
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
     if len(pairs) < 3 or (np.ptp(pairs, axis=0) == 0).any():
         return None
-    ranks = rankdata(pairs, axis=0)
-    return float(np.corrcoef(ranks.T)[0, 1])
+    return float(spearmanr(*pairs.T).statistic)
 
 
 def named(strategy: str, budget: int) -> str:

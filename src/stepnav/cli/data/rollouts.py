@@ -15,7 +15,7 @@ import typer
 
 from stepnav import build
 from stepnav.cli.console import Progress, resumable, tell_notes
-from stepnav.cli.data.rollouts_problems import FromRun, Paths, choose_problems
+from stepnav.cli.data.rollouts_problems import FromRun, Paths, choose_problems, paths_digest
 from stepnav.cli.data.rollouts_report import report
 from stepnav.cli.options.cluster import RayOptions, Workers
 from stepnav.cli.options.models import ModelOptions
@@ -175,7 +175,7 @@ def _problem_settings(
         "split": split,
         "problems": problems_digest(problems),
         "data": None if data is None else str(data),
-        **({"paths": sum(map(len, paths.values()))} if paths else {}),
+        **({"paths": paths_digest(paths)} if paths else {}),
     }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated
 
@@ -43,8 +45,8 @@ def choose_problems(
     """
     if run is not None:
         split, paths = searched_paths(run, name, task, split)
-        drawn = [found[0].problem for found in list(paths.values())[:count]]
-        return split, leave_out(drawn, exclude), paths
+        drawn = leave_out([own[0].problem for own in list(paths.values())[:count]], exclude)
+        return split, drawn, {problem.id: paths[problem.id] for problem in drawn}
     check_split(task, split)
     drawn = task.load(split or "train", count, seed, data)
     _tell_split(name, split, data)
@@ -79,6 +81,12 @@ def searched_paths(run: Path, name: str, task: Task, split: str | None) -> tuple
         )
     _tell_split(name, plan.split, None)
     return plan.split, paths
+
+
+def paths_digest(paths: Paths) -> str:
+    """Return what changes with the paths' steps, so that labels are never mixed from two runs."""
+    texts = {name: [[s.text for s in path.steps] for path in own] for name, own in paths.items()}
+    return blake2b(json.dumps(texts).encode(), digest_size=8).hexdigest()
 
 
 def _paths(tree: Tree) -> list[Trajectory]:
