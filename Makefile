@@ -25,8 +25,9 @@ check: $(VENV)/.dev  ## lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# not --quiet, which hides the warnings that --strict counts
 docs: $(VENV)/.docs  ## the documents as a site, in site/; every warning is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 release:  ## sdist and wheel in dist/, checked, and tried in a bare environment
 	PYTHON=$(PYTHON) bash .ci/release

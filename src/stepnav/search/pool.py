@@ -48,9 +48,9 @@ def pool(
       beam_size, branching: prefixes extended in a round, and steps of each; their product in
         "power".
       choice, share, power: how prefixes are chosen, see above.
-      replace, first_greedy: of "subpool"; "power" draws as published.
       answer: "best", the solution of the highest value; "vote", each votes with its value.
       aggregation, max_steps: as in `beam`.
+      steps: how steps are drawn in "subpool"; "power" draws with replacement, as published.
     """
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
     is_part, chance = choice == "subpool", Random(seed)
