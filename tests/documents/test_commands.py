@@ -36,7 +36,7 @@ SMALLER = {
     "calibrate": (),
     "check": ("--problems 3", "--samples 2"),
     "data mutate": ("--workers 1",),
-    "data rollouts": ("--problems 2", "--samples 2", "--solutions 2"),
+    "data rollouts": ("--problems 2", "--samples 2", "--solutions 2", "--keep-unsolved"),
     "solve": ("--max-policy-tokens 200",),
     "train expert": ("--max-steps 1", "--problems 8", "--rounds 1", "--searches 2"),
     "train orm": ("--max-steps 1", "--problems 2"),
@@ -49,8 +49,10 @@ INSTEAD = {
     "--task humaneval --samples": "--data HumanEval.jsonl.gz",
     "grade --task mbpp": "--samples mbpp_samples.jsonl",
     "--k 1,10,100": "--k 1,10",
+    "data rollouts --task gsm8k": "--shots 0",
 }
-"""Part of a command -> an option for what the tests' files lack (the hub, 100 samples)."""
+"""Part of a command -> an option for what the tests lack (the hub, 100 samples, a
+model that reads worked examples)."""
 
 SLOW = ("data rollouts", "data mutate", "bench", "train")
 """Commands of which some take more than a few seconds."""
@@ -189,11 +191,11 @@ def small(command: Command) -> list[str]:
     ):  # the problem of index 3 is shown of it
         extra.append("--problems 4")
     for option in extra:
-        flag, value = option.split(" ")
-        if flag in words:
-            words[words.index(flag) + 1] = value
-        else:
-            words += [flag, value]
+        flag, *value = option.split(" ")
+        if flag not in words:
+            words += [flag, *value]
+        elif value:
+            words[words.index(flag) + 1] = value[0]
     return words
 
 

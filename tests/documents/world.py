@@ -17,7 +17,7 @@ CONTEXT = 8192
 """Tokens; worked examples are longer than what the shipped models read."""
 
 DOUBLE = "def double(x):\n    y = x + x\n    return y\n"
-TESTS = "from {0} import double\nassert double(2) == 4\nassert double(50) == 100\n"
+TESTS = "from gcd import double\nassert double(2) == 4\nassert double(50) == 100\n"
 MBPP: dict[str, Any] = {
     "text": "Double it.", "code": DOUBLE, "test_setup_code": "", "challenge_test_list": [],
     "test_list": ["assert double(2) == 4", "assert double(30) == 60"],
@@ -78,10 +78,9 @@ def _write_labels(folder: Path) -> None:
 
 def _write_programs(folder: Path) -> None:
     (folder / "gcd.py").write_text(DOUBLE)
-    for name, tests in (("mine", "tests"), ("gcd", "test_gcd")):
-        (folder / f"{tests}.py").write_text(TESTS.format(name))
-    write_lines(folder / "mbpp.jsonl", [{**MBPP, "task_id": number} for number in (12, 601)])
-    shutil.copy(folder / "mbpp.jsonl", folder / "mbpp.jsonl.gz")  # told by its first bytes
+    (folder / "test_gcd.py").write_text(TESTS)
+    for name in ("mbpp.jsonl", "mbpp.jsonl.gz"):
+        write_lines(folder / name, [{**MBPP, "task_id": number} for number in (12, 601)])
     write_lines(folder / "HumanEval.jsonl.gz", [HUMANEVAL | CHECK])
     write_lines(folder / "HumanEvalPlus.jsonl.gz", [HUMANEVAL | PLUS])
     samples = [
@@ -101,7 +100,7 @@ def make_world(folder: Path) -> Path:
     _copy_model("arithmetic-prm", folder / "my-prm")
     public_models.math_shepherd(folder / "their-prm")
     (folder / "mine.py").write_text(
-        _python_of("own-strategy.md") + _python_of("own-data.md") + PARTS + "\n\n" + DOUBLE
+        _python_of("own-strategy.md") + _python_of("own-data.md") + PARTS
     )
     write_lines(folder / "mine.jsonl", FIGURES)
     _write_labels(folder)
