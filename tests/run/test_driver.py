@@ -5,6 +5,7 @@ import itertools
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -457,6 +458,35 @@ def test_searches_come_from_an_iterable_as_there_is_room():
     results = Driver({"policy": policy, "reward": reward}, max_active=4).run(endless())
     assert len(list(itertools.islice(results, 10))) == 10
     assert len(drawn) <= 10 + 8
+
+
+def test_a_source_may_have_nothing_for_now():
+    policy, reward = random_world(3)
+    source = itertools.chain.from_iterable((None, search, None) for search in searches())
+    driver = Driver({"policy": policy, "reward": reward}, max_active=3)
+    found = {result.search_id: comparable(result) for result in driver.run(source)}
+    assert found == run(policy, reward)
+
+
+def test_a_search_goes_on_with_what_another_journal_holds(tmp_path):
+    policy, reward = random_world(3)
+    first, second = (Journal(tmp_path / f"{name}.sqlite") for name in "ab")
+    with pytest.raises(BackendDown):
+        run(Failing(policy, 40, BackendDown("no route")), reward, first)
+    held, done = first.entries(), first.finished_ids()
+    left = [
+        replace(search, answered=held.get(search.id, ()))
+        for search in searches()
+        if search.id not in done
+    ]
+    driver = Driver({"policy": policy, "reward": reward}, journal=second)
+    list(driver.run(left))
+    assert driver.num_asked == second.num_answers()
+    first.absorb(second)
+    assert {r.search_id: comparable(r) for r in first.results()} == run(policy, reward)
+    alone = Journal(tmp_path / "alone.sqlite")
+    run(policy, reward, alone)
+    assert first.num_answers() == alone.num_answers()
 
 
 def test_searches_added_and_cancelled_from_many_threads():

@@ -30,8 +30,8 @@ from stepnav.measure.run_folder import JOURNAL_NAME, open_run
 from stepnav.measure.runner import Finished, read_rows, wall_seconds
 from stepnav.measure.summary import summarise
 from stepnav.measure.trackers import check_trackers, tracked
+from stepnav.run.cluster import Cluster
 from stepnav.run.journal import Journal
-from stepnav.run.on_ray import Cluster
 from stepnav.run.spreading import spread_searches, take_left
 
 
@@ -127,8 +127,11 @@ def _run_there(
 ) -> Iterator[Finished]:
     """Run what is left on a cluster."""
     opened = partial(open_comparison, *options, plan_digest(compared.plan))
-    searches = [cell.search_id for cell in compared.cells]
-    return spread_searches(cluster, opened, journal, searches)
+    labels = {cell.search_id: cell.label for cell in compared.cells}
+    return spread_searches(
+        cluster, opened, journal, list(labels), active=options[-1],
+        tell=lambda search_id: Finished(search_id, labels[search_id]),
+    )  # fmt: skip
 
 
 def _run_all(

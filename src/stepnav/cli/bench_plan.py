@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
@@ -31,9 +32,8 @@ from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.runner import Finished, run_cells
 from stepnav.measure.tuned_file import Tuned, check_tuned, read_tuned
 from stepnav.remote.options import ServerOptions
-from stepnav.run.journal import Journal
-from stepnav.run.on_ray import Work
-from stepnav.run.spreading import Chunk
+from stepnav.run.journal import Entry, Journal
+from stepnav.run.spreading import Begun, SearchWork
 from stepnav.tasks.task import Task
 
 NUM_PROBLEMS = 300
@@ -80,7 +80,12 @@ class Comparison:
         )
 
     def run(
-        self, wanted: Sequence[Cell], models: build.Models, journal: Journal, active: int
+        self,
+        wanted: Iterable[Cell | None],
+        models: build.Models,
+        journal: Journal,
+        active: int,
+        answered: Mapping[str, Sequence[Entry]] = MappingProxyType({}),
     ) -> Iterator[Finished]:
         """Run those of its searches that the journal does not hold; as `run_cells`."""
         return run_cells(
@@ -91,6 +96,7 @@ class Comparison:
             models=models.by_name,
             journal=journal,
             max_active=active,
+            answered=answered,
         )
 
 
@@ -211,8 +217,8 @@ def _mine(problems: list[Problem], shard: Shard | None) -> list[Problem]:
 @contextmanager
 def open_comparison(
     options: PlanOptions, tasks: TaskOptions, models: ModelOptions, active: int, digest: str
-) -> Iterator[Work]:
-    """Open the models of a comparison in a worker; its work runs a `Chunk` of the searches.
+) -> Iterator[SearchWork]:
+    """Open the models of a comparison in a worker; its work runs searches of it.
 
     Args:
       options, tasks, models, active: as the command has them.
@@ -229,9 +235,15 @@ def open_comparison(
     searches = {cell.search_id: cell for cell in made.cells}
     with made.open_models(models, active) as opened:
 
-        def work(chunk: Chunk) -> Iterator[Finished]:
-            with chunk.journal(digest) as journal:
-                chosen = [searches[search_id] for search_id in chunk.search_ids]
-                yield from made.run(chosen, opened, journal, active)
+        def work(feed: Iterator[Begun | None], journal: Journal) -> Iterator[Finished]:
+            answered: dict[str, Sequence[Entry]] = {}
+
+            def begin() -> Iterator[Cell | None]:
+                for begun in feed:
+                    if begun is not None:
+                        answered[begun.search_id] = begun.answered
+                    yield None if begun is None else searches[begun.search_id]
+
+            return made.run(begin(), opened, journal, active, answered)
 
         yield work

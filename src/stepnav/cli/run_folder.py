@@ -141,7 +141,7 @@ def run_searches(
 ) -> None:
     """Run what is left of the plan, or of a part of it, telling each search that is done."""
     for found in run_cells(
-        list(filter(only, cells(plan, [problem.id for problem in problems]))),
+        [cell for cell in cells(plan, [p.id for p in problems]) if only(cell)],
         problems,
         extractor=task.extractor,
         grade=task.grade,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import itemgetter
+from types import MappingProxyType
 
 from stepnav.core.backend import Backend
 from stepnav.core.budget import Budget
@@ -14,7 +15,7 @@ from stepnav.core.records import Problem
 from stepnav.measure.plan import BenchPlan, Cell, cells, problem_of
 from stepnav.measure.rows import ResultRow, make_row
 from stepnav.run.driver import Driver
-from stepnav.run.journal import Journal
+from stepnav.run.journal import Entry, Journal
 from stepnav.run.search import Search
 
 Grade = Callable[[Problem, "str | None"], "bool | None"]
@@ -39,7 +40,7 @@ class Finished:
 
 
 def run_cells(
-    searches: Sequence[Cell],
+    searches: Iterable[Cell | None],
     problems: Sequence[Problem],
     *,
     extractor: Callable[[Problem], Callable[[str], str | None]],
@@ -47,37 +48,52 @@ def run_cells(
     models: Mapping[str, Backend],
     journal: Journal,
     max_active: int = 64,
+    answered: Mapping[str, Sequence[Entry]] = MappingProxyType({}),
 ) -> Iterator[Finished]:
     """Run those of some searches that the journal does not hold yet, and yield all as they end.
 
     Args:
-      searches: of a plan, in its order.
+      searches: of a plan, in its order; None says that there is none for now.
       problems: theirs.
       extractor: a problem to what finds the final answer in a solution's text (`Task.extractor`).
       grade: (problem, answer) to whether the answer is right, None if that cannot be told.
       models: the backends by name.
       journal: gets every answer, result and verdict, and the wall time of each strategy and budget.
       max_active: how many searches run at once.
+      answered: what other journals hold of them; looked up as each begins.
     """
     by_id = {problem.id: problem for problem in problems}
     done = journal.finished_ids()
     driver = Driver(models, journal=journal, max_active=max_active)
-    for group, members in groupby(searches, key=_group):
-        waiting: dict[str, Cell] = {}
-        for cell in members:
-            if cell.search_id in done:
-                yield Finished(cell.search_id, cell.label)
+
+    def begin(
+        members: Iterable[tuple[Group, Cell | None]], waiting: dict[str, Cell], known: list[Cell]
+    ) -> Iterator[Search | None]:
+        for _, cell in members:
+            if cell is None:
+                yield None
+            elif cell.search_id in done:
+                known.append(cell)
             else:
                 waiting[cell.search_id] = cell
-        if not waiting:
-            continue
-        begun = (_search(cell, by_id[cell.problem_id], extractor) for cell in waiting.values())
-        with _timed(journal, group):
-            for result in driver.run(begun):
+                found = _search(cell, by_id[cell.problem_id], extractor)
+                yield replace(found, answered=answered.get(cell.search_id, ()))
+
+    for group, members in groupby(_with_groups(searches), key=itemgetter(0)):
+        waiting: dict[str, Cell] = {}
+        known: list[Cell] = []
+
+        began = time.monotonic()
+        try:
+            for result in driver.run(begin(members, waiting, known)):
                 correct = grade(by_id[result.problem_id], result.answer)
                 journal.add_verdict(result.search_id, correct)
                 cell = waiting[result.search_id]
                 yield Finished(cell.search_id, cell.label, is_new=True, correct=correct)
+        finally:
+            if waiting:
+                journal.add_span(_span(group), time.monotonic() - began)
+        yield from (Finished(cell.search_id, cell.label) for cell in known)
 
 
 def read_rows(
@@ -135,15 +151,15 @@ def _search(
     )
 
 
-def _group(cell: Cell) -> Group:
-    return cell.strategy.label, cell.budget
+def _with_groups(searches: Iterable[Cell | None]) -> Iterator[tuple[Group, Cell | None]]:
+    """Yield each search with the strategy and budget that it is timed under."""
+    group: Group = ("", None)
+    for cell in searches:
+        if cell is not None:
+            group = (cell.strategy.label, cell.budget)
+        yield group, cell
 
 
-@contextmanager
-def _timed(journal: Journal, group: Group) -> Iterator[None]:
-    began = time.monotonic()
-    try:
-        yield
-    finally:
-        label, budget = group
-        journal.add_span(f"{label}/{'' if budget is None else budget}", time.monotonic() - began)
+def _span(group: Group) -> str:
+    label, budget = group
+    return f"{label}/{'' if budget is None else budget}"

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from hashlib import blake2b
+from operator import attrgetter
 from pathlib import Path
 
 from stepnav.core.errors import ConfigError, DataError, JournalError, nearest
@@ -25,9 +27,14 @@ from stepnav.mutate.operators.table import OPERATORS
 from stepnav.mutate.output import check_installed, write_data
 from stepnav.mutate.processes import examine_all
 from stepnav.mutate.reference import Reference
-from stepnav.run.on_ray import Cluster, Work, cut, spread
+from stepnav.run.cluster import Cluster
+from stepnav.run.on_ray import Job, Work, spread
 
 JOURNALS = "shard-*-of-*.jsonl"
+
+PACK = 8
+"""Problems that one process of a worker examines."""
+WAIT_S = 0.05
 
 WHOLE = Shard(1, 1)
 
@@ -102,19 +109,37 @@ def _examine_there(
     problems: Sequence[tuple[int, Reference]], settings: Settings, level: str, cluster: Cluster
 ) -> Iterator[ProblemReport]:
     """Yield the reports on problems as the workers of a cluster find them, of each once."""
-    chunks = cut(problems, cluster.workers, least=1, most=8)
-    told: set[int] = set()
-    with closing(spread(cluster, partial(_examiner, settings, level), chunks)) as values:
-        for _, value in values:
-            if isinstance(value, ProblemReport) and value.number not in told:
-                told.add(value.number)
-                yield value
+    by_number = dict(problems)
+    job = Job(
+        open=partial(_examiner, settings, level),
+        keys=list(by_number),
+        ready=lambda number: (number, by_number[number]),
+        key_of=attrgetter("number"),
+        settle=lambda name: (),
+        ahead=2 * PACK,
+    )
+    with closing(spread(cluster, job)) as reports:
+        yield from reports
 
 
 @contextmanager
-def _examiner(settings: Settings, level: str) -> Iterator[Work]:
-    """Return what examines a chunk of problems in a worker of a cluster."""
-    yield lambda chunk: examine_all(chunk, settings, level, 1)
+def _examiner(settings: Settings, level: str, _: str) -> Iterator[Work]:
+    """Return what examines problems in a worker of a cluster, in packs of a process each."""
+
+    def work(feed: Iterator[tuple[int, Reference] | None]) -> Iterator[ProblemReport]:
+        pack: list[tuple[int, Reference]] = []
+        for problem in feed:
+            if problem is not None:
+                pack.append(problem)
+            if len(pack) == PACK or (problem is None and pack):
+                yield from examine_all(pack, settings, level, 1)
+                pack = []
+            elif problem is None:
+                time.sleep(WAIT_S)
+        if pack:
+            yield from examine_all(pack, settings, level, 1)
+
+    yield work
 
 
 def merge(journals: Sequence[Path], out: Path) -> tuple[list[ProblemReport], list[Path]]:

@@ -110,10 +110,11 @@ class Driver:
         self._stop_late()
         return self._take_finished()
 
-    def run(self, searches: Iterable[Search]) -> Iterator[SearchResult]:
+    def run(self, searches: Iterable[Search | None]) -> Iterator[SearchResult]:
         """Run searches to their end and yield their results as they come, in no set order.
 
-        The searches are drawn from `searches` only as there is room for them.
+        The searches are drawn from `searches` only as there is room for them; None says that there
+        is none for now.
 
         Raises:
           BackendDown, JournalError: as `step`.
@@ -123,9 +124,13 @@ class Driver:
         try:
             while has_more or self.num_open:
                 while has_more and self.num_open < self.max_active:
-                    search = next(source, None)
-                    has_more = search is not None
-                    if search is not None:
+                    try:
+                        search = next(source)
+                    except StopIteration:
+                        has_more = False
+                    else:
+                        if search is None:
+                            break
                         self.add(search)
                 yield from self.step()
         except (GeneratorExit, Exception):
@@ -172,7 +177,8 @@ class Driver:
                 self._clocked[running.search.id] = running
 
     def _start(self, search: Search) -> None:
-        running = RunningSearch(search, self.models, self._replays.pop(search.id, ()))
+        answered = search.answered or self._replays.pop(search.id, ())
+        running = RunningSearch(search, self.models, answered)
         self._running[search.id] = running
         if search.budget.seconds is not None:
             self._clocked[search.id] = running

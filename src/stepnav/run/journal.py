@@ -20,9 +20,6 @@ from stepnav.run.database import SQLITE_ERRORS, open_to_read, open_to_write
 
 SCHEMA_VERSION = 1
 
-SEEDED = "seeded"
-"""Setting of a journal: how many of its answers are copies of another one's."""
-
 _encode = json.JSONEncoder(check_circular=False).encode
 """Payloads are made of fresh lists; not to look for circles saves a tenth of the encoding."""
 
@@ -172,11 +169,6 @@ class Journal:
         newest = "SELECT rowid FROM results ORDER BY rowid DESC LIMIT ?"
         self._write(f"DELETE FROM results WHERE rowid NOT IN ({newest})", [(count,)])
 
-    def seed(self, entries: Sequence[Entry]) -> None:
-        """Begin an empty journal with what another one holds, which `absorb` does not take back."""
-        self._set_meta(SEEDED, str(len(entries)))  # first: a kill between leaves none, or all
-        self.append(entries)
-
     def absorb(self, other: Journal) -> None:
         """Take over all that another journal holds, in one transaction; once, though asked again.
 
@@ -185,15 +177,13 @@ class Journal:
         Raises:
           JournalError: one of the two cannot be read or written.
         """
-        seeded = int(other._meta(SEEDED) or 0)
         name = blake2b(str(other.path.resolve()).encode(), digest_size=8).hexdigest()
         try:
             self._db.execute("BEGIN IMMEDIATE")
             once = "INSERT OR IGNORE INTO meta VALUES (?, '')"
             if self._db.execute(once, (f"absorbed {name}",)).rowcount:
                 for table, marks in ABSORBED.items():
-                    since = seeded if table == "answers" else 0
-                    rows = other._db.execute(f"SELECT * FROM {table} WHERE rowid > ?", (since,))
+                    rows = other._db.execute(f"SELECT * FROM {table}")
                     self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows)
             self._db.execute("COMMIT")
         except SQLITE_ERRORS as error:

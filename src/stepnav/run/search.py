@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stepnav.core.budget import Budget
 from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
 from stepnav.core.tree import Node
+from stepnav.run.journal import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Search:
       on_change: follows the tree.
       models: name that the strategy asks -> name of the model that answers it; others are asked as
         they are called.
+      answered: what another journal than the driver's holds of it; it is not asked again.
     """
 
     id: str
@@ -35,3 +37,4 @@ class Search:
     seed: int = 0
     on_change: Callable[[Node], None] | None = None
     models: Mapping[str, str] = field(default_factory=dict)
+    answered: Sequence[Entry] = ()

@@ -1,55 +1,49 @@
-"""Searches on the workers of a cluster: each chunk has a journal of its own in the run's folder.
+"""Searches on the workers of a cluster: each worker has a journal of its own in the run's folder.
 
-So a chunk whose worker died goes on where it stood, whoever is given it; and what a run that was
-stopped has left is taken into the run's journal first.
+When a worker has ended or died, its journal is taken into the run's, and what it had begun goes on
+where it stood, whoever is given it. What a run that was stopped has left is taken first.
 """
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stepnav.core.errors import ConfigError
 from stepnav.files.lock import locked
+from stepnav.run.cluster import Cluster
 from stepnav.run.journal import Entry, Journal
-from stepnav.run.on_ray import Cluster, Done, Open, cut, spread
+from stepnav.run.on_ray import Job, Work, spread
 
 FOLDER_NAME = "parts"
-LEAST, MOST = 32, 256
-"""Searches in a chunk. A worker ends one before it takes the next, and its last searches run in
-small batches: many small chunks cost more than workers that end one after another. A dead worker
-loses none of a large one, as its journal stays."""
 LOCK_PATIENCE_S = 10.0
-"""So long the last children of a dead worker may hold its chunk."""
+"""So long the last children of a dead worker may hold its journal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Searches that are handed out together.
+class Begun(NamedTuple):
+    """A search as a worker is given it.
 
     Attributes:
-      path: their journal.
-      search_ids: which they are.
+      search_id: which it is.
+      answered: what was answered of it before.
     """
 
-    path: Path
-    search_ids: tuple[str, ...]
+    search_id: str
+    answered: Sequence[Entry]
 
-    @contextmanager
-    def journal(self, config: str) -> Iterator[Journal]:
-        """Open the chunk's journal, which nobody else writes.
 
-        Raises:
-          ConfigError: another worker is at work in it.
-        """
-        with ExitStack() as stack:
-            _lock_patiently(self.path, stack)
-            yield stack.enter_context(closing(Journal(self.path, config)))
+class Told(NamedTuple):
+    """A search that has ended, where that is all that needs to be told of it."""
+
+    search_id: str
+
+
+SearchWork = Callable[[Iterator["Begun | None"], Journal], Iterator[Any]]
+"""Runs the searches of a feed into a journal, and yields something with a `search_id` for each."""
 
 
 def take_left(journal: Journal) -> None:
@@ -64,38 +58,54 @@ def take_left(journal: Journal) -> None:
 
 
 def spread_searches(
-    cluster: Cluster, open_work: Open, journal: Journal, ids: Sequence[str]
+    cluster: Cluster,
+    open_work: Callable[[], AbstractContextManager[SearchWork]],
+    journal: Journal,
+    ids: Sequence[str],
+    *,
+    active: int,
+    tell: Callable[[str], Any] = Told,
 ) -> Iterator[Any]:
     """Yield what workers tell of searches, of each once, until the journal holds all of them.
 
     Args:
       cluster: the workers; all see the run's folder.
-      open_work: its work takes a `Chunk` and yields something with a `search_id` for each search.
+      open_work: is pickled, and must be a function of a module.
       journal: the run's (`take_left` was called); what it holds of a search is not asked again.
       ids: of the run's searches; finished ones are left out.
+      active: how many searches a worker runs at once.
+      tell: what to yield of a search that a worker has ended without having told of it.
     Raises:
       ConfigError, BackendError: as `spread`.
     """
     finished = journal.finished_ids()
     left = [search_id for search_id in ids if search_id not in finished]
-    held = journal.entries()
-    folder = journal.path.parent / FOLDER_NAME
-    folder.mkdir(exist_ok=True)
-    chunks = [
-        _chunk(folder, number, ids, held, journal.config)
-        for number, ids in enumerate(cut(left, cluster.workers, least=LEAST, most=MOST))
-    ]
-    if not chunks:
+    if not left:
         return
-    told: set[str] = set()
+    answered = journal.entries()
+    folder = (journal.path.parent / FOLDER_NAME).absolute()
+    folder.mkdir(exist_ok=True)
+
+    def settle(name: str) -> Iterator[Any]:
+        path = _part(folder, name)
+        if path.exists():
+            with ExitStack() as stack:
+                _lock_patiently(path, stack)
+                ended = _take(journal, path)
+            answered.update(journal.entries())
+            yield from map(tell, ended)
+
+    job = Job(
+        open=partial(_open_part, open_work, folder, journal.config),
+        keys=left,
+        ready=lambda search_id: Begun(search_id, answered.get(search_id, ())),
+        key_of=lambda value: value.search_id,
+        settle=settle,
+        ahead=active + max(1, active // 8),
+    )
     try:
-        with closing(spread(cluster, open_work, chunks)) as values:
-            for chunk, value in values:
-                if isinstance(value, Done):
-                    _take(journal, chunk.path)
-                elif value.search_id not in told:
-                    told.add(value.search_id)
-                    yield value
+        with closing(spread(cluster, job)) as values:
+            yield from values
     except BaseException:
         with suppress(ConfigError):  # a worker that has not ended yet: the next run takes it
             take_left(journal)
@@ -103,30 +113,36 @@ def spread_searches(
     folder.rmdir()
 
 
-def _chunk(
-    folder: Path, number: int, search_ids: Sequence[str], held: Mapping[str, Sequence[Entry]],
+@contextmanager
+def _open_part(
+    open_work: Callable[[], AbstractContextManager[SearchWork]],
+    folder: Path,
     config: str | None,
-) -> Chunk:  # fmt: skip
-    """Return a new chunk, whose journal begins with what the run's holds of its searches."""
-    path = (folder / f"{number:05}-{secrets.token_hex(4)}.sqlite").absolute()
-    entries = [entry for search_id in search_ids for entry in held.get(search_id, ())]
-    if entries:
-        with closing(Journal(path, config)) as journal:
-            journal.seed(entries)
-    return Chunk(path, tuple(search_ids))
+    name: str,
+) -> Iterator[Work]:
+    """Open the work and its journal in a worker."""
+    path = _part(folder, name)
+    with open_work() as work, _locked(path), closing(Journal(path, config)) as journal:
+        yield lambda feed: work(feed, journal)
 
 
-def _take(journal: Journal, path: Path) -> None:
-    """Take a chunk's journal into the run's, and remove it."""
+def _part(folder: Path, name: str) -> Path:
+    return folder / f"{name}.sqlite"
+
+
+def _take(journal: Journal, path: Path) -> set[str]:
+    """Take a worker's journal into the run's and remove it; return which searches have ended."""
     with closing(Journal(path)) as part:
+        ended = part.finished_ids()
         journal.absorb(part)
     for ending in ("", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
     _lock_of(path).unlink(missing_ok=True)
+    return ended
 
 
 def _lock_patiently(path: Path, stack: ExitStack) -> None:
-    """Lock a chunk; its last worker may just have died, and a child of it still hold it."""
+    """Lock a journal; its worker may just have died, and a child of it still hold it."""
     until = time.monotonic() + LOCK_PATIENCE_S
     while True:
         try:

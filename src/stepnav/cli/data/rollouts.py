@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,12 +29,11 @@ from stepnav.files.lock import locked
 from stepnav.labels.rollouts import LABELS, METHODS, label_problem
 from stepnav.measure.plan_file import problems_digest
 from stepnav.measure.prm.scores import folder_digest
-from stepnav.measure.runner import Finished
+from stepnav.run.cluster import Cluster
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
-from stepnav.run.on_ray import Work
 from stepnav.run.search import Search
-from stepnav.run.spreading import Chunk, spread_searches, take_left
+from stepnav.run.spreading import Begun, SearchWork, Told, spread_searches, take_left
 from stepnav.tasks.task import Task
 
 JOURNAL_NAME = "journal.sqlite"
@@ -150,8 +149,8 @@ def run(
         run_left = partial(_run_here, mine, opened, active)
     else:
         given = (task_options, model_options, settings, options, drawn, paths, active)
-        open_there = partial(_open_there, *given)
-        run_left = partial(spread_searches, cluster, open_there, ids=[p.id for p in drawn])
+        there = partial(_open_there, *given)
+        run_left = partial(_run_there, drawn, cluster, there, active)
     # not before the models are there: a slip in their name would bind the folder to it
     claim_folder(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     with locked(out), models:
@@ -214,6 +213,18 @@ def _run_here(
     return Driver(models.by_name, journal=journal, max_active=active).run(searches)
 
 
+def _run_there(
+    problems: Sequence[Problem],
+    cluster: Cluster,
+    open_work: Callable[[], AbstractContextManager[SearchWork]],
+    active: int,
+    journal: Journal,
+) -> Iterator[object]:
+    """Run what the journal does not hold on a cluster."""
+    ids = [problem.id for problem in problems]
+    return spread_searches(cluster, open_work, journal, ids, active=active)
+
+
 @contextmanager
 def _open_there(
     task_options: TaskOptions,
@@ -223,8 +234,8 @@ def _open_there(
     problems: list[Problem],
     paths: Paths,
     active: int,
-) -> Iterator[Work]:
-    """Open the policy in a worker of a cluster; its work labels a `Chunk` of the problems."""
+) -> Iterator[SearchWork]:
+    """Open the policy in a worker of a cluster; its work labels some of the problems."""
     task = task_options.load(settings["task"], sandbox=model_options.sandbox)
     task, _ = model_options.with_shots(task, settings["policy"])
     searches = _searches(task, problems, options, settings["seed"], paths)
@@ -234,12 +245,12 @@ def _open_there(
         max_batch=active,
     ) as models:  # fmt: skip
 
-        def work(chunk: Chunk) -> Iterator[Finished]:
-            mine = [by_id[search_id] for search_id in chunk.search_ids]
-            with chunk.journal(json.dumps(settings)) as journal:
-                for _ in Driver(models.by_name, journal=journal, max_active=active).run(mine):
-                    pass
-            yield from (Finished(search_id, "") for search_id in chunk.search_ids)
+        def work(feed: Iterator[Begun | None], journal: Journal) -> Iterator[Told]:
+            begun = (
+                found and replace(by_id[found.search_id], answered=found.answered) for found in feed
+            )
+            driver = Driver(models.by_name, journal=journal, max_active=active)
+            return (Told(result.search_id) for result in driver.run(begun))
 
         yield work
 

@@ -10,7 +10,7 @@ import typer
 
 from stepnav import build
 from stepnav.cli.options.models import KEY_VARIABLE, ModelOptions
-from stepnav.run.on_ray import Cluster
+from stepnav.run.cluster import Cluster
 
 Workers = Annotated[int, typer.Option(min=1, help="Ray: how many workers.")]
 
