@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stepnav.core.errors import BackendError
+from stepnav.run import on_ray
 from stepnav.run.cluster import Cluster
 from stepnav.run.on_ray import MAX_DEATHS, Feed, Job, _Pool
 
@@ -60,7 +61,10 @@ class FakeWorker:
 class FakeRay:
     """As much of Ray as the pool uses."""
 
-    def __init__(self, deaths: Sequence[object] = (), untold: Sequence[int] = ()) -> None:
+    def __init__(
+        self, deaths: Sequence[object] = (), untold: Sequence[int] = (), room: int = 99
+    ) -> None:
+        self.room = room
         self.deaths, self.untold = list(deaths), set(untold)
         self.done: dict[str, list[int]] = {}
         self.most_held = 0
@@ -73,7 +77,10 @@ class FakeRay:
         return FakeWorker(self)
 
     def wait(self, refs: Sequence[Any], timeout: float) -> tuple[list[Any], list[Any]]:
-        return [r for r in refs if isinstance(r, tuple) or r.items or r.is_closed], []
+        there = [r for r in refs if isinstance(r, tuple)][: self.room - len(self.done)]
+        return there + [
+            r for r in refs if isinstance(r, FakeWorker) and (r.items or r.is_closed)
+        ], []
 
     def get(self, value: Any) -> Any:
         if isinstance(value, Died):
@@ -103,6 +110,18 @@ def test_every_item_is_done_once(count: int, workers: int) -> None:
     assert sorted(run(ray, count, workers=workers)) == list(range(count))
     assert ray.most_held <= min(8, -(-count // min(workers, count)))
     assert not ray.done, "every worker that began was settled"
+
+
+def test_workers_that_the_cluster_has_no_room_for_are_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ray = FakeRay(room=1)
+    assert sorted(run(ray, 24, workers=8)) == list(range(24))
+    assert ray.most_held == 3, "the others may still start"
+    monkeypatch.setattr(on_ray, "SETTLE_S", -1.0)
+    ray = FakeRay(room=1)
+    assert sorted(run(ray, 24, workers=8)) == list(range(24))
+    assert ray.most_held == 8
 
 
 def test_what_a_dead_worker_held_goes_to_others() -> None:

@@ -10,6 +10,7 @@ import os
 import queue
 import secrets
 import socket
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -30,6 +31,8 @@ module."""
 
 WAIT_S = 0.5
 """Longest wait at once, so that Ctrl-C is noticed."""
+SETTLE_S = 30.0
+"""So long after the first worker the others' parts are kept for them."""
 START_S = 300.0
 """So long no worker may start before the run is given up."""
 MAX_DEATHS = 5
@@ -152,6 +155,7 @@ class _Pool:
         self._starting: dict[Any, Any] = {}
         self._hands: dict[Any, _Hand] = {}
         self._num_begun = 0
+        self._began_s = 0.0
         self._deaths: Counter[Any] = Counter()
         self._patience_s = START_S
 
@@ -180,6 +184,7 @@ class _Pool:
         except self._ray.exceptions.RayError as error:
             self._mourn([None], error)
             return
+        self._began_s = self._began_s or time.monotonic()
         name = f"{self._num_begun:05}-{secrets.token_hex(4)}"
         self._num_begun += 1
         stream = worker.work.options(num_returns="streaming").remote(name)
@@ -187,7 +192,9 @@ class _Pool:
 
     def _give(self) -> None:
         """Give each worker items until it holds its share of what is left, or `ahead` of them."""
-        share = min(self._job.ahead, -(-len(self._left) // self._size))
+        is_settled = time.monotonic() - self._began_s > SETTLE_S  # the cluster has no room for more
+        parts = max(1, len(self._hands)) if is_settled else self._size
+        share = min(self._job.ahead, -(-len(self._left) // parts))
         for hand in self._hands.values():
             if self._waiting and len(hand.held) <= share - max(1, share // 8):  # in small packs
                 pack = [
