@@ -118,7 +118,7 @@ def test_workers_that_the_cluster_has_no_room_for_are_not_waited_for(
     ray = FakeRay(room=1)
     assert sorted(run(ray, 24, workers=8)) == list(range(24))
     assert ray.most_held == 3, "the others may still start"
-    monkeypatch.setattr(on_ray, "SETTLE_S", -1.0)
+    monkeypatch.setattr(on_ray, "KEPT_S", -1.0)
     ray = FakeRay(room=1)
     assert sorted(run(ray, 24, workers=8)) == list(range(24))
     assert ray.most_held == 8

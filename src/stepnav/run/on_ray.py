@@ -31,7 +31,7 @@ module."""
 
 WAIT_S = 0.5
 """Longest wait at once, so that Ctrl-C is noticed."""
-SETTLE_S = 30.0
+KEPT_S = 30.0
 """So long after the first worker the others' parts are kept for them."""
 START_S = 300.0
 """So long no worker may start before the run is given up."""
@@ -192,8 +192,8 @@ class _Pool:
 
     def _give(self) -> None:
         """Give each worker items until it holds its share of what is left, or `ahead` of them."""
-        is_settled = time.monotonic() - self._began_s > SETTLE_S  # the cluster has no room for more
-        parts = max(1, len(self._hands)) if is_settled else self._size
+        are_all_here = time.monotonic() - self._began_s > KEPT_S  # the cluster has no room for more
+        parts = max(1, len(self._hands)) if are_all_here else self._size
         share = min(self._job.ahead, -(-len(self._left) // parts))
         for hand in self._hands.values():
             if self._waiting and len(hand.held) <= share - max(1, share // 8):  # in small packs

@@ -91,8 +91,9 @@ def spread_searches(
         if path.exists():
             with ExitStack() as stack:
                 _lock_patiently(path, stack)
-                ended = _take(journal, path)
-            answered.update(journal.entries())
+                ended, begun = _take(journal, path)
+            for search_id, entries in begun.items():
+                answered[search_id] = [*answered.get(search_id, ()), *entries]
             yield from map(tell, ended)
 
     job = Job(
@@ -130,15 +131,19 @@ def _part(folder: Path, name: str) -> Path:
     return folder / f"{name}.sqlite"
 
 
-def _take(journal: Journal, path: Path) -> set[str]:
-    """Take a worker's journal into the run's and remove it; return which searches have ended."""
+def _take(journal: Journal, path: Path) -> tuple[set[str], dict[str, list[Entry]]]:
+    """Take a worker's journal into the run's and remove it.
+
+    Returns:
+      Which searches have ended, and what it held of the others.
+    """
     with closing(Journal(path)) as part:
-        ended = part.finished_ids()
+        ended, begun = part.finished_ids(), part.entries()
         journal.absorb(part)
     for ending in ("", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
     _lock_of(path).unlink(missing_ok=True)
-    return ended
+    return ended, begun
 
 
 def _lock_patiently(path: Path, stack: ExitStack) -> None:
