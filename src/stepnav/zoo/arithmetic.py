@@ -50,10 +50,10 @@ per line and ends with
 test question is ever drawn
 in training.""",
         labels="""\
-The policy was sampled on training questions that the language model had not seen \
-({solutions} solutions, temperatures
-{temperatures}); an exact checker labelled {steps} steps, up to the first wrong one of each \
-solution.""",
+The policy was sampled on training questions that the language model had not seen (temperatures
+{temperatures}), and searched on {searches} more under a first reward model that had learned from \
+the samples; an exact
+checker labelled {steps} steps of {solutions} solutions, up to the first wrong one of each.""",
         held_out={
             "samples": "The policy's own samples at temperature 1, labelled by the exact checker"
         },

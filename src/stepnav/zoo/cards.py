@@ -140,6 +140,7 @@ def labels_text(domain: Domain, recipe: dict[str, Any]) -> str:
     return domain.cards.labels.format(
         solutions=f"{recipe['labelled_solutions']:,}",
         steps=f"{recipe['labelled_steps']:,}",
+        searches=f"{recipe['settings'].get('search_problems', 0):,}",
         temperatures=", ".join(map(str, recipe["settings"]["temperatures"])),
     )
 
@@ -204,9 +205,10 @@ def compute_line(evaluation: dict[str, Any]) -> str:
     """Return seed, compute and the command that makes the models again."""
     recipe = evaluation["recipe"]
     minutes = {part: spent["seconds"] / 60 for part, spent in recipe["compute"].items()}
+    rewards = sum(minutes[part] for part in minutes if part.startswith("prm"))
     return (
         f"Seed {recipe['seed']}; {minutes['lm']:.0f} minutes for the language model and "
-        f"{minutes['prm']:.0f} for the reward model on {recipe['device']}, one thread each.\n"
+        f"{rewards:.0f} for the reward model on {recipe['device']}, one thread each.\n"
         f"Made by `stepnav zoo train --task {recipe['task']} --scale {recipe['scale']} "
         f"--seed {recipe['seed']} --out DIR`."
     )

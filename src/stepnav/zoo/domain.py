@@ -47,8 +47,8 @@ class Cards:
       policy: what the policy is.
       prm: what the reward model is.
       data: the problems.
-      labels: where the reward model's labels come from; may hold "{solutions}", "{steps}" and
-        "{temperatures}".
+      labels: where the reward model's labels come from; may hold "{solutions}", "{steps}",
+        "{searches}" and "{temperatures}".
       held_out: title of each set that the reward model is measured on.
       limits: what the models cannot do.
     """

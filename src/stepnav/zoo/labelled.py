@@ -11,6 +11,7 @@ from stepnav.labels.records import StepRecord, write_records
 from stepnav.labels.stepwise import read_records
 from stepnav.zoo.domain import Count, Domain, Sampler
 from stepnav.zoo.scale import Scale
+from stepnav.zoo.searched import labelled_once, search_sampler
 
 
 def policy_sampler(
@@ -77,6 +78,34 @@ def label_solutions(
         progress(end, total, sum(-1 not in record.labels for record in records) / len(records))
 
 
+def label_searched(
+    path: Path,
+    domain: Domain,
+    policy: Path,
+    prm: Path,
+    scale: Scale,
+    *,
+    seed: int,
+    progress: Count,
+) -> None:
+    """Label what searches draw on training problems that no other stage has seen.
+
+    Args:
+      path: gets the records; a file that is there is kept.
+      domain: the task.
+      policy, prm: folders of the models that search.
+      scale: the number of problems.
+      seed: seeds problems and searches.
+      progress: called with (problems done, problems in all).
+    """
+    if path.exists():
+        return
+    ids = range(scale.label_problems, scale.label_problems + scale.search_problems)
+    problems = [domain.problem(domain.training_id(seed + 1, n)) for n in ids]
+    sampler = search_sampler(policy, prm, seed=seed)
+    write_records(path, labelled_once(domain.label(problems, sampler, seed, progress)))
+
+
 def shard_paths(folder: Path, scale: Scale) -> list[Path]:
     """Return the file of every shard, made yet or not."""
     num_shards = -(-scale.label_problems // scale.shard_problems)
@@ -85,6 +114,4 @@ def shard_paths(folder: Path, scale: Scale) -> list[Path]:
 
 def read_labelled(folder: Path) -> list[StepRecord]:
     """Return all labelled solutions, in order."""
-    return [
-        record for path in sorted(folder.glob("records-*.jsonl")) for record in read_records(path)
-    ]
+    return [record for path in sorted(folder.glob("*.jsonl")) for record in read_records(path)]

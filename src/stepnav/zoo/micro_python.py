@@ -51,7 +51,9 @@ SCALES: dict[str, Scale] = {
         lm_tokens=14_000_000,
         snapshot_tokens=500_000,
         policy_tokens=9_500_000,
+        search_problems=0,
         prm_tokens=400_000,
+        prm_dropout=0.1,
         prm_negative_bias=2.5,
         prm_neutral_bias=2.5,
         label_problems=600,
@@ -60,7 +62,12 @@ SCALES: dict[str, Scale] = {
         temperatures=(1.0, 1.0, 1.0, 0.7),
     ),
     "tiny": replace(
-        TINY, label_problems=4, shard_problems=2, samples_per_problem=1, eval_problems=3
+        TINY,
+        label_problems=4,
+        shard_problems=2,
+        samples_per_problem=1,
+        search_problems=0,
+        eval_problems=3,
     ),
 }
 """`cpu` makes the shipped models, `tiny` useless ones in seconds."""

@@ -28,7 +28,9 @@ SCALES: dict[str, Scale] = {
         samples_per_problem=2,
         temperatures=(1.0, 1.3),
         normalise_tokens=900_000,
+        search_problems=0,
         prm_tokens=700_000,
+        prm_dropout=0.1,
         prm_negative_weight=4.0,
         prm_negative_bias=1.0,
         eval_problems=300,
@@ -40,6 +42,7 @@ SCALES: dict[str, Scale] = {
         packed_width=128,
         policy_tokens=20_000,
         policy_dtype="bfloat16",
+        search_problems=0,
     ),
 }
 """`cpu` makes the shipped models, `tiny` useless ones in seconds."""

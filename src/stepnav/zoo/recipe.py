@@ -26,7 +26,7 @@ from stepnav.zoo.domain import Count, Domain, RecipeProgress
 from stepnav.zoo.domains import load_domain
 from stepnav.zoo.folders import COMPUTE_NAME, copy_folder, reading
 from stepnav.zoo.known import measure_known
-from stepnav.zoo.labelled import label_solutions, read_labelled
+from stepnav.zoo.labelled import label_searched, label_solutions, read_labelled
 from stepnav.zoo.language import (
     make_tokenizer,
     normalise_language_model,
@@ -161,16 +161,38 @@ class _Recipe:
             seed=self.seed,
             progress=self.stage("labels"),
         )
-        train_reward_model(
-            self.work / "prm",
-            self.out / self.domain.prm_name,
-            self.load_lm(self.work / "normalised" / "final"),
-            shard_source(self.work / "labelled", self.tokenizer, self.scale),
-            self.tokenizer,
+        prm = self.out / self.domain.prm_name
+        if not self.scale.search_problems:
+            self.train_on_labels("prm", prm, self.scale.prm_tokens)
+            return
+        first, searched = self.work / "first", self.work / "labelled" / "searched.jsonl"
+        self.train_on_labels("prm-first", first, self.scale.prm_tokens // 4)
+        label_searched(
+            searched,
+            self.domain,
+            self.out / self.domain.policy_name,
+            first,
             self.scale,
             seed=self.seed,
+            progress=self.count_of("labels of searches"),
+        )
+        self.train_on_labels("prm", prm, self.scale.prm_tokens, searched)
+
+    def train_on_labels(
+        self, name: str, target: Path, tokens: int, searched: Path | None = None
+    ) -> None:
+        """Train a reward model on the labelled samples, and on what searches drew."""
+        train_reward_model(
+            self.work / name,
+            target,
+            self.load_lm(self.work / "normalised" / "final"),
+            shard_source(self.work / "labelled", self.tokenizer, self.scale, searched),
+            self.tokenizer,
+            self.scale,
+            tokens=tokens,
+            seed=self.seed,
             device=self.device,
-            progress=self.stage("reward model"),
+            progress=self.stage("reward model" if name == "prm" else "first reward model"),
         )
 
     def stage(self, name: str) -> Callable[[int, int, float | None], None]:
@@ -263,7 +285,7 @@ class _Recipe:
     def facts(self) -> dict[str, Any]:
         """Return how the models were made, for the cards."""
         records = read_labelled(self.work / "labelled")
-        parts = ("lm", "normalised", "prm")
+        parts = ["lm", "normalised", *(["prm-first"] if self.scale.search_problems else []), "prm"]
         compute = {p: json.loads((self.work / p / COMPUTE_NAME).read_text()) for p in parts}
         return {
             "task": self.domain.name,
@@ -272,6 +294,8 @@ class _Recipe:
             "device": self.device,
             "settings": {name: getattr(self.scale, name) for name in Scale.__dataclass_fields__},
             "labelled_solutions": len(records),
-            "labelled_steps": sum(len(record.labels) for record in records),
+            "labelled_steps": sum(
+                label is not None for record in records for label in record.labels
+            ),
             "compute": compute,
         }

@@ -18,23 +18,29 @@ from stepnav.zoo.training.loop import Progress
 from stepnav.zoo.training.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from stepnav.labels.records import StepRecord
     from stepnav.zoo.training.batches import TokenExamples
 
 MEASURED_EXAMPLES = 200
 """Solutions from which the backbone's sizes are measured."""
 
 
-def shard_source(labelled: Path, tokenizer: Any, scale: Scale) -> Callable[[int], TokenExamples]:
-    """Return what gives an epoch's tokens: the reward model goes through the shards in turn."""
+def shard_source(
+    labelled: Path, tokenizer: Any, scale: Scale, searched: Path | None = None
+) -> Callable[[int], TokenExamples]:
+    """Return what gives an epoch's tokens: one shard in turn, and all that searches drew."""
     from stepnav.labels.stepwise import read_records
     from stepnav.zoo.training.targets import encode_records
 
     shards = shard_paths(labelled, scale)
 
     def examples(epoch: int) -> TokenExamples:
-        shard = shards[epoch % len(shards)]
-        with reading(shard):
-            return encode_records(tokenizer, read_records(shard), StepFormat())
+        records: list[StepRecord] = []
+        for path in (shards[epoch % len(shards)], searched):
+            if path is not None:
+                with reading(path):
+                    records += read_records(path)
+        return encode_records(tokenizer, records, StepFormat())
 
     return examples
 
@@ -47,6 +53,7 @@ def train_reward_model(
     tokenizer: Any,
     scale: Scale,
     *,
+    tokens: int,
     seed: int,
     device: str,
     progress: Progress,
@@ -60,6 +67,7 @@ def train_reward_model(
       source: gives the tokens of each epoch.
       tokenizer: the recipe's.
       scale: sizes.
+      tokens: trained on so many.
       seed: seeds fresh weights and order.
       device: torch device.
       progress: called with (tokens done, tokens in all, latest loss).
@@ -77,13 +85,14 @@ def train_reward_model(
     torch.manual_seed(seed)
     measured = [examples.row(n)[0] for n in range(min(MEASURED_EXAMPLES, len(examples)))]
     model = graft_classifier(backbone.cpu(), measured, separator_id=separator_id).to(device)
+    model.dropout.p = scale.prm_dropout
     train_top_only(model)
     position = train_prm(
         model,
         source,
         pad_id=tokenizer.pad_token_id,
         folder=folder,
-        settings=_settings(scale, seed),
+        settings=_settings(scale, tokens, seed),
         class_weights=tuple(
             scale.prm_negative_weight if label == -1 else 1.0 for label in StepFormat().labels
         ),
@@ -96,15 +105,15 @@ def train_reward_model(
     save_reward_model(model.to(torch.bfloat16), tokenizer, target)
 
 
-def _settings(scale: Scale, seed: int) -> TrainSettings:
+def _settings(scale: Scale, tokens: int, seed: int) -> TrainSettings:
     """Return how the top is trained: gently, as what lies below it is good from the start."""
     return TrainSettings(
-        total_tokens=scale.prm_tokens,
+        total_tokens=tokens,
         batch_tokens=scale.prm_batch_tokens,
         accumulate=2,
         muon_rate=0.003,
         adamw_rate=1e-3,
-        warmup_tokens=scale.prm_tokens // 40,
+        warmup_tokens=tokens // 40,
         decay_fraction=0.7,
         bfloat16=False,
         compile=False,

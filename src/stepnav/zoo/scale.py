@@ -28,7 +28,10 @@ class Scale:
       temperatures: sampling temperatures, one per sample in turn.
       normalise_tokens: tokens on which the language model's normaliser is made constant.
       normalise_weight: weight of that loss.
+      search_problems: more training problems; the labels of their searches make a second PRM, by a
+        first one that learnt from samples on a quarter of the tokens. 0 leaves the first one's.
       prm_tokens: tokens that the PRM is trained on.
+      prm_dropout: of what its classes are read from.
       prm_batch_tokens: tokens of one of its batches.
       prm_negative_weight: weight of the negative class in the loss, for tasks with few errors.
       prm_negative_bias, prm_neutral_bias: added to two classes' logits after training, chosen on
@@ -51,16 +54,18 @@ class Scale:
     snapshot_tokens: int = 1_000_000
     policy_tokens: int = 17_000_000
     policy_dtype: str = "float32"
-    label_problems: int = 20_000
+    label_problems: int = 10_000
     shard_problems: int = 5000
     samples_per_problem: int = 3
     temperatures: tuple[float, ...] = (1.0, 1.0, 0.7)
     normalise_tokens: int = 1_570_000
     normalise_weight: float = 0.05
-    prm_tokens: int = 2_000_000
+    search_problems: int = 6000
+    prm_tokens: int = 8_000_000
+    prm_dropout: float = 0.0
     prm_batch_tokens: int = 2048
     prm_negative_weight: float = 1.0
-    prm_negative_bias: float = 2.0
+    prm_negative_bias: float = 0.0
     prm_neutral_bias: float = 0.0
     eval_problems: int = 500
     eval_samples: int = 16
@@ -82,6 +87,7 @@ TINY = Scale(
     shard_problems=5,
     samples_per_problem=2,
     normalise_tokens=4_000,
+    search_problems=2,
     prm_tokens=4_000,
     prm_batch_tokens=1024,
     eval_problems=4,
