@@ -33,46 +33,52 @@ GRID: Mapping[str, tuple[str, ...]] = {
         "temperature=0.7:aggregation=min",
     ),
     "beam": (
-        "", "published", "beam_size=1:branching=4", "beam_size=1:branching=8",
+        "", "published", "temperature=0.5", "beam_size=1:branching=4", "beam_size=1:branching=8",
         "beam_size=2:branching=2", "beam_size=2:branching=4", "answer=vote", "lookahead=1",
     ),
     "dvts": (
-        "", "published", "branching=2", "branching=8", "aggregation=prod", "answer=vote",
-        "branching=2:aggregation=prod:answer=vote",
+        "", "published", "temperature=0.5", "branching=2", "branching=8", "aggregation=prod",
+        "answer=vote", "branching=2:aggregation=prod:answer=vote",
     ),
     "rebase": (
-        "", "published", "width=4", "width=8", "width=32", "aggregation=prod",
+        "", "published", "temperature=0.5", "width=4", "width=8", "width=32", "aggregation=prod",
         "width=8:aggregation=prod",
     ),
     "nav": (
-        "", "stop=0.3", "stop=0.7", "stop=0.9:max_draws=400", "likelihood=0.7", "slope=1.5",
-        "offset=0", "offset=2",
+        "", "temperature=0.5", "temperature=0.5:neutral=0.1", "temperature=0.7", "stop=0.3",
+        "stop=0.9:max_draws=400", "likelihood=0.7", "slope=1.5", "offset=0", "offset=2",
     ),
     "particle": (
-        "", "num_particles=4", "num_particles=16", "answer=vote", "balance=0.5", "entropic=true",
-        "num_particles=4:balance=0.5",
+        "", "temperature=0.5", "num_particles=4", "num_particles=16", "answer=vote", "balance=0.5",
+        "entropic=true", "num_particles=4:balance=0.5",
     ),
-    "vgb": ("", "published", "branching=2", "branching=8", "answer=best", "max_moves=400"),
+    "vgb": (
+        "", "published", "temperature=0.5", "branching=2", "branching=8", "answer=best",
+        "max_moves=400",
+    ),
     "pool": (
-        "", "published", "beam_size=1", "beam_size=1:branching=8", "aggregation=prod",
-        "answer=best", "choice=power",
+        "", "published", "temperature=0.5", "beam_size=1", "beam_size=1:branching=8",
+        "aggregation=prod", "answer=best", "choice=power",
     ),
     "tot": (
-        "", "published", "beam_size=1:branching=8", "beam_size=2:branching=4",
+        "", "published", "temperature=0.5", "beam_size=1:branching=8", "beam_size=2:branching=4",
         "beam_size=3:branching=3", "answer=vote", "order=depth", "order=depth:threshold=0.1",
     ),
-    "rap": ("", "published", "branching=2", "branching=8", "exploration=0.3", "answer=vote"),
+    "rap": (
+        "", "published", "temperature=0.5", "branching=2", "branching=8", "exploration=0.3",
+        "answer=vote",
+    ),
     "astar": (
-        "", "branching=2", "branching=8", "horizon=5", "index=gittins",
+        "", "temperature=0.5", "branching=2", "branching=8", "horizon=5", "index=gittins",
         "index=gittins:token_price=0.0001",
     ),
     "ab_mcts": ("", "answer=vote", "prior=0.1", "temperature=0.7", "aggregation=last"),
     "hgs": (
-        "", "published", "branching=4", "branching=16", "branching=16:max_draws=400",
-        "temperature=0.7", "neutral_order=value",
+        "", "published", "temperature=0.5", "temperature=0.7", "branching=4", "branching=16",
+        "branching=16:max_draws=400", "neutral_order=value",
     ),
 }  # fmt: skip
-"""Strategy -> settings, declared before anything was measured."""
+"""Strategy -> settings, declared on the dev split."""
 
 
 def candidates(text: str) -> list[str]:
