@@ -41,7 +41,7 @@ def test_two_ways_to_one_answer_add_up():
 
 
 def test_without_a_solution_the_likeliest_prefix_is_finished_and_rated():
-    result = search(max_draws=1, stop=0.9)
+    result = search(max_draws=1, max_ends=1, stop=0.9)
     assert (result.answer, result.outcome.stop_reason) == ("1", "iterations")
     assert result.outcome.counts == {"iterations": 1, "duplicates": 0, "fallbacks": 1}
     assert all(node.score is not None for node in result.tree.nodes[1:])

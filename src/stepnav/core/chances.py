@@ -3,7 +3,9 @@
 The root's chance is 1. A node's chance is shared among its children and "none of these", in
 proportion to odds: a child's are what its score says of it, times its probability under the policy;
 those of "none of these" are the probability of all that was not drawn. A score is evidence beside
-what right steps usually get, so its log-odds count less the prior's (see `Evidence`).
+what right steps usually get, so its log-odds count less the prior's (see `Evidence`). After a step
+that is rated -1 scores are no evidence: reward models learn up to the first error (Lightman et al.
+2023, arXiv 2305.20050, section 2.6), and what they say after it tells nothing.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ def share_chances(
     """
     size = len(tree.nodes)
     own, rests, lefts = [0.0] * size, [0.0] * size, [1.0] * size
+    rejected = _after_rejected(tree)
     for node in reversed(tree.nodes):  # children come after their parents
         if _is_cut(node):
             continue
@@ -66,7 +69,8 @@ def share_chances(
             below = rests[node.index] + sum(own[index] for index in node.children)
         if node.depth:
             prob = _prob(node, tree.parent(node)) ** evidence.likelihood
-            own[node.index] = _odds(node, evidence) * prob * min(below, 1.0)
+            odds = 1.0 if rejected[node.index] else _odds(node, evidence)
+            own[node.index] = odds * prob * min(below, 1.0)
     chances, gains = [0.0] * size, [0.0] * size
     chances[tree.root.index] = 1.0
     for node in tree.nodes:
@@ -107,6 +111,16 @@ def as_seen(prob: float, low_slope: float, high_slope: float, offset: float) -> 
     inside = min(max(prob, LEAST_CHANCE), 1 - LEAST_CHANCE)
     log_odds = low_slope * math.log(inside) - high_slope * math.log1p(-inside) + offset
     return 1 / (1 + math.exp(-log_odds))
+
+
+def _after_rejected(tree: Tree) -> list[bool]:
+    """Return by node whether a step before its own is rated -1."""
+    found = [False] * len(tree.nodes)
+    for node in tree.nodes[1:]:  # parents come before their children
+        before = tree.parent(node)
+        is_rejected = before.score is not None and before.score.rating < 0
+        found[node.index] = is_rejected or found[before.index]
+    return found
 
 
 def _odds(child: Node, evidence: Evidence) -> float:

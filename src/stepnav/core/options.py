@@ -14,7 +14,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache, partial
 from typing import Annotated, Any, Literal, Union
 
@@ -146,7 +146,11 @@ def options_of(function: Callable[..., Any]) -> Mapping[str, Option]:
         if name in GIVEN:
             continue
         if is_dataclass(hints.get(name)):
-            found |= options_of(hints[name])
+            declared = options_of(hints[name])
+            if parameter.default is not parameter.empty:
+                own = parameter.default
+                declared = {n: replace(o, default=getattr(own, n)) for n, o in declared.items()}
+            found |= declared
             continue
         if parameter.default is parameter.empty:
             raise ConfigError(f"option {name!r} of {function.__name__} needs a default")
@@ -163,9 +167,14 @@ def records_of(function: Callable[..., Any]) -> Mapping[str, Any]:
 def arguments_of(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that options make, those of a record gathered in it."""
     found = dict(options)
+    parameters = inspect.signature(function).parameters
     for name, record in records_of(function).items():
+        given = parameters[name].default
         own = {field.name for field in fields(record)} & found.keys()
-        found[name] = record(**{option: found.pop(option) for option in own})
+        found[name] = replace(
+            record() if given is inspect.Parameter.empty else given,
+            **{option: found.pop(option) for option in own},
+        )
     return found
 
 
