@@ -1,6 +1,7 @@
 """How a tree's chance is shared, and where the next steps are drawn."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from stepnav.core.records import Problem, Step, StepScore
 from stepnav.core.tree import Tree
 from tests.worlds import p
 
-PLAIN = Evidence(slope=1.0, offset=0.0, likelihood=1.0, novelty=0.5)
+PLAIN = Evidence(slope=1.0, offset=0.0, neutral=1.0, likelihood=1.0)
 
 
 def grown(*steps, parent=0, tree=None):
@@ -46,6 +47,15 @@ def test_a_late_bad_score_raises_an_early_sibling():
     assert share_chances(tree, PLAIN, 40)[0][2] == pytest.approx(chances[2])
 
 
+def test_what_is_said_after_a_rejected_step_is_no_evidence():
+    """Reward models learn up to the first error."""
+    tree = grown(("a\n", 0.01, 0.5))
+    praised = grown(("b\n", 0.99, 0.5), ("c\n", 0.01, 0.25), parent=1, tree=tree)
+    chances, _ = share_chances(praised, PLAIN, 40)
+    assert chances[2] == pytest.approx(2 * chances[3])  # by their probabilities alone
+    assert chances[2] + 2 * chances[3] == pytest.approx(chances[1])
+
+
 def test_nothing_is_gained_where_nothing_can_be_drawn():
     tree = grown(("#### 2", 0.9, 0.5), ("#### 1", 0.9, 0.25), ("a\n", 0.9, 0.1))
     tree.add(tree.root, Step("b", "length", logprob=-1.0))
@@ -59,16 +69,16 @@ def test_an_idle_step_is_worth_a_share_of_one_that_brings_the_answer_nearer():
     idle = StepScore(0.0, 1.0, 0.0)
     tree = grown(("a\n", None, 0.5))
     tree.set_score(tree.nodes[1], idle)
-    evidence = Evidence(1.0, 0.0, 1.0, 0.5, neutral=0.25)
+    evidence = replace(PLAIN, neutral=0.25)
     chances, _ = share_chances(tree, evidence, 40)
     assert chances[1] == pytest.approx((0.5 / 3) / (0.5 / 3 + 0.5))  # odds .25 / .75
 
 
 def test_evidence_weighs_scores_and_is_never_surer_than_its_bound():
     tree = grown(("a\n", 1.0, 0.5), ("b\n", 0.0, 0.5))
-    chances, _ = share_chances(tree, Evidence(2.0, 0.0, 1.0, 0.5), 40)
+    chances, _ = share_chances(tree, replace(PLAIN, slope=2.0), 40)
     assert chances[1] / chances[2] == pytest.approx(math.exp(12))
-    chances, _ = share_chances(tree, Evidence(0.0, 0.0, 1.0, 0.5), 40)
+    chances, _ = share_chances(tree, replace(PLAIN, slope=0.0), 40)
     assert chances[1] == chances[2]
 
 
@@ -99,14 +109,15 @@ def test_the_chance_is_never_made_and_lost_only_at_dead_ends(steps, slope, offse
             continue
         step = Step(f"{number}", "end" if ends else "step", logprob=math.log(probability))
         tree.add(node, step, p(value))
-    chances, gains = share_chances(tree, Evidence(slope, offset, likelihood, 0.0), 40)
+    chances, gains = share_chances(tree, Evidence(slope, offset, 1.0, likelihood, 0.0), 40)
     for node in tree.nodes:
         below = sum(chances[index] for index in node.children)
         own = chances[node.index] if node.is_finished else below + gains[node.index]
         assert own == pytest.approx(chances[node.index], rel=1e-9, abs=1e-300)
     assert all(0 <= chance <= 1 + 1e-9 for chance in chances)
     tree.root.is_exhausted = True
-    assert sum(share_chances(tree, Evidence(slope, offset, likelihood, 0.0), 40)[1]) <= 1 + 1e-9
+    _, gains = share_chances(tree, Evidence(slope, offset, 1.0, likelihood, 0.0), 40)
+    assert sum(gains) <= 1 + 1e-9
 
 
 def test_a_wave_goes_on_at_a_node_at_half_its_gain():

@@ -47,6 +47,14 @@ def test_without_a_solution_the_likeliest_prefix_is_finished_and_rated():
     assert all(node.score is not None for node in result.tree.nodes[1:])
 
 
+def test_several_prefixes_are_finished_where_nothing_was_accepted():
+    table = {"": ["a\n", "b\n", "c\n"], "a\n": ["#### 1"], "b\n": ["#### 2"], "c\n": ["#### 2"]}
+    doubted = {text: p(0.01) for text in ("a", "b", "c", "#### 1", "#### 2")}
+    one, three = (search(table, doubted, max_draws=3, max_ends=n) for n in (1, 3))
+    assert [found.outcome.counts["fallbacks"] for found in (one, three)] == [1, 3]
+    assert [found.answer for found in (one, three)] == ["1", "2"]
+
+
 def test_a_budget_keeps_the_end_of_a_first_solution_back_and_spends_all_after_it():
     budget = Budget(policy_tokens=30)
     begun = {"": [f"{n}\n" for n in range(40)]}

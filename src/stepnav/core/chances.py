@@ -14,7 +14,9 @@ import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
+from stepnav.core.options import at_least, between
 from stepnav.core.tree import Node, Tree
 
 MAX_EVIDENCE = 6.0
@@ -29,21 +31,22 @@ LEAST_LEFT = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """How much a step's score and its probability say.
+    """How much a step's score and its probability say: options of `nav`.
 
     Attributes:
       slope, offset: the log-odds for a step are `slope` * logit(value) + `offset`; to be set on dev
         problems.
+      neutral: the value of a step is P(+1) + `neutral` * P(0): a neutral one brings no answer
+        nearer.
       likelihood: power of a step's probability under the policy; 0 leaves it out.
       novelty: power of the probability of what was not drawn by which drawing there gains less.
-      neutral: the value of a step is P(+1) + `neutral` * P(0).
     """
 
-    slope: float
-    offset: float
-    likelihood: float
-    novelty: float
-    neutral: float = 1.0
+    slope: Annotated[float, at_least(0)] = 1.0
+    offset: float = 0.8
+    neutral: Annotated[float, between(0, 1)] = 0.1
+    likelihood: Annotated[float, at_least(0)] = 0.5
+    novelty: Annotated[float, at_least(0)] = 0.5
 
 
 def share_chances(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Annotated, Any
 
 from stepnav.core.chances import Evidence, as_seen, share_chances, where_to_draw
@@ -25,10 +24,6 @@ from stepnav.search.expand import StepOptions, draw_children, rate
 
 Leaf = tuple[Node, str | None]
 """The end of a solution, and its answer."""
-Shares = tuple[list[float], list[float], dict[str, float], float]
-"""Chances and gains by node, and chances by answer, largest first, and the largest."""
-STEPS = StepOptions(temperature=0.5)
-"""Without replacement a low temperature costs no variety: the likely steps come first."""
 
 
 def nav(
@@ -36,11 +31,6 @@ def nav(
     *,
     extract: Callable[[str], str | None],
     stop: Annotated[float, between(0, 1)] = 0.5,
-    slope: Annotated[float, at_least(0)] = 1.0,
-    offset: float = 0.8,
-    neutral: Annotated[float, between(0, 1)] = 0.1,
-    likelihood: Annotated[float, at_least(0)] = 0.5,
-    novelty: Annotated[float, at_least(0)] = 0.5,
     width: Count = 1,
     max_draws: Count = 100,
     max_steps: Count = 40,
@@ -48,28 +38,32 @@ def nav(
     right_low_slope: Annotated[float, at_least(0)] = 1.0,
     right_high_slope: Annotated[float, at_least(0)] = 1.0,
     right_offset: float = 0.0,
-    steps: StepOptions = STEPS,
+    evidence: Evidence = Evidence(),
+    steps: StepOptions = StepOptions(temperature=0.5),
 ) -> Program:
     """Return the answer that holds the largest share of the chance to be right.
 
     Args:
       stop: the share of the chance at which an answer is accepted.
-      slope, offset: log-odds of a step are `slope` * logit(value) + `offset`.
-      neutral: what a neutral step is worth beside a positive one; it brings no answer nearer.
-      likelihood: power of a step's probability under the policy; 0 leaves it out.
-      novelty: the higher, the less a draw gains after a prefix of which most was drawn.
       width: steps drawn at once, for hardware that batches; more than one sees less between draws.
       max_draws: steps drawn in all.
       max_steps: as in `beam`.
+      temperature: a low one costs no variety without replacement: likely steps come first.
       max_ends: prefixes that are finished greedily, one after the other, when nothing was accepted.
       right_low_slope, right_high_slope, right_offset: P(right) is the answer's share mapped by
         these (`as_seen`); `stepnav calibrate --run` fits them.
     """
-    evidence = Evidence(slope, offset, likelihood, novelty, neutral)
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
     stop_reason: StopReason = "iterations"
     leaves: list[Leaf] = []
-    share = partial(_share, tree, leaves, evidence, max_steps)
+
+    def share() -> tuple[list[float], list[float], dict[str, float], float]:
+        """Return chances and gains by node, chances by answer, largest first, and the largest."""
+        chances, gains = share_chances(tree, evidence, max_steps)
+        held = [chances[leaf.index] for leaf, _ in leaves]
+        votes = count_votes([given for _, given in leaves], held)
+        return chances, gains, votes, max(votes.values(), default=0.0)
+
     chances, gains, votes, top = share()
     try:
         while counts["iterations"] < max_draws:
@@ -90,9 +84,18 @@ def nav(
     except BudgetSpent:  # perhaps before all was rated
         stop_reason = "budget"
         chances, gains, votes, top = share()
-    if stop_reason != "accepted":
-        yield from _finish(tree, leaves, share, counts, extract, stop, max_ends)
-        chances, _, votes, top = share()
+    begun: set[int] = set()
+    while top < stop and len(begun) < max_ends:
+        left = [index for index in range(len(gains)) if index not in begun]
+        index = max(left, key=gains.__getitem__, default=0)
+        if gains[index] <= top:
+            break
+        begun.add(index)
+        end = yield from _finish(tree, tree.nodes[index], counts)
+        if end.index == index:  # not paid for
+            break
+        leaves += [(end, extract(end.trajectory.text))] * end.is_finished
+        chances, gains, votes, top = share()
     answer = next(iter(votes), None)
     found = _chosen(tree, [leaf for leaf, given in leaves if given == answer], chances)
     right = as_seen(top, right_low_slope, right_high_slope, right_offset) if votes else None
@@ -106,38 +109,12 @@ def _chosen(tree: Tree, voters: Sequence[Node], chances: Sequence[float]) -> Tra
     return best.trajectory if best.depth else None
 
 
-def _share(tree: Tree, leaves: Sequence[Leaf], evidence: Evidence, max_steps: int) -> Shares:
-    """Return how the chance is shared now."""
-    chances, gains = share_chances(tree, evidence, max_steps)
-    votes = count_votes([given for _, given in leaves], [chances[leaf.index] for leaf, _ in leaves])
-    return chances, gains, votes, max(votes.values(), default=0.0)
-
-
 def _finish(
-    tree: Tree,
-    leaves: list[Leaf],
-    share: Callable[[], Shares],
-    counts: dict[str, int],
-    extract: Callable[[str], str | None],
-    stop: float,
-    max_ends: int,
-) -> Generator[Sequence[Request], list[Any], None]:
-    """Add the rated ends of greedy completions, where most is to gain first.
-
-    Until an answer holds enough, or more than any prefix would gain, or nothing is paid for.
-    """
-    begun: set[int] = set()
-    while len(begun) < max_ends:
-        _, gains, _, top = share()
-        left = [index for index in range(len(gains)) if index not in begun]
-        index = max(left, key=gains.__getitem__, default=0)
-        if top >= stop or gains[index] <= top:
-            return
-        begun.add(index)
-        end = yield from finish_greedily(tree, tree.nodes[index], counts)
-        if end.index == index:
-            return
-        if end.is_finished:
-            with suppress(BudgetSpent):  # unrated it is as good as any
-                tree.add_scores(end.trajectory, (yield from score(end.trajectory)))
-            leaves.append((end, extract(end.trajectory.text)))
+    tree: Tree, node: Node, counts: dict[str, int]
+) -> Generator[Sequence[Request], list[Any], Node]:
+    """Return the rated end of the greedy completion of a prefix; the prefix if there is none."""
+    end = yield from finish_greedily(tree, node, counts)
+    if end.is_finished:
+        with suppress(BudgetSpent):  # unrated it is as good as any
+            tree.add_scores(end.trajectory, (yield from score(end.trajectory)))
+    return end
