@@ -5,6 +5,7 @@ import pytest
 from stepnav import build
 from stepnav.build import rewards
 from stepnav.core.errors import ConfigError
+from stepnav.core.options import arguments_of
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
 from stepnav.tasks.micro_python import problems as micro_python
@@ -18,6 +19,14 @@ def test_a_tasks_temperature_is_a_default_only():
     assert plain.for_budget(None, temperature=0.2).options["temperature"] == 0.2
     given = build.parse_strategy("hgs:temperature=0.7")
     assert given.for_budget(None, temperature=0.2).options["temperature"] == 0.7
+
+
+def test_a_strategy_may_have_defaults_of_its_own_for_options_that_it_shares():
+    nav, hgs = (build.parse_strategy(name) for name in ("nav", "hgs"))
+    assert [found.known_options["temperature"].default for found in (nav, hgs)] == [0.5, 1.0]
+    assert nav.function is not None
+    steps = arguments_of(nav.function, {"top_p": 0.9})["steps"]
+    assert (steps.temperature, steps.top_p, steps.first_greedy) == (0.5, 0.9, True)
 
 
 def test_code_tasks_have_the_papers_temperature_and_ends_of_their_own():

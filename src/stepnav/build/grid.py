@@ -45,8 +45,8 @@ GRID: Mapping[str, tuple[str, ...]] = {
         "width=8:aggregation=prod",
     ),
     "nav": (
-        "", "temperature=0.5", "temperature=0.5:neutral=0.1", "temperature=0.7", "stop=0.3",
-        "stop=0.9:max_draws=400", "likelihood=0.7", "slope=1.5", "offset=0", "offset=2",
+        "", "temperature=0.7", "temperature=1.0:likelihood=1.0", "stop=0.3", "stop=0.7",
+        "stop=0.9:max_draws=400", "slope=1.5", "likelihood=0.3", "offset=0", "offset=2",
     ),
     "particle": (
         "", "temperature=0.5", "num_particles=4", "num_particles=16", "answer=vote", "balance=0.5",
