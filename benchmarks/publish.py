@@ -36,7 +36,7 @@ README_NAMES = {
     "cot": "chain of thought (greedy)",
     "hgs": "**HGS**",
     "nav": "**nav**",
-    "hgs:published": "HGS as published, T 1",
+    "hgs:published:temperature=1.0": "HGS as published, T 1",
     **{label: f"HGS as published, T {label[-3:]}" for label in PAPER.values()},
 }
 

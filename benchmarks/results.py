@@ -53,9 +53,10 @@ def compared(
     task: str, budgets: str, *, title: str, strategies: str = "all", is_all: bool = False
 ) -> Run:
     """Return strategies at their defaults, and some as published."""
-    published = [f"{name}:published" for name in (PUBLISHED if is_all else ("hgs",))]
+    others = [f"{name}:published" for name in PUBLISHED if name != "hgs"] if is_all else []
+    published = ["hgs:published:temperature=1.0", PAPER[task], *others]
     words = ["--task", task, "--budgets", budgets]
-    words += ["--strategies", ",".join([strategies, *published, PAPER[task]]), "--baseline", "nav"]
+    words += ["--strategies", ",".join([strategies, *published]), "--baseline", "nav"]
     return Run(title, (*words, "--split", "test"), 500, 3 if is_all else 1)
 
 
@@ -98,8 +99,8 @@ PLAIN_RUNS: Mapping[str, Run] = {
     ),
     "temperature": ablation(
         "HGS by temperature",
-        "hgs:temperature=0.1,hgs:temperature=0.3,hgs:temperature=0.7,hgs,hgs:published,"
-        + PAPER["arithmetic"],
+        "hgs:temperature=0.1,hgs:temperature=0.3,hgs,hgs:temperature=1.0,"
+        "hgs:published:temperature=1.0," + PAPER["arithmetic"],
         150,
     ),
     "iterations": ablation("HGS by number of draws", "hgs:max_draws=30,hgs:max_draws=50,hgs", 150),

@@ -15,15 +15,15 @@ PROBLEM_ID = "micro-python-dev-0-0"
 
 def test_a_tasks_temperature_is_a_default_only():
     plain = build.parse_strategy("hgs")
-    assert plain.for_budget(None).options["temperature"] == 1.0
+    assert plain.for_budget(None).options["temperature"] == 0.5
     assert plain.for_budget(None, temperature=0.2).options["temperature"] == 0.2
     given = build.parse_strategy("hgs:temperature=0.7")
     assert given.for_budget(None, temperature=0.2).options["temperature"] == 0.7
 
 
 def test_a_strategy_may_have_defaults_of_its_own_for_options_that_it_shares():
-    nav, hgs = (build.parse_strategy(name) for name in ("nav", "hgs"))
-    assert [found.known_options["temperature"].default for found in (nav, hgs)] == [0.5, 1.0]
+    nav, beam = (build.parse_strategy(name) for name in ("nav", "beam"))
+    assert [found.known_options["temperature"].default for found in (nav, beam)] == [0.5, 1.0]
     assert nav.function is not None
     steps = arguments_of(nav.function, {"top_p": 0.9})["steps"]
     assert (steps.temperature, steps.top_p, steps.first_greedy) == (0.5, 0.9, True)

@@ -95,7 +95,7 @@ def test_a_dry_run_tells_the_grid_and_the_most_it_may_cost(
     assert rows["hgs"]["searches"] == 2 * (rivals * 40 + 3 * 40 + 2 * 80)
     assert rows["hgs"]["policy_tokens_at_most"] == rows["hgs"]["searches"] * 200
     run(*words, "--strategies", "hgs")
-    assert "hgs, hgs:published, hgs:temperature=0.5" in capsys.readouterr().out
+    assert "hgs, hgs:published, hgs:published:temperature=1.0" in capsys.readouterr().out
     assert not (tmp_path / "run").exists()
 
 

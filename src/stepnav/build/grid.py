@@ -74,8 +74,8 @@ GRID: Mapping[str, tuple[str, ...]] = {
     ),
     "ab_mcts": ("", "answer=vote", "prior=0.1", "temperature=0.7", "aggregation=last"),
     "hgs": (
-        "", "published", "temperature=0.5", "temperature=0.7", "branching=4", "branching=16",
-        "branching=16:max_draws=400", "neutral_order=value",
+        "", "published", "published:temperature=1.0", "temperature=0.7", "temperature=1.0",
+        "branching=4", "branching=16", "branching=16:max_draws=400", "neutral_order=value",
     ),
 }  # fmt: skip
 """Strategy -> settings, declared on the dev split."""

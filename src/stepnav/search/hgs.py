@@ -5,9 +5,9 @@ the rule in words: keep a positive step, remember a neutral one, drop a negative
 all children are spent. It says neither how many children and iterations there are, nor how neutral
 steps rank, nor what happens when nothing is accepted; `ARCHITECTURE.md` writes out the reading that
 stands here. Settings of the paper: temperature 0.1 (math) and 0.2 (code), steps split at newlines.
-Differs in: the default temperature is 1, because at the paper's most siblings are duplicates; by
-default the first step after a prefix is the greedy one, and none is drawn twice. As published it is
-`replace=true:first_greedy=false`.
+Differs in: by default the first step after a prefix is the greedy one, and none is drawn twice, at
+temperature 0.5, as what is likely then comes first and nothing is lost. As published it is
+`replace=true:first_greedy=false`, whose siblings are mostly duplicates at the paper's temperatures.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def hgs(
     neutral_order: NeutralOrder = "positive",
     fallback: Fallback = "path",
     proposal: Proposal = "step",
-    steps: StepOptions,
+    steps: StepOptions = StepOptions(temperature=0.5),
 ) -> Program:
     """Return the first solution whose steps the reward model all keeps.
 
