@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.view.browser import Browser
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs/images/tree.png"
-SEARCH = ("solve", "--ids", "arithmetic-dev-2-6", "--seed", "2", "--strategy", "hgs")
+SEARCH = ("solve", "--ids", "arithmetic-dev-0-114", "--strategy", "hgs:branching=4")
 WIDTH = 860
 """Pixels, as wide as a README is shown; the picture has two for each, for sharp screens."""
 
