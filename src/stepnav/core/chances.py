@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from stepnav.core.options import at_least, between
 from stepnav.core.tree import Node, Tree
+from stepnav.core.vote import count_votes
 
 MAX_EVIDENCE = 6.0
 """No score's log-odds count for more, either way: no reward model is surer than that."""
@@ -47,6 +48,45 @@ class Evidence:
     neutral: Annotated[float, between(0, 1)] = 0.1
     likelihood: Annotated[float, at_least(0)] = 0.5
     novelty: Annotated[float, at_least(0)] = 0.5
+
+
+@dataclass(slots=True)
+class Belief:
+    """How a tree's chance is shared now.
+
+    Attributes:
+      tree, evidence, max_steps: as of `share_chances`.
+      extract: finds a solution's answer.
+      leaves: the ends of solutions and their answers.
+      chances, gains: by node, as `share_chances` returns them.
+      votes: chances by answer, the largest first.
+    """
+
+    tree: Tree
+    evidence: Evidence
+    max_steps: int
+    extract: Callable[[str], str | None]
+    leaves: list[tuple[Node, str | None]] = field(default_factory=list)
+    chances: list[float] = field(default_factory=list)
+    gains: list[float] = field(default_factory=list)
+    votes: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def top(self) -> float:
+        """The largest chance that an answer holds."""
+        return max(self.votes.values(), default=0.0)
+
+    def add(self, nodes: Iterable[Node]) -> None:
+        """Take the ends of solutions among nodes, each once."""
+        known = {leaf.index for leaf, _ in self.leaves}
+        ends = [node for node in nodes if node.is_finished and node.index not in known]
+        self.leaves += [(node, self.extract(node.trajectory.text)) for node in ends]
+
+    def share(self) -> None:
+        """Share the chance anew."""
+        self.chances, self.gains = share_chances(self.tree, self.evidence, self.max_steps)
+        held = [self.chances[leaf.index] for leaf, _ in self.leaves]
+        self.votes = count_votes([answer for _, answer in self.leaves], held)
 
 
 def share_chances(

@@ -12,18 +12,14 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
-from stepnav.core.chances import Evidence, as_seen, share_chances, where_to_draw
+from stepnav.core.chances import Belief, Evidence, as_seen, where_to_draw
 from stepnav.core.options import Count, at_least, between
 from stepnav.core.outcome import Outcome, StopReason
 from stepnav.core.records import Trajectory
 from stepnav.core.requests import BudgetSpent, Program, Request, score
-from stepnav.core.tree import Node, Tree
-from stepnav.core.vote import count_votes
+from stepnav.core.tree import Tree
 from stepnav.search.draw import finish_greedily
 from stepnav.search.expand import StepOptions, draw_children, rate
-
-Leaf = tuple[Node, str | None]
-"""The end of a solution, and its answer."""
 
 
 def nav(
@@ -55,66 +51,64 @@ def nav(
     """
     counts = {"iterations": 0, "duplicates": 0, "fallbacks": 0}
     stop_reason: StopReason = "iterations"
-    leaves: list[Leaf] = []
-
-    def share() -> tuple[list[float], list[float], dict[str, float], float]:
-        """Return chances and gains by node, chances by answer, largest first, and the largest."""
-        chances, gains = share_chances(tree, evidence, max_steps)
-        held = [chances[leaf.index] for leaf, _ in leaves]
-        votes = count_votes([given for _, given in leaves], held)
-        return chances, gains, votes, max(votes.values(), default=0.0)
-
-    chances, gains, votes, top = share()
+    belief = Belief(tree, evidence, max_steps, extract)
+    belief.share()
     try:
         while counts["iterations"] < max_draws:
-            wanted = where_to_draw(tree, gains, min(width, max_draws - counts["iterations"]))
+            gains, left = belief.gains, max_draws - counts["iterations"]
+            wanted = where_to_draw(tree, gains, min(width, left))
             if not wanted:
                 stop_reason = "exhausted"
                 break
             counts["iterations"] += sum(n for _, n in wanted)
-            has_solution = top >= max(gains)
+            has_solution = belief.top >= max(gains)
             drawn = yield from draw_children(tree, wanted, steps, counts, has_solution=has_solution)
             children = [child for some in drawn for child in some]
-            leaves += [(c, extract(c.trajectory.text)) for c in children if c.is_finished]
+            belief.add(children)
             yield from rate(tree, children)
-            chances, gains, votes, top = share()
-            if top >= stop:
+            belief.share()
+            if belief.top >= stop:
                 stop_reason = "accepted"
                 break
     except BudgetSpent:  # perhaps before all was rated
         stop_reason = "budget"
-        chances, gains, votes, top = share()
-    begun: set[int] = set()
-    while top < stop and len(begun) < max_ends:
-        left = [index for index in range(len(gains)) if index not in begun]
-        index = max(left, key=gains.__getitem__, default=0)
-        if gains[index] <= top:
-            break
-        begun.add(index)
-        end = yield from _finish(tree, tree.nodes[index], counts)
-        if end.index == index:  # not paid for
-            break
-        leaves += [(end, extract(end.trajectory.text))] * end.is_finished
-        chances, gains, votes, top = share()
-    answer = next(iter(votes), None)
-    found = _chosen(tree, [leaf for leaf, given in leaves if given == answer], chances)
-    right = as_seen(top, right_low_slope, right_high_slope, right_offset) if votes else None
-    return Outcome(found, stop_reason, answer, counts, votes, right)
+        belief.share()
+    yield from _finish(belief, counts, stop, max_ends)
+    answer = next(iter(belief.votes), None)
+    found = _chosen(belief, answer)
+    right = as_seen(belief.top, right_low_slope, right_high_slope, right_offset)
+    right_prob = right if belief.votes else None
+    return Outcome(found, stop_reason, answer, counts, belief.votes, right_prob)
 
 
-def _chosen(tree: Tree, voters: Sequence[Node], chances: Sequence[float]) -> Trajectory | None:
+def _chosen(belief: Belief, answer: str | None) -> Trajectory | None:
     """Mark and return the likeliest of the solutions with the answer, or of all prefixes."""
+    tree, voters = belief.tree, [leaf for leaf, given in belief.leaves if given == answer]
+    chances = belief.chances
     best = max(voters or tree.nodes, key=lambda node: chances[node.index] if node.depth else -1.0)
     tree.mark_path(best, "chosen")
     return best.trajectory if best.depth else None
 
 
 def _finish(
-    tree: Tree, node: Node, counts: dict[str, int]
-) -> Generator[Sequence[Request], list[Any], Node]:
-    """Return the rated end of the greedy completion of a prefix; the prefix if there is none."""
-    end = yield from finish_greedily(tree, node, counts)
-    if end.is_finished:
-        with suppress(BudgetSpent):  # unrated it is as good as any
-            tree.add_scores(end.trajectory, (yield from score(end.trajectory)))
-    return end
+    belief: Belief, counts: dict[str, int], stop: float, max_ends: int
+) -> Generator[Sequence[Request], list[Any], None]:
+    """Finish prefixes greedily and rate their ends, where most is gained first.
+
+    Until an answer holds enough, or more than any prefix gains, or nothing more is paid for.
+    """
+    tree, begun = belief.tree, set[int]()
+    while belief.top < stop and len(begun) < max_ends:
+        gains = [gain * (index not in begun) for index, gain in enumerate(belief.gains)]
+        index = gains.index(max(gains))
+        if gains[index] <= belief.top:
+            return
+        begun.add(index)
+        end = yield from finish_greedily(tree, tree.nodes[index], counts)
+        if end.index == index:  # not paid for
+            return
+        if end.is_finished:
+            with suppress(BudgetSpent):  # unrated it is as good as any
+                tree.add_scores(end.trajectory, (yield from score(end.trajectory)))
+        belief.add([end])
+        belief.share()

@@ -161,21 +161,19 @@ class _Recipe:
             seed=self.seed,
             progress=self.stage("labels"),
         )
-        prm = self.out / self.domain.prm_name
-        if not self.scale.search_problems:
-            self.train_on_labels("prm", prm, self.scale.prm_tokens)
-            return
-        first, searched = self.work / "first", self.work / "labelled" / "searched.jsonl"
-        self.train_on_labels("prm-first", first, self.scale.prm_tokens // 4)
-        label_searched(
-            searched,
-            self.domain,
-            self.out / self.domain.policy_name,
-            first,
-            self.scale,
-            seed=self.seed,
-            progress=self.count_of("labels of searches"),
-        )
+        prm, searched = self.out / self.domain.prm_name, None
+        if self.scale.search_problems:
+            first, searched = self.work / "first", self.work / "labelled" / "searched.jsonl"
+            self.train_on_labels("prm-first", first, self.scale.prm_tokens // 4)
+            label_searched(
+                searched,
+                self.domain,
+                self.out / self.domain.policy_name,
+                first,
+                self.scale,
+                seed=self.seed,
+                progress=self.count_of("labels of searches"),
+            )
         self.train_on_labels("prm", prm, self.scale.prm_tokens, searched)
 
     def train_on_labels(
