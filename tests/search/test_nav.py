@@ -58,7 +58,7 @@ def test_several_prefixes_are_finished_where_nothing_was_accepted():
 def test_an_end_that_is_reached_again_counts_once():
     found = search({"": ["#### 1"]}, {"#### 1": p(0.2)}, max_draws=1, stop=0.9, offset=0.0)
     assert found.outcome.counts["fallbacks"] == 1
-    assert found.outcome.votes == {"1": pytest.approx(0.2)}
+    assert found.outcome.votes == {"1": pytest.approx(0.25 / (0.25 + 0.02**0.5))}
 
 
 def test_a_budget_keeps_the_end_of_a_first_solution_back_and_spends_all_after_it():
