@@ -130,12 +130,12 @@ def test_of_budgets_the_header_counts_before_the_body_and_that_before_the_server
 
 
 def test_sampling_fields_set_options_and_what_is_of_no_use_is_told():
-    found = want(temperature=0.5, top_p=0.9, max_tokens=7, presence_penalty=1.0, user="me")
+    found = want(temperature=0.6, top_p=0.9, max_tokens=7, presence_penalty=1.0, user="me")
     options = found.search.strategy.options
-    assert (options["temperature"], options["top_p"], options["max_step_tokens"]) == (0.5, 0.9, 7)
+    assert (options["temperature"], options["top_p"], options["max_step_tokens"]) == (0.6, 0.9, 7)
     assert found.ignored == ("presence_penalty",)
     assert want(temperature=0).ignored == ("temperature",)
-    assert want(temperature=0).search.strategy.options["temperature"] == 1.0
+    assert want(temperature=0).search.strategy.options["temperature"] == 0.5
     assert want(model="cot-m", temperature=0).ignored == ()
     assert want(model="m", temperature=0).search.strategy.options["temperature"] == 0
     own = want(temperature=0.5, stepnav={"options": {"temperature": 0.7}})
