@@ -5,8 +5,8 @@ the rule in words: keep a positive step, remember a neutral one, drop a negative
 all children are spent. It says neither how many children and iterations there are, nor how neutral
 steps rank, nor what happens when nothing is accepted; `ARCHITECTURE.md` writes out the reading that
 stands here. Settings of the paper: temperature 0.1 (math) and 0.2 (code), steps split at newlines.
-Differs in: by default the first step after a prefix is the greedy one, and none is drawn twice; with
-a temperature of 0.5 what is likely comes first, and nothing is lost. As published it is
+Differs in: by default the first step after a prefix is the greedy one, and none is drawn twice;
+with a temperature of 0.5 what is likely comes first, and nothing is lost. As published it is
 `replace=true:first_greedy=false`, whose siblings are mostly duplicates at the paper's temperatures.
 """
 
