@@ -3,7 +3,8 @@
 Each node's chance of leading to the right answer is shared among its children and what was not
 drawn there (`core/chances.py`). One step is drawn where that gains most, and all chances are shared
 anew: a bad score late in a solution raises the siblings of every step before it. It stops when one
-answer holds enough. Ours; near `astar`, `pool`, and stopping by a posterior (arXiv 2305.11860).
+answer holds enough. A low temperature brings the likely steps forward and, without replacement,
+costs no variety. Ours; near `astar`, `pool`, and stopping by a posterior (arXiv 2305.11860).
 """
 
 from __future__ import annotations
@@ -44,7 +45,6 @@ def nav(
       width: steps drawn at once, for hardware that batches; more than one sees less between draws.
       max_draws: steps drawn in all.
       max_steps: as in `beam`.
-      temperature: a low one costs no variety without replacement: likely steps come first.
       max_ends: prefixes that are finished greedily, one after the other, when nothing was accepted.
       right_low_slope, right_high_slope, right_offset: P(right) is the answer's share mapped by
         these (`as_seen`); `stepnav calibrate --run` fits them.
