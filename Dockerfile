@@ -2,17 +2,18 @@
 FROM python:3.12-slim AS wheel
 WORKDIR /source
 COPY . .
-RUN pip wheel --no-cache-dir --no-deps --wheel-dir /built .
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir built .
 
 FROM python:3.12-slim
 ARG EXTRAS=serve,local,bench
 # Where torch comes from: without CUDA here, since models on GPUs are vLLM's (compose.yaml).
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-COPY --from=wheel /built /built
-COPY constraints.txt /built/
+WORKDIR /install
+COPY --from=wheel /source/built ./
+COPY constraints.txt ./
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-RUN pip install --no-cache-dir --index-url "$TORCH_INDEX" "$(grep '^torch==' /built/constraints.txt)" \
- && pip install --no-cache-dir -c /built/constraints.txt "$(echo /built/*.whl)[$EXTRAS]" \
+RUN pip install --no-cache-dir --index-url "$TORCH_INDEX" "$(grep '^torch==' constraints.txt)" \
+ && pip install --no-cache-dir -c constraints.txt "$(echo ./*.whl)[$EXTRAS]" \
  && useradd --create-home --uid 1000 stepnav \
  && install -d -o stepnav /home/stepnav/traces
 USER 1000
