@@ -22,8 +22,9 @@ from stepnav.zoo.domain import Count, Sampler
 
 BUDGET_TOKENS = 600
 """Of the policy, for each search."""
-STOP = 0.9
-"""Of `nav`, which so goes on for longer, into the steps that the labels are wanted for."""
+OPTIONS = {"stop": 0.9, "temperature": 1.0, "likelihood": 1.0, "neutral": 0.3, "max_ends": 1}
+"""Of `nav`, which so goes on for longer, into the steps that the labels are wanted for. All by name:
+a recipe does not follow the defaults."""
 
 
 def search_sampler(policy: Path, prm: Path, *, seed: int) -> Sampler:
@@ -42,7 +43,7 @@ def search_sampler(policy: Path, prm: Path, *, seed: int) -> Sampler:
         from stepnav.run.search import Search
         from stepnav.search.nav import nav
 
-        strategy = Strategy("nav", {"stop": STOP}, function=nav).for_budget(BUDGET_TOKENS)
+        strategy = Strategy("nav", OPTIONS, function=nav).for_budget(BUDGET_TOKENS)
         budget = Budget(policy_tokens=BUDGET_TOKENS)
         searches = [Search(p.id, strategy, p, str.strip, budget, seed) for p in problems]
         models: dict[str, Backend] = {
