@@ -23,7 +23,7 @@ from stepnav.zoo.domain import Count, Sampler
 BUDGET_TOKENS = 600
 """Of the policy, for each search."""
 OPTIONS = {"stop": 0.9, "temperature": 1.0, "likelihood": 1.0, "neutral": 0.3, "max_ends": 1}
-"""Of `nav`, which so goes on for longer, into the steps that the labels are wanted for. All by name:
+"""Of `nav`, which so goes on for longer, into the steps that the labels are wanted for; by name, as
 a recipe does not follow the defaults."""
 
 
