@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from stepnav.sandbox import Call, Job, Limits, Sandbox, Suite, judge_batch, judge_problem, prepare
+from stepnav.sandbox.codec import encode
+from stepnav.sandbox.inside import batch_box, box
 from stepnav.sandbox.inside.server import MOST_BATCHES
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
@@ -213,3 +215,22 @@ def test_arguments_are_fresh_and_changes_in_place_are_seen(sandbox: Sandbox, arg
     assert [(v.status, v.detail) for v in batch] == [(v.status, v.detail) for v in alone]
     assert {"passed", "failed"} <= {v.status for v in batch}
     assert prepare(sandbox, problem).calls
+
+
+def test_what_the_timer_interrupted_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timer rings again and again: also between an answer made of its exception and the next."""
+
+    class Interrupted(box.Program):
+        def answer(self, asked: box.Asked) -> bytes:
+            batch_box.CLOCK.is_late = True
+            return self._raised(batch_box.LateError(), None)
+
+    def rings(answer: bytes) -> bytes:
+        raise batch_box.LateError
+
+    monkeypatch.setattr(batch_box, "digest", rings)
+    program = Interrupted(max_depth=9, max_bytes=999)
+    asked = box.Asked(encode(("n", "f")))
+    answers = batch_box._judge_one(program, "f = 1", [(asked, b"")], cpu_s=60.0)
+    assert len(answers) == 1  # loading it
+    assert not program.is_strange

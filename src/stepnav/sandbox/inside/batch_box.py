@@ -141,29 +141,31 @@ def _judge_one(
     questions: list[tuple[box.Asked, bytes | None]],
     cpu_s: float,
 ) -> list[bytes]:
-    """Return a variant's answers, that to loading first, up to the first late or other one."""
+    """Return a variant's answers, that to loading first, up to the first late or other one.
+
+    An answer that is finished when the time is over does not count: the program may have caught the
+    timer's exception, or the answer may tell of it.
+    """
     if "random" in source or not source.isascii():  # an identifier may be spelled in other letters
         random.seed(0)
     answers: list[bytes] = []
     was_strange = False
     try:
         CLOCK.start(cpu_s)
-        answers.append(program.load(source))
-        for operation, expected in questions if program.is_loaded else ():
+        for operation, expected in [(None, None), *questions]:
+            answer = program.load(source) if operation is None else program.answer(operation)
             if CLOCK.is_late:
                 break
             was_strange = program.is_strange
-            answers.append(program.answer(operation))
-            if expected is not None and digest(answers[-1]) != expected:
+            answers.append(answer)
+            if not program.is_loaded or (expected is not None and digest(answer) != expected):
                 break
     except LateError:
-        program.is_strange = was_strange
-        return answers
+        pass
     finally:
         CLOCK.stop()
-    if CLOCK.is_late:  # the program caught the exception, or an answer was made of it
+    if CLOCK.is_late:
         program.is_strange = was_strange
-        answers.pop()
     return answers
 
 
