@@ -16,7 +16,7 @@ from stepnav.core.records import Draw, Problem, Step, Trajectory
 from stepnav.core.requests import Complete, Propose, Sampling
 from stepnav.policies.function import FunctionPolicy
 from stepnav.policies.local import LocalPolicy
-from stepnav.policies.local.remainder import Place, trie_of
+from stepnav.policies.remainder import Place, trie_of
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.testing import check_policy, random_world
 from tests.engine.small_models import causal_model, poll_all, prefix

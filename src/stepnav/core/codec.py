@@ -49,9 +49,10 @@ def encode_step(step: Step) -> list[Any]:
 
 
 def _encode_draw(draw: Draw, known: Sequence[int] | None) -> list[Any]:
-    """Return the tokens that the step's own do not tell, the log-probabilities, and the rests."""
+    """Return tokens that the step's own do not tell, log-probabilities, rests, and what is told."""
     rests = [None if rest == -math.inf else rest for rest in draw.rests]  # JSON has no infinity
-    return [draw.tokens[len(known or ()) :], draw.logprobs, rests]
+    fields = [draw.tokens[len(known or ()) :], draw.logprobs, rests]
+    return fields if draw.told is None else [*fields, draw.told]
 
 
 def decode_step(value: list[Any]) -> Step:
@@ -67,11 +68,12 @@ def decode_step(value: list[Any]) -> Step:
 
 
 def _decode_draw(value: list[Any], known: Sequence[int] | None) -> Draw:
-    more, logprobs, rests = value
+    more, logprobs, rests, *told = value
     return Draw(
         (*(known or ()), *more),
         tuple(map(float, logprobs)),
         tuple(-math.inf if rest is None else float(rest) for rest in rests),
+        tuple((str(text), float(logprob)) for text, logprob in told[0]) if told else None,
     )
 
 

@@ -60,6 +60,10 @@ def trimmed(text: str) -> str:
     return text[blank.rfind("\n") + 1 :].rstrip()
 
 
+Told = tuple[str, float]
+"""What a server tells of a token: its text, and its log-probability at temperature 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draw:
     """How a step was drawn, token by token: what drawing others without replacement needs.
@@ -73,11 +77,13 @@ class Draw:
       rests: at each place, the log of the probability of all tokens that neither this draw nor one
         before it took there; -inf if none is left. Kept, because 1 minus what was taken is only
         rounding where a step is nearly certain.
+      told: what a server that goes on from text tells of each token; None of other policies.
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     rests: tuple[float, ...]
+    told: tuple[Told, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ where all give known texts, the sample is left out.
 
 from __future__ import annotations
 
+from typing import Any
+
 from stepnav.core.records import Step
 from stepnav.core.requests import Ask, PolicyRequest
 
@@ -15,7 +17,10 @@ MAX_DRAWS = 8
 
 
 class Known:
-    """The texts that a request must not draw again; grows by what it draws.
+    """The steps that a request must not draw again; grows by what it draws.
+
+    A step whose tokens are told is another one if its tokens differ, as in our own engine; of
+    others the text tells.
 
     Args:
       request: whose first new steps are looked at.
@@ -24,16 +29,20 @@ class Known:
     def __init__(self, request: PolicyRequest) -> None:
         steps = None if isinstance(request, Ask) else request.sampling.without
         self.is_independent = steps is None
-        self._texts = {_text(step) for step in steps or ()}
+        self._known: set[tuple[Any, ...]] = set()
+        for step in steps or ():
+            self.add(step)
         self.max_draws = MAX_DRAWS if steps is not None and request.sampling.temperature else 1
 
     def holds(self, step: Step) -> bool:
-        """Return whether a step's text is known."""
-        return _text(step) in self._texts
+        """Return whether a step is known."""
+        return (_text(step) if step.draw is None else step.draw.tokens) in self._known
 
     def add(self, step: Step) -> None:
         """Remember a step."""
-        self._texts.add(_text(step))
+        self._known.add(_text(step))
+        if step.draw is not None:
+            self._known.add(step.draw.tokens)
 
     def takes(self, step: Step, again: int) -> bool:
         """Return whether a drawn step may stand; remember it if so.

@@ -63,11 +63,14 @@ class Behaviour:
 
 ALL_HONOURED = Behaviour()
 
+LOGPROB = -2.0
+"""Of each token, and of the same one with a "+" before it: what else there is, is not listed."""
+
 KNOWN = {
     *("model", "prompt", "messages", "temperature", "top_p", "n", "seed", "stop", "logprobs"),
     *("max_tokens", "max_completion_tokens", "continue_final_message", "add_generation_prompt"),
     *("include_stop_str_in_output", "no_stop_trim", "generation_config", "top_k"),
-    *("logit_bias", "return_tokens_as_token_ids"),
+    *("logit_bias", "return_token_ids"),
 }
 
 
@@ -265,11 +268,13 @@ class FakeOpenAI:
             if does.names_stop:
                 choice["stop_reason"] = stopped_at
             if does.logprobs and body.get("logprobs"):
-                if does.excludes and body.get("return_tokens_as_token_ids"):
-                    tokens = [f"token_id:{token_id(token)}" for token in tokens]
-                pairs = [{"token": token, "logprob": -0.5} for token in tokens]
-                flat = {"tokens": tokens, "token_logprobs": [-0.5] * len(tokens)}
+                pairs = [{"token": token, "logprob": LOGPROB} for token in tokens]
+                flat: dict[str, Any] = {"tokens": tokens, "token_logprobs": [LOGPROB] * len(tokens)}
+                likely = [token.lstrip("+") for token in tokens]
+                flat["top_logprobs"] = [{f"{'+' * i}{t}": LOGPROB for i in (0, 1)} for t in likely]
                 choice["logprobs"] = flat if api == "completions" else {"content": pairs}
+            if does.excludes and body.get("return_token_ids"):
+                choice["token_ids"] = [int(token_id(token)) for token in tokens]
             choices.append(choice)
         payload: dict[str, Any] = {"choices": choices}
         if does.usage:

@@ -23,6 +23,7 @@ from stepnav.policies.openai.sampling import server_seed
 from stepnav.remote.connection import with_version
 from tests.policies.openai.fake_server import (
     ALL_HONOURED,
+    LOGPROB,
     Behaviour,
     FakeOpenAI,
     open_policy,
@@ -237,7 +238,7 @@ def test_an_end_string_counts_without_a_marker() -> None:
 def test_logprobs_of_a_step_leave_out_what_lies_beyond() -> None:
     with policy(replace(FIXED, stop="ignored"), wants_logprobs=True) as (backend, _):
         (step,) = ask(backend, Propose(QUESTION, 1, Sampling(0.0)))[0].items
-    assert step.logprob == pytest.approx(-0.5 * len(words(step.text)))
+    assert step.logprob == pytest.approx(LOGPROB * len(words(step.text)))
 
 
 @pytest.mark.parametrize("api", ["completions", "chat"])
@@ -367,23 +368,6 @@ def test_a_known_step_is_drawn_again_and_charged_and_left_out_in_the_end() -> No
         assert answer.items == ()
         (greedy,) = ask(backend, Propose(QUESTION, 1, without(Step("x"), temperature=0.0), seed=0))
         assert len(greedy.items) == 1
-
-
-def test_a_first_token_is_excluded_once_most_of_what_follows_is_drawn() -> None:
-    with policy(replace(FIXED), api="completions") as (backend, server):
-        assert backend.capabilities.excludes
-        (answer,) = ask(backend, Propose(QUESTION, 1, without(), seed=0))
-        (first,) = answer.items
-        assert first.draw is not None
-        assert first.logprob == -0.5 * len(first.draw.tokens)
-        sure = replace(first, draw=replace(first.draw, logprobs=(-0.5, 0.0)))
-        server.bodies.clear()
-        (answer,) = ask(backend, Propose(QUESTION, 1, without(sure), seed=0))
-        assert server.bodies[0]["logit_bias"] == {str(first.draw.tokens[0]): -100}
-        assert answer.items[0].text.startswith("+")
-        server.bodies.clear()
-        ask(backend, Propose(QUESTION, 1, without(first), seed=0))
-        assert "logit_bias" not in server.bodies[0]  # little of what begins so was drawn
 
 
 def test_earlier_turns_stand_before_the_question() -> None:

@@ -19,9 +19,9 @@ from stepnav.engine.checkpoint.model_folder import model_folder
 from stepnav.engine.row import Row
 from stepnav.policies.local.known import Known
 from stepnav.policies.local.prompt import PolicyFormat
-from stepnav.policies.local.remainder import Drawing
 from stepnav.policies.local.samples import Sample
 from stepnav.policies.local.token_policy import TokenPolicy, unwritable_tokens
+from stepnav.policies.remainder import Drawing
 
 
 class LocalPolicy(TokenPolicy):
@@ -167,7 +167,7 @@ class LocalPolicy(TokenPolicy):
             [sample.request.sampling for sample in samples],
             [sample.seed for sample in samples],
             [sample.num_tokens for sample in samples],
-            [drawing.taken for drawing in drawings],
+            [[(token, place.left) for token, place in d.taken.items()] for d in drawings],
             self._unwritable,
         )
         for sample, drawing, (token, logprob, own, rest) in zip(samples, drawings, drawn):

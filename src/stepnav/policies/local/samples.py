@@ -15,7 +15,7 @@ from stepnav.core.seeds import derive_seed
 from stepnav.engine.queue import Job
 from stepnav.engine.row import Row
 from stepnav.policies.local.prompt import StepCutter
-from stepnav.policies.local.remainder import Drawing, trie_of
+from stepnav.policies.remainder import Drawing, trie_of
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

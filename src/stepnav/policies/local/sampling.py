@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from stepnav.core.requests import Sampling
-from stepnav.policies.local.remainder import log_sum
+from stepnav.policies.remainder import log_sum
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _LARGEST = np.float32(1 - 2**-22)

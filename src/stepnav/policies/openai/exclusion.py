@@ -1,70 +1,165 @@
-"""Leaving out first tokens whose continuations are drawn already, on servers that let us.
+"""Drawing what is left after known steps, exactly, on servers that tell and obey enough.
 
-A server that names token ids and obeys `logit_bias` can be kept from a first token, not from a
-whole step. So a first token is left out once most of what follows it was drawn, by the steps'
-log-probabilities at temperature 1; what is left of it is lost. Below that a known step is drawn
-again (`policies/resampling.py`), which is exact, and cheap as long as little is known.
+A draw from what is left (`policies/remainder.py`) begins with tokens of known steps and leaves them
+at some place. Where, is decided here, from the probabilities that came with the known steps; so the
+tokens up to there cost nothing. One token is asked for at that place, with those that were taken
+there ruled out by `logit_bias`, and then the rest of the step, freely. Servers that cannot do this
+draw again instead of a known step (`policies/resampling.py`).
+
+Differs from our own engine: the server reads the tokens up to that place as text, and of a list of
+the likeliest tokens what is not listed is estimated, unless the temperature is 1.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from random import Random
 
 from stepnav.core.records import Draw, Step, Trajectory
-from stepnav.core.requests import Complete, PolicyRequest
+from stepnav.core.requests import Complete, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
 from stepnav.policies.openai.protocol import Choice
+from stepnav.policies.remainder import Drawing, Place, log_sum, trie_of
 
-FIELDS = {"logprobs": 1, "return_tokens_as_token_ids": True}
-"""What makes vLLM name the ids of the tokens that it drew."""
+FIELDS = {"logprobs": 20, "return_token_ids": True}
+"""What makes vLLM name the ids of what it drew, and the likeliest tokens at each place."""
 
 BIAS = -100
 """The lowest that the protocol allows; servers take it for "never"."""
 
-MIN_SHARE = 0.5
-"""Share drawn from which on a first token is left out: half of the draws would be known steps."""
+ROUNDING = 1e-6
+"""A share of tokens that are not listed is no more than rounding below this."""
 
-_ID = re.compile(r"token_id:(\d+)")
+IMPOSSIBLE = -1000.0
+"""Servers write such log-probabilities for minus infinity."""
 
-
-def draw_of(choice: Choice) -> Draw | None:
-    """Return a choice's tokens and their log-probabilities, None if it does not name the ids."""
-    found = [_ID.fullmatch(token) for token, _ in choice.tokens or ()]
-    if not found or None in found:
-        return None
-    tokens = tuple(int(match[1]) for match in found if match)
-    return Draw(tokens, tuple(logprob for _, logprob in choice.tokens or ()), ())
+SAME_LOGPROB = 0.1
+"""Two answers may tell a token's log-probability so differently; a bias changes it by more."""
 
 
-def biases(steps: Sequence[Step]) -> dict[str, int]:
-    """Return the `logit_bias` that leaves out first tokens whose continuations are mostly drawn."""
-    draws = {step.draw.tokens: step.draw for step in steps if step.draw and not step.is_cut}
-    shares: dict[int, float] = defaultdict(float)
-    for tokens, draw in draws.items():
-        shares[tokens[0]] += math.exp(sum(draw.logprobs[1:]))
-    return {str(token): BIAS for token, share in shares.items() if share >= MIN_SHARE}
+MIN_TEMPERATURE = 1e-3
+"""Below it a request is greedy: logits divided by so little overflow, and noise is drawn."""
+
+
+class Begun:
+    """A step that a server is drawing: known tokens that it begins with, and what it drew since.
+
+    Args:
+      request: what it is drawn for.
+      index: of the sample.
+      root: of the trie of known steps; None where its tokens are of no use.
+
+    Attributes:
+      text: what is written of it.
+      num_known: tokens that it begins with.
+      bias: the `logit_bias` under which its next token is drawn.
+    """
+
+    def __init__(self, request: Propose, index: int, root: Place | None) -> None:
+        sampling = request.sampling
+        self._temperature = sampling.later_temperature or sampling.temperature or 1.0
+        self._drawing = Drawing(root or Place())
+        self._is_told = root is not None
+        seed = request.seed
+        seed = None if seed is None else derive_seed(seed, "departure", request.first + index)
+        self._drawing.depart(Random(seed))
+        self.text = "".join(text for text, _ in self._drawing.told)
+        self.num_known = len(self._drawing.told)
+        self.bias = {str(token): BIAS for token in self._drawing.taken}
+
+    @property
+    def logprob(self) -> float:
+        """Log-probability of its tokens at temperature 1."""
+        return sum(logprob for _, logprob in self._drawing.told)
+
+    def add(self, choice: Choice, text: str) -> None:
+        """Take what a server drew.
+
+        Args:
+          choice: as the server told it.
+          text: all that is written of the step now.
+        """
+        told = choice.tokens or ()
+        self._is_told &= bool(told) and len(told) == len(choice.ids) == len(choice.listed)
+        for own, token, listed in zip(told, choice.ids, choice.listed) if self._is_told else ():
+            taken = list(self._drawing.taken.values())
+            logprob, rest = _shares(listed, own, taken, self._temperature)
+            self._drawing.add(token, logprob, rest, own)
+        self.text, self.bias = text, {}
+
+    def finished(self) -> Draw | None:
+        """Return how it was drawn; None if the tokens' texts, one by one, do not make its text.
+
+        Some hold a part of a character only.
+        """
+        texts = [text for text, _ in self._drawing.told]
+        is_whole = all(texts[:-1]) and "".join(texts).startswith(self.text)
+        return self._drawing.finished() if self._is_told and is_whole else None
+
+
+def is_greedy(request: PolicyRequest) -> bool:
+    """Return whether only the most probable tokens are asked for."""
+    return request.sampling.temperature < MIN_TEMPERATURE
+
+
+def known_places(request: Propose, limit: int) -> Place:
+    """Return the root of the trie of known steps whose tokens' texts were told.
+
+    It is empty for a greedy request, which draws what it draws.
+    """
+    if is_greedy(request):
+        return Place()
+    known = [step for step in request.sampling.without or () if step.draw and step.draw.told]
+    return trie_of(known, limit)
+
+
+def _shares(
+    listed: Mapping[str, float], own: tuple[str, float], taken: Sequence[Place], temperature: float
+) -> tuple[float, float]:
+    """Return `logprob` and `rest` of a drawn token, as in `Draw`, from the list at its place.
+
+    Tokens that are not listed count as if each were as likely as the last one listed. At
+    temperature 1 that makes no difference, at lower ones it is the most that they can have.
+
+    Args:
+      listed: the likeliest tokens' log-probabilities at temperature 1, by their texts.
+      own: the drawn one's.
+      taken: the places that earlier draws went to from here.
+      temperature: of the draws.
+    """
+    ways = {text: log for text, log in {**listed, own[0]: own[1]}.items() if log > IMPOSSIBLE}
+    unlisted = 1 - sum(map(math.exp, ways.values()))
+    tail = -math.inf
+    if unlisted > ROUNDING:
+        tail = math.log(unlisted) + (1 / temperature - 1) * min(ways.values())
+    logs = {text: log / temperature for text, log in ways.items()}
+    whole = log_sum([tail, *logs.values()])
+    texts = {place.told[0] for place in taken if place.told}
+    gone = sum(math.exp(p.logprob) for p in taken if p.told and p.told[0] not in logs)
+    tail_left = math.exp(tail - whole) - gone
+    rest = [log - whole for text, log in logs.items() if text != own[0] and text not in texts]
+    rest.append(math.log(tail_left) if tail_left > 0 else -math.inf)
+    return own[1] / temperature - whole, log_sum(rest)
 
 
 async def can_exclude(ask: Callable[..., Awaitable[Choice | None]]) -> bool:
-    """Return whether a server names the first token by its id, and can be kept from it.
+    """Return whether a server tells what is needed of its first token, and can be kept from it.
+
+    Its log-probabilities must be those before the bias.
 
     Args:
       ask: sends the same greedy request with further fields; None where the server refuses them.
     """
-    first = await _first_token(ask)
-    other = None if first is None else await _first_token(ask, logit_bias={str(first): BIAS})
-    return other is not None and other != first
-
-
-async def _first_token(ask: Callable[..., Awaitable[Choice | None]], **fields: Any) -> int | None:
-    choice = await ask(**FIELDS, **fields)
-    draw = None if choice is None else draw_of(choice)
-    return None if draw is None else draw.tokens[0]
+    first = await ask(**FIELDS)
+    if first is None or not (first.tokens and first.ids and first.listed):
+        return False
+    text, logprob = first.tokens[0]
+    other = await ask(**FIELDS, logit_bias={str(first.ids[0]): BIAS})
+    if other is None or not (other.ids and other.listed) or other.ids[0] == first.ids[0]:
+        return False
+    return abs(other.listed[0].get(text, -math.inf) - logprob) < SAME_LOGPROB
 
 
 def new_steps(request: PolicyRequest, item: Step | Trajectory) -> tuple[Step, ...]:

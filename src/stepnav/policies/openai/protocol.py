@@ -6,17 +6,22 @@ Servers differ in what they add to the protocol; what is read beyond it: `stop_r
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from stepnav.core.errors import BadResponse, quote
+from stepnav.core.records import Told
 from stepnav.policies.splitting import as_thinking
 from stepnav.remote.body import PROVIDER, as_text
 from stepnav.remote.models import count_of
 
 Api = Literal["completions", "chat"]
+
+CHARACTERS_PER_TOKEN = 4
+"""Assumed where a server does not count tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,17 @@ class Choice:
       stopped_at: the stop string that ended it, where the server names one.
       names_stop: whether the server names them at all (then None means the end of the text).
       tokens: (text, log-probability) of each token, if asked for and given.
+      ids: of the tokens, if asked for and given.
+      listed: at each place, the likeliest tokens with their log-probabilities; empty if not given.
     """
 
     text: str
     finish: str | None
     stopped_at: str | None = None
     names_stop: bool = False
-    tokens: tuple[tuple[str, float], ...] | None = None
+    tokens: tuple[Told, ...] | None = None
+    ids: tuple[int, ...] = ()
+    listed: tuple[Mapping[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,28 @@ class Reply:
 
     choices: tuple[Choice, ...]
     tokens: Tokens | None
+
+
+@dataclass(slots=True)
+class Spending:
+    """What one request has cost so far, whether it succeeds or not."""
+
+    tokens: Tokens = field(default_factory=Tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class CostedChoice:
+    """One choice with what it cost."""
+
+    choice: Choice
+    num_tokens: int
+
+
+def estimated(body: Mapping[str, Any], reply: Reply) -> Tokens:
+    """Return token counts for a server that gives none."""
+    prompt = body.get("prompt") or json.dumps(body["messages"])
+    generated = sum(len(choice.text) for choice in reply.choices)
+    return Tokens(len(prompt) // CHARACTERS_PER_TOKEN, 0, -(-generated // CHARACTERS_PER_TOKEN))
 
 
 def parse_reply(api: Api, payload: Any) -> Reply:
@@ -106,7 +137,16 @@ def _parse_choice(api: Api, choice: Mapping[str, Any]) -> Choice:
         )
     named = [choice[key] for key in ("stop_reason", "matched_stop") if key in choice]
     stopped_at = next((value for value in named if isinstance(value, str)), None)
-    return Choice(text, finish, stopped_at, bool(named), _parse_logprobs(choice.get("logprobs")))
+    logprobs = choice.get("logprobs")
+    return Choice(
+        text,
+        finish,
+        stopped_at,
+        bool(named),
+        _parse_logprobs(logprobs),
+        _parse_ids(choice.get("token_ids")),
+        _parse_lists(logprobs),
+    )
 
 
 def _thought(choice: Mapping[str, Any]) -> str | None:
@@ -115,7 +155,7 @@ def _thought(choice: Mapping[str, Any]) -> str | None:
     return next((text for text in found if isinstance(text, str) and text.strip()), None)
 
 
-def _parse_logprobs(logprobs: Any) -> tuple[tuple[str, float], ...] | None:
+def _parse_logprobs(logprobs: Any) -> tuple[Told, ...] | None:
     """Return the tokens with their log-probabilities, None if not all of them are known."""
     if not isinstance(logprobs, Mapping):
         return None
@@ -127,6 +167,22 @@ def _parse_logprobs(logprobs: Any) -> tuple[tuple[str, float], ...] | None:
         return None
     known = tuple((str(token), float(value)) for token, value in pairs)
     return known if all(math.isfinite(value) for _, value in known) else None
+
+
+def _parse_ids(ids: Any) -> tuple[int, ...]:
+    """Return the tokens' ids, none if anything else stands there."""
+    is_known = isinstance(ids, Sequence) and all(isinstance(token, int) for token in ids)
+    return tuple(ids) if is_known else ()
+
+
+def _parse_lists(logprobs: Any) -> tuple[Mapping[str, float], ...]:
+    """Return the likeliest tokens at each place of a completion, none if not all are known."""
+    lists = logprobs.get("top_logprobs") if isinstance(logprobs, Mapping) else None
+    if not isinstance(lists, Sequence) or not all(isinstance(item, Mapping) for item in lists):
+        return ()
+    values = [value for item in lists for value in item.values()]
+    is_known = all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)
+    return tuple(lists) if is_known else ()
 
 
 def _parse_usage(payload: Any) -> Tokens | None:

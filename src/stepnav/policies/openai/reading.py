@@ -41,7 +41,7 @@ def read_step(
     if choice.finish == "length":
         return text, "length"
     if not _is_stop_removed(found, prefix) or choice.stopped_at in options.end_strings:
-        is_blank_line = not text.strip() and options.separator in text
+        is_blank_line = not text.strip() and options.separator in reply
         return text, "step" if is_blank_line else "end"
     if choice.stopped_at == options.separator:
         is_last = options.holds_answer(text)

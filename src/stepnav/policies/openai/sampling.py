@@ -6,9 +6,8 @@ All that was generated is charged, what lies beyond a step's boundary included.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from stepnav.core import records
@@ -20,7 +19,14 @@ from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.client import Client
-from stepnav.policies.openai.exclusion import FIELDS, biases, draw_of, new_steps, repetition
+from stepnav.policies.openai.exclusion import (
+    FIELDS,
+    Begun,
+    is_greedy,
+    known_places,
+    new_steps,
+    repetition,
+)
 from stepnav.policies.openai.prompts import (
     PromptOptions,
     conversation_fields,
@@ -28,7 +34,7 @@ from stepnav.policies.openai.prompts import (
     is_stop_usable,
     prompt_fields,
 )
-from stepnav.policies.openai.protocol import Choice, Reply, Tokens
+from stepnav.policies.openai.protocol import CostedChoice, Spending, estimated
 from stepnav.policies.openai.reading import read_solution, read_step, text_logprob
 from stepnav.policies.resampling import Known
 from stepnav.policies.splitting import share_out
@@ -36,28 +42,7 @@ from stepnav.policies.splitting import share_out
 MAX_BLANK_ROUNDS = 4
 """How often a sample that stopped at a blank line is continued before it counts as the end."""
 
-CHARACTERS_PER_TOKEN = 4
-"""Assumed where a server does not count tokens."""
-
-MIN_TEMPERATURE = 1e-3
-"""Below it a request is greedy: logits divided by so little overflow, and noise is drawn."""
-
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Spending:
-    """What one request has cost so far, whether it succeeds or not."""
-
-    tokens: Tokens = field(default_factory=Tokens)
-
-
-@dataclass(frozen=True, slots=True)
-class CostedChoice:
-    """One choice with what it cost."""
-
-    choice: Choice
-    num_tokens: int
 
 
 @dataclass(slots=True)
@@ -119,7 +104,10 @@ class Sampler:
                 if again:
                     known_steps = [new_steps(request, other)[0] for other in found]
                     own = repetition(request, index, again, left, known_steps)
-                    (item,) = await self._items(own, spent)
+                    drawn = await self._items(own, spent)
+                    if not drawn:
+                        break  # nothing is left
+                    item = drawn[0]
                 steps = new_steps(request, item)
                 left -= sum(step.num_tokens for step in steps)
                 if steps and known.takes(steps[0], again):
@@ -142,32 +130,54 @@ class Sampler:
         ]
 
     async def _propose(self, request: Propose, spent: Spending) -> list[Step]:
-        samples = await self._draw(request, "", self.num_draws(request), self.limit(request), spent)
-        steps = [self._step(request, spent, index, sample) for index, sample in enumerate(samples)]
-        return await _all(steps)
+        n, limit = self.num_draws(request), self.limit(request)
+        root = known_places(request, limit) if self._excludes(request) else None
+        if root and root.is_exhausted:
+            return []
+        begun = [Begun(request, index, root) for index in range(n)]
+        if root and root.following:
+            return await _all([self._step(request, spent, i, None, b) for i, b in enumerate(begun)])
+        samples = await self._draw(request, "", n, limit, spent)
+        return await _all(
+            [self._step(request, spent, i, *pair) for i, pair in enumerate(zip(samples, begun))]
+        )
 
     async def _step(
-        self, request: Propose, spent: Spending, index: int, sample: CostedChoice
+        self,
+        request: Propose,
+        spent: Spending,
+        index: int,
+        sample: CostedChoice | None,
+        begun: Begun,
     ) -> Step:
-        """Return the step of a sample, continued while it holds nothing but blank lines."""
-        written, cost = "", 0
-        for blank_round in range(1, MAX_BLANK_ROUNDS + 1):
+        """Return a step, continued from its sample, if it has one, until it is whole.
+
+        It is not where it leaves known steps, nor while it holds nothing but blank lines.
+        """
+        cost = 0
+        for blank_round in range(MAX_BLANK_ROUNDS + 1):
+            is_departure = bool(begun.bias)
+            left = self.limit(request) - begun.num_known - cost
+            if sample is None:
+                (sample,) = await self._draw(
+                    request, begun.text, 1, 1 if is_departure else left, spent,
+                    first_index=index, blank_round=blank_round, bias=begun.bias,
+                )  # fmt: skip
             cost += sample.num_tokens
+            left -= sample.num_tokens
             text, finish = read_step(
-                self.options, self.found, request.prefix, written, sample.choice
+                self.options, self.found, request.prefix, begun.text, sample.choice
             )
-            if text.strip() or finish != "step":
-                draw = draw_of(sample.choice) if blank_round == 1 else None
-                logprob = sum(draw.logprobs) if draw else text_logprob(sample.choice, text)
-                return Step(text, finish, cost, None, logprob, draw)
-            left = self.limit(request) - cost
-            if left <= 0:
-                return Step(text, "length", cost)
-            written = text
-            (sample,) = await self._draw(
-                request, written, 1, left, spent, first_index=index, blank_round=blank_round
-            )
-        return Step("", "end", cost + sample.num_tokens)
+            begun.add(sample.choice, text)
+            is_whole = text.strip() or finish != "step"
+            if left > 0 and is_departure and finish == "length":
+                is_whole = False
+            if is_whole or left <= 0:
+                draw = begun.finished()
+                logprob = begun.logprob if draw else text_logprob(sample.choice, text)
+                return Step(text, finish if is_whole else "length", cost, None, logprob, draw)
+            sample = None
+        return Step("", "end", cost)
 
     async def _complete(self, request: Complete, spent: Spending) -> list[Trajectory]:
         samples = await self._draw(request, "", self.num_draws(request), self.limit(request), spent)
@@ -188,15 +198,17 @@ class Sampler:
         *,
         first_index: int = 0,
         blank_round: int = 0,
+        bias: Mapping[str, int] | None = None,
     ) -> list[CostedChoice]:
         """Return `n` samples, by one request where `n` is honoured, else by several at once."""
         samples: list[CostedChoice] = []
+        more = {"logit_bias": bias} if bias else {}
         if n > 1 and self.found.n:
-            body = self._body(request, written, limit, first_index, blank_round)
+            body = self._body(request, written, limit, first_index, blank_round) | more
             samples = await self._ask({**body, "n": n}, request, spent)
             samples = samples[:n]
         missing = range(first_index + len(samples), first_index + n)
-        bodies = [self._body(request, written, limit, index, blank_round) for index in missing]
+        bodies = [self._body(request, written, limit, i, blank_round) | more for i in missing]
         replies = await _all([self._ask(body, request, spent) for body in bodies])
         return samples + [reply[0] for reply in replies]
 
@@ -207,7 +219,7 @@ class Sampler:
         reply = await self.client.generate(
             self.found.api, body, body.get("seed", request.seed or 0)
         )
-        tokens = reply.tokens or _estimate(body, reply)
+        tokens = reply.tokens or estimated(body, reply)
         spent.tokens += tokens
         lengths = [len(choice.tokens or choice.text) for choice in reply.choices]
         shares = share_out(tokens.generated, lengths)
@@ -243,14 +255,16 @@ class Sampler:
             body["logprobs"] = 1 if found.api == "completions" else True
         if isinstance(request, Propose) and self._excludes(request):
             body.update(FIELDS)
-            if bias := biases(sampling.without or ()):
-                body["logit_bias"] = bias
         return body
 
     def _excludes(self, request: Propose) -> bool:
-        """Whether first tokens can be left out: of what lies beyond a step the ids are no use."""
-        is_wanted = request.sampling.without is not None and self.found.excludes
-        return is_wanted and is_stop_usable(self.found, request.prefix)
+        """Whether what is left can be drawn exactly.
+
+        `top_p` would cut it once more, and what lies beyond a step is no part of it.
+        """
+        sampling = request.sampling
+        is_wanted = sampling.without is not None and sampling.top_p == 1
+        return is_wanted and self.found.excludes and is_stop_usable(self.found, request.prefix)
 
     def _usage(self, request: PolicyRequest, spent: Spending) -> Usage:
         tokens = spent.tokens
@@ -265,21 +279,9 @@ class Sampler:
         )
 
 
-def is_greedy(request: PolicyRequest) -> bool:
-    """Return whether only the most probable tokens are asked for."""
-    return request.sampling.temperature < MIN_TEMPERATURE
-
-
 def server_seed(seed: int, *parts: int) -> int:
     """Return the seed of one sample as 31 bits, which every server's integer type holds."""
     return derive_seed(seed, *parts) >> 32
-
-
-def _estimate(body: dict[str, Any], reply: Reply) -> Tokens:
-    """Return token counts for a server that gives none."""
-    prompt = body.get("prompt") or json.dumps(body["messages"])
-    generated = sum(len(choice.text) for choice in reply.choices)
-    return Tokens(len(prompt) // CHARACTERS_PER_TOKEN, 0, -(-generated // CHARACTERS_PER_TOKEN))
 
 
 async def _all(coroutines: list[Coroutine[Any, Any, T]]) -> list[T]:

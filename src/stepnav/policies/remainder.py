@@ -12,10 +12,11 @@ well as the step itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random
 
-from stepnav.core.records import Draw, Step
+from stepnav.core.records import Draw, Step, Told
 
 DIGITS = 7
 """Decimals of the logarithms that steps carry: a ten millionth of each probability."""
@@ -30,12 +31,19 @@ class Place:
       rest: log of the probability of all tokens that nobody took here.
       left: log of the share of what begins so that is not drawn yet; -inf for a whole step.
       following: token -> the place that it leads to.
+      told: of the token that leads here, as in `Draw`.
     """
 
     logprob: float = 0.0
     rest: float = math.inf
     left: float = -math.inf
     following: dict[int, Place] = field(default_factory=dict)
+    told: Told | None = None
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether nothing is left to draw."""
+        return bool(self.following) and self.left == -math.inf
 
 
 def trie_of(steps: Sequence[Step], limit: int) -> Place:
@@ -56,11 +64,12 @@ def trie_of(steps: Sequence[Step], limit: int) -> Place:
         if draw is None or len(draw.tokens) > limit or (step.is_cut and len(draw.tokens) < limit):
             continue
         place = root
-        for token, logprob, rest in zip(draw.tokens, draw.logprobs, draw.rests):
+        told = draw.told or (None,) * len(draw.tokens)
+        for token, logprob, rest, own in zip(draw.tokens, draw.logprobs, draw.rests, told):
             # Later draws saw more of the tokens taken, the last one all of them.
             place.rest = min(place.rest, rest)
             if token not in place.following:
-                place.following[token] = Place(logprob)
+                place.following[token] = Place(logprob, told=own)
                 places.append(place.following[token])
             place = place.following[token]
     for place in reversed(places):  # a child is younger than its parent
@@ -75,6 +84,9 @@ class Drawing:
 
     Args:
       root: of the trie of what was drawn before.
+
+    Attributes:
+      told: of each token, as in `Draw`; empty where nothing is told.
     """
 
     def __init__(self, root: Place) -> None:
@@ -82,24 +94,41 @@ class Drawing:
         self._tokens: list[int] = []
         self._logprobs: list[float] = []
         self._rests: list[float] = []
+        self.told: list[Told] = []
 
     @property
-    def taken(self) -> list[tuple[int, float]]:
-        """The next tokens that were taken before, and the log of the share left after each."""
-        if self._place is None:
-            return []
-        return [(token, child.left) for token, child in self._place.following.items()]
+    def taken(self) -> Mapping[int, Place]:
+        """The next tokens that were taken before, and the places that they lead to."""
+        return {} if self._place is None else self._place.following
 
-    def add(self, token: int, logprob: float, rest: float) -> None:
-        """Take a token; `logprob` and `rest` as in `Draw`."""
+    def depart(self, chance: Random) -> None:
+        """Take tokens that were taken before, up to where a draw from what is left takes another.
+
+        For a policy that draws one token from what is left only if it is told where.
+        """
+        while self._place is not None and self._place.following:
+            rest, taken = self._place.rest, list(self._place.following.items())
+            logs = [rest, *(place.logprob + place.left for _, place in taken)]
+            weights = [math.exp(log - max(logs)) for log in logs]
+            (way,) = chance.choices(range(len(logs)), weights)
+            if way == 0:
+                return
+            token, place = taken[way - 1]
+            self.add(token, place.logprob, rest, place.told)
+
+    def add(self, token: int, logprob: float, rest: float, told: Told | None = None) -> None:
+        """Take a token; `logprob`, `rest` and `told` as in `Draw`."""
         self._tokens.append(token)
         self._logprobs.append(round(logprob, DIGITS))
         self._rests.append(round(rest, DIGITS))
+        if told is not None:
+            self.told.append(told)
         self._place = None if self._place is None else self._place.following.get(token)
 
     def finished(self) -> Draw:
         """Return what was drawn."""
-        return Draw(tuple(self._tokens), tuple(self._logprobs), tuple(self._rests))
+        tokens, told = tuple(self._tokens), tuple(self.told) or None
+        return Draw(tokens, tuple(self._logprobs), tuple(self._rests), told)
 
 
 def log_sum(logs: Sequence[float]) -> float:

@@ -1,0 +1,238 @@
+"""Draws from what is left, by a server that goes on from text: exact beside the enumeration."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import httpx
+import pytest
+import torch
+
+from stepnav.core.codec import decode_step, encode_step
+from stepnav.core.records import Step, Trajectory
+from stepnav.core.requests import Propose, Sampling
+from stepnav.policies.openai.backend import OpenAIPolicy
+from stepnav.policies.openai.capabilities import Capabilities
+from stepnav.policies.openai.protocol import parse_reply
+from stepnav.remote.options import ServerOptions
+from tests.policies.openai.test_backend import ask
+from tests.policies.test_remainder import LIMIT, ROOT, enumerated, letters
+
+TEXTS = ("", "</s>", "a", "b", "c", "\n")
+"""Of the tokens, as a server lists them."""
+
+EXACT = Capabilities(
+    n=True, stop="removed", keep_stop_field="include_stop_str_in_output", seed="honoured",
+    logprobs=True, excludes=True,
+)  # fmt: skip
+
+
+@cache
+def log_probs(tokens: tuple[int, ...]) -> tuple[float, ...]:
+    model, _ = letters()
+    with torch.no_grad():
+        logits = model(torch.tensor([tokens])).logits[0, -1].double()
+    logits[0] = -torch.inf  # the beginning is no text
+    return tuple(torch.log_softmax(logits, -1).tolist())
+
+
+class Letters:
+    """The small model behind vLLM's protocol, as far as drawing steps needs it."""
+
+    def __init__(self, listed: int = 20) -> None:
+        self.listed = listed
+        self.bodies: list[dict[str, Any]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"data": [{"id": "letters"}]})
+        body = json.loads(request.content)
+        self.bodies.append(body)
+        choices = [self._choice(body, index) for index in range(body.get("n", 1))]
+        generated = sum(len(choice["token_ids"]) for choice in choices)
+        usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": generated}
+        return httpx.Response(200, json={"choices": choices, "usage": usage})
+
+    def _choice(self, body: dict[str, Any], index: int) -> dict[str, Any]:
+        chance = random.Random(f"{body['seed']} {index}")
+        _, tokenizer = letters()
+        prompt = (0, *tokenizer(body["prompt"]).input_ids)
+        tokens, told, lists, finish = [], [], [], "length"
+        while len(tokens) < body["max_tokens"]:
+            logs = log_probs((*prompt, *tokens))
+            token = self._token(logs, body, chance)
+            tokens.append(token)
+            told.append(logs[token])
+            order = sorted(range(1, len(logs)), key=lambda i: -logs[i])
+            likely = {*order[: self.listed], token}
+            lists.append({TEXTS[i]: max(logs[i], -9999.0) for i in likely})
+            if token in (1, 5):
+                finish = "stop"
+                break
+        return {
+            "index": index, "finish_reason": finish, "token_ids": tokens,
+            "text": "".join(TEXTS[token] for token in tokens if token != 1),
+            "logprobs": {
+                "tokens": [TEXTS[i] for i in tokens], "token_logprobs": told, "top_logprobs": lists,
+            },
+        }  # fmt: skip
+
+    def _token(self, logs: tuple[float, ...], body: dict[str, Any], chance: random.Random) -> int:
+        biased = [log + body.get("logit_bias", {}).get(str(i), 0) for i, log in enumerate(logs)]
+        if not body["temperature"]:
+            return max(range(len(logs)), key=biased.__getitem__)
+        highest = max(biased)
+        weights = [math.exp((log - highest) / body["temperature"]) for log in biased]
+        return chance.choices(range(len(logs)), weights)[0]
+
+
+@pytest.fixture
+def server() -> Letters:
+    return Letters()
+
+
+@pytest.fixture
+def policy(server: Letters) -> Iterator[OpenAIPolicy]:
+    made = OpenAIPolicy(
+        "http://letters", "letters", capabilities=EXACT, answer_pattern=None,
+        server=ServerOptions(max_step_tokens=LIMIT), prompt_template="{question}\n",
+        transport=httpx.MockTransport(server),
+    )  # fmt: skip
+    yield made
+    made.close()
+
+
+def draw(policy: OpenAIPolicy, *samplings: Sampling, n: int = 1) -> list[tuple[Step, ...]]:
+    """Return what a request of each sampling draws, by its own seed."""
+    requests = [Propose(ROOT, n, each, seed=seed) for seed, each in enumerate(samplings)]
+    return [answer.items for answer in ask(policy, *requests)]
+
+
+def tokens_of(step: Step) -> tuple[int, ...]:
+    assert step.draw is not None
+    return step.draw.tokens
+
+
+@pytest.mark.parametrize(("temperature", "listed"), [(1.0, 20), (1.0, 2), (0.2, 20), (0.5, 3)])
+def test_frequencies_are_those_of_the_enumeration(
+    policy: OpenAIPolicy, server: Letters, temperature: float, listed: int
+) -> None:
+    server.listed = listed
+    (steps,) = draw(policy, Sampling(temperature, without=()), n=3)
+    taken = set(map(tokens_of, steps))
+    known = enumerated(temperature, 1.0)
+    left = {tokens: mass for tokens, mass in known.items() if tokens not in taken}
+    num = 2000
+    found = draw(policy, *[Sampling(temperature, without=steps)] * num)
+    drawn = Counter(tokens_of(item) for items in found for item in items)
+    assert drawn.total() == num
+    assert not taken & set(drawn)
+    for tokens, mass in left.items():
+        mean = num * mass / sum(left.values())
+        assert abs(drawn[tokens] - mean) < 4.5 * math.sqrt(mean) + 4
+
+
+def test_the_probability_of_a_draw_is_that_of_the_enumeration(policy: OpenAIPolicy) -> None:
+    known = enumerated(0.5, 1.0)
+    steps: tuple[Step, ...] = ()
+    for _ in range(8):
+        ((step,),) = draw(policy, Sampling(0.5, without=steps))
+        assert step.draw is not None
+        tokens = step.draw.tokens
+        assert math.exp(sum(step.draw.logprobs)) == pytest.approx(known[tokens], rel=1e-3)
+        assert step.logprob == pytest.approx(math.log(enumerated(1.0, 1.0)[tokens]), rel=1e-3)
+        assert decode_step(json.loads(json.dumps(encode_step(step)))) == step
+        steps += (step,)
+    assert len(set(map(tokens_of, steps))) == 8
+
+
+def test_what_is_known_costs_nothing(policy: OpenAIPolicy, server: Letters) -> None:
+    steps: tuple[Step, ...] = ()
+    costs = []
+    for seed in range(12):
+        server.bodies.clear()
+        request = Propose(ROOT, 1, Sampling(0.5, without=steps), seed=seed)
+        (answer,) = ask(policy, request)
+        (step,) = answer.items
+        costs.append((step.num_tokens, len(step.draw.tokens) if step.draw else 0))
+        assert answer.usage.policy_tokens >= step.num_tokens
+        biased = [body for body in server.bodies if "logit_bias" in body]
+        assert all(body["max_tokens"] == 1 for body in biased)
+        assert bool(biased) == bool(steps)
+        steps += (step,)
+    assert any(cost < length for cost, length in costs)
+    assert all(0 < cost <= length <= LIMIT for cost, length in costs)
+
+
+def test_a_greedy_draw_counts_under_the_later_temperature(policy: OpenAIPolicy) -> None:
+    known = enumerated(0.2, 1.0)
+    greedy = Sampling(0.0, without=(), later_temperature=0.2)
+    ((step,),) = draw(policy, greedy)
+    assert step.draw is not None
+    assert step.draw.tokens == max(known, key=known.__getitem__)
+    assert math.exp(sum(step.draw.logprobs)) == pytest.approx(known[step.draw.tokens], rel=1e-3)
+
+
+def test_where_nothing_is_left_nothing_is_asked(policy: OpenAIPolicy, server: Letters) -> None:
+    ((step,),) = draw(policy, Sampling(1.0, without=()))
+    assert step.draw is not None
+    certain = replace(step.draw, rests=(-math.inf,) * len(step.draw.tokens))
+    server.bodies.clear()
+    sampling = Sampling(1.0, without=(replace(step, draw=certain),))
+    assert draw(policy, sampling, n=2) == [()]
+    assert not server.bodies
+
+
+def test_parts_of_characters_are_left_to_drawing_again(
+    policy: OpenAIPolicy, server: Letters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token's text that is not to be seen in the step's: where it was left cannot be told."""
+    choice = Letters._choice
+
+    def with_parts(self: Letters, body: dict[str, Any], index: int) -> dict[str, Any]:
+        made = choice(self, body, index)
+        made["logprobs"]["tokens"] = ["\ufffd" for _ in made["token_ids"]]
+        return made
+
+    monkeypatch.setattr(Letters, "_choice", with_parts)
+    ((step,),) = draw(policy, Sampling(1.0, without=()))
+    assert step.draw is None
+    server.bodies.clear()
+    for other in draw(policy, *[Sampling(1.0, without=(step,))] * 20):
+        assert all((item.key, item.is_cut) != (step.key, step.is_cut) for item in other)
+    assert not any("logit_bias" in body for body in server.bodies)
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [[], "x", {"top_logprobs": 3}, {"top_logprobs": [None]}, {"top_logprobs": [{"a": None}]}],
+)
+@pytest.mark.parametrize("ids", [None, 3, ["a"], "ab"])
+def test_what_cannot_be_read_tells_nothing(logprobs: Any, ids: Any) -> None:
+    choice = {"text": "a", "finish_reason": "stop", "logprobs": logprobs, "token_ids": ids}
+    (read,) = parse_reply("completions", {"choices": [choice]}).choices
+    assert (read.text, read.ids, read.listed, read.tokens) == ("a", (), (), None)
+
+
+def test_under_top_p_known_steps_are_drawn_again(policy: OpenAIPolicy, server: Letters) -> None:
+    ((step,),) = draw(policy, Sampling(1.0, top_p=0.9, without=()))
+    assert step.draw is None
+    draw(policy, *[Sampling(1.0, top_p=0.9, without=(step,))] * 20)
+    assert not any("logit_bias" in body for body in server.bodies)
+
+
+def test_after_a_prefix(policy: OpenAIPolicy) -> None:
+    ((first,),) = draw(policy, Sampling(1.0, without=()))
+    prefix = Trajectory(ROOT.problem, (replace(first, text="ab\n", finish="step"),))
+    drawn: tuple[Step, ...] = ()
+    for seed in range(6):
+        (answer,) = ask(policy, Propose(prefix, 1, Sampling(0.5, without=drawn), seed=seed))
+        drawn += answer.items
+    assert len(set(map(tokens_of, drawn))) == len(drawn) == 6
