@@ -135,7 +135,9 @@ class LLMEngine:
         else:
             token = int(logits.argmax())
         request.drawn.append(token)
-        request.listed.append({token: SimpleNamespace(logprob=float(logprobs[token]))})
+        likely = logprobs.topk(min(params.logprobs, len(logprobs))).indices.tolist()
+        told = {int(i): SimpleNamespace(logprob=float(logprobs[i])) for i in [*likely, token]}
+        request.listed.append(told)
         is_stopped = token in params.stop_token_ids
         is_full = len(request.drawn) >= params.max_tokens
         finished = is_stopped or is_full

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from stepnav.testing import check_policy, check_reward
 from stepnav.zoo import MODELS_FOLDER
 from tests import fake_vllm
 from tests.cli.test_server import call
+from tests.policies.test_remainder import LIMIT, ROOT, enumerated, letters
 from tests.policies.tiny_model import save_tiny_model
 from tests.rewards import public_models
 
@@ -208,6 +211,35 @@ def test_drawing_again_shares_the_limit(engine: Any) -> None:
     answer = ask(policy, Propose(root, 1, without, seed=0))
     assert answer.items == ()
     assert 40 - step.num_tokens <= answer.usage.policy_tokens <= 40
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.3])
+def test_what_is_left_is_drawn_as_the_enumeration_has_it(
+    temperature: float, engine: Any, tmp_path: Path
+) -> None:
+    model, tokenizer = letters()
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    policy = VllmPolicy(tmp_path, max_step_tokens=LIMIT)
+    known = enumerated(temperature, 1.0)
+    steps = ask(policy, Propose(ROOT, 3, Sampling(temperature, without=()), seed=1)).items
+    for step in steps:
+        assert math.exp(sum(step.draw.logprobs)) == pytest.approx(known[step.draw.tokens], rel=1e-3)
+    taken = {step.draw.tokens for step in steps}
+    left = {tokens: mass for tokens, mass in known.items() if tokens not in taken}
+    num = 600
+    without, engine.last.asked = Sampling(temperature, without=steps), []
+    answers = [ask(policy, Propose(ROOT, 1, without, seed=seed)) for seed in range(num)]
+    drawn = Counter(answer.items[0].draw.tokens for answer in answers)
+    assert not taken & set(drawn)
+    for tokens, mass in left.items():
+        mean = num * mass / sum(left.values())
+        assert abs(drawn[tokens] - mean) < 4.5 * math.sqrt(mean) + 4
+    spent = sum(answer.usage.policy_tokens for answer in answers)
+    assert spent == sum(answer.items[0].num_tokens for answer in answers) < drawn.total() * LIMIT
+    assert policy.token_bound(Propose(ROOT, 1, without)) == LIMIT
+    departures = [a for a in engine.last.asked if len(a.params.logit_bias) > 1]
+    assert len(departures) == num and all(a.params.max_tokens == 1 for a in departures)
 
 
 def test_an_engine_that_fails_is_down(engine: Any) -> None:

@@ -15,11 +15,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from stepnav.core.records import Draw, Step, Told
+from stepnav.core.requests import Sampling
 
 DIGITS = 7
 """Decimals of the logarithms that steps carry: a ten millionth of each probability."""
+
+ROUNDING = 1e-6
+"""A share of tokens that are not listed is no more than rounding below this."""
+
+IMPOSSIBLE = -1000.0
+"""Servers write such log-probabilities for minus infinity."""
 
 
 @dataclass(eq=False, slots=True)
@@ -86,15 +94,21 @@ class Drawing:
       root: of the trie of what was drawn before.
 
     Attributes:
-      told: of each token, as in `Draw`; empty where nothing is told.
+      tokens: taken so far.
+      told: of each, as in `Draw`; empty where nothing is told.
     """
 
     def __init__(self, root: Place) -> None:
         self._place: Place | None = root
-        self._tokens: list[int] = []
+        self.tokens: list[int] = []
         self._logprobs: list[float] = []
         self._rests: list[float] = []
         self.told: list[Told] = []
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether nothing is left to draw here."""
+        return self._place is not None and self._place.is_exhausted
 
     @property
     def taken(self) -> Mapping[int, Place]:
@@ -118,7 +132,7 @@ class Drawing:
 
     def add(self, token: int, logprob: float, rest: float, told: Told | None = None) -> None:
         """Take a token; `logprob`, `rest` and `told` as in `Draw`."""
-        self._tokens.append(token)
+        self.tokens.append(token)
         self._logprobs.append(round(logprob, DIGITS))
         self._rests.append(round(rest, DIGITS))
         if told is not None:
@@ -127,8 +141,41 @@ class Drawing:
 
     def finished(self) -> Draw:
         """Return what was drawn."""
-        tokens, told = tuple(self._tokens), tuple(self.told) or None
-        return Draw(tokens, tuple(self._logprobs), tuple(self._rests), told)
+        told = tuple(self.told) or None
+        return Draw(tuple(self.tokens), tuple(self._logprobs), tuple(self._rests), told)
+
+
+def shares(
+    listed: Mapping[Any, float], drawn: Any, taken: Mapping[Any, Place], temperature: float
+) -> tuple[float, float]:
+    """Return `logprob` and `rest` of a drawn token, as in `Draw`, from a list of likely ones.
+
+    Tokens that are not listed count as if each were as likely as the last one listed. At
+    temperature 1 that makes no difference, at lower ones it is the most that they can have.
+
+    Args:
+      listed: log-probabilities at temperature 1 by token, of the likeliest and the drawn one.
+      drawn: that token.
+      taken: tokens that earlier draws took here, and the places that they went to.
+      temperature: of the draws.
+    """
+    likely = {token: log for token, log in listed.items() if log > IMPOSSIBLE or token == drawn}
+    unlisted = 1 - sum(map(math.exp, likely.values()))
+    tail = -math.inf
+    if unlisted > ROUNDING:
+        tail = math.log(unlisted) + (1 / temperature - 1) * min(likely.values())
+    logs = {token: log / temperature for token, log in likely.items()}
+    whole = log_sum([tail, *logs.values()])
+    gone = sum(math.exp(place.logprob) for token, place in taken.items() if token not in logs)
+    tail_left = math.exp(tail - whole) - gone
+    left = [log - whole for token, log in logs.items() if token != drawn and token not in taken]
+    left.append(math.log(tail_left) if tail_left > 0 else -math.inf)
+    return logs[drawn] - whole, log_sum(left)
+
+
+def told_temperature(sampling: Sampling) -> float:
+    """Return the temperature that the probabilities of a draw are told at."""
+    return sampling.later_temperature or sampling.temperature or 1.0
 
 
 def log_sum(logs: Sequence[float]) -> float:

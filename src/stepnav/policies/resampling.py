@@ -7,8 +7,6 @@ where all give known texts, the sample is left out.
 
 from __future__ import annotations
 
-from typing import Any
-
 from stepnav.core.records import Step
 from stepnav.core.requests import Ask, PolicyRequest
 
@@ -29,20 +27,23 @@ class Known:
     def __init__(self, request: PolicyRequest) -> None:
         steps = None if isinstance(request, Ask) else request.sampling.without
         self.is_independent = steps is None
-        self._known: set[tuple[Any, ...]] = set()
+        self._tokens: set[tuple[int, ...]] = set()
+        self._texts: dict[tuple[str, bool], bool] = {}  # whether its tokens are told
         for step in steps or ():
             self.add(step)
         self.max_draws = MAX_DRAWS if steps is not None and request.sampling.temperature else 1
 
     def holds(self, step: Step) -> bool:
         """Return whether a step is known."""
-        return (_text(step) if step.draw is None else step.draw.tokens) in self._known
+        if step.draw is None:
+            return _text(step) in self._texts
+        return step.draw.tokens in self._tokens or self._texts.get(_text(step)) is False
 
     def add(self, step: Step) -> None:
         """Remember a step."""
-        self._known.add(_text(step))
+        self._texts[_text(step)] = step.draw is not None
         if step.draw is not None:
-            self._known.add(step.draw.tokens)
+            self._tokens.add(step.draw.tokens)
 
     def takes(self, step: Step, again: int) -> bool:
         """Return whether a drawn step may stand; remember it if so.

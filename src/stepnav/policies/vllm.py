@@ -5,15 +5,19 @@ steps and solutions end where they would there. vLLM is told the tokens that hol
 and stops at them itself; what it stops too early (at a leading blank line) is continued, what it
 does not know to stop (a boundary spread over several tokens, a final answer) is ended here.
 
-Differs from our own engine: draws without replacement are made by drawing again
-(`policies/resampling.py`), and what shares a batch may change a rounding, and so a draw.
+Differs from our own engine: a draw from what is left takes known tokens up to a place that is
+decided here, one token there with those taken ruled out, then the rest freely
+(`policies/remainder.py`; under top_p a known step is drawn again, `policies/resampling.py`). And
+what shares a batch may change a rounding, and so a draw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any, cast
 
 from stepnav.core.errors import BackendDown, ConfigError, one_line
@@ -26,26 +30,44 @@ from stepnav.engine.vllm import VllmRunner, require_vllm
 from stepnav.policies.local.prompt import PolicyFormat
 from stepnav.policies.local.samples import Sample
 from stepnav.policies.local.token_policy import TokenPolicy, end_tokens, unwritable_tokens
+from stepnav.policies.remainder import shares, told_temperature
 from stepnav.policies.resampling import Known
 
 MAX_STOPS = 100
 """Tokens at which vLLM stops; its GPU runner takes 128, and compares each with every new token."""
 
-MAX_BIASED = 1000
-"""Tokens that are kept from being drawn; its GPU runner takes 1024."""
+MAX_BIASED = 900
+"""Tokens that are never drawn; its GPU runner takes 1024, those that were taken at a place too."""
+
+BIAS = -100.0
+"""The lowest that it takes: never drawn."""
+
+NUM_LISTED = 20
+"""Likely tokens that are told at each place; vLLM's own limit."""
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Drawn(Sample):
-    """A sample that may be drawn again.
+    """A sample that begins with known tokens, or may be drawn again.
 
     Attributes:
       known: what it must not be; shared by a request's samples.
       again: how often it was drawn before.
+      num_known: tokens that it begins with; they cost nothing, and `limit` is less by so many.
     """
 
-    known: Known
+    known: Known | None = None
     again: int = 0
+    num_known: int = 0
+
+    def depart(self) -> None:
+        """Take known tokens up to where it leaves what was drawn."""
+        assert self.drawing is not None, "only what excludes leaves known steps"
+        self.drawing.depart(Random(self.seed))
+        self.tokens += self.drawing.tokens
+        self.logprob = sum(logprob for _, logprob in self.drawing.told)
+        self.num_known = len(self.drawing.tokens)
+        self.limit -= self.num_known
 
     def begin_again(self) -> None:
         """Go back to the prompt; what was drawn still counts."""
@@ -96,7 +118,7 @@ class VllmPolicy(TokenPolicy):
             )
             self._context = min(self._context or runner.context, runner.context)
             banned = unwritable_tokens(structure, tokenizer)[:MAX_BIASED]
-            runner.bias = dict.fromkeys(banned, -100.0)
+            runner.bias = dict.fromkeys(banned, BIAS)
             runner.ends = sorted(end_tokens(structure, tokenizer))
             runner.learn_boundaries(tokenizer, self.format)
         except BaseException:
@@ -106,12 +128,18 @@ class VllmPolicy(TokenPolicy):
     def _begin_sample(
         self, request: PolicyRequest, prompt: Sequence[int], limit: int, before: Sequence[Sample]
     ) -> Sample:
-        end, seed = len(prompt), derive_seed(request.seed or 0, request.first + len(before))
-        known = cast(Drawn, before[0]).known if before else Known(request)
-        return Drawn(
-            list(prompt), (end - 1,), limit, request=request, seed=seed, limit=limit, start=end,
-            known=known,
-        )  # fmt: skip
+        earlier = cast(Sequence[Drawn], before)
+        limit += earlier[-1].num_known if earlier else 0
+        sample = cast(Drawn, Drawn.of(request, prompt, limit, before))
+        if request.sampling.top_p < 1:
+            sample.drawing = None
+        sample.known = earlier[0].known if earlier else Known(request)
+        if sample.drawing is not None and sample.drawing.taken:
+            if sample.drawing.is_exhausted or not request.sampling.temperature:
+                sample.drawing = None  # what it draws is known
+            else:
+                sample.depart()
+        return sample
 
     def _take(self, asked: Sequence[tuple[Row, int]], outputs: Any) -> None:
         for (row, _), output in zip(asked, outputs):
@@ -121,6 +149,11 @@ class VllmPolicy(TokenPolicy):
         """Add the tokens that vLLM brings, up to where the sample ends."""
         (part,) = output.outputs
         for token, listed in zip(part.token_ids, part.logprobs or ()):
+            if sample.drawing is not None:
+                logs = _allowed(listed, self.runner.bias)
+                told = told_temperature(sample.request.sampling)
+                shared = shares(logs, token, sample.drawing.taken, told)
+                sample.drawing.add(token, *shared, ("", listed[token].logprob))
             if self._writer.add(sample, token, listed[token].logprob):
                 self._end(sample)
                 return
@@ -132,9 +165,11 @@ class VllmPolicy(TokenPolicy):
     def _end(self, sample: Drawn) -> None:
         """Keep what was drawn, or draw again where it is known."""
         self.runner.release(sample, keep=True)
-        if sample.known.takes(sample.steps[0], sample.again):
+        known = sample.known
+        assert known is not None, "it is set with the sample"
+        if known.takes(sample.steps[0], sample.again):
             self._finish(sample, keep=True)
-        elif sample.again + 1 < sample.known.max_draws and sample.num_tokens < sample.limit:
+        elif sample.again + 1 < known.max_draws and sample.num_tokens < sample.limit:
             sample.begin_again()
             self.runner.submit(sample)
         else:
@@ -180,15 +215,16 @@ class _Sampling(VllmRunner):
         needs_no_look = isinstance(request, Ask) or (
             self.knows_boundaries if is_step else self.knows_ends
         )
+        taken = sample.drawing.taken if sample.drawing is not None else ()
         params = SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             # of one that is continued no draw may repeat
             seed=_seed(sample) if sampling.temperature > 0 else None,
-            max_tokens=sample.limit - sample.num_tokens,
+            max_tokens=1 if taken else sample.limit - sample.num_tokens,
             stop_token_ids=[*self.ends, *(self.boundaries if is_step else ())],
-            logit_bias=self.bias or None,
-            logprobs=0,
+            logit_bias={**self.bias, **dict.fromkeys(taken, BIAS)} or None,
+            logprobs=0 if sample.drawing is None else NUM_LISTED,
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY if needs_no_look else RequestOutputKind.DELTA,
         )
@@ -199,6 +235,16 @@ class _Sampling(VllmRunner):
         if sample.num_tokens == 0:
             sample.num_cached = output.num_cached_tokens or 0
         return [(len(row.tokens) - 1, output)]
+
+
+def _allowed(listed: Mapping[int, Any], banned: Container[int]) -> dict[int, float]:
+    """Return the log-probabilities of listed tokens as they are once others are never drawn."""
+    gone = sum(math.exp(item.logprob) for token, item in listed.items() if token in banned)
+    return {
+        token: item.logprob - math.log1p(-gone)
+        for token, item in listed.items()
+        if token not in banned
+    }
 
 
 def _seed(sample: Drawn) -> int:

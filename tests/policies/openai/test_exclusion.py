@@ -129,7 +129,7 @@ def test_frequencies_are_those_of_the_enumeration(
     taken = set(map(tokens_of, steps))
     known = enumerated(temperature, 1.0)
     left = {tokens: mass for tokens, mass in known.items() if tokens not in taken}
-    num = 2000
+    num = 1000
     found = draw(policy, *[Sampling(temperature, without=steps)] * num)
     drawn = Counter(tokens_of(item) for items in found for item in items)
     assert drawn.total() == num

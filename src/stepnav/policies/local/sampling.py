@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from stepnav.core.requests import Sampling
-from stepnav.policies.remainder import log_sum
+from stepnav.policies.remainder import log_sum, told_temperature
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _LARGEST = np.float32(1 - 2**-22)
@@ -90,7 +90,7 @@ def sample_remainder(
     own = torch.log_softmax(logits, dim=-1)
     if excluded is not None:
         logits = logits.index_fill(1, excluded, -torch.inf)
-    told = [s.later_temperature or s.temperature or 1.0 for s in samplings]
+    told = [told_temperature(sampling) for sampling in samplings]
     logs = _scaled(logits, told)  # log-probabilities but for a constant of the row
     cut = [row for row, sampling in enumerate(samplings) if sampling.top_p < 1]
     if cut:

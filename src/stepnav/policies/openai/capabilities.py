@@ -28,7 +28,8 @@ class Capabilities:
       temperature: "honoured"; "generation_config", only through that field; or "ignored".
       lowest_temperature: sent for 0, where the server refuses that.
       logprobs: whether log-probabilities of the sampled tokens are returned.
-      excludes: whether it names the ids of tokens and draws none that `logit_bias` forbids.
+      excludes: whether it names tokens' ids, lists likely ones, and draws none that `logit_bias`
+        forbids.
       continues: how a prefix is continued: after the "prompt" (completions); for chat by
         "continue_final_message" (vLLM, SGLang), by "prefix" in the last message (DeepSeek,
         Mistral), by a "plain" last assistant message; "no" if by none of them.

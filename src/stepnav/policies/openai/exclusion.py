@@ -13,7 +13,7 @@ the likeliest tokens what is not listed is estimated, unless the temperature is 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from random import Random
 
@@ -21,19 +21,13 @@ from stepnav.core.records import Draw, Step, Trajectory
 from stepnav.core.requests import Complete, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
 from stepnav.policies.openai.protocol import Choice
-from stepnav.policies.remainder import Drawing, Place, log_sum, trie_of
+from stepnav.policies.remainder import Drawing, Place, shares, told_temperature, trie_of
 
 FIELDS = {"logprobs": 20, "return_token_ids": True}
 """What makes vLLM name the ids of what it drew, and the likeliest tokens at each place."""
 
 BIAS = -100
 """The lowest that the protocol allows; servers take it for "never"."""
-
-ROUNDING = 1e-6
-"""A share of tokens that are not listed is no more than rounding below this."""
-
-IMPOSSIBLE = -1000.0
-"""Servers write such log-probabilities for minus infinity."""
 
 SAME_LOGPROB = 0.1
 """Two answers may tell a token's log-probability so differently; a bias changes it by more."""
@@ -58,8 +52,7 @@ class Begun:
     """
 
     def __init__(self, request: Propose, index: int, root: Place | None) -> None:
-        sampling = request.sampling
-        self._temperature = sampling.later_temperature or sampling.temperature or 1.0
+        self._temperature = told_temperature(request.sampling)
         self._drawing = Drawing(root or Place())
         self._is_told = root is not None
         seed = request.seed
@@ -84,9 +77,9 @@ class Begun:
         told = choice.tokens or ()
         self._is_told &= bool(told) and len(told) == len(choice.ids) == len(choice.listed)
         for own, token, listed in zip(told, choice.ids, choice.listed) if self._is_told else ():
-            taken = list(self._drawing.taken.values())
-            logprob, rest = _shares(listed, own, taken, self._temperature)
-            self._drawing.add(token, logprob, rest, own)
+            taken = {p.told[0]: p for p in self._drawing.taken.values() if p.told}
+            log, rest = shares({**listed, own[0]: own[1]}, own[0], taken, self._temperature)
+            self._drawing.add(token, log, rest, own)
         self.text, self.bias = text, {}
 
     def finished(self) -> Draw | None:
@@ -113,35 +106,6 @@ def known_places(request: Propose, limit: int) -> Place:
         return Place()
     known = [step for step in request.sampling.without or () if step.draw and step.draw.told]
     return trie_of(known, limit)
-
-
-def _shares(
-    listed: Mapping[str, float], own: tuple[str, float], taken: Sequence[Place], temperature: float
-) -> tuple[float, float]:
-    """Return `logprob` and `rest` of a drawn token, as in `Draw`, from the list at its place.
-
-    Tokens that are not listed count as if each were as likely as the last one listed. At
-    temperature 1 that makes no difference, at lower ones it is the most that they can have.
-
-    Args:
-      listed: the likeliest tokens' log-probabilities at temperature 1, by their texts.
-      own: the drawn one's.
-      taken: the places that earlier draws went to from here.
-      temperature: of the draws.
-    """
-    ways = {text: log for text, log in {**listed, own[0]: own[1]}.items() if log > IMPOSSIBLE}
-    unlisted = 1 - sum(map(math.exp, ways.values()))
-    tail = -math.inf
-    if unlisted > ROUNDING:
-        tail = math.log(unlisted) + (1 / temperature - 1) * min(ways.values())
-    logs = {text: log / temperature for text, log in ways.items()}
-    whole = log_sum([tail, *logs.values()])
-    texts = {place.told[0] for place in taken if place.told}
-    gone = sum(math.exp(p.logprob) for p in taken if p.told and p.told[0] not in logs)
-    tail_left = math.exp(tail - whole) - gone
-    rest = [log - whole for text, log in logs.items() if text != own[0] and text not in texts]
-    rest.append(math.log(tail_left) if tail_left > 0 else -math.inf)
-    return own[1] / temperature - whole, log_sum(rest)
 
 
 async def can_exclude(ask: Callable[..., Awaitable[Choice | None]]) -> bool:
