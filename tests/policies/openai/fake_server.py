@@ -70,7 +70,7 @@ KNOWN = {
     *("model", "prompt", "messages", "temperature", "top_p", "n", "seed", "stop", "logprobs"),
     *("max_tokens", "max_completion_tokens", "continue_final_message", "add_generation_prompt"),
     *("include_stop_str_in_output", "no_stop_trim", "generation_config", "top_k"),
-    *("logit_bias", "return_token_ids"),
+    *("logit_bias", "return_token_ids", "top_logprobs"),
 }
 
 
@@ -268,11 +268,7 @@ class FakeOpenAI:
             if does.names_stop:
                 choice["stop_reason"] = stopped_at
             if does.logprobs and body.get("logprobs"):
-                pairs = [{"token": token, "logprob": LOGPROB} for token in tokens]
-                flat: dict[str, Any] = {"tokens": tokens, "token_logprobs": [LOGPROB] * len(tokens)}
-                likely = [token.lstrip("+") for token in tokens]
-                flat["top_logprobs"] = [{f"{'+' * i}{t}": LOGPROB for i in (0, 1)} for t in likely]
-                choice["logprobs"] = flat if api == "completions" else {"content": pairs}
+                choice["logprobs"] = told(api, tokens)
             if does.excludes and body.get("return_token_ids"):
                 choice["token_ids"] = [int(token_id(token)) for token in tokens]
             choices.append(choice)
@@ -348,6 +344,18 @@ class FakeOpenAI:
                     end = len(written)  # as transformers: to the end of the token
                 return written[:end], "stop", hit, tokens
         return "".join(tokens), "stop", None, tokens
+
+
+def told(api: str, tokens: list[str]) -> dict[str, Any]:
+    """Return the log-probabilities of tokens, and of two likely ones at the place of each."""
+    pairs = [{"token": token, "logprob": LOGPROB} for token in tokens]
+    likely = [(token.lstrip("+"), f"+{token.lstrip('+')}") for token in tokens]
+    if api == "completions":
+        lists = [dict.fromkeys(place, LOGPROB) for place in likely]
+        logprobs = [LOGPROB] * len(tokens)
+        return {"tokens": tokens, "token_logprobs": logprobs, "top_logprobs": lists}
+    others = [[{"token": t, "logprob": LOGPROB} for t in place] for place in likely]
+    return {"content": [{**pair, "top_logprobs": o} for pair, o in zip(pairs, others)]}
 
 
 def token_id(text: str) -> str:

@@ -347,9 +347,11 @@ def without(*steps: Step, temperature: float = 1.0) -> Sampling:
     return Sampling(temperature, without=steps)
 
 
+@pytest.mark.parametrize("api", ["completions", "chat"])
 @pytest.mark.parametrize("changes", [{}, {"excludes": False}, {"stop": "ignored"}, {"n": "copies"}])
-def test_no_step_comes_twice_where_that_is_asked(changes: dict[str, Any]) -> None:
-    with policy(replace(ALL_HONOURED, **changes), api="completions") as (backend, _):
+def test_no_step_comes_twice_where_that_is_asked(changes: dict[str, Any], api: Any) -> None:
+    with policy(replace(ALL_HONOURED, **changes), api=api) as (backend, _):
+        assert backend.capabilities.excludes == changes.get("excludes", True)
         drawn: tuple[Step, ...] = ()
         for number in range(3):
             request = Propose(QUESTION, 3, without(*drawn), seed=number // 2)  # seeds come again

@@ -19,8 +19,8 @@ from stepnav.core.codec import decode_step, encode_step
 from stepnav.core.records import Step, Trajectory
 from stepnav.core.requests import Propose, Sampling
 from stepnav.policies.openai.backend import OpenAIPolicy
-from stepnav.policies.openai.capabilities import Capabilities
-from stepnav.policies.openai.protocol import parse_reply
+from stepnav.policies.openai.capabilities import Capabilities, Continuation
+from stepnav.policies.openai.protocol import Api, parse_reply
 from stepnav.remote.options import ServerOptions
 from tests.policies.openai.test_backend import ask
 from tests.policies.test_remainder import LIMIT, ROOT, enumerated, letters
@@ -35,12 +35,17 @@ EXACT = Capabilities(
 
 
 @cache
-def log_probs(tokens: tuple[int, ...]) -> tuple[float, ...]:
+def log_probs(tokens: tuple[int, ...], is_chat: bool) -> tuple[float, ...]:
     model, _ = letters()
     with torch.no_grad():
         logits = model(torch.tensor([tokens])).logits[0, -1].double()
     logits[0] = -torch.inf  # the beginning is no text
+    if is_chat and tokens[-1] == 5:
+        logits[5] = -torch.inf  # a chat does not go on from blank text
     return tuple(torch.log_softmax(logits, -1).tolist())
+
+
+NOTHING = {"content": ""}
 
 
 class Letters:
@@ -57,16 +62,19 @@ class Letters:
         self.bodies.append(body)
         choices = [self._choice(body, index) for index in range(body.get("n", 1))]
         generated = sum(len(choice["token_ids"]) for choice in choices)
-        usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": generated}
+        usage = {"prompt_tokens": 9, "completion_tokens": generated}
         return httpx.Response(200, json={"choices": choices, "usage": usage})
 
     def _choice(self, body: dict[str, Any], index: int) -> dict[str, Any]:
         chance = random.Random(f"{body['seed']} {index}")
         _, tokenizer = letters()
-        prompt = (0, *tokenizer(body["prompt"]).input_ids)
+        text = body.get("prompt") or "\n".join(
+            m["content"] for m in [*body["messages"], NOTHING][:2]
+        )
+        prompt = (0, *tokenizer(text).input_ids)
         tokens, told, lists, finish = [], [], [], "length"
         while len(tokens) < body["max_tokens"]:
-            logs = log_probs((*prompt, *tokens))
+            logs = log_probs((*prompt, *tokens), "messages" in body)
             token = self._token(logs, body, chance)
             tokens.append(token)
             told.append(logs[token])
@@ -76,13 +84,18 @@ class Letters:
             if token in (1, 5):
                 finish = "stop"
                 break
-        return {
-            "index": index, "finish_reason": finish, "token_ids": tokens,
-            "text": "".join(TEXTS[token] for token in tokens if token != 1),
-            "logprobs": {
-                "tokens": [TEXTS[i] for i in tokens], "token_logprobs": told, "top_logprobs": lists,
-            },
-        }  # fmt: skip
+        text = "".join(TEXTS[token] for token in tokens if token != 1)
+        choice = {"index": index, "finish_reason": finish, "token_ids": tokens}
+        texts = [TEXTS[token] for token in tokens]
+        if "prompt" in body:
+            logprobs = {"tokens": texts, "token_logprobs": told, "top_logprobs": lists}
+            return {**choice, "text": text, "logprobs": logprobs}
+        places = [[{"token": t, "logprob": v} for t, v in place.items()] for place in lists]
+        content = [
+            {"token": text, "logprob": logprob, "top_logprobs": place}
+            for text, logprob, place in zip(texts, told, places)
+        ]
+        return {**choice, "message": {"content": text}, "logprobs": {"content": content}}
 
     def _token(self, logs: tuple[float, ...], body: dict[str, Any], chance: random.Random) -> int:
         biased = [log + body.get("logit_bias", {}).get(str(i), 0) for i, log in enumerate(logs)]
@@ -98,10 +111,17 @@ def server() -> Letters:
     return Letters()
 
 
+@pytest.fixture(params=["completions", "chat"])
+def api(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
 @pytest.fixture
-def policy(server: Letters) -> Iterator[OpenAIPolicy]:
+def policy(server: Letters, api: Api) -> Iterator[OpenAIPolicy]:
+    way: Continuation = "prompt" if api == "completions" else "continue_final_message"
+    capabilities = replace(EXACT, api=api, continues=way)
     made = OpenAIPolicy(
-        "http://letters", "letters", capabilities=EXACT, answer_pattern=None,
+        "http://letters", "letters", capabilities=capabilities, answer_pattern=None,
         server=ServerOptions(max_step_tokens=LIMIT), prompt_template="{question}\n",
         transport=httpx.MockTransport(server),
     )  # fmt: skip
@@ -120,6 +140,7 @@ def tokens_of(step: Step) -> tuple[int, ...]:
     return step.draw.tokens
 
 
+@pytest.mark.parametrize("api", ["completions"])
 @pytest.mark.parametrize(("temperature", "listed"), [(1.0, 20), (1.0, 2), (0.2, 20), (0.5, 3)])
 def test_frequencies_are_those_of_the_enumeration(
     policy: OpenAIPolicy, server: Letters, temperature: float, listed: int
@@ -139,6 +160,7 @@ def test_frequencies_are_those_of_the_enumeration(
         assert abs(drawn[tokens] - mean) < 4.5 * math.sqrt(mean) + 4
 
 
+@pytest.mark.parametrize("api", ["completions"])
 def test_the_probability_of_a_draw_is_that_of_the_enumeration(policy: OpenAIPolicy) -> None:
     known = enumerated(0.5, 1.0)
     steps: tuple[Step, ...] = ()
@@ -171,6 +193,7 @@ def test_what_is_known_costs_nothing(policy: OpenAIPolicy, server: Letters) -> N
     assert all(0 < cost <= length <= LIMIT for cost, length in costs)
 
 
+@pytest.mark.parametrize("api", ["completions"])
 def test_a_greedy_draw_counts_under_the_later_temperature(policy: OpenAIPolicy) -> None:
     known = enumerated(0.2, 1.0)
     greedy = Sampling(0.0, without=(), later_temperature=0.2)
@@ -198,6 +221,8 @@ def test_parts_of_characters_are_left_to_drawing_again(
 
     def with_parts(self: Letters, body: dict[str, Any], index: int) -> dict[str, Any]:
         made = choice(self, body, index)
+        for item in made["logprobs"].get("content", ()):
+            item["token"] = "\ufffd"
         made["logprobs"]["tokens"] = ["\ufffd" for _ in made["token_ids"]]
         return made
 
@@ -212,8 +237,11 @@ def test_parts_of_characters_are_left_to_drawing_again(
 
 @pytest.mark.parametrize(
     "logprobs",
-    [[], "x", {"top_logprobs": 3}, {"top_logprobs": [None]}, {"top_logprobs": [{"a": None}]}],
-)
+    [
+        [], "x", None, {}, {"top_logprobs": 3}, {"top_logprobs": [None]},
+        {"top_logprobs": [{"a": None}]}, {"content": None},
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("ids", [None, 3, ["a"], "ab"])
 def test_what_cannot_be_read_tells_nothing(logprobs: Any, ids: Any) -> None:
     choice = {"text": "a", "finish_reason": "stop", "logprobs": logprobs, "token_ids": ids}

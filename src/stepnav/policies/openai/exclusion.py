@@ -16,14 +16,18 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from stepnav.core.records import Draw, Step, Trajectory
 from stepnav.core.requests import Complete, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
-from stepnav.policies.openai.protocol import Choice
+from stepnav.policies.openai.protocol import Api, Choice
 from stepnav.policies.remainder import Drawing, Place, shares, told_temperature, trie_of
 
-FIELDS = {"logprobs": 20, "return_token_ids": True}
+FIELDS: dict[Api, dict[str, Any]] = {
+    "completions": {"logprobs": 20, "return_token_ids": True},
+    "chat": {"logprobs": True, "top_logprobs": 20, "return_token_ids": True},
+}
 """What makes vLLM name the ids of what it drew, and the likeliest tokens at each place."""
 
 BIAS = -100
@@ -49,12 +53,13 @@ class Begun:
       text: what is written of it.
       num_known: tokens that it begins with.
       bias: the `logit_bias` under which its next token is drawn.
+      is_told: whether the server tells what it draws, and how likely it was.
     """
 
     def __init__(self, request: Propose, index: int, root: Place | None) -> None:
         self._temperature = told_temperature(request.sampling)
         self._drawing = Drawing(root or Place())
-        self._is_told = root is not None
+        self.is_told = root is not None
         seed = request.seed
         seed = None if seed is None else derive_seed(seed, "departure", request.first + index)
         self._drawing.depart(Random(seed))
@@ -75,8 +80,8 @@ class Begun:
           text: all that is written of the step now.
         """
         told = choice.tokens or ()
-        self._is_told &= bool(told) and len(told) == len(choice.ids) == len(choice.listed)
-        for own, token, listed in zip(told, choice.ids, choice.listed) if self._is_told else ():
+        self.is_told &= bool(told) and len(told) == len(choice.ids) == len(choice.listed)
+        for own, token, listed in zip(told, choice.ids, choice.listed) if self.is_told else ():
             taken = {p.told[0]: p for p in self._drawing.taken.values() if p.told}
             log, rest = shares({**listed, own[0]: own[1]}, own[0], taken, self._temperature)
             self._drawing.add(token, log, rest, own)
@@ -89,7 +94,7 @@ class Begun:
         """
         texts = [text for text, _ in self._drawing.told]
         is_whole = all(texts[:-1]) and "".join(texts).startswith(self.text)
-        return self._drawing.finished() if self._is_told and is_whole else None
+        return self._drawing.finished() if self.is_told and is_whole else None
 
 
 def is_greedy(request: PolicyRequest) -> bool:
@@ -102,25 +107,25 @@ def known_places(request: Propose, limit: int) -> Place:
 
     It is empty for a greedy request, which draws what it draws.
     """
-    if is_greedy(request):
-        return Place()
-    known = [step for step in request.sampling.without or () if step.draw and step.draw.told]
+    is_sampled = not is_greedy(request)
+    known = [s for s in request.sampling.without or () if is_sampled and s.draw and s.draw.told]
     return trie_of(known, limit)
 
 
-async def can_exclude(ask: Callable[..., Awaitable[Choice | None]]) -> bool:
+async def can_exclude(api: Api, ask: Callable[..., Awaitable[Choice | None]]) -> bool:
     """Return whether a server tells what is needed of its first token, and can be kept from it.
 
     Its log-probabilities must be those before the bias.
 
     Args:
+      api: the endpoint that is asked.
       ask: sends the same greedy request with further fields; None where the server refuses them.
     """
-    first = await ask(**FIELDS)
+    first = await ask(**FIELDS[api])
     if first is None or not (first.tokens and first.ids and first.listed):
         return False
     text, logprob = first.tokens[0]
-    other = await ask(**FIELDS, logit_bias={str(first.ids[0]): BIAS})
+    other = await ask(**FIELDS[api], logit_bias={str(first.ids[0]): BIAS})
     if other is None or not (other.ids and other.listed) or other.ids[0] == first.ids[0]:
         return False
     return abs(other.listed[0].get(text, -math.inf) - logprob) < SAME_LOGPROB

@@ -99,8 +99,8 @@ class _Probe:
         await self._find_n()
         await self._find_stop()
         await self._find_logprobs()
-        is_able = self.api == "completions" and self.found["logprobs"]
-        self.found["excludes"] = is_able and await can_exclude(self._try)
+        can = self.found["logprobs"] and await can_exclude(self.api, self._try)
+        self.found["excludes"] = can
         if self.api == "chat":
             await self._find_continuation()
         return Capabilities(

@@ -142,7 +142,7 @@ def is_stop_usable(found: Capabilities, prefix: Trajectory) -> bool:
     """
     if found.stop == "ignored":
         return False
-    return found.api == "completions" or not prefix.text or _is_exact(found)
+    return found.api == "completions" or not prefix.text or is_exact(found)
 
 
 def without_repeats(
@@ -160,5 +160,6 @@ def without_repeats(
     return rest.removeprefix(options.separator)
 
 
-def _is_exact(found: Capabilities) -> bool:
+def is_exact(found: Capabilities) -> bool:
+    """Return whether any prefix is continued as it stands."""
     return found.continues != "no" and not found.trims_prefix

@@ -176,12 +176,16 @@ def _parse_ids(ids: Any) -> tuple[int, ...]:
 
 
 def _parse_lists(logprobs: Any) -> tuple[Mapping[str, float], ...]:
-    """Return the likeliest tokens at each place of a completion, none if not all are known."""
-    lists = logprobs.get("top_logprobs") if isinstance(logprobs, Mapping) else None
-    if not isinstance(lists, Sequence) or not all(isinstance(item, Mapping) for item in lists):
+    """Return the likeliest tokens at each place, none if not all are known."""
+    try:
+        if "content" in logprobs:
+            places = [item["top_logprobs"] for item in logprobs["content"]]
+            lists = [{item["token"]: item["logprob"] for item in place} for place in places]
+        else:
+            lists = [dict(place) for place in logprobs["top_logprobs"]]
+        is_known = all(math.isfinite(value) for place in lists for value in place.values())
+    except (LookupError, TypeError, ValueError):
         return ()
-    values = [value for item in lists for value in item.values()]
-    is_known = all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)
     return tuple(lists) if is_known else ()
 
 

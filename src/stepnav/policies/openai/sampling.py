@@ -31,6 +31,7 @@ from stepnav.policies.openai.prompts import (
     PromptOptions,
     conversation_fields,
     generation_config,
+    is_exact,
     is_stop_usable,
     prompt_fields,
 )
@@ -176,6 +177,8 @@ class Sampler:
                 draw = begun.finished()
                 logprob = begun.logprob if draw else text_logprob(sample.choice, text)
                 return Step(text, finish if is_whole else "length", cost, None, logprob, draw)
+            if self.found.api == "chat" and not text.strip():
+                begun.is_told = False  # a chat goes on as if nothing were written
             sample = None
         return Step("", "end", cost)
 
@@ -254,7 +257,7 @@ class Sampler:
         if self.wants_logprobs and found.logprobs:
             body["logprobs"] = 1 if found.api == "completions" else True
         if isinstance(request, Propose) and self._excludes(request):
-            body.update(FIELDS)
+            body.update(FIELDS[found.api])
         return body
 
     def _excludes(self, request: Propose) -> bool:
@@ -262,9 +265,9 @@ class Sampler:
 
         `top_p` would cut it once more, and what lies beyond a step is no part of it.
         """
-        sampling = request.sampling
-        is_wanted = sampling.without is not None and sampling.top_p == 1
-        return is_wanted and self.found.excludes and is_stop_usable(self.found, request.prefix)
+        sampling, found = request.sampling, self.found
+        is_able = found.excludes and is_exact(found) and is_stop_usable(found, request.prefix)
+        return is_able and sampling.without is not None and sampling.top_p == 1
 
     def _usage(self, request: PolicyRequest, spent: Spending) -> Usage:
         tokens = spent.tokens
