@@ -76,7 +76,7 @@ def run(
 ) -> None:
     """Grade model-written programs in the sandbox and report pass@k.
 
-    Reads the files of HumanEval, HumanEval+ and MBPP. Verdicts go to SAMPLES_results.jsonl, one a
+    Reads the published files of the code tasks. Verdicts go to SAMPLES_results.jsonl, one a
     line; started again with --resume and the same options, it goes on where it was. Lines that
     cannot be graded are named and counted; the exit code is 2 only if nothing could be graded.
 

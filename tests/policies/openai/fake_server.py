@@ -39,6 +39,7 @@ class Behaviour:
     seed: str = "honoured"  # alone, ignored
     temperature: str = "honoured"  # generation_config, ignored
     logprobs: bool = True
+    max_logprobs: int = 20
     excludes: bool = True
     continues: str = "continue_final_message"  # prefix, plain, no
     trims_prefix: bool = False
@@ -241,6 +242,9 @@ class FakeOpenAI:
         if does.max_tokens_limit is not None and limit > does.max_tokens_limit:
             message = f"max_tokens must be less than or equal to {does.max_tokens_limit}"
             return 400, {"error": {"message": message}}
+        if body.get("logprobs", 0) > does.max_logprobs:
+            message = f"Requested sample logprobs of {body['logprobs']}, which is greater than max"
+            return 400, {"error": {"message": message, "param": "logprobs"}}
         refused = [name for name in body if name in does.refused or name not in KNOWN]
         if not refused:
             return None

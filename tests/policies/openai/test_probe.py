@@ -65,6 +65,7 @@ def probe(behaviour: Behaviour, **options: Any) -> tuple[Capabilities, list[str]
             "no log-probability",
         ),
         (replace(ALL, excludes=False), replace(GOOD, excludes=False), "no token can be excluded"),
+        (replace(ALL, max_logprobs=5), replace(GOOD, excludes=False), "no token can be excluded"),
         (replace(ALL, usage=False), replace(GOOD, usage=False), "characters / 4"),
         (
             replace(ALL, keeps_max_tokens=False),

@@ -99,8 +99,10 @@ class _Probe:
         await self._find_n()
         await self._find_stop()
         await self._find_logprobs()
-        can = self.found["logprobs"] and await can_exclude(self.api, self._try)
-        self.found["excludes"] = can
+        self.found["excludes"] = False
+        if self.found["logprobs"]:
+            self.found["excludes"] = await can_exclude(self.api, self._try)
+            self.client.refused.discard("logprobs")  # so long a list may be refused, one is not
         if self.api == "chat":
             await self._find_continuation()
         return Capabilities(
