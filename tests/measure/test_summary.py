@@ -13,7 +13,7 @@ from stepnav.core.tree import Tree
 from stepnav.measure.plan import Cell
 from stepnav.measure.rows import make_row as row_of_result
 from stepnav.measure.stats.paired import mcnemar_p
-from stepnav.measure.summary import compare_groups, summarise
+from stepnav.measure.summary import summarise
 from tests.measure.rows_for_tests import labels, make_row, make_run
 
 RUN = make_run({("cot", 250): 8, ("hgs", 250): 16, ("cot", 500): 8, ("hgs", 500): 18})
@@ -145,8 +145,11 @@ def test_a_search_that_never_asked_the_oracle_is_no_upper_bound() -> None:
     assert not row_of_result(result, cell, correct=True, oracle=True).oracle
 
 
-def test_groups_at_different_budgets_can_be_compared() -> None:
-    found = compare_groups(RUN, ("hgs", 250), ("cot", 500))
-    assert (found.won, found.lost, found.pairs) == (8, 0, 20)
-    with pytest.raises(DataError, match="no search of hgs at budget None"):
-        compare_groups(RUN, ("cot", 250), ("hgs", None))
+def test_all_may_be_compared_with_one_at_one_budget() -> None:
+    summary = {row.group: row for row in summarise(RUN, baseline="cot@500")}
+    hgs, cot = summary["hgs", 250], summary["cot", 250]
+    assert hgs.baseline == cot.baseline == ("cot", 500)
+    assert hgs.comparison is not None and cot.comparison is not None
+    assert (hgs.comparison.won, hgs.comparison.lost, hgs.comparison.pairs) == (8, 0, 20)
+    assert summary["cot", 500].comparison is None
+    assert summarise(RUN, baseline="hgs@7")[0].comparison is None

@@ -133,7 +133,8 @@ class PlanOptions:
         None
     )
     baseline: Annotated[
-        str | None, typer.Option(help="Strategy to compare with. [default: cot]")
+        str | None,
+        typer.Option(help="Strategy to compare with, or STRATEGY@BUDGET. [default: cot]"),
     ] = None
     reward: Reward = None
     shard: Annotated[

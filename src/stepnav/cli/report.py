@@ -12,7 +12,7 @@ from stepnav import build
 from stepnav.cli.console import print_json, stderr, stdout
 from stepnav.cli.options.shared import AsJson
 from stepnav.cli.remarks import is_cut, tell_cut
-from stepnav.core.errors import BackendError, ConfigError, DataError, nearest
+from stepnav.core.errors import BackendError, DataError
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.report.pages import incomplete_note
 from stepnav.measure.report.terminal import print_summary
@@ -29,7 +29,8 @@ def run(
     *,
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     baseline: Annotated[
-        str | None, typer.Option(help="Strategy to compare with. [default: the run's]")
+        str | None,
+        typer.Option(help="Strategy to compare with, or STRATEGY@BUDGET. [default: the run's]"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -50,15 +51,12 @@ def make_report(
     """Write the report of a run and print its tables.
 
     Raises:
-      ConfigError: no strategy of the run is called as the baseline is.
+      ConfigError: the run has no such baseline.
       DataError: no search is finished.
       BackendError: every search failed.
     """
-    if baseline is not None and baseline not in plan.labels:
-        raise ConfigError(
-            f"the run has no strategy {baseline!r}{nearest(baseline, plan.labels)}; "
-            f"it has {', '.join(plan.labels)}"
-        )
+    if baseline is not None:
+        plan.check_baseline(baseline)
     rows = read_rows(plan, journal, grade=task.grade)
     if not rows:
         raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")

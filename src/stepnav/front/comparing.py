@@ -60,7 +60,7 @@ def bench(
       split: the task's split; None is its default.
       seeds: searches per problem.
       seed: of the first.
-      baseline: label to compare with; None is "cot" if it is there.
+      baseline: label to compare with, or "LABEL@BUDGET"; None is "cot" if it is there.
       out: folder that keeps the journal, for `resume`; None keeps nothing.
       max_active: searches that run at once.
       options: of the models, as of `solve`.

@@ -38,7 +38,8 @@ class BenchPlan:
       seed: seed of the first repeat; the others count up from it.
       budgets: limits on the policy tokens of one search; None is unlimited.
       policy, reward: names of the models; `reward` is None where no strategy needs one.
-      baseline: label to compare with; None takes "cot" if it is there, and else compares nothing.
+      baseline: label to compare with at the same budget, or "LABEL@BUDGET" for one budget; None
+        takes "cot" if it is there, and else compares nothing.
       settings: everything else that can change a result (sampling, step limits, data type, ...).
     """
 
@@ -66,10 +67,21 @@ class BenchPlan:
             _check_count("a budget", budget, or_none=True)
         _check_distinct("budgets", ["none" if b is None else str(b) for b in self.budgets])
         _check_distinct("strategies", self.labels)
-        if self.baseline is not None and self.baseline not in self.labels:
+        if self.baseline is not None:
+            self.check_baseline(self.baseline)
+
+    def check_baseline(self, baseline: str) -> None:
+        """Raise `ConfigError` if these searches hold no such baseline."""
+        label, budget = read_baseline(baseline)
+        if label not in self.labels:
             raise ConfigError(
                 f"the baseline must be one of {', '.join(self.labels)} "
-                f"(got {quote(self.baseline)}){nearest(self.baseline, self.labels)}"
+                f"(got {quote(label)}){nearest(label, self.labels)}"
+            )
+        if budget is not None and budget not in self.budgets:
+            budgets = ", ".join(str(budget) for budget in self.budgets if budget is not None)
+            raise ConfigError(
+                f"the baseline's budget must be one of {budgets or 'none'} (got {budget})"
             )
 
     @property
@@ -88,6 +100,17 @@ class BenchPlan:
         if self.baseline is not None:
             return self.baseline
         return DEFAULT_BASELINE if DEFAULT_BASELINE in self.labels else None
+
+
+def read_baseline(baseline: str) -> tuple[str, int | None]:
+    """Return a baseline's label, and the one budget that it is taken at; None for the same.
+
+    Example:
+      >>> read_baseline("nav@250"), read_baseline("nav")
+      (('nav', 250), ('nav', None))
+    """
+    label, _, budget = baseline.rpartition("@")
+    return (label, int(budget)) if label and budget.isdecimal() else (baseline, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stepnav.core.errors import DataError
+from stepnav.measure.plan import read_baseline
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.stats.intervals import Accuracy, Grades, PassAtK, accuracy, mean_pass_at_k
 from stepnav.measure.stats.paired import Comparison, compare, holm
@@ -88,11 +89,12 @@ def summarise(
     """Return one row per strategy and budget, in the order in which they first come.
 
     Each is compared with the baseline at the same budget; where the baseline was not run at that
-    budget, with the baseline without a budget.
+    budget, with the baseline without a budget. A baseline at one budget ("LABEL@BUDGET") is what
+    all others are compared with, itself at other budgets too.
 
     Args:
       rows: finished searches; may be a part of the plan's.
-      baseline: label of the baseline, None to compare nothing.
+      baseline: as of `BenchPlan`, None to compare nothing.
       wall_s: (label, budget) -> wall-clock seconds, where known.
     Raises:
       DataError: two rows are the same search.
@@ -108,25 +110,6 @@ def summarise(
     ]
     corrected = holm({row.group: row.comparison.p for row in summary if row.comparison})
     return [replace(row, p_holm=corrected.get(row.group)) for row in summary]
-
-
-def compare_groups(rows: Sequence[ResultRow], ours: Group, theirs: Group) -> Comparison:
-    """Return the paired comparison of any two groups, for instance at different budgets.
-
-    Args:
-      rows: finished searches, those of other groups included.
-      ours, theirs: label and budget of the two; `difference` is ours minus theirs.
-    Raises:
-      DataError: there is no row of one of them, or two rows are the same search.
-    """
-    repeats = max((row.repeat + 1 for row in rows), default=0)
-    grades = []
-    for group in (ours, theirs):
-        members = [row for row in rows if row.group == group]
-        if not members:
-            raise DataError(f"the run has no search of {group[0]} at budget {group[1]}")
-        grades.append(group_grades(members, repeats))
-    return compare(grades[0], grades[1])
 
 
 def group_grades(rows: Iterable[ResultRow], repeats: int) -> Grades:
@@ -202,14 +185,14 @@ def _right(rows: Sequence[ResultRow]) -> dict[str, Any] | None:
 def _find_baseline(
     group: Group, grades: Mapping[Group, Grades], baseline: str | None
 ) -> Group | None:
-    """Return the group to compare with, None for the baseline itself."""
-    label, budget = group
-    if baseline is None or label == baseline:
+    """Return the group to compare with, None for the baseline itself and where it is missing."""
+    if baseline is None:
         return None
-    for candidate in ((baseline, budget), (baseline, None)):
-        if candidate in grades:
-            return candidate
-    return None
+    label, at = read_baseline(baseline)
+    if at is None and group[0] == label:
+        return None
+    candidates = [(label, at)] if at is not None else [(label, group[1]), (label, None)]
+    return next((c for c in candidates if c in grades and c != group), None)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from stepnav.measure.plan import BenchPlan
+from stepnav.measure.plan import BenchPlan, read_baseline
 from stepnav.measure.report.problems import problems_html
 from stepnav.measure.report.tables import html_table, markdown_table, report_tables
 from stepnav.measure.rows import ResultRow
@@ -91,7 +91,7 @@ def notes(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[str]:
     if compared:
         lines.insert(
             1,
-            "Difference, in percentage points, is to the baseline at the same budget, on the same "
+            f"Difference, in percentage points, is to the baseline at {_at(plan)}, on the same "
             "problems and seeds. Its interval is the same bootstrap over problems, or from exact "
             f"intervals where fewer than {MIN_DISCORDANT} problems differ, "
             f"or all but fewer than {MIN_UNITS} "
@@ -146,6 +146,12 @@ def _test_note(is_repeated: bool, compared: int) -> str:
         f"p is two-sided, from {name}; Holm p is corrected for the {compared} comparisons of this "
         "table."
     )
+
+
+def _at(plan: BenchPlan) -> str:
+    """Return the budget that the baseline is taken at, in words."""
+    _, budget = read_baseline(plan.baseline_label or "")
+    return "the same budget" if budget is None else f"{budget:,} tokens"
 
 
 def page_title(plan: BenchPlan) -> str:
