@@ -178,10 +178,25 @@ def run_table(report: dict[str, Any]) -> str:
                 *counts,
             ]
         )
-    against = next((row["baseline"]["label"] for row in report["rows"] if row["baseline"]), "none")
     header = ["strategy", "budget", "right (95% interval)", "policy tokens", "reward tokens"]
-    header += ["GFLOPs", "seconds", f"p against {against}", "Holm p", "backtracks", "duplicates"]
+    header += [
+        "GFLOPs",
+        "seconds",
+        f"p against {baseline(report)}",
+        "Holm p",
+        "backtracks",
+        "duplicates",
+    ]
     return table(header, rows)
+
+
+def baseline(report: dict[str, Any]) -> str:
+    """Return what the rows are compared with, in words."""
+    compared = [row for row in report["rows"] if row["baseline"]]
+    labels = {row["baseline"]["label"] for row in compared}
+    budgets = {row["baseline"]["budget"] for row in compared}
+    is_one = len(budgets) == 1 and budgets != {row["budget"] for row in compared}
+    return " ".join([*labels, *(f"at {budget:,}" for budget in budgets if is_one)]) or "none"
 
 
 def voting_table(folder: Path) -> str:

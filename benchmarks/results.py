@@ -78,6 +78,12 @@ def rivals(task: str, title: str) -> Run:
     return Run(title, (*words, "--split", "test"), 150)
 
 
+def eighth(task: str, title: str) -> Run:
+    """Return nav at an eighth of the tokens of best-of-N."""
+    words = ("--task", task, "--budgets", "250,2000", "--strategies", "nav,best_of_n")
+    return Run(title, (*words, "--baseline", "nav@250", "--split", "test"), 500)
+
+
 def ablation(title: str, strategies: str, problems: int) -> Run:
     words = ("--split", "dev", "--seed", "1", "--strategies", f"cot,{strategies}")
     return Run(title, words, problems)
@@ -124,19 +130,13 @@ VOTING_RUNS: Mapping[str, Run] = {
 RIVAL_RUNS: Mapping[str, Run] = {
     "rivals-arithmetic": rivals("arithmetic", "Arithmetic, the field's other searches"),
     "rivals-micro-python": rivals("micro-python", "Code, the field's other searches"),
+    "eighth-arithmetic": eighth("arithmetic", "Arithmetic, nav against eight times the tokens"),
+    "eighth-micro-python": eighth("micro-python", "Code, nav against eight times the tokens"),
     "right-arithmetic": Run(
         "How often nav's P(right) comes true on arithmetic, with the map that is shipped",
         (
-            "--task",
-            "arithmetic",
-            "--budgets",
-            "250,1000",
-            "--strategies",
-            "nav",
-            "--baseline",
-            "nav",
-            "--split",
-            "test",
+            *("--task", "arithmetic", "--budgets", "250,1000", "--strategies", "nav"),
+            *("--baseline", "nav", "--split", "test"),
         ),
         500,
     ),
