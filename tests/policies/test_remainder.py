@@ -16,7 +16,7 @@ from stepnav.core.records import Draw, Problem, Step, Trajectory
 from stepnav.core.requests import Complete, Propose, Sampling
 from stepnav.policies.function import FunctionPolicy
 from stepnav.policies.local import LocalPolicy
-from stepnav.policies.remainder import Place, trie_of
+from stepnav.policies.remainder import Place, shares, trie_of
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.testing import check_policy, random_world
 from tests.engine.small_models import causal_model, poll_all, prefix
@@ -244,3 +244,25 @@ def test_the_contract_finds_a_policy_that_draws_twice() -> None:
 
     with pytest.raises(AssertionError, match="drawn twice"):
         check_policy(lambda: Deaf(lambda *_: "same\n"), [Problem("p", "ab")])
+
+
+@pytest.mark.parametrize("rank", [1, 30, 500, 20_000])
+def test_shares_from_a_list_of_the_likeliest(rank: int) -> None:
+    """What is not listed is estimated below temperature 1, and known at it."""
+    logs = {token: -1.1 * math.log(token + 1) for token in range(30_000)}
+    whole = math.log(math.fsum(map(math.exp, logs.values())))
+    logs = {token: log - whole for token, log in logs.items()}
+    listed = {token: logs[token] for token in (*range(20), rank)}
+    for temperature, error in ((1.0, 1e-9), (0.5, 0.1)):
+        scaled = {token: log / temperature for token, log in logs.items()}
+        sum_ = math.log(math.fsum(map(math.exp, scaled.values())))
+        taken = {token: Place(scaled[token] - sum_) for token in (0, 2)}
+        logprob, rest = shares(listed, rank, taken, temperature)
+        assert logprob == pytest.approx(scaled[rank] - sum_, abs=error)
+        left = math.fsum(math.exp(scaled[t]) for t in scaled if t not in (0, 2, rank))
+        assert -1e-9 < rest - math.log(left) + sum_ < 5 * error + 1e-9
+
+
+def test_shares_of_the_impossible() -> None:
+    assert shares({0: 0.0, 1: -9999.0}, 0, {}, 0.5) == (0.0, -math.inf)
+    assert shares({0: 0.0, 1: -9999.0}, 1, {}, 0.5)[0] == -19998.0

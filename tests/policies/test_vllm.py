@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from stepnav.core.errors import BackendDown, ConfigError
 from stepnav.core.records import Message, Problem, Step, Trajectory
 from stepnav.core.requests import Ask, Complete, Propose, Request, Sampling, Score
 from stepnav.policies.local import LocalPolicy, PolicyFormat
-from stepnav.policies.vllm import VllmPolicy
+from stepnav.policies.vllm import VllmPolicy, _allowed
 from stepnav.rewards.families.recognise import open_checkpoint
 from stepnav.rewards.vllm import open_vllm_reward
 from stepnav.testing import _ask as ask
@@ -240,6 +241,44 @@ def test_what_is_left_is_drawn_as_the_enumeration_has_it(
     assert policy.token_bound(Propose(ROOT, 1, without)) == LIMIT
     departures = [a for a in engine.last.asked if len(a.params.logit_bias) > 1]
     assert len(departures) == num and all(a.params.max_tokens == 1 for a in departures)
+
+
+def test_where_nothing_is_left_one_token_tells_it(engine: Any, tmp_path: Path) -> None:
+    model, tokenizer = letters()
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    policy = VllmPolicy(tmp_path, max_step_tokens=2)
+    steps = ask(policy, Propose(ROOT, 40, Sampling(1.0, without=()), seed=1)).items
+    assert 4 < len(steps) < 40  # all that there are
+    assert len({step.draw.tokens for step in steps}) == len(steps)
+    answer = ask(policy, Propose(ROOT, 5, Sampling(1.0, without=steps), seed=2))
+    assert (answer.items, answer.usage.policy_tokens) == ((), 1)
+
+
+def test_a_prefix_is_cached_at_most_whole(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = engine.drawn
+
+    def all_cached(self: Any, request: Any) -> Any:
+        output = drawn(self, request)
+        if output is not None:
+            output.num_cached_tokens = len(request.tokens)
+        return output
+
+    monkeypatch.setattr(engine, "drawn", all_cached)
+    policy, root = VllmPolicy(POLICY), Trajectory(PROBLEMS[0])
+    steps: tuple[Step, ...] = ()
+    for seed in range(4):
+        answer = ask(policy, Propose(root, 1, Sampling(1.0, without=steps), seed=seed))
+        assert answer.usage.policy_cached_tokens <= answer.usage.policy_prompt_tokens
+        steps += answer.items
+
+
+def test_marks_may_be_all_that_a_model_wants_to_draw() -> None:
+    certain = {7: SimpleNamespace(logprob=0.0), 8: SimpleNamespace(logprob=-50.0)}
+    assert _allowed(certain, {7})[8] == pytest.approx(0.0)
+    assert _allowed({7: certain[7]}, {7}) == {}
+    even = {7: SimpleNamespace(logprob=math.log(0.5)), 8: SimpleNamespace(logprob=math.log(0.25))}
+    assert _allowed(even, {7})[8] == pytest.approx(math.log(0.5))
 
 
 def test_an_engine_that_fails_is_down(engine: Any) -> None:

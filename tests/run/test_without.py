@@ -18,6 +18,7 @@ from stepnav.core.tree import Tree
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
+from stepnav.run.parts import Part, marked
 from stepnav.run.search import Search
 from stepnav.search.expand import StepOptions, add_steps, draw_children, draw_steps
 from stepnav.testing import comparable, extract
@@ -104,6 +105,17 @@ def test_a_budget_cuts_the_last_sample_and_is_kept() -> None:
     assert [node.step.finish for node in result.tree.nodes[1:]].count("budget") == 1
     result, _ = run(Budget(calls=3))
     assert result.usage.calls == 3
+
+
+@pytest.mark.parametrize(("num_tokens", "cap", "finish"), [(4, 4, "budget"), (2, 4, "budget"),
+                                                          (2, 9, "length")])  # fmt: skip
+def test_known_tokens_count_to_the_limit_that_a_budget_leaves(
+    num_tokens: int, cap: int, finish: str
+) -> None:
+    """A server that draws what is left goes on from them at no cost."""
+    step = Step("abcd", "length", num_tokens, draw=Draw((1, 2, 3, 4), (-1.0,) * 4, (-1.0,) * 4))
+    part = Part(0, Propose(Tree(Problem("p", "?")).root.trajectory), cap)
+    assert marked(step, part).finish == finish
 
 
 def test_draws_survive_the_journal_to_the_bit() -> None:

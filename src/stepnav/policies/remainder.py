@@ -111,6 +111,11 @@ class Drawing:
         return self._place is not None and self._place.is_exhausted
 
     @property
+    def rest(self) -> float:
+        """The log of the probability of all tokens that nobody took here."""
+        return math.inf if self._place is None else self._place.rest
+
+    @property
     def taken(self) -> Mapping[int, Place]:
         """The next tokens that were taken before, and the places that they lead to."""
         return {} if self._place is None else self._place.following
@@ -150,7 +155,7 @@ def shares(
 ) -> tuple[float, float]:
     """Return `logprob` and `rest` of a drawn token, as in `Draw`, from a list of likely ones.
 
-    Tokens that are not listed count as if each were as likely as the last one listed. At
+    Tokens that are not listed count as if each were as likely as the least likely one listed. At
     temperature 1 that makes no difference, at lower ones it is the most that they can have.
 
     Args:
@@ -163,7 +168,8 @@ def shares(
     unlisted = 1 - sum(map(math.exp, likely.values()))
     tail = -math.inf
     if unlisted > ROUNDING:
-        tail = math.log(unlisted) + (1 / temperature - 1) * min(likely.values())
+        last = min((log for token, log in likely.items() if token != drawn), default=likely[drawn])
+        tail = math.log(unlisted) + (1 / temperature - 1) * last
     logs = {token: log / temperature for token, log in likely.items()}
     whole = log_sum([tail, *logs.values()])
     gone = sum(math.exp(place.logprob) for token, place in taken.items() if token not in logs)
@@ -171,6 +177,12 @@ def shares(
     left = [log - whole for token, log in logs.items() if token != drawn and token not in taken]
     left.append(math.log(tail_left) if tail_left > 0 else -math.inf)
     return logs[drawn] - whole, log_sum(left)
+
+
+def is_told(sampling: Sampling) -> bool:
+    """Return whether lists of likely tokens tell enough to draw what is left."""
+    is_plain = sampling.top_p == 1 and told_temperature(sampling) <= 1
+    return sampling.without is not None and is_plain
 
 
 def told_temperature(sampling: Sampling) -> float:

@@ -41,7 +41,8 @@ class Known:
 
     def add(self, step: Step) -> None:
         """Remember a step."""
-        self._texts[_text(step)] = step.draw is not None
+        text, is_told = _text(step), step.draw is not None
+        self._texts[text] = is_told and self._texts.get(text, True)
         if step.draw is not None:
             self._tokens.add(step.draw.tokens)
 

@@ -30,14 +30,17 @@ from stepnav.engine.vllm import VllmRunner, require_vllm
 from stepnav.policies.local.prompt import PolicyFormat
 from stepnav.policies.local.samples import Sample
 from stepnav.policies.local.token_policy import TokenPolicy, end_tokens, unwritable_tokens
-from stepnav.policies.remainder import shares, told_temperature
-from stepnav.policies.resampling import Known
+from stepnav.policies.remainder import is_told, shares, told_temperature
+from stepnav.policies.resampling import MAX_DRAWS, Known
 
 MAX_STOPS = 100
 """Tokens at which vLLM stops; its GPU runner takes 128, and compares each with every new token."""
 
-MAX_BIASED = 900
+MAX_BIASED = 500
 """Tokens that are never drawn; its GPU runner takes 1024, those that were taken at a place too."""
+
+TINY = 1e-30
+"""No share is less, so that it has a logarithm."""
 
 BIAS = -100.0
 """The lowest that it takes: never drawn."""
@@ -131,11 +134,13 @@ class VllmPolicy(TokenPolicy):
         earlier = cast(Sequence[Drawn], before)
         limit += earlier[-1].num_known if earlier else 0
         sample = cast(Drawn, Drawn.of(request, prompt, limit, before))
-        if request.sampling.top_p < 1:
+        if not is_told(request.sampling):
             sample.drawing = None
         sample.known = earlier[0].known if earlier else Known(request)
         if sample.drawing is not None and sample.drawing.taken:
-            if sample.drawing.is_exhausted or not request.sampling.temperature:
+            if sample.drawing.is_exhausted:  # one token tells that to the queue
+                sample.drawing, sample.limit, sample.again = None, 1, MAX_DRAWS
+            elif not request.sampling.temperature:
                 sample.drawing = None  # what it draws is known
             else:
                 sample.depart()
@@ -233,18 +238,16 @@ class _Sampling(VllmRunner):
     def _read(self, row: Row, output: Any) -> list[tuple[int, Any]]:
         sample = cast(Drawn, row)
         if sample.num_tokens == 0:
-            sample.num_cached = output.num_cached_tokens or 0
+            sample.num_cached = min(output.num_cached_tokens or 0, sample.start)
         return [(len(row.tokens) - 1, output)]
 
 
 def _allowed(listed: Mapping[int, Any], banned: Container[int]) -> dict[int, float]:
     """Return the log-probabilities of listed tokens as they are once others are never drawn."""
+    logs = {token: item.logprob for token, item in listed.items() if token not in banned}
     gone = sum(math.exp(item.logprob) for token, item in listed.items() if token in banned)
-    return {
-        token: item.logprob - math.log1p(-gone)
-        for token, item in listed.items()
-        if token not in banned
-    }
+    left = math.log(max(1 - gone, math.fsum(map(math.exp, logs.values())), TINY))
+    return {token: log - left for token, log in logs.items()}
 
 
 def _seed(sample: Drawn) -> int:

@@ -69,7 +69,9 @@ def marked(item: Any, part: Part) -> Any:
     """Return a sample, said to be cut by the budget if it filled what the budget left for it."""
     assert part.cap is not None, "only the budget's limits are marked"
     if not isinstance(item, Trajectory):
-        is_cut = item.finish == "length" and item.num_tokens >= part.cap
+        # known tokens that a step begins with may cost nothing, and count to its limit
+        num_tokens = len(item.draw.tokens) if isinstance(item, Step) and item.draw else 0
+        is_cut = item.finish == "length" and max(num_tokens, item.num_tokens) >= part.cap
         return replace(item, finish="budget") if is_cut else item
     new = item.steps[len(cast(Complete, part.request).prefix.steps) :]
     if not new or new[-1].finish != "length" or sum(s.num_tokens for s in new) < part.cap:

@@ -71,7 +71,7 @@ KNOWN = {
     *("model", "prompt", "messages", "temperature", "top_p", "n", "seed", "stop", "logprobs"),
     *("max_tokens", "max_completion_tokens", "continue_final_message", "add_generation_prompt"),
     *("include_stop_str_in_output", "no_stop_trim", "generation_config", "top_k"),
-    *("logit_bias", "return_token_ids", "top_logprobs"),
+    *("logit_bias", "return_token_ids", "top_logprobs", "min_p", "repetition_penalty"),
 }
 
 

@@ -21,6 +21,7 @@ from stepnav.core.requests import Propose, Sampling
 from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities, Continuation
 from stepnav.policies.openai.protocol import Api, parse_reply
+from stepnav.policies.remainder import trie_of
 from stepnav.remote.options import ServerOptions
 from tests.policies.openai.test_backend import ask
 from tests.policies.test_remainder import LIMIT, ROOT, enumerated, letters
@@ -51,8 +52,9 @@ NOTHING = {"content": ""}
 class Letters:
     """The small model behind vLLM's protocol, as far as drawing steps needs it."""
 
-    def __init__(self, listed: int = 20) -> None:
-        self.listed = listed
+    def __init__(self) -> None:
+        self.listed = 20
+        self.is_end_cut = False
         self.bodies: list[dict[str, Any]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -82,7 +84,8 @@ class Letters:
             likely = {*order[: self.listed], token}
             lists.append({TEXTS[i]: max(logs[i], -9999.0) for i in likely})
             if token in (1, 5):
-                finish = "stop"
+                is_cut = self.is_end_cut and token == 1 and len(tokens) == body["max_tokens"]
+                finish = "length" if is_cut else "stop"
                 break
         text = "".join(TEXTS[token] for token in tokens if token != 1)
         choice = {"index": index, "finish_reason": finish, "token_ids": tokens}
@@ -120,13 +123,19 @@ def api(request: pytest.FixtureRequest) -> Any:
 def policy(server: Letters, api: Api) -> Iterator[OpenAIPolicy]:
     way: Continuation = "prompt" if api == "completions" else "continue_final_message"
     capabilities = replace(EXACT, api=api, continues=way)
-    made = OpenAIPolicy(
-        "http://letters", "letters", capabilities=capabilities, answer_pattern=None,
-        server=ServerOptions(max_step_tokens=LIMIT), prompt_template="{question}\n",
-        transport=httpx.MockTransport(server),
-    )  # fmt: skip
+    made = opened(server, capabilities, LIMIT)
     yield made
     made.close()
+
+
+def opened(
+    server: Letters, capabilities: Capabilities, limit: int, separator: str = "\n"
+) -> OpenAIPolicy:
+    return OpenAIPolicy(
+        "http://letters", "letters", capabilities=capabilities, answer_pattern=None,
+        separator=separator, server=ServerOptions(max_step_tokens=limit),
+        prompt_template="{question}\n", transport=httpx.MockTransport(server),
+    )  # fmt: skip
 
 
 def draw(policy: OpenAIPolicy, *samplings: Sampling, n: int = 1) -> list[tuple[Step, ...]]:
@@ -173,6 +182,47 @@ def test_the_probability_of_a_draw_is_that_of_the_enumeration(policy: OpenAIPoli
         assert decode_step(json.loads(json.dumps(encode_step(step)))) == step
         steps += (step,)
     assert len(set(map(tokens_of, steps))) == 8
+
+
+@pytest.mark.parametrize("api", ["completions"])
+@pytest.mark.parametrize("seed", range(4))
+def test_samples_of_one_request_know_each_other(policy: OpenAIPolicy, seed: int) -> None:
+    known = enumerated(1.0, 1.0)
+    (answer,) = ask(policy, Propose(ROOT, 3, Sampling(1.0, without=()), seed=seed))
+    steps = answer.items
+    (answer,) = ask(policy, Propose(ROOT, 3, Sampling(1.0, without=steps), seed=seed))
+    steps += answer.items
+    taken = set(map(tokens_of, steps))
+    assert len(taken) == len(steps) >= 5
+    left = 1 - sum(known[tokens] for tokens in taken)
+    assert math.exp(trie_of(steps, LIMIT).left) == pytest.approx(left, rel=1e-5)
+
+
+def test_an_end_that_is_called_a_cut_is_an_end(policy: OpenAIPolicy, server: Letters) -> None:
+    """vLLM before 0.12 looks at the limit first."""
+    server.is_end_cut = True
+    drawn: tuple[Step, ...] = ()
+    for seed in range(40):
+        (answer,) = ask(policy, Propose(ROOT, 1, Sampling(1.0, without=drawn), seed=seed))
+        drawn += answer.items
+    assert len(drawn) == 40
+    assert not any("</s>" in step.text for step in drawn)
+    assert all(1 not in tokens_of(step)[:-1] for step in drawn)
+    assert all(step.finish == "end" for step in drawn if tokens_of(step)[-1] == 1)
+
+
+def test_what_lies_beyond_a_boundary_is_not_told(server: Letters) -> None:
+    """The server does not see the half of it that stands in the prompt."""
+    made = opened(server, EXACT, 8, "bb")
+    drawn: tuple[Step, ...] = ()
+    for seed in range(60):
+        (answer,) = ask(made, Propose(ROOT, 1, Sampling(1.0, without=drawn), seed=seed))
+        drawn += answer.items
+    made.close()
+    assert any(step.finish == "step" for step in drawn)
+    for step in drawn:
+        told = "".join(text for text, _ in step.draw.told or ()) if step.draw else step.text
+        assert told.removesuffix("</s>") == step.text
 
 
 def test_what_is_known_costs_nothing(policy: OpenAIPolicy, server: Letters) -> None:
@@ -247,6 +297,23 @@ def test_what_cannot_be_read_tells_nothing(logprobs: Any, ids: Any) -> None:
     choice = {"text": "a", "finish_reason": "stop", "logprobs": logprobs, "token_ids": ids}
     (read,) = parse_reply("completions", {"choices": [choice]}).choices
     assert (read.text, read.ids, read.listed, read.tokens) == ("a", (), (), None)
+
+
+def test_above_temperature_1_known_steps_are_drawn_again(
+    policy: OpenAIPolicy, server: Letters
+) -> None:
+    ((step,),) = draw(policy, Sampling(1.5, without=()))
+    assert step.draw is None
+    draw(policy, *[Sampling(1.5, without=(step,))] * 20)
+    assert not any("logit_bias" in body for body in server.bodies)
+
+
+@pytest.mark.parametrize("value", [1000.0, math.inf, math.nan])
+def test_what_is_no_log_probability_tells_nothing(value: float) -> None:
+    told = {"tokens": ["a"], "token_logprobs": [value], "top_logprobs": [{"a": value}]}
+    choice = {"text": "a", "finish_reason": "stop", "logprobs": told, "token_ids": [1]}
+    (read,) = parse_reply("completions", {"choices": [choice]}).choices
+    assert (read.listed, read.tokens) == ((), None)
 
 
 def test_under_top_p_known_steps_are_drawn_again(policy: OpenAIPolicy, server: Letters) -> None:

@@ -13,32 +13,25 @@ the likeliest tokens what is not listed is estimated, unless the temperature is 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Any
 
-from stepnav.core.records import Draw, Step, Trajectory
+from stepnav.core.records import Step, Trajectory
 from stepnav.core.requests import Complete, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
+from stepnav.policies.openai.bodies import FIELDS, PLAIN
 from stepnav.policies.openai.protocol import Api, Choice
 from stepnav.policies.remainder import Drawing, Place, shares, told_temperature, trie_of
 
-FIELDS: dict[Api, dict[str, Any]] = {
-    "completions": {"logprobs": 20, "return_token_ids": True},
-    "chat": {"logprobs": True, "top_logprobs": 20, "return_token_ids": True},
-}
-"""What makes vLLM name the ids of what it drew, and the likeliest tokens at each place."""
+PART = "\ufffd"
+"""The text of a token that is a part of a character."""
 
 BIAS = -100
 """The lowest that the protocol allows; servers take it for "never"."""
 
 SAME_LOGPROB = 0.1
 """Two answers may tell a token's log-probability so differently; a bias changes it by more."""
-
-
-MIN_TEMPERATURE = 1e-3
-"""Below it a request is greedy: logits divided by so little overflow, and noise is drawn."""
 
 
 class Begun:
@@ -53,24 +46,24 @@ class Begun:
       text: what is written of it.
       num_known: tokens that it begins with.
       bias: the `logit_bias` under which its next token is drawn.
-      is_told: whether the server tells what it draws, and how likely it was.
     """
 
     def __init__(self, request: Propose, index: int, root: Place | None) -> None:
-        self._temperature = told_temperature(request.sampling)
-        self._drawing = Drawing(root or Place())
-        self.is_told = root is not None
+        drawing = Drawing(root or Place())
         seed = request.seed
         seed = None if seed is None else derive_seed(seed, "departure", request.first + index)
-        self._drawing.depart(Random(seed))
-        self.text = "".join(text for text, _ in self._drawing.told)
-        self.num_known = len(self._drawing.told)
-        self.bias = {str(token): BIAS for token in self._drawing.taken}
+        drawing.depart(Random(seed))
+        self._tokens, self._told = drawing.tokens, drawing.told
+        self._listed: list[Mapping[str, float]] = []
+        self._is_told = root is not None
+        self.text = "".join(text for text, _ in drawing.told)
+        self.num_known = len(drawing.told)
+        self.bias = {str(token): BIAS for token in drawing.taken}
 
     @property
-    def logprob(self) -> float:
-        """Log-probability of its tokens at temperature 1."""
-        return sum(logprob for _, logprob in self._drawing.told)
+    def is_blank_first(self) -> bool:
+        """Whether its first token is white space alone."""
+        return bool(self._told) and not self._told[0][0].strip()
 
     def add(self, choice: Choice, text: str) -> None:
         """Take what a server drew.
@@ -80,36 +73,77 @@ class Begun:
           text: all that is written of the step now.
         """
         told = choice.tokens or ()
-        self.is_told &= bool(told) and len(told) == len(choice.ids) == len(choice.listed)
-        for own, token, listed in zip(told, choice.ids, choice.listed) if self.is_told else ():
-            taken = {p.told[0]: p for p in self._drawing.taken.values() if p.told}
-            log, rest = shares({**listed, own[0]: own[1]}, own[0], taken, self._temperature)
-            self._drawing.add(token, log, rest, own)
+        self._is_told &= bool(told) and len(told) == len(choice.ids) == len(choice.listed)
+        if self._is_told:
+            self._tokens += choice.ids
+            self._told += told
+            self._listed += choice.listed
         self.text, self.bias = text, {}
 
-    def finished(self) -> Draw | None:
-        """Return how it was drawn; None if the tokens' texts, one by one, do not make its text.
+    def finished(self, step: Step, root: Place, temperature: float) -> Step:
+        """Return the step with how it was drawn, if the server told that.
 
-        Some hold a part of a character only.
+        Not where its tokens' texts do not make its text: some hold a part of a character only, or
+        lie beyond it.
+
+        Args:
+          step: without it.
+          root: of the trie of all that was drawn before it.
+          temperature: that probabilities are told at.
         """
-        texts = [text for text, _ in self._drawing.told]
-        is_whole = all(texts[:-1]) and "".join(texts).startswith(self.text)
-        return self._drawing.finished() if self.is_told and is_whole else None
+        texts = [text for text, _ in self._told]
+        begin = "".join(texts[:-1])
+        is_whole = all(texts[:-1]) and step.text.startswith(begin)
+        is_whole &= step.finish == "end" or begin != step.text  # only an end has no text
+        if not (self._is_told and is_whole and (begin + texts[-1]).startswith(step.text)):
+            return step
+        drawing = Drawing(root)
+        for at, (token, own) in enumerate(zip(self._tokens, self._told)):
+            if at < self.num_known:
+                place = drawing.taken[token]
+                drawing.add(token, place.logprob, drawing.rest, own)
+                continue
+            listed = {**self._listed[at - self.num_known], own[0]: own[1]}
+            taken = {p.told[0]: p for p in drawing.taken.values() if p.told}
+            drawing.add(token, *shares(listed, own[0], taken, temperature), own)
+        logprob = sum(logprob for _, logprob in self._told)
+        return replace(step, logprob=logprob, draw=drawing.finished())
 
 
-def is_greedy(request: PolicyRequest) -> bool:
-    """Return whether only the most probable tokens are asked for."""
-    return request.sampling.temperature < MIN_TEMPERATURE
+def in_order(
+    request: Propose, limit: int, drawn: Sequence[tuple[Step, Begun]], *, drops_blanks: bool
+) -> list[Step]:
+    """Return steps that were drawn side by side, each told as if drawn after those before it.
 
-
-def known_places(request: Propose, limit: int) -> Place:
-    """Return the root of the trie of known steps whose tokens' texts were told.
-
-    It is empty for a greedy request, which draws what it draws.
+    Args:
+      request: what they were drawn for.
+      limit: most tokens of each.
+      drawn: in order.
+      drops_blanks: whether the server goes on from blank text as if nothing were written; then
+        a step that begins with a blank token is not told.
     """
-    is_sampled = not is_greedy(request)
-    known = [s for s in request.sampling.without or () if is_sampled and s.draw and s.draw.told]
-    return trie_of(known, limit)
+    found: list[Step] = []
+    temperature = told_temperature(request.sampling)
+    for step, begun in drawn:
+        known = (*(request.sampling.without or ()), *found)
+        told = begun.finished(step, known_places(known, limit), temperature)
+        is_dropped = drops_blanks and begun.is_blank_first
+        found.append(step if is_dropped else told)
+    return found
+
+
+def is_end(choice: Choice) -> bool:
+    """Return whether the last token that a server tells of ends the text: it has none of its own.
+
+    vLLM before 0.12 says of such a one at the limit that it was cut.
+    """
+    texts = [text for text, _ in choice.tokens or ()]
+    return choice.text == "".join(texts[:-1]) and bool(texts and texts[-1].strip(PART))
+
+
+def known_places(steps: Sequence[Step], limit: int) -> Place:
+    """Return the root of the trie of those known steps whose tokens' texts were told."""
+    return trie_of([step for step in steps if step.draw and step.draw.told], limit)
 
 
 async def can_exclude(api: Api, ask: Callable[..., Awaitable[Choice | None]]) -> bool:
@@ -121,11 +155,11 @@ async def can_exclude(api: Api, ask: Callable[..., Awaitable[Choice | None]]) ->
       api: the endpoint that is asked.
       ask: sends the same greedy request with further fields; None where the server refuses them.
     """
-    first = await ask(**FIELDS[api])
+    first = await ask(**FIELDS[api], **PLAIN)
     if first is None or not (first.tokens and first.ids and first.listed):
         return False
     text, logprob = first.tokens[0]
-    other = await ask(**FIELDS[api], logit_bias={str(first.ids[0]): BIAS})
+    other = await ask(**FIELDS[api], **PLAIN, logit_bias={str(first.ids[0]): BIAS})
     if other is None or not (other.ids and other.listed) or other.ids[0] == first.ids[0]:
         return False
     return abs(other.listed[0].get(text, -math.inf) - logprob) < SAME_LOGPROB

@@ -166,7 +166,7 @@ def _parse_logprobs(logprobs: Any) -> tuple[Told, ...] | None:
     else:
         return None
     known = tuple((str(token), float(value)) for token, value in pairs)
-    return known if all(math.isfinite(value) for _, value in known) else None
+    return known if all(-math.inf < value < 1 for _, value in known) else None
 
 
 def _parse_ids(ids: Any) -> tuple[int, ...]:
@@ -183,7 +183,7 @@ def _parse_lists(logprobs: Any) -> tuple[Mapping[str, float], ...]:
             lists = [{item["token"]: item["logprob"] for item in place} for place in places]
         else:
             lists = [dict(place) for place in logprobs["top_logprobs"]]
-        is_known = all(math.isfinite(value) for place in lists for value in place.values())
+        is_known = all(-math.inf < value < 1 for place in lists for value in place.values())
     except (LookupError, TypeError, ValueError):
         return ()
     return tuple(lists) if is_known else ()

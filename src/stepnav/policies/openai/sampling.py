@@ -16,25 +16,18 @@ from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendError
 from stepnav.core.records import Step, Trajectory
 from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose
-from stepnav.core.seeds import derive_seed
+from stepnav.policies.openai.bodies import excludes, is_greedy, request_body
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.client import Client
 from stepnav.policies.openai.exclusion import (
-    FIELDS,
     Begun,
-    is_greedy,
+    in_order,
+    is_end,
     known_places,
     new_steps,
     repetition,
 )
-from stepnav.policies.openai.prompts import (
-    PromptOptions,
-    conversation_fields,
-    generation_config,
-    is_exact,
-    is_stop_usable,
-    prompt_fields,
-)
+from stepnav.policies.openai.prompts import PromptOptions
 from stepnav.policies.openai.protocol import CostedChoice, Spending, estimated
 from stepnav.policies.openai.reading import read_solution, read_step, text_logprob
 from stepnav.policies.resampling import Known
@@ -97,24 +90,30 @@ class Sampler:
     async def _new_items(
         self, request: PolicyRequest, items: list[Any], known: Known, spent: Spending
     ) -> list[Any]:
-        """Return those items that begin with a new step, the others drawn again."""
+        """Return those items that begin with a new step, then others, drawn instead of the rest.
+
+        New ones come first, whatever their number, so that all are drawn as one after the other.
+        """
         found: list[Any] = []
+        missing: list[tuple[int, int]] = []  # number, and tokens that are left for it
         for index, item in enumerate(items):
-            left = self.limit(request)
-            for again in range(known.max_draws):
-                if again:
-                    known_steps = [new_steps(request, other)[0] for other in found]
-                    own = repetition(request, index, again, left, known_steps)
-                    drawn = await self._items(own, spent)
-                    if not drawn:
-                        break  # nothing is left
-                    item = drawn[0]
-                steps = new_steps(request, item)
+            steps = new_steps(request, item)
+            if steps and known.takes(steps[0], 0):
+                found.append(item)
+            else:
+                left = self.limit(request) - sum(step.num_tokens for step in steps)
+                missing.append((index, left))
+        for index, left in missing:
+            for again in range(1, known.max_draws):
+                known_steps = [new_steps(request, item)[0] for item in found]
+                own = repetition(request, index, again, left, known_steps)
+                drawn = await self._items(own, spent) if left > 0 else ()
+                if not drawn:
+                    break  # nothing is left
+                steps = new_steps(request, drawn[0])
                 left -= sum(step.num_tokens for step in steps)
                 if steps and known.takes(steps[0], again):
-                    found.append(item)
-                    break
-                if left < 1:
+                    found.append(drawn[0])
                     break
         return found
 
@@ -132,16 +131,23 @@ class Sampler:
 
     async def _propose(self, request: Propose, spent: Spending) -> list[Step]:
         n, limit = self.num_draws(request), self.limit(request)
-        root = known_places(request, limit) if self._excludes(request) else None
-        if root and root.is_exhausted:
-            return []
+        is_exact, known = excludes(self.found, request), request.sampling.without or ()
+        root = None
+        if is_exact:
+            root = known_places(() if is_greedy(request) else known, limit)
+            if root.is_exhausted:
+                return []
         begun = [Begun(request, index, root) for index in range(n)]
-        if root and root.following:
-            return await _all([self._step(request, spent, i, None, b) for i, b in enumerate(begun)])
-        samples = await self._draw(request, "", n, limit, spent)
-        return await _all(
+        samples: list[CostedChoice | None] = [None] * n
+        if root is None or not root.following:
+            samples = [*await self._draw(request, "", n, limit, spent)]
+        drawn = await _all(
             [self._step(request, spent, i, *pair) for i, pair in enumerate(zip(samples, begun))]
         )
+        if not is_exact:
+            return [step for step, _ in drawn]
+        is_blank = self.found.api == "chat" and not request.prefix.text.strip()
+        return in_order(request, limit, drawn, drops_blanks=is_blank)
 
     async def _step(
         self,
@@ -150,37 +156,39 @@ class Sampler:
         index: int,
         sample: CostedChoice | None,
         begun: Begun,
-    ) -> Step:
+    ) -> tuple[Step, Begun]:
         """Return a step, continued from its sample, if it has one, until it is whole.
 
         It is not where it leaves known steps, nor while it holds nothing but blank lines.
         """
         cost = 0
         for blank_round in range(MAX_BLANK_ROUNDS + 1):
-            is_departure = bool(begun.bias)
+            is_departure, is_first = bool(begun.bias), not begun.text
             left = self.limit(request) - begun.num_known - cost
             if sample is None:
-                (sample,) = await self._draw(
+                (drawn,) = await self._draw(
                     request, begun.text, 1, 1 if is_departure else left, spent,
                     first_index=index, blank_round=blank_round, bias=begun.bias,
                 )  # fmt: skip
-            cost += sample.num_tokens
-            left -= sample.num_tokens
-            text, finish = read_step(
-                self.options, self.found, request.prefix, begun.text, sample.choice
-            )
-            begun.add(sample.choice, text)
-            is_whole = text.strip() or finish != "step"
+            else:
+                drawn, sample = sample, None
+            choice, cost = drawn.choice, cost + drawn.num_tokens
+            left = self.limit(request) - begun.num_known - cost
+            text, finish = read_step(self.options, self.found, request.prefix, begun.text, choice)
+            if finish == "length" and is_end(choice):
+                finish = "end"
+            if is_departure and finish == "length" and not choice.text and left > 0:
+                begun = Begun(request, index, None)  # text does not go on in half a character
+                continue
+            begun.add(choice, text)
+            is_whole = bool(text.strip()) or finish != "step"
             if left > 0 and is_departure and finish == "length":
                 is_whole = False
             if is_whole or left <= 0:
-                draw = begun.finished()
-                logprob = begun.logprob if draw else text_logprob(sample.choice, text)
-                return Step(text, finish if is_whole else "length", cost, None, logprob, draw)
-            if self.found.api == "chat" and not text.strip():
-                begun.is_told = False  # a chat goes on as if nothing were written
-            sample = None
-        return Step("", "end", cost)
+                logprob = text_logprob(choice, text) if is_first else None
+                step = Step(text, finish if is_whole else "length", cost, None, logprob)
+                return step, begun
+        return Step("", "end", cost), begun
 
     async def _complete(self, request: Complete, spent: Spending) -> list[Trajectory]:
         samples = await self._draw(request, "", self.num_draws(request), self.limit(request), spent)
@@ -231,43 +239,10 @@ class Sampler:
     def _body(
         self, request: PolicyRequest, written: str, limit: int, index: int, blank_round: int
     ) -> dict[str, Any]:
-        """Return the request body of one sample; its seed depends on nothing else that is drawn."""
-        found, options = self.found, self.options
-        sampling = request.sampling
-        if isinstance(request, Ask):
-            body = conversation_fields(request.messages, found.api)
-        else:
-            body = prompt_fields(options, found, request.prefix, written)
-        temperature = 0.0 if is_greedy(request) else sampling.temperature
-        body.update(max_tokens=limit, top_p=sampling.top_p)
-        body["temperature"] = max(temperature, found.lowest_temperature)
-        stop = [] if isinstance(request, Ask) else list(options.end_strings)
-        if isinstance(request, Propose) and is_stop_usable(found, request.prefix):
-            stop.insert(0, options.separator)
-            if found.keep_stop_field is not None:
-                body[found.keep_stop_field] = True
-        if stop and found.stop != "ignored":
-            body["stop"] = stop
-        if found.seed != "ignored" and request.seed is not None:
-            index += request.first
-            parts = (index,) if blank_round == 0 else (index, blank_round)
-            body["seed"] = server_seed(request.seed, *parts)
-        if found.temperature == "generation_config" and temperature > 0:
-            body["generation_config"] = generation_config(temperature, sampling.top_p, limit)
-        if self.wants_logprobs and found.logprobs:
-            body["logprobs"] = 1 if found.api == "completions" else True
-        if isinstance(request, Propose) and self._excludes(request):
-            body.update(FIELDS[found.api])
+        body = request_body(self.options, self.found, request, written, limit, index, blank_round)
+        if self.wants_logprobs and self.found.logprobs:
+            body.setdefault("logprobs", 1 if self.found.api == "completions" else True)
         return body
-
-    def _excludes(self, request: Propose) -> bool:
-        """Whether what is left can be drawn exactly.
-
-        `top_p` would cut it once more, and what lies beyond a step is no part of it.
-        """
-        sampling, found = request.sampling, self.found
-        is_able = found.excludes and is_exact(found) and is_stop_usable(found, request.prefix)
-        return is_able and sampling.without is not None and sampling.top_p == 1
 
     def _usage(self, request: PolicyRequest, spent: Spending) -> Usage:
         tokens = spent.tokens
@@ -280,11 +255,6 @@ class Sampler:
             policy_tokens=tokens.generated,
             flops=flops,
         )
-
-
-def server_seed(seed: int, *parts: int) -> int:
-    """Return the seed of one sample as 31 bits, which every server's integer type holds."""
-    return derive_seed(seed, *parts) >> 32
 
 
 async def _all(coroutines: list[Coroutine[Any, Any, T]]) -> list[T]:
