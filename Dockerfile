@@ -12,7 +12,7 @@ WORKDIR /install
 COPY --from=wheel /source/built ./
 COPY constraints.txt ./
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-RUN pip install --no-cache-dir --index-url "$TORCH_INDEX" "$(grep '^torch==' constraints.txt)" \
+RUN PIP_INDEX_URL="$TORCH_INDEX" pip install --no-cache-dir --no-deps -c constraints.txt torch \
  && pip install --no-cache-dir -c constraints.txt "$(echo ./*.whl)[$EXTRAS]" \
  && useradd --create-home --uid 1000 stepnav \
  && install -d -o stepnav /home/stepnav/traces

@@ -21,14 +21,14 @@ from stepnav.policies.remainder import is_told
 MIN_TEMPERATURE = 1e-3
 """Below it a request is greedy: logits divided by so little overflow, and noise is drawn."""
 
+_PLAIN = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
+"""Draw by the temperature alone, whatever the model's own settings of generation are."""
+
 FIELDS: dict[Api, dict[str, Any]] = {
-    "completions": {"logprobs": 20, "return_token_ids": True},
-    "chat": {"logprobs": True, "top_logprobs": 20, "return_token_ids": True},
+    "completions": {"logprobs": 20, "return_token_ids": True, **_PLAIN},
+    "chat": {"logprobs": True, "top_logprobs": 20, "return_token_ids": True, **_PLAIN},
 }
 """What makes vLLM name the ids of what it drew, and the likeliest tokens at each place."""
-
-PLAIN = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
-"""Draw by the temperature alone, whatever the model's own settings of generation are."""
 
 
 def request_body(
@@ -73,7 +73,7 @@ def request_body(
     if found.temperature == "generation_config" and temperature > 0:
         body["generation_config"] = generation_config(temperature, sampling.top_p, limit)
     if isinstance(request, Propose) and excludes(found, request):
-        body.update(FIELDS[found.api], **PLAIN)
+        body.update(FIELDS[found.api])
     return body
 
 

@@ -20,7 +20,7 @@ from random import Random
 from stepnav.core.records import Step, Trajectory
 from stepnav.core.requests import Complete, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
-from stepnav.policies.openai.bodies import FIELDS, PLAIN
+from stepnav.policies.openai.bodies import FIELDS
 from stepnav.policies.openai.protocol import Api, Choice
 from stepnav.policies.remainder import Drawing, Place, shares, told_temperature, trie_of
 
@@ -155,11 +155,11 @@ async def can_exclude(api: Api, ask: Callable[..., Awaitable[Choice | None]]) ->
       api: the endpoint that is asked.
       ask: sends the same greedy request with further fields; None where the server refuses them.
     """
-    first = await ask(**FIELDS[api], **PLAIN)
+    first = await ask(**FIELDS[api])
     if first is None or not (first.tokens and first.ids and first.listed):
         return False
     text, logprob = first.tokens[0]
-    other = await ask(**FIELDS[api], **PLAIN, logit_bias={str(first.ids[0]): BIAS})
+    other = await ask(**FIELDS[api], logit_bias={str(first.ids[0]): BIAS})
     if other is None or not (other.ids and other.listed) or other.ids[0] == first.ids[0]:
         return False
     return abs(other.listed[0].get(text, -math.inf) - logprob) < SAME_LOGPROB
