@@ -159,6 +159,28 @@ def test_soft_labels_are_each_prefixs_own_share() -> None:
     assert all(isinstance(label, float) for label in first.labels + second.labels)
 
 
+def test_outcomes_are_the_share_of_solutions_through_a_step_and_nothing_is_completed() -> None:
+    drawn = [solution("a b right"), solution("a b no"), solution("a c no"), solution("a b no")]
+    result, asked = play(drawn, labels="outcome")
+    assert asked == []
+    assert result.outcome.counts["duplicates"] == 1
+    assert [record.labels for record in records(result, "outcome")] == [
+        (1 / 4, 1 / 3, 1.0), (1 / 4, 1 / 3, 0.0), (1 / 4, 0.0, 0.0)
+    ]  # fmt: skip
+
+
+def test_outcomes_of_a_problem_that_is_never_solved_are_kept() -> None:
+    result, asked = play([solution("a no"), solution("b c no")], labels="outcome")
+    assert asked == []
+    assert [record.labels for record in records(result, "outcome")] == [(0.0, 0.0), (0.0, 0.0, 0.0)]
+
+
+def test_a_path_that_was_left_has_no_outcome_of_its_own() -> None:
+    result, asked = play([], paths=[path("a b"), solution("a right")], labels="outcome")
+    assert asked == []
+    assert [record.labels for record in records(result, "outcome")] == [(1.0, None), (1.0, 1.0)]
+
+
 @given(st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1))))
 def test_bisection_finds_the_first_wrong_step_with_few_completions(case: tuple[int, int]) -> None:
     length, first = case

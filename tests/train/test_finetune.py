@@ -311,6 +311,19 @@ def test_a_policy_learns_completions_only(base: str, tmp_path: Path) -> None:
     assert saved["labels"] == 5 + 3
 
 
+@pytest.mark.parametrize("cpu", [True, False])
+def test_a_machine_without_a_gpu_computes_in_bfloat16(
+    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    chosen = replace(SETTINGS, bf16=True, cpu=cpu)
+    found = finetune_policy(base, PAIRS, tmp_path / "out", settings=chosen)
+    plain = finetune_policy(base, PAIRS, tmp_path / "plain", settings=SETTINGS)
+    losses, others = ([loss for _, loss in report.fit.losses] for report in (found, plain))
+    assert losses != others
+    assert losses == pytest.approx(others, rel=0.02)
+
+
 def test_accumulated_batches_count_as_one(base: str, tmp_path: Path) -> None:
     whole = finetune_reward_model(base, RECORDS, "rating", tmp_path / "a", settings=SETTINGS)
     parts = replace(SETTINGS, batch_size=1, accumulate=2)

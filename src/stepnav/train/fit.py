@@ -208,11 +208,19 @@ def _pass_tokens(settings: FitSettings) -> int | None:
     Processes that work together must go through the model equally often, so there it is one pass.
     """
     is_alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
-    on_cpu = settings.cpu or not torch.cuda.is_available()
-    return CPU_PASS_TOKENS if is_alone and on_cpu else None
+    return CPU_PASS_TOKENS if is_alone and trains_on_cpu(settings.cpu) else None
+
+
+def trains_on_cpu(cpu: bool) -> bool:
+    """Return whether a training stays on the CPU: there is no CUDA device, or it was told to.
+
+    The Trainer must be told so too: left to itself it takes bfloat16 for a GPU's.
+    """
+    return cpu or not torch.cuda.is_available()
 
 
 def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:
+    on_cpu = trains_on_cpu(settings.cpu)
     return TrainingArguments(
         output_dir=str(out / CHECKPOINTS),
         num_train_epochs=settings.epochs,
@@ -236,10 +244,10 @@ def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:
         # else a loss that is no number counts as the mean of those before it
         logging_nan_inf_filter=False,
         report_to=list(settings.report_to) or "none",
-        use_cpu=settings.cpu,
+        use_cpu=on_cpu,
         disable_tqdm=True,
         remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available() and not settings.cpu,
+        dataloader_pin_memory=not on_cpu,
         average_tokens_across_devices=True,
     )
 

@@ -54,7 +54,8 @@ class LabellingOptions:
     estimate: Annotated[
         str,
         typer.Option(
-            help="hard (a right solution goes on from there) or soft (the share that does)."
+            help="hard (a right solution goes on from there), soft (the share that does), or "
+            "outcome (the share of right solutions through it; none is completed)."
         ),
     ] = "hard"
     keep_unsolved: Annotated[
@@ -74,7 +75,7 @@ class LabellingOptions:
         """
         chosen = choose("--method", self.method, METHODS)
         kind = choose("--estimate", self.estimate, LABELS)
-        if chosen == "bisection" and kind == "soft":
+        if chosen == "bisection" and kind != "hard":
             raise ConfigError(
                 "a binary search finds the first wrong step only; use --estimate hard"
             )

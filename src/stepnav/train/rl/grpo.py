@@ -24,7 +24,7 @@ from stepnav.engine.checkpoint.loading import without_progress_bar
 from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
 from stepnav.tasks.task import Task
 from stepnav.train.checkpoints import STATE, last_checkpoint, step_of
-from stepnav.train.fit import CHECKPOINTS, LOG, fit_result, training_folder
+from stepnav.train.fit import CHECKPOINTS, LOG, fit_result, training_folder, trains_on_cpu
 from stepnav.train.reward_function import RewardFunction
 from stepnav.train.rl.judge import Judge
 from stepnav.train.rl.reward_log import RewardLog
@@ -267,7 +267,7 @@ def _arguments(out: Path, settings: GrpoSettings) -> Any:
         logging_steps=1,
         logging_nan_inf_filter=False,
         report_to=list(settings.report_to) or "none",
-        use_cpu=settings.cpu,
+        use_cpu=trains_on_cpu(settings.cpu),
         disable_tqdm=True,
-        dataloader_pin_memory=not settings.cpu,
+        dataloader_pin_memory=not trains_on_cpu(settings.cpu),
     )
