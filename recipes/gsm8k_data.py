@@ -1,11 +1,13 @@
-"""Data of recipes/gsm8k_gpu.sh.
+"""Data of recipes/gsm8k_gpu.sh and recipes/gsm8k_cpu.sh.
 
-    python recipes/gsm8k_data.py split TRAIN.jsonl.gz OUT NUM_DEV
+    python recipes/gsm8k_data.py split TRAIN.jsonl.gz OUT NUM_DEV [NUM_TRAIN]
     python recipes/gsm8k_data.py labels ROLLOUTS.jsonl OUT
+    python recipes/gsm8k_data.py values ROLLOUTS.jsonl ROWS.jsonl OUT.jsonl
 
-`split` writes train.jsonl and dev.jsonl: GSM8K's rows without the calculator's marks (<<2+3=5>>), a
-step being a line. `labels` makes of soft labels the hard ones (right if some completion of this or
-of a longer prefix was) and the outcomes (the last step's label alone).
+`split` writes dev.jsonl and train.jsonl: GSM8K's rows without the calculator's marks (<<2+3=5>>), a
+step being a line; what NUM_TRAIN leaves over is rest.jsonl. `labels` makes of soft labels the hard
+ones (right if some completion of this or of a longer prefix was) and the outcomes (the last step's
+label alone). `values` puts each problem's reference, of value 1 at every step, before its rollouts.
 """
 
 from __future__ import annotations
@@ -22,22 +24,37 @@ from typing import Any
 CALCULATOR = re.compile(r"<<[^<>\n]*>>")
 
 
-def split(source: Path, out: Path, num_dev: int) -> None:
-    """Write the two parts of the train split."""
+def split(source: Path, out: Path, num_dev: int, num_train: int | None = None) -> None:
+    """Write the parts of the train split."""
     with gzip.open(source, "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     rows = [{**row, "answer": CALCULATOR.sub("", row["answer"])} for row in rows]
     random.Random(0).shuffle(rows)
     write(out / "dev.jsonl", rows[:num_dev])
-    write(out / "train.jsonl", rows[num_dev:])
+    end = len(rows) if num_train is None else num_dev + num_train
+    write(out / "train.jsonl", rows[num_dev:end])
+    if rows[end:]:
+        write(out / "rest.jsonl", rows[end:])
 
 
 def labels(source: Path, out: Path) -> None:
     """Write hard labels and outcomes of soft ones."""
-    rows = [json.loads(line) for line in source.read_text(encoding="utf-8").splitlines()]
+    rows = read(source)
     for name, of in (("hard", hard), ("outcomes", outcome)):
         made = [{**row, "labels": of(row["labels"]), "label_kind": "correct"} for row in rows]
         write(out / f"{source.parent.name}-{name}.jsonl", made)
+
+
+def values(rollouts: Path, references: Path, out: Path) -> None:
+    """Write rollouts with the reference of each of their problems."""
+    answers = {row["question"]: row["answer"] for row in read(references)}
+    rows: list[dict[str, Any]] = []
+    for row in read(rollouts):
+        if answer := answers.pop(row["prompt"], None):
+            steps = answer.splitlines(keepends=True)
+            rows.append({**row, "completions": steps, "labels": [1.0] * len(steps)})
+        rows.append(row)
+    write(out, rows)
 
 
 def hard(shares: list[float | None]) -> list[bool | None]:
@@ -54,6 +71,11 @@ def outcome(shares: list[float | None]) -> list[bool | None]:
     return [*[None] * (len(shares) - 1), last]
 
 
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a JSON lines file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def write(path: Path, rows: Iterable[Any]) -> None:
     """Write rows as JSON lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,9 +83,12 @@ def write(path: Path, rows: Iterable[Any]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 5 and sys.argv[1] == "split":
-        split(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
-    elif len(sys.argv) == 4 and sys.argv[1] == "labels":
-        labels(Path(sys.argv[2]), Path(sys.argv[3]))
-    else:
-        sys.exit(__doc__)
+    match sys.argv[1:]:
+        case ["split", source, out, *sizes] if 1 <= len(sizes) <= 2:
+            split(Path(source), Path(out), *map(int, sizes))
+        case ["labels", source, out]:
+            labels(Path(source), Path(out))
+        case ["values", rollouts, references, out]:
+            values(Path(rollouts), Path(references), Path(out))
+        case _:
+            sys.exit(__doc__)

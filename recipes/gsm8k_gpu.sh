@@ -27,18 +27,9 @@ data=${DATA:-../shared/data}
 device=${DEVICE:-cuda} dtype=${DTYPE:-bfloat16}
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-8} TOKENIZERS_PARALLELISM=false
 mkdir -p "$out/done"
+. "$here/stages.sh"
 
 count() { awk -v each="$1" -v most="$2" -v m="$minutes" 'BEGIN { n = int(each * m + 0.5); print (n < 2 ? 2 : (n > most ? most : n)) }'; }
-
-stage() {  # NAME COMMAND...: run it unless it is done
-  local name=$1; shift
-  if [ -e "$out/done/$name" ] || [[ ! $name =~ ${ONLY:-.} ]]; then echo "$name: skipped"; return; fi
-  echo "$name: begins at $(date +%T)"
-  local began=$SECONDS
-  "$@"
-  printf '%s\t%d\n' "$name" $((SECONDS - began)) >> "$out/seconds.tsv"
-  touch "$out/done/$name"
-}
 
 nav="python -m stepnav"
 run=(--device "$device" --dtype "$dtype")
@@ -95,7 +86,6 @@ bench orm orm "${budgets##*,}" cot,best_of_n:aggregation=last,weighted_vote:aggr
     printf '\n## Searches, reward %s\n\n' "$name"; sed 's/^#/###/' "$out/bench-$name/report.md" 2>/dev/null || echo "not run"
     printf '\n## ProcessBench, reward %s\n\n' "$name"; sed 's/^#/###/' "$out/processbench-$name/report.md" 2>/dev/null || echo "not run"
   done
-  printf '\n## Seconds of each stage\n\n| stage | seconds |\n| --- | --- |\n'
-  awk -F '\t' '{ print "| " $1 " | " $2 " |" }' "$out/seconds.tsv"
+  seconds_table
 } > "$out/report.md"
 echo "Saved to $out/report.md"

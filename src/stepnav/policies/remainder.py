@@ -6,7 +6,8 @@ policy divided by that of all steps that are left: sampling without replacement,
 (UniqueRandomizer, Shi et al. 2020, section 3, https://arxiv.org/abs/2002.09067). Differs in:
 nothing is kept between draws; the trie is made from what the drawn steps carry
 (`core.records.Draw`), in logarithms, so that what is left beside a nearly certain step is known as
-well as the step itself.
+well as the step itself. And the way down the trie needs no model (`Drawing.depart`): a draw costs
+the tokens from where it leaves what was drawn before.
 """
 
 from __future__ import annotations
@@ -123,9 +124,9 @@ class Drawing:
     def depart(self, chance: Random) -> None:
         """Take tokens that were taken before, up to where a draw from what is left takes another.
 
-        For a policy that draws one token from what is left only if it is told where.
+        There the next token is to be none of `taken`. None is taken where nothing is left.
         """
-        while self._place is not None and self._place.following:
+        while self._place is not None and self._place.following and not self.is_exhausted:
             rest, taken = self._place.rest, list(self._place.following.items())
             logs = [rest, *(place.logprob + place.left for _, place in taken)]
             weights = [math.exp(log - max(logs)) for log in logs]

@@ -17,7 +17,6 @@ import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any, cast
 
 from stepnav.core.errors import BackendDown, ConfigError, one_line
@@ -56,26 +55,16 @@ class Drawn(Sample):
     Attributes:
       known: what it must not be; shared by a request's samples.
       again: how often it was drawn before.
-      num_known: tokens that it begins with; they cost nothing, and `limit` is less by so many.
     """
 
     known: Known | None = None
     again: int = 0
-    num_known: int = 0
-
-    def depart(self) -> None:
-        """Take known tokens up to where it leaves what was drawn."""
-        assert self.drawing is not None, "only what excludes leaves known steps"
-        self.drawing.depart(Random(self.seed))
-        self.tokens += self.drawing.tokens
-        self.logprob = sum(logprob for _, logprob in self.drawing.told)
-        self.num_known = len(self.drawing.tokens)
-        self.limit -= self.num_known
 
     def begin_again(self) -> None:
         """Go back to the prompt; what was drawn still counts."""
-        del self.tokens[self.wanted[-1] + 1 :]
-        self.steps, self.start = [], len(self.tokens)
+        del self.tokens[self.wanted[-1] + 1 - self.num_known :]
+        self.steps, self.start, self.num_known = [], len(self.tokens), 0
+        self.wanted = (self.start - 1,)
         self.num_step_tokens, self.logprob = 0, 0.0
         self.again += 1
 
@@ -132,7 +121,6 @@ class VllmPolicy(TokenPolicy):
         self, request: PolicyRequest, prompt: Sequence[int], limit: int, before: Sequence[Sample]
     ) -> Sample:
         earlier = cast(Sequence[Drawn], before)
-        limit += earlier[-1].num_known if earlier else 0
         sample = cast(Drawn, Drawn.of(request, prompt, limit, before))
         if not is_told(request.sampling):
             sample.drawing = None
@@ -174,7 +162,7 @@ class VllmPolicy(TokenPolicy):
         assert known is not None, "it is set with the sample"
         if known.takes(sample.steps[0], sample.again):
             self._finish(sample, keep=True)
-        elif sample.again + 1 < known.max_draws and sample.num_tokens < sample.limit:
+        elif sample.again + 1 < known.max_draws and sample.left > 0:
             sample.begin_again()
             self.runner.submit(sample)
         else:
@@ -226,7 +214,7 @@ class _Sampling(VllmRunner):
             top_p=sampling.top_p,
             # of one that is continued no draw may repeat
             seed=_seed(sample) if sampling.temperature > 0 else None,
-            max_tokens=1 if taken else sample.limit - sample.num_tokens,
+            max_tokens=1 if taken else sample.left,
             stop_token_ids=[*self.ends, *(self.boundaries if is_step else ())],
             logit_bias={**self.bias, **dict.fromkeys(taken, BIAS)} or None,
             logprobs=0 if sample.drawing is None else NUM_LISTED,

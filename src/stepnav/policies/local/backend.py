@@ -7,6 +7,7 @@ alone, and in float32 on the CPU the model's outputs do not depend on what share
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -167,14 +168,27 @@ class LocalPolicy(TokenPolicy):
             [sample.request.sampling for sample in samples],
             [sample.seed for sample in samples],
             [sample.num_tokens for sample in samples],
-            [[(token, place.left) for token, place in d.taken.items()] for d in drawings],
+            [_left(sample) for sample in samples],
             self._unwritable,
         )
         for sample, drawing, (token, logprob, own, rest) in zip(samples, drawings, drawn):
             if token >= 0:
-                drawing.add(token, own, rest)
+                drawing.add(token, own, rest, ("", logprob))
             if token < 0 or self._writer.add(sample, token, logprob):
                 self._finish(sample, keep=True)
+
+
+def _left(sample: Sample) -> list[tuple[int, float]]:
+    """Return the tokens that were taken before where a sample stands, with the log of what is left.
+
+    One that left the known steps here takes none of them; one that is drawn greedily still may.
+    """
+    assert sample.drawing is not None, "only what excludes leaves known steps"
+    is_drawn = sample.request.sampling.temperature > 0
+    return [
+        (token, -math.inf if is_drawn else place.left)
+        for token, place in sample.drawing.taken.items()
+    ]
 
 
 def _opened(

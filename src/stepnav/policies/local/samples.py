@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from stepnav.core.backend import Answer
@@ -27,6 +28,7 @@ class Sample(Row):
       seed: what its draws depend on, with `num_tokens`.
       limit: most tokens.
       start: where in `tokens` the current step begins.
+      num_known: tokens of known steps that it begins with; nothing is sampled for them.
       num_tokens: tokens sampled so far, the end-of-sequence token included.
       num_step_tokens, logprob: the part of it in the current step, and their log-probability.
       steps: finished steps; none where nothing was left to draw.
@@ -38,6 +40,7 @@ class Sample(Row):
     seed: int
     limit: int
     start: int
+    num_known: int = 0
     num_tokens: int = 0
     num_step_tokens: int = 0
     logprob: float = 0.0
@@ -62,6 +65,24 @@ class Sample(Row):
             sample.drawing = Drawing(trie_of(known, limit))
         return sample
 
+    @property
+    def left(self) -> int:
+        """Tokens that its limit leaves."""
+        return self.limit - self.num_known - self.num_tokens
+
+    def depart(self) -> None:
+        """Take known tokens up to where it leaves what was drawn before (`policies/remainder.py`).
+
+        They cost nothing: what the model makes of them was seen when they were drawn.
+        """
+        assert self.drawing is not None, "only what excludes leaves known steps"
+        self.drawing.depart(Random(self.seed))
+        self.tokens += self.drawing.tokens
+        self.wanted = (len(self.tokens) - 1,)
+        self.logprob = sum(logprob for _, logprob in self.drawing.told)
+        self.num_known = len(self.drawing.tokens)
+        self.room -= self.num_known
+
 
 def excludes(request: PolicyRequest) -> bool:
     """Return whether a request's samples exclude each other, and so are drawn one after another."""
@@ -79,7 +100,7 @@ def answer_of(job: Job[Sample], flops_per_token: int) -> Answer:
         items = tuple(Reply(s.text, s.finish, s.num_tokens, s.logprob) for s in texts)
     else:
         items = tuple(request.prefix.extend(*s.steps) for s in samples if s.steps)
-    prompt = job.prefix_tokens[-1] * len(samples)
+    prompt = sum(job.prefix_tokens[-1] + sample.num_known for sample in samples)
     cached = sum(sample.num_cached for sample in samples)
     generated = sum(sample.num_tokens for sample in samples)
     usage = Usage(
@@ -118,7 +139,7 @@ class StepWriter:
             return True
         sample.tokens.append(token)
         sample.room -= 1
-        is_full = sample.num_tokens >= sample.limit
+        is_full = sample.left <= 0
         is_free = isinstance(sample.request, Ask)
         text = self._text(sample) if is_full or self._cutter.may_end(token) else ""
         kept, is_past_end = self._cutter.before_end_string(text)

@@ -82,7 +82,11 @@ class TokenPolicy(RowQueue[Sample]):
         self, request: PolicyRequest, prompt: Sequence[int], limit: int, before: Sequence[Sample]
     ) -> Sample:
         """Return a request's sample after those before, which continues a prompt's tokens."""
-        return Sample.of(request, prompt, limit, before)
+        sample = Sample.of(request, prompt, limit, before)
+        # where a greedy one leaves the known steps is seen only there
+        if sample.drawing is not None and request.sampling.temperature:
+            sample.depart()
+        return sample
 
     def _following(self, job: Job[Sample]) -> Sample | None:
         last = job.rows[-1]

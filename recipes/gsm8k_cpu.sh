@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# GSM8K with a small pretrained model on two cores, in about two hours: what a step reward buys a weak policy.
+#
+#   recipes/gsm8k_cpu.sh OUT
+#
+# Fine-tuning on a part of train; solutions of other train problems, each step labelled by the outcomes of the solutions through it
+# (a weak policy seldom completes a prefix rightly, so that completions would buy little); a value model on these and on the
+# references; calibration; searches on test problems. Killed at any point and started again it goes on.
+#
+#   BASE, DATA   as in gsm8k_gpu.sh
+#   SFT, DRAWN, DEV, PROBLEMS   problems to fine-tune on, to label, to calibrate on (of HELD_OUT ones), and of the test split
+#   BUDGETS, STRATEGIES         of the searches
+#   DTYPE, ONLY  default bfloat16; stages to run, by a pattern of their names
+set -euo pipefail
+[ $# -eq 1 ] || { sed -n '2,14s/^# \?//p' "$0"; exit 2; }
+out=$1
+here=$(cd "$(dirname "$0")" && pwd)
+data=${DATA:-../shared/data}
+export TOKENIZERS_PARALLELISM=false
+mkdir -p "$out/done"
+. "$here/stages.sh"
+
+nav="python -m stepnav"
+run=(--device cpu --dtype "${DTYPE:-bfloat16}")
+learn=("${run[@]}" --epochs 1 --max-length 512 --save-every 50 --resume)
+policy=(--task gsm8k --policy "$out/sft" --shots 0 --active "${ACTIVE:-128}" --resume "${run[@]}")
+drawn=(--split train --solutions 4 --estimate outcome --temperature 0.7)
+
+stage data python "$here/gsm8k_data.py" split "$data/gsm8k/train.jsonl.gz" "$out/data" "${HELD_OUT:-300}" "${SFT:-3200}"
+stage sft $nav train sft --model "$BASE" --data "$out/data/train.jsonl" --learning-rate "${SFT_RATE:-1e-4}" --batch-size 16 \
+  --out "$out/sft" "${learn[@]}"
+stage rollouts $nav data rollouts "${policy[@]}" "${drawn[@]}" --data "$out/data/rest.jsonl" --problems "${DRAWN:-800}" --out "$out/rollouts"
+stage rollouts-dev $nav data rollouts "${policy[@]}" "${drawn[@]}" --data "$out/data/dev.jsonl" --problems "${DEV:-150}" --out "$out/rollouts-dev"
+stage values python "$here/gsm8k_data.py" values "$out/rollouts/rollouts.jsonl" "$out/data/rest.jsonl" "$out/values.jsonl"
+stage prm $nav train prm --model "$out/sft" --data "$out/values.jsonl" --head value --learning-rate "${PRM_RATE:-5e-5}" --batch-size 8 \
+  --out "$out/prm" "${learn[@]}"
+stage calibrate $nav calibrate --reward "$out/prm" --data "$out/rollouts-dev/rollouts.jsonl" --out "$out/prm-calibrated" "${run[@]}"
+stage processbench $nav eval-prm --reward "$out/prm-calibrated" --data "$data/processbench/gsm8k.jsonl.gz" --out "$out/processbench" \
+  --resume "${run[@]}"
+stage bench $nav bench "${policy[@]}" --data "$data/gsm8k/test.jsonl.gz" --split test --problems "${PROBLEMS:-500}" \
+  --reward "$out/prm-calibrated" --budgets "${BUDGETS:-512}" --baseline cot --out "$out/bench" \
+  --strategies "${STRATEGIES:-cot,self_consistency,best_of_n:aggregation=last,weighted_vote:aggregation=last,hgs,nav}"
+
+{
+  echo "# GSM8K with $(basename "$BASE") on two cores"
+  for part in bench processbench; do printf '\n'; sed 's/^#/##/' "$out/$part/report.md"; done
+  seconds_table
+} > "$out/report.md"
+echo "Saved to $out/report.md"
