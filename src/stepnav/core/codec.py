@@ -23,6 +23,7 @@ from stepnav.core.records import (
     Reply,
     Step,
     StepScore,
+    Told,
     Trajectory,
 )
 from stepnav.core.requests import Ask, Complete, Propose, Request
@@ -52,7 +53,9 @@ def _encode_draw(draw: Draw, known: Sequence[int] | None) -> list[Any]:
     """Return tokens that the step's own do not tell, log-probabilities, rests, and what is told."""
     rests = [None if rest == -math.inf else rest for rest in draw.rests]  # JSON has no infinity
     fields = [draw.tokens[len(known or ()) :], draw.logprobs, rests]
-    return fields if draw.told is None else [*fields, draw.told]
+    if draw.told is None:
+        return fields
+    return [*fields, [(text, logprob) if text else logprob for text, logprob in draw.told]]
 
 
 def decode_step(value: list[Any]) -> Step:
@@ -73,8 +76,13 @@ def _decode_draw(value: list[Any], known: Sequence[int] | None) -> Draw:
         (*(known or ()), *more),
         tuple(map(float, logprobs)),
         tuple(-math.inf if rest is None else float(rest) for rest in rests),
-        tuple((str(text), float(logprob)) for text, logprob in told[0]) if told else None,
+        tuple(map(_decode_told, told[0])) if told else None,
     )
+
+
+def _decode_told(value: Any) -> Told:
+    text, logprob = value if isinstance(value, list | tuple) else ("", value)
+    return str(text), float(logprob)
 
 
 def encode_score(score: StepScore) -> list[float]:

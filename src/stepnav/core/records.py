@@ -61,7 +61,7 @@ def trimmed(text: str) -> str:
 
 
 Told = tuple[str, float]
-"""What a server tells of a token: its text, and its log-probability at temperature 1."""
+"""A token's text ("" where tokens are gone on from), and its log-probability at temperature 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Draw:
       rests: at each place, the log of the probability of all tokens that neither this draw nor one
         before it took there; -inf if none is left. Kept, because 1 minus what was taken is only
         rounding where a step is nearly certain.
-      told: what a server that goes on from text tells of each token; None of other policies.
+      told: of each token, of a policy that begins later draws with known ones; None of others.
     """
 
     tokens: tuple[int, ...]

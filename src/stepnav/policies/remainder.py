@@ -142,7 +142,7 @@ class Drawing:
         self._logprobs.append(round(logprob, DIGITS))
         self._rests.append(round(rest, DIGITS))
         if told is not None:
-            self.told.append(told)
+            self.told.append((told[0], round(told[1], DIGITS)))
         self._place = None if self._place is None else self._place.following.get(token)
 
     def finished(self) -> Draw:
