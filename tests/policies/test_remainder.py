@@ -154,6 +154,27 @@ def test_a_request_in_parts_draws_what_it_draws_whole() -> None:
     assert tuple(parts) == whole
 
 
+def test_a_draw_costs_the_tokens_from_where_it_leaves_the_known_steps() -> None:
+    policy = small_policy()
+    policy.submit(0, Propose(ROOT, 12, with_(Sampling(0.7), ()), seed=2))
+    answer = poll_all(policy, 1)[0]
+    model, _ = letters()
+    prompt = policy._encoder.encode(ROOT)[0]
+    begun: set[tuple[int, ...]] = set()
+    for step in answer.items:
+        tokens = step.draw.tokens
+        begins = [tokens[:length] for length in range(1, len(tokens) + 1)]
+        assert step.num_tokens == len(tokens) - sum(begin in begun for begin in begins) > 0
+        begun.update(begins)
+        with torch.no_grad():
+            logs = model(torch.tensor([[*prompt, *tokens]])).logits[0].log_softmax(-1)
+        own = sum(float(logs[len(prompt) - 1 + at, token]) for at, token in enumerate(tokens))
+        assert step.logprob == pytest.approx(own, abs=1e-4)
+    assert answer.usage.policy_tokens == sum(step.num_tokens for step in answer.items)
+    assert answer.usage.policy_tokens < sum(len(step.draw.tokens) for step in answer.items)
+    assert answer.usage.policy_cached_tokens <= answer.usage.policy_prompt_tokens
+
+
 def test_first_greedy_then_the_rest_under_the_later_temperature() -> None:
     known = enumerated(0.2, 1.0)
     first = Sampling(0.0, without=(), later_temperature=0.2)

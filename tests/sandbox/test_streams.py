@@ -57,6 +57,36 @@ HONEST = {
     "error stream": (
         "import sys\nprint('hm', file=sys.stderr)\nprint(sum(map(int, input().split())))"
     ),
+    "buffered output of its own": (
+        "import io, os, sys\n"
+        "class Fast(io.IOBase):\n"
+        "    def __init__(self, file):\n"
+        "        self.fd, self.buffer = file.fileno(), io.BytesIO()\n"
+        "        self.writable = 'x' in file.mode or 'r' not in file.mode\n"
+        "    def read(self):\n        return os.read(self.fd, 2**20)\n"
+        "    def write(self, text):\n        self.buffer.write(text.encode())\n"
+        "    def flush(self):\n        os.write(self.fd, self.buffer.getvalue())\n"
+        "sys.stdin, sys.stdout = Fast(sys.stdin), Fast(sys.stdout)\n"
+        "sys.stdout.write('%d\\n' % sum(map(int, sys.stdin.read().split())))"
+    ),
+    "at exit": (
+        "import atexit\n"
+        "atexit.register(lambda: print(sum(map(int, input().split()))))\n"
+    ),
+    "fileinput": (
+        "import fileinput\nprint(sum(int(n) for line in fileinput.input() for n in line.split()))"
+    ),
+    "arguments": (
+        "import sys\nassert len(sys.argv) == 1\nprint(sum(map(int, input().split())))"
+    ),
+    "first streams": (
+        "import sys\n"
+        "sys.__stdout__.write(str(sum(map(int, sys.__stdin__.read().split()))))"
+    ),
+    "devices": (
+        "with open('/dev/stdin') as read, open('/dev/stdout', 'w') as write:\n"
+        "    print(sum(map(int, read.read().split())), file=write)"
+    ),
     "state": (
         "import builtins\nassert not hasattr(builtins, 'seen')\nbuiltins.seen = 1\n"
         "print(sum(map(int, input().split())))"

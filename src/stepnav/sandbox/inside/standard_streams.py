@@ -5,6 +5,7 @@ It runs as `__main__`, and may end by `exit()`. A thread is run where it is star
 has none: programs start one to get a larger stack.
 """
 
+import atexit
 import builtins
 import contextlib
 import io
@@ -24,14 +25,16 @@ class _Held(io.BytesIO):
 def run(source: str, text: str) -> str:
     """Return what a program prints on an input; raises what it raises."""
     given, printed = _Held(text.encode()), _Held()
-    streams: dict[int, io.TextIOWrapper] = {
-        0: io.TextIOWrapper(given, "utf-8"),
-        1: io.TextIOWrapper(printed, "utf-8", newline="\n", write_through=True),
-    }
-    sys.stdin, sys.stdout = streams[0], streams[1]
+    stdin = io.TextIOWrapper(given, "utf-8")
+    stdout = io.TextIOWrapper(printed, "utf-8", newline="\n", write_through=True)
+    stdin.mode, stdout.mode = "r", "w"
+    sys.stdin = sys.__stdin__ = stdin  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = stdout  # type: ignore[misc]
+    sys.argv = ["program"]
+    atexit._clear()
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
-    _redirect(streams, given, printed)
+    _redirect({0: stdin, 1: stdout, "/dev/stdin": stdin, "/dev/stdout": stdout}, given, printed)
     if "threading" in source:
         import threading
 
@@ -39,16 +42,19 @@ def run(source: str, text: str) -> str:
         threading.Thread.join = lambda *_, **__: None  # type: ignore[method-assign]
     with contextlib.suppress(SystemExit):
         exec(compile(source, "<program>", "exec", dont_inherit=True), module.__dict__)
-    streams[1].flush()
+    atexit._run_exitfuncs()
+    with contextlib.suppress(Exception):  # the program's own stream, as at an interpreter's end
+        sys.stdout.flush()
+    stdout.flush()
     return printed.getvalue().decode("utf-8", "replace")
 
 
-def _redirect(streams: dict[int, io.TextIOWrapper], given: _Held, printed: _Held) -> None:
-    """Let the descriptors 0 and 1 mean the streams."""
+def _redirect(streams: dict[int | str, io.TextIOWrapper], given: _Held, printed: _Held) -> None:
+    """Let the descriptors 0 and 1, and the devices of these streams, mean the streams."""
     open_, read, write = builtins.open, os.read, os.write
 
     def opened(file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
-        stream = streams.get(file) if type(file) is int else None
+        stream = streams.get(file) if type(file) in (int, str) else None
         if stream is None:
             return open_(file, mode, *args, **options)
         return stream.buffer if "b" in mode else stream
