@@ -1,5 +1,6 @@
 """The journal: what is written is there after a kill, and what is wrong is said in one line."""
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 from stepnav.core.budget import Usage
 from stepnav.core.codec import encode_usage
 from stepnav.core.errors import JournalError
+from stepnav.run.database import is_begun
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Entry, Journal
 from stepnav.run.transcript import Transcript
@@ -193,6 +195,32 @@ def test_damaged_text_in_the_schema_is_one_line(tmp_path, is_read_only):
         path.write_bytes(content.replace(old, new))
         with pytest.raises(JournalError, match=r"cannot (open|read) the journal"):
             list(Journal(path, is_read_only=is_read_only).results())
+
+
+def test_a_verdict_on_an_earlier_try_does_not_outlive_it(tmp_path):
+    journal = Journal(tmp_path / "j.sqlite")
+    policy, reward = random_world(5)
+    results = list(Driver({"policy": policy, "reward": reward}).run(searches()[:2]))
+    journal.append_results(results)
+    for result in results:
+        journal.add_verdict(result.search_id, False)
+    journal.append_results(results[:1])  # another try of it
+    assert journal.verdicts() == {results[1].search_id: False}
+
+
+@pytest.mark.parametrize("makes", [(), ("PRAGMA journal_mode=WAL",)])
+def test_a_journal_whose_making_was_stopped_is_made_again(tmp_path, makes):
+    path = tmp_path / "j.sqlite"
+    assert not is_begun(path)
+    path.touch()
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        for statement in makes:
+            database.execute(statement)
+    assert not is_begun(path)
+    journal = Journal(path, "config")
+    assert is_begun(path)
+    assert list(journal.results()) == []
+    journal.close()
 
 
 def test_a_journal_is_read_without_being_written(tmp_path):

@@ -23,6 +23,7 @@ from stepnav.measure.run_folder import JOURNAL_NAME, check_is_free
 from stepnav.measure.runner import run_cells
 from stepnav.measure.tuned_file import Tuned
 from stepnav.remote.options import ServerOptions
+from stepnav.run.database import is_begun
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
 
@@ -162,7 +163,7 @@ def num_done(out: Path, plan: BenchPlan, resume: bool) -> int:
     if not resume:
         raise ConfigError(f"{out} holds a run already; add --resume, or use another --out")
     check_same(read_plan(out), plan, str(out))
-    if not (out / JOURNAL_NAME).exists():
+    if not is_begun(out / JOURNAL_NAME):
         return 0
     with contextlib.closing(Journal(out / JOURNAL_NAME, is_read_only=True)) as journal:
         return len(journal.finished_ids())

@@ -74,6 +74,11 @@ class ResultRow:
         return self.label, self.budget
 
 
+def says_nothing(result: SearchResult) -> bool:
+    """Return whether a search has no answer because it failed: that tells nothing of a strategy."""
+    return result.outcome.stop_reason == "failed" and result.answer is None
+
+
 def make_row(
     result: SearchResult, cell: Cell, *, correct: bool | None, oracle: bool = False
 ) -> ResultRow:
@@ -82,8 +87,8 @@ def make_row(
     Args:
       result: what the driver made of the search.
       cell: the plan's cell that the search belongs to.
-      correct: the grade of its answer; a search without an answer is wrong (False), but one that
-        has none because its backend failed is not graded, as that says nothing of the strategy.
+      correct: the grade of its answer; a search without an answer is wrong (False), but not one
+        that `says_nothing`.
       oracle: whether the run's reward model reads the reference answer; marks the row if the
         search asked it anything.
     """
@@ -97,7 +102,7 @@ def make_row(
         budget=cell.budget,
         problem_id=result.problem_id,
         repeat=cell.repeat,
-        correct=None if failed and result.answer is None else correct,
+        correct=None if says_nothing(result) else correct,
         answer=result.answer,
         stop_reason=result.outcome.stop_reason,
         policy_tokens=usage.policy_tokens,

@@ -13,7 +13,7 @@ from stepnav.core.backend import Backend
 from stepnav.core.budget import Budget
 from stepnav.core.records import Problem
 from stepnav.measure.plan import BenchPlan, Cell, cells, problem_of
-from stepnav.measure.rows import ResultRow, make_row
+from stepnav.measure.rows import ResultRow, make_row, says_nothing
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Entry, Journal
 from stepnav.run.search import Search
@@ -86,7 +86,8 @@ def run_cells(
         began = time.monotonic()
         try:
             for result in driver.run(begin(members, waiting, known)):
-                correct = grade(by_id[result.problem_id], result.answer)
+                problem = by_id[result.problem_id]
+                correct = None if says_nothing(result) else grade(problem, result.answer)
                 journal.add_verdict(result.search_id, correct)
                 cell = waiting[result.search_id]
                 yield Finished(cell.search_id, cell.label, is_new=True, correct=correct)

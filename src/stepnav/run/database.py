@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 """What a broken file raises; the second where the library's own message quotes damaged text."""
 
-SCHEMA = """
+SCHEMA_VERSION = 1
+
+SCHEMA = f"""
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS answers (
     search_id TEXT NOT NULL,
@@ -30,6 +34,8 @@ CREATE TABLE IF NOT EXISTS spans (
     name TEXT NOT NULL,
     seconds REAL NOT NULL
 );
+INSERT OR IGNORE INTO meta VALUES ('schema', '{SCHEMA_VERSION}');
+COMMIT;
 """
 
 
@@ -40,6 +46,17 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA synchronous=NORMAL")
     db.executescript(SCHEMA)
     return db
+
+
+def is_begun(path: Path) -> bool:
+    """Return whether a file holds tables: it does not where its making was stopped at once."""
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            return bool(db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0])
+    except SQLITE_ERRORS:
+        return True  # opening it says why
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:

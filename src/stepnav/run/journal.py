@@ -16,9 +16,7 @@ from typing import Any, NamedTuple
 from stepnav.core.codec import decode_result, encode_result
 from stepnav.core.errors import JournalError
 from stepnav.core.outcome import SearchResult
-from stepnav.run.database import SQLITE_ERRORS, open_to_read, open_to_write
-
-SCHEMA_VERSION = 1
+from stepnav.run.database import SCHEMA_VERSION, SQLITE_ERRORS, open_to_read, open_to_write
 
 _encode = json.JSONEncoder(check_circular=False).encode
 """Payloads are made of fresh lists; not to look for circles saves a tenth of the encoding."""
@@ -68,8 +66,6 @@ class Journal:
             raise JournalError(
                 f"cannot open the journal {path} ({error}); is it a run folder{needed}?"
             ) from None
-        if not is_read_only:
-            self._set_meta("schema", str(SCHEMA_VERSION))
         self._check_meta("schema", str(SCHEMA_VERSION), "by another version of stepnav")
         if config is not None:
             self._set_meta("config", config)
@@ -90,7 +86,10 @@ class Journal:
         self._write("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", rows)
 
     def append_results(self, results: Sequence[SearchResult]) -> None:
-        """Write finished searches in one transaction; a failed one is tried again on resume."""
+        """Write finished searches in one transaction; a failed one is tried again on resume.
+
+        Verdicts on earlier tries of them are no longer theirs.
+        """
         rows = [
             (
                 result.search_id,
@@ -99,7 +98,11 @@ class Journal:
             )
             for result in results
         ]
-        self._write("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", rows)
+        self._write(
+            "INSERT OR REPLACE INTO results VALUES (?, ?, ?)",
+            rows,
+            also=("DELETE FROM verdicts WHERE search_id = ?", [row[:1] for row in rows]),
+        )
 
     def add_verdict(self, search_id: str, correct: bool | None) -> None:
         """Note whether a search's answer is right; None is a verdict too: it could not be told."""
@@ -231,12 +234,20 @@ class Journal:
                 "use the same settings to resume it, or another folder"
             )
 
-    def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    def _write(
+        self,
+        statement: str,
+        rows: Sequence[tuple[Any, ...]],
+        *,
+        also: tuple[str, Sequence[tuple[Any, ...]]] | None = None,
+    ) -> None:
         if not rows:
             return
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(statement, rows)
+            if also is not None:
+                self._db.executemany(*also)
             self._db.execute("COMMIT")
         except SQLITE_ERRORS as error:
             if self._db.in_transaction:

@@ -141,7 +141,7 @@ def conclude(
     Args:
       tree: gets the chosen path marked.
       finished: rated ends of solutions; one that stands there twice has two votes.
-      best: the prefix that is finished, unrated, if there are no solutions.
+      best: the prefix to fall back on if there are no solutions.
       extract: finds the canonical answer in a solution's text.
       answer: how the solutions give the answer.
       stop_reason: why the search stopped.
@@ -156,9 +156,22 @@ def conclude(
     if finished:
         best = max(finished, key=worth)
     else:
-        best = yield from finish_greedily(tree, best, counts)
+        best = yield from fall_back(tree, best, counts)
     tree.mark_path(best, "chosen")
     return Outcome(best.trajectory if best.depth else None, stop_reason, counts=counts)
+
+
+def fall_back(
+    tree: Tree, node: Node, counts: dict[str, int]
+) -> Generator[Sequence[Request], list[Any], Node]:
+    """Return the best end that a search without a rated solution can still give.
+
+    One that was drawn when the budget ended, before it was rated; else a prefix finished greedily.
+    """
+    for end in tree.nodes[1:]:
+        if end.is_finished and end.score is None and end.status == "open":
+            return end
+    return (yield from finish_greedily(tree, node, counts))
 
 
 def finish_greedily(

@@ -113,7 +113,9 @@ def draw_steps(
             drawn[index] += steps
             nodes[index].drawn += steps
             if len(steps) < request.n:
-                nodes[index].is_exhausted, left[index] = not options.replace, 0
+                is_cut = any(step.finish == "budget" for step in steps)  # what is left is not told
+                nodes[index].is_exhausted = not (options.replace or is_cut)
+                left[index] = 0
     return [[drawn[node.index].pop(0) for _ in range(min(n, len(drawn[node.index])))]
             for node, n in wanted]  # fmt: skip
 

@@ -20,7 +20,7 @@ from stepnav.core.options import Count
 from stepnav.core.outcome import Outcome, StopReason
 from stepnav.core.requests import BudgetSpent, Program, Request, complete, score
 from stepnav.core.tree import Node, Tree
-from stepnav.search.draw import finish_greedily
+from stepnav.search.draw import fall_back
 from stepnav.search.expand import StepOptions, add_steps, draw_children
 
 NeutralOrder = Literal["positive", "value", "first"]
@@ -88,7 +88,7 @@ def hgs(
     except BudgetSpent:
         stop_reason = "budget"
     if fallback != "none":
-        node = yield from finish_greedily(tree, tree.root if fallback == "root" else node, counts)
+        node = yield from fall_back(tree, tree.root if fallback == "root" else node, counts)
     tree.mark_path(node, "chosen")
     return Outcome(node.trajectory if node.depth else None, stop_reason, counts=counts)
 
