@@ -15,10 +15,12 @@ from stepnav.core.codec import decode_result, encode_result
 from stepnav.core.outcome import Outcome
 from stepnav.core.requests import Complete, Propose, Sampling, Score
 from stepnav.core.strategy import Strategy
+from stepnav.policies.scripted import ScriptedPolicy
+from stepnav.rewards.scripted import ScriptedReward
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
 from stepnav.testing import check_strategy, comparable, random_world
-from tests.worlds import make_search, run_one
+from tests.worlds import make_search, p, run_one
 
 worlds = st.integers(0, 10_000)
 names = st.sampled_from(list(STRATEGIES))
@@ -75,6 +77,29 @@ def test_no_budget_is_ever_exceeded(world, name, policy_tokens, reward_tokens, c
     assert policy_tokens is None or usage.policy_tokens <= policy_tokens
     assert reward_tokens is None or usage.reward_tokens <= reward_tokens
     assert calls is None or usage.calls <= calls
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_whole_solution_that_a_budget_left_unrated_is_an_answer(name):
+    def step(prefix, seed, temperature):
+        return f"so {seed % 5} #### 4" if prefix.steps else f"step {seed % 7}\n"
+
+    for calls in range(1, 20):
+        policy, reward = ScriptedPolicy(step), ScriptedReward(lambda trajectory: p(0.9))
+        result = run_one(policy, reward, make_search(name, budget=Budget(calls=calls)))
+        is_drawn = any(node.is_finished for node in result.tree.nodes[1:])
+        assert (result.answer is not None) == is_drawn, calls
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_what_a_budget_cut_is_not_exhausted(width):
+    def step(prefix, seed, temperature):
+        return f"{seed} {'word ' * 50}\n" if temperature else "#### 5"
+
+    search = make_search("nav", {"width": width}, budget=Budget(policy_tokens=20))
+    result = run_one(ScriptedPolicy(step), ScriptedReward(lambda trajectory: p(0.1)), search)
+    assert not result.tree.root.is_exhausted
+    assert result.outcome.right_prob < 0.9
 
 
 @settings(deadline=None, max_examples=40)
