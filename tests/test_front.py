@@ -174,6 +174,14 @@ def test_a_policy_function_that_returns_something_else(policy, message):
         stepnav.solve("What is 2 + 2?", policy=policy, strategy="cot")
 
 
+def test_half_a_surrogate_pair_of_a_policy_function_is_replaced():
+    result = stepnav.solve(
+        "2 + 2?", strategy="cot", policy=lambda question, steps: "a\ud83d #### 4"
+    )
+    assert result.answer == "4"
+    assert result.text == "a\ufffd #### 4"
+
+
 def test_rows_without_the_named_field():
     with pytest.raises(
         DataError, match=r"row 0 has no text in the field 'question'.*prompt, answer"

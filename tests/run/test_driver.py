@@ -2,11 +2,13 @@
 
 import contextlib
 import itertools
+import math
 import sqlite3
 import threading
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from stepnav.core.backend import Answer
@@ -444,6 +446,53 @@ def test_a_strategy_that_raises_ends_its_own_search_only():
     assert found["bad"].error == "the strategy bad failed: KeyError: \"'lost'\""
     assert found["bad"].usage.policy_calls == 1
     assert sum(result.error is not None for result in found.values()) == 1
+
+
+def unwritable(value):
+    """Return an outcome, and a node's value, that no journal could hold."""
+    return {
+        "no stop reason": (Outcome(None, None), 0.5),
+        "unknown stop reason": (Outcome(None, "done"), 0.5),
+        "infinite count": (Outcome(None, "finished", counts={"best": math.inf}), 0.5),
+        "vote that is no number": (Outcome(None, "finished", votes={"4": math.nan}), 0.5),
+        "infinite value": (Outcome(None, "finished"), -math.inf),
+    }[value]
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["no stop reason", "unknown stop reason", "infinite count", "vote that is no number",
+     "infinite value"],
+)  # fmt: skip
+def test_what_no_journal_could_hold_ends_its_own_search_only(tmp_path, case):
+    def careless(tree):
+        yield from propose(tree.root.trajectory, sampling=Sampling(1.0))
+        outcome, value = unwritable(case)
+        tree.set_value(tree.root, value)
+        return outcome
+
+    policy, reward = random_world(3)
+    search = Search("careless", Strategy("careless", function=careless), Problem("p", "?"), extract)
+    journal = Journal(tmp_path / "j.sqlite")
+    list(Driver({"policy": policy, "reward": reward}, journal=journal).run([search, *searches(1)]))
+    found = {result.search_id: result for result in journal.results()}
+    assert len(found) == 1 + len(NAMES)
+    assert "the strategy careless failed: " in found["careless"].error
+
+
+def test_a_value_of_numpy_is_a_value(tmp_path):
+    def careful(tree):
+        root = tree.root.trajectory
+        (step,) = yield from propose(root, sampling=Sampling(1.0))
+        tree.set_value(tree.add_trajectory(root.extend(step)), np.float32(0.5))
+        return Outcome(None, "finished")
+
+    policy, reward = random_world(3)
+    search = Search("own", Strategy("own", function=careful), Problem("p", "?"), extract)
+    journal = Journal(tmp_path / "j.sqlite")
+    list(Driver({"policy": policy, "reward": reward}, journal=journal).run([search]))
+    (found,) = journal.results()
+    assert found.tree.nodes[1].value == 0.5
 
 
 def test_searches_come_from_an_iterable_as_there_is_room():

@@ -154,8 +154,15 @@ class Tree:
         self._notify(node)
 
     def set_value(self, node: Node, value: float | None, *, visits: int | None = None) -> None:
-        """Set what the strategy thinks of a node, and how often it went through it."""
-        node.value, node.visits = value, visits
+        """Set what the strategy thinks of a node, and how often it went through it.
+
+        Raises:
+          ValueError: the value is not finite; no journal could hold it.
+        """
+        if value is not None and not math.isfinite(value):
+            raise ValueError(f"a node's value must be a finite number or None (got {value!r:.80})")
+        node.value = None if value is None else float(value)  # numpy's numbers too
+        node.visits = visits
         self._notify(node)
 
     def mark(self, node: Node, status: Status) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,8 @@ from stepnav.policies.resampling import Known
 
 ANSWER_PATTERN = r"####|\\boxed\{"
 MAX_STEPS = 64
+
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 Written = "str | Step | tuple[str, int]"
 
@@ -118,6 +121,8 @@ class FunctionPolicy:
             ends = not text.endswith("\n") or self._answer.search(text) is not None
             count = len(text.split()) or 1 if tokens is None else tokens
             step = Step(text, "end" if ends else "step", count)
+        if _HALF_PAIR.search(step.text):  # nothing can encode it
+            step = replace(step, text=_HALF_PAIR.sub("\ufffd", step.text))
         if step.num_tokens > left:
             words = step.text.split(" ")
             return Step(" ".join(words[:left]), "length", left)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, get_args
 
-from stepnav.core.outcome import Outcome
+from stepnav.core.outcome import Outcome, StopReason
 from stepnav.core.records import Trajectory
 from stepnav.core.requests import POLICY_REQUESTS, Ask, Sampling, Score
 
@@ -43,16 +44,26 @@ def check_outcome(outcome: Any) -> None:
     """Refuse what no program may return, for instance an outcome that could not be written down.
 
     Raises:
-      TypeError: it is no outcome, an answer is no text, or a count or vote no number.
+      TypeError: it is no outcome, an answer is no text, or a count or vote no finite number.
     """
     if not isinstance(outcome, Outcome):
         raise TypeError(f"it must return an Outcome (got {outcome!r:.80})")
     if not isinstance(outcome.answer, (str, type(None))):
         raise TypeError(f"an answer must be text or None (got {outcome.answer!r:.80})")
-    if not isinstance(outcome.right_prob, (int, float, type(None))):
+    if outcome.stop_reason not in get_args(StopReason):
+        raise TypeError(
+            f"a stop reason must be one of {', '.join(get_args(StopReason))} "
+            f"(got {outcome.stop_reason!r:.80})"
+        )
+    if outcome.right_prob is not None and not _is_number(outcome.right_prob):
         raise TypeError(f"a probability must be a number or None (got {outcome.right_prob!r:.80})")
     for name, value in (*outcome.counts.items(), *outcome.votes.items()):
-        if not isinstance(name, str) or not isinstance(value, (int, float)):
+        if not isinstance(name, str) or not _is_number(value):
             raise TypeError(
                 f"counts and votes must be numbers by name (got {name!r}: {value!r:.80})"
             )
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether it is a number that can be written down."""
+    return isinstance(value, (int, float)) and math.isfinite(value)
