@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ import stepnav
 from stepnav import build
 from stepnav.core.errors import BackendError, ConfigError, DataError
 from stepnav.core.strategy import Strategy
+from stepnav.files.lock import locked
+from stepnav.front.origin import function_digest
+from stepnav.measure.plan_file import read_plan
 
 ROWS = [
     {"question": "What is 2 + 2?", "answer": "4"},
@@ -132,6 +136,40 @@ def test_bench_over_a_file_can_be_resumed(tmp_path):
     again = stepnav.bench(str(file), ["cot"], **arguments)
     assert len(asked) == 3
     assert [row.correct for row in first.rows] == [row.correct for row in again.rows]
+
+
+def answering(answer):
+    return lambda question, steps: f"#### {answer}"
+
+
+def test_a_folder_of_another_model_is_refused(tmp_path):
+    right = {"policy": answering(4), "out": tmp_path / "run"}
+    assert stepnav.bench(ROWS[:1], ["cot"], **right).rows[0].correct
+    assert stepnav.bench(ROWS[:1], ["cot"], **right).rows[0].correct
+    with pytest.raises(ConfigError, match="made with policy_digest="):
+        stepnav.bench(ROWS[:1], ["cot"], policy=answering(5), out=tmp_path / "run")
+
+
+def test_a_folder_of_other_options_is_refused(tmp_path):
+    stepnav.bench("arithmetic", ["cot"], count=1, out=tmp_path)
+    with pytest.raises(ConfigError, match="dtype=unset, now dtype=bfloat16"):
+        stepnav.bench("arithmetic", ["cot"], count=1, dtype="bfloat16", out=tmp_path)
+    assert read_plan(tmp_path).policy == "arithmetic"
+
+
+def test_two_comparisons_do_not_share_a_folder(tmp_path):
+    with locked(tmp_path), pytest.raises(ConfigError, match="at work in"):
+        stepnav.bench(ROWS[:1], ["cot"], policy=propose, out=tmp_path)
+
+
+def test_what_functions_hold_tells_them_apart():
+    def adds(number):
+        return lambda question, steps: number
+
+    digests = [function_digest(adds(n)) for n in (4, 4, 5)]
+    assert digests[0] == digests[1] != digests[2]
+    assert function_digest(partial(propose, 4)) != function_digest(partial(propose, 5))
+    assert function_digest(object()) is None
 
 
 @pytest.mark.parametrize(

@@ -272,6 +272,10 @@ def test_a_dry_run_tells_and_makes_nothing(
     assert all(row["policy_tokens"] <= 40 * budget for (_, budget), row in rows.items())
     assert rows["hgs", 1000]["reward_tokens"] > 0 == rows["cot", 1000]["reward_tokens"]
     assert found["power"][0] == {"disagreement": 0.1, "smallest_difference": None}
+    bench(*words[:3], "300", *words[4:], "--shard", "1/10")
+    assert "that 300 problems show" in capsys.readouterr().out  # the merged run has them
+    bench("--strategies", "rap:evaluation=likelihood", *words[:4], "--dry-run")
+    assert "rap:evaluation=likelihood" in capsys.readouterr().out
     bench(*words[:3], "300", *words[4:])
     text = capsys.readouterr().out
     assert "3,600 searches of 300 problems (arithmetic/dev), 0 of them done" in text

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import stepnav
 from stepnav.cli import main as cli
 from stepnav.core.errors import JournalError
 from stepnav.measure.plan_file import FILE_NAME, plan_digest, write_plan
@@ -42,6 +43,18 @@ def test_a_run_is_read(run_folder: Path) -> None:
     journal.close()
     assert plan == PLAN
     assert publish.read_report(run_folder)["task"] == PLAN.task
+
+
+def test_a_run_whose_task_is_gone_is_reported_and_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"question": "What is 2 + 2?", "answer": "4"}]
+    stepnav.bench(rows, ["cot"], policy=lambda question, steps: "#### 4", out=tmp_path)
+    cli.app(["report", str(tmp_path), "--json"], standalone_mode=False)
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert (row["label"], row["correct"]) == ("cot", 1)
+    cli.app(["show", str(tmp_path), "--problem", "0", "--json"], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["correct"] is True
 
 
 def test_another_baseline_is_no_other_run(run_folder: Path) -> None:

@@ -14,7 +14,7 @@ from stepnav import build
 from stepnav.cli import run_folder
 from stepnav.cli.console import Interrupted
 from stepnav.cli.main import app
-from stepnav.core.errors import ConfigError, DataError
+from stepnav.core.errors import BackendError, ConfigError, DataError
 from stepnav.measure.plan_file import read_plan
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -126,6 +126,50 @@ def test_bench_takes_each_budgets_options_and_leaves_given_ones(
     assert read_plan(out).strategies[0].by_budget[90]["branching"] == 3
     with pytest.raises(ConfigError, match=r"hgs for the budgets 40, 90 \(got 70\)"):
         run("bench", *words, "--resume", "--budgets", "70", "--strategies", "hgs")
+
+
+OWN_STRATEGY = """
+from stepnav.core.outcome import Outcome
+from stepnav.core.requests import Sampling, propose
+
+
+def careful(tree, *, branching: int = 2):
+    root = tree.root.trajectory
+    drawn = yield from propose(root, n=branching, sampling=Sampling(1.0))
+    return Outcome(tree.add_trajectory(root.extend(drawn[0])).trajectory, "finished")
+
+
+def broken(tree, *, branching: int = 2):
+    yield from propose(tree.root.trajectory, n=branching, sampling=Sampling(1.0))
+    raise RuntimeError("no")
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(OWN_STRATEGY)
+    return path
+
+
+def test_a_strategy_of_ones_own_is_tuned_and_used(own: Path, tmp_path: Path) -> None:
+    out, run_out = tmp_path / "tune", tmp_path / "run"
+    names = f"{own}:careful:branching=2,{own}:careful:branching=4"
+    run("tune", "--budgets", "40", "--rungs", "1,2", "--strategies", names, "--out", str(out))
+    words = ("bench", "--tuned", str(out / "tuned.json"), "--problems", "1", "--out", str(run_out))
+    run(*words)
+    assert read_plan(run_out).labels == ["careful"]
+    own.write_text(OWN_STRATEGY + "# another one\n")
+    with pytest.raises(ConfigError, match=r"made with digest of mine.py="):
+        run(*words, "--resume")
+
+
+def test_tuning_in_which_every_search_failed_is_an_error(own: Path, tmp_path: Path) -> None:
+    names = f"{own}:broken:branching=2,{own}:broken:branching=4"
+    words = ("tune", "--budgets", "40", "--rungs", "1,2", "--strategies", names)
+    with pytest.raises(BackendError, match=r"4 of 4 searches failed .*; stepnav tune --resume"):
+        run(*words, "--out", str(tmp_path / "tune"))
+    assert not (tmp_path / "tune" / "tuned.json").exists()
 
 
 @pytest.mark.parametrize(

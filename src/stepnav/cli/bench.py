@@ -165,7 +165,7 @@ def _report(out: Path, compared: Comparison, baseline: str | None, as_json: bool
     task = compared.task
     try:
         with contextlib.closing(journal):
-            make_report(out, plan, journal, task, baseline=baseline, as_json=as_json)
+            make_report(out, plan, journal, task.grade, baseline=baseline, as_json=as_json)
     except KeyboardInterrupt:
         again = shlex.join(["stepnav", "report", str(out)])
         raise Interrupted(

@@ -13,12 +13,12 @@ from typing import Annotated
 import typer
 
 from stepnav import build
+from stepnav.build.plugins import split_file
 from stepnav.cli.options.choice import Ids
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import Reward, Seed, Split, TaskName, TaskOptions
 from stepnav.cli.run_folder import (
     draw_problems,
-    made_for,
     parse_budgets,
     run_settings,
     split_names,
@@ -27,6 +27,7 @@ from stepnav.cli.run_folder import (
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
 from stepnav.core.shard import Shard
+from stepnav.front.origin import digests, made_for
 from stepnav.measure.plan import SHARD, BenchPlan, Cell, cells
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.runner import Finished, run_cells
@@ -158,7 +159,7 @@ class PlanOptions:
         server = models.server(active, self.reward)
         task = tasks.load(self.task, sandbox=models.sandbox)
         found = None if self.tuned is None else read_tuned(self.tuned)
-        names = self.strategies or (",".join(found.strategies) if found else DEFAULT_STRATEGIES)
+        names = self.strategies or (_names(found) if found else DEFAULT_STRATEGIES)
         choices = [build.parse_strategy(text) for text in split_names(names)]
         limits = self._budgets(found)
         part = None if self.shard is None else Shard.parse(self.shard)
@@ -186,6 +187,7 @@ class PlanOptions:
             baseline=self.baseline,
             settings={
                 **run_settings(self.task, drawn, tasks, models, server, num_shots),
+                **digests(policy, reward, self.task, *split_names(names)),
                 **({} if self.ids is None else {"ids": ",".join(p.id for p in drawn)}),
                 **({} if part is None else {SHARD: str(part)}),
             },
@@ -200,6 +202,16 @@ class PlanOptions:
         if self.max_policy_tokens is not None:
             raise ConfigError("give either --budgets or --max-policy-tokens, not both")
         return parse_budgets(self.budgets)
+
+
+def _names(tuned: Tuned) -> str:
+    """Return the strategies of a file of tuned settings, as on the command line."""
+    found: dict[str, None] = {}
+    for entry in tuned.best:
+        parts = split_file(entry.setting)
+        own = f"{parts[0]}:{parts[1]}" if parts else entry.strategy
+        found[own] = None
+    return ",".join(found)
 
 
 def _mine(problems: list[Problem], shard: Shard | None) -> list[Problem]:

@@ -17,7 +17,7 @@ from zlib import crc32
 from stepnav.cli.console import print_json, stdout
 from stepnav.core.budget import Budget
 from stepnav.core.errors import ConfigError
-from stepnav.core.records import Problem, StepScore, Trajectory
+from stepnav.core.records import Problem, Step, StepScore, Trajectory
 from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
 from stepnav.measure.plan import BenchPlan
@@ -45,6 +45,9 @@ USUAL = Shape()
 
 NUM_TRIED = 5
 """So many problems are tried; the mean is taken for all."""
+
+STEP_LOGPROB = -1.0
+"""Log-probability of each step, for strategies that ask for it."""
 
 DISAGREEMENTS = (0.1, 0.2)
 """Shares of the problems that two strategies decide differently, for which power is told."""
@@ -82,14 +85,15 @@ def tell_dry_run(
     ]
     searches = sum(row["searches"] for row in rows)
     models = {"policy": plan.policy, "reward": plan.reward}
+    whole = plan.problems or len(problems)  # also of a shard
     shown: dict[float, float | None] = {}
     with suppress(ConfigError):  # without the extra `bench` the rest is told all the same
-        shown = {share: smallest_difference(len(problems), share) for share in DISAGREEMENTS}
+        shown = {share: smallest_difference(whole, share) for share in DISAGREEMENTS}
     if as_json:
         assumed = {"steps": USUAL.steps, "step_tokens": USUAL.tokens}
-        whole = {"searches": searches, "done": num_done, **models, "assumed": assumed}
+        head = {"searches": searches, "done": num_done, **models, "assumed": assumed}
         power = [{"disagreement": k, "smallest_difference": v} for k, v in shown.items()]
-        print_json({**whole, "power": power, "rows": rows})
+        print_json({**head, "power": power, "rows": rows})
         return
     lines = [COLUMNS, *(tuple(map(_cell, row.values())) for row in rows)]
     totals = (f"{sum(row[name] for row in rows):,}" for name in list(rows[0])[2:])
@@ -104,7 +108,7 @@ def tell_dry_run(
         f"{num_done:,} of them done. Would be loaded: policy {plan.policy}, "
         f"reward {plan.reward or 'none'}.\nAn estimate, as if a solution had {USUAL.steps} steps "
         f"of {USUAL.tokens} tokens; nothing was loaded and nothing was asked.\n"
-        f"{_power_text(len(problems), shown)}",
+        f"{_power_text(whole, shown)}",
         soft_wrap=True,
     )
 
@@ -170,10 +174,11 @@ def estimate(
     return {name: round(total / len(results) * searches) for name, total in sums.items()}
 
 
-def _next_step(shape: Shape, prefix: Trajectory, seed: int, temperature: float) -> str:
-    if len(prefix.steps) + 1 >= shape.steps:
-        return " ".join(["word"] * (shape.tokens - 2)) + f" #### {seed % 4}"
-    return f"{seed} " + " ".join(["word"] * (shape.tokens - 1)) + "\n"
+def _next_step(shape: Shape, prefix: Trajectory, seed: int, temperature: float) -> Step:
+    is_end = len(prefix.steps) + 1 >= shape.steps
+    words = " ".join(["word"] * (shape.tokens - 2 + (not is_end)))
+    text = f"{words} #### {seed % 4}" if is_end else f"{seed} {words}\n"
+    return Step(text, "end" if is_end else "step", shape.tokens, logprob=STEP_LOGPROB)
 
 
 def _rate(trajectory: Trajectory) -> StepScore:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stepnav.cli.console import stderr
+from stepnav.core.errors import BackendError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.tree import NO_PARENT
@@ -51,6 +52,26 @@ def is_cut(result: SearchResult) -> bool:
     """Return whether a step was cut at its token limit, in a budget that was not spent."""
     steps = (node.step for node in result.tree.nodes if node.parent != NO_PARENT)
     return result.outcome.stop_reason != "budget" and any(s.finish == "length" for s in steps)
+
+
+def tell_failed(errors: Sequence[str], num_searches: int, command: str) -> None:
+    """Say that searches failed and why the first one did; with nothing but failures, stop.
+
+    Args:
+      errors: of the failed ones.
+      num_searches: of all.
+      command: what tries them again.
+    Raises:
+      BackendError: every search failed.
+    """
+    if errors:
+        text = (
+            f"{len(errors)} of {num_searches} searches failed (the first: {errors[0]}); "
+            f"{command} --resume tries them again"
+        )
+        if len(errors) == num_searches:
+            raise BackendError(text)
+        _note(text)
 
 
 def _note(text: str) -> None:

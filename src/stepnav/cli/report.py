@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,15 +12,15 @@ import typer
 from stepnav import build
 from stepnav.cli.console import print_json, stderr, stdout
 from stepnav.cli.options.shared import AsJson
-from stepnav.cli.remarks import is_cut, tell_cut
-from stepnav.core.errors import BackendError, DataError
+from stepnav.cli.remarks import is_cut, tell_cut, tell_failed
+from stepnav.core.errors import DataError
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.report.pages import incomplete_note
 from stepnav.measure.report.terminal import print_summary
 from stepnav.measure.report.write import write_report
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.run_folder import open_run
-from stepnav.measure.runner import read_rows, wall_seconds
+from stepnav.measure.runner import Grade, read_rows, wall_seconds
 from stepnav.measure.summary import summarise
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
@@ -42,14 +43,27 @@ def run(
     """
     plan, journal = open_run(run)
     with contextlib.closing(journal):
-        make_report(run, plan, journal, load_task(plan), baseline=baseline, as_json=as_json)
+        make_report(run, plan, journal, grader(plan), baseline=baseline, as_json=as_json)
 
 
 def make_report(
-    run: Path, plan: BenchPlan, journal: Journal, task: Task, *, baseline: str | None, as_json: bool
+    run: Path,
+    plan: BenchPlan,
+    journal: Journal,
+    grade: Grade,
+    *,
+    baseline: str | None,
+    as_json: bool,
 ) -> None:
     """Write the report of a run and print its tables.
 
+    Args:
+      run: the run's folder.
+      plan: what it was made with.
+      journal: what came of it.
+      grade: judges what has no verdict in the journal.
+      baseline: what is compared with; None takes the run's.
+      as_json: whether to print JSON.
     Raises:
       ConfigError: the run has no such baseline.
       DataError: no search is finished.
@@ -57,7 +71,7 @@ def make_report(
     """
     if baseline is not None:
         plan.check_baseline(baseline)
-    rows = read_rows(plan, journal, grade=task.grade)
+    rows = read_rows(plan, journal, grade=grade)
     if not rows:
         raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
     wall_s, results = wall_seconds(journal), list(journal.results())
@@ -69,7 +83,8 @@ def make_report(
     else:
         _print(run, rows, plan, wall_s, baseline)
     tell_cut(sum(map(is_cut, results)), len(rows))
-    _tell_failed([result.error for result in results if result.error is not None], len(rows))
+    errors = [result.error for result in results if result.error is not None]
+    tell_failed(errors, len(rows), "stepnav bench")
 
 
 def _levels(plan: BenchPlan) -> dict[str, float]:
@@ -81,27 +96,20 @@ def _levels(plan: BenchPlan) -> dict[str, float]:
     return {f"cot by the reward model's backbone ({split} split)": accuracy}
 
 
+def grader(plan: BenchPlan) -> Grade:
+    """Return what grades the answers of a run, by its benchmark, which is loaded when it is needed.
+
+    Where the journal holds all verdicts it is not: its file, or its code, may be gone.
+    """
+    task = cache(partial(load_task, plan))
+    return lambda problem, answer: task().grade(problem, answer)
+
+
 def load_task(plan: BenchPlan) -> Task:
     """Return the benchmark of a run."""
     names = ("sandbox", "question_field", "answer_field")
     given = {name: plan.settings[name] for name in names if name in plan.settings}
     return build.load_task(plan.task, **given)
-
-
-def _tell_failed(errors: list[str], num_searches: int) -> None:
-    """Say that searches failed and why the first one did; with nothing but failures, stop.
-
-    Raises:
-      BackendError: every search failed.
-    """
-    if errors:
-        text = (
-            f"{len(errors)} of {num_searches} searches failed (the first: {errors[0]}); "
-            "stepnav bench --resume tries them again"
-        )
-        if len(errors) == num_searches:
-            raise BackendError(text)
-        stderr().print(f"note: {text}", soft_wrap=True)
 
 
 def _print(

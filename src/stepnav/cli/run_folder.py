@@ -18,7 +18,6 @@ from stepnav.core.records import Problem
 from stepnav.core.strategy import RESERVE_SHARE, Strategy
 from stepnav.measure.plan import BenchPlan, Cell, cells
 from stepnav.measure.plan_file import FILE_NAME, check_same, read_plan
-from stepnav.measure.prm.scores import folder_digest
 from stepnav.measure.run_folder import JOURNAL_NAME, check_is_free
 from stepnav.measure.runner import run_cells
 from stepnav.measure.tuned_file import Tuned
@@ -46,26 +45,6 @@ def split_names(text: str) -> list[str]:
     """Return the names in the value of `--strategies`; "all" is every strategy of the package."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     return [name for part in parts for name in (build.STRATEGIES if part == "all" else (part,))]
-
-
-def made_for(task: str, policy: str, reward: str | None) -> dict[str, Any]:
-    """Return the task and the models of a run, with the digests of those whose files are here."""
-    return {
-        "task": task,
-        "policy": policy,
-        "policy_digest": _digest(build.policy_folder, policy),
-        "reward": reward,
-        "reward_digest": None if reward is None else _digest(build.reward_folder, reward),
-    }
-
-
-def _digest(folder_of: Callable[[str], Path | None], name: str) -> str | None:
-    """Return the digest of a model's files; None if they are on a server, or it has none."""
-    try:
-        folder = folder_of(name)
-    except ConfigError:  # its name was checked: an oracle, a judge, a server, a function
-        return None
-    return None if folder is None else folder_digest(folder)
 
 
 def with_tuned(strategy: Strategy, tuned: Tuned, budgets: Sequence[int | None]) -> Strategy:

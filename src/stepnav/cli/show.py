@@ -11,7 +11,7 @@ from rich.text import Text
 
 from stepnav.cli.console import print_json, stdout
 from stepnav.cli.options.shared import AsJson
-from stepnav.cli.report import load_task
+from stepnav.cli.report import grader
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.outcome import SearchResult
@@ -65,6 +65,7 @@ def run(
     plan, journal = open_run(run)
     try:
         results = {result.search_id: result for result in journal.results()}
+        verdicts = journal.verdicts()
     finally:
         journal.close()
     if not results:
@@ -75,9 +76,12 @@ def run(
         raise ConfigError(
             f"--page shows one search, and {len(found)} fit; add --strategy, --budget"
         )
-    grade = load_task(plan).grade
+    grade = grader(plan)
     for cell, result in found:
-        correct = grade(result.tree.problem, result.answer)
+        if result.search_id in verdicts:
+            correct = verdicts[result.search_id]
+        else:
+            correct = grade(result.tree.problem, result.answer)
         if as_json:
             print_json({**encode_result(result), "label": cell.strategy.label, "correct": correct})
         elif page is None:

@@ -15,10 +15,9 @@ from stepnav import build
 from stepnav.cli.console import Progress, print_json, resumable, stderr, stdout, tell_notes
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
-from stepnav.cli.remarks import tell_problems
+from stepnav.cli.remarks import tell_failed, tell_problems
 from stepnav.cli.run_folder import (
     draw_problems,
-    made_for,
     num_done,
     parse_budgets,
     prepare,
@@ -29,6 +28,7 @@ from stepnav.cli.run_folder import (
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
 from stepnav.files.lock import locked
+from stepnav.front.origin import digests, made_for
 from stepnav.measure.extras import check_installed
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import FILE_NAME as PLAN_NAME
@@ -120,7 +120,7 @@ class GridOptions:
             budgets=budgets,
             policy=model_options.full_name(policy),
             reward=reward,
-            settings={**settings, "rungs": steps},
+            settings={**settings, **digests(policy, reward, task, *texts), "rungs": steps},
         )
         return Trial(plan, _tried(plan, dict(zip(plan.labels, texts))), drawn, benchmark, policy)
 
@@ -245,6 +245,8 @@ def _tune(trial: Trial, models: build.Models, out: Path, active: int) -> Tuned:
             rows=lambda: read_rows(plan, journal, grade=task.grade),
         )
         rows = read_rows(plan, journal, grade=task.grade)
+        errors = [result.error for result in journal.results() if result.error is not None]
+        tell_failed(errors, len(rows), "stepnav tune")
         seconds = sum(wall_seconds(journal).values())
     origin = {
         **made_for(plan.task, plan.policy, plan.reward),
@@ -267,6 +269,8 @@ def _tell(tuned: Tuned, path: Path, as_json: bool) -> None:
     for best in tuned.best:
         figures = (
             "the only one tried"
+            if best.tried == 1
+            else f"none of {best.tried} could be graded"
             if best.accuracy is None
             else f"{100 * best.accuracy:.1f}% of {best.problems}, {best.policy_tokens:.0f} tokens, "
             f"best of {best.tried}"

@@ -11,7 +11,10 @@ from stepnav import build
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
+from stepnav.core.requests import REWARD
 from stepnav.core.strategy import Strategy
+from stepnav.files.lock import locked
+from stepnav.front.origin import digests, function_digest, option_settings
 from stepnav.front.solving import given_strategy
 from stepnav.measure.plan import BenchPlan, cells
 from stepnav.measure.plan_file import (
@@ -61,7 +64,9 @@ def bench(
       seeds: searches per problem.
       seed: of the first.
       baseline: label to compare with, or "LABEL@BUDGET"; None is "cot" if it is there.
-      out: folder that keeps the journal, for `resume`; None keeps nothing.
+      out: folder that keeps the journal: what it holds is not run again; None keeps nothing. A
+        model is known by its files, a function by its code, a backend by its type alone: give
+        another one another folder.
       max_active: searches that run at once.
       options: of the models, as of `solve`.
     Raises:
@@ -75,18 +80,28 @@ def bench(
     drawn = task.load(used, count, seed, None)
     chosen = build.with_measured([given_strategy(item) for item in strategies], reward, task)
     temperature = task.temperature
+    policy = build.shipped_model(task, "policy") if policy is None else policy
+    if not any(REWARD in item.models for item in chosen):
+        reward = None
+    elif reward is None:
+        reward = build.shipped_model(task, "prm")
     plan = BenchPlan(
         task=task.name, split=used,
         strategies=tuple(item.for_plan(budgets, temperature=temperature) for item in chosen),
         problems=len(drawn), seeds=seeds, seed=seed, budgets=tuple(budgets),
         policy=_model_name(policy), reward=None if reward is None else _model_name(reward),
-        baseline=baseline, settings={"data_digest": problems_digest(drawn)},
+        baseline=baseline,
+        settings={
+            "data_digest": problems_digest(drawn), **option_settings(options),
+            **_digests(policy=policy, reward=reward),
+        },
     )  # fmt: skip
     opened = build.open_any(policy=policy, reward=reward, task=task, strategies=chosen, **options)
     with tempfile.TemporaryDirectory() as own, opened as models:
-        return _run(
-            plan, task, drawn, models.by_name, Path(own if out is None else out), max_active
-        )
+        folder = Path(own if out is None else out)
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            return _run(plan, task, drawn, models.by_name, folder, max_active)
 
 
 def _run(
@@ -98,7 +113,6 @@ def _run(
     max_active: int,
 ) -> Results:
     """Return what a plan gives, having gone on with what its folder holds of it."""
-    folder.mkdir(parents=True, exist_ok=True)
     if (folder / FILE_NAME).exists():
         check_same(read_plan(folder), plan, str(folder))
     write_plan(plan, folder)
@@ -128,7 +142,18 @@ def _task(problems: Any) -> Task:
 
 
 def _model_name(model: Any) -> str:
-    """Return what tells a model from another one in a run's plan."""
-    if model is None or isinstance(model, (str, Path)):
-        return "" if model is None else str(model)
+    """Return what a model is called in a run's plan."""
+    if isinstance(model, (str, Path)):
+        return str(model)
     return str(getattr(model, "__qualname__", type(model).__qualname__))
+
+
+def _digests(**models: Any) -> dict[str, str]:
+    """Return what tells models from others of their name; nothing of objects, and of servers."""
+    found: dict[str, str] = {}
+    for kind, model in models.items():
+        if isinstance(model, (str, Path)):
+            found |= digests(**{"policy": None, "reward": None, kind: str(model)})
+        elif digest := function_digest(model):
+            found[f"{kind}_digest"] = digest
+    return found

@@ -32,7 +32,7 @@ class ScriptedPolicy:
 
     Args:
       next_step: returns the text of the next step, given the prefix, a seed and a temperature. A
-        text that ends with a newline is a step; any other one ends the solution.
+        text that ends with a newline is a step; any other one ends the solution. Or a `Step`.
       max_tokens: limit of a request that sets none.
       reply: returns the answer to a conversation, given the messages and a seed.
 
@@ -42,7 +42,7 @@ class ScriptedPolicy:
 
     def __init__(
         self,
-        next_step: Callable[[Trajectory, int, float], str],
+        next_step: Callable[[Trajectory, int, float], str | Step],
         *,
         max_tokens: int = 1000,
         reply: Callable[[Sequence[Message], int], str] = lambda messages, seed: "",
@@ -192,7 +192,10 @@ class ScriptedPolicy:
         return _as_step(self._next_step(prefix, seed, temperature), left)
 
 
-def _as_step(text: str, left: int) -> Step:
+def _as_step(written: str | Step, left: int) -> Step:
+    if isinstance(written, Step) and written.num_tokens <= left:
+        return written
+    text = written.text if isinstance(written, Step) else written
     if _num_words(text) > left:
         cut = " ".join(text.split()[:left])
         return Step(cut, "length", left)

@@ -27,7 +27,7 @@ def run(source: str, text: str) -> str:
     given, printed = _Held(text.encode()), _Held()
     stdin = io.TextIOWrapper(given, "utf-8")
     stdout = io.TextIOWrapper(printed, "utf-8", newline="\n", write_through=True)
-    stdin.mode, stdout.mode = "r", "w"
+    stdin.mode, stdout.mode = "r", "w"  # type: ignore[misc]
     sys.stdin = sys.__stdin__ = stdin  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = stdout  # type: ignore[misc]
     sys.argv = ["program"]

@@ -1,0 +1,95 @@
+"""What a run's results come from: models and code by their digests, where they are here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from stepnav import build
+from stepnav.build.plugins import split_file
+from stepnav.core.errors import ConfigError
+from stepnav.measure.prm.scores import folder_digest
+from stepnav.remote.options import ServerOptions
+
+PLAIN = (str, int, float, bool, type(None))
+"""What a function may hold that says all of itself."""
+
+
+def made_for(task: str, policy: str | None, reward: str | None) -> dict[str, Any]:
+    """Return the task and the models of a run, with the digests of those whose files are here."""
+    return {
+        "task": task,
+        "policy": policy,
+        "policy_digest": None if policy is None else _digest(build.policy_folder, policy),
+        "reward": reward,
+        "reward_digest": None if reward is None else _digest(build.reward_folder, reward),
+    }
+
+
+def digests(policy: str | None, reward: str | None, *others: str) -> dict[str, str]:
+    """Return the digests of the files that a run's models and code are, of those that are here.
+
+    A model is its files, and a strategy of one's own is its code: a run goes on with no others.
+
+    Args:
+      policy, reward: the models.
+      others: what else may be `FILE.py:NAME`.
+    """
+    made = made_for("", policy, reward)
+    found = {name: made[name] for name in ("policy_digest", "reward_digest") if made[name]}
+    for parts in map(split_file, (policy or "", reward or "", *others)):
+        if parts is not None:
+            content = parts[0].read_bytes()
+            found[f"digest of {parts[0].name}"] = blake2b(content, digest_size=16).hexdigest()
+    return found
+
+
+def _digest(folder_of: Callable[[str], Path | None], name: str) -> str | None:
+    """Return the digest of a model's files; None if they are on a server, or it has none."""
+    try:
+        folder = folder_of(name)
+    except ConfigError:  # its name was checked: an oracle, a judge, a server, a function
+        return None
+    return None if folder is None else folder_digest(folder)
+
+
+def function_digest(function: Any) -> str | None:
+    """Return the digest of a function's code and of the plain values that it holds.
+
+    None of what has no code of its own. What it reads elsewhere, its globals among it, is not seen.
+    """
+    held: dict[str, Any] = {}
+    if isinstance(function, partial):
+        held = {**{str(at): item for at, item in enumerate(function.args)}, **function.keywords}
+        function = function.func
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return None
+    try:
+        text = inspect.getsource(function)
+    except (OSError, TypeError):
+        text = code.co_code.hex()
+    held |= inspect.getclosurevars(function).nonlocals
+    values = sorted((str(name), _plain(value)) for name, value in held.items())
+    return blake2b(f"{text}{values}".encode(errors="replace"), digest_size=16).hexdigest()
+
+
+def _plain(value: Any) -> str:
+    """Return a value, or what is known of it."""
+    return repr(value) if isinstance(value, PLAIN) else str(function_digest(value) or type(value))
+
+
+def option_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those options of models that can change a result, for the record of a run."""
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, ServerOptions):
+            found |= {f"{name}.{key}": item for key, item in value.result_settings().items()}
+        elif name in ("policy_model", "dtype", "chat") and value is not None:
+            found[name] = value
+    return found
