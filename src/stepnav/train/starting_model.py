@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from stepnav.core.errors import ConfigError
@@ -54,15 +55,15 @@ def with_adapters(network: Any, rank: int) -> Any:
     except ImportError:
         raise ConfigError("--lora-rank needs peft: pip install 'stepnav[train]'") from None
     head = next((name for name in HEADS if hasattr(network, name)), None)
-    return peft.get_peft_model(
-        network,
-        peft.LoraConfig(
-            task_type="TOKEN_CLS" if head else "CAUSAL_LM",
-            r=rank,
-            lora_alpha=2 * rank,
-            lora_dropout=0.0,
-            target_modules="all-linear",
-            fan_in_fan_out=any(type(item).__name__ == "Conv1D" for item in network.modules()),
-            modules_to_save=[head] if head else None,
-        ),
+    config = peft.LoraConfig(
+        task_type="TOKEN_CLS" if head else "CAUSAL_LM",
+        r=rank,
+        lora_alpha=2 * rank,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        fan_in_fan_out=any(type(item).__name__ == "Conv1D" for item in network.modules()),
+        modules_to_save=[head] if head else None,
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of a name that peft still reads
+        return peft.get_peft_model(network, config)
