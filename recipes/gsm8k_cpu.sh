@@ -3,9 +3,9 @@
 #
 #   recipes/gsm8k_cpu.sh OUT
 #
-# Fine-tuning on a part of train; solutions of other train problems, each step labelled by the outcomes of the solutions through it
-# (a weak policy seldom completes a prefix rightly, so that completions would buy little); a value model on these and on the
-# references; calibration; searches on test problems. Killed at any point and started again it goes on.
+# Fine-tuning on a part of train; solutions of other train problems, their steps labelled by whether their results are those of a right
+# solution (a weak policy seldom completes a prefix rightly, so that completions would buy little); a reward model on these and on
+# the references; calibration; searches on test problems. Killed at any point and started again it goes on.
 #
 #   BASE, DATA   as in gsm8k_gpu.sh
 #   SFT, DRAWN, DEV, PROBLEMS   problems to fine-tune on, to label, to calibrate on (of HELD_OUT ones), and of the test split
@@ -31,15 +31,16 @@ stage sft $nav train sft --model "$BASE" --data "$out/data/train.jsonl" --learni
   --out "$out/sft" "${learn[@]}"
 stage rollouts $nav data rollouts "${policy[@]}" "${drawn[@]}" --data "$out/data/rest.jsonl" --problems "${DRAWN:-800}" --out "$out/rollouts"
 stage rollouts-dev $nav data rollouts "${policy[@]}" "${drawn[@]}" --data "$out/data/dev.jsonl" --problems "${DEV:-150}" --out "$out/rollouts-dev"
-stage values python "$here/gsm8k_data.py" values "$out/rollouts/rollouts.jsonl" "$out/data/rest.jsonl" "$out/values.jsonl"
-stage prm $nav train prm --model "$out/sft" --data "$out/values.jsonl" --head value --learning-rate "${PRM_RATE:-5e-5}" --batch-size 8 \
+stage labels python "$here/gsm8k_data.py" matched "$out/rollouts/rollouts.jsonl" "$out/data/rest.jsonl" "$out/steps.jsonl"
+stage labels-dev python "$here/gsm8k_data.py" matched "$out/rollouts-dev/rollouts.jsonl" "$out/data/dev.jsonl" "$out/steps-dev.jsonl"
+stage prm $nav train prm --model "$out/sft" --data "$out/steps.jsonl" --head two --learning-rate "${PRM_RATE:-5e-5}" --batch-size 8 \
   --out "$out/prm" "${learn[@]}"
-stage calibrate $nav calibrate --reward "$out/prm" --data "$out/rollouts-dev/rollouts.jsonl" --out "$out/prm-calibrated" "${run[@]}"
+stage calibrate $nav calibrate --reward "$out/prm" --data "$out/steps-dev.jsonl" --out "$out/prm-calibrated" "${run[@]}"
 stage processbench $nav eval-prm --reward "$out/prm-calibrated" --data "$data/processbench/gsm8k.jsonl.gz" --out "$out/processbench" \
   --resume "${run[@]}"
 stage bench $nav bench "${policy[@]}" --data "$data/gsm8k/test.jsonl.gz" --split test --problems "${PROBLEMS:-500}" \
   --reward "$out/prm-calibrated" --budgets "${BUDGETS:-512}" --baseline cot --out "$out/bench" \
-  --strategies "${STRATEGIES:-cot,self_consistency,best_of_n:aggregation=last,weighted_vote:aggregation=last,hgs,nav}"
+  --strategies "${STRATEGIES:-cot,self_consistency,best_of_n,weighted_vote,hgs,nav}"
 
 {
   echo "# GSM8K with $(basename "$BASE") on two cores"

@@ -2,12 +2,13 @@
 
     python recipes/gsm8k_data.py split TRAIN.jsonl.gz OUT NUM_DEV [NUM_TRAIN]
     python recipes/gsm8k_data.py labels ROLLOUTS.jsonl OUT
-    python recipes/gsm8k_data.py values ROLLOUTS.jsonl ROWS.jsonl OUT.jsonl
+    python recipes/gsm8k_data.py matched ROLLOUTS.jsonl ROWS.jsonl OUT.jsonl
 
 `split` writes dev.jsonl and train.jsonl: GSM8K's rows without the calculator's marks (<<2+3=5>>), a
 step being a line; what NUM_TRAIN leaves over is rest.jsonl. `labels` makes of soft labels the hard
 ones (right if some completion of this or of a longer prefix was) and the outcomes (the last step's
-label alone). `values` puts each problem's reference, of value 1 at every step, before its rollouts.
+label alone). `matched` labels rollouts of outcomes by whether each step's result is one of a right
+solution's, and puts the reference among ROWS before them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from stepnav.answers.extract import last_number
 
 CALCULATOR = re.compile(r"<<[^<>\n]*>>")
 
@@ -45,16 +48,43 @@ def labels(source: Path, out: Path) -> None:
         write(out / f"{source.parent.name}-{name}.jsonl", made)
 
 
-def values(rollouts: Path, references: Path, out: Path) -> None:
-    """Write rollouts with the reference of each of their problems."""
+def matched(rollouts: Path, references: Path, out: Path) -> None:
+    """Write rollouts labelled by their intermediate results, after the reference of each problem.
+
+    Source: DiVeRSe (Li et al. 2023, arXiv 2206.02336, section 3.3): a step is right if its result
+    is one of a right solution's. Differs in: a step without a number is not labelled, nor what
+    comes after the first wrong one.
+    """
     answers = {row["question"]: row["answer"] for row in read(references)}
-    rows: list[dict[str, Any]] = []
+    drawn: dict[str, list[dict[str, Any]]] = {}
     for row in read(rollouts):
-        if answer := answers.pop(row["prompt"], None):
-            steps = answer.splitlines(keepends=True)
-            rows.append({**row, "completions": steps, "labels": [1.0] * len(steps)})
-        rows.append(row)
+        drawn.setdefault(row["prompt"], []).append(row)
+    rows: list[dict[str, Any]] = []
+    for prompt, solutions in drawn.items():
+        right = [answers[prompt].splitlines(keepends=True)]
+        right += [row["completions"] for row in solutions if row["labels"][-1] == 1]
+        results = {result(step) for steps in right for step in steps}
+        for steps in [right[0], *(row["completions"] for row in solutions)]:
+            labels = [True] * len(steps) if steps in right else by_results(steps, results)
+            row = {**solutions[0], "completions": steps, "labels": labels}
+            rows.append({**row, "label_kind": "correct"})
     write(out, rows)
+
+
+def by_results(steps: list[str], results: set[float | None]) -> list[bool | None]:
+    """Return whether the steps of a wrong solution come to one of the results; its end does not."""
+    labels: list[bool | None] = []
+    for number, step in enumerate(steps, 1):
+        found = result(step)
+        is_right = number < len(steps) and found in results
+        labels.append(None if False in labels or found is None else is_right)
+    return labels
+
+
+def result(step: str) -> float | None:
+    """Return the last number of a step; None if it has none."""
+    found = last_number(step)
+    return None if found is None else float(found.replace(",", ""))
 
 
 def hard(shares: list[float | None]) -> list[bool | None]:
@@ -88,7 +118,7 @@ if __name__ == "__main__":
             split(Path(source), Path(out), *map(int, sizes))
         case ["labels", source, out]:
             labels(Path(source), Path(out))
-        case ["values", rollouts, references, out]:
-            values(Path(rollouts), Path(references), Path(out))
+        case ["matched", rollouts, references, out]:
+            matched(Path(rollouts), Path(references), Path(out))
         case _:
             sys.exit(__doc__)

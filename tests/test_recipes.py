@@ -87,6 +87,26 @@ def test_the_quarter_of_an_hour_on_gsm8k(reader: str, tmp_path: Path) -> None:
     assert (out / "seconds.tsv").read_text() == before
 
 
+@pytest.mark.timeout(4800)
+def test_gsm8k_on_two_cores(reader: str, tmp_path: Path) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    data.mkdir()
+    easy_gsm8k(data / "gsm8k")
+    (data / "processbench").symlink_to(DATA / "processbench")
+    variables = {
+        "BASE": reader, "DATA": str(data), "DTYPE": "float32", "SFT": "160", "SFT_RATE": "3e-3",
+        "HELD_OUT": "10", "DEV": "10", "DRAWN": "10", "PROBLEMS": "4", "BUDGETS": "60",
+    }  # fmt: skip
+    run("gsm8k_cpu.sh", str(out), **variables)
+    report = (out / "report.md").read_text()
+    assert all(name in report for name in ("hgs", "nav", "weighted_vote", "F1", "Seconds"))
+    labels = [json.loads(line)["labels"] for line in (out / "steps.jsonl").read_text().splitlines()]
+    assert all(label is not False for label in labels[0])  # the reference comes first
+    before = (out / "seconds.tsv").read_text()
+    run("gsm8k_cpu.sh", str(out), **variables)
+    assert (out / "seconds.tsv").read_text() == before
+
+
 def run(name: str, *words: str, **variables: str) -> None:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", **variables}
