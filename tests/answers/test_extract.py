@@ -92,6 +92,53 @@ def test_a_number_task_reads_marks_from_the_last_to_the_first() -> None:
     assert extract_number("#### 4\n\\boxed{5}") == "5"
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("#### 12 000", "12000"),
+        ("#### -$1 234 567.50 a year", "-1234567.5"),
+        (r"\boxed{12 345 dollars}", "12345"),
+        ("#### 12\u202f000", "12000"),
+        ("#### 12\u00a0345", "12345"),
+        ("She pays 12\u2009345.", "12345"),
+        ("She pays 12 000.", "12000"),
+        ("The answer is 1 050 dollars.", "1050"),
+        ("The answer is 12\u00a0345 dollars.", "12345"),
+        ("She has rooms 5 and 12 345", "345"),
+        ("#### 3 1/2", "3.5"),
+        ("#### 3 100/200", "3.5"),
+        ("#### 3 100-gram bags", "3"),
+        ("#### 3 1000", "3"),
+        ("#### 2024 000", "2024"),
+    ],
+)
+def test_digits_in_groups_are_one_number(text: str, number: str) -> None:
+    assert extract_number(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("#### 12 = 3 * 4", "12"),
+        ("#### 12 dollars = 3 bags * 4 dollars", "12"),
+        ("#### 18 = 20 - 2", "18"),
+        ("#### 24 = 2 x 12 = 2 x (3 * 4)", "24"),
+        ("#### 3 bags * 4 dollars = 12 dollars", "12"),
+        ("#### 2 * 8 = 16 hours (2 * 8)", "16"),
+        ("#### 3 * 4 = 12 / day", "12"),
+        ("#### x = 3 + 4", "3"),
+        ("#### 0.5 = 1/2", "0.5"),
+    ],
+)
+def test_of_an_equation_the_side_that_is_no_calculation_counts(text: str, number: str) -> None:
+    assert extract_number(text) == number
+
+
+def test_the_last_number_keeps_its_groups() -> None:
+    assert extract_answer("so it is 12\u202f000 in all") == "12000"
+    assert extract_answer("The answer is 12\u202f000 in all") == "12000"
+
+
 def test_a_bare_answer_is_taken_whole() -> None:
     assert as_answer(r"\frac{3}{4}") == r"\frac{3}{4}"
     assert as_answer("(2, 5)") == "(2, 5)"
@@ -118,8 +165,11 @@ def test_long_text_is_searched_in_linear_time() -> None:
         "answer is " * 20_000,
         "$" * 50_001,
         "####" * 30_000,
+        "999 " * 50_000,
+        "1 000 " * 30_000,
     ):
         extract_answer(text)
+        extract_number(text)
     assert time.process_time() - began < 5
 
 

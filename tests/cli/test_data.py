@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.cli import main as cli
+from stepnav.labels.reader import read_labelled
 from tests.cli.processes import descendants, left_over
 from tests.cli.test_main import call, start
 
@@ -59,6 +60,19 @@ def test_own_programs(
     assert "shard-1-of-1.jsonl is there already; add --resume" in capsys.readouterr().err
     assert run(monkeypatch, *words, "--resume") == 0  # all is in the journal
     assert json.loads(capsys.readouterr().out)["verdicts"] == result["verdicts"]
+
+
+def test_a_program_that_begins_with_a_statement_is_data_that_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shop.py").write_text("RATE = 3\n\ndef price(n):\n    return n * RATE\n")
+    (tmp_path / "test_shop.py").write_text("assert price(2) == 6\nassert price(5) == 15\n")
+    words = ["--program", tmp_path / "shop.py", "--tests", tmp_path / "test_shop.py"]
+    assert run(monkeypatch, "mutate", *words, "--out", tmp_path / "out", "--repairs", 0) == 0
+    data = read_labelled(tmp_path / "out" / "train.jsonl")
+    assert data.report.malformed == 0
+    assert {record.prompt for record in data.records} == {"# Write the function price.\n"}
+    assert "".join(data.records[0].completions) == (tmp_path / "shop.py").read_text()
 
 
 SLOW_TESTS = "\n".join(f"assert double({n}) == {2 * n}" for n in range(3))

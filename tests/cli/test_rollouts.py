@@ -16,7 +16,8 @@ from stepnav.build import load_task
 from stepnav.cli import bench as bench_command
 from stepnav.cli.console import Interrupted
 from stepnav.cli.data import rollouts as command
-from stepnav.cli.data.rollouts_problems import check_split
+from stepnav.cli.data import rollouts_problems
+from stepnav.cli.data.rollouts_problems import DEFAULT_PROBLEMS, check_split, choose_problems
 from stepnav.cli.parser.signature import flat
 from stepnav.core.errors import BackendError, BadResponse, ConfigError, DataError
 from stepnav.core.records import Step, Trajectory
@@ -327,6 +328,22 @@ def test_what_the_searches_of_a_bench_drew_is_labelled(
         run(**options(tmp_path / "other", from_run=drawn, split="dev"))
     with pytest.raises(ConfigError, match="is of the task arithmetic"):
         run(**options(tmp_path / "other", from_run=drawn, task="plain"))
+
+
+def test_all_problems_of_a_run_are_labelled_if_no_number_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = load_task("arithmetic")
+    drawn = task.load("train", DEFAULT_PROBLEMS + 3, 0, None)
+    paths = {one.id: [Trajectory(one, (Step("a"),))] for one in drawn}
+    monkeypatch.setattr(rollouts_problems, "searched_paths", lambda *given: ("train", paths))
+
+    def count(problems: int | None, run: Path | None) -> int:
+        return len(choose_problems("arithmetic", task, None, problems, 0, None, run, None)[1])
+
+    assert count(None, Path("run")) == len(drawn)
+    assert count(2, Path("run")) == count(2, None) == 2
+    assert count(None, None) == DEFAULT_PROBLEMS
 
 
 def test_searches_that_drew_no_whole_step_leave_nothing_to_label(tmp_path: Path) -> None:

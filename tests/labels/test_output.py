@@ -20,6 +20,7 @@ ROWS = {
     "value": [
         stepwise(0.5, None, 1.0, wrong_from=[None, 3, None], weights=[0.25, None, 2]),
         stepwise(0.0, prompt="R"),
+        stepwise(0.5, prompt="S", is_finished=False, is_right=True),
     ],
 }
 
@@ -60,7 +61,7 @@ def test_the_type_of_a_label_tells_its_kind(tmp_path: Path) -> None:
             "label_kind": "correct",
         }
     ]
-    assert repr([row["labels"] for row in written["value"]]) == "[[0.5, None, 1.0], [0.0]]"
+    assert repr([row["labels"] for row in written["value"]]) == "[[0.5, None, 1.0], [0.0], [0.5]]"
     assert written["value"][0]["wrong_from"] == [None, 3, None]
 
 

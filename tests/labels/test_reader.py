@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.labels.reader import read_labelled
+from stepnav.mutate.labels import MutantVerdict
 from stepnav.mutate.records import MutationRecord
 from tests.labels.label_files import alternative, session, step, stepwise, write_lines
 
@@ -62,6 +63,21 @@ def test_mutation_files_keep_what_records_hold(tmp_path: Path) -> None:
         "verdict=killed": 1,
         "weighted": 1,
     }
+
+
+@pytest.mark.parametrize("verdict", get_args(MutantVerdict))
+def test_the_verdict_of_a_program_tells_whether_it_is_right(tmp_path: Path, verdict: str) -> None:
+    row = {**MUTANT.to_json(), "verdict": verdict}
+    (record,) = read_labelled(write_lines(tmp_path / "m.jsonl", [row])).records
+    assert record.is_right == (verdict not in ("repairable", "killed", "timeout"))
+
+
+def test_what_a_row_says_of_the_whole_solution_is_true_or_false(tmp_path: Path) -> None:
+    rows = [stepwise(1, -1), stepwise(1, -1, is_finished=False), stepwise(1, is_right="yes")]
+    report = read_labelled(write_lines(tmp_path / "m.jsonl", rows)).report
+    assert (report.sessions, report.solutions) == (2, 1)
+    (bad,) = report.malformed_rows
+    assert "is_right must be true, false or null (got 'yes')" in bad.reason
 
 
 def test_the_mutation_table_is_read(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ def test_records_survive_the_disk(tmp_path: Path) -> None:
     records = [
         StepRecord("Q", ("a\n", "b"), (1, -1), (None, 0)),
         StepRecord("R", ("c",), (None,)),
+        StepRecord("R", ("d",), (1,), is_finished=False, is_right=True),
     ]
     write_records(tmp_path / "r.jsonl", records)
     assert list(read_records(tmp_path / "r.jsonl")) == records

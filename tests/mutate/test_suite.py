@@ -140,6 +140,125 @@ def test_each_function_is_a_program_with_what_it_needs(tmp_path: Path) -> None:
     assert status(references["decode"], ("-shift", "-1")) == "failed"
 
 
+GCD = "def gcd(a, b):\n    while b:\n        a, b = b, a % b\n    return abs(a)\n"
+ORACLES = {
+    "standard library": "from program import gcd\nfrom math import gcd as oracle\n",
+    "no import of the program": "from math import gcd as oracle\n",
+    "inside a test": "from program import gcd\ndef oracle(a, b):\n    from math import gcd\n"
+    "    return gcd(a, b)\n",
+    "another module": "from program import gcd\nfrom folder_slow import gcd as oracle\n",
+    "everything": "from program import gcd\nfrom folder_slow import *\noracle = slow\n",
+    "the bare name": "import program\nfrom math import gcd\noracle = gcd\n"
+    "def gcd_of(a, b):\n    return program.gcd(a, b)\n",
+    "a name for the program": "import program as p\nfrom folder_slow import gcd as oracle\n"
+    "gcd = p.gcd\n",
+}
+
+
+@pytest.mark.parametrize("kind", ORACLES)
+def test_an_oracle_of_the_same_name_stays_what_it_is(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder_slow.py").write_text("from math import gcd\nslow = gcd\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    call = "gcd_of" if "gcd_of" in ORACLES[kind] else "gcd"
+    tests = f"{ORACLES[kind]}def test_a():\n    assert {call}(12, 18) == oracle(12, 18)\n"
+    references, refused, _ = own(tmp_path, tests, GCD)
+    assert (list(references), refused) == (["gcd"], "")
+    assert status(references["gcd"]) == "passed"
+    assert status(references["gcd"], ("a % b", "a // b")) == "failed"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from folder.package import gcd as g",
+        "from package import gcd as g",
+        "from .. import gcd as g",
+        "from anywhere import gcd\ng = gcd",
+        "from anywhere import *\ng = gcd",
+        "import math, program\ng = program.gcd",
+        "import package.program as p\ng = p.gcd",
+    ],
+)
+def test_a_package_may_hand_on_the_names_of_the_program(tmp_path: Path, line: str) -> None:
+    folder = tmp_path / "folder" / "package"
+    folder.mkdir(parents=True)
+    (folder / "program.py").write_text(GCD)
+    (tmp_path / "test_it.py").write_text(f"{line}\ndef test_a():\n    assert g(12, 18) == 6\n")
+    (reference,), refused, left_out = read_own(
+        [folder / "program.py"], [tmp_path / "test_it.py"], level="unsafe"
+    )
+    assert (refused, left_out) == ([], [])
+    assert status(reference, ("a % b", "a // b")) == "failed"
+
+
+def test_a_program_may_have_the_name_of_its_function(tmp_path: Path) -> None:
+    (tmp_path / "gcd.py").write_text(GCD)
+    tests = "from gcd import gcd\nfrom math import gcd as oracle\nassert gcd(12, 18) == {}\n"
+    (tmp_path / "test_gcd.py").write_text(tests.format("oracle(12, 18)"))
+    (tmp_path / "test_package.py").write_text(
+        f"from {tmp_path.name} import gcd as g\nassert g(12, 18) == g.gcd(12, 18) == 6\n"
+    )
+    for name in ("test_gcd.py", "test_package.py"):
+        (reference,), refused, _ = read_own(
+            [tmp_path / "gcd.py"], [tmp_path / name], level="unsafe"
+        )
+        assert refused == []
+        assert status(reference, ("a % b", "a // b")) == "failed"
+
+
+TABLES = {
+    "items": "for key in range(50):\n    TABLE[key] = 2 * key\n",
+    "one item": "TABLE[4] = double(4)\n",
+    "sums": "for key in range(50):\n    TABLE[key] = key\n    TABLE[key] += key\n",
+    "method": "for key in range(50):\n    TABLE.setdefault(key, 2 * key)\n",
+    "method on top": "TABLE.update({4: double(4)})\n",
+    "argument": "for key in range(50):\n    put(TABLE, key)\n",
+    "function": "def fill():\n    for key in range(50):\n        TABLE[key] = 2 * key\nfill()\n",
+    "global": "def fill():\n    global TABLE\n    TABLE = {4: 8}\nfill()\n",
+    "decorator": "def put_in(key):\n    def keep(f):\n        TABLE[key] = f(key)\n"
+    "        return f\n    return keep\n@put_in(4)\ndef value(x):\n    return double(x)\n",
+    "condition": "if LEAST < 4:\n    TABLE[4] = 8\n",
+    "loop": "while len(TABLE) < 5:\n    TABLE[len(TABLE)] = 2 * len(TABLE)\n",
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_what_fills_a_table_that_a_function_needs_is_kept(tmp_path: Path, kind: str) -> None:
+    program = (
+        "LEAST = 3\nTABLE = {}\nOTHER = {}\n"
+        "def double(x):\n    return 2 * x\n"
+        "def put(table, key):\n    table[key] = 2 * key\n"
+        f"{TABLES[kind]}"
+        "for other in range(9):\n    OTHER[other] = 0\nprint(len(OTHER))\n"
+        "def look(x):\n    return TABLE[x]\n"
+        "def rest(x):\n    return OTHER[x]\n"
+        "if __name__ == '__main__':\n    TABLE.update(OTHER)\n"
+    )
+    tests = "from program import *\ndef test_a():\n    assert look(4) == 8\n"
+    tests += "def test_b():\n    assert rest(4) == 0\n"
+    references, refused, left_out = own(tmp_path, tests, program)
+    assert (list(references), refused) == (["look", "rest"], "")
+    assert "not for" not in left_out
+    assert [status(one) for one in references.values()] == ["passed", "passed"]
+    assert "OTHER" not in references["look"].source
+    assert "TABLE" not in references["rest"].source
+
+
+def test_a_decorator_with_a_table_of_its_own_needs_no_other_function(tmp_path: Path) -> None:
+    program = (
+        "def kept(f):\n    found = {}\n    def g(x):\n        found[x] = f(x)\n"
+        "        return found[x]\n    return g\n"
+        "@kept\ndef one(x):\n    return x\n@kept\ndef two(x):\n    return 2 * x\n"
+    )
+    tests = "from program import *\nassert one(3) == 3\n"
+    tests += "def test_two():\n    assert two(3) == 6\n"
+    references, _, _ = own(tmp_path, tests, program)
+    assert "def two" not in references["one"].source
+    assert "def one" not in references["two"].source
+
+
 def test_functions_that_are_named(tmp_path: Path) -> None:
     tests = "from program import *\nassert clamp(9) == 3\nassert root(4) == 2\n"
     assert list(own(tmp_path, tests, functions=["root"])[0]) == ["root"]

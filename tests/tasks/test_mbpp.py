@@ -80,6 +80,30 @@ def test_extract() -> None:
     assert mbpp.extract("def f(:\n") is None
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        '"""Doubles."""\n\ndef f(x):\n    return 2 * x\n',
+        '"""\nDoubles.\n"""\n\ndef f(x):\n    return 2 * x\n',
+        '# ours\n\n"""Doubles.\n\nprint nothing\n"""\ndef f(x):\n    return 2 * x\n',
+    ],
+)
+def test_the_docstring_of_a_program_is_not_its_end(program: str) -> None:
+    assert mbpp.extract(program) == program
+    assert mbpp.extract(program + '"""\nWrite another') == program
+    assert "".join(mbpp.split(program + "\nassert f(1) == 2\n")).rstrip() == program.rstrip()
+    for text in (f"```python\n{program}```", f"So:\n```py\n{program}```\nassert me", program):
+        assert mbpp.extract(text) == program
+    assert mbpp.extract(f"```python\n{program}print(f(1))\n") == program, "no fence closes it"
+
+
+def test_a_closed_block_is_the_whole_program() -> None:
+    program = "def g(x):\n    return x\nprint('loaded')\ndef f(x):\n    return g(x)\n"
+    assert mbpp.extract(f"```python\n{program}```\nprint(f(1))") == program
+    text = 'HELP = """\n"""\nassert HELP\ndef f(x):\n    return HELP\n'
+    assert mbpp.extract(f"```\n{text}```") == text
+
+
 @pytest.mark.realdata
 @needs_data
 def test_the_official_file() -> None:

@@ -16,6 +16,7 @@ from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
 from stepnav.rewards.execution import ExecutionReward
+from tests.cli.test_main import call
 
 SUM = "a, b = map(int, input().split())\nprint(a + b)\n"
 FIRST_ONLY = "a, b = map(int, input().split())\nprint(3)\n"
@@ -183,3 +184,42 @@ def test_samples_are_graded_by_the_rows_own_names(tmp_path: Path) -> None:
     assert problem is not None and programs.count == 1
     assert programs.after_prompt(problem, SUM) == SUM
     assert programs.suite_of(problem).style == "stdin"
+
+
+def test_one_file_for_all_splits_holds_each_problem_once(tmp_path: Path) -> None:
+    path = tmp_path / "contests.jsonl"
+    unnamed = {name: value for name, value in CONTEST.items() if name != "name"}
+    path.write_text("".join(json.dumps(row) + "\n" for row in (CONTEST, unnamed, unnamed)))
+    programs = build.load_programs("code-contests", path)
+    assert (programs.count, programs.ambiguous) == (3, {})
+    for name in ("12_A. Sum", "code-contests-train-0", "code-contests-test-0"):
+        found = programs.find(name)
+        assert found is not None and found.id == "code-contests-train-0"
+    for number in (1, 2):
+        found = programs.find(f"code-contests-valid-{number}")
+        assert found is not None and found.id == f"code-contests-train-{number}"
+    path.write_text(f"{json.dumps(CONTEST)}\n" * 2)
+    assert build.load_programs("code-contests", path).count == 1, "one id, one problem"
+
+
+def test_a_name_that_several_problems_carry_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text(json.dumps(APPS))
+    (tmp_path / "test.jsonl").write_text(json.dumps({**APPS, "question": "Subtract."}))
+    programs = build.load_programs("apps", tmp_path)
+    assert programs.count == 2
+    assert programs.find("12") is None
+    why = "apps has several problems '12'; use one of apps-train-0, apps-test-0"
+    assert programs.why_not("12") == why
+    assert programs.why_not("13") == "apps has no problem '13'"
+    for split, question in (("train", "Add."), ("test", "Subtract.")):
+        found = programs.find(f"apps-{split}-0")
+        assert found is not None and found.question == question
+    samples = [{"task_id": one, "completion": SUM} for one in ("12", "apps-test-0")]
+    path = tmp_path / "samples.jsonl"
+    path.write_text("".join(json.dumps(sample) + "\n" for sample in samples))
+    code, out, err = call(
+        "grade", "--task", "apps", "--data", str(tmp_path), "--samples", str(path), "--json"
+    )
+    report = json.loads(out)
+    assert (code, report["bad_lines"], report["problems_without_samples"]) == (0, [1], 1)
+    assert f"line 1: {why}" in err

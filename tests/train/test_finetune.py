@@ -619,6 +619,46 @@ def test_outcomes_are_those_of_whole_solutions() -> None:
     assert [record.completions for record in outcomes([*RECORDS, marked])] == [marked.completions]
 
 
+def test_an_outcome_that_is_known_otherwise_goes_before_the_labels() -> None:
+    records = [
+        StepRecord("q", ("a", "b"), (0, None), weights=(0.5, None), is_right=False),  # repairable
+        StepRecord("q", ("a", "c"), (0, None), weights=(0.25, None), is_right=True),  # survived
+        StepRecord("q", ("a", "d"), (None, None), is_right=True),
+        StepRecord("r", ("a", "b"), (0.5, 0.5), is_right=False),
+    ]
+    assert [record.labels for record in outcomes(records)] == [
+        (None, -1),
+        (None, 1),
+        (None, 1),
+        (None, 0.0),
+    ]
+    assert all(isinstance(record.labels[-1], float) for record in outcomes(records[3:]))
+
+
+def test_an_outcome_has_the_weight_of_the_label_that_decides() -> None:
+    records = [
+        StepRecord("q", ("a", "b", "c"), (1, -1, None), weights=(0.25, 3.0, None)),
+        StepRecord("q", ("a", "d", "e"), (1, 1, 1), weights=(0.25, 0.5, 2.0)),
+        StepRecord("q", ("x", "y"), (1, 0), weights=(1.0, 4.0), is_right=True),
+        StepRecord("q", ("z",), (1,)),
+    ]
+    assert [record.weights for record in outcomes(records)] == [
+        (None, None, 3.0),
+        (None, None, 2.0),
+        (None, 4.0),
+        None,
+    ]
+
+
+def test_begun_solutions_have_no_outcome_and_do_not_stand_for_whole_ones() -> None:
+    records = [
+        StepRecord("q", ("a", "b"), (1, 1), is_finished=True),
+        StepRecord("q", ("a", "b", "c"), (1, 1, -1), is_finished=False),
+        StepRecord("q", ("a", "d"), (0.5, 0.5), is_finished=False),
+    ]
+    assert [record.completions for record in outcomes(records)] == [("a", "b")]
+
+
 def test_steps_beyond_the_limit_are_counted(base: str) -> None:
     from transformers import AutoTokenizer
 

@@ -54,6 +54,17 @@ _STATED = re.compile(
     rf"(?:\s*({'|'.join(SCALES)})\b)?",
     re.DOTALL,
 )
+_GAPS = "\u00a0\u2009\u202f"
+"""Blanks that group digits and never stand between two numbers: no-break, thin, both."""
+
+_GROUPS = re.compile(rf"(?<![\w.,/])\d{{1,3}}(?:[ {_GAPS}]\d{{3}})+(?![\d/]|,\d|-\w)")
+"""Digits in groups of three."""
+
+_CALCULATION = re.compile(
+    r"\s*(?:[A-Za-z]+\s*)?(?:[-+*/^\u00d7\u00f7]|x(?=[\s({]*\d)|\\times|\\cdot|\\div)[\s({]*[-+]?[\d.\\]"
+)
+"""What goes on after the first number, and its unit, of a calculation."""
+
 _OPERATOR = re.compile(r"\s*(?:[+*/^\u00d7\u00f7=<]|-\s*[\d(]|x\s*\d|\\times|\\cdot|\\div)")
 
 
@@ -86,11 +97,11 @@ def extract_number(text: str) -> str | None:
     box = last_boxed(text)
     if box is not None:
         number = parse_number(box)
-        found = stated_number(box) if number is None else format_number(number)
+        found = stated_number(box, is_marked=True) if number is None else format_number(number)
         if found is not None:
             return found
     for line in reversed(_HASHES.findall(text)):
-        found = stated_number(line)
+        found = stated_number(line, is_marked=True)
         if found is not None:
             return found
     sentence = _marked_sentence(text)
@@ -99,20 +110,24 @@ def extract_number(text: str) -> str | None:
     return None if found is None else canonical(found)
 
 
-def stated_number(line: str) -> str | None:
+def stated_number(line: str, *, is_marked: bool = False) -> str | None:
     """Return the number that a line states as a result, in canonical form; None if it states none.
 
     The number comes first, up to currency and markup, or after a colon or "is"; of a calculation,
-    what follows the last equals sign counts. So "Step 2" states none.
+    what follows the last equals sign counts that no calculation follows. So "Step 2" states none.
 
+    Args:
+      line: up to its end.
+      is_marked: whether it is a marked answer, in which "12 345" is one number.
     Example:
       >>> stated_number("18 dollars a day, for 7 days"), stated_number("9 * 2 = $18 a day")
       ('18', '18')
     """
     text = _MARKUP.sub("", line[:MAX_CHARACTERS].translate(_DASHES)).strip()
+    text = _joined(text, is_marked=is_marked)
     match = _STATED.match(text)
-    if "=" in text and (match is None or _OPERATOR.match(text, match.end())):
-        match = _STATED.match(text.rpartition("=")[2].strip()) or match
+    if "=" in text and (match is None or _goes_on(text, match)):
+        match = _result(text) or match
     if match is None:
         return None
     number = parse_number(match[2].replace("\\dfrac", "\\frac"))
@@ -120,6 +135,20 @@ def stated_number(line: str) -> str | None:
         return None
     number *= SCALES.get(match[3] or "", 1)
     return format_number(Fraction(-number if match[1] in ("-", "\u2013", "\u2014") else number))
+
+
+def _goes_on(text: str, match: re.Match[str]) -> bool:
+    """Return whether a number is the first of a calculation."""
+    end = match.end()
+    return bool(_OPERATOR.match(text, end) or _CALCULATION.match(text, end))
+
+
+def _result(text: str) -> re.Match[str] | None:
+    """Return the number after the last equals sign that no calculation follows, else the last."""
+    parts = [part.strip() for part in text.split("=")]
+    found = [match for part in parts if (match := _STATED.match(part))]
+    results = [match for match in found if not _CALCULATION.match(match.string, match.end())]
+    return next(reversed(results or found), None)
 
 
 def has_mark(text: str) -> bool:
@@ -163,8 +192,21 @@ def last_boxed(text: str) -> str | None:
 
 def last_number(text: str) -> str | None:
     """Return the last number, with its thousands separators and sign; None if there is none."""
-    found = _NUMBER.findall(text.translate(_DASHES))
+    found = _NUMBER.findall(_joined(text.translate(_DASHES)))
     return found[-1].replace(" ", "") if found else None
+
+
+def _joined(text: str, *, is_marked: bool = False) -> str:
+    """Return a text with the digits of grouped numbers side by side.
+
+    A plain blank groups them in a marked answer, and where a group begins with 0: no number does.
+    """
+
+    def join(match: re.Match[str]) -> str:
+        is_one = is_marked or " 0" in match[0]
+        return re.sub(r"\s" if is_one else f"[{_GAPS}]", "", match[0])
+
+    return _GROUPS.sub(join, text)
 
 
 def _marked_sentence(text: str) -> str | None:
@@ -186,6 +228,7 @@ def _after_mark(text: str) -> str | None:
         return undelimited(math[-1][0]) or None
     if "\\" in sentence and not _WORDS.search(_IN_TEXT.sub("", sentence)):
         return undelimited(sentence) or None
+    sentence = _joined(sentence)
     number = _STATED.match(sentence)
     if number and "=" not in sentence:
         return clean(number[1] + number[2])

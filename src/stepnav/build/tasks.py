@@ -148,9 +148,5 @@ def load_programs(name: str, data: Path | None) -> Programs:
         module = import_module("stepnav.tasks.micro_python.problems")
         return Programs(name, module.find, module.after_prompt, module.suite_of, None)
     module = import_module(TASKS[name])
-    problems = [
-        problem
-        for split in module.BENCHMARK.splits
-        for problem in module.load(split, None, 0, path=data)
-    ]
-    return named_programs(name, module, problems)
+    splits = (module.load(split, None, 0, path=data) for split in module.BENCHMARK.splits)
+    return named_programs(name, module, splits)

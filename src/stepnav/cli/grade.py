@@ -151,8 +151,7 @@ def _sort(lines: list[SampleLine | BadLine], programs: Programs, results: Result
             continue
         problem, test, test_digest = test_of(sample.task_id)
         if problem is None:
-            reason = f"{programs.task} has no problem {sample.task_id!r}"
-            grading.bad.append(BadLine(sample.line, reason))
+            grading.bad.append(BadLine(sample.line, programs.why_not(sample.task_id)))
             continue
         program = sample.text if sample.is_whole else programs.after_prompt(problem, sample.text)
         fingerprint = digest(program, test_digest)

@@ -78,16 +78,22 @@ def run(
         )
     grade = grader(plan)
     for cell, result in found:
-        if result.search_id in verdicts:
-            correct = verdicts[result.search_id]
-        else:
-            correct = grade(result.tree.problem, result.answer)
-        if as_json:
-            print_json({**encode_result(result), "label": cell.strategy.label, "correct": correct})
-        elif page is None:
-            _print(cell, result, correct)
-        if page is not None:
-            write_text(page, render_page(result.tree, result=result, is_correct=correct))
+        is_graded = result.search_id in verdicts
+        correct = (
+            verdicts[result.search_id] if is_graded else grade(result.tree.problem, result.answer)
+        )
+        _show(cell, result, correct, page, as_json)
+
+
+def _show(
+    cell: Cell, result: SearchResult, correct: bool | None, page: Path | None, as_json: bool
+) -> None:
+    if as_json:
+        print_json({**encode_result(result), "label": cell.strategy.label, "correct": correct})
+    elif page is None:
+        _print(cell, result, correct)
+    if page is not None:
+        write_text(page, render_page(result.tree, result=result, is_correct=correct))
 
 
 def _print(cell: Cell, result: SearchResult, correct: bool | None) -> None:

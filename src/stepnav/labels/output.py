@@ -18,7 +18,7 @@ from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import STDOUT, write_with
 from stepnav.labels.kinds import KIND_FIELD
 from stepnav.labels.reader import LabelledData
-from stepnav.labels.records import LabelKind, StepRecord
+from stepnav.labels.records import WHOLE_FIELDS, LabelKind, StepRecord
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 ADVICE = "nothing was changed: free some space or name another --out, and do it again"
@@ -94,6 +94,10 @@ def _write_parquet(place: Path, data: LabelledData) -> None:
         columns["weights"] = pa.array(
             [record.weights for record in records], pa.list_(pa.float64())
         )
+    for name in WHOLE_FIELDS:
+        values = [getattr(record, name) for record in records]
+        if any(value is not None for value in values):
+            columns[name] = pa.array(values, pa.bool_())
     columns[KIND_FIELD] = pa.array([data.kind] * len(records), text)
     columns["origin"] = pa.array([record.origin for record in records], text)
     parquet.write_table(pa.table(columns), place)

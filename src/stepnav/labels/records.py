@@ -2,7 +2,7 @@
 
 A record has TRL's stepwise fields (`prompt`, `completions`, `labels`) with labels -1, 0, 1, or None
 for a step that no loss is computed for, and optionally `wrong_from`: per step the offset of the
-first wrong character, for dense labels; and `weights`.
+first wrong character, for dense labels; `weights`; and what is known of the whole solution.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ LabelKind = Literal["rating", "correct", "value"]
 """What the labels of a data set are: -1, 0 or 1; wrong (-1) or right (1); or a number in [0, 1]."""
 
 
+WHOLE_FIELDS = ("is_finished", "is_right")
+"""Fields of a record that say something of the whole solution: true, false, or null."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepRecord:
     """One labelled solution.
@@ -33,6 +37,9 @@ class StepRecord:
         unknown.
       weights: per step, how much the loss of its label counts; None for a masked step, and for all
         if each counts 1.
+      is_finished: whether the steps end in an answer; None if that is not told.
+      is_right: whether the whole solution is right, where that is known otherwise than by its
+        labels, as of a program that was run; else None.
     """
 
     prompt: str
@@ -41,6 +48,8 @@ class StepRecord:
     wrong_from: tuple[int | None, ...] | None = None
     origin: str | None = None
     weights: tuple[float | None, ...] | None = None
+    is_finished: bool | None = None
+    is_right: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -55,6 +64,9 @@ class StepRecord:
             fields["weights"] = list(self.weights)
         if self.origin is not None:
             fields["origin"] = self.origin
+        for name in WHOLE_FIELDS:
+            if (value := getattr(self, name)) is not None:
+                fields[name] = value
         return fields
 
 

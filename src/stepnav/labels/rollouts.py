@@ -154,6 +154,7 @@ def rollout_records(result: SearchResult, *, labels: Labels) -> list[StepRecord]
             tuple(node.step.text for node in path),
             tuple(_label(node, labels) for node in path),
             origin=f"{result.search_id}/{number}",
+            is_finished=path[-1].trajectory.is_finished,
         )
         for number, path in enumerate(paths)
         if any(node.value is not None for node in path)

@@ -14,11 +14,23 @@ from typing import Any
 
 from stepnav.core.errors import DataError, quote
 from stepnav.labels.kinds import KIND_FIELD, KINDS
-from stepnav.labels.records import LabelKind, StepRecord
+from stepnav.labels.records import WHOLE_FIELDS, LabelKind, StepRecord
 from stepnav.labels.rows import BadRow, FileRow, MalformedRow, need, read_rows
 from stepnav.labels.sessions import Session
 
 _MUTATION_FIELDS = ("task_id", "operator", "verdict", "split")
+
+IS_RIGHT: Mapping[str, bool] = {
+    "reference": True,
+    "decoy": True,
+    "equivalent": True,
+    "survived": True,
+    "repairable": False,
+    "killed": False,
+    "timeout": False,
+}
+"""Verdict of mutation data -> whether the program passed its tests. The labels do not tell it: the
+changed step of a repairable program is neutral, and the program is wrong all the same."""
 
 
 def has_format(fields: Mapping[str, Any]) -> bool:
@@ -48,6 +60,7 @@ def read_session(row: FileRow, *, texts: dict[str, str]) -> Session:
     wrong_from, weights = row.fields.get("wrong_from"), row.fields.get("weights")
     _check(steps, labels, wrong_from)
     _check_weights(weights, labels)
+    is_finished, is_right = (_flag(row.fields, name) for name in WHOLE_FIELDS)
     origin = row.fields.get("origin")
     record = StepRecord(
         prompt,
@@ -56,13 +69,17 @@ def read_session(row: FileRow, *, texts: dict[str, str]) -> Session:
         None if wrong_from is None else tuple(wrong_from),
         origin if isinstance(origin, str) and origin else row.origin,
         None if weights is None else tuple(weights),
+        is_finished,
+        is_right,
     )
     counts = {
         "masked": sum(label is None for label in labels),
         "weighted": 0 if weights is None else sum(label is not None for label in labels),
     }
     kind = _kind(row.fields.get(KIND_FIELD))
-    return Session(row.place, prompt, (record,), len(steps), kind=kind, counts=counts)
+    return Session(
+        row.place, prompt, (record,), len(steps), is_finished is not False, kind=kind, counts=counts
+    )
 
 
 def read_mutation(row: FileRow, *, texts: dict[str, str]) -> Session:
@@ -83,7 +100,7 @@ def read_mutation(row: FileRow, *, texts: dict[str, str]) -> Session:
     counts = {**session.counts, f"verdict={verdict}": 1, f"split={split}": 1}
     return replace(
         session,
-        records=(replace(record, origin=origin),),
+        records=(replace(record, origin=origin, is_right=IS_RIGHT.get(verdict)),),
         names=(name,),
         split=split,
         counts=counts,
@@ -107,6 +124,13 @@ def read_records(path: Path) -> Iterator[StepRecord]:
         except MalformedRow as error:
             raise DataError(f"{row.place}: {error}") from None
         yield record if "origin" in row.fields else replace(record, origin=None)
+
+
+def _flag(fields: Mapping[str, Any], name: str) -> bool | None:
+    value = fields.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise MalformedRow(f"{name} must be true, false or null (got {quote(str(value))})")
+    return value
 
 
 def _kind(name: Any) -> LabelKind | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.mutate.laboratory import REFERENCE_CPU_S
 from stepnav.mutate.program.source import parse
+from stepnav.mutate.program.steps import split_steps
 from stepnav.mutate.reference import Reference
 from stepnav.mutate.suites.excerpt import excerpt
 from stepnav.mutate.suites.suite import SuiteFile, Test, defined_names, read_check, read_suite
@@ -139,7 +141,11 @@ class _Pair:
         if own_check is not None:
             return [self._reference(self._program.stem, self._source, self._tests, own_check)]
         suite = read_suite(
-            self._tests, str(self._suite), module=self._program.stem, defined=self.defined
+            self._tests,
+            str(self._suite),
+            module=self._program.stem,
+            defined=self.defined,
+            folders=self._program.resolve().parent.parts,
         )
         left_out += [f"{self._suite}: {line}" for line in suite.left_out]
         tests = {name: [test for test in suite.tests if name in test.uses] for name in self.defined}
@@ -195,7 +201,17 @@ class _Pair:
     def _reference(
         task_id: str, source: str, check: str, entry: str, examples: str = ""
     ) -> Reference:
-        return Reference(task_id, "", source, check, entry, "humaneval", examples=examples)
+        preamble = _preamble(source, entry)
+        return Reference(task_id, preamble, source, check, entry, "humaneval", examples=examples)
+
+
+def _preamble(source: str, entry: str) -> str:
+    """Return what stands before a program whose prompt would be blank: a line that asks for it."""
+    parsed = parse(source)
+    if split_steps(parsed).prompt.strip():
+        return ""
+    classes = {node.name for node in parsed.tree.body if isinstance(node, ast.ClassDef)}
+    return f"# Write the {'class' if entry in classes else 'function'} {entry}.\n"
 
 
 def _examples(calls: Sequence[bytes], name: str) -> list[str]:

@@ -6,10 +6,11 @@ public=...)`, and its templates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 from stepnav.core.records import Problem
 from stepnav.sandbox.records import Suite
@@ -29,6 +30,8 @@ class Programs:
       after_prompt: (problem, completion) to the program that they are together.
       suite_of: a problem to its tests.
       count: how many problems there are; None if they are made as they are asked for.
+      ambiguous: names that several different problems carry -> the ids of these. `find` knows none
+        of them.
     """
 
     task: str
@@ -36,18 +39,65 @@ class Programs:
     after_prompt: Callable[[Problem, str], str]
     suite_of: Callable[[Problem], Suite]
     count: int | None
+    ambiguous: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+    def why_not(self, name: str) -> str:
+        """Return why a name is no problem's."""
+        if name not in self.ambiguous:
+            return f"{self.task} has no problem {name!r}"
+        ids = [one for one in self.ambiguous[name] if one not in self.ambiguous]
+        advice = f"; use one of {', '.join(ids)}" if ids else ""
+        return f"{self.task} has several problems {name!r}{advice}"
 
 
-def named_programs(name: str, module: ModuleType, problems: Sequence[Problem]) -> Programs:
-    """Return the problems of a benchmark's file under all their names.
+def named_programs(name: str, module: ModuleType, splits: Iterable[Sequence[Problem]]) -> Programs:
+    """Return the problems of a benchmark's files under all their names.
+
+    One file may stand for several splits, so a row that is met again in another split is the same
+    problem; one with an id of its own is so within a split too.
 
     Args:
       name: the task's name.
       module: the task's module; it offers `names_of` and `after_prompt` too.
-      problems: those of all splits.
+      splits: the problems of each split.
     """
-    by_name = {known: problem for problem in problems for known in module.names_of(problem)}
-    return Programs(name, by_name.get, module.after_prompt, module.suite_of, len(problems))
+    known: dict[str, list[Problem]] = {}
+    by_name: dict[str, Problem] = {}
+    ambiguous: dict[str, dict[str, None]] = {}  # the ids of each name, each once
+    for problems in splits:
+        earlier = {question: list(found) for question, found in known.items()}
+        for problem in problems:
+            names = module.names_of(problem)
+            own = known if {*names} != {problem.id} else earlier
+            first = _take_same(own.get(problem.question, []), problem, keep=own is known)
+            if first is None:
+                first = problem
+                known.setdefault(problem.question, []).append(problem)
+            for one in names:
+                if by_name.setdefault(one, first) is not first:
+                    ambiguous.setdefault(one, {by_name[one].id: None})[first.id] = None
+    count = sum(map(len, known.values()))
+    find = {one: problem for one, problem in by_name.items() if one not in ambiguous}.get
+    return Programs(name, find, module.after_prompt, module.suite_of, count, ambiguous)
+
+
+def _take_same(found: list[Problem], problem: Problem, *, keep: bool) -> Problem | None:
+    """Return the one of some problems that is the same as another but for its id; None if none is.
+
+    Args:
+      found: is searched.
+      problem: the other.
+      keep: whether to leave it in `found`.
+    """
+    for number, one in enumerate(found):
+        if one.answer == problem.answer and _told(one) == _told(problem):
+            return one if keep else found.pop(number)
+    return None
+
+
+def _told(problem: Problem) -> dict[str, Any]:
+    """Return a problem's further fields, without a name that is only its id."""
+    return {key: value for key, value in problem.metadata.items() if value != problem.id}
 
 
 def make_code_task(

@@ -23,7 +23,7 @@ from stepnav.core.seeds import derive_seed
 from stepnav.sandbox.records import Suite
 from stepnav.tasks.benchmark_file import Benchmark, Fields, draw, text_field
 from stepnav.tasks.code_task import make_code_task
-from stepnav.tasks.program_text import cut_program, parse, split_statements, unfenced
+from stepnav.tasks.program_text import cut_program, parse, program_in, split_statements
 from stepnav.tasks.task import Task
 from stepnav.tasks.worked_examples import shipped_examples
 
@@ -88,7 +88,7 @@ def ask(text: str) -> Problem:
 
 def extract(text: str) -> str | None:
     """Return a solution's program up to its end; None if it is no Python or defines no function."""
-    program = cut_program(unfenced(text))
+    program = program_in(text, cut_program)
     tree = parse(program)
     if tree is None or not any(isinstance(node, ast.FunctionDef) for node in ast.walk(tree)):
         return None

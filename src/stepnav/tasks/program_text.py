@@ -13,7 +13,7 @@ import io
 import re
 import tokenize
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint", "\n@", "\nassert", "\n```", "\n<|")
 """Where a function's body has ended; the first five are of Chen et al. 2021, arXiv 2107.03374."""
@@ -38,7 +38,9 @@ column."""
 MAX_CHARACTERS = 50_000
 """Longer texts are no program."""
 
-_FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
+_FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(\n```|\Z)", re.DOTALL)
+_DOCSTRING = re.compile(r'(?:\s|#[^\n]*\n|```(?:python|py)?[ \t]*\n)*[rR]?""".*?"""', re.DOTALL)
+"""A program's own docstring, with comments before it."""
 _CLAUSE = re.compile(r"\s*(?:else|finally|except\b.*|case\b.*)\s*:\s*(?:#.*)?$")
 
 
@@ -59,8 +61,9 @@ def cut_body(text: str) -> str:
 
 
 def cut_program(text: str) -> str:
-    """Return the text up to the end of a whole program."""
-    return _cut(text, PROGRAM_STOPS)
+    """Return the text up to the end of a whole program, which its own docstring is not."""
+    docstring = _DOCSTRING.match(text)
+    return _cut(text, PROGRAM_STOPS, docstring.end() if docstring else 0)
 
 
 def cut_script(text: str) -> str:
@@ -70,7 +73,21 @@ def cut_script(text: str) -> str:
 
 def unfenced(text: str) -> str:
     """Return the longest fenced block of a chat answer, the text itself if it has none."""
-    return max(_FENCE.findall(text), key=len, default=text)
+    return _longest_block(text)[0]
+
+
+def program_in(text: str, cut: Callable[[str], str]) -> str:
+    r"""Return the program of an answer: its longest fenced block, as it is if the fence is closed.
+
+    Args:
+      text: the answer; all of it is the program if it has no fence.
+      cut: finds the end of a program that no fence closes.
+    Example:
+      >>> program_in("```python\nx = 1\nprint(x)\n```\nIt prints 1.", cut_program)
+      'x = 1\nprint(x)'
+    """
+    program, is_closed = _longest_block(text)
+    return program if is_closed else cut(program)
 
 
 def with_preamble(preamble: str, program: str) -> str:
@@ -177,8 +194,14 @@ def _unparsed(tree: ast.Module) -> str | None:
         return None
 
 
-def _cut(text: str, stops: Sequence[str]) -> str:
-    found = [place for stop in stops if (place := text.find(stop)) >= 0]
+def _longest_block(text: str) -> tuple[str, bool]:
+    """Return the longest fenced block, or else the text, and whether a fence closes it."""
+    blocks = [(match[1], bool(match[2])) for match in _FENCE.finditer(text)]
+    return max(blocks, key=lambda block: len(block[0]), default=(text, False))
+
+
+def _cut(text: str, stops: Sequence[str], start: int = 0) -> str:
+    found = [place for stop in stops if (place := text.find(stop, start)) >= 0]
     return text[: min(found) + 1] if found else text
 
 

@@ -21,7 +21,7 @@ from stepnav.sandbox.records import Suite
 from stepnav.sandbox.streams import stream_suite
 from stepnav.tasks.benchmark_file import Benchmark, Fields, draw, read_rows, text_field
 from stepnav.tasks.code_task import make_code_task
-from stepnav.tasks.program_text import cut_script, parse, unfenced
+from stepnav.tasks.program_text import cut_script, parse, program_in
 from stepnav.tasks.stdin_rows import FORMS, solution_of
 from stepnav.tasks.task import Loader, Task
 
@@ -47,7 +47,7 @@ CHAT_ANSWER_PATTERN = r"^\s*```\s*$"
 
 def extract(text: str) -> str | None:
     """Return a solution's program up to its end; None if it is no Python or empty."""
-    program = cut_script(unfenced(text))
+    program = program_in(text, cut_script)
     tree = parse(program)
     return program.rstrip() + "\n" if tree is not None and tree.body else None
 

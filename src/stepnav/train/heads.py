@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Literal
 
 from stepnav.core.errors import ConfigError, DataError
@@ -82,53 +84,79 @@ def _target(
 def outcomes(records: Sequence[StepRecord]) -> list[StepRecord]:
     """Return solutions with one label, at the last step: right unless a step is wrong.
 
-    For outcome reward models. Where labels are values, the last step's own is the outcome (a share
-    of completions on the way is none), and a solution without it is left out. Of several that begin
-    alike, the longest stand for all. Where solutions end in an answer that is marked as PRM800K's
-    are, those without one are begun solutions and left out.
+    For outcome reward models. Where a record says whether it is right (`StepRecord.is_right`), that
+    is the outcome. Where labels are values, the last step's own is (a share of completions on the
+    way is none), and a solution without it is left out. Of several that begin alike, the longest
+    stand for all. Begun solutions are left out: those that are said to be, and, where solutions end
+    in an answer that is marked as PRM800K's are, those without one. A weight is that of the label
+    that decides: the last of the lowest ones.
     """
+    lowest = _lowest(records)
     whole = _longest(records)
-    if any(ANSWER_MARK in record.completions[-1] for record, _ in whole):
-        whole = [item for item in whole if ANSWER_MARK in item[0].completions[-1]]
-    return [
-        StepRecord(
-            record.prompt,
-            record.completions,
-            (*(None,) * (len(record.labels) - 1), label),
-            origin=record.origin,
-        )
-        for record, label in whole
-    ]
+    if any(ANSWER_MARK in record.completions[-1] for record in whole):
+        whole = [record for record in whole if ANSWER_MARK in record.completions[-1]]
+    found: list[StepRecord] = []
+    for record in whole:
+        if (outcome := _outcome(record, lowest)) is not None:
+            label, weight = outcome
+            masked = (None,) * (len(record.labels) - 1)
+            weights = None if weight is None else (*masked, weight)
+            found.append(replace(record, labels=(*masked, label), wrong_from=None, weights=weights))
+    return found
 
 
-def _longest(records: Sequence[StepRecord]) -> list[tuple[StepRecord, float]]:
-    """Return the records that are no prefix of another, with the lowest rating on their way."""
-    lowest: dict[tuple[str, tuple[str, ...]], float] = {}
+_Prefix = tuple[str, tuple[str, ...]]
+"""A prompt and the steps' texts."""
+
+_Weighted = tuple[float, float | None]
+"""A label and its weight."""
+
+
+def _lowest(records: Sequence[StepRecord]) -> dict[_Prefix, _Weighted]:
+    """Return the lowest label that any record has at the end of a prefix."""
+    lowest: dict[_Prefix, _Weighted] = {}
     for record in records:
-        for number, label in enumerate(record.labels, 1):
-            if label is not None:
-                key = (record.prompt, record.completions[:number])
-                lowest[key] = min(label, lowest.get(key, label))
+        weights = record.weights or (None,) * len(record.labels)
+        for number, (label, weight) in enumerate(zip(record.labels, weights), 1):
+            key = (record.prompt, record.completions[:number])
+            if label is not None and (key not in lowest or label < lowest[key][0]):
+                lowest[key] = (label, weight)
+    return lowest
+
+
+def _longest(records: Sequence[StepRecord]) -> list[StepRecord]:
+    """Return the records that are not begun and no prefix of another, each text once."""
+    whole = [record for record in records if record.completions and record.is_finished is not False]
     inner = {
         (record.prompt, record.completions[:number])
-        for record in records
+        for record in whole
         for number in range(1, len(record.completions))
     }
-    found: dict[tuple[str, tuple[str, ...]], tuple[StepRecord, float]] = {}
-    for record in records:
+    found: dict[_Prefix, StepRecord] = {}
+    for record in whole:
         key = (record.prompt, record.completions)
-        if not record.completions or key in inner or key in found:
-            continue
-        are_values = any(isinstance(label, float) for label in record.labels)
-        first = len(record.completions) if are_values else 1
-        labels = [
-            lowest[place]
-            for number in range(first, len(record.completions) + 1)
-            if (place := (record.prompt, record.completions[:number])) in lowest
-        ]
-        if labels:
-            found[key] = (record, min(labels))
+        if key not in inner:
+            found.setdefault(key, record)
     return list(found.values())
+
+
+def _outcome(record: StepRecord, lowest: Mapping[_Prefix, _Weighted]) -> _Weighted | None:
+    """Return a whole solution's label with its weight; None if it is not known."""
+    are_values = any(isinstance(label, float) for label in record.labels)
+    first = len(record.completions) if are_values and record.is_right is None else 1
+    labels = [
+        lowest[place]
+        for number in range(first, len(record.completions) + 1)
+        if (place := (record.prompt, record.completions[:number])) in lowest
+    ]
+    least = min(reversed(labels), key=itemgetter(0), default=None)
+    if record.is_right is None:
+        return least
+    deciding = labels[-1] if record.is_right and labels else least
+    weight = None if deciding is None else deciding[1]
+    if are_values:
+        return float(record.is_right), weight
+    return (1 if record.is_right else -1), weight
 
 
 def step_loss(

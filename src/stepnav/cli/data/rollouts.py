@@ -15,7 +15,13 @@ import typer
 
 from stepnav import build
 from stepnav.cli.console import Progress, resumable, tell_notes
-from stepnav.cli.data.rollouts_problems import FromRun, Paths, choose_problems, paths_digest
+from stepnav.cli.data.rollouts_problems import (
+    FromRun,
+    NumProblems,
+    Paths,
+    choose_problems,
+    paths_digest,
+)
 from stepnav.cli.data.rollouts_report import report
 from stepnav.cli.options.cluster import RayOptions, Workers
 from stepnav.cli.options.models import ModelOptions
@@ -98,7 +104,7 @@ def run(
     ] = None,
     task_options: TaskOptions,
     exclude_problems: ExcludeProblems = None,
-    problems: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
+    problems: NumProblems = None,
     labelling: LabellingOptions,
     from_run: FromRun = None,
     seed: Seed = 0,

@@ -26,12 +26,22 @@ FromRun = Annotated[
         help="Label the paths of this run's search trees instead of solutions of the policy."
     ),
 ]
+DEFAULT_PROBLEMS = 100
+"""How many problems of a split are labelled if nothing is said."""
+
+NumProblems = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help=f"How many; by default {DEFAULT_PROBLEMS}, with --from-run all of the run's."
+    ),
+]
+
 Paths = Mapping[str, Sequence[Trajectory]]
 """Problem id -> paths of its search trees."""
 
 
 def choose_problems(
-    name: str, task: Task, split: str | None, count: int, seed: int, data: Path | None,
+    name: str, task: Task, split: str | None, count: int | None, seed: int, data: Path | None,
     run: Path | None, exclude: Path | None,
 ) -> tuple[str, list[Problem], Paths]:  # fmt: skip
     """Return a split, problems of it, and the paths of their trees if they are a run's.
@@ -39,7 +49,8 @@ def choose_problems(
     Says what the user should know; without a run or a named split, train is taken.
 
     Args:
-      name, task, split, count, seed, data: what is drawn from.
+      name, task, split, seed, data: what is drawn from.
+      count: how many problems; None takes `DEFAULT_PROBLEMS`, and all of a run.
       run: a bench, whose problems and paths are taken instead.
       exclude: file of problems that are left out.
     """
@@ -48,6 +59,7 @@ def choose_problems(
         drawn = leave_out([own[0].problem for own in list(paths.values())[:count]], exclude)
         return split, drawn, {problem.id: paths[problem.id] for problem in drawn}
     check_split(task, split)
+    count = DEFAULT_PROBLEMS if count is None else count
     drawn = task.load(split or "train", count, seed, data)
     _tell_split(name, split, data)
     tell_problems(drawn, count, f"{name}/{split or 'train'}")

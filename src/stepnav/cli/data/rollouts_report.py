@@ -117,8 +117,9 @@ def _card(found: Mapping[str, Any]) -> str:
     head = dataset_head({"train": DATA_NAME}, ["process-reward-model"])
     return (
         f"{head}\n# Step labels by completing prefixes\n\n{_sentence(found)}\n\n"
-        "Fields: `prompt`, `completions` (the steps), `labels` (one per step; null is unknown) and "
-        f"what they are. `rollouts.json` holds the settings, `{REPORT_NAME}` all figures.\n"
+        "Fields: `prompt`, `completions` (the steps), `labels` (one per step; null is unknown), "
+        "what they are, and `is_finished` (whether the steps end in an answer). "
+        f"`rollouts.json` holds the settings, `{REPORT_NAME}` all figures.\n"
     )
 
 

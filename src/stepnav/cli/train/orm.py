@@ -21,7 +21,8 @@ def run(
 ) -> None:
     """Train an outcome reward model: one label per whole solution, at its last step.
 
-    A solution is right unless one of its steps is labelled wrong. The model is read like a PRM;
+    A solution is right unless one of its steps is labelled wrong; a program of mutation data, if
+    its verdict says so. Solutions that are only begun are left out. The model is read like a PRM;
     rank whole solutions by the last step's score (aggregation last).
 
     Example:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from stepnav.core.errors import DataError
 from stepnav.mutate.program.source import parse
-from stepnav.mutate.suites.excerpt import bound_names, closure, used_names
+from stepnav.mutate.suites.excerpt import bound_names, closure, used_names, uses_of
 from stepnav.mutate.suites.imports import ImportsTakenOut
 from stepnav.tasks.inputs.calls import called_names
 
@@ -108,7 +108,14 @@ def defined_names(program: str, program_name: str) -> list[str]:
     return [node.name for node in body if isinstance(node, DEFINITIONS)]
 
 
-def read_suite(tests: str, tests_name: str, *, module: str, defined: Sequence[str]) -> SuiteFile:
+def read_suite(
+    tests: str,
+    tests_name: str,
+    *,
+    module: str,
+    defined: Sequence[str],
+    folders: Sequence[str] = (),
+) -> SuiteFile:
     """Return a test file with its tests.
 
     Args:
@@ -116,17 +123,14 @@ def read_suite(tests: str, tests_name: str, *, module: str, defined: Sequence[st
       tests_name: what to call it in messages.
       module: name of the program, as the file imports it.
       defined: what the program defines.
+      folders: names of the folders that the program lies in, outermost first.
     Raises:
       DataError: the file does not parse or holds no tests.
     """
-    tree = ImportsTakenOut(module, frozenset(defined)).visit(parse(tests, tests_name).tree)
+    taken_out = ImportsTakenOut(module, frozenset(defined), folders)
+    tree = taken_out.visit(parse(tests, tests_name).tree)
     suite = SuiteFile()
-    uses = {
-        name: used_names(node)
-        for node in tree.body
-        for name in bound_names(node)
-        if not isinstance(node, IMPORTS)
-    }
+    uses = uses_of(tree.body)
     found: list[tuple[ast.FunctionDef, ast.ClassDef | None]] = []
     for node in tree.body:
         if isinstance(node, IMPORTS):
