@@ -44,7 +44,7 @@ stage bench $nav bench "${policy[@]}" --data "$data/gsm8k/test.jsonl.gz" --split
 
 {
   echo "# GSM8K with $(basename "$BASE") on two cores"
-  for part in bench processbench; do printf '\n'; sed 's/^#/##/' "$out/$part/report.md"; done
+  for part in bench processbench; do printf '\n'; sed 's/^#/##/' "$out/$part/report.md" 2>/dev/null || echo "$part: not run"; done
   seconds_table
 } > "$out/report.md"
 echo "Saved to $out/report.md"

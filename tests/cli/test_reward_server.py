@@ -14,6 +14,7 @@ from stepnav.build import models
 from stepnav.core.errors import BackendError
 from stepnav.remote.options import ServerOptions
 from tests.cli.test_server import call
+from tests.policies.openai.fake_server import ALL_HONOURED, Behaviour, FakeOpenAI
 from tests.rewards import public_models
 from tests.rewards.remote.fake_server import FakeServer
 
@@ -43,12 +44,49 @@ def test_a_search_with_a_reward_model_on_a_server(folder: Path) -> None:
     assert remote["usage"]["policy_tokens"] == here["usage"]["policy_tokens"]
 
 
+@pytest.mark.parametrize("own_key", [{}, {"STEPNAV_REWARD_API_KEY": SECRET}], ids=str)
+def test_a_judge_on_another_server_is_sent_nothing_of_the_policys(own_key: dict[str, str]) -> None:
+    with FakeOpenAI(ALL_HONOURED) as policy, FakeOpenAI(Behaviour(other_models=("x",))) as judge:
+        status, _, err = call(
+            "solve", "What is 2 + 2?", "--chat", "--policy", policy.url, "--extra-body",
+            '{"top_k": 3}', "--reward", f"judge:{judge.url}", "--reward-model", "fake",
+            "--strategy", "best_of_n:samples=2", OPENAI_API_KEY="of-the-policy", **own_key,
+        )  # fmt: skip
+    assert status == 0, err
+    assert policy.keys == {"Bearer of-the-policy"}
+    assert 3 in [body.get("top_k") for body in policy.bodies]
+    assert judge.keys == ({f"Bearer {SECRET}"} if own_key else {None})
+    assert any("right" in str(body["messages"]) for body in judge.bodies)
+    assert 3 not in [body.get("top_k") for body in judge.bodies]  # a probe has its own
+
+
+def test_a_judge_on_a_server_has_a_key_beside_a_policy_in_this_process() -> None:
+    with FakeOpenAI(ALL_HONOURED) as judge:
+        status, _, err = call(
+            *SOLVE, "--reward", f"judge:{judge.url}", "--reward-api-key-env", "MINE",
+            "--timeout", "60", MINE=SECRET, OPENAI_API_KEY="of-another-server",
+        )  # fmt: skip
+    assert status == 0, err
+    assert judge.keys == {f"Bearer {SECRET}"}
+
+
+def test_a_bare_judge_asks_the_policy_over_its_own_connection() -> None:
+    with FakeOpenAI(ALL_HONOURED) as policy:
+        status, _, err = call(
+            "solve", "What is 2 + 2?", "--chat", "--policy", policy.url, "--reward", "judge",
+            "--strategy", "best_of_n:samples=2", OPENAI_API_KEY="of-the-policy",
+            STEPNAV_REWARD_API_KEY=SECRET,
+        )  # fmt: skip
+    assert status == 0, err
+    assert policy.keys == {"Bearer of-the-policy"}
+
+
 @pytest.mark.parametrize(
     ("name", "is_one"),
     [
         ("http://h:1", True), ("https://h", True), ("orm:http://h", True), ("./prm", False),
-        ("orm:./prm", False), ("judge:http://h", False), ("judge-logprob:http://h", False),
-        ("likelihood:http://h", False),
+        ("orm:./prm", False), ("judge:http://h", True), ("judge-logprob:http://h", True),
+        ("judge", False), ("judge:./model", False), ("likelihood:http://h", False),
     ],
 )  # fmt: skip
 def test_which_names_are_servers(name: str, is_one: bool) -> None:
@@ -84,6 +122,13 @@ def test_one_clear_line_each(options: tuple[str, ...], says: str, folder: Path) 
     assert says in err
     assert len(err.strip().splitlines()) == 1
     assert "Traceback" not in err
+
+
+def test_limits_of_a_reward_models_server_are_for_stepnav_serve_too() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    options = ("--port", "0", "--reward", url, "--timeout", "3", "--retries", "0")
+    status, _, err = call("serve", *options)
+    assert (status, "cannot reach" in err) == (2, True), err
 
 
 def test_a_page_instead_of_a_model_server(folder: Path) -> None:

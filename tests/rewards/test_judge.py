@@ -222,6 +222,29 @@ def test_a_question_is_cancelled_with_the_last_that_waits_for_it():
     backend.cancel(7)
 
 
+def test_more_steps_than_are_remembered_are_answered_all_the_same(monkeypatch):
+    monkeypatch.setattr("stepnav.rewards.judge.MAX_OPINIONS", 1)
+    model = Words()
+    backend = JudgeReward(model)
+    for round_ in range(3):
+        assert len(scored(backend, path("a\n", "b\n", "c\n"), round_).items) == 3
+    assert backend.counts["asked"] == 9  # forgotten in between
+    backend.submit(10, Score(path("a\n")))
+    backend.submit(11, Score(path("b\n", "c\n")))
+    assert {ticket for ticket, _ in backend.poll(0.1)} == {10, 11}
+    backend.submit(12, Score(path("d\n", "e\n")))
+    late = model.asked.popitem()
+    assert backend.poll(0.1) == []
+    backend.submit(13, Score(path("a\n")))  # what is rated of ticket 12 is forgotten here
+    model.asked |= [late]
+    assert {ticket for ticket, _ in backend.poll(0.1)} == {12, 13}
+    backend.submit(14, Score(path("f\n")))
+    backend.submit(15, Score(path("g\n")))
+    for ticket in (14, 15):
+        backend.cancel(ticket)
+    assert not model.asked
+
+
 def search_with(policy, reward, name="hgs", budget=None, **options):
     search = make_search(name, options, budget=budget)
     problem = Search("s", search.strategy, PROBLEM, extract, budget or Budget())

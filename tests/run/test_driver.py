@@ -725,6 +725,21 @@ def test_a_search_that_is_hurried_ends_with_its_best_so_far(budget):
     assert driver.step(0.0) == []
 
 
+@pytest.mark.parametrize("search_id", ["waiting", None])
+def test_a_search_that_is_hurried_while_it_waits_ends_before_there_is_room(search_id):
+    policy, reward = random_world(3)
+    driver = Driver({"policy": Silent(policy), "reward": reward}, max_active=1)
+    driver.add(make_search("hgs", name="running"))
+    driver.add(make_search("cot", name="waiting"))
+    driver.add(make_search("cot", name="behind"))
+    assert driver.step(0.0) == []
+    driver.hurry(search_id)
+    results = {result.search_id: result for result in driver.step(0.0)}
+    assert set(results) == ({"waiting"} if search_id else {"running", "waiting", "behind"})
+    assert results["waiting"].outcome.stop_reason == "budget"
+    assert results["waiting"].usage.policy_calls == 0
+
+
 def test_a_model_that_is_missing_fails_alone_where_a_server_wants_it():
     policy, _ = random_world(3)
     driver = Driver({"policy": policy}, fails_alone=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from stepnav import build
@@ -71,9 +73,23 @@ def serving(house: House) -> Iterator[tuple[str, HttpServer]]:
             backend.close()
 
 
+def wait_until(condition: Callable[[], Any], limit_s: float = 60.0) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.01)
+
+
 def steps_policy(question: str, steps: Any, *, temperature: float) -> str:
     """Answer in two lines."""
     return f"It is {len(question)}.\n" if not steps else f"#### {len(question)}"
+
+
+async def sleepy_policy(question: str, steps: Any, *, temperature: float) -> str:
+    """Take a third of a second for a step, which is never the last."""
+    await asyncio.sleep(0.3)
+    return f"Step {len(steps)}.\n"
 
 
 def always_right(question: str, steps: Any) -> list[float]:

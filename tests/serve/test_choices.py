@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from stepnav.build.outside import as_reward
+from stepnav.core.errors import BackendError
 from stepnav.serve import spans
 from tests.cli.test_server import call
 from tests.serve.processes import MESSAGES, make_house, serving
@@ -135,6 +136,21 @@ def test_each_search_is_a_span(monkeypatch: pytest.MonkeyPatch) -> None:
         assert span.attributes["gen_ai.usage.output_tokens"] == used["completion_tokens"]
         assert span.attributes["stepnav.strategy"] == "hgs"
         assert "2 + 2" not in str(span.attributes)
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_the_span_of_a_search_that_fails_says_so(
+    is_stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(question: str, steps: Any) -> list[float]:
+        raise BackendError("no")
+
+    tracing = Tracing()
+    monkeypatch.setattr(spans, "trace", tracing)
+    with serving(make_house(reward=broken)) as (url, _):
+        httpx.post(url + CHAT, json={**BODY, "stream": is_stream})
+    (span,) = tracing.made
+    assert (span.attributes["error.type"], span.num_ends) == ("502", 1)
 
 
 def test_without_the_api_there_are_no_spans(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,6 +236,25 @@ def test_an_unsearched_request_reaches_the_model_server_as_it_is(behind, fake):
     assert refused.status_code == 422  # by the model server, in its own words
 
 
+def test_a_judge_that_asks_the_policy_leaves_it_on_its_server(fake):
+    with process("--policy", fake.url, "--reward", "judge") as (url, _):
+        listed = httpx.get(f"{url}/v1/models").json()["data"]
+        assert {"fake", "best_of_n-fake"} <= {model["id"] for model in listed}
+        body = {"model": "fake", "messages": MESSAGES, "logprobs": True, "top_k": 7}
+        assert httpx.post(f"{url}/v1/chat/completions", json=body).status_code == 200
+        assert fake.bodies[-1] == body
+        turns = [{"role": "system", "content": "Be brief."}, *MESSAGES]
+        body = {
+            "model": "best_of_n-fake",
+            "messages": turns,
+            "stepnav": {"options": {"samples": 1}},
+        }
+        reply = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60).json()
+        assert reply["stepnav"]["ignored"] == []
+        assert reply["stepnav"]["reward_tokens"] > 0
+    assert any(body["messages"][: len(turns)] == turns for body in fake.bodies)
+
+
 def test_earlier_turns_reach_the_model_server(behind, fake):
     turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"},
              {"role": "assistant", "content": "Hello!"}]  # fmt: skip

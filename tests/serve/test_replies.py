@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import httpx
 import pytest
 
-from tests.serve.processes import MESSAGES, make_house, serving
+from stepnav.core.errors import BackendError
+from tests.serve.processes import MESSAGES, make_house, serving, sleepy_policy, wait_until
 
 CHAT = "/v1/chat/completions"
 THINKING = "<think>\nIs it 3?\n\nNo.\n</think>\n\nIt is 4.\n#### 4"
@@ -34,6 +36,23 @@ def test_n_gives_distinct_answers_with_their_mass(url):
     assert own == [{"answer": "4", "mass": 8 / 12}, {"answer": "5", "mass": 4 / 12}]
     assert answer["choices"][0]["message"]["content"] == "#### 4"
     assert answer["stepnav"]["policy_calls"] == 12
+
+
+@pytest.mark.parametrize("kind", ["chat/completions", "completions"])
+@pytest.mark.parametrize("model", ["self_consistency-m", "m"])
+def test_every_choice_that_a_stream_opens_is_ended(url, kind, model):
+    body = {"model": model, "messages": MESSAGES, "prompt": "What?", "n": 5, "stream": True}
+    lines = httpx.post(f"{url}/v1/{kind}", json=body).text.splitlines()
+    chunks = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+    choices = [choice for chunk in chunks for choice in chunk["choices"]]
+    ended = [choice["index"] for choice in choices if choice["finish_reason"]]
+    assert ended == list(range(2 if model == "self_consistency-m" else 5))
+    assert {choice["index"] for choice in choices} == set(ended)
+    if kind == "chat/completions":
+        for index in ended:
+            first, *rest = [c["delta"] for c in choices if c["index"] == index]
+            assert first["role"] == "assistant"
+            assert not any("role" in delta for delta in rest)
 
 
 def test_a_plain_model_gives_its_samples_as_they_are(url):
@@ -67,6 +86,58 @@ def test_thoughts_are_kept_apart_from_the_answer(kind):
         assert "".join(message.get(name, "") for message in messages) == "Is it 3?\n\nNo."
     assert "".join(message.get("content", "") for message in messages) == "It is 4.\n#### 4"
     assert "<think>" not in answer.text
+
+
+def test_a_process_notes_what_is_open_although_nobody_asks_it():
+    """With several workers another one may be asked for /metrics."""
+    may_go_on = threading.Event()
+
+    def patient(question, steps, *, temperature):
+        may_go_on.wait(30)
+        return "#### 4"
+
+    def told(count):
+        line = f'stepnav_open{{kind="running"}} {count}'.encode()
+        return line in server.service.metrics.text()
+
+    with serving(make_house(patient)) as (url, server):
+        body = {"model": "cot-m", "messages": MESSAGES}
+        asked = threading.Thread(target=httpx.post, args=[url + CHAT], kwargs={"json": body})
+        asked.start()
+        wait_until(lambda: told(1.0), 30)
+        may_go_on.set()
+        asked.join()
+        wait_until(lambda: told(0.0), 30)
+
+
+@pytest.mark.parametrize("kind", ["chat/completions", "completions", "responses"])
+def test_a_stream_that_fails_is_not_counted_as_answered(kind):
+    def failing(question, steps, *, temperature):
+        raise BackendError("ill")
+
+    body = {"model": "cot-m", "messages": MESSAGES, "prompt": "What?", "input": "What?"}
+    with serving(make_house(failing)) as (url, _):
+        for is_stream in (False, True):
+            answer = httpx.post(f"{url}/v1/{kind}", json={**body, "stream": is_stream}, timeout=30)
+            assert "ill" in answer.text
+        told = httpx.get(f"{url}/metrics").text
+    counts = [line for line in told.splitlines() if "request_duration_seconds_count{" in line]
+    assert [(line.partition(",")[0].partition("{")[2], line[-4:]) for line in counts] == [
+        ('error_type="502"', " 2.0")
+    ]
+
+
+def test_a_stream_whose_client_goes_away_is_not_counted_as_answered():
+    with serving(make_house(sleepy_policy)) as (url, server):
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(
+                url + CHAT, json={"model": "hgs-m", "messages": MESSAGES, "stream": True}, timeout=1
+            )
+        wait_until(lambda: server.service.engine.num_open == 0)
+        wait_until(lambda: len(server.server_state.tasks) == 0)
+        told = httpx.get(f"{url}/metrics").text
+    assert 'request_duration_seconds_count{error_type="cancelled"' in told
+    assert 'request_duration_seconds_count{error_type=""' not in told
 
 
 def test_metrics_count_searches_tokens_and_time(url):

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from stepnav import build
+from stepnav.core.options import Count
 from stepnav.core.records import Message
+from stepnav.core.requests import Program
+from stepnav.core.strategy import Strategy
+from stepnav.core.tree import Tree
 from stepnav.serve.errors import ApiError
 from stepnav.serve.house import Limits, Server
 from stepnav.serve.routing import Passed, decide
@@ -14,6 +19,11 @@ from tests.serve.processes import make_house
 BODY = {"model": "hgs-m", "messages": [{"role": "user", "content": "What is 2 + 2?"}]}
 IMAGE = [{"type": "image_url", "image_url": {"url": "http://169.254.169.254/"}}]
 SERVER = Server("http://127.0.0.1:1/v1", "m")
+
+
+def fixed_sampling(tree: Tree, *, samples: Count = 1) -> Program:
+    """Sample in its own way."""
+    yield from ()
 
 
 def want(house=None, kind="chat", headers=None, **fields):
@@ -140,6 +150,27 @@ def test_sampling_fields_set_options_and_what_is_of_no_use_is_told():
     assert want(model="m", temperature=0).search.strategy.options["temperature"] == 0
     own = want(temperature=0.5, stepnav={"options": {"temperature": 0.7}})
     assert own.search.strategy.options["temperature"] == 0.7
+
+
+def test_a_temperature_of_a_strategy_without_one_is_ignored():
+    fixed = Strategy("fixed", function=fixed_sampling)
+    house = make_house(strategies={"fixed": fixed}, default="fixed")
+    for temperature in (0, 0.6):
+        assert want(house, model="fixed-m", temperature=temperature).ignored == ("temperature",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "param"),
+    [("chat", "messages", "messages"), ("completions", "prompt", "prompt"),
+     ("responses", "input", "input")],
+)  # fmt: skip
+def test_a_question_that_the_task_cannot_take_is_the_clients_fault(kind, field, param):
+    house = make_house(task=build.load_task("micro-python"))
+    asked = BODY["messages"] if kind == "chat" else "What is 2 + 2?"
+    with pytest.raises(ApiError, match="micro") as error:
+        decide(house, kind, {"model": "cot-m", field: asked}, {})
+    assert (error.value.status, error.value.param) == (400, param)
+    assert error.value.code == "invalid_value"
 
 
 def test_the_last_turn_is_the_problem_and_those_before_it_its_context():

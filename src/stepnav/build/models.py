@@ -105,11 +105,7 @@ def open_models(
     check_device(device, dtype)
     check_models(policy=policy, reward=reward, task=task, policy_model=policy_model)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
-    how: dict[str, Any] = {
-        "server": server,
-        "reward_server": reward_server,
-        "reward_vllm": reward_vllm,
-    }
+    how: dict[str, Any] = {"reward_server": reward_server, "reward_vllm": reward_vllm}
 
     def open_proposer() -> Backend:
         return open_policy(
@@ -177,7 +173,7 @@ def open_any(
             check_models(policy=None, reward=named, task=task, policy_model=None)
             kept = {"device", "dtype", "max_batch"} & options.keys()
             local = {"device": "cpu", **{name: options[name] for name in sorted(kept)}}
-            how = {name: options.get(name) for name in ("server", "reward_server", "reward_vllm")}
+            how = {name: options.get(name) for name in ("reward_server", "reward_vllm")}
             proposer, scorer = _open_scorer(named, proposer, task, local, **how)
     return Models(proposer, scorer, notes, borrowed)
 
@@ -188,16 +184,15 @@ def _open_scorer(
     task: Task,
     local: Mapping[str, Any],
     *,
-    server: ServerOptions | None,
     reward_server: RewardServer | None,
     reward_vllm: str | None = None,
 ) -> tuple[Backend, Backend | None]:
     """Return the policy, which a judge may share, and the reward model."""
     judge = as_judge(reward)
-    if judge is not None:
-        return open_judge(judge, proposer, task, local, server)
     if reward is None:
         return proposer, None
+    if judge is not None and not is_served(reward):
+        return open_judge(judge, proposer, task, local)
     return proposer, open_task_reward(reward, task, local, reward_server, reward_vllm or "")
 
 
@@ -209,9 +204,14 @@ def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | N
     """
     from stepnav.policies.local import LocalPolicy
 
-    shared = getattr(policy, "shared", None)
-    policy = policy if shared is None else shared.backend
+    policy = unshared(policy)
     return policy.doubt(problem, result) if isinstance(policy, LocalPolicy) else None
+
+
+def unshared(policy: Backend) -> Backend:
+    """Return the policy of a run itself, also where a judge shares it."""
+    shared = getattr(policy, "shared", None)
+    return policy if shared is None else shared.backend
 
 
 def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> tuple[Task, int]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from stepnav.build.device import check_device
 from stepnav.build.folders import VLLM, hub_name, is_in_vllm, is_server, model_folder
-from stepnav.build.judges import as_judge
+from stepnav.build.judges import Judge, as_judge, open_served_judge
 from stepnav.build.outside import as_reward, is_outside
 from stepnav.build.plugins import find
 from stepnav.build.policies import without_device
@@ -71,8 +71,8 @@ def open_reward(
 
 
 def is_served(name: str) -> bool:
-    """Return whether a reward model's name is the URL of a server, or FAMILY:URL."""
-    return re.match(r"(?!judge|likelihood|vllm)(?:[a-z-]+:)?https?://", name) is not None
+    """Return whether a reward model's name is a server's URL, FAMILY:URL, or judge:URL."""
+    return re.match(r"(?!likelihood|vllm)(?:[a-z-]+:)?https?://", name) is not None
 
 
 def reward_folder(name: str) -> Path:
@@ -141,10 +141,7 @@ def open_task_reward(
         return as_reward(find("rewards", name))
     judge = as_judge(name)
     if judge is not None:
-        from stepnav.policies.local import LocalPolicy
-        from stepnav.rewards.judge import JudgeReward
-
-        return JudgeReward(LocalPolicy(model_folder("policy", judge.model), **local), judge.read)
+        return _open_judge(judge, task, local, server)
     if name.startswith("likelihood:"):
         from stepnav.rewards.likelihood import LIKELIHOOD
         from stepnav.rewards.local.reward import LocalReward
@@ -169,6 +166,20 @@ def open_task_reward(
         )
     folder = model_folder("prm", rest)
     return open_checkpoint(folder, name=hub_name(rest), family=family, **local)
+
+
+def _open_judge(
+    judge: Judge, task: Task | None, local: Mapping[str, Any], server: RewardServer | None
+) -> Backend:
+    """Return a judge that is another model than the policy."""
+    if is_server(judge.model):
+        assert task is not None, "the names were not checked"
+        how = server or RewardServer()
+        return open_served_judge(judge, task, how.model, how.options)
+    from stepnav.policies.local import LocalPolicy
+    from stepnav.rewards.judge import JudgeReward
+
+    return JudgeReward(LocalPolicy(model_folder("policy", judge.model), **local), judge.read)
 
 
 def without_thoughts(reward: Backend | None) -> Backend | None:

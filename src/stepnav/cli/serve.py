@@ -15,6 +15,7 @@ import typer
 
 from stepnav import build
 from stepnav.build.folders import VLLM, is_server
+from stepnav.build.models import unshared
 from stepnav.cli.console import stderr, tell_notes
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.serving import KeyOptions, LimitOptions, Place, TraceOptions
@@ -78,7 +79,7 @@ def run(
         _supervise(place.workers, listening)
         return
     chosen = None if strategy is None else build.parse_strategy(strategy)
-    server = model_options.server(limits.active)
+    server = model_options.server(limits.active, reward)
     benchmark = _task(task, model_options)
     with contextlib.ExitStack() as stack:
         models = stack.enter_context(_open(model_options, benchmark, reward, server))
@@ -131,7 +132,7 @@ def _house(
     model_name: str | None,
 ) -> House:
     """Return what is served, with limits as usual."""
-    policy = models.policy
+    policy = unshared(models.policy)
     known = build.with_measured([build.strategy(name) for name in build.STRATEGIES], reward)
     strategies = {one.name: one for one in known}
     if chosen is not None:
@@ -194,10 +195,11 @@ def _checked_name(name: str) -> str:
 
 def _supervise(workers: int, listening: socket.socket) -> None:
     """Run this command several times on one socket."""
+    from stepnav.serve.metrics import FOLDER_VARIABLE
     from stepnav.serve.server import run_workers
 
     with tempfile.TemporaryDirectory() as folder:
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+        os.environ.setdefault(FOLDER_VARIABLE, folder)
         command = [sys.executable, "-m", "stepnav", *sys.argv[1:]]
         run_workers(command, workers, listening)
 

@@ -52,7 +52,11 @@ class Searches:
         self._engine = Engine(self._models.by_name, active=active)
 
     def problem(self, question: str, problem_id: str | None = None) -> Problem:
-        """Return a question as a problem of the task; its seeds come from its id too."""
+        """Return a question as a problem of the task; its seeds come from its id too.
+
+        Raises:
+          ConfigError: it is no question of the task's.
+        """
         asked = self.task.ask(question) if self.task.ask else Problem("given", question)
         return asked if problem_id is None else Problem(problem_id, asked.question, asked.answer)
 

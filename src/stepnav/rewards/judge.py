@@ -37,7 +37,7 @@ logger = logging.getLogger("stepnav")
 Read = Literal["answer", "logprob"]
 UNREADABLE = StepScore.from_rating(0)
 MAX_OPINIONS = 500_000
-"""Steps whose rating is remembered; then, once no question is open, all are forgotten."""
+"""Steps whose rating is remembered; then all are forgotten that are not still open."""
 TEMPLATE_TOKENS = 16
 """Assumed of a chat template, per message at most, where a question's tokens are bounded."""
 
@@ -88,7 +88,7 @@ class JudgeReward:
         self._numbers = itertools.count()
         self._asked: dict[int, _Opinion] = {}
         self._opinions: dict[tuple[str, ...], _Opinion] = {}
-        self._open: dict[int, Trajectory] = {}
+        self._open: dict[int, list[_Opinion]] = {}
         self._done: deque[tuple[int, Answer | BackendError]] = deque()
         self._flops_per_token: int | None = None
 
@@ -96,8 +96,10 @@ class JudgeReward:
         """Take a `Score`."""
         if not isinstance(request, Score):
             raise TypeError(f"a reward model cannot answer {type(request).__name__}")
-        self._open[ticket] = request.trajectory
-        for opinion in self._opinions_of(request.trajectory):
+        if len(self._opinions) > MAX_OPINIONS:
+            self._opinions = {k: o for k, o in self._opinions.items() if o.score is None}
+        self._open[ticket] = self._opinions_of(request.trajectory)
+        for opinion in self._open[ticket]:
             if opinion.score is None:
                 opinion.waiting.add(ticket)
                 if opinion.number is None:
@@ -117,14 +119,12 @@ class JudgeReward:
 
     def cancel(self, ticket: int) -> None:
         """Forget a request, and the questions that nothing else waits for."""
-        trajectory = self._open.pop(ticket, None)
-        if trajectory is not None:
-            for opinion in self._opinions_of(trajectory):
-                opinion.waiting.discard(ticket)
-                if opinion.number is not None and not opinion.waiting:
-                    self._asked.pop(opinion.number)
-                    self.model.cancel(opinion.number)
-                    del self._opinions[_key(opinion.prefix)]
+        for opinion in self._open.pop(ticket, ()):
+            opinion.waiting.discard(ticket)
+            if opinion.number is not None and not opinion.waiting:
+                self._asked.pop(opinion.number)
+                self.model.cancel(opinion.number)
+                del self._opinions[_key(opinion.prefix)]
         self._done = deque(item for item in self._done if item[0] != ticket)
 
     def token_bound(self, request: Request) -> int:
@@ -150,10 +150,7 @@ class JudgeReward:
         self.model.close()
 
     def _opinions_of(self, trajectory: Trajectory) -> list[_Opinion]:
-        prefixes = _prefixes(trajectory)
-        if len(self._opinions) > MAX_OPINIONS and not self._asked:
-            self._opinions.clear()
-        return [self._opinions.setdefault(_key(p), _Opinion(p)) for p in prefixes]
+        return [self._opinions.setdefault(_key(p), _Opinion(p)) for p in _prefixes(trajectory)]
 
     def _ask(self, opinion: _Opinion) -> None:
         """Ask about a step, greedily at first."""
@@ -207,10 +204,9 @@ class JudgeReward:
         The tokens of each prefix are told as if they were one text, so that a search is charged for
         a step once (`run/accounting.py`).
         """
-        trajectory = self._open.get(ticket)
-        if trajectory is None:
+        opinions = self._open.get(ticket)
+        if opinions is None:
             return
-        opinions = self._opinions_of(trajectory)
         scores = tuple(opinion.score for opinion in opinions if opinion.score is not None)
         if len(scores) < len(opinions):
             return

@@ -88,6 +88,8 @@ class Driver:
     def hurry(self, search_id: str | None = None) -> None:
         """Let a search's seconds be spent now, from any thread: it ends with its best so far.
 
+        One that waits for its turn ends at once, with nothing.
+
         Args:
           search_id: one that has ended is no error; None is all that are there.
         """
@@ -103,8 +105,7 @@ class Driver:
           JournalError: the journal cannot be written or does not fit these searches.
         """
         self._take_orders(timeout_s)
-        while self._waiting and len(self._running) < self.max_active:
-            self._start(self._waiting.pop(next(iter(self._waiting))))
+        self._start_waiting()
         if self._tickets:
             self._serve(self._tickets.poll(timeout_s))
         self._stop_late()
@@ -175,6 +176,12 @@ class Driver:
             if search_id in (None, running.search.id):
                 running.hurry()
                 self._clocked[running.search.id] = running
+
+    def _start_waiting(self) -> None:
+        """Start searches where there is room; those without any time left ask nothing, and end."""
+        for search in list(self._waiting.values()):
+            if len(self._running) < self.max_active or search.budget.seconds == 0.0:
+                self._start(self._waiting.pop(search.id))
 
     def _start(self, search: Search) -> None:
         answered = search.answered or self._replays.pop(search.id, ())

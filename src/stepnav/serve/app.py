@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,7 +28,9 @@ def make_app(house: House) -> tuple[FastAPI, Service]:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        counting = asyncio.create_task(service.keep_counting())
         yield
+        counting.cancel()
         await service.close()
 
     app = FastAPI(title="stepnav", lifespan=lifespan, openapi_url=None)
@@ -74,13 +77,8 @@ def _add_reading(app: FastAPI, service: Service) -> None:
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        num_open, active = service.engine.num_open, house.limits.active
-        text = service.metrics.text(
-            running=min(num_open, active),
-            waiting=max(0, num_open - active),
-            passed=service.num_passed,
-        )
-        return Response(text, media_type="text/plain; version=0.0.4")
+        service.count_open()
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
     @app.get("/traces/{trace_id}")
     def trace(trace_id: str) -> HTMLResponse:  # in a thread: it reads a file

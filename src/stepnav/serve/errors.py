@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from stepnav.core.errors import BackendDown, BackendError, BackendTimeout, RateLimited, quote
+from stepnav.policies.openai.refusals import context_refusal
 
 logger = logging.getLogger("stepnav")
 
@@ -77,7 +78,10 @@ def failed(error: BackendError | None, message: str) -> ApiError:
     if error is None:
         return ApiError(500, message, code="search_failed")
     if error.status_code in (400, 413, 422):
-        return ApiError(400, message, code="context_length_exceeded")
+        # a model in this process refuses nothing else
+        is_too_long = error.provider == "local" or context_refusal(message) is not None
+        code = "context_length_exceeded" if is_too_long else "upstream_refused"
+        return ApiError(400, message, code=code)
     if isinstance(error, RateLimited):
         return ApiError(429, message, code="upstream_busy", headers=RETRY_SOON)
     if isinstance(

@@ -14,6 +14,8 @@ from stepnav.core.requests import REWARD
 from stepnav.core.strategy import Strategy
 from stepnav.tasks.task import Task
 
+MAX_GRACE_S = 86_400
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -29,7 +31,8 @@ class Limits:
       max_count: most draws, beams and so on that an option of a strategy may ask for.
       max_body_bytes: of a request.
       body_timeout_s: how long a client may take to send it.
-      grace_s: how long searches may go on after the server was told to stop.
+      grace_s: how long searches may go on after the server was told to stop; at most
+        `MAX_GRACE_S`.
     """
 
     active: int = 64
@@ -52,6 +55,8 @@ class Limits:
             if not getattr(self, name) > 0:  # also catches NaN
                 option = "--" + name.removesuffix("_s").replace("_", "-")
                 raise ConfigError(f"{option} must be above 0 (got {getattr(self, name)})")
+        if self.grace_s > MAX_GRACE_S:
+            raise ConfigError(f"--grace must be at most {MAX_GRACE_S}, a day (got {self.grace_s})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from stepnav.core.outcome import SearchResult
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Where several processes keep their counters, so that each can tell those of all."""
 
 OPERATIONS = {"chat": "chat", "completions": "text_completion", "responses": "responses"}
 """Kind of a request -> its `gen_ai.operation.name`."""
@@ -18,7 +21,7 @@ TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)
 
 
 class Metrics:
-    """Counters of one process, or of all workers where PROMETHEUS_MULTIPROC_DIR is set.
+    """Counters of one process, or of all workers where `FOLDER_VARIABLE` is set.
 
     Args:
       model: the policy's name.
@@ -82,12 +85,21 @@ class Metrics:
         duplicates = sum(node.duplicates for node in result.tree.nodes)
         self._duplicates.labels(result.strategy).inc(duplicates)
 
-    def text(self, *, running: int, waiting: int, passed: int) -> bytes:
-        """Return everything in Prometheus' form; the arguments are what is open now."""
+    def set_open(self, *, running: int, waiting: int, passed: int) -> None:
+        """Note what is open in this process."""
         for kind, count in (("running", running), ("waiting", waiting), ("passed", passed)):
             self._queue.labels(kind).set(count)
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' form."""
         registry = self._registry
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        if FOLDER_VARIABLE in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+def forget_open(pid: int) -> None:
+    """Take away what was open in a process that has ended; what it counted stays."""
+    if FOLDER_VARIABLE in os.environ:
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -16,6 +16,7 @@ import uvicorn
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.serve.app import make_app
 from stepnav.serve.house import House
+from stepnav.serve.metrics import forget_open
 from stepnav.serve.service import Service
 
 BACKLOG = 2048
@@ -38,7 +39,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
         found.listen(BACKLOG)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, ValueError) as error:  # the last: a host that is no name
         raise ConfigError(
             f"cannot listen on {host}:{port} ({error}); name another --port, or end what uses this "
             "one"
@@ -104,6 +105,7 @@ def run_workers(command: Sequence[str], count: int, listening: socket.socket) ->
         while True:
             for worker in [worker for worker in workers if worker.poll() is not None]:
                 workers.remove(worker)
+                forget_open(worker.pid)
                 if worker.returncode > 0:  # it gave up by itself, and would again
                     raise BackendError("a worker has failed; what it said stands above")
             while len(workers) < count:
@@ -117,4 +119,5 @@ def run_workers(command: Sequence[str], count: int, listening: socket.socket) ->
                 worker.send_signal(signal.SIGTERM)
         for worker in workers:
             worker.wait()
+            forget_open(worker.pid)
         sys.stdout.flush()

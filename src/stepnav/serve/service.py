@@ -28,6 +28,9 @@ from stepnav.serve.under_way import UnderWay
 from stepnav.serve.upstream import Upstream
 from stepnav.serve.wanted import Endpoint, Wanted
 
+COUNT_S = 1.0
+"""So often a process notes what is open in it, since another one may be asked for /metrics."""
+
 
 class Service:
     """The state of a running server: engine, connections, counters.
@@ -65,6 +68,18 @@ class Service:
         """How many requests are at the model server, those of searches not counted."""
         return 0 if self.upstream is None else self.upstream.num_open
 
+    def count_open(self) -> None:
+        """Note for /metrics what is open now."""
+        num_open, active = self.engine.num_open, self.house.limits.active
+        running = min(num_open, active)
+        self.metrics.set_open(running=running, waiting=num_open - running, passed=self.num_passed)
+
+    async def keep_counting(self) -> None:
+        """Note what is open, again and again, until this is cancelled."""
+        while True:
+            self.count_open()
+            await asyncio.sleep(COUNT_S)
+
     async def answer(self, kind: Endpoint, request: Request) -> Response:
         """Return the response to a request.
 
@@ -91,7 +106,7 @@ class Service:
                 stack.enter_context(timed)
                 search = stack.enter_context(self._under_way(wanted))
                 events = self._events(wanted, search, began)
-                return SearchStream(events, _headers(wanted), stack.pop_all())
+                return SearchStream(events, _headers(wanted), stack.pop_all(), search.check)
         with timed, self._under_way(wanted) as search:
             result = await until_gone(request, search.result())
             return JSONResponse(whole(wanted, result, int(time.time())), headers=_headers(wanted))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import AppStatus, SendTimeoutError
+from starlette.requests import ClientDisconnect
 
 from stepnav.core.outcome import SearchResult
 from stepnav.serve.errors import ApiError
@@ -32,12 +33,18 @@ class SearchStream(EventSourceResponse):
       events: what is sent.
       headers: of the response.
       stack: closed at its end, however it ends, even before the first event.
+      check: raises what the search failed with; called before that, so that those in the stack are
+        told of it.
     """
 
     def __init__(
-        self, events: AsyncIterator[ServerSentEvent], headers: dict[str, str], stack: ExitStack
+        self,
+        events: AsyncIterator[ServerSentEvent],
+        headers: dict[str, str],
+        stack: ExitStack,
+        check: Callable[[], None],
     ) -> None:
-        self._stack = stack
+        self._stack, self._check = stack, check
         super().__init__(
             events, headers=headers, ping=KEEP_ALIVE_S, send_timeout=SEND_S, sep="\n",
             ping_message_factory=lambda: ServerSentEvent(comment="keep-alive", sep="\n"),
@@ -45,8 +52,10 @@ class SearchStream(EventSourceResponse):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Send it all."""
-        with self._stack, suppress(SendTimeoutError):  # the client takes nothing more
+        # the client takes nothing more, or was sent the error, or has left
+        with suppress(SendTimeoutError, ApiError, ClientDisconnect), self._stack:
             await super().__call__(scope, receive, send)
+            self._check()
 
 
 def event(data: Any) -> ServerSentEvent:
@@ -60,10 +69,7 @@ def opening(wanted: Wanted, created: int) -> Iterator[ServerSentEvent]:
     if wanted.kind == "responses":
         yield from opening_events(wanted, created)
     if wanted.kind == "chat":
-        for index in range(wanted.n):
-            yield event(
-                _chunk(wanted, created, [_delta(index, {"role": "assistant", "content": ""})])
-            )
+        yield _role(wanted, created, 0)  # how many more there are is known at the end
 
 
 def step_events(wanted: Wanted, created: int, text: str) -> Iterator[ServerSentEvent]:
@@ -91,6 +97,8 @@ def closing(
         return
     choices = choices_of(wanted, result)
     for index, choice in enumerate(choices):
+        if index and wanted.kind == "chat":
+            yield _role(wanted, created, index)
         text = {"content": choice.text} if wanted.kind == "chat" else choice.text
         thought = thought_fields(choice)
         if thought and wanted.kind == "chat" and not (is_told and index == 0):
@@ -112,6 +120,11 @@ def closing(
     if wanted.has_usage_chunk:
         yield event({**_chunk(wanted, created, []), "usage": usage_of(result, choices)})
     yield event("[DONE]")
+
+
+def _role(wanted: Wanted, created: int, index: int) -> ServerSentEvent:
+    """Return the event that opens a choice of a chat."""
+    return event(_chunk(wanted, created, [_delta(index, {"role": "assistant", "content": ""})]))
 
 
 def _chunk(wanted: Wanted, created: int, choices: list[dict[str, Any]]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
+from starlette.requests import ClientDisconnect
+
 from stepnav.core.outcome import SearchResult
 from stepnav.core.tree import Node
 from stepnav.serve.engine import Engine
@@ -32,6 +34,7 @@ class UnderWay:
         self._loop = asyncio.get_running_loop()
         self._news: asyncio.Queue[str | SearchResult | Exception] = asyncio.Queue()
         self._told: set[int] = set()
+        self._failure: Exception | None = ClientDisconnect()  # until something is known
 
     def __enter__(self) -> UnderWay:
         wanted = self._wanted
@@ -58,11 +61,26 @@ class UnderWay:
           ApiError: the search failed.
         """
         news = await self._news.get()
+        if isinstance(news, str):
+            return news
+        self._failure = None
         if isinstance(news, Exception):
-            raise ApiError(500, "internal error")
-        if isinstance(news, SearchResult) and news.error is not None:
-            raise failed(news.failure, news.error)
+            self._failure = ApiError(500, "internal error")
+        elif news.error is not None:
+            self._failure = failed(news.failure, news.error)
+        self.check()
+        assert isinstance(news, SearchResult), "all else has failed"
         return news
+
+    def check(self) -> None:
+        """Do nothing if the search has given its result.
+
+        Raises:
+          ApiError: it failed.
+          ClientDisconnect: it was left before its end.
+        """
+        if self._failure is not None:
+            raise self._failure
 
     async def result(self) -> SearchResult:
         """Return the result, once it is there.

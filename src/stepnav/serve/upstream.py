@@ -11,12 +11,15 @@ import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
+from stepnav.core.errors import ConfigError
 from stepnav.serve.errors import RETRY_SOON, ApiError
 from stepnav.serve.house import Server
 from stepnav.serve.requests import until_gone
@@ -33,11 +36,36 @@ _HEADERS = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
 logger = logging.getLogger("stepnav")
 
 
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL, as searches take it; None for none.
+
+    Not by aiohttp's own `trust_env`, which also sends what ~/.netrc holds for the host as a key.
+
+    Raises:
+      ConfigError: it is none of HTTP.
+    """
+    scheme, host, *_ = urlsplit(url)
+    named = getproxies()
+    proxy = named.get(scheme) or named.get("all")
+    if not proxy or proxy_bypass(host):
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    kind = urlsplit(proxy).scheme
+    if kind not in ("http", "https"):
+        raise ConfigError(
+            f"requests cannot be passed to {url} through a proxy of {kind}; name one of http in "
+            f"{scheme.upper()}_PROXY, or the host in NO_PROXY"
+        )
+    return proxy
+
+
 class Upstream:
     """A connection pool to the model server; lives in the event loop of this one.
 
     Args:
       server: where it is; nothing of that is ever taken from a request.
+    Raises:
+      ConfigError: the environment names a proxy that cannot be used.
     """
 
     def __init__(self, server: Server) -> None:
@@ -46,6 +74,7 @@ class Upstream:
         self._headers = dict(_HEADERS)
         if server.api_key is not None:
             self._headers["Authorization"] = f"Bearer {server.api_key}"
+        self._proxy = proxy_for(server.base_url)
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -102,7 +131,10 @@ class Upstream:
         """Return the whole answer, or one that is opened as a stream."""
         try:
             answer = await self._opened().post(
-                self._server.base_url + path, data=content, allow_redirects=False
+                self._server.base_url + path,
+                data=content,
+                allow_redirects=False,
+                proxy=self._proxy,
             )
             if answer.content_type == "text/event-stream":
                 return answer

@@ -151,7 +151,10 @@ def _problem(
         ignored.append("context")
         turns = []
     ask = house.task.ask
-    problem = Problem("given", question) if ask is None else ask(question)
+    try:
+        problem = Problem("given", question) if ask is None else ask(question)
+    except ConfigError as error:
+        raise ApiError(400, str(error), param=param, code="invalid_value") from None
     return replace(problem, id=asked.problem_id or problem.id, context=tuple(turns))
 
 
@@ -216,8 +219,7 @@ def _with_options(
         place = next((name for name in names if name in known), None)
         if value is None or place in options:
             continue
-        is_useless = field == "temperature" and value == 0 and _needs_variety(chosen)
-        if place is None or is_useless:
+        if place is None or (place == "temperature" and value == 0 and _needs_variety(chosen)):
             ignored.append(field)
         else:
             options[place] = value

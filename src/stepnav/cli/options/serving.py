@@ -87,10 +87,12 @@ class KeyOptions:
                 f"--keys-env must name a variable that holds API keys; {self.keys_env} holds none"
             )
         if self.keys_file is not None:
-            own = self.keys_file.read_text()
+            own = self.keys_file.read_bytes().decode(errors="surrogateescape")
             if not own.strip():
                 raise ConfigError(f"{self.keys_file} holds no API key; write one on each line")
             text += "\n" + own
+        if re.search("[\ud800-\udfff]", text):  # what stands for bytes that are no text
+            raise ConfigError("the API keys (--keys-file, --keys-env) are not UTF-8 text")
         return tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
 
 
