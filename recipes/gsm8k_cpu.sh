@@ -9,7 +9,8 @@
 #
 #   BASE, DATA   as in gsm8k_gpu.sh
 #   SFT, DRAWN, DEV, PROBLEMS   problems to fine-tune on, to label, to calibrate on (of HELD_OUT ones), and of the test split
-#   BUDGETS, STRATEGIES         of the searches
+#   SVAMP        problems of SVAMP's test split, shorter ones, of which nothing is learnt either
+#   BUDGETS, SVAMP_BUDGETS, STRATEGIES   of the searches
 #   DTYPE, ONLY  default bfloat16; stages to run, by a pattern of their names
 set -euo pipefail
 [ $# -eq 1 ] || { sed -n '2,14s/^# \?//p' "$0"; exit 2; }
@@ -23,7 +24,8 @@ mkdir -p "$out/done"
 nav="python -m stepnav"
 run=(--device cpu --dtype "${DTYPE:-bfloat16}")
 learn=("${run[@]}" --epochs 1 --max-length 512 --save-every 50 --resume)
-policy=(--task gsm8k --policy "$out/sft" --shots 0 --active "${ACTIVE:-128}" --resume "${run[@]}")
+by=(--policy "$out/sft" --shots 0 --active "${ACTIVE:-128}" --resume "${run[@]}")
+policy=(--task gsm8k "${by[@]}")
 drawn=(--split train --solutions 4 --estimate outcome --temperature 0.7)
 
 stage data python "$here/gsm8k_data.py" split "$data/gsm8k/train.jsonl.gz" "$out/data" "${HELD_OUT:-300}" "${SFT:-3200}"
@@ -38,13 +40,16 @@ stage prm $nav train prm --model "$out/sft" --data "$out/steps.jsonl" --head two
 stage calibrate $nav calibrate --reward "$out/prm" --data "$out/steps-dev.jsonl" --out "$out/prm-calibrated" "${run[@]}"
 stage processbench $nav eval-prm --reward "$out/prm-calibrated" --data "$data/processbench/gsm8k.jsonl.gz" --out "$out/processbench" \
   --resume "${run[@]}"
-stage bench $nav bench "${policy[@]}" --data "$data/gsm8k/test.jsonl.gz" --split test --problems "${PROBLEMS:-500}" \
-  --reward "$out/prm-calibrated" --budgets "${BUDGETS:-512}" --baseline cot --out "$out/bench" \
-  --strategies "${STRATEGIES:-cot,self_consistency,best_of_n,weighted_vote,hgs,nav}"
+bench() {  # NAME TASK DATA PROBLEMS BUDGETS
+  stage "$1" $nav bench --task "$2" --data "$3" --split test --problems "$4" --budgets "$5" --reward "$out/prm-calibrated" --baseline cot \
+    --strategies "${STRATEGIES:-cot,self_consistency,best_of_n,weighted_vote,hgs,nav}" "${by[@]}" --out "$out/$1"
+}
+bench svamp svamp "$data/svamp/test.jsonl.gz" "${SVAMP:-300}" "${SVAMP_BUDGETS:-192}"
+bench gsm8k gsm8k "$data/gsm8k/test.jsonl.gz" "${PROBLEMS:-500}" "${BUDGETS:-384}"
 
 {
   echo "# GSM8K with $(basename "$BASE") on two cores"
-  for part in bench processbench; do printf '\n'; sed 's/^#/##/' "$out/$part/report.md" 2>/dev/null || echo "$part: not run"; done
+  for part in svamp gsm8k processbench; do printf '\n'; sed 's/^#/##/' "$out/$part/report.md" 2>/dev/null || echo "$part: not run"; done
   seconds_table
 } > "$out/report.md"
 echo "Saved to $out/report.md"

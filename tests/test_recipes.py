@@ -92,8 +92,10 @@ def test_gsm8k_on_two_cores(reader: str, tmp_path: Path) -> None:
     data, out = tmp_path / "data", tmp_path / "out"
     data.mkdir()
     easy_gsm8k(data / "gsm8k")
-    (data / "processbench").symlink_to(DATA / "processbench")
+    for name in ("processbench", "svamp"):
+        (data / name).symlink_to(DATA / name)
     variables = {
+        "SVAMP": "2", "SVAMP_BUDGETS": "40",
         "BASE": reader, "DATA": str(data), "DTYPE": "float32", "SFT": "160", "SFT_RATE": "3e-3",
         "HELD_OUT": "10", "DEV": "10", "DRAWN": "10", "PROBLEMS": "4", "BUDGETS": "60",
     }  # fmt: skip

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepnav.core.requests import Complete, Propose, Sampling
+from stepnav.engine import passes
 from stepnav.policies.local import LocalPolicy
 from tests.engine.small_models import ARCHITECTURES, causal_model, poll_all, prefix, tokenizer
 
@@ -65,6 +66,15 @@ def test_eviction_changes_nothing() -> None:
 def test_short_passes_and_little_memory_change_nothing() -> None:
     whole = grow(causal_model(), max_batch=64)
     assert grow(causal_model(), max_batch=16, pass_tokens=24, max_batch_tokens=400) == whole
+
+
+@pytest.mark.parametrize("name", ["llama", "llama-mha"])
+def test_how_blocks_of_rows_are_cut_changes_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = grow(causal_model(name), max_batch=64)
+    monkeypatch.setattr(passes, "CALL_TOKENS", 0)  # wherever neighbours are not equally long
+    assert grow(causal_model(name), max_batch=64) == whole
 
 
 @pytest.mark.slow
