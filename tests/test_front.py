@@ -9,6 +9,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import stepnav
@@ -210,6 +211,31 @@ def test_a_reward_function_that_returns_something_else(reward, message):
 def test_a_policy_function_that_returns_something_else(policy, message):
     with pytest.raises(BackendError, match=message):
         stepnav.solve("What is 2 + 2?", policy=policy, strategy="cot")
+
+
+def test_scores_may_be_arrays_and_models_objects_that_are_awaited():
+    class Policy:
+        async def __call__(self, question, steps):
+            return "#### 4"
+
+    class Reward:
+        async def __call__(self, question, steps):
+            return np.full(len(steps), 0.9)
+
+    found = stepnav.solve("What is 2 + 2?", policy=Policy(), reward=Reward(), strategy="best_of_n")
+    assert found.answer == "4"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: stepnav.solve("What \ud800?", policy=propose), "half of a surrogate pair"),
+        (lambda: stepnav.bench(ROWS, ["cot"], policy=propose, count=-1), "count must be at least"),
+    ],
+)
+def test_bad_questions_and_counts_are_named(call, message):
+    with pytest.raises(ConfigError, match=message):
+        call()
 
 
 def test_half_a_surrogate_pair_of_a_policy_function_is_replaced():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,8 @@ from stepnav.cli.main import app
 from stepnav.cli.options.choice import parse_ids, pick
 from stepnav.cli.parser.table import COMMANDS, Entry
 from stepnav.core.errors import ConfigError, DataError, JournalError
+from stepnav.policies.local import PolicyFormat
+from stepnav.zoo import MODELS_FOLDER
 from tests.cli.test_main import ENVIRONMENT, RUN
 
 
@@ -287,6 +290,50 @@ def test_a_dry_run_tells_and_makes_nothing(
     assert "240 searches of 20 problems" in text
     assert "points if" not in text
     assert not out.exists()
+
+
+BROKEN = """
+def bad(tree):
+    raise KeyError("lost")
+    yield
+"""
+
+
+def test_a_dry_run_tells_that_a_strategy_fails(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(BROKEN)
+    words = ("--out", str(tmp_path / "run"), "--strategies", f"cot,{tmp_path}/mine.py:bad")
+    with pytest.raises(ConfigError, match=r"bad fails on scripted models: .*KeyError"):
+        bench(*words, "--dry-run")
+    with pytest.raises(ConfigError, match=r"bad fails on scripted models: .*KeyError"):
+        run("check", "--problems", "2", "--samples", "2", "--strategy", f"{tmp_path}/mine.py:bad")
+
+
+def test_a_strategy_of_ones_own_is_named_as_it_is_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(BROKEN)
+    run("strategies", f"{tmp_path}/mine.py:bad")
+    assert f"{tmp_path}/mine.py:bad:NAME=VALUE" in "".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--hard 1 --index 2", "leave --index out"),
+        ("--question-field q", "arithmetic knows its own"),
+        ("--policy mine.py:policy --chat", "leave --chat and --shots out"),
+        ("--policy ./own --chat", "prompt format of its own .*; leave --chat out"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(
+    words: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def policy(question, steps):\n    return '#### 4'\n")
+    shutil.copytree(MODELS_FOLDER / "arithmetic-policy", tmp_path / "own")
+    PolicyFormat().save(tmp_path / "own")
+    with pytest.raises(ConfigError, match=says):
+        run("solve", "--task", "arithmetic", "--strategy", "cot", *words.split())
 
 
 def test_a_task_from_a_file_with_fields_of_its_own(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stepnav.core.errors import BackendDown, BackendError
 from stepnav.core.requests import Complete, Propose, Sampling
 from stepnav.engine import passes
 from stepnav.policies.local import LocalPolicy
@@ -66,6 +69,38 @@ def test_eviction_changes_nothing() -> None:
 def test_short_passes_and_little_memory_change_nothing() -> None:
     whole = grow(causal_model(), max_batch=64)
     assert grow(causal_model(), max_batch=16, pass_tokens=24, max_batch_tokens=400) == whole
+
+
+@pytest.mark.parametrize("without", [None, ()])
+def test_a_model_that_overflows_ends_its_own_requests_only(without: Any) -> None:
+    model = causal_model()
+    (bad,) = tokenizer().encode("@", add_special_tokens=False)
+    with torch.no_grad():
+        model.model.embed_tokens.weight[bad] = float("inf")
+    backend = LocalPolicy(model, tokenizer(), max_step_tokens=8)
+    sampling = Sampling(1.0, without=without)
+    backend.submit(0, Propose(prefix(0, "@ two"), 3, sampling, seed=1))
+    answer = poll_all(backend, 1)[0]
+    assert isinstance(answer, BackendError)
+    assert "--dtype float32 or bfloat16" in str(answer)
+    backend.runner.tree.clear()
+    backend.runner.tree.clear()
+    backend.submit(1, Propose(prefix(1), 2, sampling, seed=1))
+    clean = poll_all(backend, 1)[1].items
+    assert all(math.isfinite(step.logprob) for step in clean)
+    assert backend.runner.num_running == backend.runner.num_waiting == 0
+
+
+def test_memory_that_runs_out_after_a_pass_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = LocalPolicy(causal_model(), tokenizer())
+
+    def fail(*_: Any) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(backend.runner, "settle", fail)
+    backend.submit(0, Propose(prefix(0), 1, Sampling(1.0), seed=1))
+    with pytest.raises(BackendDown, match="the local model failed: out of memory"):
+        poll_all(backend, 1)
 
 
 @pytest.mark.parametrize("name", ["llama", "llama-mha"])

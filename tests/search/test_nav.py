@@ -1,8 +1,13 @@
 """Hand-worked searches of nav."""
 
+import math
+
 import pytest
 
+from stepnav.build import strategy
 from stepnav.core.budget import Budget
+from stepnav.core.chances import as_seen
+from stepnav.core.errors import ConfigError
 from tests.worlds import drawn, p, search_table
 
 TRAP = {
@@ -80,6 +85,20 @@ def test_a_bad_solution_does_not_spend_what_is_kept_back_for_a_better_end():
     result = search(table, pays, Budget(policy_tokens=30), reserve_tokens=20, stop=1.0)
     assert result.tree.nodes[1].trajectory.text == "#### 0"
     assert (result.outcome.stop_reason, result.outcome.counts["fallbacks"]) == ("budget", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("stop", 0.0), ("offset", math.nan), ("right_low_slope", math.inf)],
+)
+def test_options_that_no_search_could_use_are_refused(name, value):
+    with pytest.raises(ConfigError, match=f"nav.{name} must be"):
+        strategy("nav")(**{name: value})
+
+
+def test_no_calibration_overflows():
+    assert as_seen(0.5, 1.0, 1.0, -1e6) == pytest.approx(0, abs=1e-9)
+    assert as_seen(0.5, 1.0, 1.0, 1e6) == pytest.approx(1)
 
 
 def test_nothing_found_is_no_answer():

@@ -38,6 +38,16 @@ def test_the_log_of_a_search_in_a_pipe() -> None:
     ]
 
 
+def test_a_long_solution_that_was_held_back_is_shown() -> None:
+    console = pipe()
+    follower = TreeFollower(console)
+    tree = Tree(PROBLEM, follower)
+    steps = [Step(f"step {number}\n") for number in range(1500)]
+    leaf = tree.add_trajectory(tree.root.trajectory.extend(*steps))
+    tree.mark(leaf, "dead")
+    assert "step 1499" in printed(console)
+
+
 def test_the_finished_tree() -> None:
     console = pipe()
     print_tree(console, backtracking_tree())

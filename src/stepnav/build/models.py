@@ -236,6 +236,12 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
             f"{policy} has a prompt format of its own ({FILE_NAME}), without worked examples; "
             "leave --shots out"
         )
+    if has_format and chat:
+        raise ConfigError(
+            f"{policy} has a prompt format of its own ({FILE_NAME}); leave --chat out"
+        )
+    if (chat or shots) and is_outside("policies", policy):
+        raise ConfigError(f"{policy} sees the question alone; leave --chat and --shots out")
     if shots is None:
         has_own = chat or has_format or policy.removeprefix(VLLM) in EMBEDDED_TASKS
         shots = 0 if has_own else task.default_shots

@@ -29,6 +29,12 @@ def split_file(text: str) -> tuple[Path, str, str] | None:
     return Path(match["file"]), match["name"], match["rest"].removeprefix(":")
 
 
+def bare_name(text: str) -> str | None:
+    """Return `FILE.py:NAME` without options; None if it is no such text."""
+    parts = split_file(text)
+    return None if parts is None else f"{parts[0]}:{parts[1]}"
+
+
 def load_file(path: Path, name: str) -> Any:
     """Return an object that a Python file defines.
 

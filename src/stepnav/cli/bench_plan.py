@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from stepnav import build
-from stepnav.build.plugins import split_file
+from stepnav.build.plugins import bare_name
 from stepnav.cli.options.choice import Ids
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import Reward, Seed, Split, TaskName, TaskOptions
@@ -206,12 +206,8 @@ class PlanOptions:
 
 def _names(tuned: Tuned) -> str:
     """Return the strategies of a file of tuned settings, as on the command line."""
-    found: dict[str, None] = {}
-    for entry in tuned.best:
-        parts = split_file(entry.setting)
-        own = f"{parts[0]}:{parts[1]}" if parts else entry.strategy
-        found[own] = None
-    return ",".join(found)
+    names = (bare_name(entry.setting) or entry.strategy for entry in tuned.best)
+    return ",".join(dict.fromkeys(names))
 
 
 def _mine(problems: list[Problem], shard: Shard | None) -> list[Problem]:

@@ -151,6 +151,8 @@ def estimate(
       seed: of the trials.
       searches: for how many the trials' mean stands.
       shape: of solutions.
+    Raises:
+      ConfigError: the strategy fails.
     """
     policy = ScriptedPolicy(partial(_next_step, shape))
     driver = Driver({POLICY: policy, REWARD: ScriptedReward(_rate)})
@@ -166,6 +168,9 @@ def estimate(
         for problem in problems[:NUM_TRIED]
     ]
     results = list(driver.run(tried))
+    for result in results:
+        if result.error is not None:
+            raise ConfigError(f"{strategy.label} fails on scripted models: {result.error}")
     sums = {
         "requests": sum(result.requests for result in results),
         "policy_tokens": sum(result.usage.policy_tokens for result in results),

@@ -116,6 +116,8 @@ def run(
         _check_page(page, data, hard or len(names or ()), as_json)
     if names is not None and (hard or index or problem is not None):
         raise ConfigError("--ids says which problems; leave --hard, --index and a text out")
+    if hard and index:
+        raise ConfigError("--hard takes the first hard problems; leave --index out")
     budget = Budget(policy_tokens=max_policy_tokens, seconds=max_seconds)
     policy, reward = model_options.choose(benchmark, [choice], reward)
     [choice] = build.with_measured([choice], reward)

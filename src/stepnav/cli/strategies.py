@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.build.plugins import entry_names
+from stepnav.build.plugins import bare_name, entry_names
 from stepnav.cli.console import print_json, stdout
 from stepnav.cli.options.shared import AsJson
 from stepnav.core.options import Option, records_of
@@ -40,7 +40,7 @@ def run(
     """
     if name is not None:
         chosen = build.parse_strategy(name)
-        print_json(_record(chosen)) if as_json else _print(chosen)
+        print_json(_record(chosen)) if as_json else _print(chosen, bare_name(name) or chosen.name)
         return
     lines = {
         known: _about(build.strategy(known))[0]
@@ -79,14 +79,14 @@ def _record(strategy: Strategy) -> dict[str, Any]:
     }
 
 
-def _print(strategy: Strategy) -> None:
+def _print(strategy: Strategy, name: str) -> None:
     line, source = _about(strategy)
     texts = _argument_texts(strategy)
     console = stdout()
     console.print(f"{strategy.name}: {line}\n", soft_wrap=True)
     if source:
         console.print(source + "\n", soft_wrap=True)
-    console.print(f"Asks: {', '.join(strategy.models)}. Options, as in {strategy.name}:NAME=VALUE:")
+    console.print(f"Asks: {', '.join(strategy.models)}. Options, as in {name}:NAME=VALUE:")
     for name, option in strategy.known_options.items():
         default = "none" if option.default is None else str(option.default).lower()
         console.print(f"\n  {name}  {_values(option)} [default: {default}]", soft_wrap=True)

@@ -30,6 +30,10 @@ LEAST_LEFT = 0.02
 """What was not drawn after a node has at least this probability, until nothing is left to draw."""
 
 
+MAX_LOG_ODDS = 500.0
+"""Beyond it exponentials overflow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """How much a step's score and its probability say: options of `nav`.
@@ -153,7 +157,7 @@ def as_seen(prob: float, low_slope: float, high_slope: float, offset: float) -> 
         return prob
     inside = min(max(prob, LEAST_CHANCE), 1 - LEAST_CHANCE)
     log_odds = low_slope * math.log(inside) - high_slope * math.log1p(-inside) + offset
-    return 1 / (1 + math.exp(-log_odds))
+    return 1 / (1 + math.exp(-min(max(log_odds, -MAX_LOG_ODDS), MAX_LOG_ODDS)))
 
 
 def _after_rejected(tree: Tree) -> list[bool]:

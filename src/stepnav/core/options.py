@@ -124,6 +124,8 @@ class Option:
         if type(value) is not self.kind:
             noun = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
             raise ConfigError(f"{owner}.{self.name} must be {noun[self.kind]} (got {value!r})")
+        if self.kind is float and not math.isfinite(given):
+            raise ConfigError(f"{owner}.{self.name} must be a finite number (got {value})")
         if self.allowed is not None and value not in self.allowed:
             raise ConfigError(
                 f"{owner}.{self.name} must be one of {', '.join(self.allowed)} (got {value!r})"

@@ -15,6 +15,12 @@ from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError, one_line
 
 
+def is_coroutine(function: Any) -> bool:
+    """Return whether what a function, or an object that can be called, returns is to be awaited."""
+    call = getattr(function, "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
 class CallQueue:
     """Runs functions in the background and keeps their results until they are asked for.
 

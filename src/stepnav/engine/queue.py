@@ -170,8 +170,14 @@ class RowQueue(Generic[AnyRow]):
             if self._puts_off(can_wait=can_wait):
                 return
             asked, outputs = self.runner.forward()
+            if asked:
+                self._take(asked, outputs)
         except (RuntimeError, MemoryError) as error:
             message = f"the local {self._noun} failed: {error}"
             raise BackendDown(message, provider="local") from error
-        if asked:
-            self._take(asked, outputs)
+
+    def _give_up(self, row: AnyRow, error: BackendError) -> None:
+        """Answer a row's job with an error."""
+        job = self._job_of[row]
+        self.cancel(job.ticket)
+        self._answers.append((job.ticket, error))

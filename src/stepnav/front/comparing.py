@@ -75,6 +75,8 @@ def bench(
     """
     if not budgets:
         raise ConfigError("budgets must not be empty; (None,) is no limit")
+    if count is not None and count < 1:
+        raise ConfigError(f"count must be at least 1 (got {count})")
     task = _task(problems)
     used = split or task.default_split
     drawn = task.load(used, count, seed, None)

@@ -203,6 +203,10 @@ def _search(
 ) -> Search:
     if not question.strip():
         raise ConfigError("the question is empty; give its text")
+    try:
+        question.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("the question holds half of a surrogate pair; leave it out") from None
     limits = budget if isinstance(budget, Budget) else Budget(policy_tokens=budget)
     problem = task.ask(question) if task.ask else Problem("given", " ".join(question.split()))
     return Search(

@@ -15,7 +15,7 @@ from stepnav.core.errors import BackendError
 from stepnav.core.records import Reply, Step, Trajectory
 from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose, Request, Score
 from stepnav.core.seeds import derive_seed
-from stepnav.engine.calls import CallQueue
+from stepnav.engine.calls import CallQueue, is_coroutine
 from stepnav.policies.resampling import Known
 
 ANSWER_PATTERN = r"####|\\boxed\{"
@@ -62,7 +62,7 @@ class FunctionPolicy:
         """Take a `Propose`, a `Complete` or an `Ask`; the last is shown as a question."""
         if isinstance(request, Score):
             raise TypeError("a policy cannot answer Score")
-        if inspect.iscoroutinefunction(self._function):
+        if is_coroutine(self._function):
             self._calls.submit(ticket, partial(_awaited, self, request))
         else:
             self._calls.submit(ticket, partial(_run, self, request))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendError
 from stepnav.core.records import StepScore, Trajectory
 from stepnav.core.requests import Request, Score
-from stepnav.engine.calls import CallQueue
+from stepnav.engine.calls import CallQueue, is_coroutine
 
 
 class FunctionReward:
@@ -40,7 +39,7 @@ class FunctionReward:
             raise TypeError(f"a reward model cannot answer {type(request).__name__}")
         steps = [step.text for step in request.trajectory.steps]
         call = partial(self._function, request.trajectory.problem.question, steps)
-        is_async = inspect.iscoroutinefunction(self._function)
+        is_async = is_coroutine(self._function)
         self._calls.submit(
             ticket, partial(_awaited if is_async else _run, call, request.trajectory)
         )
@@ -73,6 +72,8 @@ async def _awaited(call: Callable[[], Any], trajectory: Trajectory) -> Answer:
 
 def _answer(scores: Any, trajectory: Trajectory) -> Answer:
     num_steps = len(trajectory.steps)
+    if hasattr(scores, "tolist"):  # of numpy, of torch
+        scores = scores.tolist()
     if not isinstance(scores, Sequence) or isinstance(scores, str) or len(scores) != num_steps:
         raise BackendError(
             f"the reward function must return one score per step, {num_steps} here "

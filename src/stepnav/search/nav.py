@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 from stepnav.core.chances import Belief, Evidence, as_seen, where_to_draw
-from stepnav.core.options import Count, at_least, between
+from stepnav.core.options import Count, above, at_least
 from stepnav.core.outcome import Outcome, StopReason
 from stepnav.core.records import Trajectory
 from stepnav.core.requests import BudgetSpent, Program, Request, score
@@ -27,7 +27,7 @@ def nav(
     tree: Tree,
     *,
     extract: Callable[[str], str | None],
-    stop: Annotated[float, between(0, 1)] = 0.5,
+    stop: Annotated[float, above(0, up_to=1)] = 0.5,
     width: Count = 1,
     max_draws: Count = 100,
     max_steps: Count = 40,

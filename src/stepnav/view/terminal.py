@@ -167,12 +167,19 @@ class TreeFollower:
 
     def _show(self, node: Node) -> None:
         """Print a node that was held back, those above it first."""
-        if self._pending.pop(node.index, None) is None:
-            return
-        if node.parent != ROOT_INDEX:
-            self._show(self._nodes[node.parent])
-            if self._path[: node.depth - 1][-1:] != [node.parent]:
-                self._show_resumption(self._nodes[node.parent])
+        held: list[Node] = []
+        while node.index in self._pending:
+            held.append(self._pending.pop(node.index))
+            if node.parent == ROOT_INDEX:
+                break
+            node = self._nodes[node.parent]
+        for one in reversed(held):
+            self._show_line(one)
+
+    def _show_line(self, node: Node) -> None:
+        """Print a node below those that are printed."""
+        if node.parent != ROOT_INDEX and self._path[: node.depth - 1][-1:] != [node.parent]:
+            self._show_resumption(self._nodes[node.parent])
         if node.status not in ("dead", "neutral"):
             self._go_to(node)
         self._shown[node.index] = node.status

@@ -20,7 +20,7 @@ STOP_TEXTS: Mapping[str, str] = {
     "iterations": "its own limit on tries is reached",
     "length": "its own limit on steps or tokens is reached",
     "budget": "the budget is spent",
-    "failed": "the model gave up on a request",
+    "failed": "it failed",
 }
 MAX_VOTES = 6
 """Answers shown of a vote."""

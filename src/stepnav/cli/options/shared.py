@@ -78,6 +78,10 @@ LabelFile = Annotated[
 ]
 
 
+FIELDS = ("question", "answer")
+"""Where a task from a file has them, unless it is said."""
+
+
 @dataclass(frozen=True, slots=True)
 class TaskOptions:
     """Where problems are, and how they are read."""
@@ -85,10 +89,10 @@ class TaskOptions:
     data: Data = None
     question_field: Annotated[
         str, typer.Option(help="Task from a file: the field that holds the question.")
-    ] = "question"
+    ] = FIELDS[0]
     answer_field: Annotated[
         str, typer.Option(help="Task from a file: the field that holds the answer.")
-    ] = "answer"
+    ] = FIELDS[1]
 
     def settings(self, name: str, problems: Sequence[Problem]) -> dict[str, Any]:
         """Return what the problems of a run depend on, for its file."""
@@ -104,6 +108,11 @@ class TaskOptions:
     def load(self, name: str, *, sandbox: str) -> Task:
         """Return a benchmark; arguments as in `build.load_task`."""
         build.check_sandbox(sandbox)
+        if name in build.TASKS and (self.question_field, self.answer_field) != FIELDS:
+            raise ConfigError(
+                "--question-field and --answer-field are for a task from a file; "
+                f"{name} knows its own"
+            )
         return build.load_task(
             name,
             sandbox=sandbox,

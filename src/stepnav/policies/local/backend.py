@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem, Trajectory
 from stepnav.engine.checkpoint.loading import load_model, load_tokenizer, require_torch
@@ -157,7 +157,7 @@ class LocalPolicy(TokenPolicy):
             self._unwritable,
         )
         for sample, token, logprob in zip(samples, tokens, logprobs):
-            if self._writer.add(sample, token, logprob):
+            if self._is_number(sample, logprob) and self._writer.add(sample, token, logprob):
                 self._finish(sample, keep=True)
 
     def _draw_remainder(self, samples: list[Sample], logits: Any) -> None:
@@ -172,10 +172,22 @@ class LocalPolicy(TokenPolicy):
             self._unwritable,
         )
         for sample, drawing, (token, logprob, own, rest) in zip(samples, drawings, drawn):
+            if not self._is_number(sample, logprob):
+                continue
             if token >= 0:
                 drawing.add(token, own, rest, ("", logprob))
             if token < 0 or self._writer.add(sample, token, logprob):
                 self._finish(sample, keep=True)
+
+    def _is_number(self, sample: Sample, logprob: float) -> bool:
+        """Return whether a sample goes on: its request is given up where the model overflows."""
+        if sample in self._job_of and math.isnan(logprob):
+            message = (
+                "the model's output is no number; a model that overflows in half precision needs "
+                "--dtype float32 or bfloat16"
+            )
+            self._give_up(sample, BackendError(message, provider="local"))
+        return sample in self._job_of
 
 
 def _left(sample: Sample) -> list[tuple[int, float]]:
