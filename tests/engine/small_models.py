@@ -84,6 +84,31 @@ def _config(name: str, **extra: Any) -> Any:
         "gpt-j": lambda: transformers.GPTJConfig(
             vocab_size=vocab_size, n_embd=32, n_layer=2, n_head=4, rotary_dim=4, **ends, **extra
         ),
+        "phi3-longrope": lambda: transformers.Phi3Config(
+            **llama,
+            original_max_position_embeddings=64,
+            rope_parameters={
+                "rope_type": "longrope",
+                "rope_theta": 1e4,
+                "factor": 8.0,
+                "short_factor": [1.0] * 4,
+                "long_factor": [1.0, 2.0, 4.0, 8.0],
+            },
+            **extra,
+        ),
+        "qwen2-moe": lambda: transformers.Qwen2MoeConfig(
+            **llama,
+            num_experts=2,
+            num_experts_per_tok=1,
+            moe_intermediate_size=16,
+            shared_expert_intermediate_size=16,
+            max_window_layers=2,
+            **extra,
+        ),
+        "phimoe": lambda: transformers.PhimoeConfig(
+            **llama, num_local_experts=2, num_experts_per_tok=2, **extra
+        ),
+        "doge": lambda: transformers.DogeConfig(**llama, **extra),
         "llama4": lambda: transformers.Llama4TextConfig(
             **llama, head_dim=8, attention_chunk_size=16, moe_layers=[], **extra
         ),

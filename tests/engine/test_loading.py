@@ -12,7 +12,11 @@ import torch
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.requests import Propose
-from stepnav.engine.checkpoint.loading import context_length, load_trainable_classifier
+from stepnav.engine.checkpoint.loading import (
+    context_length,
+    load_structure,
+    load_trainable_classifier,
+)
 from stepnav.engine.checkpoint.weights import non_finite_weight
 from stepnav.policies.local import LocalPolicy, PolicyFormat
 from tests.engine.small_models import causal_model, class_model, poll_all, prefix, tokenizer
@@ -96,11 +100,31 @@ def test_bad_options(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [('{"separator": ""}', "separator"), ('{"seperator": "x"}', "format"), ("[", "format")],
+    [
+        ('{"separator": ""}', "separator must not be empty"),
+        ('{"separator": 5}', "separator must be text (got 5)"),
+        ('{"prompt_template": 5}', "prompt_template must be text (got 5)"),
+        ('{"answer_pattern": 5}', "answer_pattern must be text, or nothing (got 5)"),
+        ('{"add_bos": "false"}', "add_bos must be true or false, or nothing (got 'false')"),
+        ('{"is_chat": null}', "is_chat must be true or false (got None)"),
+        ('{"system_prompt": []}', "system_prompt must be text, or nothing (got [])"),
+        ('{"end_strings": "Question:"}', "end_strings must be a list of texts (got 'Question:')"),
+        ('{"end_strings": [5]}', "each end string must be text"),
+        ('{"seperator": "x"}', "seperator"),
+        ("[", "Expecting value"),
+    ],
 )
 def test_a_bad_saved_format(folder: Path, text: str, says: str) -> None:
     (folder / "stepnav_policy.json").write_text(text)
-    assert says in refusal(folder)
+    told = refusal(folder)
+    assert "stepnav_policy.json is not a valid policy format" in told
+    assert says in told
+
+
+@pytest.mark.parametrize("text", ["[1]", "5"])
+def test_bad_saved_settings_for_writing(folder: Path, text: str) -> None:
+    (folder / "generation_config.json").write_text(text)
+    assert "cannot be loaded as a causal language model" in refusal(folder)
 
 
 def test_a_template_without_the_question() -> None:
@@ -151,6 +175,32 @@ def test_positions_that_begin_after_the_padding_are_no_room() -> None:
     assert context_length(roberta) == 32
     assert context_length(BertModel(BertConfig(**sizes))) == 34
     assert roberta(torch.full((1, 32), 5)).last_hidden_state.shape == (1, 32, 8)
+
+
+@pytest.mark.parametrize("make", [causal_model, class_model])
+def test_a_pass_keeps_to_the_length_at_which_positions_change(make: Any) -> None:
+    model = make("phi3-longrope")
+    assert context_length(model) == 64
+    for layers in ("sliding_attention", "full_attention"):  # as Gemma 3 has them
+        model.config.rope_parameters = {
+            "other": {"rope_type": "default"},
+            layers: {"rope_type": "longrope", "original_max_position_embeddings": 48},
+        }
+        assert context_length(model) == 48
+    model.config.max_position_embeddings = 32
+    assert context_length(model) == 32
+
+
+def test_positions_that_change_beyond_all_others_shorten_nothing() -> None:
+    rope = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0}
+    assert context_length(causal_model(rope_parameters=rope)) == 512
+
+
+def test_a_model_that_is_run_elsewhere_has_all_its_positions(tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    causal_model("phi3-longrope").config.save_pretrained(tmp_path)
+    assert context_length(load_structure(AutoModelForCausalLM, tmp_path)) == 512
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

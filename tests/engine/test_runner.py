@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 import torch
@@ -133,6 +134,31 @@ def test_models_that_would_give_other_outputs_are_refused(
                 parameter.normal_(std=0.5)
     with pytest.raises(ConfigError, match=says):
         Runner(model.to(dtype))
+
+
+WINDOWS = [
+    ("qwen2-moe", {"use_sliding_window": True, "sliding_window": 24}),
+    ("phimoe", {"sliding_window": 24}),
+    ("doge", {"sliding_window": 24}),
+]
+"""Models that hide what is beyond the window by their mask alone."""
+
+
+@pytest.mark.parametrize(("name", "options"), WINDOWS)
+def test_a_window_that_attention_is_not_told_of_is_refused(
+    name: str, options: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match="a sliding window of 24 tokens in its mask alone"):
+        Runner(causal_model(name, **options))
+
+
+@pytest.mark.parametrize(("name", "options"), WINDOWS)
+def test_a_window_as_long_as_the_context_is_none(name: str, options: dict[str, Any]) -> None:
+    Runner(causal_model(name, **{**options, "sliding_window": 512}))
+
+
+def test_a_window_that_is_switched_off_is_none() -> None:
+    Runner(causal_model("qwen2-moe", use_sliding_window=False, sliding_window=24))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

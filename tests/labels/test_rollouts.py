@@ -70,6 +70,19 @@ def play(
     return SearchResult("p", "r", {}, "p", 0, None, outcome, tree, Usage(), 1), asked
 
 
+def play_requests(asked: list[int | None], **options: Any) -> None:
+    """Note the token limits of the requests for a wrong solution of one step, and its question."""
+    program = label_problem(
+        Tree(PROBLEM), is_right=lambda _: False, solutions=1, samples=1, temperature=1.0, **options
+    )
+    (first,) = next(program)
+    (second,) = program.send([(solution("a no"),)])
+    for request in (first, second):
+        assert isinstance(request, Complete)
+        asked.append(request.sampling.max_tokens)
+    program.close()
+
+
 def records(result: SearchResult, labels: Any = "hard") -> list[StepRecord]:
     """Return a result's records, as they are after the journal."""
     found = rollout_records(result, labels=labels)
@@ -216,6 +229,16 @@ def test_a_right_completion_of_the_question_is_evidence_enough() -> None:
     result, asked = play([solution("a b no")], {"": 1})
     assert asked == ["", "a b", "a"]
     assert [record.labels for record in records(result)] == [(-1, -1, -1)]
+
+
+def test_the_limit_of_tokens_is_that_of_solutions_and_completions() -> None:
+    def program(max_tokens: int | None) -> list[int | None]:
+        asked: list[int | None] = []
+        play_requests(asked, max_tokens=max_tokens)
+        return asked
+
+    assert program(None) == [None, None]
+    assert program(40) == [40, 40]
 
 
 def test_solutions_that_were_cut_are_left_out() -> None:

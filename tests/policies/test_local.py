@@ -229,7 +229,7 @@ def test_chat_models_get_their_template_and_go_on_in_the_turn() -> None:
     (answer,) = ask(backend, Propose(prefix(0, "ok\n"), seed=0))
     text = f"[system]Be brief[user]{prefix(0).problem.question}[assistant]ok\n"
     assert answer.prefix_tokens[-1] == len(words.encode(text, add_special_tokens=False))
-    with pytest.raises(ConfigError, match="no chat template"):
+    with pytest.raises(ConfigError, match=r"no chat template; .* leave out --chat \(is_chat in Py"):
         policy(format=PolicyFormat(is_chat=True))
 
 
@@ -244,6 +244,14 @@ def test_a_prompt_that_does_not_fit_is_answered_with_an_error() -> None:
     (answer,) = ask(backend, Propose(prefix(0, "word " * 600), seed=0))
     assert isinstance(answer, BackendError)
     assert "512" in str(answer)
+
+
+def test_a_model_whose_positions_change_with_length_writes_the_same_beside_long_rows() -> None:
+    short, long = Propose(prefix(1), 4, seed=0), Propose(prefix(2, "word " * 80), seed=0)
+    (alone,) = ask(policy(model=causal_model("phi3-longrope")), short)
+    beside, refused = ask(policy(model=causal_model("phi3-longrope"), cache_tokens=0), short, long)
+    assert beside.items == alone.items
+    assert "the model's context is 64" in str(refused)
 
 
 def test_samples_stop_at_the_context() -> None:

@@ -114,10 +114,7 @@ def run(
     names = None if ids is None else parse_ids(ids)
     if page is not None:
         _check_page(page, data, hard or len(names or ()), as_json)
-    if names is not None and (hard or index or problem is not None):
-        raise ConfigError("--ids says which problems; leave --hard, --index and a text out")
-    if hard and index:
-        raise ConfigError("--hard takes the first hard problems; leave --index out")
+    _check_choice(names, problem, index=index, hard=hard)
     budget = Budget(policy_tokens=max_policy_tokens, seconds=max_seconds)
     policy, reward = model_options.choose(benchmark, [choice], reward)
     [choice] = build.with_measured([choice], reward)
@@ -139,6 +136,14 @@ def run(
         chosen = _hard_problems(session, split_name, first, hard) if hard else problems
         for item in chosen:
             _solve_one(session, item, page, as_json)
+
+
+def _check_choice(names: object, text: str | None, *, index: int, hard: int) -> None:
+    """Refuse several ways of saying which problems."""
+    if names is not None and (hard or index or text is not None):
+        raise ConfigError("--ids says which problems; leave --hard, --index and a text out")
+    if hard and index:
+        raise ConfigError("--hard takes the first hard problems; leave --index out")
 
 
 def _check_given(text: str, *, split: str | None, data: Path | None, index: int, hard: int) -> None:

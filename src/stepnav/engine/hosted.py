@@ -7,6 +7,7 @@ sinks, which SDPA lacks).
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,12 +19,28 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from stepnav.core.errors import ConfigError
 from stepnav.engine.attention import Plan, attend
 from stepnav.engine.passes import Pass
-from stepnav.engine.self_check import plain_outputs
+from stepnav.engine.self_check import check_windows, plain_outputs
 from stepnav.engine.slots import CacheShape, SlotCache
 
 ATTENTION_NAME = "stepnav"
 
-_active: list[Plan] = []
+
+@dataclass(slots=True)
+class _Running:
+    """A pass that a model computes.
+
+    Attributes:
+      plan: what it attends to.
+      in_masks: sliding windows that the model asked masks for.
+      in_attention: those that it called attention with.
+    """
+
+    plan: Plan
+    in_masks: set[int | None] = field(default_factory=set)
+    in_attention: set[int | None] = field(default_factory=set)
+
+
+_active: list[_Running] = []
 
 
 class HostedModel:
@@ -51,10 +68,15 @@ class HostedModel:
         model.set_attn_implementation(ATTENTION_NAME)
 
     def __call__(self, plan: Pass, cache: SlotCache) -> Any:
-        """Return the outputs [K, C] at `plan.keep`."""
+        """Return the outputs [K, C] at `plan.keep`.
+
+        Raises:
+          ConfigError: the model has a sliding window that is not seen here.
+        """
         # C is a language model's vocabulary, so outputs that no one asks for would cost much
         extra = {"logits_to_keep": plan.keep} if self._has_logits else {}
-        _active.append(plan.attention)
+        running = _Running(plan.attention)
+        _active.append(running)
         try:
             # one row of N packed tokens: linear layers and norms see no borders between sequences,
             # only positions and attention do
@@ -67,6 +89,7 @@ class HostedModel:
             ).logits[0]
         finally:
             _active.pop()
+        check_windows(self._model, running.in_masks, running.in_attention)
         return logits if self._has_logits else logits[plan.keep]
 
 
@@ -80,7 +103,7 @@ class _SlotView(Cache):  # type: ignore[misc]
     def update(self, key_states: Any, value_states: Any, layer_idx: int, *_: Any, **__: Any) -> Any:
         """Write new keys and values [1, G, N, D] to their places; return the whole layer."""
         keys, values = key_states[0].transpose(0, 1), value_states[0].transpose(0, 1)
-        return self._slots.update(layer_idx, _active[-1].write, keys, values)
+        return self._slots.update(layer_idx, _active[-1].plan.write, keys, values)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Return 0: positions are always given."""
@@ -125,7 +148,10 @@ def probe_shape(model: Any) -> CacheShape:
 
 
 def _mask(*args: Any, **kwargs: Any) -> Any:
-    return None if _active else sdpa_mask(*args, **kwargs)
+    if not _active:
+        return sdpa_mask(*args, **kwargs)
+    _active[-1].in_masks.add(kwargs.get("local_size"))
+    return None
 
 
 def _attend(
@@ -146,10 +172,12 @@ def _attend(
             module, query, key, value, attention_mask, scaling=scaling, softcap=softcap, **kwargs
         )
         return output, None
+    running = _active[-1]
+    running.in_attention.add(sliding_window)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     packed = query[0].transpose(0, 1)
     result = attend(
-        _active[-1], packed, key, value,
+        running.plan, packed, key, value,
         scale=scale, window=sliding_window, softcap=softcap, sinks=s_aux,
     )  # fmt: skip
     return result[None], None

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from stepnav.core.errors import ConfigError
+from stepnav.engine.checkpoint.loading import context_length
 
 TOKENS = (1, 2, 3, 1, 3, 2, 2, 4, 3, 3, 1, 4)
 """What is read; every vocabulary has these."""
@@ -50,6 +51,27 @@ def are_alike(found: Any, expected: Any) -> bool:
     if expected.dtype == torch.float32:
         return bool(by_token.max() <= TOLERANCE * usual)
     return bool(by_token.median() <= HALF_TOLERANCE * usual)
+
+
+def check_windows(model: Any, in_masks: set[int | None], in_attention: set[int | None]) -> None:
+    """Raise a `ConfigError` if a sliding window stands in a mask only, which the engine never sees.
+
+    Windows are seldom shorter than `TOKENS`, so outputs would not tell.
+
+    Args:
+      model: that was run.
+      in_masks: windows that it asked masks for, in tokens; None and 0 are none.
+      in_attention: windows that its attention was called with.
+    """
+    unseen = [size for size in in_masks - in_attention if size is not None and size > 0]
+    if not unseen:
+        return
+    context = context_length(model)
+    if context is None or min(unseen) < context:
+        raise ConfigError(
+            f"{type(model).__name__} keeps a sliding window of {min(unseen)} tokens in its mask "
+            "alone, which the engine does not see; use another model"
+        )
 
 
 def check_alike(model: Any, found: Any, expected: Any) -> None:

@@ -88,6 +88,7 @@ def label_problem(
     method: Method = "each",
     labels: Labels = "hard",
     keep_unsolved: bool = False,
+    max_tokens: int | None = None,
     paths: Sequence[Trajectory] | None = None,
 ) -> Program:
     """Draw solutions of a problem and label their steps: the values of the tree's nodes.
@@ -103,10 +104,11 @@ def label_problem(
         the share of the finished solutions through it that are. The last step is judged by the
         answer itself.
       keep_unsolved: whether to label the solutions of a problem that was never solved.
+      max_tokens: of a solution or completion; None takes the policy's own limit.
       paths: from the root of search trees, finished or not, that are labelled instead of solutions
         drawn here.
     """
-    root, sampling = Trajectory(tree.problem), Sampling(temperature)
+    root, sampling = Trajectory(tree.problem), Sampling(temperature, max_tokens=max_tokens)
     if paths is None:
         drawn = yield from complete(root, solutions, sampling=sampling)
         kept = [solution for solution in drawn if solution.is_finished]

@@ -72,6 +72,12 @@ class LabellingOptions:
         ),
     ] = False
     temperature: Annotated[float, typer.Option(min=0.0, help="Of all sampling.")] = 1.0
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Most tokens of a solution or completion. [default: the policy's own limit]"
+        ),
+    ] = None
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments of the program.
@@ -92,6 +98,7 @@ class LabellingOptions:
             "labels": kind,
             "keep_unsolved": self.keep_unsolved,
             "temperature": self.temperature,
+            **({} if self.max_tokens is None else {"max_tokens": self.max_tokens}),
         }
 
 

@@ -56,7 +56,7 @@ def open_llama(folder: Path, kind: str, *, device: str, dtype: Any) -> Llama | N
         weights = {name: weight.to(dtype) for name, weight in weights.items()}
         model.load_state_dict(weights, assign=True)
         model.to(device)  # what is no weight
-    except (OSError, ValueError, SafetensorError):
+    except (OSError, ValueError, TypeError, SafetensorError):
         return None
     return None if non_finite_weight(model) else model.requires_grad_(False).eval()
 

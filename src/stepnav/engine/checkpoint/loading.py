@@ -11,6 +11,7 @@ from typing import Any, Literal
 from stepnav.core.compute import prepare
 from stepnav.core.errors import ConfigError, one_line
 from stepnav.engine.checkpoint.model_folder import checked_folder
+from stepnav.engine.checkpoint.positions import num_positions, steady_length
 from stepnav.engine.checkpoint.weights import non_finite_weight, wrong_weights
 from stepnav.engine.tokenizer import open_tokenizer
 
@@ -252,17 +253,14 @@ def num_parameters(model: Any) -> int:
 
 
 def context_length(model: Any) -> int | None:
-    """Return the most tokens that the model has positions for, None if it does not say.
+    """Return the most tokens that the model reads alike in any pass, None if it does not say.
 
-    RoBERTa and its kin count positions from one past the padding token's number.
+    A structure without weights is run elsewhere, by other rules: all its positions count.
     """
-    config = model.config.get_text_config()
-    length = getattr(config, "max_position_embeddings", None)
-    if not isinstance(length, int) or length <= 0:
-        return None
-    embeddings = getattr(model.base_model, "embeddings", None)
-    padding = getattr(getattr(embeddings, "position_embeddings", None), "padding_idx", None)
-    return length if padding is None else length - padding - 1
+    limits = [num_positions(model)]
+    if not next(model.parameters()).is_meta:
+        limits.append(steady_length(model.config.get_text_config()))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def decoder_layers(model: Any) -> Any:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from stepnav.core.errors import ConfigError
@@ -21,6 +22,17 @@ from stepnav.policies.splitting import cut_at_first, fill
 
 FILE_NAME = "stepnav_policy.json"
 MAX_KEPT_PROMPTS = 4096
+
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "prompt_template": ((str,), "text"),
+    "separator": ((str,), "text"),
+    "answer_pattern": ((str, NoneType), "text, or nothing"),
+    "add_bos": ((bool, NoneType), "true or false, or nothing"),
+    "is_chat": ((bool,), "true or false"),
+    "system_prompt": ((str, NoneType), "text, or nothing"),
+    "end_strings": ((list, tuple), "a list of texts"),
+}
+"""Types of the settings, and their names for users of the file and of Python."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,9 @@ class PolicyFormat:
     end_strings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name, (kinds, words) in _KINDS.items():
+            if not isinstance(value := getattr(self, name), kinds):
+                raise ConfigError(f"{name} must be {words} (got {value!r})")
         object.__setattr__(self, "end_strings", tuple(self.end_strings))  # a list in the file
         if "{question}" not in self.prompt_template:
             raise ConfigError(
@@ -57,7 +72,10 @@ class PolicyFormat:
             )
         if not self.separator:
             raise ConfigError("separator must not be empty; it is the text that ends a step")
-        if not all(text and self.separator not in text for text in self.end_strings):
+        if not all(
+            isinstance(text, str) and text and self.separator not in text
+            for text in self.end_strings
+        ):
             raise ConfigError(
                 "each end string must be text without the separator "
                 f"(got {self.end_strings!r}, separator {self.separator!r})"
@@ -86,7 +104,7 @@ class PolicyFormat:
             return cls()
         try:
             return cls(**unstamped(json.loads(path.read_text()), path))
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ConfigError, ValueError, TypeError, AttributeError) as error:
             raise ConfigError(f"{path} is not a valid policy format ({error})") from None
 
 
@@ -101,7 +119,8 @@ class PromptEncoder:
     def __init__(self, tokenizer: Any, format: PolicyFormat) -> None:  # noqa: A002
         if format.is_chat and not getattr(tokenizer, "chat_template", None):
             raise ConfigError(
-                "the tokenizer has no chat template; use a chat model, or switch is_chat off"
+                "the tokenizer has no chat template; use a chat model, or leave out --chat "
+                f"(is_chat in Python and in {FILE_NAME})"
             )
         self._tokenizer = tokenizer
         self._format = format
