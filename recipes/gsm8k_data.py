@@ -19,9 +19,11 @@ import random
 import re
 import sys
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from stepnav.answers.canonical import parse_number
 from stepnav.answers.extract import last_number
 
 CALCULATOR = re.compile(r"<<[^<>\n]*>>")
@@ -65,13 +67,18 @@ def matched(rollouts: Path, references: Path, out: Path) -> None:
         right += [row["completions"] for row in solutions if row["labels"][-1] == 1]
         results = {result(step) for steps in right for step in steps}
         for steps in [right[0], *(row["completions"] for row in solutions)]:
-            labels = [True] * len(steps) if steps in right else by_results(steps, results)
+            labels = all_right(steps) if steps in right else by_results(steps, results)
             row = {**solutions[0], "completions": steps, "labels": labels}
             rows.append({**row, "label_kind": "correct"})
     write(out, rows)
 
 
-def by_results(steps: list[str], results: set[float | None]) -> list[bool | None]:
+def all_right(steps: list[str]) -> list[bool | None]:
+    """Return the labels of a right solution: none of a blank step."""
+    return [True if step.strip() else None for step in steps]
+
+
+def by_results(steps: list[str], results: set[Fraction | None]) -> list[bool | None]:
     """Return whether the steps of a wrong solution come to one of the results; its end does not."""
     labels: list[bool | None] = []
     for number, step in enumerate(steps, 1):
@@ -81,10 +88,10 @@ def by_results(steps: list[str], results: set[float | None]) -> list[bool | None
     return labels
 
 
-def result(step: str) -> float | None:
+def result(step: str) -> Fraction | None:
     """Return the last number of a step; None if it has none."""
     found = last_number(step)
-    return None if found is None else float(found.replace(",", ""))
+    return None if found is None else parse_number(found)
 
 
 def hard(shares: list[float | None]) -> list[bool | None]:
