@@ -82,7 +82,8 @@ def test_what_is_left_is_drawn_on_cuda(waits: Waits, top_p: float) -> None:
         policy.submit(number, request)
     poll_all(policy, 8)
     assert set(waits.names) == {"tolist"}
-    assert len(waits.names) <= 6 * policy.runner.num_passes
+    # five columns of all rows at once, for passes and for known outputs
+    assert len(waits.names) <= 2 * 5 * policy.runner.num_passes
 
 
 def test_a_question_is_read_on_cuda_by_one_transfer(waits: Waits) -> None:

@@ -60,7 +60,7 @@ def test_a_failed_search_says_why() -> None:
         backtracking_tree(), stop_reason="failed", counts={}, error="server said\n[red]500"
     )
     print_verdict(console, result)
-    said = " Stopped  the model gave up on a request: server said [red]500"
+    said = " Stopped  it failed: server said [red]500"
     assert said in printed(console).splitlines()
 
 

@@ -240,9 +240,9 @@ def _blocks(positions: Sequence[int], shape: CacheShape) -> list[tuple[slice, in
     On a GPU it is one block: looking at masked tokens takes less time than one more call.
     """
     lengths = [_round_up(position + 1, shape.length_step) for position in positions]
-    if not shape.on_cpu:
-        return [(slice(0, len(lengths)), max(lengths))]
     blocks: list[tuple[slice, int]] = []
+    if lengths and not shape.on_cpu:
+        return [(slice(0, len(lengths)), max(lengths))]
     begin = 0
     for end in (
         start + part
