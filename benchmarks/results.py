@@ -141,8 +141,13 @@ RIVAL_RUNS: Mapping[str, Run] = {
         500,
     ),
 }
-REAL_RUNS: Mapping[str, Run] = {"humaneval": Run("HumanEval with a real model", (), 164)}
-"""Made by recipes of their own, as they need models and data: `recipes/humaneval.sh`."""
+REAL_RUNS: Mapping[str, Run] = {
+    "humaneval": Run("HumanEval with a real model", (), 164),
+    "svamp": Run("SVAMP with a real model and a reward model of its own", (), 300),
+    "gsm8k": Run("GSM8K with a real model and a reward model of its own", (), 200),
+}
+"""Made by recipes of their own, as they need models and data: `recipes/humaneval.sh` and
+`recipes/gsm8k_cpu.sh`."""
 RUNS = {**PLAIN_RUNS, **RIVAL_RUNS, **TUNED_RUNS, **ALL_RUNS, **VOTING_RUNS}
 
 
