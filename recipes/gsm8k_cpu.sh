@@ -37,7 +37,7 @@ stage labels python "$here/gsm8k_data.py" matched "$out/rollouts/rollouts.jsonl"
 stage labels-dev python "$here/gsm8k_data.py" matched "$out/rollouts-dev/rollouts.jsonl" "$out/data/dev.jsonl" "$out/steps-dev.jsonl"
 stage prm $nav train prm --model "$out/sft" --data "$out/steps.jsonl" --head two --learning-rate "${PRM_RATE:-5e-5}" --batch-size 8 \
   --out "$out/prm" "${learn[@]}"
-stage calibrate $nav calibrate --reward "$out/prm" --data "$out/steps-dev.jsonl" --out "$out/prm-calibrated" "${run[@]}"
+stage calibrate calibrated "$out/prm" "$out/steps-dev.jsonl"
 stage processbench $nav eval-prm --reward "$out/prm-calibrated" --data "$data/processbench/gsm8k.jsonl.gz" --out "$out/processbench" \
   --resume "${run[@]}"
 bench() {  # NAME TASK DATA PROBLEMS BUDGETS
@@ -49,6 +49,7 @@ bench gsm8k gsm8k "$data/gsm8k/test.jsonl.gz" "${PROBLEMS:-500}" "${BUDGETS:-384
 
 {
   echo "# GSM8K with $(basename "$BASE") on two cores"
+  if [ -e "$out/notes.md" ]; then printf '\n'; cat "$out/notes.md"; fi
   for part in svamp gsm8k processbench; do printf '\n'; sed 's/^#/##/' "$out/$part/report.md" 2>/dev/null || echo "$part: not run"; done
   seconds_table
 } > "$out/report.md"

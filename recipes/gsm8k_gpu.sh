@@ -47,15 +47,6 @@ for part in rollouts rollouts-dev; do
   stage labels-$part python "$here/gsm8k_data.py" labels "$out/$part/rollouts.jsonl" "$out/data"
 done
 
-calibrated() {  # REWARD DATA: whole or not at all; a model that no temperature fits is used as it is, and that is said
-  if [ -e "$1-calibrated" ]; then return; fi
-  if $nav calibrate --reward "$1" --data "$2" --out "$1-calibrated" "${run[@]}" 2> "$1.calibrate.log"; then return; fi
-  cat "$1.calibrate.log" >&2
-  grep -q "no temperature" "$1.calibrate.log" || return 1
-  echo "- $(basename "$1") is not calibrated: no temperature fits" >> "$out/notes.md"
-  cp -r "$1" "$1-whole" && mv "$1-whole" "$1-calibrated"
-}
-
 # each kind of head first learns from people's labels of other problems (PRM800K phase 1, MATH), then from rollouts
 people=$data/prm800k/phase1_train.jsonl.gz
 rate=(--learning-rate 3e-5 --epochs 1 --batch-size 4 --max-tree-tokens 2048)
