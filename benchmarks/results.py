@@ -144,6 +144,7 @@ RIVAL_RUNS: Mapping[str, Run] = {
 REAL_RUNS: Mapping[str, Run] = {
     "humaneval": Run("HumanEval with a real model", (), 164),
     "svamp": Run("SVAMP with a real model and a reward model of its own", (), 300),
+    "svamp-slope": Run("SVAMP, nav without the reward model's verdicts", (), 300),
     "gsm8k": Run("GSM8K with a real model and a reward model of its own", (), 200),
 }
 """Made by recipes of their own, as they need models and data: `recipes/humaneval.sh` and
