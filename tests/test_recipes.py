@@ -50,6 +50,15 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
+def easy_data(folder: Path, *others: str) -> Path:
+    """Return a folder of data: an easy GSM8K, and others as they are."""
+    folder.mkdir()
+    easy_gsm8k(folder / "gsm8k")
+    for name in others:
+        (folder / name).symlink_to(DATA / name)
+    return folder
+
+
 def easy_gsm8k(folder: Path) -> None:
     """Write GSM8K's files with problems of two answers, which a small model may guess."""
     folder.mkdir()
@@ -64,11 +73,7 @@ def easy_gsm8k(folder: Path) -> None:
 
 @pytest.mark.timeout(4800)
 def test_the_quarter_of_an_hour_on_gsm8k(reader: str, tmp_path: Path) -> None:
-    data, out = tmp_path / "data", tmp_path / "out"
-    data.mkdir()
-    easy_gsm8k(data / "gsm8k")
-    for name in ("prm800k", "processbench"):
-        (data / name).symlink_to(DATA / name)
+    data, out = easy_data(tmp_path / "data", "prm800k", "processbench"), tmp_path / "out"
     variables = {
         "BASE": reader, "DATA": str(data), "DEVICE": "cpu", "DTYPE": "float32", "SFT_EPOCHS": "8",
         "SFT_RATE": "3e-3", "BUDGETS": "40,80", "MAX_LENGTH": "300",
@@ -89,11 +94,7 @@ def test_the_quarter_of_an_hour_on_gsm8k(reader: str, tmp_path: Path) -> None:
 
 @pytest.mark.timeout(4800)
 def test_gsm8k_on_two_cores(reader: str, tmp_path: Path) -> None:
-    data, out = tmp_path / "data", tmp_path / "out"
-    data.mkdir()
-    easy_gsm8k(data / "gsm8k")
-    for name in ("processbench", "svamp"):
-        (data / name).symlink_to(DATA / name)
+    data, out = easy_data(tmp_path / "data", "processbench", "svamp"), tmp_path / "out"
     variables = {
         "SVAMP": "2", "SVAMP_BUDGETS": "40",
         "BASE": reader, "DATA": str(data), "DTYPE": "float32", "SFT": "160", "SFT_RATE": "3e-3",

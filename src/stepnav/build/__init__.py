@@ -6,7 +6,7 @@ a name up costs nothing.
 
 from stepnav.build.check_models import check_models
 from stepnav.build.device import check_device
-from stepnav.build.folders import backbone_accuracy, policy_folder, shipped_model
+from stepnav.build.folders import backbone_accuracy, policy_folder
 from stepnav.build.grid import candidates
 from stepnav.build.models import (
     Models,
@@ -67,7 +67,6 @@ __all__ = [
     "policy_format",
     "reward_family",
     "reward_folder",
-    "shipped_model",
     "strategy",
     "with_measured",
     "without_thoughts",

@@ -145,12 +145,7 @@ def open_any(
       ConfigError: one of them cannot be used.
       BackendError: the server does not answer.
     """
-    needs_reward = any(REWARD in strategy.models for strategy in strategies)
-    policy = shipped_model(task, "policy") if policy is None else policy
-    if not needs_reward:
-        reward = None
-    elif reward is None:
-        reward = shipped_model(task, "prm")
+    policy, reward = choose_models(task, strategies, policy, reward)
     known = (
         *("policy_model", "device", "dtype", "chat", "max_batch", "server", "reward_server"),
         *("vllm", "reward_vllm"),
@@ -278,19 +273,18 @@ def with_measured(
 
 
 def choose_models(
-    task: Task, strategies: Sequence[Strategy], policy: str | None, reward: str | None
-) -> tuple[str, str | None]:
-    """Return the names of a run's models: those given, else those that ship for the task.
+    task: Task, strategies: Sequence[Strategy], policy: Any, reward: Any
+) -> tuple[Any, Any]:
+    """Return a run's models: those given, else the names of those that ship for the task.
 
     Args:
       task: what is to be solved.
-      strategies: the run's; where none of them scores, there is no reward model.
-      policy, reward: what the user named, if anything.
+      strategies: the run's; where none of them scores, there is no reward model: None.
+      policy, reward: what the user gave, if anything.
     Raises:
-      ConfigError: nothing was named and nothing ships.
+      ConfigError: nothing was given and nothing ships.
     """
-    needs_reward = any(REWARD in strategy.models for strategy in strategies)
-    return (
-        policy or shipped_model(task, "policy"),
-        (reward or shipped_model(task, "prm")) if needs_reward else None,
-    )
+    policy = shipped_model(task, "policy") if policy is None else policy
+    if not any(REWARD in strategy.models for strategy in strategies):
+        return policy, None
+    return policy, shipped_model(task, "prm") if reward is None else reward

@@ -245,7 +245,8 @@ def _tune(trial: Trial, models: build.Models, out: Path, active: int) -> Tuned:
             rows=lambda: read_rows(plan, journal, grade=task.grade),
         )
         rows = read_rows(plan, journal, grade=task.grade)
-        errors = [result.error for result in journal.results() if result.error is not None]
+        failed = (journal.result(row.search_id) for row in rows if row.failed)
+        errors = [result.error for result in failed if result and result.error is not None]
         tell_failed(errors, len(rows), "stepnav tune")
         seconds = sum(wall_seconds(journal).values())
     origin = {

@@ -11,7 +11,6 @@ from stepnav import build
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
-from stepnav.core.requests import REWARD
 from stepnav.core.strategy import Strategy
 from stepnav.files.lock import locked
 from stepnav.front.origin import digests, function_digest, option_settings
@@ -82,11 +81,7 @@ def bench(
     drawn = task.load(used, count, seed, None)
     chosen = build.with_measured([given_strategy(item) for item in strategies], reward, task)
     temperature = task.temperature
-    policy = build.shipped_model(task, "policy") if policy is None else policy
-    if not any(REWARD in item.models for item in chosen):
-        reward = None
-    elif reward is None:
-        reward = build.shipped_model(task, "prm")
+    policy, reward = build.choose_models(task, chosen, policy, reward)
     plan = BenchPlan(
         task=task.name, split=used,
         strategies=tuple(item.for_plan(budgets, temperature=temperature) for item in chosen),

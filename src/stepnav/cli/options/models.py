@@ -223,7 +223,7 @@ class ModelOptions:
           ConfigError: a name, a device or a data type that cannot be used.
         """
         build.check_device(self.device, self.dtype)
-        policy, scorer = build.choose_models(task, strategies, self.policy, reward)
+        policy, scorer = build.choose_models(task, strategies, self.policy or None, reward or None)
         self.reward_server(scorer)
         self._check_vllm(policy, scorer)
         build.check_models(policy=policy, reward=scorer, task=task, policy_model=self.policy_model)
