@@ -15,6 +15,7 @@ from stepnav.core.requests import Complete, Propose, Sampling, Score
 from stepnav.policies.local import LocalPolicy, PolicyFormat
 from stepnav.policies.local.prompt import PromptEncoder, StepCutter
 from stepnav.policies.local.samples import Sample, StepWriter
+from stepnav.policies.remainder import Tries
 from tests.engine.small_models import causal_model, poll_all, prefix, tokenizer
 
 
@@ -305,7 +306,7 @@ def written(text: str, **options: Any) -> tuple[list[Step], bool]:
     words = tokenizer()
     cutter = StepCutter(words, "\n", options.pop("end_strings", ()))
     writer = StepWriter(cutter, frozenset({1}), None)
-    sample = Sample.of(Complete(prefix()), [5], limit=999)
+    sample = Sample.of(Complete(prefix()), [5], 999, Tries())
     ended = [
         writer.add(sample, token, -1.0) for token in words.encode(text, add_special_tokens=False)
     ]

@@ -16,7 +16,7 @@ from stepnav.core.records import Draw, Problem, Step, Trajectory
 from stepnav.core.requests import Complete, Propose, Sampling
 from stepnav.policies.function import FunctionPolicy
 from stepnav.policies.local import LocalPolicy
-from stepnav.policies.remainder import Place, shares, trie_of
+from stepnav.policies.remainder import MAX_TRIES, Place, Tries, shares, trie_of
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.testing import check_policy, random_world
 from tests.engine.small_models import causal_model, poll_all, prefix
@@ -113,6 +113,37 @@ def test_probabilities_are_those_of_the_enumeration(sampling: Sampling) -> None:
         for path in known:
             expected = 0.0 if path in taken else known[path] / left
             assert share_left(root, path, known) == pytest.approx(expected, abs=1e-5)
+
+
+def places_of(root: Place) -> dict[tuple[int, ...], tuple[float, float, float]]:
+    """Return the numbers of all places by the tokens that lead there."""
+    found = {(): (root.logprob, root.rest, root.left)}
+    for token, place in root.following.items():
+        found |= {(token, *path): numbers for path, numbers in places_of(place).items()}
+    return found
+
+
+def test_tries_are_kept_between_draws_and_no_draw_changes_what_another_sees() -> None:
+    policy = small_policy()
+    steps = ask(policy, 8, with_(SETTINGS[0], ()))
+    tries, roots = Tries(), list[Place]()
+    for count in range(len(steps) + 1):
+        roots.append(tries.of(tuple(steps[:count]), LIMIT))
+    for count, root in enumerate(roots):
+        assert places_of(root) == places_of(trie_of(steps[:count], LIMIT))
+    # from the trie of all steps no fewer can be made, nor those of another place that begins so
+    assert places_of(tries.of(steps[:3], LIMIT)) == places_of(roots[3])
+    others = [steps[0], *reversed(steps[3:])]
+    assert places_of(tries.of(others, LIMIT)) == places_of(trie_of(others, LIMIT))
+    assert places_of(tries.of(steps, 1)) == places_of(trie_of(steps, 1))
+
+
+def test_few_tries_are_kept() -> None:
+    policy = small_policy()
+    tries = Tries()
+    for seed in range(MAX_TRIES + 9):
+        tries.of(ask(policy, 1, with_(SETTINGS[0], ()), seed=seed), LIMIT)
+    assert len(tries._kept) == MAX_TRIES
 
 
 @pytest.mark.parametrize("sampling", SETTINGS)

@@ -4,17 +4,19 @@ The token sequences drawn so far make a trie. A token is worth its probability t
 what follows it that nobody has drawn yet, so that a whole step comes with its probability under the
 policy divided by that of all steps that are left: sampling without replacement, exactly
 (UniqueRandomizer, Shi et al. 2020, section 3, https://arxiv.org/abs/2002.09067). Differs in:
-nothing is kept between draws; the trie is made from what the drawn steps carry
-(`core.records.Draw`), in logarithms, so that what is left beside a nearly certain step is known as
-well as the step itself. And the way down the trie needs no model (`Drawing.depart`): a draw costs
-the tokens from where it leaves what was drawn before.
+the trie is made from what the drawn steps carry (`core.records.Draw`), so that nothing need be
+kept between draws (`Tries` keeps it for speed), and in logarithms, so that what is left beside a
+nearly certain step is known as well as the step itself. And the way down the trie needs no model
+(`Drawing.depart`): a draw costs the tokens from where it leaves what was drawn before.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import operator
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -26,6 +28,9 @@ DIGITS = 7
 
 ROUNDING = 1e-6
 """A share of tokens that are not listed is no more than rounding below this."""
+
+MAX_TRIES = 256
+"""So many are kept: more than searches draw at once."""
 
 IMPOSSIBLE = -1000.0
 """Servers write such log-probabilities for minus infinity."""
@@ -54,8 +59,12 @@ class Place:
         """Whether nothing is left to draw."""
         return bool(self.following) and self.left == -math.inf
 
+    def copied(self) -> Place:
+        """Return a place that can be changed, before those that this one leads to."""
+        return replace(self, following=dict(self.following))
 
-def trie_of(steps: Sequence[Step], limit: int) -> Place:
+
+def trie_of(steps: Iterable[Step], limit: int, root: Place | None = None) -> Place:
     """Return the root of what was drawn.
 
     Under a limit of tokens a step ends whole or is cut there, and both are drawn once. A step that
@@ -65,27 +74,55 @@ def trie_of(steps: Sequence[Step], limit: int) -> Place:
     Args:
       steps: drawn after the same prefix under the same sampling.
       limit: most tokens of a step.
+      root: of what was drawn before them; it stays as it is.
     """
-    root = Place()
-    places = [root]
+    root = root or Place()
     for step in steps:
         draw = step.draw
         if draw is None or len(draw.tokens) > limit or (step.is_cut and len(draw.tokens) < limit):
             continue
-        place = root
-        told = draw.told or (None,) * len(draw.tokens)
-        for token, logprob, rest, own in zip(draw.tokens, draw.logprobs, draw.rests, told):
-            # Later draws saw more of the tokens taken, the last one all of them.
-            place.rest = min(place.rest, rest)
-            if token not in place.following:
-                place.following[token] = Place(logprob, told=own)
-                places.append(place.following[token])
-            place = place.following[token]
-    for place in reversed(places):  # a child is younger than its parent
+        root = _with_draw(root, draw)
+    return root
+
+
+def _with_draw(root: Place, draw: Draw) -> Place:
+    """Return a trie with one more draw; only the places on its way are new."""
+    place = root = root.copied()
+    way = [root]
+    told = draw.told or (None,) * len(draw.tokens)
+    for token, logprob, rest, own in zip(draw.tokens, draw.logprobs, draw.rests, told):
+        # Later draws saw more of the tokens taken, the last one all of them.
+        place.rest = min(place.rest, rest)
+        known = place.following.get(token)
+        place.following[token] = Place(logprob, told=own) if known is None else known.copied()
+        place = place.following[token]
+        way.append(place)
+    for place in reversed(way):
         if place.following:
             left = [child.logprob + child.left for child in place.following.values()]
             place.left = log_sum([place.rest, *left])
     return root
+
+
+class Tries:
+    """The tries of the places at which steps were drawn last, so that each draw is added once."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[int, int], tuple[Sequence[Step], Place]] = OrderedDict()
+
+    def of(self, steps: Sequence[Step], limit: int) -> Place:
+        """Return `trie_of` steps, made from that of the steps without the last ones."""
+        if not steps:
+            return trie_of(steps, limit)
+        key = (id(steps[0]), limit)  # a place is known by its first step, which is kept with it
+        known, root = self._kept.pop(key, ((), None))
+        if len(known) > len(steps) or not all(map(operator.is_, known, steps)):
+            known, root = (), None
+        root = trie_of(steps[len(known) :], limit, root)
+        self._kept[key] = (steps, root)
+        if len(self._kept) > MAX_TRIES:
+            self._kept.popitem(last=False)
+        return root
 
 
 class Drawing:
@@ -129,7 +166,8 @@ class Drawing:
         while self._place is not None and self._place.following and not self.is_exhausted:
             rest, taken = self._place.rest, list(self._place.following.items())
             logs = [rest, *(place.logprob + place.left for _, place in taken)]
-            weights = [math.exp(log - max(logs)) for log in logs]
+            highest = max(logs)
+            weights = [math.exp(log - highest) for log in logs]
             (way,) = chance.choices(range(len(logs)), weights)
             if way == 0:
                 return

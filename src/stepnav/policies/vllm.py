@@ -121,7 +121,7 @@ class VllmPolicy(TokenPolicy):
         self, request: PolicyRequest, prompt: Sequence[int], limit: int, before: Sequence[Sample]
     ) -> Sample:
         earlier = cast(Sequence[Drawn], before)
-        sample = cast(Drawn, Drawn.of(request, prompt, limit, before))
+        sample = cast(Drawn, Drawn.of(request, prompt, limit, self._tries, before))
         if not is_told(request.sampling):
             sample.drawing = None
         sample.known = earlier[0].known if earlier else Known(request)

@@ -16,7 +16,7 @@ from stepnav.core.seeds import derive_seed
 from stepnav.engine.queue import Job
 from stepnav.engine.row import Row
 from stepnav.policies.local.prompt import StepCutter
-from stepnav.policies.remainder import Drawing, trie_of
+from stepnav.policies.remainder import Drawing, Tries
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -53,6 +53,7 @@ class Sample(Row):
         request: PolicyRequest,
         prompt: Sequence[int],
         limit: int,
+        tries: Tries,
         before: Sequence[Sample] = (),
     ) -> Sample:
         """Return a request's sample after those before, which continues a prompt's tokens."""
@@ -62,7 +63,7 @@ class Sample(Row):
         )
         if excludes(request):
             known = [*(request.sampling.without or ()), *(other.steps[0] for other in before)]
-            sample.drawing = Drawing(trie_of(known, limit))
+            sample.drawing = Drawing(tries.of(known, limit))
         return sample
 
     @property

@@ -12,6 +12,7 @@ from stepnav.engine.checkpoint.loading import context_length, num_parameters, sp
 from stepnav.engine.queue import Job, RowQueue
 from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
 from stepnav.policies.local.samples import Sample, StepWriter, answer_of, excludes
+from stepnav.policies.remainder import Tries
 
 
 class TokenPolicy(RowQueue[Sample]):
@@ -42,6 +43,7 @@ class TokenPolicy(RowQueue[Sample]):
         self._context = context_length(model)
         self.num_parameters = num_parameters(model)
         self._encoder = PromptEncoder(tokenizer, format)
+        self._tries = Tries()
         self._cutter = StepCutter(tokenizer, format.separator, format.end_strings)
         self._writer = StepWriter(self._cutter, end_tokens(model, tokenizer), format.answer_pattern)
 
@@ -82,7 +84,7 @@ class TokenPolicy(RowQueue[Sample]):
         self, request: PolicyRequest, prompt: Sequence[int], limit: int, before: Sequence[Sample]
     ) -> Sample:
         """Return a request's sample after those before, which continues a prompt's tokens."""
-        sample = Sample.of(request, prompt, limit, before)
+        sample = Sample.of(request, prompt, limit, self._tries, before)
         # where a greedy one leaves the known steps is seen only there
         if sample.drawing is not None and request.sampling.temperature:
             sample.depart()
