@@ -39,12 +39,15 @@ CONNECT_LIMIT_S = 6.0
 
 
 class HttpFailure(Exception):
-    """A status other than 200.
+    """A status other than 200, or an error that an answer tells.
 
     Args:
       status: it.
       body: the beginning of what came with it.
       wait_s: how long the server asks to wait, None if it does not.
+
+    Attributes:
+      failed_tokens: tokens that were generated and are lost with it.
     """
 
     def __init__(self, status: int, body: str, wait_s: float | None) -> None:
@@ -52,6 +55,7 @@ class HttpFailure(Exception):
         self.status = status
         self.body = body
         self.wait_s = wait_s
+        self.failed_tokens = 0
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from stepnav.core.errors import (
     RateLimited,
 )
 from stepnav.core.records import Problem, Trajectory
-from stepnav.core.requests import Propose, Sampling
+from stepnav.core.requests import Complete, PolicyRequest, Propose, Sampling
 from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.protocol import parse_reply
@@ -53,8 +53,8 @@ def policy(handler: Handler, **options: Any) -> Iterator[OpenAIPolicy]:
         made.close()
 
 
-def result(backend: OpenAIPolicy) -> Answer | BackendError:
-    backend.submit(1, REQUEST)
+def result(backend: OpenAIPolicy, request: PolicyRequest = REQUEST) -> Answer | BackendError:
+    backend.submit(1, request)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         for _, answer in backend.poll(1):
@@ -173,9 +173,8 @@ def test_every_httpx_error_has_a_place() -> None:
         b'{"choices": []}',
         b'{"choices": {}}',
         b'{"choices": [{}]}',
-        b'{"choices": [{"text": null, "finish_reason": "content_filter"}]}',
         b'{"choices": [{"text": "a", "finish_reason": 7}]}',
-        b'{"choices": [{"text": "a", "logprobs": {"content": [{"token": "a"}]}}]}',
+        b'{"choices": [{"text": ["a"]}]}',
         b'{"error": "overloaded"}',
     ],
 )
@@ -487,6 +486,111 @@ def test_a_reasoning_model_without_visible_text_is_cut_short() -> None:
     payload = {"choices": [{"message": {"content": None}, "finish_reason": "length"}]}
     (choice,) = parse_reply("chat", payload).choices
     assert (choice.text, choice.finish) == ("", "length")
+
+
+def chat_choices(*contents: Any, **fields: Any) -> dict[str, Any]:
+    choices = [
+        {"message": {"role": "assistant", "content": content}, "finish_reason": "stop", **fields}
+        for content in contents
+    ]
+    return {"choices": choices, "usage": {"prompt_tokens": 3, "completion_tokens": 32}}
+
+
+@pytest.mark.parametrize(
+    "reason", ["length", "model_length", "max_tokens", "MAX_TOKENS", "content_filter"]
+)
+def test_a_text_that_was_broken_off_is_no_finished_solution(reason: str) -> None:
+    cut = {**GOOD, "choices": [{"text": "One.\nIt is", "finish_reason": reason}]}
+    handler, seen = script(httpx.Response(200, json=cut))
+    with policy(handler) as backend:
+        answer = result(backend, Complete(REQUEST.prefix, 1, Sampling(1.0)))
+    assert isinstance(answer, Answer)
+    assert [step.finish for step in answer.items[0].steps] == ["step", "length"]
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "says"),
+    [
+        ({"finish_reason": "abort"}, BadResponse, "finish_reason 'abort'"),
+        ({"finish_reason": "error"}, BadResponse, "finish_reason 'error'"),
+        ({"finish_reason": "insufficient_system_resource"}, BadResponse, "system_resource'"),
+        (
+            {"finish_reason": "error", "error": {"code": 502, "message": "upstream idle"}},
+            BackendDown,
+            "HTTP 502): 'upstream idle'",
+        ),
+    ],
+)
+def test_a_text_that_the_server_failed_in_is_drawn_again_and_charged(
+    fields: dict[str, Any], kind: type[BackendError], says: str
+) -> None:
+    broken = httpx.Response(200, json={**GOOD, "choices": [{"text": "On", **fields}]})
+    handler, _ = script(broken, broken, ok())
+    with policy(handler) as backend:
+        answer = result(backend)
+    assert isinstance(answer, Answer)
+    assert [step.text for step in answer.items] == ["One.\n"]
+    assert (answer.usage.policy_tokens, answer.usage.failed_tokens) == (6, 4)
+    handler, seen = script(broken)
+    with policy(handler) as backend:
+        error = result(backend)
+    assert type(error) is kind
+    assert says in str(error)
+    assert (len(seen), error.failed_tokens) == (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "attempts"),
+    [
+        ({"message": "Provider returned error", "code": 502}, BackendDown, 4),
+        ({"message": "Provider returned error", "code": 429}, RateLimited, 4),
+        ({"message": "Provider returned error", "code": 400}, BadResponse, 1),
+        ({"message": "Provider returned error", "code": "odd"}, BadResponse, 1),
+    ],
+)
+def test_an_error_inside_an_answer_is_that_of_its_code(
+    error: dict[str, Any], kind: type[BackendError], attempts: int
+) -> None:
+    handler, seen = script(httpx.Response(200, json={"id": "gen-1", "error": error}))
+    with policy(handler) as backend:
+        found = result(backend)
+    assert type(found) is kind
+    assert ": 'Provider returned error'" in str(found)
+    assert len(seen) == attempts
+
+
+def test_a_refusal_is_an_empty_text_beside_its_siblings() -> None:
+    texts = [f"It is {number}." for number in range(15)]
+    handler, seen = script(httpx.Response(200, json=chat_choices(*texts[:5], None, *texts[5:])))
+    with policy(handler, capabilities=replace(KNOWN, api="chat", n=True)) as backend:
+        answer = result(backend, Complete(REQUEST.prefix, 16, Sampling(1.0)))
+    assert isinstance(answer, Answer)
+    assert [item.text for item in answer.items] == [*texts[:5], "", *texts[5:]]
+    assert len(seen) == 1
+
+
+def test_a_list_of_parts_is_the_text_in_it() -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    parts = [thought, {"type": "text", "text": "It is"}, {"type": "text", "text": " 4."}]
+    (choice,) = parse_reply("chat", chat_choices(parts)).choices
+    assert choice.text == "It is 4."
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        {"content": [{"token": "a", "logprob": None, "top_logprobs": None}]},
+        {"content": [{"token": "a"}]},
+        {"content": [7]},
+        {"tokens": ["a"], "token_logprobs": [None]},
+        {"tokens": 7, "token_logprobs": 7},
+        {"tokens": ["a"], "token_logprobs": [10**400]},
+    ],
+)
+def test_log_probabilities_that_cannot_be_read_are_not_known(logprobs: Any) -> None:
+    (choice,) = parse_reply("chat", chat_choices("a", logprobs=logprobs)).choices
+    assert (choice.text, choice.tokens, choice.listed) == ("a", None, ())
 
 
 @pytest.mark.parametrize("choices", [[], [{}]])

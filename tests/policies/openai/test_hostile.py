@@ -28,7 +28,7 @@ from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.protocol import parse_reply
 from stepnav.remote.body import MAX_BODY_BYTES
-from stepnav.remote.connection import with_version
+from stepnav.remote.connection import HttpFailure, with_version
 from stepnav.remote.models import parse_models
 from stepnav.remote.options import ServerOptions
 from tests.policies.openai.fake_server import ALL_HONOURED, FakeOpenAI, open_policy
@@ -145,6 +145,7 @@ json_values = st.recursive(
                     "logprobs",
                     "tokens",
                     "error",
+                    "code",
                     "token_logprobs",
                     "token",
                     "logprob",
@@ -173,7 +174,7 @@ json_values = st.recursive(
 @given(json_values)
 def test_any_json_is_a_reply_or_a_bad_response(value: Any) -> None:
     for api in ("completions", "chat"):
-        with suppress(BadResponse):
+        with suppress(BadResponse, HttpFailure):
             reply = parse_reply(api, value)
             assert reply.choices
             assert all(isinstance(choice.text, str) for choice in reply.choices)

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from stepnav.core.errors import BackendError, BackendTimeout, RateLimited
-from stepnav.policies.openai.protocol import Api, Reply, parse_reply
+from stepnav.core.errors import BackendError, BackendTimeout, BadResponse, RateLimited
+from stepnav.policies.openai.protocol import Api, Reply, Spending, parse_reply
 from stepnav.policies.openai.refusals import (
     context_refusal,
     is_renamed_limit,
@@ -57,16 +57,20 @@ class Client(Connection):
         await Connection.meet(self)
         self.context_tokens = self.models.get(self.model or "")
 
-    async def generate(self, api: Api, body: dict[str, Any], seed: int) -> Reply:
+    async def generate(
+        self, api: Api, body: dict[str, Any], seed: int, spent: Spending | None = None
+    ) -> Reply:
         """Return the parsed reply to a request, with retries.
 
         Args:
           api: which endpoint.
           body: the request without `model`.
           seed: derives the jitter of the pauses.
+          spent: the tokens of answers that cannot be used are added to it.
         Raises:
           BackendError: the request failed for good.
         """
+        spent = Spending() if spent is None else spent
         num_mends = 0
 
         async def once() -> Reply:
@@ -75,7 +79,11 @@ class Client(Connection):
                 sent = self._adapted(body)
                 try:
                     return parse_reply(api, await self.post(PATHS[api], sent))
+                except BadResponse as failure:
+                    spent.failed_tokens += failure.failed_tokens
+                    raise
                 except HttpFailure as failure:
+                    spent.failed_tokens += failure.failed_tokens
                     mended = self._mended(failure, body, sent)
                     if mended is None or num_mends >= MAX_MENDS:
                         raise

@@ -1,7 +1,8 @@
 """What an OpenAI-compatible server says: replies and token counts, as pure functions.
 
 Servers differ in what they add to the protocol; what is read beyond it: `stop_reason` (vLLM) and
-`matched_stop` (SGLang), which tell a stop string from the end of the text.
+`matched_stop` (SGLang), which tell a stop string from the end of the text; and errors inside an
+answer with status 200 (OpenRouter), which are failures of the status that they name.
 """
 
 from __future__ import annotations
@@ -16,12 +17,21 @@ from stepnav.core.errors import BadResponse, quote
 from stepnav.core.records import Told
 from stepnav.policies.splitting import as_thinking
 from stepnav.remote.body import PROVIDER, as_text
+from stepnav.remote.connection import HttpFailure
 from stepnav.remote.models import count_of
 
 Api = Literal["completions", "chat"]
 
 CHARACTERS_PER_TOKEN = 4
 """Assumed where a server does not count tokens."""
+
+CUT = frozenset({"length", "model_length", "max_tokens", "content_filter"})
+"""Reasons of a text that was broken off, and would be again: at a limit (Mistral and Gemini name it
+their way), by a filter (OpenAI, Azure)."""
+
+FAILED = frozenset({"error", "abort", "insufficient_system_resource"})
+"""Reasons of a text that broke off because the server failed (OpenRouter and Mistral; vLLM and
+SGLang; DeepSeek)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ class Choice:
 
     Attributes:
       text: what was generated.
-      finish: "length" if cut at the token limit, else whatever the server says.
+      finish: "length" if it was broken off (`CUT`), else whatever the server says.
       stopped_at: the stop string that ended it, where the server names one.
       names_stop: whether the server names them at all (then None means the end of the text).
       tokens: (text, log-probability) of each token, if asked for and given.
@@ -79,9 +89,20 @@ class Reply:
 
 @dataclass(slots=True)
 class Spending:
-    """What one request has cost so far, whether it succeeds or not."""
+    """What one request has cost so far, whether it succeeds or not.
+
+    Attributes:
+      tokens: of the answers that were used.
+      failed_tokens: generated ones of those that were not.
+    """
 
     tokens: Tokens = field(default_factory=Tokens)
+    failed_tokens: int = 0
+
+    @property
+    def generated(self) -> int:
+        """All that was generated, used or not."""
+        return self.tokens.generated + self.failed_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,50 +124,93 @@ def parse_reply(api: Api, payload: Any) -> Reply:
     """Return what a 200 response holds.
 
     Raises:
-      BadResponse: a field is missing or of another type; carries the tokens that were lost.
+      BadResponse: a field is missing or of another type, or a text broke off; carries the tokens
+        that were lost.
+      HttpFailure: it tells an error instead; carries them too.
     """
     tokens = _parse_usage(payload)
+    lost = 0 if tokens is None else tokens.generated
     try:
+        _check_error(payload)
         choices = tuple(_parse_choice(api, choice) for choice in payload["choices"])
         if not choices:
             raise ValueError("no choices")
+    except (BadResponse, HttpFailure) as failure:
+        failure.failed_tokens = lost
+        raise
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise BadResponse(
             f"the server's answer lacks what a {api} answer must hold "
             f"({type(error).__name__}: {error}): {quote(as_text(payload))}",
             provider=PROVIDER,
             status_code=200,
-            failed_tokens=0 if tokens is None else tokens.generated,
+            failed_tokens=lost,
         ) from None
     return Reply(choices, tokens)
 
 
+def _check_error(part: Any) -> None:
+    """Raise the error that an answer, or one choice in it, tells instead of a text.
+
+    Raises:
+      HttpFailure: it tells one; its status is 200 where it names none.
+    """
+    error = part.get("error") if isinstance(part, Mapping) else None
+    if error:
+        code = count_of(error.get("code")) if isinstance(error, Mapping) else None
+        status = code if code is not None and 400 <= code < 600 else 200
+        raise HttpFailure(status, as_text({"error": error}), None)
+
+
 def _parse_choice(api: Api, choice: Mapping[str, Any]) -> Choice:
-    finish = choice.get("finish_reason")
-    if finish is not None and not isinstance(finish, str):
-        raise TypeError(f"finish_reason is {quote(as_text(finish))}")
-    text = choice["text"] if api == "completions" else choice["message"].get("content")
-    if text is None and finish == "length":
-        text = ""  # a reasoning model that spent its tokens before the visible text
-    thought = _thought(choice) if api == "chat" else None
-    if thought is not None and (text is None or isinstance(text, str)):
-        text = as_thinking(thought, text or "")
+    _check_error(choice)
+    text = choice["text"] if api == "completions" else _shown(choice["message"].get("content"))
+    if text is None:
+        text = ""  # a refusal, a filter, or a reasoning model that did not get to the visible text
     if not isinstance(text, str):
-        raise TypeError(
-            f"the text is {quote(as_text(text))}, finish_reason {quote(as_text(finish))}"
-        )
+        raise TypeError(f"the text is {quote(as_text(text))}")
+    thought = _thought(choice) if api == "chat" else None
+    if thought is not None:
+        text = as_thinking(thought, text)
     named = [choice[key] for key in ("stop_reason", "matched_stop") if key in choice]
     stopped_at = next((value for value in named if isinstance(value, str)), None)
     logprobs = choice.get("logprobs")
     return Choice(
         text,
-        finish,
+        _parse_finish(choice.get("finish_reason")),
         stopped_at,
         bool(named),
         _parse_logprobs(logprobs),
         _parse_ids(choice.get("token_ids")),
         _parse_lists(logprobs),
     )
+
+
+def _parse_finish(finish: Any) -> str | None:
+    """Return why a text ended, "length" for each of `CUT`.
+
+    Raises:
+      BadResponse: the server failed in the middle of it; another try may not.
+    """
+    if finish is None:
+        return None
+    if not isinstance(finish, str):
+        raise TypeError(f"finish_reason is {quote(as_text(finish))}")
+    if finish.lower() in FAILED:
+        raise BadResponse(
+            f"the server broke its answer off (finish_reason {quote(finish)})",
+            retryable=True,
+            provider=PROVIDER,
+            status_code=200,
+        )
+    return "length" if finish.lower() in CUT else finish
+
+
+def _shown(content: Any) -> Any:
+    """Return the content of a message; of a list of parts (Mistral) the text."""
+    if not isinstance(content, list):
+        return content
+    return "".join(part["text"] for part in content if part["type"] == "text")
 
 
 def _thought(choice: Mapping[str, Any]) -> str | None:
@@ -159,13 +223,16 @@ def _parse_logprobs(logprobs: Any) -> tuple[Told, ...] | None:
     """Return the tokens with their log-probabilities, None if not all of them are known."""
     if not isinstance(logprobs, Mapping):
         return None
-    if isinstance(logprobs.get("content"), Sequence):
-        pairs = [(item["token"], item["logprob"]) for item in logprobs["content"]]
-    elif logprobs.get("tokens") and logprobs.get("token_logprobs"):
-        pairs = list(zip(logprobs["tokens"], logprobs["token_logprobs"]))
-    else:
+    try:
+        if isinstance(logprobs.get("content"), Sequence):
+            pairs = [(item["token"], item["logprob"]) for item in logprobs["content"]]
+        elif logprobs.get("tokens") and logprobs.get("token_logprobs"):
+            pairs = list(zip(logprobs["tokens"], logprobs["token_logprobs"]))
+        else:
+            return None
+        known = tuple((str(token), float(value)) for token, value in pairs)
+    except (LookupError, TypeError, ValueError, ArithmeticError):
         return None
-    known = tuple((str(token), float(value)) for token, value in pairs)
     return known if all(-math.inf < value < 1 for _, value in known) else None
 
 

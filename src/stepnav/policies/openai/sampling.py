@@ -5,10 +5,9 @@ All that was generated is charged, what lies beyond a step's boundary included.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from stepnav.core import records
 from stepnav.core.backend import Answer
@@ -32,11 +31,10 @@ from stepnav.policies.openai.protocol import CostedChoice, Spending, estimated
 from stepnav.policies.openai.reading import read_solution, read_step, text_logprob
 from stepnav.policies.resampling import Known
 from stepnav.policies.splitting import share_out
+from stepnav.remote.together import together
 
 MAX_BLANK_ROUNDS = 4
 """How often a sample that stopped at a blank line is continued before it counts as the end."""
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -76,7 +74,7 @@ class Sampler:
             elif len(items) < request.n:
                 items *= request.n
         except BackendError as error:
-            error.failed_tokens += spent.tokens.generated
+            error.failed_tokens = spent.generated
             raise
         return Answer(tuple(items), self._usage(request, spent))
 
@@ -141,7 +139,7 @@ class Sampler:
         samples: list[CostedChoice | None] = [None] * n
         if root is None or not root.following:
             samples = [*await self._draw(request, "", n, limit, spent)]
-        drawn = await _all(
+        drawn = await together(
             [self._step(request, spent, i, *pair) for i, pair in enumerate(zip(samples, begun))]
         )
         if not is_exact:
@@ -220,7 +218,7 @@ class Sampler:
             samples = samples[:n]
         missing = range(first_index + len(samples), first_index + n)
         bodies = [self._body(request, written, limit, i, blank_round) | more for i in missing]
-        replies = await _all([self._ask(body, request, spent) for body in bodies])
+        replies = await together([self._ask(body, request, spent) for body in bodies])
         return samples + [reply[0] for reply in replies]
 
     async def _ask(
@@ -228,7 +226,7 @@ class Sampler:
     ) -> list[CostedChoice]:
         """Return the samples of one HTTP request, and add their cost to `spent`."""
         reply = await self.client.generate(
-            self.found.api, body, body.get("seed", request.seed or 0)
+            self.found.api, body, body.get("seed", request.seed or 0), spent
         )
         tokens = reply.tokens or estimated(body, reply)
         spent.tokens += tokens
@@ -246,24 +244,13 @@ class Sampler:
 
     def _usage(self, request: PolicyRequest, spent: Spending) -> Usage:
         tokens = spent.tokens
-        processed = tokens.prompt - tokens.cached + tokens.generated
+        processed = tokens.prompt - tokens.cached + spent.generated
         flops = None if self.num_parameters is None else 2 * self.num_parameters * processed
         return Usage(
             policy_calls=self.num_draws(request),
             policy_prompt_tokens=tokens.prompt,
             policy_cached_tokens=tokens.cached,
-            policy_tokens=tokens.generated,
+            policy_tokens=spent.generated,
+            failed_tokens=spent.failed_tokens,
             flops=flops,
         )
-
-
-async def _all(coroutines: list[Coroutine[Any, Any, T]]) -> list[T]:
-    """Return all results; if one fails, the others are cancelled and waited for."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    try:
-        return list(await asyncio.gather(*tasks))
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
