@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ import httpx
 import pytest
 
 from stepnav.core.errors import BackendDown, BackendError, BadResponse, ConfigError
-from stepnav.core.records import Step, Trajectory
+from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Propose, Score
 from stepnav.remote.options import ServerOptions
 from stepnav.rewards.families.recognise import FAMILIES, open_checkpoint
@@ -21,7 +23,7 @@ from stepnav.run.accounting import KnownPrefixes, charge
 from tests.engine.small_models import poll_all
 from tests.rewards import public_models
 from tests.rewards.public_models import MAKERS, trajectories
-from tests.rewards.remote.fake_server import FakeServer, ServerKind
+from tests.rewards.remote.fake_server import FakeServer, ServerKind, text_of
 
 ROUTES: list[tuple[str, ServerKind, str]] = [
     ("prm", "pooling", "POST /pooling"),
@@ -249,6 +251,53 @@ def test_what_passes_is_tried_again(folders: dict[str, Path]) -> None:
     (answer,) = score(backend, trajectories()[0])
     assert len(answer.items) == 1
     assert backend.http_retries == 3
+    backend.close()
+
+
+class Waiting:
+    """A server that answers none of several questions before all are asked, but fails the first."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._server = FakeServer(folder, "math-shepherd", "tokens")
+        self._count, self._asked = count, asyncio.Event()
+        self.status: int | None = None
+        self.num_asked = self.num_open = 0
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content) if request.content else None
+        if self.status is not None:
+            self.num_asked += 1
+            self.num_open += 1
+            number = self.num_asked
+            try:
+                if number == self._count:
+                    self._asked.set()
+                await self._asked.wait()
+                if number == 1:
+                    return httpx.Response(self.status, text="{}")
+                if self.status == 400:
+                    await asyncio.sleep(60)
+            finally:
+                self.num_open -= 1
+        status, payload = self._server.respond(request.url.path, body, None)
+        return httpx.Response(status, text=text_of(payload))
+
+
+@pytest.mark.parametrize(("status", "num_asked"), [(503, 9), (400, 8)])
+def test_one_failure_repeats_no_other_question_and_leaves_none_open(
+    status: int, num_asked: int, folders: dict[str, Path]
+) -> None:
+    steps = tuple(Step(f"{number} is {number}.\n") for number in range(8))
+    server = Waiting(folders["math-shepherd"], len(steps))
+    backend = RemoteReward(
+        "http://server", family="math-shepherd", server=ServerOptions(**FAST),
+        transport=httpx.MockTransport(server.answer),
+    )  # fmt: skip
+    assert backend.route == "POST /v1/completions by label"
+    server.status = status
+    (answer,) = score(backend, Trajectory(Problem("p", "1 + 1 = ?"), steps))
+    assert (server.num_asked, server.num_open) == (num_asked, 0)
+    assert isinstance(answer, BadResponse) == (status == 400)
     backend.close()
 
 

@@ -92,6 +92,7 @@ class RemoteReward(CallsToServer):
             self._source = Source(connection, words, reader.read)
             routes = ROUTES[kind.served]
             self.route = self._call(self._choose(routes, reader.reading(TRIAL)))
+            self._source.is_trial = False
             self._fetch = routes[self.route]
         except BaseException:
             self.close()
@@ -108,7 +109,7 @@ class RemoteReward(CallsToServer):
                 reading.check_length(self._context)
         except BackendError as error:
             reading = error
-        self._start(ticket, self._answer(ticket, reading))
+        self._start(ticket, self._answer(reading))
 
     def token_bound(self, request: Request) -> int:
         """Return the tokens that are read: more never are; 0 if it will be refused."""
@@ -118,7 +119,7 @@ class RemoteReward(CallsToServer):
         except BackendError:
             return 0
 
-    async def _answer(self, ticket: int, reading: Reading | BackendError) -> Answer:
+    async def _answer(self, reading: Reading | BackendError) -> Answer:
         if isinstance(reading, BackendError):
             raise reading
         if not reading.rows:
@@ -126,24 +127,20 @@ class RemoteReward(CallsToServer):
         for row in reading.rows:
             keys = {at: _key(row, at) for at in row.wanted}
             row.outputs = {at: self._known[key] for at, key in keys.items() if key in self._known}
-        await self._complete([r for r in reading.rows if len(r.outputs) < len(r.wanted)], ticket)
+        await self._complete([r for r in reading.rows if len(r.outputs) < len(r.wanted)])
         scores = self._reader.scores(reading.rows)
         self._remember(reading.rows)
         tokens, rate = reading.totals[-1], 2 * self.num_parameters
         usage = Usage(reward_calls=1, reward_tokens=tokens, flops=rate * tokens)
         return Answer(scores, usage, reading.totals, rate)
 
-    async def _complete(self, rows: Sequence[Row], ticket: int) -> None:
+    async def _complete(self, rows: Sequence[Row]) -> None:
         """Ask for the outputs that rows still want."""
         if not rows:
             return
         missing = [tuple(at for at in row.wanted if at not in row.outputs) for row in rows]
         asked = [(row.tokens, positions) for row, positions in zip(rows, missing)]
-
-        async def once() -> list[list[Probs]]:
-            return await self._fetch(self._source, asked)
-
-        found = await self._connection.retried(once, ticket)
+        found = await self._fetch(self._source, asked)
         for row, positions, probs in zip(rows, missing, found):
             row.outputs.update(zip(positions, probs))
 

@@ -7,10 +7,10 @@ Formats: vLLM 0.32 (`/pooling`, `/classify`, `/generative_scoring`, `/v1/complet
 
 from __future__ import annotations
 
-import asyncio
 import copy
+import itertools
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from stepnav.core.errors import BackendError, BadResponse, quote
 from stepnav.remote.body import PROVIDER, as_text
 from stepnav.remote.connection import Connection
+from stepnav.remote.together import together
 from stepnav.rewards.local.step_reader import ClassProbs, PairProbs, Probs, Read
 from stepnav.rewards.remote.label_logprobs import Label, label_logprobs
 
@@ -36,23 +37,40 @@ class Source:
       connection: to the server.
       tokenizer: the model's.
       read: makes probabilities of outputs.
+      is_trial: whether a route is only tried, so that what fails is not asked again.
       words: a copy of the tokenizer, which is used in the connection's thread.
     """
 
     connection: Connection
     tokenizer: Any
     read: Read
+    is_trial: bool = True
     words: Any = field(init=False)
+    _numbers: Iterator[int] = field(init=False, default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         self.words = copy.deepcopy(self.tokenizer)
 
     async def post(self, path: str, **fields: Any) -> Any:
-        """Return what the server answers; a path that begins with "/" is its root's."""
+        """Return what the server answers; a path that begins with "/" is its root's.
+
+        Each request is tried again by itself, so that what was answered beside it stays.
+
+        Raises:
+          BackendError: it failed for good.
+          HttpFailure: it failed in a trial.
+        """
         connection = self.connection
         if path.startswith("/"):
             path = connection.base_url.removesuffix("/v1") + path
-        return await connection.post(path, {"model": connection.model, **fields})
+        body = {"model": connection.model, **fields}
+
+        async def once() -> Any:
+            return await connection.post(path, body)
+
+        if self.is_trial:
+            return await once()
+        return await connection.retried(once, next(self._numbers))
 
     @cached_property
     def labels(self) -> tuple[Label, Label]:
@@ -129,7 +147,7 @@ async def generative_scoring(source: Source, asked: Asked) -> list[list[Probs]]:
         right = [_numbers([item.get("score")], 1)[0] for item in items]
         return source.of_labels([(_log(prob), _log(1 - prob)) for prob in right])
 
-    return await asyncio.gather(*(row(*item) for item in asked))
+    return await together(row(*item) for item in asked)
 
 
 async def generate(source: Source, asked: Asked) -> list[list[Probs]]:
@@ -147,7 +165,7 @@ async def generate(source: Source, asked: Asked) -> list[list[Probs]]:
         )
         return source.of_labels(_generated(payload, labels, texts))
 
-    return await asyncio.gather(*(row(*item) for item in asked))
+    return await together(row(*item) for item in asked)
 
 
 async def completions(source: Source, asked: Asked) -> list[list[Probs]]:
@@ -200,9 +218,9 @@ async def _completions(
 
     async def row(tokens: list[int], positions: tuple[int, ...]) -> list[Probs]:
         calls = (position(tokens[: at + 1]) for at in positions)
-        return source.of_labels(await asyncio.gather(*calls))
+        return source.of_labels(await together(calls))
 
-    return await asyncio.gather(*(row(*item) for item in asked))
+    return await together(row(*item) for item in asked)
 
 
 def _generated(
