@@ -595,6 +595,30 @@ def test_a_search_cancelled_while_it_runs_asks_nothing_more():
     assert driver.add(search)  # its name is free again
 
 
+def test_what_a_cancelled_search_was_answered_is_charged_and_told():
+    class Partly(Wrapped):
+        def poll(self, timeout_s):
+            return self._backend.poll(timeout_s)[:2]
+
+    left = {}
+    policy, reward = random_world(3)
+    driver = Driver(
+        {"policy": policy, "reward": Partly(reward)}, max_active=1, on_left=left.__setitem__
+    )
+    driver.add(make_search("best_of_n", {"samples": 4}))
+    driver.add(make_search("cot", name="waiting"))
+    driver.step()  # the samples are answered
+    driver.step()  # so are two of their scores
+    for name in ("s", "waiting", "nobody"):
+        driver.cancel(name)
+    assert driver.step(0.0) == [] and list(left) == ["s"]
+    (whole,) = Driver({"policy": policy, "reward": reward}).run(
+        [make_search("best_of_n", {"samples": 4})]
+    )
+    assert left["s"].policy_tokens == whole.usage.policy_tokens > 0
+    assert left["s"].reward_calls == 2 and left["s"].seconds > 0
+
+
 def test_a_backend_that_is_down_fails_alone_where_a_server_wants_it():
     policy, reward = random_world(3)
     broken = Failing(policy, 3, BackendDown("no route"))

@@ -7,10 +7,11 @@ thread may `add` and `cancel` searches; one thread, the driver's own, calls ever
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from stepnav.core.backend import Backend
+from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendDown, BackendError, StepnavError
 from stepnav.core.outcome import SearchResult
 from stepnav.run.door import Cancel, Door, Hurry
@@ -32,6 +33,8 @@ class Driver:
       max_active: how many searches run at once; further ones wait their turn.
       fails_alone: whether a backend that is down fails only the searches that wait for it, as a
         server wants it; else it ends the run with `BackendDown`, and a journal resumes it.
+      on_left: called within `step` with the id of each search that is cancelled while it runs, and
+        with what it has spent, which no result tells.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Driver:
         journal: Journal | None = None,
         max_active: int = 64,
         fails_alone: bool = False,
+        on_left: Callable[[str, Usage], None] | None = None,
     ) -> None:
         if max_active < 1:
             raise ValueError(f"max_active must be at least 1 (got {max_active})")
@@ -48,6 +52,7 @@ class Driver:
         self.journal = journal
         self.max_active = max_active
         self._fails_alone = fails_alone
+        self._on_left = on_left
         self._tickets = Tickets(self.models, fails_alone=fails_alone)
         self._door = Door(journal.finished_ids() if journal else ())
         self._replays = journal.entries() if journal else {}
@@ -81,7 +86,8 @@ class Driver:
     def cancel(self, search_id: str) -> None:
         """Leave a search, from any thread: it asks nothing more, and gives no result.
 
-        A search that has ended, or that nobody added, is no error.
+        What it has spent is told to `on_left`. A search that has ended, or that nobody added, is no
+        error.
         """
         self._door.put(Cancel(search_id))
 
@@ -164,7 +170,9 @@ class Driver:
                 self._hurry(order.search_id)
             else:
                 self._waiting.pop(order.search_id, None)
-                self._leave(order.search_id)
+                left = self._leave(order.search_id)
+                if left is not None and self._on_left is not None:
+                    self._on_left(order.search_id, left.charge_answered())
                 self._door.leave(order.search_id, for_good=self.journal is not None)
 
     def _hurry(self, search_id: str | None) -> None:
@@ -262,13 +270,14 @@ class Driver:
                 self._write(running.expire())
                 self._advance(running)
 
-    def _leave(self, search_id: str) -> None:
-        """Drop a running search, if there is one of this id, and all that it asked."""
+    def _leave(self, search_id: str) -> RunningSearch | None:
+        """Drop a running search, if there is one of this id, and all that it asked; return it."""
         running = self._running.pop(search_id, None)
         self._clocked.pop(search_id, None)
         if running is not None:
             self._tickets.cancel(running)
             running.close()
+        return running
 
     def _take_finished(self) -> list[SearchResult]:
         finished = list(self._finished)

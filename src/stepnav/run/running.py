@@ -139,8 +139,7 @@ class RunningSearch:
     def fail(self, error: BackendError) -> None:
         """End the search because one of its requests was given up on."""
         self.close()
-        if self._batch is not None:
-            self._batch.charge_answered()
+        self.charge_answered()
         tokens = error.failed_tokens
         self._spending.ledger.charge(Usage(policy_tokens=tokens, failed_tokens=tokens))
         self._finish(Outcome(None, "failed"), str(error))
@@ -156,6 +155,12 @@ class RunningSearch:
         """End the search because a model cannot take what its strategy asks."""
         self.close()
         self._break(error)
+
+    def charge_answered(self) -> Usage:
+        """Charge what was answered of the batch that it waits for, and return all it has spent."""
+        if self._batch is not None:
+            self._batch.charge_answered()
+        return self._spent()
 
     def close(self) -> None:
         """Leave the search without a result."""
@@ -247,10 +252,13 @@ class RunningSearch:
             answer=answer,
             outcome=outcome,
             tree=self.tree,
-            usage=replace(self._spending.ledger.spent, seconds=self._transcript.elapsed_s()),
+            usage=self._spent(),
             requests=self._transcript.number,
             error=error,
         )
+
+    def _spent(self) -> Usage:
+        return replace(self._spending.ledger.spent, seconds=self._transcript.elapsed_s())
 
 
 def _nothing() -> Program:
