@@ -1,6 +1,7 @@
 """The judge: what it asks, how it reads, what it charges, and one model with two owners."""
 
 import math
+import tracemalloc
 
 import pytest
 
@@ -25,7 +26,7 @@ from stepnav.core.records import Problem, Reply, Step, StepScore, Trajectory
 from stepnav.core.requests import Ask, Propose, Score
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.policies.shared import SharedBackend
-from stepnav.rewards.judge import JudgeReward
+from stepnav.rewards.judge import MAX_OPINIONS, JudgeReward
 from stepnav.run.driver import Driver
 from stepnav.run.search import Search
 from stepnav.testing import check_reward, extract
@@ -161,6 +162,15 @@ def test_what_stays_unreadable_is_unclear_and_told(caplog):
     assert "2 of 2 steps could not be read" in caplog.text
 
 
+def test_forgotten_steps_are_told_too(caplog, monkeypatch):
+    monkeypatch.setattr("stepnav.rewards.judge.MAX_OPINIONS", 1)
+    backend = judge(lambda messages, seed: "hm", max_retries=0)
+    scored(backend, path("a\n", "b\n"))
+    scored(backend, path("c\n"))
+    backend.close()
+    assert "3 of 3 steps could not be read" in caplog.text
+
+
 class Words:
     """Answers with one word and its log-probability."""
 
@@ -243,6 +253,20 @@ def test_more_steps_than_are_remembered_are_answered_all_the_same(monkeypatch):
     for ticket in (14, 15):
         backend.cancel(ticket)
     assert not model.asked
+
+
+def test_what_is_remembered_fits_into_a_long_lived_server():
+    question = Problem("p", "What is 2 + 2? " * 20)
+    backend = JudgeReward(Words())
+    tracemalloc.start()
+    try:
+        for number in range(1, 101):
+            steps = (Step(f"{line} of {number}: 2 + 2 is 4, as was said." * 2) for line in range(8))
+            scored(backend, Trajectory(question, tuple(steps)), number)
+        each = tracemalloc.get_traced_memory()[0] / 800
+    finally:
+        tracemalloc.stop()
+    assert each * MAX_OPINIONS < 256 * 2**20
 
 
 def search_with(policy, reward, name="hgs", budget=None, **options):

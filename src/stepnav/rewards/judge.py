@@ -36,8 +36,9 @@ logger = logging.getLogger("stepnav")
 
 Read = Literal["answer", "logprob"]
 UNREADABLE = StepScore.from_rating(0)
-MAX_OPINIONS = 500_000
-"""Steps whose rating is remembered; then all are forgotten that are not still open."""
+MAX_OPINIONS = 65536
+"""Steps whose rating is remembered; then all are forgotten that are not still open. With their
+texts that is some 120 MiB, and a server's judge lives long."""
 TEMPLATE_TOKENS = 16
 """Assumed of a chat template, per message at most, where a question's tokens are bounded."""
 
@@ -141,7 +142,7 @@ class JudgeReward:
             logger.warning(
                 "the judge's replies about %d of %d steps could not be read; they count as unclear",
                 self.counts["unreadable"],
-                len(self._opinions),
+                self.counts["asked"] - self.counts["retried"],
             )
         self._asked.clear()
         self._opinions.clear()
