@@ -7,7 +7,7 @@ import pytest
 from stepnav.build import strategy
 from stepnav.core.budget import Budget
 from stepnav.core.errors import ConfigError
-from stepnav.core.records import Problem, Step, StepScore
+from stepnav.core.records import Draw, Problem, Step, StepScore
 from stepnav.core.tree import Tree
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
@@ -102,6 +102,10 @@ def test_likelihood_is_that_of_the_average_token():
     node = tree.add(tree.root, Step("a b c\n", num_tokens=3, logprob=3 * math.log(0.5)))
     done = list(evaluate(tree, [node], {}, "likelihood", "last", replies=1))
     assert not done and node.value == pytest.approx(0.5)
+    draw = Draw((1, 2, 3), (math.log(0.5),) * 3, (0.0,) * 3)  # begins with two known tokens
+    node = tree.add(tree.root, Step("a b d\n", num_tokens=1, logprob=3 * math.log(0.5), draw=draw))
+    assert not list(evaluate(tree, [node], {}, "likelihood", "last", replies=1))
+    assert node.value == pytest.approx(0.5)
     with pytest.raises(ConfigError, match="evaluation=likelihood needs log-probabilities"):
         search(LATE, evaluation="likelihood")
 

@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 
 from stepnav.core.budget import Budget
-from stepnav.core.records import StepScore
+from stepnav.core.records import Problem, Step, StepScore
+from stepnav.core.requests import BudgetSpent
+from stepnav.core.tree import Tree
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
+from stepnav.search.draw import fall_back
 from stepnav.testing import random_world
 from tests.worlds import WITH_REPLACEMENT, make_search, run_one
 
@@ -151,6 +154,28 @@ def test_a_rollout_that_is_cut_scores_what_it_has():
     result = search("beam", {"a": p(0.7)}, table=table, lookahead=3, max_step_tokens=2)
     assert result.tree.nodes[1].value == p(0.7).value
     assert result.outcome.stop_reason == "exhausted"
+
+
+@pytest.mark.parametrize("beam_size", [1, 2])
+def test_the_end_of_a_rollout_below_a_worse_step_is_no_answer(beam_size):
+    table = {"": ["a\n", "b\n"], "a\n": ["#### 1"], "b\n": ["c\n"], "b\nc\n": ["#### 2"]}
+    ratings = {"a": p(0.1), "b": p(0.9)}
+    result = search("beam", ratings, table=table, lookahead=1, beam_size=beam_size, branching=8,
+                    max_steps=1)  # fmt: skip
+    assert (result.answer, result.outcome.counts["fallbacks"]) == ("2", 1)
+
+
+def test_where_nothing_can_be_drawn_the_best_of_the_ends_that_are_left_is_taken():
+    tree, counts = Tree(Problem("p", "?")), {"fallbacks": 0}
+    for number, value in enumerate([0.2, 0.8, 0.9, None]):
+        end = tree.add(tree.root, Step(f"#### {number}", "end"))
+        tree.set_value(end, value)
+    tree.mark(tree.nodes[3], "dead")
+    program = fall_back(tree, tree.add(tree.root, Step("b\n")), counts)
+    next(program)
+    with pytest.raises(StopIteration) as stop:
+        program.throw(BudgetSpent("policy_tokens"))
+    assert (stop.value.value.step.key, counts["fallbacks"]) == ("#### 1", 0)
 
 
 def test_a_wide_start_draws_for_every_beam():

@@ -21,6 +21,8 @@ HOPES = {"sure": 1.0, "likely": 0.05, "impossible": 0.00005}
 REPLY_TOKENS = 16
 """Limit of a reply."""
 
+_NEGATION = re.compile(r"\b(?:not|cannot|never|no(?! (?:error|mistake)s?\b))\b|n['\u2019]t\b")
+
 _RATE = "Rate the last step of a solution with one word: right, wrong, or unclear if it is neither."
 _VALUE = (
     "Can this beginning lead to the right answer? Reply with one word: sure, likely or impossible."
@@ -66,18 +68,19 @@ def vote_messages(problem: Problem, candidates: Sequence[Trajectory]) -> tuple[M
 
 
 def read_word(text: str, words: Iterable[str]) -> str | None:
-    """Return the one of some words that a reply says; None where it says none, several or "not".
+    """Return the one of some words that a reply says; None where it says none, several or a "not".
+
+    What a "not" denies would be a guess, wherever it stands; "no errors" alone denies nothing.
 
     Example:
-      >>> read_word("It is right.", RATINGS), read_word("not right", RATINGS)
+      >>> read_word("It is right.", RATINGS), read_word("It isn't right.", RATINGS)
       ('right', None)
     """
-    words = list(words)
-    found = re.findall(rf"\b(not\s+)?({'|'.join(words)})\b", text.lower())
-    if found:
-        said = {word for negation, word in found if not negation}
-        return said.pop() if len(said) == 1 and not any(no for no, _ in found) else None
-    begun = text.strip().lower()  # a reply of one token may hold the beginning of a word
+    words, text = list(words), text.lower()
+    said = set(re.findall(rf"\b(?:{'|'.join(words)})\b", text))
+    if said:
+        return said.pop() if len(said) == 1 and not _NEGATION.search(text) else None
+    begun = text.strip()  # a reply of one token may hold the beginning of a word
     meant = [word for word in words if begun and word.startswith(begun)]
     return meant[0] if len(meant) == 1 else None
 

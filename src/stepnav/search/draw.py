@@ -166,12 +166,33 @@ def fall_back(
 ) -> Generator[Sequence[Request], list[Any], Node]:
     """Return the best end that a search without a rated solution can still give.
 
-    One that was drawn when the budget ended, before it was rated; else a prefix finished greedily.
+    One that was drawn when the budget ended, before it was rated, below `node`; else `node`
+    finished greedily; and where that gives no end, of all others the one below the steps that are
+    worth the most. A rollout below a rejected step is none of them.
+
+    Args:
+      tree: of the search.
+      node: the prefix that it would go on with.
+      counts: gets "fallbacks".
     """
-    for end in tree.nodes[1:]:
-        if end.is_finished and end.score is None and end.status == "open":
-            return end
-    return (yield from finish_greedily(tree, node, counts))
+    begin, paths = tree.path(node), [p for p in map(tree.path, tree.nodes[1:]) if _is_left(p)]
+    for path in paths:
+        if path[-1].value is None and path[: node.depth] == begin:
+            return path[-1]
+    found = yield from finish_greedily(tree, node, counts)
+    return found if found.is_finished or not paths else max(paths, key=_last_value)[-1]
+
+
+def _is_left(path: Sequence[Node]) -> bool:
+    """Return whether a path ends in a solution that was neither scored nor decided on."""
+    end = path[-1]
+    is_open = end.status == "open" and all(node.status != "dead" for node in path)
+    return end.is_finished and end.score is None and is_open
+
+
+def _last_value(path: Sequence[Node]) -> float:
+    """Return the value of the last node of a path that has one, 0 where none has."""
+    return next((node.value for node in reversed(path) if node.value is not None), 0.0)
 
 
 def finish_greedily(

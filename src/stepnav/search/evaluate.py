@@ -91,13 +91,18 @@ def _read(text: str, by: Evaluation, num_nodes: int) -> float | None:
 
 
 def _likelihood(step: Step) -> float:
-    """Return the geometric mean of the probabilities of a step's tokens."""
+    """Return the geometric mean of the probabilities of a step's tokens.
+
+    `num_tokens` counts what was paid for: not the known tokens that a draw without replacement
+    begins with, which are in the log-probability too.
+    """
     if step.logprob is None:
         raise ConfigError(
             "evaluation=likelihood needs log-probabilities, and this policy tells none; use "
             "another evaluation, or another policy"
         )
-    return math.exp(step.logprob / max(1, step.num_tokens))
+    num_tokens = len(step.draw.tokens) if step.draw else step.num_tokens
+    return math.exp(step.logprob / max(1, num_tokens))
 
 
 def _mean(values: Sequence[float]) -> float:
