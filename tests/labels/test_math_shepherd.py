@@ -9,6 +9,7 @@ from stepnav.labels.reader import read_labelled
 from stepnav.labels.records import StepRecord
 from stepnav.labels.rows import FileRow, MalformedRow
 from stepnav.labels.sessions import Session
+from stepnav.train.heads import outcomes
 from tests.labels.label_files import write_lines
 
 
@@ -32,9 +33,20 @@ def test_signs_stand_in_the_place_of_the_tags() -> None:
             ("Step 1: 2 - 1 = 1", "Step 2: 1 + 3 = 5 The answer is: 5"),
             (1, -1),
             origin="m.jsonl:3",
+            is_finished=True,
+            is_right=False,
         ),
     )
     assert (found.num_steps, found.counts) == (2, {"task=GSM8K": 1})
+
+
+def test_a_solution_is_as_right_as_its_last_step() -> None:
+    text = "1 + 1 + 1? Step 1: hm ки\nStep 2: 3 The answer is: 3 ки"
+    (record,) = read(text, signed(text, "-+")).records
+    assert (record.labels, record.is_right, record.is_finished) == ((-1, 1), True, True)
+    assert [found.labels for found in outcomes([record])] == [(None, 1)]
+    (record,) = read("Q? Step 1: a ки", "Q? Step 1: a +").records
+    assert record.is_finished is None
 
 
 def test_a_tag_in_the_problem_is_no_step() -> None:
@@ -49,9 +61,9 @@ def test_a_tag_in_the_problem_is_no_step() -> None:
 def test_all_tags_in_the_problem_are_none(tmp_path: Path) -> None:
     text = "Who? ки really now ки Step 1: x ки\nStep 2: y ки"
     found = read(text, signed(text, "-++-"))
-    assert found.records == (
-        StepRecord("Who?  really now", ("Step 1: x", "Step 2: y"), (1, -1), origin="m.jsonl:3"),
-    )
+    (record,) = found.records
+    assert record.prompt == "Who?  really now"
+    assert (record.completions, record.labels) == (("Step 1: x", "Step 2: y"), (1, -1))
     assert found.counts == {"tags_in_problem": 2}
 
 

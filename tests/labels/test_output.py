@@ -58,6 +58,7 @@ def test_the_type_of_a_label_tells_its_kind(tmp_path: Path) -> None:
             "completions": ["Step 1: a", "b"],
             "labels": [True, False],
             "origin": "in.jsonl:1",
+            "is_right": False,
             "label_kind": "correct",
         }
     ]

@@ -184,6 +184,14 @@ def test_outcomes_are_the_share_of_solutions_through_a_step_and_nothing_is_compl
     ]  # fmt: skip
 
 
+def test_a_solution_that_was_cut_is_a_wrong_outcome_of_the_steps_before_its_cut() -> None:
+    drawn = [solution("a right"), solution("a b no", finish="length"), solution("c right")]
+    drawn += [solution("c right", finish="length")]  # cut there, it is not the last step of another
+    result, _ = play(drawn, labels="outcome")
+    assert result.outcome.counts["cut"] == 2
+    assert [record.labels for record in records(result, "outcome")] == [(1 / 2, 1.0)] * 2
+
+
 def test_outcomes_of_a_problem_that_is_never_solved_are_kept() -> None:
     result, asked = play([solution("a no"), solution("b c no")], labels="outcome")
     assert asked == []

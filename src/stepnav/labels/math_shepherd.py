@@ -5,6 +5,9 @@
 compared character by character, so that a sign can never be given to another step. The problem ends
 where "Step 1:" begins, which stays part of the first step; in a row that has none, behind the only
 question mark before the first tag.
+
+Each sign stands by itself, so that a step may be wrong before one that is right. The last one is
+that of the answer, and so of the whole solution.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ SIGNS = {"+": 1, "-": -1}
 AT_QUESTION_MARK = "split_at_question_mark"
 """Count of rows without "Step 1:" whose problem was taken to end at its only question mark."""
 
+ANSWER_MARK = "The answer is"
+"""Stands before the answer in the last step."""
+
 _FIRST_STEP = re.compile(r"\bstep\s*1\s*:", re.IGNORECASE)
 
 
@@ -44,7 +50,14 @@ def read_session(row: FileRow) -> Session:
     parts = _parts(text)
     signs = _signs(parts, label)
     problem, steps, signs, quirk = _cut(parts[:-1], signs)
-    record = StepRecord(problem, tuple(steps), tuple(signs), origin=row.origin)
+    record = StepRecord(
+        problem,
+        tuple(steps),
+        tuple(signs),
+        origin=row.origin,
+        is_finished=True if ANSWER_MARK in steps[-1] else None,
+        is_right=signs[-1] > 0,
+    )
     task = row.fields.get("task")
     counts = {f"task={task}": 1} if isinstance(task, str) else {}
     return Session(row.place, problem, (record,), len(steps), counts={**counts, **quirk})

@@ -39,7 +39,7 @@ class StepRecord:
         if each counts 1.
       is_finished: whether the steps end in an answer; None if that is not told.
       is_right: whether the whole solution is right, where that is known otherwise than by its
-        labels, as of a program that was run; else None.
+        lowest label, as of a program that was run; else None.
     """
 
     prompt: str

@@ -101,8 +101,8 @@ def label_problem(
       temperature: of solutions and completions.
       method: "each" step, or "bisection" for the first wrong one.
       labels: "hard": 1 or -1; "soft": the share of a step's completions that are right; "outcome":
-        the share of the finished solutions through it that are. The last step is judged by the
-        answer itself.
+        the share of the solutions through it that are, cut ones counting as wrong. The last step
+        is judged by the answer itself.
       keep_unsolved: whether to label the solutions of a problem that was never solved.
       max_tokens: of a solution or completion; None takes the policy's own limit.
       paths: from the root of search trees, finished or not, that are labelled instead of solutions
@@ -120,7 +120,9 @@ def label_problem(
     verdicts = [evidence.judge(solution) for solution in distinct]
     leaves = [tree.add_trajectory(solution) for solution in distinct]
     if labels == "outcome":
-        _write_outcomes(tree, kept, evidence)
+        # a path that a search left tells nothing; a drawn solution that was cut would have gone on
+        ended = drawn if paths is None else [path for path in drawn if path.is_finished]
+        _write_outcomes(tree, ended, evidence)
     elif leaves and not evidence.reached:
         evidence.add(root, (yield from complete(root, samples, sampling=sampling)))
     if labels != "outcome" and (evidence.reached or keep_unsolved):
@@ -223,13 +225,11 @@ def _write_labels(
 
 
 def _write_outcomes(tree: Tree, drawn: Iterable[Trajectory], evidence: Evidence) -> None:
-    """Set the values of all nodes that a finished solution goes through."""
+    """Set the values of all nodes that solutions go through; a cut one is wrong, up to its cut."""
     verdicts: dict[Prefix, list[bool]] = {}
     for path in drawn:
-        if not path.is_finished:
-            continue
         texts, verdict = _texts(path), evidence.is_right(path)
-        for length in range(1, len(texts) + 1):
+        for length in range(1, len(texts) + path.is_finished):
             verdicts.setdefault(texts[:length], []).append(verdict)
     for node in tree.nodes:
         if found := verdicts.get(_texts(node.trajectory)):

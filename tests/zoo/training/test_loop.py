@@ -82,6 +82,21 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(tmp_path: Path) -> 
     assert torch.equal(weights(resumed), weights(undisturbed))
 
 
+def test_what_a_gpu_draws_goes_on_where_it_stood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, load = torch.tensor([7], dtype=torch.uint8), torch.load
+    restored: list[torch.Tensor] = []
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: drawn)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: restored.append(state))
+    monkeypatch.setattr(torch, "load", lambda path, **options: load(path, weights_only=False))
+    one = trainer(tmp_path, TinyModel())
+    one.device = torch.device("cuda")
+    one.save()
+    one._restore()
+    assert restored == [drawn]
+
+
 def test_a_torn_checkpoint_does_not_replace_the_last_one(tmp_path: Path) -> None:
     trainer(tmp_path, TinyModel()).run()
     (tmp_path / CHECKPOINT_NAME).with_suffix(".partial").write_bytes(b"torn")

@@ -146,12 +146,15 @@ def _read_labelled(
 def _labelled_case(number: int, record: StepRecord, path: Path) -> Case:
     if not record.completions:
         raise DataError(f"{record.origin or f'{path}, record {number}'}: it has no steps")
+    is_whole = record.is_finished
+    if is_whole is None:
+        is_whole = ANSWER_MARK in record.completions[-1]
     return Case(
         id=record.origin or f"record {number}",
         group=record.prompt,
         question=record.prompt,
         steps=record.completions,
-        is_whole=ANSWER_MARK in record.completions[-1],
+        is_whole=is_whole,
         labels=record.labels,
     )
 

@@ -232,6 +232,8 @@ class Trainer:
             "position": asdict(self.position),
             "torch_rng": torch.get_rng_state(),
         }
+        if self.device.type == "cuda":  # dropout draws there
+            state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
         path = self.folder / CHECKPOINT_NAME
         partial = path.with_suffix(".partial")
         try:
@@ -262,6 +264,8 @@ class Trainer:
                 optimizer.load_state_dict(saved)
             self.position = Position(**state["position"])
             torch.set_rng_state(state["torch_rng"].cpu())
+            if self.device.type == "cuda" and "cuda_rng" in state:  # older ones lack it
+                torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self.device)
         except Exception as error:  # torch, zipfile and pickle raise many kinds
             raise DataError(
                 f"the checkpoint {path} is broken or of another model ({_first_line(error)}); "
