@@ -15,6 +15,7 @@ from stepnav.cli.parser.signature import flat
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
+from stepnav.measure.plan_file import write_plan
 from stepnav.measure.report.write import write_parquet
 from stepnav.rewards.families.label_tokens import MATH_SHEPHERD, LabelTokens
 from stepnav.rewards.families.prm import PRM
@@ -25,7 +26,7 @@ from stepnav.zoo import MODELS_FOLDER
 from tests.cli.test_main import call
 from tests.engine.small_models import poll_all
 from tests.measure.prm import reward_files
-from tests.measure.rows_for_tests import make_row
+from tests.measure.rows_for_tests import PLAN, make_row
 from tests.rewards import public_models
 
 
@@ -201,11 +202,13 @@ def test_a_run_fits_how_likely_an_answer_of_nav_is_right(tmp_path: Path, model: 
         for n in range(200)
     ]
     write_parquet(runs / "results.parquet", rows)
+    write_plan(PLAN, runs)
     code, printed, err = call(
         "calibrate", "--reward", str(model), "--run", str(runs), "--out", str(out), "--json"
     )
     assert code == 0, err
     found = json.loads(printed)
+    assert found["fitted_on"] == "arithmetic/test"
     assert found["before"]["ece"] > 0.15 > found["held_out"]["ece"]
     assert (runs / "right_prob_fitted.png").stat().st_size > 5000
     nav, hgs = build.with_measured([build.strategy("nav"), build.strategy("hgs")], str(out))
@@ -214,6 +217,19 @@ def test_a_run_fits_how_likely_an_answer_of_nav_is_right(tmp_path: Path, model: 
     [own] = build.with_measured([build.parse_strategy("nav:right_offset=2")], str(out))
     assert own.options["right_offset"] == 2.0
     assert not build.with_measured([build.strategy("nav")], str(model))[0].options
+
+
+def test_a_run_in_which_p_right_tells_nothing_changes_nothing(tmp_path: Path, model: Path) -> None:
+    before = (model / "stepnav_strategies.json").read_text()
+    rows = [
+        make_row("nav", problem_id=f"p{n}", right_prob=0.1 + n / 250, correct=n % 200 < 100)
+        for n in range(200)
+    ]
+    write_parquet(tmp_path / "results.parquet", rows)
+    code, _, err = call("calibrate", "--reward", str(model), "--run", str(tmp_path))
+    assert code == 2
+    assert "tells nothing on the 200 searches" in err and err.count("\n") == 1
+    assert (model / "stepnav_strategies.json").read_text() == before
 
 
 def test_what_to_fit_on_is_named_once(model: Path, tmp_path: Path) -> None:

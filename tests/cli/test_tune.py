@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,45 @@ def test_the_file_says_what_was_found_and_for_what(tuned: Path) -> None:
     run("report", str(tuned.parent), "--json")  # its folder is a run like others
 
 
+def test_options_are_not_tuned_on_what_bench_reports_on_unless_it_is_named(
+    tuned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--problems", "1", "--tuned", str(tuned), "--strategies", "cot")
+    run("bench", *words, "--out", str(tmp_path / "dev"), "--split", "dev")
+    assert "note: The options were tuned on this split (dev)" in capsys.readouterr().err
+    assert (
+        "- The options were tuned on this split (dev)"
+        in (tmp_path / "dev" / "report.md").read_text()
+    )
+    run("bench", *words, "--out", str(tmp_path / "test"), "--split", "test")
+    assert "tuned on this split" not in capsys.readouterr().err
+    path = tmp_path / "own.jsonl"
+    path.write_text('{"question": "1 + 1?", "answer": "2"}\n' * 2)
+    own = (*TUNE[:3], "--task", str(path), "--reward", "arithmetic", "--policy", "arithmetic")
+    own += ("--rungs", "1,2", "--strategies", "cot", "--out", str(tmp_path / "own"), "--dry-run")
+    with pytest.raises(ConfigError, match=r"no dev or train split .*; name --split test if"):
+        run(*own)
+    run(*own, "--split", "test")
+    assert "/test)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("default", "splits", "taken", "named"),
+    [
+        ("dev", ("train", "dev", "test"), "dev", "test"),
+        ("test", ("train", "test"), "train", None),
+        ("test", ("train", "dev", "test"), "dev", None),
+    ],
+)
+def test_what_tune_runs_on_and_names_for_bench(
+    default: str, splits: tuple[str, ...], taken: str, named: str | None
+) -> None:
+    task = replace(build.load_task("arithmetic"), default_split=default, splits=splits)
+    assert run_folder.tuning_split(task, None) == taken
+    assert run_folder.split_to_report_on(task, taken) == named
+    assert run_folder.split_to_report_on(task, "test") is None
+
+
 def test_killed_and_started_again_it_finds_the_same(
     tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,7 +114,9 @@ def test_killed_and_started_again_it_finds_the_same(
         run(*(word.replace("1,2", "1,3") for word in TUNE), "--out", str(out), "--resume")
     capsys.readouterr()
     run(*TUNE, "--out", str(out), "--resume")
-    assert "3 of them done" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "3 of them done" in told
+    assert "stepnav bench --task arithmetic --split test --tuned" in told
     now, before = (json.loads(path.read_text()) for path in (out / "tuned.json", tuned))
     del now["seconds"], before["seconds"]
     assert now == before

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from stepnav.core.chances import as_seen
 from stepnav.core.errors import DataError
 from stepnav.measure.report.write import write_parquet, write_report
-from stepnav.measure.right import describe, fit_right, held_out, read_pairs, unmapped
+from stepnav.measure.right import (
+    OPTIONS,
+    describe,
+    fit_right,
+    held_out,
+    is_flat,
+    read_pairs,
+    unmapped,
+)
 from tests.measure.rows_for_tests import PLAN, make_row
 
 
@@ -74,6 +82,17 @@ def test_a_run_with_a_map_is_fitted_anew_from_what_was_below_it(tmp_path: Path) 
     write_parquet(tmp_path / "results.parquet", [row])
     _, probs, _ = read_pairs(tmp_path, "nav")
     assert probs.tolist() == [pytest.approx(0.3, abs=0.005)]
+
+
+def test_a_flat_map_is_not_undone(tmp_path: Path) -> None:
+    probs = np.linspace(0.1, 0.9, 200)
+    flat = fit_right(probs, (np.random.default_rng(0).uniform(size=200) > probs).astype(float))
+    assert is_flat(flat)
+    options = dict(zip(OPTIONS, flat))
+    row = make_row("nav", problem_id="a", right_prob=as_seen(0.3, *flat), options=options)
+    write_parquet(tmp_path / "results.parquet", [row])
+    with pytest.raises(DataError, match="through a flat map"):
+        read_pairs(tmp_path, "nav")
 
 
 def test_only_graded_searches_that_say_how_sure_they_are_count(tmp_path: Path) -> None:

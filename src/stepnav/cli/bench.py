@@ -30,6 +30,7 @@ from stepnav.measure.run_folder import JOURNAL_NAME, open_run
 from stepnav.measure.runner import Finished, read_rows, wall_seconds
 from stepnav.measure.summary import summarise
 from stepnav.measure.trackers import check_trackers, tracked
+from stepnav.measure.tuned_file import tuned_on_note
 from stepnav.run.cluster import Cluster
 from stepnav.run.journal import Journal
 from stepnav.run.spreading import spread_searches, take_left
@@ -81,6 +82,7 @@ def run(
     compared = plan_options.comparison(task_options, model_options, active)
     plan = compared.plan
     tell_problems(compared.drawn, plan_options.problems, f"{plan.task}/{plan.split}")
+    tell_notes(filter(None, [tuned_on_note(plan.settings)]))
     done = num_done(out, plan, resume)
     if dry_run:
         tell_dry_run(plan, compared.problems, compared.task.extract, num_done=done, as_json=as_json)

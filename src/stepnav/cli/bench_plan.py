@@ -27,11 +27,12 @@ from stepnav.cli.run_folder import (
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
 from stepnav.core.shard import Shard
+from stepnav.core.strategy import Strategy
 from stepnav.front.origin import digests, made_for
 from stepnav.measure.plan import SHARD, BenchPlan, Cell, cells
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.runner import Finished, run_cells
-from stepnav.measure.tuned_file import Tuned, check_tuned, read_tuned
+from stepnav.measure.tuned_file import TUNED_ON, Tuned, check_tuned, read_tuned
 from stepnav.remote.options import ServerOptions
 from stepnav.run.journal import Entry, Journal
 from stepnav.run.spreading import Begun, SearchWork
@@ -190,6 +191,7 @@ class PlanOptions:
                 **digests(policy, reward, self.task, *split_names(names)),
                 **({} if self.ids is None else {"ids": ",".join(p.id for p in drawn)}),
                 **({} if part is None else {SHARD: str(part)}),
+                **_tuned_here(found, choices, where[0]),
             },
         )
         return Comparison(plan, drawn, _mine(drawn, part), task, policy, server)
@@ -208,6 +210,13 @@ def _names(tuned: Tuned) -> str:
     """Return the strategies of a file of tuned settings, as on the command line."""
     names = (bare_name(entry.setting) or entry.strategy for entry in tuned.best)
     return ",".join(dict.fromkeys(names))
+
+
+def _tuned_here(tuned: Tuned | None, strategies: Sequence[Strategy], split: str) -> dict[str, str]:
+    """Return the setting of a run that measures tuned options on the split they were tuned on."""
+    is_used = any(strategy.by_budget for strategy in strategies)
+    is_here = tuned is not None and is_used and tuned.origin.get("split") == split
+    return {TUNED_ON: split} if is_here else {}
 
 
 def _mine(problems: list[Problem], shard: Shard | None) -> list[Problem]:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepnav.cli.console import print_json, stdout
+from stepnav.core.errors import DataError
 from stepnav.files.atomic import whole_folder, write_bytes
+from stepnav.measure.plan_file import FILE_NAME as PLAN_NAME
+from stepnav.measure.plan_file import read_plan
 from stepnav.measure.report.terminal import print_table
 from stepnav.rewards.measured import write_measured
+
+if TYPE_CHECKING:
+    from stepnav.measure.right import Map
+    from stepnav.measure.stats.cluster import Floats
 
 STRATEGY = "nav"
 PLOT_NAME = "right_prob_fitted.png"
@@ -24,12 +31,15 @@ def fit_right_prob(run: Path, folder: Path, out: Path | None, *, seed: int, as_j
       out: a copy of it that is changed in its place, if any.
       seed: splits the problems.
       as_json: print JSON.
+    Raises:
+      DataError: the run has nothing to fit on, or nothing is fitted by it.
     """
     from stepnav.measure.prm.tables import right_table
-    from stepnav.measure.right import OPTIONS, describe, fit_right, held_out, plot_right, read_pairs
+    from stepnav.measure.right import OPTIONS, describe, held_out, plot_right, read_pairs
 
     problems, probs, correct = read_pairs(run, STRATEGY)
-    fitted = fit_right(probs, correct)
+    fitted = _fit(run, probs, correct)
+    source = _source(run)
     parts = {
         "before": describe(probs, correct),
         "held out": describe(held_out(problems, probs, correct, seed), correct),
@@ -37,6 +47,7 @@ def fit_right_prob(run: Path, folder: Path, out: Path | None, *, seed: int, as_j
     row: dict[str, Any] = {
         "options": {name: round(value, 3) for name, value in zip(OPTIONS, fitted)},
         "run": run.name,
+        "fitted_on": source,
         "problems": len(set(problems)),
         **{name.replace(" ", "_"): part for name, part in parts.items()},
     }
@@ -53,9 +64,35 @@ def fit_right_prob(run: Path, folder: Path, out: Path | None, *, seed: int, as_j
     print_table(stdout(), right_table(parts))
     stdout().print(
         f"P(right) of {STRATEGY}: slopes {fitted[0]:.3g} below and {fitted[1]:.3g} above, offset "
-        f"{fitted[2]:.3g}; stored in {out or folder}; reliability plot: {run / PLOT_NAME}",
+        f"{fitted[2]:.3g}{f', fitted on {source}' if source else ''}; stored in {out or folder}; "
+        f"reliability plot: {run / PLOT_NAME}",
         soft_wrap=True,
     )
+
+
+def _fit(run: Path, probs: Floats, correct: Floats) -> Map:
+    """Return the map of a run's searches.
+
+    Raises:
+      DataError: it is flat.
+    """
+    from stepnav.measure.right import fit_right, is_flat
+
+    fitted = fit_right(probs, correct)
+    if is_flat(fitted):
+        raise DataError(
+            f"P(right) of {STRATEGY} tells nothing on the {len(probs)} searches of {run}: those of "
+            "a higher one are no more often right; nothing is stored"
+        )
+    return fitted
+
+
+def _source(run: Path) -> str | None:
+    """Return the task and split of a run, None where its plan is gone."""
+    if not (run / PLAN_NAME).exists():
+        return None
+    plan = read_plan(run)
+    return f"{plan.task}/{plan.split}"
 
 
 def copy_weights(folder: Path, place: Path) -> None:

@@ -70,6 +70,32 @@ def with_tuned(strategy: Strategy, tuned: Tuned, budgets: Sequence[int | None]) 
     return replace(strategy, by_budget=by_budget)
 
 
+def tuning_split(task: Task, named: str | None) -> str:
+    """Return the split that options are chosen on: dev, else train, unless one is named.
+
+    Raises:
+      ConfigError: the task has neither; what `bench` reports on is taken only if it is named.
+    """
+    if named is not None:
+        return named
+    for split in ("dev", "train"):
+        if split in task.splits:
+            return split
+    raise ConfigError(
+        f"{task.name} has no dev or train split to choose options on; name --split "
+        f"{task.default_split} if you mean the problems that bench reports on"
+    )
+
+
+def split_to_report_on(task: Task, tuned: str) -> str | None:
+    """Return the split that `bench` must be told so as not to run on the one options were tuned on.
+
+    None if its own choice is another, or if there is no other.
+    """
+    is_needed = task.default_split == tuned != "test" and "test" in task.splits
+    return "test" if is_needed else None
+
+
 def draw_problems(
     task: Task,
     problems: int | None,

@@ -14,7 +14,7 @@ import typer
 from stepnav import build
 from stepnav.cli.console import Progress, print_json, resumable, stderr, stdout, tell_notes
 from stepnav.cli.options.models import ModelOptions
-from stepnav.cli.options.shared import AsJson, Resume, Reward, Seed, Split, TaskName, TaskOptions
+from stepnav.cli.options.shared import AsJson, Resume, Reward, Seed, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_failed, tell_problems
 from stepnav.cli.run_folder import (
     draw_problems,
@@ -24,6 +24,8 @@ from stepnav.cli.run_folder import (
     run_searches,
     run_settings,
     split_names,
+    split_to_report_on,
+    tuning_split,
 )
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
@@ -80,7 +82,7 @@ class GridOptions:
             "third, but at least two, on the next, and so on."
         ),
     ] = RUNGS
-    split: Split = None
+    split: Annotated[str | None, typer.Option(help="Its split. [default: dev, else train]")] = None
 
     def open(
         self,
@@ -103,7 +105,10 @@ class GridOptions:
         choices = [build.parse_strategy(text) for text in texts]
         policy, reward = model_options.choose(benchmark, choices, reward)
         benchmark, num_shots = model_options.with_shots(benchmark, policy)
-        where = (self.split or benchmark.default_split, seed, task_options.data)
+        where = (tuning_split(benchmark, self.split), seed, task_options.data)
+        if self.split is None and task_options.data is not None:
+            note = f"{where[-1]} is taken for the {where[0]} split of {task}; --split names another"
+            tell_notes([note])
         drawn = draw_problems(benchmark, steps[-1], None, *where, default=steps[-1])
         tell_problems(drawn, steps[-1], f"{task}/{where[0]}")
         if len(drawn) < steps[-1]:
@@ -173,7 +178,7 @@ def run(
         with resumable(partial(_kept, out, plan)), models:
             tuned = _tune(trial, models, out, active)
     write_tuned(out / FILE_NAME, tuned)
-    _tell(tuned, out / FILE_NAME, as_json)
+    _tell(tuned, out / FILE_NAME, split_to_report_on(trial.task, plan.split), as_json)
 
 
 def _tried(plan: BenchPlan, texts: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -262,8 +267,8 @@ def _tune(trial: Trial, models: build.Models, out: Path, active: int) -> Tuned:
     return Tuned(origin, tuple(best))
 
 
-def _tell(tuned: Tuned, path: Path, as_json: bool) -> None:
-    """Print the winners and what it took to find them."""
+def _tell(tuned: Tuned, path: Path, split: str | None, as_json: bool) -> None:
+    """Print the winners, what it took to find them, and how to use them, on a split if it says."""
     if as_json:
         print_json(tuned_object(tuned))
         return
@@ -281,7 +286,7 @@ def _tell(tuned: Tuned, path: Path, as_json: bool) -> None:
     stderr().print(
         f"{cost['searches']:,} searches, {cost['policy_tokens']:,} policy and "
         f"{cost['reward_tokens']:,} reward tokens, {cost['seconds']:,.0f} s; use them with: "
-        f"stepnav bench --task {cost['task']} --tuned {path}",
+        f"stepnav bench --task {cost['task']}{f' --split {split}' if split else ''} --tuned {path}",
         soft_wrap=True,
     )
 

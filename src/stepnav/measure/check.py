@@ -9,15 +9,19 @@ what does not work, not which of two good reward models is better.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stepnav.core.outcome import Outcome
 from stepnav.core.records import Problem, Step, StepScore, Trajectory
 from stepnav.core.requests import GREEDY, Complete, Program, Propose, Sampling
 from stepnav.core.tree import Tree
+from stepnav.measure.stats.intervals import MIN_UNITS
 from stepnav.tasks.task import Task
+
+if TYPE_CHECKING:
+    from stepnav.measure.prm.best_of_n import Scored
 
 MOST_CUT = 0.5
 """Share of first steps, or of solutions, that may be cut at a token limit."""
@@ -167,7 +171,7 @@ def _answers(seen: Sequence[Seen], task: Task) -> Iterator[Finding]:
 
 def reward_findings(seen: Sequence[Seen]) -> Iterator[Finding]:
     """Yield what the scores say of the reward model, and what choosing by them may bring."""
-    from stepnav.measure.prm.best_of_n import report
+    from stepnav.measure.prm.best_of_n import by_problem
     from stepnav.measure.prm.case import Case, GradedAnswer
 
     errors = [error for item in seen for error in item.errors]
@@ -184,43 +188,54 @@ def reward_findings(seen: Sequence[Seen]) -> Iterator[Finding]:
                 texts = tuple(step.text for step in solution.steps)
                 case = Case("", item.problem.id, "", texts, solution.is_finished, graded=graded)
                 scored.append((case, scores))
-    figures = report(scored)
-    yield _better_than_chance(figures, len(scored))
-    yield from _gain(figures)
+    yield _better_than_chance(scored, by_problem(scored))
+    yield from _gain(by_problem(scored))
 
 
-def _better_than_chance(figures: Mapping[str, Any], count: int) -> Finding:
-    auroc = figures["auroc"][AGGREGATION]
-    if auroc["value"] is None:
+def _better_than_chance(scored: Scored, problems: Sequence[Scored]) -> Finding:
+    from stepnav.measure.prm.best_of_n import within_auroc
+
+    kinds = [{case.graded.is_correct for case, _ in own if case.graded} for own in problems]
+    mixed = sum(len(kind) == 2 for kind in kinds)
+    if mixed < MIN_UNITS:
         return Finding(
             "reward",
-            f"whether its scores are better than chance cannot be told: of {count} scored "
-            "solutions there are not both right and wrong ones of several problems; take --task "
-            "or --problems that the policy solves now and then",
+            f"whether its scores are better than chance cannot be told: of {len(scored)} scored "
+            f"solutions there are both right and wrong ones of {mixed} problems, fewer than "
+            f"{MIN_UNITS}; take --task or --problems that the policy solves now and then",
         )
+    auroc = within_auroc(scored, AGGREGATION)
     low, high = auroc["ci95"] or (auroc["value"],) * 2  # where no resample differs
-    text = f"AUROC {auroc['value']:.2f} ({low:.2f} to {high:.2f}) on {count} solutions"
+    text = (
+        f"AUROC {auroc['value']:.2f} ({low:.2f} to {high:.2f}) within {mixed} problems with right "
+        "and wrong solutions"
+    )
     if low > 0.5:
         return Finding("reward", f"better than chance: {text}", fits=True)
     return Finding("reward", f"not better than chance: {text}", fits=False)
 
 
-def _gain(figures: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield what the best of the samples by this reward model would bring over one sample."""
-    rows = figures["n"]
-    if not rows:
+def _gain(problems: Sequence[Scored]) -> Iterator[Finding]:
+    """Yield what the best of the samples by this reward model would bring over one sample.
+
+    Over the same problems, those with all samples: hard ones may lose some.
+    """
+    from stepnav.measure.prm.best_of_n import row
+
+    size = max(map(len, problems), default=0)
+    if size < 2:
         return
-    first, last = rows[0], rows[-1]
-    best = last[AGGREGATION]
-    if first["n"] == last["n"] or first["pass"]["value"] is None or best["value"] is None:
-        return
-    one, chosen, most = (100 * row["value"] for row in (first["pass"], best, last["pass"]))
-    interval = best["ci95"]
+    whole = [own for own in problems if len(own) == size]
+    first, last = row(1, whole), row(size, whole)
+    best, interval = last[AGGREGATION], last[AGGREGATION]["ci95"]
+    one, chosen, most = (100 * share["value"] for share in (first["pass"], best, last["pass"]))
+    left = len(problems) - len(whole)
+    without = f" (without {left} problems of which fewer samples were scored)" if left else ""
     within = f" ({100 * interval[0]:.0f} to {100 * interval[1]:.0f})" if interval else ""
     yield Finding(
         "gain",
-        f"one sample is right in {one:.0f}%, the best of {last['n']} by the reward model in "
-        f"{chosen:.0f}%{within}, any of {last['n']} in {most:.0f}%: about {chosen - one:+.0f} "
+        f"one sample is right in {one:.0f}%, the best of {size} by the reward model in "
+        f"{chosen:.0f}%{within}, any of {size} in {most:.0f}%{without}: about {chosen - one:+.0f} "
         "points, and more for a search only as far as the last figure allows",
     )
 

@@ -38,6 +38,10 @@ OPTIONS = ("right_low_slope", "right_high_slope", "right_offset")
 
 UNCHANGED: Map = (1.0, 1.0, 0.0)
 
+LEAST_RISE = 0.01
+"""A map that rises by less from the lowest to the highest chance is flat: it tells nothing, and
+what it was made of cannot be told from it."""
+
 NUM_FOLDS = 5
 """Parts of the problems, each judged by a map that was fitted on the others."""
 
@@ -48,7 +52,7 @@ def read_pairs(run: Path, strategy: str) -> tuple[list[str], Floats, Floats]:
     P(right) is as the search had it, before any map.
 
     Raises:
-      DataError: there is no such run, or it has none.
+      DataError: there is no such run, it has none, or it had them through a flat map.
     """
     path = run / "results.parquet"
     if not path.exists():
@@ -69,11 +73,25 @@ def read_pairs(run: Path, strategy: str) -> tuple[list[str], Floats, Floats]:
     )
 
 
+def is_flat(found: Map) -> bool:
+    """Return whether a map gives all chances about the same."""
+    return as_seen(1 - LEAST_CHANCE, *found) - as_seen(LEAST_CHANCE, *found) < LEAST_RISE
+
+
 def unmapped(prob: float, options: Mapping[str, Any]) -> float:
-    """Return the chance that the map among a search's options made this of."""
+    """Return the chance that the map among a search's options made this of.
+
+    Raises:
+      DataError: the map is flat.
+    """
     low, high, offset = (options.get(name, plain) for name, plain in zip(OPTIONS, UNCHANGED))
     if (low, high, offset) == UNCHANGED:
         return prob
+    if is_flat((low, high, offset)):
+        raise DataError(
+            f"the searches had their P(right) through a flat map ({', '.join(OPTIONS)} = {low}, "
+            f"{high}, {offset}), which hides what it was made of; bench anew without these options"
+        )
     return _inverse(low, high, offset)(prob)
 
 

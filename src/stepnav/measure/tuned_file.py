@@ -19,6 +19,9 @@ FORMAT = 1
 MADE_FOR = ("task", "policy", "policy_digest", "reward", "reward_digest")
 """What says whose settings these are. A model is its files, where there are any, else its name."""
 
+TUNED_ON = "tuned_on"
+"""Setting of a run that measures options on the split that they were tuned on: its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
@@ -111,6 +114,20 @@ def check_tuned(tuned: Tuned, now: Mapping[str, Any], file: str) -> None:
                 f"{file} was tuned for {name} {_text(tuned.origin, name)}, this is "
                 f"{name} {_text(now, name)}; run stepnav tune for this one"
             )
+
+
+def tuned_on_note(settings: Mapping[str, Any]) -> str | None:
+    """Return what is to be known of a run on the split that its options were tuned on, else None.
+
+    Args:
+      settings: the run's.
+    """
+    if TUNED_ON not in settings:
+        return None
+    return (
+        f"The options were tuned on this split ({settings[TUNED_ON]}): they may look better here "
+        "than they are."
+    )
 
 
 def _text(values: Mapping[str, Any], name: str) -> str:

@@ -104,6 +104,9 @@ def test_a_report_by_hand():
     assert two["last"]["value"] == two["prod"]["value"] == two["mean"]["value"] == 0
     assert two["pass"]["value"] == 1
     assert two["majority"]["value"] is None
+    assert found["auroc_within"]["min"]["value"] == 1  # of a's only pair
+    assert found["auroc"]["prod"]["value"] == 0.5  # of the pairs with b too
+    assert found["auroc_within"]["prod"]["value"] == 0
 
 
 def test_nothing_graded_is_nothing_reported():

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 from stepnav.labels.metrics import auroc
 from stepnav.measure.stats.cluster import Clusters
-from stepnav.measure.stats.ranking import auroc_statistic, average_precision_statistic
+from stepnav.measure.stats.ranking import (
+    auroc_statistic,
+    average_precision_statistic,
+    within_auroc_statistic,
+)
 
 
 def value(statistic, scores, positive, weights=None):
@@ -32,6 +36,17 @@ def test_average_precision_by_hand():
 def test_tied_scores_stand_together():
     # all four tied: precision 2/4 whichever comes first
     assert value(average_precision_statistic, [0.5] * 4, [1, 0, 1, 0]) == pytest.approx(0.5)
+
+
+def test_within_problems_only_their_own_pairs_count():
+    scores = np.array([0.9, 0.8, 0.8, 0.1, 0.2, 0.3])
+    positive = np.array([1, 1, 0, 0, 1, 0], dtype=bool)
+    clusters = Clusters.of_keys(["a", "a", "a", "b", "b", "c"])
+    statistic = within_auroc_statistic(scores, positive, clusters)
+    # a: 0.9 > 0.8, 0.8 = 0.8 (half); b: 0.2 > 0.1; c has no pair
+    weights = np.array([[1.0, 1, 1], [2, 1, 1], [0, 0, 1]])
+    assert statistic(weights)[:2] == pytest.approx([2.5 / 3, 4 / 5])
+    assert np.isnan(statistic(weights)[2])
 
 
 def test_one_class_is_undefined():

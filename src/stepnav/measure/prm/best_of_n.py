@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, groupby
 from typing import Any
 
@@ -22,9 +22,9 @@ from stepnav.core.seeds import derive_seed
 from stepnav.core.vote import count_votes
 from stepnav.measure.prm.case import Case
 from stepnav.measure.prm.scores import Scores
-from stepnav.measure.stats.cluster import Clusters, ratio
+from stepnav.measure.stats.cluster import Clusters, Statistic, ratio
 from stepnav.measure.stats.intervals import pass_at_k
-from stepnav.measure.stats.ranking import auroc_statistic
+from stepnav.measure.stats.ranking import auroc_statistic, within_auroc_statistic
 
 MAX_SUBSETS = 1000
 """Majority votes: with more subsets than this, so many are drawn."""
@@ -32,26 +32,36 @@ MAX_SUBSETS = 1000
 Graded = Sequence[tuple[float, bool]]
 """(score, is correct) of one problem's solutions."""
 
+Scored = Sequence[tuple[Case, Scores]]
+"""Solutions with their scores."""
 
-def report(scored: Sequence[tuple[Case, Scores]]) -> dict[str, Any]:
+
+def report(scored: Scored) -> dict[str, Any]:
     """Return accuracy for each n, by each way to choose, with intervals over problems.
 
     Solutions that nobody could grade are left out and counted.
     """
     graded = [(c, s) for c, s in scored if c.graded and c.graded.is_correct is not None]
-    problems: dict[str, list[tuple[Case, Scores]]] = {}
-    for case, scores in graded:
-        problems.setdefault(case.group, []).append((case, scores))
-    most = max((len(members) for members in problems.values()), default=0)
+    problems = by_problem(graded)
+    most = max(map(len, problems), default=0)
     sizes = sample_sizes(most)
     return {
         "problems": len(problems),
         "solutions": len(graded),
         "ungraded": len(scored) - len(graded),
         "most_solutions": most,
-        "n": [_row(n, list(problems.values())) for n in sizes],
-        "auroc": {name: _auroc(graded, name) for name in AGGREGATIONS},
+        "n": [row(n, problems) for n in sizes],
+        "auroc_within": {name: within_auroc(graded, name) for name in AGGREGATIONS},
+        "auroc": {name: _estimate(auroc_statistic, graded, name) for name in AGGREGATIONS},
     }
+
+
+def by_problem(scored: Scored) -> list[Scored]:
+    """Return the solutions of each problem, in order of first appearance."""
+    problems: dict[str, list[tuple[Case, Scores]]] = {}
+    for case, scores in scored:
+        problems.setdefault(case.group, []).append((case, scores))
+    return list(problems.values())
 
 
 def sample_sizes(most: int) -> list[int]:
@@ -123,7 +133,7 @@ def _subsets(size: int, n: int, seed: int) -> Iterator[tuple[int, ...]]:
         yield tuple(rng.sample(range(size), n))
 
 
-def _row(n: int, problems: Sequence[Sequence[tuple[Case, Scores]]]) -> dict[str, Any]:
+def row(n: int, problems: Sequence[Scored]) -> dict[str, Any]:
     """Return the figures of one n, over the problems that have so many solutions."""
     kept = [members for members in problems if len(members) >= n]
     chances: dict[str, list[float]] = {
@@ -140,7 +150,7 @@ def _row(n: int, problems: Sequence[Sequence[tuple[Case, Scores]]]) -> dict[str,
     }
 
 
-def _graded(members: Sequence[tuple[Case, Scores]], aggregation: str) -> Graded:
+def _graded(members: Scored, aggregation: str) -> Graded:
     return [
         (_score(scores, aggregation), bool(case.graded and case.graded.is_correct))
         for case, scores in members
@@ -151,14 +161,14 @@ def _score(scores: Scores, aggregation: str) -> float:
     return AGGREGATIONS[aggregation]([score.value for score in scores])
 
 
-def _pass(members: Sequence[tuple[Case, Scores]], n: int) -> float:
+def _pass(members: Scored, n: int) -> float:
     right = sum(bool(case.graded and case.graded.is_correct) for case, _ in members)
     chance = pass_at_k(len(members), right, n)
     assert chance is not None, "only problems with n solutions are asked about"
     return chance
 
 
-def _majority(members: Sequence[tuple[Case, Scores]], n: int) -> float:
+def _majority(members: Scored, n: int) -> float:
     known = [case.graded for case, _ in members if case.graded]
     return majority_of(
         [one.answer for one in known],
@@ -173,9 +183,16 @@ def _mean(values: Sequence[float]) -> dict[str, Any]:
     return clusters.estimate(ratio(np.array(values), np.ones(len(values)))).to_json()
 
 
-def _auroc(graded: Sequence[tuple[Case, Scores]], aggregation: str) -> dict[str, Any]:
-    """Return how well the score tells right solutions from wrong ones."""
+def within_auroc(graded: Scored, aggregation: str) -> dict[str, Any]:
+    """Return how well the score tells right solutions from wrong ones of the same problem.
+
+    Pooled over problems, a score that only knows how hard they are would be better than chance.
+    """
+    return _estimate(within_auroc_statistic, graded, aggregation)
+
+
+def _estimate(statistic: Callable[..., Statistic], graded: Scored, by: str) -> dict[str, Any]:
     clusters = Clusters.of_keys([case.group for case, _ in graded])
-    scores = np.array([_score(scores, aggregation) for _, scores in graded])
+    scores = np.array([_score(scores, by) for _, scores in graded])
     right = np.array([bool(c.graded and c.graded.is_correct) for c, _ in graded], dtype=bool)
-    return clusters.estimate(auroc_statistic(scores, right, clusters)).to_json()
+    return clusters.estimate(statistic(scores, right, clusters)).to_json()

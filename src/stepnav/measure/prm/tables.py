@@ -94,7 +94,8 @@ _KIND_NOTES: Mapping[str, Sequence[str]] = {
         "Accuracy of the solution with the highest aggregated score among n, expected over all "
         "subsets of n of a problem's solutions; over problems with at least n of them. Majority: "
         "over all subsets where they are at most 1000, else over 1000 drawn ones.",
-        "pass@n, one of n is right, bounds what choosing can reach.",
+        "pass@n, one of n is right, bounds what choosing can reach. AUROC pairs right and wrong "
+        "solutions of one problem, or of all (pooled), where knowing the hard problems is enough.",
     ),
 }
 
@@ -254,10 +255,13 @@ def _best_of_n(figures: Report) -> list[TextTable]:
         [str(row["n"]), str(row["problems"]), *(cell(row[key]) for key in NAMES)]
         for row in figures["n"]
     ]
-    ranking = [[NAMES[name], _number(value)] for name, value in figures["auroc"].items()]
+    ranking = [
+        [NAMES[name], *(_number(figures[part][name]) for part in ("auroc_within", "auroc"))]
+        for name in figures["auroc"]
+    ]
     return [
         _table("Accuracy of the best of n", header, rows),
-        _table("AUROC of right solutions", ("aggregation", "value"), ranking),
+        _table("AUROC of right solutions", ("aggregation", "within a problem", "pooled"), ranking),
     ]
 
 

@@ -13,6 +13,7 @@ from stepnav.measure.rows import ResultRow
 from stepnav.measure.stats.intervals import MIN_UNITS, NUM_RESAMPLES
 from stepnav.measure.stats.paired import MIN_DISCORDANT
 from stepnav.measure.summary import SummaryRow
+from stepnav.measure.tuned_file import tuned_on_note
 from stepnav.view.document import asset, document
 
 
@@ -104,9 +105,8 @@ def notes(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[str]:
             "An upper bound is a row whose reward model reads the reference answer: no real "
             "reward model can be expected to reach it."
         )
-    if note := incomplete_note(summary, plan):
-        lines.append(note)
-    return lines
+    told = (tuned_on_note(plan.settings), incomplete_note(summary, plan))
+    return lines + [note for note in told if note]
 
 
 def incomplete(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[dict[str, Any]]:

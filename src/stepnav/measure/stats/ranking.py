@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stepnav.measure.stats.cluster import Clusters, Floats, Statistic, divide
+from stepnav.measure.stats.cluster import Clusters, Floats, Statistic, divide, ratio
 
 
 def auroc_statistic(
     scores: Floats, positive: npt.NDArray[np.bool_], clusters: Clusters
 ) -> Statistic:
     """Return the chance that a positive scores higher than another, ties counting half.
+
+    Pooled over problems: scores that tell easy problems from hard ones are better than chance.
 
     Args:
       scores: per item [n].
@@ -26,6 +28,28 @@ def auroc_statistic(
         return divide((right * below).sum(axis=1), right.sum(axis=1) * wrong.sum(axis=1))
 
     return statistic
+
+
+def within_auroc_statistic(
+    scores: Floats, positive: npt.NDArray[np.bool_], clusters: Clusters
+) -> Statistic:
+    """Return the chance that a positive scores higher than another item of its own problem.
+
+    Each such pair counts alike, ties half; a problem with items of one kind alone has none.
+
+    Args:
+      scores: per item [n].
+      positive: which items are positive [n].
+      clusters: the items' problems.
+    """
+    concordant, pairs = np.zeros(clusters.count), np.zeros(clusters.count)
+    order = np.argsort(clusters.of, kind="stable")
+    sizes = np.bincount(clusters.of, minlength=clusters.count)
+    for problem, own in zip(range(clusters.count), np.split(order, np.cumsum(sizes)[:-1])):
+        right, wrong = scores[own][positive[own]], np.sort(scores[own][~positive[own]])
+        below = np.searchsorted(wrong, right, "left") + np.searchsorted(wrong, right, "right")
+        concordant[problem], pairs[problem] = below.sum() / 2, len(right) * len(wrong)
+    return ratio(concordant, pairs)
 
 
 def average_precision_statistic(
