@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,12 @@ def test_solutions_without_problem_text_need_scores(tmp_path: Path) -> None:
         run(data, tmp_path / "out")
     run(data, tmp_path / "out", reward=None)
     assert report(tmp_path / "out")["figures"]["n"][0]["prod"]["value"] == 1
+
+
+def test_a_file_whose_name_is_no_utf8_is_evaluated(tmp_path: Path) -> None:
+    data = reward_files.best_of_n(tmp_path / os.fsdecode(b"a-\xe4.jsonl"), 2, scores=True)
+    run(data, tmp_path / "out", reward=None)
+    assert report(tmp_path / "out")["data"] == str(data)
 
 
 def test_an_empty_file_is_one_line(tmp_path: Path) -> None:

@@ -24,6 +24,11 @@ def test_writes_and_replaces(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["a.md"]
 
 
+def test_what_is_no_utf8_is_written_as_escapes(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.md", os.fsdecode(b"run-\xe4\n"))
+    assert (tmp_path / "a.md").read_text() == "run-\\udce4\n"
+
+
 def test_a_full_disk_is_one_line_and_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     write_text(path, "old")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,16 @@ def test_what_was_written_is_read_back(tmp_path: Path, kind: str, suffix: str) -
     write_stepwise(out, data)
     assert out.read_bytes() == first
     assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("suffix", label_output.SUFFIXES)
+def test_files_whose_names_are_no_utf8_are_read_and_written(tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("pyarrow")
+    odd = os.fsdecode(b"\xe4")
+    data = read_labelled(write_lines(tmp_path / f"in{odd}.jsonl", ROWS["value"]))
+    write_stepwise(tmp_path / f"out{odd}{suffix}", data)
+    again = read_labelled(tmp_path / f"out{odd}{suffix}")
+    assert again.records[0].origin == r"in\udce4.jsonl:1"
 
 
 def test_the_type_of_a_label_tells_its_kind(tmp_path: Path) -> None:

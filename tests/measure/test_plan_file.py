@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -167,6 +168,13 @@ def test_a_wrong_value_in_the_file_names_the_file(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"run\.toml: problems must be"):
         read_plan(tmp_path)
+
+
+def test_a_file_whose_name_no_utf8_can_hold_is_refused_before_the_run(tmp_path: Path) -> None:
+    odd = replace(PLAN, task=os.fsdecode(b"data-\xe4.jsonl"))
+    with pytest.raises(ConfigError, match=r"run\.toml cannot hold .*task = .*rename it"):
+        write_plan(odd, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_run_folder(tmp_path: Path) -> None:

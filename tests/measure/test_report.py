@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html.parser
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -26,6 +27,7 @@ from stepnav.measure.report.tables import (
 )
 from stepnav.measure.report.terminal import rich_table
 from stepnav.measure.report.write import report_object, write_report
+from stepnav.measure.right import read_pairs
 from stepnav.measure.summary import summarise
 from tests.measure.rows_for_tests import PLAN, make_row, make_run
 
@@ -102,6 +104,13 @@ def test_the_parquet_file_holds_every_search(run_folder: Path) -> None:
     assert json.loads(records[20]["options"]) == OPTIONS
     assert str(table.schema.field("correct").type) == "bool"
     assert str(table.schema.field("flops").type) == "double"
+
+
+def test_a_folder_whose_name_is_no_utf8_gets_its_report(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"run-\xe4")
+    write_report(folder, [make_row("nav", right_prob=0.7)], PLAN)
+    assert (folder / "results.parquet").exists()
+    assert read_pairs(folder, "nav")[1].tolist() == [0.7]
 
 
 def test_reports_are_the_same_every_time(run_folder: Path, tmp_path: Path) -> None:

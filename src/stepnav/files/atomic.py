@@ -50,8 +50,8 @@ def check_output(path: Path, *inputs: Path | None) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text as UTF-8, whole or not at all."""
-    write_bytes(path, text.encode())
+    """Write text as UTF-8, whole or not at all; what a file's name has that is none, as escapes."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -100,4 +100,5 @@ def _write_parquet(place: Path, data: LabelledData) -> None:
             columns[name] = pa.array(values, pa.bool_())
     columns[KIND_FIELD] = pa.array([data.kind] * len(records), text)
     columns["origin"] = pa.array([record.origin for record in records], text)
-    parquet.write_table(pa.table(columns), place)
+    with place.open("wb") as file:  # of a path Arrow takes UTF-8 only
+        parquet.write_table(pa.table(columns), file)

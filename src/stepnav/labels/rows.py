@@ -54,8 +54,9 @@ class FileRow:
 
     @property
     def origin(self) -> str:
-        """For records, for instance "train.jsonl.gz:12"."""
-        return f"{self.path.name}:{self.number}"
+        """For records, for instance "train.jsonl.gz:12"; bytes that are no UTF-8 as escapes."""
+        name = self.path.name.encode(errors="backslashreplace").decode()
+        return f"{name}:{self.number}"
 
 
 @dataclass(frozen=True, slots=True)

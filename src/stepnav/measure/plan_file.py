@@ -16,7 +16,7 @@ from typing import Any
 from stepnav.core.errors import ConfigError, DataError, nearest, quote
 from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
-from stepnav.files.atomic import write_text
+from stepnav.files.atomic import write_bytes
 from stepnav.measure.plan import NONE_TEXT, BenchPlan
 
 if sys.version_info >= (3, 11):
@@ -47,11 +47,21 @@ _REQUIRED = ("task", "split", "strategies")
 
 
 def write_plan(plan: BenchPlan, run_folder: Path) -> Path:
-    """Write the plan to `run.toml` in the run folder, and return the file's path."""
+    """Write the plan to `run.toml` in the run folder, and return the file's path.
+
+    Raises:
+      ConfigError: it names a file that UTF-8, and so TOML, cannot write.
+    """
     import tomli_w
 
-    path = run_folder / FILE_NAME
-    write_text(path, _HEADER + tomli_w.dumps(_to_toml(plan)))
+    path, text = run_folder / FILE_NAME, _HEADER + tomli_w.dumps(_to_toml(plan))
+    try:
+        write_bytes(path, text.encode())
+    except UnicodeEncodeError as error:
+        line = text[text.rfind("\n", 0, error.start) + 1 :].partition("\n")[0]
+        raise ConfigError(
+            f"{FILE_NAME} cannot hold a name whose bytes are not UTF-8 ({line!a:.200}); rename it"
+        ) from None
     return path
 
 

@@ -57,7 +57,8 @@ def read_pairs(run: Path, strategy: str) -> tuple[list[str], Floats, Floats]:
     path = run / "results.parquet"
     if not path.exists():
         raise DataError(f"{run} is no finished run of stepnav bench: it has no results.parquet")
-    table = load("pyarrow.parquet").read_table(path).to_pylist()
+    with path.open("rb") as file:  # of a path Arrow takes UTF-8 only
+        table = load("pyarrow.parquet").read_table(file).to_pylist()
     rows = [
         row
         for row in table

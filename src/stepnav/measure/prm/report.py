@@ -75,6 +75,7 @@ def write_report(folder: Path, report: Mapping[str, Any]) -> list[str]:
     """
     name = f"{PLOTS[report['kind']]}.png"
     title = f"{report['reward'] or 'scores of the file'} on {report['data']}"
+    title = title.encode(errors="backslashreplace").decode()  # names may hold bytes of no UTF-8
     write_text(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     write_bytes(folder / name, plot(report["kind"], report["figures"], title=title))
     write_text(folder / "report.md", markdown_page(report, title=title, plot=name))

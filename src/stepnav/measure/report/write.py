@@ -148,7 +148,8 @@ def write_parquet(path: Path, rows: Sequence[ResultRow]) -> None:
         name: [getattr(row, name) for row in rows] for name in schema.names
     }
     columns["options"] = [json.dumps(dict(row.options)) for row in rows]
-    parquet.write_table(pa.table(columns, schema=schema), path)
+    with path.open("wb") as file:  # of a path Arrow takes UTF-8 only
+        parquet.write_table(pa.table(columns, schema=schema), file)
 
 
 def _num_problems(summary: Sequence[SummaryRow], plan: BenchPlan) -> int:
