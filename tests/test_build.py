@@ -1,3 +1,5 @@
+import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,9 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.options import arguments_of
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
+from stepnav.policies.local import PolicyFormat
 from stepnav.tasks.micro_python import problems as micro_python
+from stepnav.zoo import MODELS_FOLDER
 
 PROBLEM_ID = "micro-python-dev-0-0"
 
@@ -96,9 +100,18 @@ def test_execution_is_for_code_only():
         build.load_programs("humanevl", None)
 
 
-def test_a_reward_models_folder_is_found_behind_its_family(tmp_path):
-    from stepnav.zoo import MODELS_FOLDER
+def test_a_likelihood_is_read_in_its_models_own_format(tmp_path):
+    shutil.copytree(MODELS_FOLDER / "plain-policy", tmp_path / "m")
+    PolicyFormat("Q: {question} A: ", separator=";").save(tmp_path / "m")
+    for name, shown in (
+        ("plain", ("{question}\n", "\n")),
+        (tmp_path / "m", ("Q: {question} A: ", ";")),
+    ):
+        with closing(build.open_reward(f"likelihood:{name}")) as reward:
+            assert (reward.format.prompt_template, reward.format.separator) == shown
 
+
+def test_a_reward_models_folder_is_found_behind_its_family(tmp_path):
     assert build.reward_folder(f"skywork:{tmp_path}") == tmp_path
     assert build.reward_folder(f"likelihood:{tmp_path}") == tmp_path
     assert build.reward_folder(str(tmp_path)) == tmp_path

@@ -139,6 +139,16 @@ def test_bench_over_a_file_can_be_resumed(tmp_path):
     assert [row.correct for row in first.rows] == [row.correct for row in again.rows]
 
 
+def test_a_shipped_policy_is_prompted_as_it_was_trained_on_any_task():
+    problems = stepnav.load_task("arithmetic").load("dev", 8, 0, None)
+    rows = [{"question": one.question, "answer": one.answer} for one in problems]
+    own = stepnav.bench("arithmetic", ["cot"], count=8, split="dev")
+    as_rows = stepnav.bench(rows, ["cot"], policy="arithmetic")
+    texts = [[tree.result.outcome.trajectory.text for tree in one.trees] for one in (own, as_rows)]
+    assert texts[0] == texts[1]
+    assert [row.correct for row in own.rows] == [row.correct for row in as_rows.rows]
+
+
 def answering(answer):
     return lambda question, steps: f"#### {answer}"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from stepnav import build
 from tests.cli.test_server import call
 
 WORLD = """
@@ -132,3 +133,16 @@ def test_bad_input(arguments: tuple[str, ...], says: str) -> None:
     status, _, err = call("check", *arguments)
     assert (status, err.count("\n")) == (2, 1)
     assert says in err
+
+
+def test_a_shipped_policy_fits_rows_too(tmp_path: Path) -> None:
+    rows = [
+        {"question": problem.question, "answer": problem.answer}
+        for problem in build.load_task("plain").load("dev", 10, 0, None)
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ("--task", str(path), "--policy", "plain", "--reward", "plain", "--json", "--quiet")
+    status, out, err = call("check", *words, "--samples", "2")
+    assert status == 0, err
+    assert "found in 20 of 20 finished solutions" in said(json.loads(out), "answers")[0][1]

@@ -106,6 +106,12 @@ def test_a_model_with_a_format_of_its_own_is_shown_none(tmp_path: Path) -> None:
     assert build.choose_shots(task, None, str(tmp_path), chat=False) == (task, 0)
     with pytest.raises(ConfigError, match="has a prompt format of its own"):
         build.choose_shots(task, 5, str(tmp_path), chat=False)
+    for policy in ("arithmetic", "vllm:plain"):
+        assert build.choose_shots(task, None, policy, chat=False) == (task, 0)
+        with pytest.raises(ConfigError, match=r"prompt format of its own .*; leave --chat out"):
+            build.choose_shots(task, None, policy, chat=True)
+    with pytest.raises(ConfigError, match=r"prompt format of its own .*; leave --chat out"):
+        build.policy_format(tmp_path, task, chat=True)
 
 
 @pytest.mark.realdata

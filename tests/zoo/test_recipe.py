@@ -6,6 +6,7 @@ import pytest
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.policies.local.known import Known
+from stepnav.policies.local.prompt import FILE_NAME as POLICY_FORMAT
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.tasks.arithmetic import problems as arithmetic
 from stepnav.zoo import MODELS_FOLDER
@@ -31,6 +32,7 @@ def test_the_recipe_runs_end_to_end_and_is_not_run_twice(tmp_path: Path) -> None
     for name in (POLICY_NAME, PRM_NAME):
         assert json.loads((out / name / "evaluation.json").read_text()) == evaluation
         assert (out / name / "README.md").read_text().startswith("---\nlicense")
+    assert (out / POLICY_NAME / POLICY_FORMAT).exists()
     weights = (out / PRM_NAME / "model.safetensors").read_bytes()
     stages.clear()
     assert make_models(out, scale="tiny", resume=True, progress=note) == evaluation

@@ -4,8 +4,23 @@ from pathlib import Path
 
 import pytest
 
+from stepnav import build
+from stepnav.policies.local.prompt import FILE_NAME, PolicyFormat
 from stepnav.zoo import MODELS_FOLDER
+from stepnav.zoo.domains import DOMAINS, load_domain
 from stepnav.zoo.recipe import make_models
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_the_shipped_policies_say_how_they_are_prompted(name: str) -> None:
+    folder = MODELS_FOLDER / f"{name}-policy"
+    assert (folder / FILE_NAME).exists()
+    task, other = build.load_task(name), build.load_task("gsm8k")
+    own = PolicyFormat(
+        task.prompt_template, answer_pattern=task.answer_pattern, end_strings=task.end_strings
+    )
+    assert load_domain(name).policy_format == own
+    assert build.policy_format(folder, task) == build.policy_format(folder, other) == own
 
 
 @pytest.mark.slow

@@ -9,16 +9,11 @@ from typing import Any, TypeVar
 
 from stepnav.build.check_models import check_models
 from stepnav.build.device import check_device
-from stepnav.build.folders import (
-    VLLM,
-    policy_folder,
-    shipped_model,
-)
+from stepnav.build.folders import policy_folder, shipped_model
 from stepnav.build.judges import as_judge, open_judge
 from stepnav.build.outside import as_policy, as_reward, is_backend, is_outside
-from stepnav.build.policies import open_policy
+from stepnav.build.policies import has_own_format, open_policy, refuse_chat
 from stepnav.build.rewards import RewardServer, is_served, open_task_reward, reward_folder
-from stepnav.build.tasks import EMBEDDED_TASKS
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.outcome import SearchResult
@@ -215,7 +210,7 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
     Args:
       task: what is to be solved.
       shots: as the user set it; None takes what the field shows: the task's default to a completion
-        model, none to a chat model, to a shipped one, or to one with a prompt format of its own.
+        model, none to a chat model, or to one with a prompt format of its own, as those that ship.
       policy: as in `open_models`.
       chat: whether the question goes through the model's chat template.
     Raises:
@@ -224,22 +219,18 @@ def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> t
     from stepnav.policies.local.prompt import FILE_NAME
     from stepnav.tasks.worked_examples import with_shots
 
-    folder = policy_folder(policy)
-    has_format = folder is not None and (folder / FILE_NAME).exists()
+    has_format = has_own_format(policy_folder(policy))
     if has_format and shots:
         raise ConfigError(
             f"{policy} has a prompt format of its own ({FILE_NAME}), without worked examples; "
             "leave --shots out"
         )
-    if has_format and chat:
-        raise ConfigError(
-            f"{policy} has a prompt format of its own ({FILE_NAME}); leave --chat out"
-        )
+    if has_format:
+        refuse_chat(policy, chat=chat)
     if (chat or shots) and is_outside("policies", policy):
         raise ConfigError(f"{policy} sees the question alone; leave --chat and --shots out")
     if shots is None:
-        has_own = chat or has_format or policy.removeprefix(VLLM) in EMBEDDED_TASKS
-        shots = 0 if has_own else task.default_shots
+        shots = 0 if chat or has_format else task.default_shots
     return with_shots(task, shots), shots
 
 

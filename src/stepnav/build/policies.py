@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from stepnav.build.folders import is_in_vllm, is_server, model_folder
 from stepnav.build.outside import as_policy, is_outside
 from stepnav.build.plugins import find
-from stepnav.build.tasks import EMBEDDED_TASKS
 from stepnav.core.backend import Backend
+from stepnav.core.errors import ConfigError
 from stepnav.remote.options import ServerOptions
 from stepnav.tasks.task import Task
 
@@ -70,20 +70,42 @@ def policy_format(folder: Path, task: Task, *, chat: bool = False) -> PolicyForm
       folder: of its weights.
       task: what is to be solved.
       chat: whether the question goes through the model's chat template.
+    Raises:
+      ConfigError: the folder says how, and a chat is asked for.
     """
     from stepnav.policies.local import PolicyFormat
-    from stepnav.policies.local.prompt import FILE_NAME
 
-    if (folder / FILE_NAME).exists():
+    if has_own_format(folder):
+        refuse_chat(str(folder), chat=chat)
         return PolicyFormat.load(folder)
     return PolicyFormat(
         prompt_template=(task.chat_template if chat else None) or task.prompt_template,
         answer_pattern=_answer_pattern(task, chat),
-        # the embedded tasks' own models are trained with it; others see what harnesses show
-        add_bos=True if task.name in EMBEDDED_TASKS else None,
+        add_bos=None,  # as harnesses do
         is_chat=chat,
         end_strings=() if chat else task.end_strings,
     )
+
+
+def has_own_format(folder: Path | None) -> bool:
+    """Return whether how a policy is prompted is said beside its weights, as of shipped ones."""
+    from stepnav.policies.local.prompt import FILE_NAME
+
+    return folder is not None and (folder / FILE_NAME).exists()
+
+
+def refuse_chat(policy: str, *, chat: bool) -> None:
+    """Refuse a chat with a policy that has a prompt format of its own.
+
+    Raises:
+      ConfigError: one is asked for.
+    """
+    from stepnav.policies.local.prompt import FILE_NAME
+
+    if chat:
+        raise ConfigError(
+            f"{policy} has a prompt format of its own ({FILE_NAME}); leave --chat out"
+        )
 
 
 def _open_local(name: str, task: Task, chat: bool, local: Mapping[str, Any], vllm: str) -> Backend:

@@ -143,10 +143,14 @@ def open_task_reward(
     if judge is not None:
         return _open_judge(judge, task, local, server)
     if name.startswith("likelihood:"):
-        from stepnav.rewards.likelihood import LIKELIHOOD
+        from stepnav.policies.local import PolicyFormat
+        from stepnav.rewards.likelihood import LIKELIHOOD, Likelihood
         from stepnav.rewards.local.reward import LocalReward
 
-        return LocalReward.open(LIKELIHOOD, model_folder("policy", name.partition(":")[2]), **local)
+        folder = model_folder("policy", name.partition(":")[2])
+        own = PolicyFormat.load(folder)
+        shown = Likelihood(own.prompt_template, own.separator)
+        return LocalReward.open(LIKELIHOOD, folder, format=shown, **local)
     from stepnav.rewards.families.recognise import open_checkpoint, split_family
 
     family, rest = split_family(name.removeprefix(VLLM))

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from stepnav.core.records import Problem
 from stepnav.labels.records import StepRecord
+from stepnav.policies.local.prompt import PolicyFormat
 from stepnav.zoo.scale import Scale
 
 Count = Callable[[int, int], None]
@@ -84,6 +85,7 @@ class Domain:
       strange: questions from elsewhere, by which the policy learns to tell what it does not know
         (`known.py`); none where it does not.
       temperature: of searches where the user sets none; None leaves it to the strategy.
+      answer_pattern: what stands in the step that ends a solution; None where the policy ends it.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Domain:
     cards: Cards
     strange: Sequence[str] = ()
     temperature: float | None = None
+    answer_pattern: str | None = None
 
     @property
     def policy_name(self) -> str:
@@ -111,6 +114,11 @@ class Domain:
     def prm_name(self) -> str:
         """Folder of the reward model."""
         return f"{self.name}-prm"
+
+    @property
+    def policy_format(self) -> PolicyFormat:
+        """How the policy is prompted, on any task: as it was trained."""
+        return PolicyFormat(self.prompt_template, self.separator, self.answer_pattern)
 
     def training_id(self, seed: int, index: int) -> str:
         """Return the id of a training problem."""

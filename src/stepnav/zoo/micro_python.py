@@ -211,6 +211,7 @@ DOMAIN = Domain(
     scales=SCALES,
     prompt_template=micro_python.PROMPT_TEMPLATE,
     separator=micro_python.SEPARATOR,
+    answer_pattern=micro_python.ANSWER_PATTERN,
     token_pattern=CODE_PATTERN,
     problem=micro_python.problem,
     question=micro_python.question_of,

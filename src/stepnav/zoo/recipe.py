@@ -217,7 +217,7 @@ class _Recipe:
         return model.to(self.device).eval()
 
     def keep_policy(self) -> None:
-        """Copy the snapshot that becomes the policy, in the precision that it ships in."""
+        """Copy the snapshot that becomes the policy, as it ships, and say how it is prompted."""
         scale, target = self.scale, self.out / self.domain.policy_name
         source = snapshot_folder(self.work / "lm", scale.policy_tokens)
         if scale.policy_tokens == scale.lm_tokens:
@@ -229,6 +229,7 @@ class _Recipe:
 
             dtype = getattr(torch, scale.policy_dtype)
             save_model(self.load_lm(source).to(dtype), self.tokenizer, target)
+        self.domain.policy_format.save(target)
 
     def keep_known(self) -> None:
         """Measure what the policy knows, where its domain has questions from elsewhere."""
