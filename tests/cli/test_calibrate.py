@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ from stepnav.cli.parser.signature import flat
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
+from stepnav.core.seeds import derive_seed
 from stepnav.measure.plan_file import write_plan
+from stepnav.measure.prm.scores import folder_digest
 from stepnav.measure.report.write import write_parquet
 from stepnav.rewards.families.label_tokens import MATH_SHEPHERD, LabelTokens
 from stepnav.rewards.families.prm import PRM
@@ -23,14 +27,14 @@ from stepnav.rewards.families.recognise import read_checkpoint, recognise
 from stepnav.rewards.local.reward import LocalReward
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo import MODELS_FOLDER
-from tests.cli.test_main import call
+from tests.cli.test_main import call, fails_with_one_line
 from tests.engine.small_models import poll_all
 from tests.measure.prm import reward_files
 from tests.measure.rows_for_tests import PLAN, make_row
 from tests.rewards import public_models
 
 
-def run(data: Path, **options: Any) -> None:
+def run(data: Path | None, **options: Any) -> None:
     flat(calibrate.run)(**{"data": data, "reward": "arithmetic", "as_json": True, **options})
 
 
@@ -91,6 +95,8 @@ def test_first_errors_of_processbench_are_labels_too(
         ({}, "name a new folder with --out"),
         ({"reward": "likelihood:somewhere"}, "has no temperature"),
         ({"reward": "oracle"}, "has no temperature"),
+        ({"reward": "judge:arithmetic"}, "has no temperature"),
+        ({"reward": "mine.py:reward"}, "has no temperature"),
         ({"reward": "arithmetik", "out": Path("new")}, "no model folder"),
         ({"fit_share": 1.0, "out": Path("new")}, "--fit-share must be above 0 and below 1"),
         ({"fit_share": float("nan"), "out": Path("new")}, "--fit-share must be"),
@@ -193,16 +199,21 @@ def test_a_full_disk_leaves_no_half_made_model(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b.jsonl", "model"]
 
 
-def test_a_run_fits_how_likely_an_answer_of_nav_is_right(tmp_path: Path, model: Path) -> None:
-    runs, out = tmp_path / "run", tmp_path / "new"
-    runs.mkdir()
-    (model / "stepnav_strategies.json").unlink()
+def write_run(folder: Path, model: Path, is_right: Callable[[int], bool]) -> None:
+    """Write 200 searches by nav that say 0.5 to 0.9, with a reward model as it is now."""
+    folder.mkdir()
     rows = [
-        make_row("nav", problem_id=f"p{n}", right_prob=0.5 + n / 500, correct=n % 10 > 0)
+        make_row("nav", problem_id=f"p{n}", right_prob=0.5 + n / 500, correct=is_right(n))
         for n in range(200)
     ]
-    write_parquet(runs / "results.parquet", rows)
-    write_plan(PLAN, runs)
+    write_parquet(folder / "results.parquet", rows)
+    write_plan(replace(PLAN, settings={"reward_digest": folder_digest(model)}), folder)
+
+
+def test_a_run_fits_how_likely_an_answer_of_nav_is_right(tmp_path: Path, model: Path) -> None:
+    runs, out = tmp_path / "run", tmp_path / "new"
+    (model / "stepnav_strategies.json").unlink()
+    write_run(runs, model, lambda n: n % 10 > 0)
     code, printed, err = call(
         "calibrate", "--reward", str(model), "--run", str(runs), "--out", str(out), "--json"
     )
@@ -219,17 +230,57 @@ def test_a_run_fits_how_likely_an_answer_of_nav_is_right(tmp_path: Path, model: 
     assert not build.with_measured([build.strategy("nav")], str(model))[0].options
 
 
-def test_a_run_in_which_p_right_tells_nothing_changes_nothing(tmp_path: Path, model: Path) -> None:
+def test_a_run_of_another_reward_model_is_refused(tmp_path: Path, model: Path) -> None:
+    run_folder = tmp_path / "run"
+    write_run(run_folder, model, lambda n: n % 10 > 0)  # with the map that ships
+    for _ in range(2):  # the map that is stored is another one, the model is not
+        run(None, reward=str(model), from_run=run_folder)
     before = (model / "stepnav_strategies.json").read_text()
-    rows = [
-        make_row("nav", problem_id=f"p{n}", right_prob=0.1 + n / 250, correct=n % 200 < 100)
-        for n in range(200)
-    ]
-    write_parquet(tmp_path / "results.parquet", rows)
-    code, _, err = call("calibrate", "--reward", str(model), "--run", str(tmp_path))
-    assert code == 2
-    assert "tells nothing on the 200 searches" in err and err.count("\n") == 1
+    StepFormat(temperature=3.0).save(model)
+    with pytest.raises(ConfigError, match=r"went by the reward model tiny-prm \(digest .*, not by"):
+        run(None, reward=str(model), from_run=run_folder)
+    (run_folder / "run.toml").unlink()
+    with pytest.raises(DataError, match=r"it has no run\.toml"):
+        run(None, reward=str(model), from_run=run_folder)
     assert (model / "stepnav_strategies.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("is_right", "said"),
+    [
+        (lambda n: n < 100, "tells nothing on the 200 searches"),
+        (lambda n: n * 37 % 500 < 250 + n, "no truer by a map of these 200 searches"),
+    ],
+)
+def test_a_map_that_would_mend_nothing_is_not_stored(
+    tmp_path: Path, model: Path, is_right: Callable[[int], bool], said: str
+) -> None:
+    before = (model / "stepnav_strategies.json").read_text()
+    write_run(tmp_path / "run", model, is_right)
+    with pytest.raises(DataError, match=said):
+        run(None, reward=str(model), from_run=tmp_path / "run")
+    assert (model / "stepnav_strategies.json").read_text() == before
+
+
+def test_options_that_a_run_has_no_use_for_are_refused(tmp_path: Path, model: Path) -> None:
+    words = ("calibrate", "--reward", str(model), "--run", str(tmp_path))
+    idle = ("--fit-share", "0.5", "--problems", "2", "--labels", "rating")
+    assert "leave --fit-share, --labels, --problems out" in fails_with_one_line(*words, *idle)
+
+
+def test_a_temperature_that_only_fits_is_not_stored(tmp_path: Path, model: Path) -> None:
+    """Half of the problems are labelled by another rule than the other."""
+    rows = [json.loads(line) for line in reward_files.stepwise(
+        tmp_path / "a.jsonl", 20).read_text().splitlines()]  # fmt: skip
+    problems = sorted({row["prompt"] for row in rows}, key=lambda p: derive_seed(0, "calibrate", p))
+    StepFormat(temperature=1.0).save(model)
+    for row in rows:
+        if row["prompt"] in problems[:10]:
+            row["labels"][0] = -row["labels"][0]
+    data = reward_files.write(tmp_path / "b.jsonl", rows)
+    with pytest.raises(DataError, match="no temperature helps: .* held out .* nothing was changed"):
+        run(data, reward=str(model))
+    assert StepFormat.load(model).temperature == 1.0
 
 
 def test_what_to_fit_on_is_named_once(model: Path, tmp_path: Path) -> None:

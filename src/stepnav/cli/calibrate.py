@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stepnav import build
+from stepnav.build.judges import as_judge
+from stepnav.build.plugins import split_file
 from stepnav.cli.calibrate_right import copy_weights, fit_right_prob
 from stepnav.cli.console import Interrupted, Progress, print_json, stdout
 from stepnav.cli.options.shared import AsJson, ScoringOptions
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 FILE_NAME = "calibration.json"
 """Written beside the weights: what the temperature was fitted on, and what it changed."""
+
+FIT_SHARE = 0.5
+MAX_ROUNDING = 1e-3
+"""Nats by which the held-out loss may rise: nothing that a report shows."""
 
 
 def run(
@@ -54,8 +60,9 @@ def run(
         Path | None, typer.Option(help="Copy the model there. [default: change it in place]")
     ] = None,
     fit_share: Annotated[
-        float, typer.Option(help="Share of the problems to fit on; the rest checks.")
-    ] = 0.5,
+        float | None,
+        typer.Option(help="Share of the problems to fit on; the rest checks. [default: 0.5]"),
+    ] = None,
     scoring: ScoringOptions,
     as_json: AsJson = False,
 ) -> None:
@@ -74,21 +81,34 @@ def run(
     if (data is None) == (from_run is None):
         raise ConfigError("name what to fit on: --data FILE or --run FOLDER, one of them")
     if from_run is not None:
-        fit_right_prob(from_run, _folder(reward, out), out, seed=scoring.seed, as_json=as_json)
+        _refuse_for_run(scoring, fit_share)
+        folder = _folder(reward, out)
+        fit_right_prob(from_run, reward, folder, out, seed=scoring.seed, as_json=as_json)
         return
     assert data is not None, "one of them is named"
     build.check_device(scoring.device, scoring.dtype)
+    fit_share = FIT_SHARE if fit_share is None else fit_share
     if not 0 < fit_share < 1:
         raise ConfigError(f"--fit-share must be above 0 and below 1 (got {fit_share})")
     folder = _folder(reward, out)
     stored = _stored(reward, folder)
     cases = _cases(data, scoring)
     report = _fit(stored, cases, scoring.open(reward), data.name, fit_share, scoring.seed)
+    _check_helps(report["held_out"])
     place = _store(folder, out, replace(stored, temperature=report["temperature"]), report)
     if as_json:
         print_json({"folder": str(place), **report})
     else:
         _print(report, place)
+
+
+def _refuse_for_run(scoring: ScoringOptions, fit_share: float | None) -> None:
+    """Refuse options that a fit on a run's searches, which scores nothing, has no use for."""
+    given = [f.name for f in fields(scoring) if getattr(scoring, f.name) != f.default]
+    idle = ["fit_share"] * (fit_share is not None) + [name for name in given if name != "seed"]
+    if idle:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
+        raise ConfigError(f"--run fits on all searches of the run; leave {names} out")
 
 
 def _cases(data: Path, scoring: ScoringOptions) -> Cases:
@@ -138,9 +158,26 @@ def _fit(
     }
 
 
+def _check_helps(held_out: dict[str, Any]) -> None:
+    """Refuse a temperature that makes what it was not fitted on less likely.
+
+    Raises:
+      DataError: it does; a change by rounding, where there was nothing to mend, is none.
+    """
+    before, after = (held_out[moment]["nll"]["value"] for moment in ("before", "after"))
+    if before is not None and after > before + MAX_ROUNDING:
+        raise DataError(
+            f"no temperature helps: the one that fits makes the NLL of the {held_out['steps']} "
+            f"labelled steps that were held out {after:.3f}, {before:.3f} before; nothing was "
+            "changed"
+        )
+
+
 def _folder(reward: str, out: Path | None) -> Path:
     """Return the model's folder, having checked that the result can be put where it should."""
-    if reward.startswith("likelihood:") or reward in ("oracle", "execution"):
+    is_outside = split_file(reward) is not None
+    has_none = is_outside or reward.startswith("likelihood:") or as_judge(reward) is not None
+    if has_none or reward in ("oracle", "execution"):
         raise ConfigError(
             f"{reward!r} has no temperature; --reward must be a process reward model's folder"
         )

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnav.cli.console import print_json, stdout
-from stepnav.core.errors import DataError
+from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import whole_folder, write_bytes
-from stepnav.measure.plan_file import FILE_NAME as PLAN_NAME
 from stepnav.measure.plan_file import read_plan
+from stepnav.measure.prm.scores import folder_digest
 from stepnav.measure.report.terminal import print_table
-from stepnav.rewards.measured import write_measured
+from stepnav.rewards.measured import FILE_NAME as MEASURED_NAME
+from stepnav.rewards.measured import read_rows, write_measured
 
 if TYPE_CHECKING:
+    from stepnav.measure.plan import BenchPlan
     from stepnav.measure.right import Map
     from stepnav.measure.stats.cluster import Floats
 
@@ -22,32 +25,36 @@ STRATEGY = "nav"
 PLOT_NAME = "right_prob_fitted.png"
 
 
-def fit_right_prob(run: Path, folder: Path, out: Path | None, *, seed: int, as_json: bool) -> None:
+def fit_right_prob(
+    run: Path, reward: str, folder: Path, out: Path | None, *, seed: int, as_json: bool
+) -> None:
     """Fit the map of P(right) on a run's searches, and keep it beside a reward model's weights.
 
     Args:
       run: a folder of `stepnav bench`; gets the reliability plot.
-      folder: the reward model's.
+      reward: the reward model, whose scores the run's searches went by.
+      folder: its own.
       out: a copy of it that is changed in its place, if any.
       seed: splits the problems.
       as_json: print JSON.
     Raises:
+      ConfigError: the run is of another reward model.
       DataError: the run has nothing to fit on, or nothing is fitted by it.
     """
     from stepnav.measure.prm.tables import right_table
-    from stepnav.measure.right import OPTIONS, describe, held_out, plot_right, read_pairs
+    from stepnav.measure.right import OPTIONS, plot_right, read_pairs
 
+    plan = read_plan(run)
+    digests = _check_rated_by(reward, folder, plan, run)
     problems, probs, correct = read_pairs(run, STRATEGY)
     fitted = _fit(run, probs, correct)
-    source = _source(run)
-    parts = {
-        "before": describe(probs, correct),
-        "held out": describe(held_out(problems, probs, correct, seed), correct),
-    }
+    parts = _compare(problems, probs, correct, seed)
+    source = f"{plan.task}/{plan.split}"
     row: dict[str, Any] = {
         "options": {name: round(value, 3) for name, value in zip(OPTIONS, fitted)},
         "run": run.name,
         "fitted_on": source,
+        **digests,
         "problems": len(set(problems)),
         **{name.replace(" ", "_"): part for name, part in parts.items()},
     }
@@ -64,7 +71,7 @@ def fit_right_prob(run: Path, folder: Path, out: Path | None, *, seed: int, as_j
     print_table(stdout(), right_table(parts))
     stdout().print(
         f"P(right) of {STRATEGY}: slopes {fitted[0]:.3g} below and {fitted[1]:.3g} above, offset "
-        f"{fitted[2]:.3g}{f', fitted on {source}' if source else ''}; stored in {out or folder}; "
+        f"{fitted[2]:.3g}, fitted on {source}; stored in {out or folder}; "
         f"reliability plot: {run / PLOT_NAME}",
         soft_wrap=True,
     )
@@ -87,12 +94,47 @@ def _fit(run: Path, probs: Floats, correct: Floats) -> Map:
     return fitted
 
 
-def _source(run: Path) -> str | None:
-    """Return the task and split of a run, None where its plan is gone."""
-    if not (run / PLAN_NAME).exists():
-        return None
-    plan = read_plan(run)
-    return f"{plan.task}/{plan.split}"
+def _compare(
+    problems: Sequence[str], probs: Floats, correct: Floats, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Return how true P(right) is as it was, and by maps on problems that were held out.
+
+    Raises:
+      DataError: it is no truer by a map.
+    """
+    from stepnav.measure.right import describe, held_out
+
+    before = describe(probs, correct)
+    after = describe(held_out(problems, probs, correct, seed), correct)
+    if after["brier"] >= before["brier"]:
+        raise DataError(
+            f"P(right) of {STRATEGY} is no truer by a map of these {len(probs)} searches: on "
+            f"problems that were held out its Brier score is {after['brier']:.4f} with one and "
+            f"{before['brier']:.4f} without; nothing is stored"
+        )
+    return {"before": before, "held out": after}
+
+
+def _check_rated_by(reward: str, folder: Path, plan: BenchPlan, run: Path) -> dict[str, str]:
+    """Return what tells the reward model of a run's searches: its files then, and all but the map.
+
+    The map that is in the folder now may be another one than the run had, and changes no score.
+
+    Raises:
+      ConfigError: it is not the one in the folder.
+    """
+    made = str(plan.settings.get("reward_digest"))
+    bare = folder_digest(folder, without=MEASURED_NAME)
+    kept = read_rows(folder).get(STRATEGY, {})
+    known = {folder_digest(folder), bare}
+    if kept.get("weights_digest") == bare:  # the run that the map there was fitted on
+        known.add(kept["reward_digest"])
+    if made not in known:
+        raise ConfigError(
+            f"the searches of {run} went by the reward model {plan.reward} (digest {made}), not by "
+            f"{reward} as it is now; fit it on a run of stepnav bench --reward {reward}"
+        )
+    return {"reward_digest": made, "weights_digest": bare}
 
 
 def copy_weights(folder: Path, place: Path) -> None:

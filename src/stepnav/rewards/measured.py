@@ -24,12 +24,21 @@ def read_measured(folder: Path) -> dict[str, dict[str, Any]]:
     Raises:
       DataError: the file is broken, or of another version.
     """
+    return {name: dict(row["options"]) for name, row in read_rows(folder).items()}
+
+
+def read_rows(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return all that is kept of each strategy, as of `write_measured`.
+
+    Raises:
+      DataError: as of `read_measured`.
+    """
     path = folder / FILE_NAME
     if not path.exists():
         return {}
     try:
         found = unstamped(json.loads(path.read_text()), path)
-        return {name: dict(row["options"]) for name, row in found.items()}
+        return {name: {**row, "options": dict(row["options"])} for name, row in found.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path} is broken ({error}); delete it, or measure again") from None
 

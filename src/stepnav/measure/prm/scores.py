@@ -29,14 +29,18 @@ Scored = tuple[Case, Scores]
 MODEL_SUFFIXES = frozenset({".json", ".safetensors", ".bin", ".gguf", ".model", ".txt", ".jinja"})
 
 
-def folder_digest(folder: Path) -> str:
+def folder_digest(folder: Path, *, without: str = "") -> str:
     """Return what changes with a model's weights, tokenizer or settings.
 
     Only the files that loading reads count, by their ending; cards and subfolders do not.
+
+    Args:
+      folder: the model's.
+      without: name of a file that does not count.
     """
     digest = blake2b(digest_size=16)
     for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix in MODEL_SUFFIXES:
+        if path.is_file() and path.suffix in MODEL_SUFFIXES and path.name != without:
             digest.update(path.name.encode() + b"\0")
             with path.open("rb") as file:
                 while block := file.read(1 << 22):
