@@ -132,10 +132,14 @@ def test_bench_over_a_file_can_be_resumed(tmp_path):
         asked.append(question)
         return "#### 7"
 
-    arguments = {"policy": policy, "out": tmp_path / "run"}
+    told = []
+    arguments = {
+        "policy": policy, "out": tmp_path / "run", "progress": lambda *counts: told.append(counts),
+    }  # fmt: skip
     first = stepnav.bench(str(file), ["cot"], **arguments)
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
     again = stepnav.bench(str(file), ["cot"], **arguments)
-    assert len(asked) == 3
+    assert len(asked) == 3 and set(told[4:]) == {(3, 3)}
     assert [row.correct for row in first.rows] == [row.correct for row in again.rows]
 
 

@@ -278,7 +278,9 @@ def test_a_temperature_that_only_fits_is_not_stored(tmp_path: Path, model: Path)
         if row["prompt"] in problems[:10]:
             row["labels"][0] = -row["labels"][0]
     data = reward_files.write(tmp_path / "b.jsonl", rows)
-    with pytest.raises(DataError, match="no temperature helps: .* held out .* nothing was changed"):
+    with pytest.raises(
+        DataError, match=r"no temperature helps: .* held out .* nothing was changed"
+    ):
         run(data, reward=str(model))
     assert StepFormat.load(model).temperature == 1.0
 

@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stepnav.cli import console
 from stepnav.cli import main as cli
+from stepnav.front import comparing
+from stepnav.measure.runner import Finished, run_cells
 from stepnav.train.rl import trl_versions
 
 pytest.importorskip("accelerate")
@@ -132,6 +137,24 @@ def test_expert_iteration_on_the_shipped_policy(
     assert more["model"] == str(out / "round-3" / "model")
     said = error_of(monkeypatch, capsys, *words, "--seed", 1, "--resume")
     assert "other settings (seed: 0, now 1)" in said
+
+
+def test_an_interrupted_search_of_expert_iteration_has_told_how_far_it_is_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*searches: Any, **options: Any) -> Iterator[Finished]:
+        for found in islice(run_cells(*searches, **options), 7):
+            yield found
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(comparing, "run_cells", stopped)
+    monkeypatch.setattr(console, "PLAIN_INTERVAL_S", 0.0)
+    words = (*EXPERT, "--out", tmp_path / "o", *SMALL, "--rounds", 2)
+    assert run(monkeypatch, *words) == 130
+    said = capsys.readouterr().err
+    assert "search, round 1 of 2: 7/12" in said
+    assert "0 of 2 rounds are done, and the searches of the next are kept in" in said
+    assert "go on with: stepnav train expert" in said and "--resume" in said
 
 
 def test_right_prob_needs_a_strategy_that_tells_it(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ def bench(
     baseline: str | None = None,
     out: str | Path | None = None,
     max_active: int = 64,
+    progress: Callable[[int, int], object] = lambda done, total: None,
     **options: Any,
 ) -> Results:
     """Return a comparison of strategies on the same problems, at the same budgets.
@@ -67,6 +68,7 @@ def bench(
         model is known by its files, a function by its code, a backend by its type alone: give
         another one another folder.
       max_active: searches that run at once.
+      progress: told of (searches that are done, all), at the beginning and after each.
       options: of the models, as of `solve`.
     Raises:
       ConfigError: something named cannot be used.
@@ -98,7 +100,7 @@ def bench(
         folder = Path(own if out is None else out)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
-            return _run(plan, task, drawn, models.by_name, folder, max_active)
+            return _run(plan, task, drawn, models.by_name, folder, max_active, progress)
 
 
 def _run(
@@ -108,6 +110,7 @@ def _run(
     models: Mapping[str, Backend],
     folder: Path,
     max_active: int,
+    progress: Callable[[int, int], object],
 ) -> Results:
     """Return what a plan gives, having gone on with what its folder holds of it."""
     if (folder / FILE_NAME).exists():
@@ -116,11 +119,14 @@ def _run(
     journal = Journal(folder / JOURNAL_NAME, plan_digest(plan))
     try:
         every = cells(plan, [problem.id for problem in problems])
-        for _ in run_cells(
+        done = len(journal.finished_ids())
+        progress(done, len(every))
+        for found in run_cells(
             every, problems, extractor=task.extractor, grade=task.grade, models=models,
             journal=journal, max_active=max_active,
         ):  # fmt: skip
-            pass
+            done += found.is_new
+            progress(done, len(every))
         rows = read_rows(plan, journal, grade=task.grade)
         results = {result.search_id: result for result in journal.results()}
         wall_s = wall_seconds(journal)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Stages, print_json, stdout
+from stepnav.cli.console import Stages, interruptible, print_json, stdout
 from stepnav.cli.data.rollouts_problems import check_split
 from stepnav.cli.options.shared import AsJson, Reward, Sandbox, Split, TaskName, TaskOptions
 from stepnav.cli.train.grpo import trained_folder
@@ -79,8 +79,8 @@ class _Searcher:
 
         seed = derive_seed(self.seed, "expert", number) % 2**31  # other problems in each round
         drawn = self.task.load(self.split, self.options.problems, seed, self.data)
-        with Stages("rounds") as stages:
-            stages.reach("search", number, self.options.rounds)
+        title = f"search, round {number} of {self.options.rounds}"
+        with Stages("searches") as stages:
             found = bench(
                 replace(self.task, load=lambda *_: drawn),
                 [self.options.strategy],
@@ -92,6 +92,7 @@ class _Searcher:
                 seed=self.seed,
                 out=folder,
                 max_active=192,
+                progress=partial(stages.reach, title),
                 device=self.device,
             )
         return [
@@ -149,7 +150,7 @@ def run(
         benchmark, split or "train", task_options.data, reward, fit_options.device,
         fit_options.seed, expert_options,
     )  # fmt: skip
-    with locked(out):
+    with locked(out), interruptible(lambda: _kept(out, expert_options.rounds)):
         reports = improve(
             str(folder),
             out,
@@ -162,6 +163,14 @@ def run(
             tell=lambda report: None if as_json else _tell(report, strategy.label),
         )
     _tell_end(round_model(out, expert_options.rounds), reports, as_json)
+
+
+def _kept(out: Path, rounds: int) -> str:
+    """Return what there is of an iteration that was stopped."""
+    from stepnav.train.rl.expert import ROUND
+
+    done = len(list(out.glob(f"round-*/{ROUND}")))
+    return f"{done} of {rounds} rounds are done, and the searches of the next are kept in {out}"
 
 
 def _template(folder: Path, task: Task) -> str:
