@@ -143,8 +143,7 @@ def test_an_interrupted_search_of_expert_iteration_has_told_how_far_it_is_and_go
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stopped(*searches: Any, **options: Any) -> Iterator[Finished]:
-        for found in islice(run_cells(*searches, **options), 7):
-            yield found
+        yield from islice(run_cells(*searches, **options), 7)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(comparing, "run_cells", stopped)

@@ -44,7 +44,7 @@ def run(
     except ImportError as error:
         raise ConfigError(f"training needs {error.name}: pip install 'stepnav[train]'") from None
     build.check_device(device)
-    with interruptible(lambda: f"checkpoints are kept in {out}"), Stages("items") as stages:
+    with interruptible(lambda: _kept(out)), Stages("items") as stages:
 
         def show(stage: str, done: int, total: int, value: float | None) -> None:
             stages.reach(stage, done, total, "" if value is None else f"({value:.3g})")
@@ -64,3 +64,14 @@ def run(
         print_json(evaluation)
     else:
         stdout().print(f"Saved to {out}; the model cards tell what they can do.")
+
+
+def _kept(out: Path) -> str:
+    """Return what there is of a recipe that was stopped."""
+    from stepnav.zoo.training.loop import CHECKPOINT_NAME
+
+    saved = max(
+        out.glob(f"work/*/{CHECKPOINT_NAME}"), key=lambda p: p.stat().st_mtime, default=None
+    )
+    last = "no checkpoint of a training yet" if saved is None else f"the checkpoint {saved}"
+    return f"the stages that are done are kept in {out}, and {last}"

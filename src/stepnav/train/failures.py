@@ -13,7 +13,7 @@ DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, 
 def diverged(what: str, step: int) -> DataError:
     """Return the error of a training in which something has become NaN or infinite."""
     return DataError(
-        f"{what} at step {step}; checkpoints of earlier steps are kept: train again in another "
+        f"{what} at step {step}; what was saved of earlier steps is kept: train again in another "
         "--out with a lower --learning-rate, or check the data with: stepnav data inspect FILE"
     )
 

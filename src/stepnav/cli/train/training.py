@@ -204,7 +204,7 @@ def run_training(
     """
     from stepnav.train.shards import leave_processes
 
-    with interruptible(lambda: f"checkpoints are kept in {out}"), Stages("steps") as stages:
+    with interruptible(lambda: _kept(out)), Stages("steps") as stages:
 
         def show(done: int, total: int, value: float | None) -> None:
             stages.reach("train", done, total, "" if value is None else f"({figure} {value:.3f})")
@@ -213,6 +213,17 @@ def run_training(
             return stage(show)
         finally:
             leave_processes()
+
+
+def _kept(out: Path) -> str:
+    """Return what there is of a training that was stopped."""
+    from stepnav.train.checkpoints import last_checkpoint, step_of
+    from stepnav.train.fit import CHECKPOINTS
+
+    last = last_checkpoint(out / CHECKPOINTS, clean=False)  # others may still write theirs
+    if last is None:
+        return "no checkpoint was saved yet (--save-every), so that it would begin anew"
+    return f"the checkpoint of step {step_of(last)} is kept in {out}"
 
 
 def _tell(report: TrainReport, out: Path, as_json: bool) -> None:
