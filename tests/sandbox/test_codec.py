@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import itertools
 import math
 import random
 from typing import Any
@@ -173,3 +174,65 @@ def test_keys_that_collide_are_refused() -> None:
     with pytest.raises(BrokenError, match="hash"):
         decode(encode(clash).replace(b"l", b"e", 1))
     assert len(decode(encode(set(range(5000))))) == 5000
+
+
+def same_hash(count: int) -> list[tuple[int, int]]:
+    """Return pairs of ordinary integers of which all tuples have one hash: CPython's is turned
+    round for the second."""
+    bits, one, two, start = 2**64, 11400714785074694791, 14029467366897019727, 2870177450012600261
+    pairs: list[tuple[int, int]] = []
+    first = 0
+    while len(pairs) < count:
+        first += 1
+        state = (start + first * two) % bits
+        state = (state << 31 | state >> 33) * one % bits
+        wanted = pow(one, -1, bits)  # the state 1, before its last multiplication
+        second = ((wanted >> 31 | wanted << 33) - state) * pow(two, -1, bits) % bits
+        if second < 2**61 - 1:
+            pairs.append((first, second))
+    assert len(set(map(hash, pairs))) == 1
+    return pairs
+
+
+CLASH = [i * (2**61 - 1) for i in range(1, 400)]
+PAIRS = same_hash(400)
+ROWS = list(itertools.product(map(list, PAIRS[:20]), repeat=2))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        CLASH, tuple(CLASH), [float(i) for i in range(300)] + CLASH, [[n] for n in CLASH],
+        [{"n": n} for n in CLASH], [complex(1000003 * n, -n) for n in range(400)], PAIRS,
+        [list(pair) for pair in PAIRS], dict(PAIRS),
+        [list(row) for row in ROWS], [{n} for n in CLASH], iter(PAIRS),
+        [PAIRS[n : n + 100] for n in range(0, 400, 100)],
+    ],
+)  # fmt: skip
+def test_an_answer_holds_nothing_of_which_a_test_could_make_colliding_keys(value: Any) -> None:
+    data = encode(value)
+    decode(data)
+    with pytest.raises(BrokenError, match="hash"):
+        decode(data, is_answer=True)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [[0, 0]] * 5000, [2**70] * 5000, [2**n for n in range(3000)],
+        list(itertools.product([-2, -1, 0], repeat=6)), [[{}] for _ in range(500)],
+        [{"a": n, "b": [n]} for n in range(500)], [float(2**n) for n in range(1000)],
+        [list(row) for row in itertools.product([[1], [2], [3]], repeat=6)],
+    ],
+)  # fmt: skip
+def test_equal_members_and_common_ones_are_no_attack(value: Any) -> None:
+    assert decode(encode(value), is_answer=True) == value
+
+
+def test_lists_in_an_answer_are_counted() -> None:
+    assert len(decode(encode([[n] for n in range(60000)]), is_answer=True)) == 60000
+    for item in ([], (), [1]):
+        data = encode([item] * 2**19)
+        assert len(decode(data)) == 2**19
+        with pytest.raises(BrokenError, match="more lists"):
+            decode(data, is_answer=True)

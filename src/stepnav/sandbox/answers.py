@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from stepnav.sandbox.codec import MAX_COST, BrokenError, decode
+from stepnav.sandbox.codec import BrokenError, decode
 from stepnav.sandbox.inside.box import MESSAGE_CHARACTERS
 from stepnav.sandbox.records import CallResult
 from stepnav.sandbox.worker import End
@@ -17,7 +17,7 @@ ENVELOPE_DEPTH = 4
 def from_answer(answer: bytes, *, max_depth: int) -> CallResult:
     """Return the result that an answer tells; one that cannot be read is an "encoding" failure."""
     try:
-        return _read(decode(answer, max_depth=max_depth + ENVELOPE_DEPTH, max_cost=MAX_COST))
+        return _read(decode(answer, max_depth=max_depth + ENVELOPE_DEPTH, is_answer=True))
     except (BrokenError, RecursionError) as error:
         return CallResult("encoding", message=f"the box sent no readable answer: {error}")
 

@@ -21,11 +21,11 @@ import struct
 import sys
 from typing import Any
 
+from stepnav.sandbox.collisions import MOST_EQUAL, collide, parts_collide
 from stepnav.sandbox.records import Ref
 
 MAX_INT_BYTES = 2**20
 MAX_ITEMS = 2**20
-MAX_EQUAL_HASHES = 16
 MAX_COST = 2**20
 """What an answer may hold of that which takes little to send and much to keep, or to list: a range
 costs its length, anything but a list, a tuple or a text `TABLE_COST`."""
@@ -33,12 +33,18 @@ costs its length, anything but a list, a tuple or a text `TABLE_COST`."""
 TABLE_COST = 32
 """An empty deque is sent as two bytes and kept in 760."""
 
+FREE_LISTS = 2**16
+BYTES_PER_LIST = 8
+"""Lists and tuples of an answer beyond `FREE_LISTS`: an empty one is sent as two bytes and kept in
+80, with a number in it as five."""
+
+HASH_LIMIT_BYTES = 8
+"""Integers of fewer bytes have a hash of their own, but for -1 and -2."""
+
 SMALL = 128
 """Integers nearer to zero take one byte."""
 
-HASH_CHECK_FROM = 256
-"""Smaller sets and dictionaries cannot cost much, whatever their keys."""
-
+COLLIDE = f"more than {MOST_EQUAL} different keys share a hash"
 TYPES: dict[str, type] = {
     kind.__name__: kind
     for kind in (
@@ -197,19 +203,37 @@ _VIEWS: dict[type, bytes] = {
 }  # fmt: skip
 
 
-def decode(data: bytes, *, max_depth: int = 50, max_cost: int = sys.maxsize) -> Any:
+class _Caps:
+    """What is left of an answer's caps, and what in it a test may make keys of.
+
+    Args:
+      size: bytes of the answer; None for data that is trusted.
+    """
+
+    __slots__ = ("cost", "lists", "parts")
+
+    def __init__(self, size: int | None) -> None:
+        self.cost = sys.maxsize if size is None else MAX_COST
+        self.lists = sys.maxsize if size is None else FREE_LISTS + size // BYTES_PER_LIST
+        self.parts: list[Any] = []
+
+
+def decode(data: bytes, *, max_depth: int = 50, is_answer: bool = False) -> Any:
     """Return the value of an encoding.
 
     Args:
       data: the encoding.
       max_depth: deepest nesting.
-      max_cost: see `MAX_COST`; for bytes from the box.
+      is_answer: whether it is from the box, so that what it costs the caller is capped too.
 
     Raises:
       BrokenError: it is no encoding, has bytes left over, or is beyond the caps.
     """
+    caps = _Caps(len(data) if is_answer else None)
     try:
-        value, end = _decode(data, 0, max_depth, [max_cost])
+        value, end = _decode(data, 0, max_depth, caps)
+        if is_answer and parts_collide(caps.parts):
+            raise BrokenError(COLLIDE)
     except (IndexError, struct.error, TypeError, ValueError, OverflowError) as error:
         raise BrokenError(f"not an encoded value ({type(error).__name__})") from None
     if end != len(data):
@@ -231,29 +255,37 @@ def _slice(data: bytes, at: int) -> tuple[bytes, int]:
     return data[at : at + size], at + size
 
 
-def _decode(data: bytes, at: int, depth: int, left: list[int]) -> tuple[Any, int]:
+def _decode(data: bytes, at: int, depth: int, caps: _Caps) -> tuple[Any, int]:
     tag = data[at]
     at += 1
     if tag == 105:  # i
         raw, at = _slice(data, at)
         if len(raw) > MAX_INT_BYTES:
             raise BrokenError("an integer beyond the cap")
-        return int.from_bytes(raw, "little", signed=True), at
+        value: Any = int.from_bytes(raw, "little", signed=True)
+        if len(raw) >= HASH_LIMIT_BYTES:
+            caps.parts.append(value)
+        return value, at
     if tag == 115:  # s
         raw, at = _slice(data, at)
         return raw.decode("utf-8", "surrogatepass"), at
     if tag in _LISTS:
         if tag not in _PLAIN:
-            _pay(left, TABLE_COST)
-        items, at = _decode_items(data, at, depth, left)
-        return _LISTS[tag](items), at
+            _pay(caps, TABLE_COST)
+        caps.lists -= 1
+        if caps.lists < 0:
+            raise BrokenError("more lists than allowed")
+        items, at = _decode_items(data, at, depth, caps)
+        value = _LISTS[tag](items)
+        caps.parts.append(value)
+        return value, at
     if tag in _DICTS:
-        return _decode_mapping(data, at, depth, tag, left)
-    return _decode_rare(data, at, depth, tag, left)
+        return _decode_mapping(data, at, depth, tag, caps)
+    return _decode_rare(data, at, depth, tag, caps)
 
 
 def _decode_items(
-    data: bytes, at: int, depth: int, left: list[int], *, times: int = 1
+    data: bytes, at: int, depth: int, caps: _Caps, *, times: int = 1
 ) -> tuple[list[Any], int]:
     if depth <= 0:
         raise BrokenError("nested too deeply")
@@ -272,64 +304,63 @@ def _decode_items(
             item, at = _slice(data, at + 1)
             items.append(item)
         else:
-            item, at = _decode(data, at, depth - 1, left)
+            item, at = _decode(data, at, depth - 1, caps)
             items.append(item)
     return items, at
 
 
-def _decode_mapping(data: bytes, at: int, depth: int, tag: int, left: list[int]) -> tuple[Any, int]:
-    _pay(left, TABLE_COST)
-    items, at = _decode_items(data, at, depth, left, times=2)
+def _decode_mapping(data: bytes, at: int, depth: int, tag: int, caps: _Caps) -> tuple[Any, int]:
+    _pay(caps, TABLE_COST)
+    items, at = _decode_items(data, at, depth, caps, times=2)
     keys = items[::2]
     _check_hashes(keys)
+    caps.parts += zip(keys, items[1::2])
     return _DICTS[tag](dict(zip(keys, items[1::2]))), at
 
 
-def _decode_rare(data: bytes, at: int, depth: int, tag: int, left: list[int]) -> tuple[Any, int]:
+def _decode_rare(data: bytes, at: int, depth: int, tag: int, caps: _Caps) -> tuple[Any, int]:
     if tag in _CONSTANTS:
         return _CONSTANTS[tag], at
     if tag == 102:  # f
         return _DOUBLE.unpack_from(data, at)[0], at + 8
     if tag == 99:  # c
-        return complex(*_PAIR.unpack_from(data, at)), at + 16
+        caps.parts.append(complex(*_PAIR.unpack_from(data, at)))
+        return caps.parts[-1], at + 16
     if tag == 98:  # b
         return _slice(data, at)
     if tag == 114:  # r
-        start, at = _decode_int(data, at)
-        stop, at = _decode_int(data, at)
-        step, at = _decode_int(data, at)
+        start, at = _decode_int(data, at, caps)
+        stop, at = _decode_int(data, at, caps)
+        step, at = _decode_int(data, at, caps)
         value = range(start, stop, step)
-        _pay(left, len(value[: MAX_COST + 1]))
+        _pay(caps, len(value[: MAX_COST + 1]))
+        caps.parts.append(value)
         return value, at
     if depth <= 0 or tag not in _WRAPPED:
         raise BrokenError(f"unknown tag {tag}")
-    _pay(left, TABLE_COST)
-    inner, at = _decode(data, at, depth - 1, left)
+    _pay(caps, TABLE_COST)
+    inner, at = _decode(data, at, depth - 1, caps)
     expected, build = _WRAPPED[tag]
     if type(inner) is not expected:
         raise BrokenError(f"wrong content under tag {tag}")
     return build(inner), at
 
 
-def _decode_int(data: bytes, at: int) -> tuple[int, int]:
+def _decode_int(data: bytes, at: int, caps: _Caps) -> tuple[int, int]:
     if data[at] != ord("i"):
         raise BrokenError("a range of something else than integers")
-    return _decode(data, at, 0, [0])
+    return _decode(data, at, 0, caps)
 
 
-def _pay(left: list[int], cost: int) -> None:
-    left[0] -= cost
-    if left[0] < 0:
+def _pay(caps: _Caps, cost: int) -> None:
+    caps.cost -= cost
+    if caps.cost < 0:
         raise BrokenError("more tables, or longer ranges, than allowed")
 
 
 def _check_hashes(keys: list[Any]) -> None:
-    """Refuse keys chosen to collide: building the table would take quadratic time."""
-    if len(keys) < HASH_CHECK_FROM:
-        return
-    hashes = sorted(map(hash, keys))
-    if any(a == b for a, b in zip(hashes, hashes[MAX_EQUAL_HASHES:])):
-        raise BrokenError(f"more than {MAX_EQUAL_HASHES} keys share a hash")
+    if collide(keys):
+        raise BrokenError(COLLIDE)
 
 
 def _as_set(items: list[Any]) -> set[Any]:
