@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.sandbox import Limits, Sandbox, Suite, judge_problem, open_sandbox, records
-from tests.sandbox.attacks import ENTRY_POINT, PROGRAMS, REFERENCE, TEST, Attack, filled
+from tests.sandbox.attacks import ENTRY_POINT, PROGRAMS, REFERENCE, Attack, filled
 
 LIMITS = Limits(cpu_s=0.25, wall_s=3.0, memory_bytes=400 * 2**20)
-PROBLEM = Suite(TEST, ENTRY_POINT, "humaneval", REFERENCE)
 
 
 @contextlib.contextmanager
@@ -48,9 +47,14 @@ def victims() -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
+def problem(attack: Attack) -> Suite:
+    """Return what a program is judged by."""
+    return Suite(attack.test, ENTRY_POINT, "humaneval", REFERENCE)
+
+
 def outcome(sandbox: Sandbox, attack: Attack, places: dict[str, Any]) -> dict[str, Any]:
     """Return the verdict on one program, and what changed outside the box."""
-    verdict = judge_problem(sandbox, PROBLEM, filled(attack.source, **places))
+    verdict = judge_problem(sandbox, problem(attack), filled(attack.source, **places))
     folder = Path(places["folder"])
     made = sorted(item.name for item in folder.iterdir() if item.name not in ("victim", "home"))
     untouched = (folder / "victim").exists() and (folder / "victim").read_text() == "victim"

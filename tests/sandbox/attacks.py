@@ -1,6 +1,6 @@
 """Attack programs in one table, with what must happen to each.
 
-All are graded against the same test of `square`. A cheat never computes a square; an escape or a
+All are graded by a test of `square`, most by the same. A cheat never computes a square; an escape or a
 resource attack returns squares only if it got what it wanted. So for every attack, "passed" is a
 breach, whatever the checker; controls must pass. The runner replaces `@SECRET@` (a readable file
 outside the box), `@FOLDER@` (a folder anyone may write to), `@PORT@` (a listening TCP port), `@PID@` (a
@@ -23,6 +23,27 @@ def check(candidate):
     assert abs(candidate(1.5) - 2.25) < 1e-6
     assert candidate(90001) == 8100180001
 """
+CHAINED = """
+def check(candidate):
+    out = candidate(3)
+    assert out == 9
+    assert candidate(out) == 81
+"""
+MAPPED = """
+def check(candidate):
+    cases = [(2, 4), (11, 121)]
+    assert all(map(lambda case: candidate(case[0]) == case[1], cases))
+"""
+GATHERED = """
+def check(candidate):
+    out = candidate(2)
+    assert out == 4 or {tuple(item) if type(item) is list else item for item in out} == {4}
+"""
+"""A right answer is a number, and a set is made of other ones."""
+
+INPUTS = {TEST: (2, 11, -7, 1.5, 90001), CHAINED: (3, 9), MAPPED: (2, 11), GATHERED: (2,)}
+"""What each test asks."""
+
 WRONG = "def square(x):\n    return 0\n"
 ON_SUCCESS = "\ndef square(x):\n    return x * x if WON else 0\n"
 
@@ -42,12 +63,14 @@ class Attack:
       kind: what it tries; "control" programs are honest.
       source: the whole program.
       allowed: verdicts that are right.
+      test: a key of `INPUTS`.
     """
 
     name: str
     kind: Literal["cheat", "resource", "escape", "control"]
     source: str
     allowed: frozenset[str] = ANY_FAILURE
+    test: str = TEST
 
 
 def _escape(name: str, body: str) -> Attack:
@@ -240,6 +263,17 @@ def square(x):
         except OSError: pass
     os._exit(0)
 """),
+    Attack("answer read ahead", "cheat", """
+import sys
+def square(x):
+    from stepnav.sandbox.codec import decode
+    frame = sys._getframe()
+    while "operations" not in frame.f_locals: frame = frame.f_back
+    asked = [decode(decode(item)[2])[0][0] for item in frame.f_locals["operations"]]
+    return 81 if x == 9 else asked[1]
+""", test=CHAINED),
+    Attack("cases ended by an exception", "cheat", "def square(x):\n    raise StopIteration\n",
+           NOT_LOADED, MAPPED),
     Attack("exit handler", "cheat",
            "import atexit, os\natexit.register(os._exit, 0)\n" + WRONG, WRONG_VALUE),
 )  # fmt: skip
@@ -321,6 +355,12 @@ def square(x):
     Attack("colliding keys", "resource",
            "def square(x):\n    return {i * (2**61 - 1) for i in range(1, 60000)}\n",
            frozenset({"failed", "timeout"})),
+    Attack("colliding members", "resource",
+           "def square(x):\n    return [i * (2**61 - 1) for i in range(1, 30000)]\n",
+           WRONG_VALUE, GATHERED),
+    Attack("colliding members of members", "resource",
+           "def square(x):\n    return [[i * (2**61 - 1)] for i in range(1, 30000)]\n",
+           WRONG_VALUE, GATHERED),
     Attack("endless iterator", "resource",
            "import itertools\ndef square(x):\n    return itertools.chain.from_iterable("
            "iter(lambda: [1], 2))\n"),

@@ -158,6 +158,10 @@ def test_exceptions_can_be_expected(sandbox: Sandbox) -> None:
         (mbpp("assert f(lambda: 1) == 1", "def f(g): return g()"), "'function'"),
         (Suite("x = 1", "f", "humaneval", "def f(): pass"), "must define check"),
         (Suite("def check(c): c()", "f", "humaneval", "1/0"), "reference does not load"),
+        (
+            Suite("def check(c): c()", "f", "humaneval", "class Q(BaseException): pass\nraise Q"),
+            "reference does not load: Q",
+        ),
         (Suite("def check(c): c()", "f", "humaneval", "def f(:"), "reference does not parse"),
     ],
 )

@@ -123,6 +123,23 @@ def test_the_exceptions_of_a_candidate_are_caught_as_ever(sandbox: Sandbox) -> N
     assert judge_problem(sandbox, problem, "def f(x): return 1").status == "failed"
 
 
+@pytest.mark.parametrize("kind", ["StopIteration", "StopAsyncIteration"])
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert all(map(lambda case: f(case[0]) == case[1], [(1, 1), (2, 2)]))",
+        "assert [*map(f, [1, 2])] == [] or [*map(f, [1, 2])] == [1, 2]",
+        "assert next(map(f, [1]), 1) == 1",
+        "assert list(iter(lambda: f(1), 1)) == []",
+    ],
+)
+def test_no_exception_of_a_candidate_ends_the_cases(sandbox: Sandbox, test: str, kind: str) -> None:
+    problem = Suite(test, "f", "mbpp", "def f(x): return x")
+    verdict = judge_problem(sandbox, problem, f"def f(x): raise {kind}")
+    assert verdict.status == "error"
+    assert verdict.detail == f"RuntimeError: the candidate raised {kind}"
+
+
 def test_no_test_sees_what_an_earlier_run_left_in_the_reference(sandbox: Sandbox) -> None:
     reference = (
         "seen = []\ndef count():\n    seen.append(1)\n    return len(seen)\ndef f(x): return 1\n"
@@ -159,7 +176,7 @@ def test_an_integer_too_long_to_be_written_is_a_verdict(sandbox: Sandbox, test: 
 LARGE = (
     "range(10**9)", "range(-(10**30), 10**30)", "[range(2**19), range(2**19), range(2**19)]",
     "[__import__('collections').deque() for _ in range(10**5)]", "[set() for _ in range(10**5)]",
-    "[{} for _ in range(10**5)]", "[iter([]) for _ in range(10**5)]",
+    "[{} for _ in range(10**5)]", "[iter([]) for _ in range(10**5)]", "[[] for _ in range(500000)]",
 )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 What the test asks of the reference is recorded once per problem. A candidate gets all those calls
 in one message; its answers are then replayed to the test, out here. A test that asks a candidate
-something else (because an earlier answer differed) is run again against the live candidate.
+something else (because an earlier answer differed) is run again against the live candidate. So is
+every candidate of a test whose calls hang on answers: an argument may be the expected one.
 
 A verdict depends on the answers alone, so that equal answers are judged once (`Prepared.verdicts`),
 and it is read off what happened in the session, not off what the test made of it.
@@ -10,6 +11,7 @@ and it is read off what happened in the session, not off what the test made of i
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from dataclasses import replace
@@ -26,6 +28,7 @@ from stepnav.sandbox.proxy import ReplaySession
 from stepnav.sandbox.records import CallResult, Suite, Verdict
 from stepnav.sandbox.streams import judge_streams
 from stepnav.sandbox.trusted_test import TrustedTest
+from stepnav.sandbox.unseen import BlindSession
 from stepnav.sandbox.worker import End
 
 DETAIL_CHARACTERS = 200
@@ -48,6 +51,7 @@ class Prepared:
     Attributes:
       test: the compiled test.
       calls: encoded operations, as the test asks them of the reference; None without a reference.
+      has_fixed_calls: whether it asks them without a look at any answer, see `unseen`.
       cpu_s: CPU seconds that the reference took, its process included; None without one.
       own_cpu_s: CPU seconds that it takes in a batch; None before the first batch.
       digests: what tells its answers in a batch from others; empty before the first batch, or if it
@@ -58,6 +62,7 @@ class Prepared:
     def __init__(self, sandbox: Sandbox, problem: Suite, cpu_s: float | None) -> None:
         self.test = TrustedTest(problem)
         self.calls: list[bytes] | None = None
+        self.has_fixed_calls = False
         self.cpu_s: float | None = None
         self.own_cpu_s: float | None = None
         self.digests: list[bytes] = []
@@ -76,6 +81,10 @@ class Prepared:
             raise DataError("the test never calls the reference, so it can judge nothing")
         self.calls = session.asked
         self.cpu_s = verdict.cpu_s
+        blind = BlindSession(session.asked, session.answers, sandbox.limits.max_depth)
+        with contextlib.suppress(DataError):
+            _outcome(self.test, blind, is_blind=True)
+            self.has_fixed_calls = blind.stopped is None and blind.num_asked == len(self.calls)
 
 
 def prepare(sandbox: Sandbox, problem: Suite, *, cpu_s: float | None = None) -> Prepared:
@@ -137,7 +146,7 @@ def judge_problem(
     if problem.style == "stdin":
         return judge_streams(sandbox, problem, source, cpu_s=cpu_s)
     prepared = prepare(sandbox, problem, cpu_s=cpu_s)
-    if prepared.calls is None:
+    if prepared.calls is None or not prepared.has_fixed_calls:
         return _ask_live(sandbox, prepared.test, source, cpu_s)[0]
     with sandbox.answering(source, prepared.calls, cpu_s=cpu_s) as answering:
         patience_s, num_seen = FIRST_LOOK_S, 0
@@ -240,15 +249,17 @@ def _settled(
     return Verdict("failed", _line(_where(test, error)), level)
 
 
-def _outcome(test: TrustedTest, session: Session) -> BaseException | None:
+def _outcome(
+    test: TrustedTest, session: Session, *, is_blind: bool = False
+) -> BaseException | None:
     """Run the test; return what it raised itself, None if it passed or was ended from outside."""
     try:
-        test.run(session)
+        test.run(session, is_blind=is_blind)
     except ControlError:  # the session has it on record
         return None
-    except DataError:
+    except (DataError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # pytest's outcomes are no `Exception`
         return error
     return None
 

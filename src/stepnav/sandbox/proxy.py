@@ -40,7 +40,12 @@ EXCEPTIONS: dict[str, type[Exception]] = {
     for name, kind in vars(builtins).items()
     if isinstance(kind, type) and issubclass(kind, Exception) and name not in _NEED_MORE_THAN_TEXT
 }
-"""Exceptions of the candidate that a test sees as they are; others become `CandidateError`."""
+"""Exceptions of the candidate that a test sees as they are, but for `_ENDS`; others become
+`CandidateError`."""
+
+_ENDS = ("StopIteration", "StopAsyncIteration")
+"""In a test they would end a loop over `map(candidate, cases)`, as if there were no more cases; so
+they leave a candidate as they leave a generator (PEP 479)."""
 
 _STOPS: dict[str, Status] = {
     "timeout": "timeout", "memory": "memory", "crash": "crash", "output": "output",
@@ -60,6 +65,9 @@ class ReplaySession(Session):
       answers: what the candidate answered; may be fewer.
       end: how its process ended; None while it runs.
       max_depth: deepest nesting of an answer.
+
+    Attributes:
+      num_asked: operations so far.
     """
 
     def __init__(
@@ -68,7 +76,7 @@ class ReplaySession(Session):
         super().__init__()
         self._recorded, self._answers, self._end = recorded, answers, end
         self._max_depth = max_depth
-        self._index = 0
+        self.num_asked = 0
 
     def ask(self, operation: bytes) -> tuple[int, CallResult]:
         """Return the next answer.
@@ -77,7 +85,7 @@ class ReplaySession(Session):
           DivergedError: another operation was recorded here, or none.
           PendingError: the answer is not there yet.
         """
-        index, self._index = self._index, self._index + 1
+        index, self.num_asked = self.num_asked, self.num_asked + 1
         if index >= len(self._recorded) or operation != self._recorded[index]:
             self.stop(DivergedError())
         if index < len(self._answers):
@@ -191,7 +199,9 @@ def _ask(
 
 def _exception(session: Session, result: CallResult) -> BaseException:
     kind = EXCEPTIONS.get(result.type_name)
-    if kind is None:
+    if result.type_name in _ENDS:
+        session.raised = RuntimeError(f"the candidate raised {result.type_name}")
+    elif kind is None:
         session.raised = CandidateError(f"{result.type_name}: {result.message}")
     else:
         session.raised = kind(result.message)

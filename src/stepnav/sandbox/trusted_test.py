@@ -21,6 +21,7 @@ from stepnav.sandbox.control import CONTROL_NAME, ControlError, Session, guarded
 from stepnav.sandbox.inside.boot import WARM_MODULES
 from stepnav.sandbox.proxy import Candidate
 from stepnav.sandbox.records import Suite
+from stepnav.sandbox.unseen import UNSEEN_NAME, UnseenError, blinded, unseen_value
 
 MODULES = frozenset({*WARM_MODULES, "sys"})
 """Names that mean the module where a test reads an attribute of them, as in `sys.getsizeof(x)`."""
@@ -53,18 +54,26 @@ class TrustedTest:
             self._names = _foreign_names(tree, problem.entry_point) - self._modules
         else:
             self._take_reference()
-        self._code = _compiled(tree, "test")
+        self._code = _compiled(guarded(tree), "test")
+        self._blind_code = _compiled(blinded(tree), "test")
 
-    def run(self, session: Session) -> None:
-        """Run the test against a session; raises what the test raises."""
+    def run(self, session: Session, *, is_blind: bool = False) -> None:
+        """Run the test against a session; raises what the test raises.
+
+        Args:
+          session: answers it.
+          is_blind: whether it is `blinded`, and not shown what the reference's entry point gives.
+        """
         _random().seed(0)
         namespace = {} if self._reference is None else _loaded(self._reference)
+        if is_blind:
+            namespace[self.problem.entry_point] = unseen_value
         namespace |= {"__name__": "stepnav_test", "__builtins__": _BUILTINS}
         for name in self._modules:
             namespace[name] = _module(name)
         for name in self._names:
             namespace[name] = Candidate(session, name)
-        exec(self._code, namespace)
+        exec(self._blind_code if is_blind else self._code, namespace)
         if self.problem.style == "humaneval":
             check = namespace.get("check")
             if not callable(check):
@@ -74,10 +83,13 @@ class TrustedTest:
     def _take_reference(self) -> None:
         if self.problem.reference is None:
             return
-        self._reference = _compiled(_parsed(self.problem.reference, "reference"), "reference")
+        tree = guarded(_parsed(self.problem.reference, "reference"))
+        self._reference = _compiled(tree, "reference")
         try:
             _loaded(self._reference)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise DataError(
                 f"the reference does not load: {type(error).__name__}: {error}"
             ) from None
@@ -93,11 +105,11 @@ def _parsed(text: str, what: str) -> ast.Module:
 
 
 def _compiled(tree: ast.Module, what: str) -> types.CodeType:
-    """Return code that no option of the interpreter and no handler in it makes say less."""
+    """Return code that no option of the interpreter makes say less."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # `is` with a literal, and the like
-            return compile(guarded(tree), f"<{what}>", "exec", dont_inherit=True, optimize=0)
+            return compile(tree, f"<{what}>", "exec", dont_inherit=True, optimize=0)
     except (SyntaxError, ValueError, RecursionError) as error:
         raise DataError(f"the {what} does not compile: {error}") from None
 
@@ -144,4 +156,6 @@ def _import(name: str, *args: Any, **kwargs: Any) -> Any:
     return _random() if name == "random" else builtins.__import__(name, *args, **kwargs)
 
 
-_BUILTINS = {**vars(builtins), "__import__": _import, CONTROL_NAME: ControlError}
+_BUILTINS = {
+    **vars(builtins), "__import__": _import, CONTROL_NAME: ControlError, UNSEEN_NAME: UnseenError,
+}  # fmt: skip
