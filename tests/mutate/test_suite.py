@@ -120,6 +120,26 @@ def test_each_kind_of_file_tells_right_from_wrong(tmp_path: Path, kind: str) -> 
     assert status(references["clamp"], MIN) == "failed"
 
 
+NEGATIVE = ("x < 0", "x < -5")
+"""A change after which `root` raises no error."""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "with pytest.raises(ValueError):\n        root(-1)\n",
+        "try:\n        root(-1)\n    except ValueError:\n        return\n"
+        "    pytest.fail('no error')\n",
+    ],
+)
+def test_an_error_that_is_not_raised_any_more_is_found(tmp_path: Path, body: str) -> None:
+    program = PROGRAM.replace("math.sqrt(x)", "math.sqrt(abs(x))")
+    tests = f"{HEAD}def test_root():\n    {body}"
+    (reference,) = own(tmp_path, tests, program)[0].values()
+    assert status(reference) == "passed"
+    assert status(reference, NEGATIVE) == "failed"
+
+
 def test_each_function_is_a_program_with_what_it_needs(tmp_path: Path) -> None:
     tests = (
         "from program import *\n"
@@ -292,6 +312,15 @@ def test_functions_that_are_named(tmp_path: Path) -> None:
             "B::test_b: it is marked skip",
         ),
         ("def test_b():\n    assert clamp(1) == 2\n", "test_b: not for clamp: the reference fails"),
+        (
+            "def test_b():\n    clamp(1)\n    pytest.skip('no data')\n",
+            "test_b: not for clamp: it skips itself (no data)",
+        ),
+        (
+            "class B(unittest.TestCase):\n    def test_b(self):\n        clamp(1)\n"
+            "        self.skipTest('no data')\n",
+            "B::test_b: not for clamp: it skips itself (no data)",
+        ),
         ("import nowhere\ndef test_b():\n    clamp(1)\n", "No module named 'nowhere'"),
         ("def test_b():\n    assert clamp(Ellipsis)\n", "passes a value of type 'ellipsis'"),
     ],

@@ -19,17 +19,22 @@ def request(reference: Reference = REFERENCE) -> dict[str, object]:
     return {"number": 3, "reference": fields}
 
 
+class Outcome(BaseException):
+    """As pytest's are."""
+
+
+@pytest.mark.parametrize("kind", [ValueError, Outcome, SystemExit])
 def test_a_program_that_cannot_be_examined_is_named_and_the_next_one_is_done(
-    monkeypatch: pytest.MonkeyPatch,
+    kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise ValueError("Exceeds\nthe limit")
+        raise kind("Exceeds\nthe limit")
 
     monkeypatch.setattr(worker, "examine", fail)
     sandbox = Sandbox("unsafe")
     answer = worker._examine(sandbox, Settings(), request())
     assert (answer["number"], answer["task_id"]) == (3, "r")
-    assert answer["error"] == "it could not be examined (ValueError: Exceeds the limit)"
+    assert answer["error"] == f"it could not be examined ({kind.__name__}: Exceeds the limit)"
 
     def refuse(*_: object, **__: object) -> None:
         raise SandboxError("no layer")

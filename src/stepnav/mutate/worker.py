@@ -79,7 +79,7 @@ def _examine(sandbox: Sandbox, settings: Settings, request: dict[str, Any]) -> d
         return examine(reference, laboratory, settings, number=number).to_json()
     except SandboxError:
         raise
-    except Exception as error:  # one program that nothing foresaw must not end the campaign for all
+    except BaseException as error:  # no program may end the campaign for all; Ctrl-C is ignored
         reason = f"it could not be examined ({type(error).__name__}: {error})"
         return unusable(reference, number, reason).to_json()
 

@@ -6,11 +6,14 @@ test, no report.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from unittest import TestCase
+
+from stepnav.core.errors import DataError
 
 Function = Callable[..., Any]
 Table = tuple[str | Sequence[str], Iterable[Any]]
@@ -18,6 +21,10 @@ Table = tuple[str | Sequence[str], Iterable[Any]]
 
 LEFT_OUT = frozenset({"skip", "skipif", "xfail"})
 """Rows with such a mark are not run."""
+
+SKIPS = frozenset({"Skipped", "XFailed", "SkipTest"})
+"""How `pytest.skip`, `pytest.xfail` and unittest's `skipTest` leave a test, by name: pytest may not
+be installed."""
 
 
 def run(
@@ -33,20 +40,35 @@ def run(
       tables: of its `parametrize` decorators.
       fixtures: the file's fixtures by name.
       always: fixtures that no test has to ask for.
+    Raises:
+      DataError: it skips itself.
     """
-    for rows in itertools.product(*(_rows(*table) for table in tables)):
-        known = {name: value for row in rows for name, value in row.items()}
-        _run_once(test, known, fixtures, always)
+    with _skips_told():
+        for rows in itertools.product(*(_rows(*table) for table in tables)):
+            known = {name: value for row in rows for name, value in row.items()}
+            _run_once(test, known, fixtures, always)
 
 
 def run_case(case: type[TestCase], name: str) -> None:
-    """Run one test of a `unittest.TestCase`; raises what it raises."""
-    case.setUpClass()
+    """Run one test of a `unittest.TestCase`; raises what it raises, and as `run`."""
+    with _skips_told():
+        case.setUpClass()
+        try:
+            case(name).debug()
+        finally:
+            case.tearDownClass()
+            case.doClassCleanups()
+
+
+@contextlib.contextmanager
+def _skips_told() -> Iterator[None]:
+    """Say of a test that skips itself that it cannot judge; it would have failed nobody."""
     try:
-        case(name).debug()
-    finally:
-        case.tearDownClass()
-        case.doClassCleanups()
+        yield
+    except BaseException as error:
+        if type(error).__name__ not in SKIPS:
+            raise
+        raise DataError(f"it skips itself ({' '.join(str(error).split())})") from None
 
 
 def _rows(names: str | Sequence[str], values: Iterable[Any]) -> Iterator[dict[str, Any]]:
