@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stepnav.core.errors import DataError
+from stepnav.sandbox import Sandbox, prepare
 from stepnav.tasks import humaneval
 from stepnav.tasks.humaneval_plus import is_equal
 from stepnav.tasks.program_checker import ProgramChecker
@@ -62,6 +63,22 @@ def test_tolerance_is_evalplus_own(tmp_path: Path) -> None:
     assert statuses(tmp_path, root, *bodies) == ["passed", "failed"]
 
 
+def test_an_infinite_value_is_near_itself_alone(tmp_path: Path) -> None:
+    fields = row("total", "    return float(sum(x))\n", [[[1.0, 2.0]], [[1e308, 1e308]]])
+    bodies = ("    return float(sum(x))\n", "    return 3.0\n")
+    assert statuses(tmp_path, fields, *bodies) == ["passed", "failed"]
+
+
+def test_its_calls_are_sent_in_one_message(tmp_path: Path) -> None:
+    fields = row("double", "    return [2 * n for n in x]\n", [[[1]], [[2, 3]], [[]]])
+    path = tmp_path / "f.jsonl"
+    path.write_text(json.dumps(fields) + "\n")
+    test = humaneval.suite_of(humaneval.load(path=path)[0])
+    assert test is not None
+    with Sandbox("unsafe") as sandbox:
+        assert prepare(sandbox, test).has_fixed_calls
+
+
 @pytest.mark.parametrize(
     ("found", "wanted", "atol", "equal"),
     [
@@ -77,6 +94,14 @@ def test_tolerance_is_evalplus_own(tmp_path: Path) -> None:
         ([float("inf"), 0.1 + 0.2], [float("inf"), 0.3], 0, True),
         (1, 2, 0, False),
         (None, 1.0, 0, False),
+        (1.0, float("inf"), 0, False),
+        (float("-inf"), float("inf"), 0, False),
+        (float("inf"), 1.0, 0, False),
+        ([1.0, 2.0], [float("inf"), 2.0], 0, False),
+        (float("nan"), 1.0, 0, False),
+        (10**400, 1.0, 0, False),
+        (10**400 + 1, 10**400, 1e-6, False),
+        (1e308, -1e308, 0, False),
     ],
 )
 def test_equal_values(found: Any, wanted: Any, atol: float, equal: bool) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
@@ -44,36 +44,38 @@ def make_test(row: Mapping[str, Any], entry_point: str) -> str:
         "import stepnav.tasks.humaneval_plus as _plus\n\n"  # HumanEval/152 is called `compare`
         f"_inputs = {json.dumps(inputs)!r}\n\n\n"
         "def check(candidate):\n"
-        f"    _plus.compare(candidate, {entry_point}, _inputs, {atol!r})\n"
+        f"    for _arguments, _check in _plus.questions({entry_point}, _inputs, {atol!r}):\n"
+        "        _check(candidate(*_arguments))\n"
     )
 
 
-def compare(
-    candidate: Callable[..., Any], reference: FunctionType, inputs: str, atol: float
-) -> None:
-    """Check a candidate's value on each input.
+def questions(
+    reference: FunctionType, inputs: str, atol: float
+) -> Iterator[tuple[list[Any], Callable[[Any], None]]]:
+    """Yield the arguments of each call, and what raises an `AssertionError` for a wrong value.
 
     Args:
-      candidate: the function under test.
-      reference: the trusted one; its values are kept, so that it runs once per input.
-      inputs: JSON list of argument lists; read anew each time, since functions change their
+      reference: the trusted function; its values are kept, so that it runs once per input.
+      inputs: JSON list of argument lists; read anew for each function, since they change their
         arguments.
       atol: absolute tolerance.
-    Raises:
-      AssertionError: a value differs; the text says which.
     """
     known = _known_values(reference.__code__, inputs)
+    own = lru_cache(lambda: json.loads(inputs))
     for number, arguments in enumerate(json.loads(inputs)):
-        if number not in known:
-            known[number] = reference(*json.loads(inputs)[number])
         shown = _shown(arguments)  # the candidate may change them
-        found, wanted = candidate(*arguments), known[number]
-        if reference.__name__ == ROOT_FINDER:
-            (coefficients,) = json.loads(inputs)[number]
-            value = sum(one * math.pow(found, power) for power, one in enumerate(coefficients))
-            assert abs(value) <= atol, f"{shown}: the polynomial is {value} at {_shown(found)}"
-        elif not is_equal(found, wanted, atol):
-            raise AssertionError(f"{shown} gave {_shown(found)}, not {_shown(wanted)}")
+
+        def check(found: Any, number: int = number, shown: str = shown) -> None:
+            if number not in known:
+                known[number] = reference(*own()[number])
+            if reference.__name__ == ROOT_FINDER:
+                (coefficients,) = json.loads(inputs)[number]
+                value = sum(one * math.pow(found, power) for power, one in enumerate(coefficients))
+                assert abs(value) <= atol, f"{shown}: the polynomial is {value} at {_shown(found)}"
+            elif not is_equal(found, known[number], atol):
+                raise AssertionError(f"{shown} gave {_shown(found)}, not {_shown(known[number])}")
+
+        yield arguments, check
 
 
 def is_equal(found: Any, wanted: Any, atol: float) -> bool:
@@ -107,7 +109,15 @@ def _is_close(found: Any, wanted: Any, atol: float) -> bool:
         )
     if not isinstance(found, (int, float)) or not isinstance(wanted, (int, float)):
         return False
-    return found == wanted or abs(found - wanted) <= atol + RTOL * abs(wanted)
+    if found == wanted:
+        return True
+    try:
+        most = atol + RTOL * abs(
+            wanted
+        )  # infinite for an infinite value, which only itself is near
+        return math.isfinite(most) and abs(found - wanted) <= most
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def _shown(value: Any) -> str:
