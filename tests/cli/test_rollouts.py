@@ -330,6 +330,29 @@ def test_what_the_searches_of_a_bench_drew_is_labelled(
         run(**options(tmp_path / "other", from_run=drawn, task="plain"))
 
 
+@pytest.mark.parametrize(
+    ("estimate", "said"),
+    [
+        ("hard", "1 that others begin with, 0 left"),
+        ("outcome", "with, 1 without an outcome, 0 left"),
+    ],
+)
+def test_paths_of_a_run_that_are_no_record_are_told_by_their_reasons(
+    tmp_path: Path, scripted: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], estimate: str, said: str,
+) -> None:  # fmt: skip
+    scripted(Flaky())
+    [one] = load_task("arithmetic").load("train", 1, 0, None)
+    begun, right, other = Step("1\n"), Step(f"#### {one.answer}", "end"), Step("3\n")
+    paths = {one.id: [Trajectory(one, steps) for steps in ((begun,), (begun, right), (other,))]}
+    monkeypatch.setattr(rollouts_problems, "searched_paths", lambda *given: ("train", paths))
+    run(**options(tmp_path / "out", from_run=Path("run"), estimate=estimate, as_json=False))
+    assert f"{said} out of 0 problems never solved" in capsys.readouterr().out
+    found = json.loads((tmp_path / "out" / "rollouts_report.json").read_text())
+    without = found["begin_others"] + found["unknown"] + found["never_solved"]["left_out"]
+    assert found["records"] + without == found["solutions"] == 3
+
+
 def test_all_problems_of_a_run_are_labelled_if_no_number_is_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -25,7 +25,7 @@ from stepnav.policies.local import PolicyFormat
 from stepnav.rewards.families.prm import PRM
 from stepnav.rewards.local.reward import LocalReward
 from stepnav.rewards.local.step_format import StepFormat
-from stepnav.train.checkpoints import last_checkpoint
+from stepnav.train.checkpoints import last_checkpoint, step_of
 from stepnav.train.collate import TreeCollator, can_pack, fill_rows, split_passes, tree_mask
 from stepnav.train.finetune import finetune_policy, finetune_reward_model
 from stepnav.train.fit import CHECKPOINTS, CLAIM, FitSettings
@@ -489,6 +489,31 @@ def test_a_training_goes_on_with_other_parts_of_the_same_batch(base: str, tmp_pa
     go_on(batch_size=1, accumulate=2)
     with pytest.raises(ConfigError, match="whole_batch: 2, now 1"):
         go_on(batch_size=1)
+
+
+def test_a_training_that_goes_on_saves_as_often_as_it_is_now_told(
+    base: str, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, epochs=4)
+
+    def stop(done: int, total: int, loss: float | None) -> None:
+        if done == stop_at:
+            raise KeyboardInterrupt
+
+    def train(save_every: int) -> int:
+        changed = replace(settings, save_every=save_every)
+        with pytest.raises(KeyboardInterrupt):
+            finetune_reward_model(
+                base, RECORDS, "rating", tmp_path / "m", settings=changed, progress=stop,
+                resume=True,
+            )  # fmt: skip
+        checkpoint = last_checkpoint(tmp_path / "m" / CHECKPOINTS)
+        return 0 if checkpoint is None else step_of(checkpoint)
+
+    stop_at = 3
+    assert train(save_every=2) == 2
+    stop_at = 4
+    assert train(save_every=1) == 3
 
 
 def test_a_training_is_not_disturbed_by_another(base: str, tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         self.has_begun = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-        """Take out of the log what will be done again."""
+        """Take out of the log what will be done again; save as often as is asked for now."""
+        state.save_steps = args.save_steps  # the Trainer goes on as the checkpoint's training did
         if state.is_world_process_zero and self._log.exists():
             lines = self._log.read_text().splitlines(keepends=True)
             kept = [

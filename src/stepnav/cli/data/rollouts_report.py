@@ -40,8 +40,12 @@ def report(
       BackendError: all problems failed.
       DataError: no solution could be labelled, or the files cannot be written.
     """
-    records = [record for result in results for record in rollout_records(result, labels=kind)]
-    found = _figures(results, records, kind, seconds)
+    by_problem = [rollout_records(result, labels=kind) for result in results]
+    records = [record for own in by_problem for record in own]
+    found = {
+        **_figures(results, records, kind, seconds),
+        **_unlabelled(results, [len(own) for own in by_problem]),
+    }
     _tell_failed(found)
     if records:
         _write_records(out / DATA_NAME, records, kind)
@@ -66,7 +70,6 @@ def _figures(
     counts: Counter[str] = Counter()
     for result in results:
         counts.update(result.outcome.counts)
-    distinct = counts["drawn"] - counts["cut"] - counts["duplicates"]
     usage = sum((result.usage for result in results), Usage())
     labels = Counter(
         "masked" if label is None else str(label) if kind == "hard" else "value"
@@ -79,10 +82,6 @@ def _figures(
         "records": len(records),
         "cut": counts["cut"],
         "duplicates": counts["duplicates"],
-        "never_solved": {
-            "problems": sum(result.outcome.counts.get("solved") == 0 for result in results),
-            "left_out": distinct - len(records),
-        },
         "failed": len(failed),
         "first_error": failed[0].error if failed else None,
         "labels": dict(sorted(labels.items())),
@@ -91,12 +90,41 @@ def _figures(
     }
 
 
+def _unlabelled(results: Sequence[SearchResult], labelled: Sequence[int]) -> dict[str, Any]:
+    """Return why distinct solutions are no record, each reason with its count.
+
+    Args:
+      results: of all problems.
+      labelled: records of each.
+    """
+    begin = unknown = left_out = unsolved = 0
+    for result, records in zip(results, labelled, strict=True):
+        counts = result.outcome.counts
+        if "drawn" not in counts:  # it failed
+            continue
+        leaves = sum(node.depth > 0 and not node.children for node in result.tree.nodes)
+        begin += counts["drawn"] - counts["cut"] - counts["duplicates"] - leaves
+        if counts["solved"]:
+            unknown += leaves - records
+        else:
+            unsolved += 1
+            left_out += leaves - records
+    return {
+        "begin_others": begin,
+        "unknown": unknown,
+        "never_solved": {"problems": unsolved, "left_out": left_out},
+    }
+
+
 def _left_out(found: Mapping[str, Any]) -> str:
     """Return what was left out, each reason with its count."""
     unsolved = found["never_solved"]
+    of_runs = {"begin_others": "that others begin with", "unknown": "without an outcome"}
+    rare = [f"{found[name]} {why}, " for name, why in of_runs.items() if found[name]]
     return (
-        f"{found['cut']} cut, {found['duplicates']} drawn before, {unsolved['left_out']} left out "
-        f"of {unsolved['problems']} problems never solved; {found['failed']} problems failed"
+        f"{found['cut']} cut, {found['duplicates']} drawn before, {''.join(rare)}"
+        f"{unsolved['left_out']} left out of {unsolved['problems']} problems never solved; "
+        f"{found['failed']} problems failed"
     )
 
 
