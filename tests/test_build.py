@@ -111,6 +111,14 @@ def test_a_likelihood_is_read_in_its_models_own_format(tmp_path):
             assert (reward.format.prompt_template, reward.format.separator) == shown
 
 
+def test_a_file_without_a_name_in_it_is_no_folder_and_says_what_to_give(tmp_path):
+    (tmp_path / "mine.py").write_text("")
+    for options in ({"policy": f"{tmp_path}/mine.py"}, {"reward": f"{tmp_path}/mine.py"}):
+        names = {"policy": "arithmetic", "reward": None, **options}
+        with pytest.raises(ConfigError, match=r"mine\.py is a file; .*give FILE\.py:NAME"):
+            build.check_models(**names, task=build.load_task("arithmetic"), policy_model=None)
+
+
 def test_a_reward_models_folder_is_found_behind_its_family(tmp_path):
     assert build.reward_folder(f"skywork:{tmp_path}") == tmp_path
     assert build.reward_folder(f"likelihood:{tmp_path}") == tmp_path

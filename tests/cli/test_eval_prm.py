@@ -93,6 +93,25 @@ def test_likelihood_is_a_reward_too(tmp_path: Path) -> None:
         run(data, tmp_path / "out", reward="arithmetic")
 
 
+def test_a_function_is_a_reward_too(tmp_path: Path) -> None:
+    data = reward_files.best_of_n(tmp_path / "data.jsonl", 3)
+    mine, out = tmp_path / "mine.py", tmp_path / "out"
+    code = "def rate(question, steps):\n    return [0.5] * len(steps)\nagain, number = rate, 3\n"
+    mine.write_text(code)
+    run(data, out, reward=f"{mine}:rate")
+    found = report(out)
+    assert found["scored"] == 12 and found["reward_kind"] == "own:rate"
+    run(data, out, reward=f"{mine}:rate")
+    with pytest.raises(DataError, match="made with other settings .reward_kind"):
+        run(data, out, reward=f"{mine}:again")
+    mine.write_text(f"{code}# another\n")
+    with pytest.raises(DataError, match="made with other settings .reward_digest"):
+        run(data, out, reward=f"{mine}:rate")
+    with pytest.raises(ConfigError, match="must be a name, .* a function or a backend .got 3"):
+        run(data, tmp_path / "new", reward=f"{mine}:number")
+    assert not (tmp_path / "new").exists()
+
+
 class OnePerPoll(ScriptedReward):
     """Answers one request per poll and is interrupted after some."""
 

@@ -85,6 +85,8 @@ def model_folder(kind: str, name: str) -> Path:
     folder = Path(name)
     if not folder.is_dir() and is_hub_name(name):
         return fetch_model(name)
+    if folder.suffix == ".py" and not folder.is_dir():
+        raise ConfigError(f"{name} is a file; name what is in it: give FILE.py:NAME")
     if not folder.is_dir():
         suffix = f"-{kind}"
         names = [p.name.removesuffix(suffix) for p in MODELS_FOLDER.glob(f"*{suffix}")]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepnav import build
+from stepnav.build.outside import as_reward, is_outside
+from stepnav.build.plugins import find
 from stepnav.cli.console import (
     Progress,
     interruptible,
@@ -18,6 +20,7 @@ from stepnav.cli.console import (
 from stepnav.cli.options.shared import AsJson, Resume, ScoringOptions, check_resume
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.lock import LOCK_NAME, locked
+from stepnav.front.origin import digests, function_digest
 from stepnav.measure.extras import check_installed
 
 if TYPE_CHECKING:
@@ -33,7 +36,8 @@ def run(
         str | None,
         typer.Option(
             help="Who scores: a shipped model, a model folder, a hub name, FAMILY:FOLDER, "
-            "likelihood:FOLDER or judge:FOLDER. [default: the file's own scores (best-of-n)]"
+            "likelihood:FOLDER, judge:FOLDER or FILE.py:NAME. [default: the file's own scores "
+            "(best-of-n)]"
         ),
     ] = None,
     threshold: Annotated[
@@ -106,6 +110,9 @@ class _Scorer:
 
         if self._reward is None:
             return {"reward_kind": None, "reward_digest": None, "dtype": None}
+        if is_outside("rewards", self._reward):
+            kind = f"own:{self._reward.rpartition(':')[2]}"
+            return {"reward_kind": kind, "reward_digest": _own_digest(self._reward), "dtype": None}
         digest = folder_digest(build.reward_folder(self._reward))
         kind = self._reward.rpartition(":")[0] or "model"
         return {"reward_kind": kind, "reward_digest": digest, "dtype": self._scoring.dtype}
@@ -155,6 +162,17 @@ class _Scorer:
                 return score_cases(backend, cases.items, file, progress=progress.reach)
         finally:
             backend.close()
+
+
+def _own_digest(reward: str) -> str | None:
+    """Return what changes with a function: its file, or its code where a package brings it.
+
+    Raises:
+      ConfigError: it is none, and no backend.
+    """
+    found = find("rewards", reward)
+    as_reward(found)
+    return next(iter(digests(None, reward).values()), None) or function_digest(found)
 
 
 def _own_scores(cases: Cases) -> dict[int, Scores]:
