@@ -102,12 +102,12 @@ def test_a_function_is_a_reward_too(tmp_path: Path) -> None:
     found = report(out)
     assert found["scored"] == 12 and found["reward_kind"] == "own:rate"
     run(data, out, reward=f"{mine}:rate")
-    with pytest.raises(DataError, match="made with other settings .reward_kind"):
+    with pytest.raises(DataError, match=r"made with other settings .reward_kind"):
         run(data, out, reward=f"{mine}:again")
     mine.write_text(f"{code}# another\n")
-    with pytest.raises(DataError, match="made with other settings .reward_digest"):
+    with pytest.raises(DataError, match=r"made with other settings .reward_digest"):
         run(data, out, reward=f"{mine}:rate")
-    with pytest.raises(ConfigError, match="must be a name, .* a function or a backend .got 3"):
+    with pytest.raises(ConfigError, match=r"must be a name, .* a function or a backend .got 3"):
         run(data, tmp_path / "new", reward=f"{mine}:number")
     assert not (tmp_path / "new").exists()
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stepnav.core.records import StepScore
 from stepnav.measure.prm.best_of_n import best_of, majority_of, report, sample_sizes
 from stepnav.measure.prm.case import Case, GradedAnswer
+from stepnav.measure.prm.tables import tables
 from stepnav.measure.stats.intervals import pass_at_k
 
 
@@ -107,6 +108,34 @@ def test_a_report_by_hand():
     assert found["auroc_within"]["min"]["value"] == 1  # of a's only pair
     assert found["auroc"]["prod"]["value"] == 0.5  # of the pairs with b too
     assert found["auroc_within"]["prod"]["value"] == 0
+
+
+def answered(group, right, text, **more):
+    """Return a solution with a text, an answer that the file gives, or one that it says is none."""
+    graded = GradedAnswer(right, more.pop("answer", None), None)
+    steps = tuple(text.split("\n"))
+    case = Case("", group, "?", steps, True, graded=graded, **more)
+    return case, (StepScore(0.5, 0.0, 0.5),) * len(steps)
+
+
+def test_votes_are_the_files_else_those_that_texts_mark_else_unknown():
+    scored = [
+        answered("a", True, "4 - 1 = 3\n#### 3"),
+        answered("a", True, "", answer="3"),
+        answered("a", False, r"It is \boxed{7}."),
+        answered("b", True, "#### First\nThe answer is $12$."),
+        answered("b", False, "cut", is_unanswered=True),
+        answered("c", True, "return 12"),  # a program has no last number
+        answered("c", False, "the answer is 1"),
+        answered("d", True, "#### 5", is_unanswered=True),  # the file says that it is none
+    ]
+    one, two, _ = report(scored)["n"]
+    assert (one["problems"], one["voted"], two["voted"]) == (4, 2, 2)
+    of_these = report(scored[:5])["n"]
+    assert one["majority"]["value"] == of_these[0]["pass"]["value"] == pytest.approx(7 / 12)
+    assert of_these[2]["majority"]["value"] == 1
+    [table, _] = tables({"kind": "best-of-n", "figures": report(scored)})
+    assert table.rows[0][3].endswith(", 2 problems") and "problems" not in table.rows[0][2]
 
 
 def test_nothing_graded_is_nothing_reported():

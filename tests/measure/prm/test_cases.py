@@ -48,6 +48,13 @@ def test_a_solutions_text_is_split_into_lines(tmp_path: Path) -> None:
     assert case.graded is not None and case.graded.is_correct is True
 
 
+def test_no_answer_is_not_the_same_as_nothing_said_of_it(tmp_path):
+    rows = [SOLUTION, {**SOLUTION, "answer": None}, {**SOLUTION, "answer": 2}]
+    silent, none, two = read_cases(write(tmp_path / "a.jsonl", rows)).items
+    assert [case.is_unanswered for case in (silent, none, two)] == [False, True, False]
+    assert [case.graded.answer for case in (silent, none, two)] == [None, None, "2"]
+
+
 def test_scores_may_stand_without_steps(tmp_path: Path) -> None:
     row = {"problem_id": 7, "is_correct": True, "scores": [0.5, 1]}
     (case,) = read_cases(write(tmp_path / "a.jsonl", [row])).items

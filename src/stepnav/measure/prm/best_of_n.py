@@ -12,11 +12,14 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations, groupby
 from typing import Any
 
 import numpy as np
 
+from stepnav.answers.canonical import canonical
+from stepnav.answers.extract import last_boxed, marked_answer
 from stepnav.core.aggregate import AGGREGATIONS
 from stepnav.core.seeds import derive_seed
 from stepnav.core.vote import count_votes
@@ -41,7 +44,7 @@ def report(scored: Scored) -> dict[str, Any]:
 
     Solutions that nobody could grade are left out and counted.
     """
-    graded = [(c, s) for c, s in scored if c.graded and c.graded.is_correct is not None]
+    graded = [(_answered(c), s) for c, s in scored if c.graded and c.graded.is_correct is not None]
     problems = by_problem(graded)
     most = max(map(len, problems), default=0)
     sizes = sample_sizes(most)
@@ -54,6 +57,20 @@ def report(scored: Scored) -> dict[str, Any]:
         "auroc_within": {name: within_auroc(graded, name) for name in AGGREGATIONS},
         "auroc": {name: _estimate(auroc_statistic, graded, name) for name in AGGREGATIONS},
     }
+
+
+def _answered(case: Case) -> Case:
+    """Return a solution with the answer that its text marks, where the file says nothing of it.
+
+    Not with its last number, as where problems are known to ask for one: text may be a program.
+    """
+    assert case.graded is not None, "only graded solutions are reported on"
+    if case.graded.answer is not None or case.is_unanswered:
+        return case
+    text = "\n".join(case.steps).strip()
+    _, hashes, last = text.rpartition("\n")[2].partition("####")  # elsewhere it is a heading
+    found = last_boxed(text) or (hashes and last.strip()) or marked_answer(text)
+    return replace(case, graded=replace(case.graded, answer=canonical(found) if found else None))
 
 
 def by_problem(scored: Scored) -> list[Scored]:
@@ -134,17 +151,20 @@ def _subsets(size: int, n: int, seed: int) -> Iterator[tuple[int, ...]]:
 
 
 def row(n: int, problems: Sequence[Scored]) -> dict[str, Any]:
-    """Return the figures of one n, over the problems that have so many solutions."""
+    """Return the figures of one n, over the problems that have so many solutions.
+
+    Of a majority vote over those among them of which all votes are known, `voted`.
+    """
     kept = [members for members in problems if len(members) >= n]
     chances: dict[str, list[float]] = {
         name: [best_of(_graded(members, name), n) for members in kept] for name in AGGREGATIONS
     }
     chances["pass"] = [_pass(members, n) for members in kept]
-    has_answers = any(c.graded and c.graded.answer is not None for m in kept for c, _ in m)
-    chances["majority"] = [_majority(members, n) for members in kept] if has_answers else []
+    chances["majority"] = [_majority(members, n) for members in kept if _can_vote(members)]
     return {
         "n": n,
         "problems": len(kept),
+        "voted": len(chances["majority"]),
         "short": len(problems) - len(kept),
         **{name: _mean(values) for name, values in chances.items()},
     }
@@ -166,6 +186,15 @@ def _pass(members: Scored, n: int) -> float:
     chance = pass_at_k(len(members), right, n)
     assert chance is not None, "only problems with n solutions are asked about"
     return chance
+
+
+def _can_vote(members: Scored) -> bool:
+    """Return whether all votes are known; a wrong solution may have none, and is said to."""
+    return all(
+        case.graded is not None
+        and (case.graded.answer is not None or (case.is_unanswered and not case.graded.is_correct))
+        for case, _ in members
+    )
 
 
 def _majority(members: Scored, n: int) -> float:

@@ -18,7 +18,7 @@ class GradedAnswer:
 
     Attributes:
       is_correct: whether its answer is right; None if that could not be decided.
-      answer: its answer, for votes; None if it has none.
+      answer: its answer, for votes; None if it has none, or none is given.
       scores: per step P(not wrong), where the file gives them.
     """
 
@@ -40,6 +40,7 @@ class Case:
       first_error: processbench: 0-based first wrong step, None for none.
       labels: prm800k: per step, None where it is not labelled; prmbench: per step, -1 or 1.
       category: prmbench: what was done to the solution.
+      is_unanswered: best-of-n: whether the file says that it has no answer.
       graded: best-of-n.
     """
 
@@ -52,6 +53,7 @@ class Case:
     labels: tuple[int | float | None, ...] | None = None
     graded: GradedAnswer | None = None
     category: str | None = None
+    is_unanswered: bool = False
 
     @property
     def trajectory(self) -> Trajectory:

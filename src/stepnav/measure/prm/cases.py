@@ -28,6 +28,9 @@ from stepnav.measure.prm.case import KINDS, Case, Cases, FileKind, GradedAnswer
 from stepnav.measure.prm.prmbench_rows import FIELDS, prmbench_case, without_repeats
 from stepnav.tasks.benchmark_file import read_rows
 
+ADDED = ("category", "is_unanswered")
+"""Fields of a case that earlier digests did not have: they count only where they say a thing."""
+
 
 def read_cases(
     path: Path,
@@ -180,6 +183,7 @@ def _outcome_case(number: int, row: Mapping[str, Any]) -> Case:
         question="" if problem is None else _text("problem", problem),
         steps=steps,
         is_whole=True,
+        is_unanswered="answer" in row and answer is None,
         graded=GradedAnswer(is_correct, None if answer is None else str(answer), scores),
     )
 
@@ -237,6 +241,6 @@ def _first_groups(items: Sequence[Case], limit: int | None) -> list[Case]:
 
 def _digest(items: Sequence[Case]) -> str:
     rows = (asdict(case) for case in items)
-    kept = ({name: row[name] for name in row if name != "category" or row[name]} for row in rows)
+    kept = ({name: row[name] for name in row if name not in ADDED or row[name]} for row in rows)
     text = "\n".join(map(json.dumps, kept))
     return blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()

@@ -93,7 +93,9 @@ _KIND_NOTES: Mapping[str, Sequence[str]] = {
     "best-of-n": (
         "Accuracy of the solution with the highest aggregated score among n, expected over all "
         "subsets of n of a problem's solutions; over problems with at least n of them. Majority: "
-        "over all subsets where they are at most 1000, else over 1000 drawn ones.",
+        "over all subsets where they are at most 1000, else over 1000 drawn ones; over problems "
+        "whose solutions all have answers (from the file, or marked in the text), or are wrong and "
+        "said to have none.",
         "pass@n, one of n is right, bounds what choosing can reach. AUROC pairs right and wrong "
         "solutions of one problem, or of all (pooled), where knowing the hard problems is enough.",
     ),
@@ -252,7 +254,7 @@ def _reliability(bins: Sequence[Report]) -> TextTable:
 def _best_of_n(figures: Report) -> list[TextTable]:
     header = ("n", "problems", *NAMES.values())
     rows = [
-        [str(row["n"]), str(row["problems"]), *(cell(row[key]) for key in NAMES)]
+        [str(row["n"]), str(row["problems"]), *(_choice(row, key) for key in NAMES)]
         for row in figures["n"]
     ]
     ranking = [
@@ -263,6 +265,12 @@ def _best_of_n(figures: Report) -> list[TextTable]:
         _table("Accuracy of the best of n", header, rows),
         _table("AUROC of right solutions", ("aggregation", "within a problem", "pooled"), ranking),
     ]
+
+
+def _choice(row: Report, key: str) -> str:
+    """Return the accuracy of one way to choose, of votes with the problems that have them."""
+    is_partial = key == "majority" and 0 < row["voted"] < row["problems"]
+    return cell(row[key]) + (f", {row['voted']} problems" if is_partial else "")
 
 
 def calibration_table(report: Report) -> TextTable:
