@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from stepnav.answers.canonical import canonical
 from stepnav.answers.equal import AnswerChecker, compare_fast, compare_numbers
 from stepnav.answers.pool import WorkerPool
 from stepnav.core.errors import ConfigError
@@ -50,6 +51,15 @@ def checker() -> Iterator[AnswerChecker]:
 )
 def test_fast_paths(answer: str, reference: str, verdict: str | None) -> None:
     assert compare_fast(answer, reference) == verdict
+
+
+def test_long_answers_are_compared_in_linear_time() -> None:
+    began = time.process_time()
+    for answer in ("1" * 40_000, "Yes" + " " * 40_000 + ", no"):
+        assert compare_fast(answer, "5") == "different"
+        assert compare_fast(answer, answer.replace(" ", "\t")) == "equal"
+        canonical(answer)
+    assert time.process_time() - began < 1
 
 
 def test_number_tasks_never_ask_math_verify() -> None:

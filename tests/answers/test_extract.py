@@ -147,6 +147,10 @@ def test_a_bare_answer_is_taken_whole() -> None:
     assert as_answer("  ") is None
 
 
+def test_a_line_break_with_a_distance_begins_no_formula() -> None:
+    assert extract_answer(r"The answer is \[x \\[2pt] y\].") == r"x \\[2pt] y"
+
+
 def test_the_last_complete_box_counts() -> None:
     assert last_boxed(r"\boxed{1} and \boxed{2") == "1"
     assert last_boxed("nothing") is None
@@ -167,6 +171,11 @@ def test_long_text_is_searched_in_linear_time() -> None:
         "####" * 30_000,
         "999 " * 50_000,
         "1 000 " * 30_000,
+        r"\boxed{" * 5_000,
+        "The answer is " + r"\(" * 20_000,
+        "The answer is " + r"\[" * 20_000,
+        "\n" * 20_000 + r"\[",
+        "The answer is x:" + " " * 20_000 + "y",
     ):
         extract_answer(text)
         extract_number(text)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -94,11 +95,23 @@ def test_differences_from_the_official_grader_are_all_explained() -> None:
         ("\\boxed{5}", True),
         ("#### Step 2", False),
         ("####Solve the problem in 2 steps", False),
+        ("First\n####Solve it #### 18", True),
+        ("#### Solve it ##### #18", True),
+        ("#### total = = $ 18", True),
+        ("18\n#### Solve it:", False),
         ("#### ", False),
     ],
 )
 def test_a_mark_with_a_number_ends_a_solution(step: str, is_end: bool) -> None:
     assert bool(re.search(number_problems.ANSWER_PATTERN, step)) is is_end
+
+
+def test_marks_and_answers_are_looked_for_in_linear_time() -> None:
+    began = time.process_time()
+    for text in ("####" * 5_000, "#### a:" * 3_000, "#### " + "= " * 10_000):
+        assert not re.search(number_problems.ANSWER_PATTERN, text)
+    assert number_problems.stated("answer:" + "\n" * 20_000) == "answer:"
+    assert time.process_time() - began < 2
 
 
 def test_the_templates_take_a_question() -> None:

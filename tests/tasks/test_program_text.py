@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -29,6 +31,14 @@ def test_a_step_is_a_statement_with_what_belongs_to_it(body: str, steps: list[st
 @example("\x00\n")
 def test_steps_join_to_the_text_whatever_it_is(body: str) -> None:
     assert "".join(text.split_statements(body)) == body
+
+
+def test_what_only_waits_for_a_statement_is_read_once() -> None:
+    began = time.process_time()
+    parts = ["    x = (\n", "# \n" * 20_000]
+    assert text.split_statements("".join(parts)) == parts
+    assert text.split_statements("    x\n    case" + " " * 20_000)[0] == "    x\n"
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(

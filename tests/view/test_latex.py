@@ -20,6 +20,8 @@ from stepnav.view.latex import readable
         (r"$a_n = 2^{n-1}, b^{k/2}$", "aₙ = 2ⁿ⁻¹, b^(k/2)"),
         (r"90^\circ \text{ and } \pi r^2 \leq 8\pi\text{ cm}", "90°  and  π r² ≤ 8π cm"),
         (r"\[\boxed{\frac{14}{3}}\]", "⟦14/3⟧"),
+        (r"a \\ \\ b \[ \] c \\[2pt] d", "a\n\nb\n\nc\nd"),
+        (r"\frac{x^2}{y^{-1}}, \frac{x^2 y}{z}", "x²/(y⁻¹), (x² y)/z"),
         (r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", "(1 2; 3 4)"),
         (r"\left(3, \frac{\pi}{2}\right)", "(3, π/2)"),
         (r"\begin{align*}x &= 1 \\ y &= 2\end{align*}", "x = 1\ny = 2"),
@@ -49,7 +51,8 @@ def test_any_text_comes_through(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [r"\frac{", r"\sqrt[", "$x^", r"\begin{pmatrix}", "^{", r"\boxed{"]
+    "part",
+    [r"\frac{", r"\sqrt[", "$x^", r"\begin{pmatrix}", "^{", r"\boxed{", "  ", "\n\n", r"\\[.", "²"],
 )
 def test_hostile_formulas_take_no_time(part: str) -> None:
     began = time.process_time()

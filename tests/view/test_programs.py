@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from stepnav.core.records import Problem
@@ -25,6 +27,13 @@ def test_is_program(
     question: str, texts: list[str], metadata: dict[str, str], expected: bool
 ) -> None:
     assert is_program(Problem("p", question, None, metadata), texts) is expected
+
+
+def test_blank_lines_are_searched_in_linear_time() -> None:
+    began = time.process_time()
+    for text in ("\n" * 40_000, "  \n" * 40_000):
+        assert not is_program(Problem("p", text, None))
+    assert time.process_time() - began < 1
 
 
 def test_code_text() -> None:

@@ -19,7 +19,6 @@ import re
 from fractions import Fraction
 
 from stepnav.answers.canonical import (
-    MAX_CHARACTERS,
     NUMBER,
     canonical,
     clean,
@@ -27,18 +26,16 @@ from stepnav.answers.canonical import (
     parse_number,
 )
 from stepnav.answers.quantity import SCALES
-from stepnav.answers.spelling import undelimited
+from stepnav.answers.spelling import MATH, MAX_CHARACTERS, undelimited
 
 _NUMBER = re.compile(rf"(?<![\w.,])(?:{NUMBER})|(?:{NUMBER})")
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{])")
+_BRACE = re.compile(r"(?<!\\)[{}]")
 _MARK = re.compile(
-    r"\banswers?\b\**\s*(?:is|are|:|=)\**\s*:?\s*|^\s*A:\s*", re.IGNORECASE | re.MULTILINE
+    r"\banswers?\b\**\s*(?:is|are|:|=)\**\s*:?\s*|^[ \t]*A:\s*", re.IGNORECASE | re.MULTILINE
 )
 _SENTENCE_END = re.compile(r"\n|[.!?](?=\s+[A-Z\"'(])")
-_MATH = re.compile(
-    r"\$\$(.+?)\$\$|(?<!\\)\$([^$]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL
-)
 _IN_TEXT = re.compile(r"\\(?:text\w*|mbox|mathrm|operatorname)\s*\{[^{}]*\}")
 _WORDS = re.compile(r"(?<!\\)\b[A-Za-z]{2,}\s+[A-Za-z]{2,}\b")
 _DASHES = str.maketrans(dict.fromkeys("\u2212\ufe63\uff0d", "-"))
@@ -50,7 +47,7 @@ _MARKUP = re.compile(
 _STATED = re.compile(
     rf"(?:.*?(?::|\b(?:is|are|was|were|equals?)\b))??[\s{{(]*"
     rf"(?:(?:about|approximately|only|exactly|a|total|of|USD|EUR|GBP|Rs\.?)\s+)*"
-    rf"([-+\u2013\u2014]?)\s*(\d+\s+\d+/\d+(?!\d)|\\d?frac\{{\d+\}}\{{\d+\}}|{NUMBER})"
+    rf"([-+\u2013\u2014]?)(?:(?<=[-+\u2013\u2014])\s+)?(\d+\s+\d+/\d+(?!\d)|\\d?frac\{{\d+\}}\{{\d+\}}|{NUMBER})"
     rf"(?:\s*({'|'.join(SCALES)})\b)?",
     re.DOTALL,
 )
@@ -181,10 +178,12 @@ def last_boxed(text: str) -> str | None:
       >>> last_boxed(r"so \boxed{\frac{1}{2}}.")
       '\\frac{1}{2}'
     """
-    for match in reversed(list(_BOXED.finditer(text))):
+    boxes = list(_BOXED.finditer(text))
+    closing = _closing_braces(text) if boxes else {}
+    for match in reversed(boxes):
         if match[1] != "{":
             return undelimited(match[1])
-        end = _closing_brace(text, match.end())
+        end = closing.get(match.start(1))
         if end is not None:
             return undelimited(text[match.end() : end]) or None
     return None
@@ -223,7 +222,7 @@ def _after_mark(text: str) -> str | None:
     sentence = _marked_sentence(text)
     if sentence is None:
         return None
-    math = list(_MATH.finditer(sentence))
+    math = list(MATH.finditer(sentence))
     if math:
         return undelimited(math[-1][0]) or None
     if "\\" in sentence and not _WORDS.search(_IN_TEXT.sub("", sentence)):
@@ -235,14 +234,12 @@ def _after_mark(text: str) -> str | None:
     return last_number(sentence)
 
 
-def _closing_brace(text: str, start: int) -> int | None:
-    """Return where the brace opened just before `start` closes; None if it never does."""
-    depth = 1
-    for position in range(start, len(text)):
-        if text[position] == "\\":
-            continue
-        if text[position] in "{}" and text[position - 1] != "\\":
-            depth += 1 if text[position] == "{" else -1
-            if depth == 0:
-                return position
-    return None
+def _closing_braces(text: str) -> dict[int, int]:
+    """Return where each brace that is closed closes."""
+    closing, opened = {}, []
+    for brace in _BRACE.finditer(text):
+        if brace[0] == "{":
+            opened.append(brace.start())
+        elif opened:
+            closing[opened.pop()] = brace.start()
+    return closing

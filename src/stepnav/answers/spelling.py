@@ -13,9 +13,16 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 
-_MATH = re.compile(
-    r"\$\$(.+?)\$\$|(?<!\\)\$([^$]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL
+MAX_CHARACTERS = 2000
+"""Longer answers are compared as they are."""
+
+# No formula holds the beginning of one of its kind, so that none is looked for twice in a text.
+MATH = re.compile(
+    r"\$\$(.+?)\$\$|(?<!\\)\$([^$]+?)(?<!\\)\$"
+    r"|(?<!\\)\\\(((?:(?!(?<!\\)\\\().)+?)\\\)|(?<!\\)\\\[((?:(?!(?<!\\)\\\[).)+?)\\\]",
+    re.DOTALL,
 )
+"""A formula between delimiters."""
 
 _SYMBOLS = {
     **dict.fromkeys("\u2212\u2013\u2014\u2012\u2010\u2011\u2015\ufe63\uff0d", "-"),
@@ -163,7 +170,7 @@ def undelimited(answer: str) -> str:
     answer = answer.strip().strip("*`").strip()
     if answer.endswith((".", ",", ";", ":")) and not answer.endswith(".."):
         answer = answer[:-1].rstrip().strip("*`").strip()
-    match = _MATH.fullmatch(answer)
+    match = MATH.fullmatch(answer)
     if match:
         answer = next(group for group in match.groups() if group is not None).strip()
     return re.sub(r"(?<!\\)\\(?=[$\d])", "", answer)  # "\15" is a slip for "\$15" that models make
@@ -178,6 +185,8 @@ def tidy(answer: str) -> str:
       ('x^{2} - \\frac{1}{2}', '\\frac{1}{2} \\text{cm}')
     """
     text = undelimited(answer)
+    if len(text) > MAX_CHARACTERS:
+        return re.sub(r"\s+", " ", text)
     text = ascii_symbols(text)
     dollars = text.count("$") - text.count("\\$")
     text = text.replace("\\$", "\\dollar ")

@@ -37,14 +37,18 @@ CHAT_TEMPLATE = (
 WORDS_TEMPLATE = CHAT_TEMPLATE.replace("final number", "final answer")
 """The same where an answer may be words."""
 
-ANSWER_PATTERN = r"####(?:[^\n]*?(?::|=|\b(?:is|are)\b))?[^\nA-Za-z0-9]*(?:[A-Z]{3} ?)?\d|\\boxed\{"
+ANSWER_PATTERN = (
+    r"(?:^|\n)(?:(?!####)[^\n])*####"  # the first of a line alone, so that no line is read twice
+    r"(?:[^\n]*?(?:####|:|=|\b(?:is|are)\b))?(?:[^\nA-Za-z0-9:=#]|#(?!###))*(?:[A-Z]{3} ?)?\d"
+    r"|\\boxed\{"
+)
 """What ends a solution: a mark and a number, which a heading such as "#### Step 2" is not."""
 
 WORDS_PATTERN = r"####\s*\S|\\boxed\{"
 """What ends a solution where an answer may be words."""
 
 _VALUE = re.compile(rf"(?<![\w.,])(?:{NUMBER})")
-_MARK = re.compile(r"\banswer(?:\s+is|\s*:)\s*:?\s*([^\n]+)", re.IGNORECASE)
+_MARK = re.compile(r"\banswer(?:\s+is|\s*:)\s*(?::\s*)?([^\n]+)", re.IGNORECASE)
 
 extract = extract_number
 

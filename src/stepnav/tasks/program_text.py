@@ -41,7 +41,7 @@ MAX_CHARACTERS = 50_000
 _FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(\n```|\Z)", re.DOTALL)
 _DOCSTRING = re.compile(r'(?:\s|#[^\n]*\n|```(?:python|py)?[ \t]*\n)*[rR]?""".*?"""', re.DOTALL)
 """A program's own docstring, with comments before it."""
-_CLAUSE = re.compile(r"\s*(?:else|finally|except\b.*|case\b.*)\s*:\s*(?:#.*)?$")
+_CLAUSE = re.compile(r"\s*(?:else\s*|finally\s*|except\b.*|case\b.*):\s*(?:#.*)?$")
 
 
 def is_whole_program(text: str) -> bool:
@@ -176,12 +176,13 @@ def split_statements(text: str) -> list[str]:
     lines = text.splitlines(keepends=True)
     ends = _logical_ends(text, len(lines))
     steps: list[str] = []
-    waiting = ""
+    waiting, has_statement = "", False
     for number, line in enumerate(lines, 1):
         waiting += line
-        if number in ends and not _belongs_to_next(waiting):
+        has_statement = has_statement or not _belongs_to_next(line)
+        if number in ends and has_statement:
             steps.append(waiting)
-            waiting = ""
+            waiting, has_statement = "", False
     if waiting.strip() or not steps:
         return [*steps, waiting] if waiting else steps
     return [*steps[:-1], steps[-1] + waiting]
@@ -205,12 +206,10 @@ def _cut(text: str, stops: Sequence[str], start: int = 0) -> str:
     return text[: min(found) + 1] if found else text
 
 
-def _belongs_to_next(step: str) -> bool:
-    """Return whether nothing but blank lines, comments and bare clauses stands there."""
-    lines = [
-        line for line in step.splitlines() if line.strip() and not line.lstrip().startswith("#")
-    ]
-    return all(_CLAUSE.match(line) for line in lines)
+def _belongs_to_next(line: str) -> bool:
+    """Return whether a line is blank, a comment or a bare clause."""
+    text = line.strip()
+    return not text or text.startswith("#") or _CLAUSE.match(line) is not None
 
 
 def _logical_ends(text: str, num_lines: int) -> set[int]:

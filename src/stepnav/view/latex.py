@@ -56,8 +56,11 @@ _FRACTION = re.compile(r"\\[dtc]?frac\s?(?:\{([^{}]*)\}|(\d))\s?(?:\{([^{}]*)\}|
 _ROOT = re.compile(r"\\sqrt\s?(?:\[([^\[\]{}]*)\])?\s?(?:\{([^{}]*)\}|(\d))")
 _SCRIPT = re.compile(r"([\^_])\s?(?:\{([^{}]*)\}|([0-9]|[A-Za-z∘](?![A-Za-z])))")
 _BINOMIAL = re.compile(r"\\[dt]?binom\s?\{([^{}]*)\}\s?\{([^{}]*)\}")
-_MODULUS = re.compile(r"\s*\\pmod\s?(?:\{([^{}]*)\}|(\d))")
+_MODULUS = re.compile(r"(?:(?<!\s)\s+)?\\pmod\s?(?:\{([^{}]*)\}|(\d))")
 _BOX = re.compile(r"\\f?boxed\s?\{([^{}]*)\}")
+# Blanks before something are taken from their first one only, else each of them would be tried.
+_LINE_BREAK = re.compile(r"(?:(?<![ \t])[ \t]+)?\\\\(?:\[[^\[\]\n]*\])?[ \t]*\n?")
+_DISPLAY = re.compile(r"(?:(?<!\s)\s+)?\\[\[\]]\s*")
 _MAX_PASSES = 12
 """Formulas nested deeper than this stay as they are inside."""
 
@@ -76,7 +79,7 @@ def readable(text: str) -> str:
     text = _MATRIX.sub(_matrix, text)
     if r"\begin{" in text or "&=" in text:
         text = re.sub(r"(?<!\\)&", "", text)
-    text = re.sub(r"[ \t]*\\\\(?:\[[^\]\n]*\])?[ \t]*\n?", "\n", text)
+    text = _LINE_BREAK.sub("\n", text)
     text = re.sub(r"\\(?:begin|end)\{[^{}]*\}(?:\{[lcr|]*\})?|\\(?:left|right)\.", "", text)
     text = _DOLLARS.sub(_unwrapped, text.replace(r"\$", _DOLLAR))
     for _ in range(_MAX_PASSES):
@@ -87,7 +90,7 @@ def readable(text: str) -> str:
         if text == before:
             break
     text = text.replace(_DOLLAR, "$").replace(r"\|", "‖")
-    text = re.sub(r"\s*\\[\[\]]\s*", "\n", text).strip("\n")  # a formula on lines of its own
+    text = _DISPLAY.sub("\n", text).strip("\n")  # a formula on lines of its own
     text = re.sub(r"\\[(),;:!]", _spacing, text)
     return re.sub(r"\\([{}%&#_ ])", r"\1", text.replace("{,}", ","))
 
@@ -136,4 +139,4 @@ def _script(match: re.Match[str]) -> str:
 def _grouped(text: str) -> str:
     """Return an operand, in parentheses unless it is one word."""
     text = text.strip()
-    return text if re.fullmatch(r"[\w.]*[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]*|\(.*\)", text) else f"({text})"
+    return text if re.fullmatch(r"[\w.]*|\(.*\)", text) else f"({text})"

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from stepnav.core.records import Problem, trimmed
 
 _PYTHON = re.compile(
-    r"^\s*(?:def \w+\(|class \w+[:(]|for \w+(?:, ?\w+)* in .+:$|from [\w.]+ import \w|import \w+$)"
-    r"|^(?:  |\t)\s*(?:return|if|elif|else|while|with|try)\b",
+    r"^[ \t]*(?:def \w+\(|class \w+[:(]|for \w+(?:, ?\w+)* in .+:$"
+    r"|from [\w.]+ import \w|import \w+$)"
+    r"|^(?:  |\t)[ \t]*(?:return|if|elif|else|while|with|try)\b",
     re.MULTILINE,
 )
 """Lines that Python has and prose has not: words alone are in both."""
