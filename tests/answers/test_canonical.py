@@ -37,7 +37,7 @@ from stepnav.answers.canonical import canonical, format_number, parse_number
         ("1e3", "1000"),
         ("(1,200)", "(1,200)"),
         ("2 sin", "2sin"),
-        (r"\text{Evelyn}", "Evelyn"),
+        (r"\text{Evelyn}", "evelyn"),
         (r"\left( 3, \frac{\pi}{2} \right)", r"(3,\frac{\pi}{2})"),
         (r"3\sqrt2", r"3\sqrt{2}"),
         ("10:30", "10:30"),

@@ -2,8 +2,8 @@ r"""The canonical form of an answer: what is counted in votes and compared first
 
 Numbers become exact rationals in one spelling ("1,000.0", "1000" and "\frac{2000}{2}" are all
 "1000"). Other answers get the light LaTeX clean-up of the MATH benchmark (Hendrycks et al. 2021,
-`math_equivalence.py`): two answers that differ after it may still be equal, which `compare`
-decides.
+`math_equivalence.py`), and words lose their capitals: two answers that differ after it may still be
+equal, which `compare` decides.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from stepnav.answers.spelling import ascii_symbols, undelimited
+from stepnav.answers.phrases import are_words
+from stepnav.answers.spelling import MAX_CHARACTERS, ascii_symbols, undelimited
 
 MAX_DIGITS = 300
 """Longer numbers stay text, so that no input makes the exact arithmetic slow."""
-
-MAX_CHARACTERS = 2000
-"""Longer answers are compared as they are."""
 
 NUMBER = (
     r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,2}(?!\w)|\s*/\s*\d+)?|[-+]?\.\d+"
@@ -66,6 +64,8 @@ def canonical(answer: str) -> str:
     number = _parse_number(text)
     if number is not None:
         return format_number(number)
+    if are_words(text):
+        text = text.casefold()
     text = _DIGIT_GAP.sub("\0", _COMMAND_GAP.sub("\\1\0", text))
     if not _BRACKET.search(text):
         text = _LIST_GAP.sub(",\0", text)

@@ -20,6 +20,7 @@ from stepnav.answers import sameness
 from stepnav.answers.canonical import parse_number
 from stepnav.answers.expression import UnreadableError
 from stepnav.answers.forms import Form
+from stepnav.answers.phrases import are_letters_alike
 from stepnav.answers.pool import Equality, WorkerPool
 from stepnav.answers.reading import read
 from stepnav.answers.spelling import spelled, tidy
@@ -100,6 +101,9 @@ def compare_fast(answer: str, reference: str) -> Equality | None:
         return "different"
     if spelled(answer) == spelled(reference):
         return "equal"
+    is_word = are_letters_alike(tidy(answer), tidy(reference))
+    if is_word is not None:
+        return _verdict(is_word)
     try:
         with _ONE_AT_A_TIME:
             return _verdict(sameness.equal(*_forms(answer, reference)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stepnav.answers.expression import Expression
-from stepnav.answers.quantity import Unit
 from stepnav.answers.region import Region
+from stepnav.answers.units import Unit
 
 LIST, SET, RATIO, SYSTEM = "", "{}", ":", "="
 """Brackets of an `Items` that is no tuple or interval."""
@@ -37,10 +37,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Quantity:
-    """An expression; its unit if it is a known one."""
+    """An expression; its unit if it is a known one, and the other words after it."""
 
     expression: Expression
     unit: Unit | None = None
+    label: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from stepnav.answers.expression import SIGN, Expression
 from stepnav.answers.forms import Form, Items, Quantity
 from stepnav.answers.grammar import parse
 from stepnav.answers.numerals import read_numeral
-from stepnav.answers.quantity import UNITS, Unit, read_unit
+from stepnav.answers.units import UNITS, Unit, read_measure, read_unit
 
 Reader = Callable[[str], Form]
 
@@ -19,6 +19,7 @@ GROUPS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 _CURRENCY = re.compile(
     r"([-+]?)\s*(\\dollar|\\euro|\\pound|(?:USD|EUR|GBP)(?=\s*\d))\s*([-+]?\S.*)", re.DOTALL
 )
+_PRICE_PER = re.compile(r"(?<=[\d}])\s*/\s*(?:\\text\{([^{}]*)\}|([A-Za-z]{2,}))")
 _CURRENCIES = {"\\dollar": "dollar", "\\euro": "euro", "\\pound": "\\pound"}
 _TEXT_SUFFIX = re.compile(
     r"(.*?[^\s^_{,=+*/-])\s*((?:\\text\{[^{}]*\}|%|\\degree ?[FC]?)"
@@ -58,8 +59,8 @@ def read_quantity(text: str, read: Reader) -> Form | None:
     money = _CURRENCY.fullmatch(text)
     if money:
         name = _CURRENCIES.get(money[2], money[2].lower())
-        amount = read(money[1] + money[3])
-        return _with_unit(amount, UNITS[name]) if isinstance(amount, Quantity) else None
+        amount = read(_PRICE_PER.sub(_per, money[1] + money[3]))
+        return _with_currency(amount, UNITS[name]) if isinstance(amount, Quantity) else None
     for reader in (_suffixed, _bare_suffixed):
         form = reader(text)
         if form is not None:
@@ -71,8 +72,19 @@ def _constant(value: Fraction) -> Quantity:
     return Quantity(Expression(lambda point: value, frozenset()))
 
 
-def _with_unit(amount: Quantity, unit: Unit) -> Quantity:
-    return Quantity(amount.expression, unit if amount.unit is None else None)
+def _per(match: re.Match[str]) -> str:
+    """Return what a price is per in words, unless it is a product of letters."""
+    is_unit = match[1] is not None or match[2].lower() in UNITS
+    return f" \\text{{per {match[1] or match[2]}}}" if is_unit else match[0]
+
+
+def _with_currency(amount: Quantity, currency: Unit) -> Quantity:
+    unit = amount.unit
+    if unit is None:
+        unit = currency
+    elif not currency.dimension.keys() <= unit.dimension.keys():  # "$5 dollars" says it twice
+        unit = currency.times(unit).of_price(currency)
+    return Quantity(amount.expression, unit, amount.label)
 
 
 def _suffixed(text: str) -> Form | None:
@@ -81,7 +93,7 @@ def _suffixed(text: str) -> Form | None:
         return None
     if re.search(r"\\text\{[^{}]*\d[^{}]*\}", match[2]):
         return None
-    return _expression(match[1], read_unit(match[2]))
+    return _expression(match[1], *read_measure(match[2]))
 
 
 def _bare_suffixed(text: str) -> Form | None:
@@ -95,7 +107,7 @@ def _bare_suffixed(text: str) -> Form | None:
         return _expression(body, unit)
     is_number = re.fullmatch(r"[-+\d.,\s\\a-z{}/]*", body) is not None
     if unit is None and gap and is_number and all(len(w) > 2 or w in ("of", "in") for w in words):
-        return _expression(body, None)
+        return _expression(body, *read_measure(suffix))
     return None
 
 
@@ -112,7 +124,9 @@ def read_compound(text: str) -> Form | None:
     for number, name in parts:
         unit = units.get(name) or read_unit(name)
         amount = parse(number).constant()
-        if unit is None or amount is None or (first and unit.dimension != first.dimension):
+        if unit is None or unit.pi_power or amount is None:
+            return None
+        if first is not None and unit.dimension != first.dimension:
             return None
         if last is not None and unit.factor >= last:
             return None  # "5 cm, 7 cm" are two
@@ -121,10 +135,10 @@ def read_compound(text: str) -> Form | None:
     return Quantity(_constant(total).expression, first)
 
 
-def _expression(text: str, unit: Unit | None) -> Form:
+def _expression(text: str, unit: Unit | None, label: frozenset[str] = frozenset()) -> Form:
     expression = parse(GROUPS.sub(lambda m: m[0].replace(",", ""), text))
     if SIGN not in expression.names:
-        return Quantity(expression, unit)
+        return Quantity(expression, unit, label)
     names = expression.names - {SIGN}
     return Items(
         f.LIST,

@@ -28,7 +28,15 @@ _MEANINGS = {phrase: form for form, phrases in _SYNONYMS for phrase in phrases.s
 
 Reader = Callable[[str], Form]
 
+_SHORT = (
+    "yes no odd all any red tie mon tue wed thu fri sat sun "
+    "jan feb mar apr may jun jul aug sep oct nov dec"
+)
+"""Words of up to three letters; others are a product, and longer ones are words."""
+_SHORT_WORDS = frozenset(_SHORT.split())
+
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
+_LETTERS = re.compile(r"\\text\{([A-Za-z]{2,})\}|([A-Za-z]{2,})")
 _ARTICLES = re.compile(r"^(?:the|a|an)\s+(?=\S{2})")
 _BARE_CHOICE = re.compile(
     r"(?:(?:option|choice|answer)\s*:?\s*)?(?:\(([A-Za-z])\)|([A-Z]))[.):]?", re.IGNORECASE
@@ -60,8 +68,40 @@ def read_phrase(text: str, read: Reader) -> Form | None:
         form = reader(plain)
         if form is not None:
             return form
-    if "\\text" in text or len(plain) > 3:
+    if "\\text" in text or _is_long(plain):
         return _words(plain, read)
+    return None
+
+
+def are_words(text: str) -> bool:
+    """Return whether a plain text is words or a list of them, in which case says nothing."""
+    parts = [part.strip() for part in text.split(",")]
+    return all(_is_long(part) and _PROSE.fullmatch(part) for part in parts)
+
+
+def _is_long(plain: str) -> bool:
+    return len(plain) > 3 or plain.casefold() in _SHORT_WORDS
+
+
+def are_letters_alike(left: str, right: str) -> bool | None:
+    r"""Return whether two tidy answers of letters are one word, None if they may be a product.
+
+    Letters in `\text{}` are a word, and so are they without it; three capitals are not to be
+    reordered, as `ACF` where letters are asked for. Two may be: a segment has no first end.
+
+    Example:
+      >>> are_letters_alike(r"\text{odd}", "Odd"), are_letters_alike("ACF", "CAF")
+      (True, False)
+      >>> are_letters_alike("xy", "yx")
+    """
+    found = [_LETTERS.fullmatch(text) for text in (left, right)]
+    if not all(found):
+        return None
+    words = [match[1] or match[2] for match in found if match]
+    if any(match and match[1] for match in found):
+        return words[0].casefold() == words[1].casefold() or None
+    if all(len(word) == 3 and word.isupper() for word in words):
+        return words[0] == words[1]
     return None
 
 

@@ -20,9 +20,8 @@ from stepnav.answers.quantity import read_time
 from stepnav.answers.region import REALS, Region
 from stepnav.answers.relations import RELATION, read_relation
 from stepnav.answers.sameness import as_region
-from stepnav.answers.spelling import tidy
+from stepnav.answers.spelling import MAX_CHARACTERS, tidy
 
-MAX_CHARACTERS = 2000
 MAX_MEMBERS = 64
 
 _OPENING = re.compile(r"\\begin|\\langle|\\[lL]floor|\\lceil|\\\{|[(\[{]")
@@ -33,6 +32,8 @@ _EXCEPT = re.compile(
     re.IGNORECASE,
 )
 _MARK = re.compile(rf"{_OPENING.pattern}|{_CLOSING.pattern}|\\[A-Za-z]+|\\.|\s|.", re.DOTALL)
+_LABEL_END = re.compile(r"\\text\{([^{}]+?)(,| and| or)\}(?=\s*\d)")
+"""The words after a member of a list, with what parts it from the next."""
 _AND = re.compile(r"\\text\{,?\s*(and|or)\s*,?\}|,?\s(and|or)\s|,\s*(and|or)\b")
 
 
@@ -91,7 +92,8 @@ def _phrase(text: str) -> Form | None:
 
 
 def _list(text: str) -> Form | None:
-    joined = _AND.sub(lambda m: f" \0{m[1] or m[2] or m[3]} ", text)
+    joined = _LABEL_END.sub(r"\\text{\1}\2 ", text)
+    joined = _AND.sub(lambda m: f" \0{m[1] or m[2] or m[3]} ", joined)
     if not re.search(r"[(\[{]", joined):
         joined = GROUPS.sub(lambda m: m[0].replace(",", ""), joined)
     if re.fullmatch(r"\s*(?:\\text\{)?both\b.*", joined):

@@ -87,10 +87,12 @@ def _equal_choice(left: Choice, right: Form) -> bool:
 def _equal_quantities(left: Quantity, right: Quantity) -> bool:
     a, b = left.unit, right.unit
     if a is not None and b is not None:
+        if a.dimension != b.dimension and (a.price is None) != (b.price is None):
+            a, b = a.price or a, b.price or b  # what a price is per may be left out
         if a.dimension != b.dimension:
             return False
-        if a.factor != b.factor:
-            return same(_scaled(left.expression, a.factor), _scaled(right.expression, b.factor))
+        if (a.factor, a.pi_power) != (b.factor, b.pi_power):
+            return same(_scaled(left.expression, a.size()), _scaled(right.expression, b.size()))
     if same(left.expression, right.expression):
         return True
     return any(
@@ -106,8 +108,8 @@ def _equal_without_unit(left: Quantity, right: Expression) -> bool:
     if left.unit.dimension == PERCENT:
         return same(_scaled(left.expression, Fraction(1, 100)), right)
     if left.unit.dimension == ANGLE:
-        radian = v.divide(v.context().pi + 0, Fraction(180)) if left.unit.factor == 1 else None
-        return radian is not None and same(_scaled(left.expression, radian), right)
+        degree = v.divide(v.context().pi + 0, Fraction(180))
+        return same(_scaled(left.expression, v.multiply(left.unit.size(), degree)), right)
     is_count = left.unit.dimension == {"count": 1}
     return is_count and same(_scaled(left.expression, left.unit.factor), right)
 
@@ -155,15 +157,36 @@ def _contains_all(outer: Items, inner: Items) -> bool:
 
 
 def _is_permutation(left: Sequence[Form], right: Sequence[Form]) -> bool:
+    """Return whether each member has an equal one of its own.
+
+    Of a label that both sides have, the members must be equal; one that only one side has may be
+    another word for any.
+    """
     if len(left) != len(right):
         return False
-    rest = list(right)
-    for member in left:
-        found = next((i for i, other in enumerate(rest) if equal(member, other)), None)
+    labels, others = _labels(left), _labels(right)
+    shared = (set(labels) & set(others)) - {frozenset()}
+    rest = list(zip(right, others))
+    for member, label in zip(left, labels):
+        found = next(
+            (
+                i
+                for i, (other, its) in enumerate(rest)
+                if (label == its or shared.isdisjoint((label, its))) and equal(member, other)
+            ),
+            None,
+        )
         if found is None:
             return False
         del rest[found]
     return True
+
+
+def _labels(members: Sequence[Form]) -> list[frozenset[str]]:
+    """Return the words after each member, without those after every one."""
+    found = [m.label if isinstance(m, Quantity) else frozenset() for m in members]
+    common = found[0].intersection(*found) if len(found) > 1 else frozenset()
+    return [label - common for label in found]
 
 
 def _is_proportional(left: Items, right: Items) -> bool:

@@ -34,7 +34,8 @@ def _make(problem_id: str, row: Fields) -> Problem:
     if answer != "None" and parse_number(answer) is None:
         raise ValueError(f"field 'answer' must be a number or None (got {answer!r})")
     metadata = {"solution": str(row["solution"]), "type": text_field(row, "perturbation_type")}
-    return Problem(problem_id, text_field(row, "question"), canonical(answer), metadata)
+    answer = answer if answer == "None" else canonical(answer)
+    return Problem(problem_id, text_field(row, "question"), answer, metadata)
 
 
 BENCHMARK = Benchmark("gsm-plus", ("test", "testmini"), ("qintongli/GSM-Plus", None), _make)
