@@ -80,6 +80,18 @@ def _config(name: str, **extra: Any) -> Any:
         ),
         "bert": lambda: transformers.BertConfig(**common, **extra),
         "bert-decoder": lambda: transformers.BertConfig(**common, is_decoder=True, **extra),
+        "whisper": lambda: transformers.WhisperConfig(
+            vocab_size=vocab_size,
+            d_model=32,
+            decoder_layers=2,
+            decoder_attention_heads=4,
+            decoder_ffn_dim=64,
+            encoder_layers=1,
+            encoder_attention_heads=4,
+            encoder_ffn_dim=64,
+            **ends,
+            **extra,
+        ),
         "falcon": lambda: transformers.FalconConfig(**common, **extra),
         "gpt-j": lambda: transformers.GPTJConfig(
             vocab_size=vocab_size, n_embd=32, n_layer=2, n_head=4, rotary_dim=4, **ends, **extra
@@ -128,7 +140,9 @@ ARCHITECTURES = (
     "gemma3",
     "gpt-oss",
     "bert-decoder",
+    "whisper",
 )
+"""Kinds that the engine runs; the last takes `logits_to_keep` and heeds it not."""
 
 
 def causal_model(name: str = "llama", *, seed: int = 0, **extra: Any) -> Any:

@@ -136,6 +136,39 @@ def test_models_that_would_give_other_outputs_are_refused(
         Runner(model.to(dtype))
 
 
+def test_a_model_that_gives_other_positions_than_asked_is_refused() -> None:
+    model = causal_model()
+    forward = model.forward
+
+    def first_ones(*, logits_to_keep: Any = 0, **inputs: Any) -> Any:
+        found = forward(**inputs)
+        if not isinstance(logits_to_keep, int):
+            found.logits = found.logits[:, : len(logits_to_keep)]
+        return found
+
+    model.forward = first_ones
+    with pytest.raises(ConfigError, match="gives other outputs in the engine than by itself"):
+        Runner(model)
+
+
+def test_a_model_that_cannot_be_asked_for_positions_gives_all() -> None:
+    model = causal_model()
+    forward = model.forward
+
+    def plain(
+        input_ids: Any, position_ids: Any = None, past_key_values: Any = None, use_cache: Any = None
+    ) -> Any:
+        return forward(input_ids, None, position_ids, past_key_values, use_cache=use_cache)
+
+    with torch.inference_mode():
+        expected = forward(torch.tensor([[5, 6, 7, 8]])).logits[0]
+    model.forward = plain
+    row = Row([5, 6, 7, 8], (1, 3))
+    run(Runner(model), [row])
+    for position in row.wanted:
+        torch.testing.assert_close(row.outputs[position], expected[position], atol=2e-5, rtol=1e-4)
+
+
 WINDOWS = [
     ("qwen2-moe", {"use_sliding_window": True, "sliding_window": 24}),
     ("phimoe", {"sliding_window": 24}),

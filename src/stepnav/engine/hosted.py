@@ -19,7 +19,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from stepnav.core.errors import ConfigError
 from stepnav.engine.attention import Plan, attend
 from stepnav.engine.passes import Pass
-from stepnav.engine.self_check import check_windows, plain_outputs
+from stepnav.engine.self_check import check_windows, keeps_logits, plain_outputs
 from stepnav.engine.slots import CacheShape, SlotCache
 
 ATTENTION_NAME = "stepnav"
@@ -48,7 +48,8 @@ class HostedModel:
 
     Args:
       model: in evaluation mode; its attention is set to ours.
-      has_logits: whether it can be asked for single positions (`logits_to_keep`).
+      has_logits: whether it may be asked for single positions (`logits_to_keep`); that it heeds
+        them is tried.
 
     Attributes:
       shape: what one token leaves in the cache.
@@ -60,9 +61,9 @@ class HostedModel:
 
     def __init__(self, model: Any, *, has_logits: bool) -> None:
         self._model = model
-        self._has_logits = has_logits
         self.shape = probe_shape(model)
         self.expected = plain_outputs(model)
+        self._keeps_logits = has_logits and keeps_logits(model)
         ALL_ATTENTION_FUNCTIONS.register(ATTENTION_NAME, _attend)
         ALL_MASK_ATTENTION_FUNCTIONS.register(ATTENTION_NAME, _mask)
         model.set_attn_implementation(ATTENTION_NAME)
@@ -74,7 +75,7 @@ class HostedModel:
           ConfigError: the model has a sliding window that is not seen here.
         """
         # C is a language model's vocabulary, so outputs that no one asks for would cost much
-        extra = {"logits_to_keep": plan.keep} if self._has_logits else {}
+        extra = {"logits_to_keep": plan.keep} if self._keeps_logits else {}
         running = _Running(plan.attention)
         _active.append(running)
         try:
@@ -90,7 +91,7 @@ class HostedModel:
         finally:
             _active.pop()
         check_windows(self._model, running.in_masks, running.in_attention)
-        return logits if self._has_logits else logits[plan.keep]
+        return logits if self._keeps_logits else logits[plan.keep]
 
 
 class _SlotView(Cache):  # type: ignore[misc]

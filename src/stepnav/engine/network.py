@@ -13,7 +13,7 @@ from stepnav.engine.graphs import PassGraphs
 from stepnav.engine.llama import Llama
 from stepnav.engine.passes import Pass, plan_pass
 from stepnav.engine.row import Row
-from stepnav.engine.self_check import FIRST_PASS, TOKENS, check_alike
+from stepnav.engine.self_check import FIRST_PASS, TOKENS, WANTED, check_alike
 from stepnav.engine.slots import SlotCache
 
 ONE_THREAD_PARAMETERS = 50_000_000
@@ -31,7 +31,7 @@ class Network:
     Args:
       model: a `Llama`, or a `transformers` model in evaluation mode; its attention is set to ours.
       row_step: on a CPU, passes are padded to a multiple of so many tokens (see `attention`).
-      has_logits: whether the model can be asked for single positions (`logits_to_keep`).
+      has_logits: whether the model may be asked for single positions (`logits_to_keep`).
       graphs: whether a `Llama`'s passes of single tokens are replayed (`PassGraphs`); None does on
         a GPU.
 
@@ -57,7 +57,7 @@ class Network:
             wanted = not on_cpu if graphs is None else graphs
             model.graphs = PassGraphs(model.model) if wanted else None
         else:
-            check_alike(model, self._outputs_of(TOKENS), self._decoder.expected)
+            check_alike(model, self._outputs(), self._decoder.expected[list(WANTED)])
 
     def run(self, plan: Pass, cache: SlotCache) -> Any:
         """Return the outputs [len(plan.asked), C] of one pass, in float32.
@@ -71,18 +71,18 @@ class Network:
             # what padded `keep` is left out
             return self._decoder(plan, cache)[: len(plan.asked)].float()
 
-    def _outputs_of(self, tokens: tuple[int, ...]) -> Any:
-        """Return the outputs [T, C] for some tokens, read in two passes.
+    def _outputs(self) -> Any:
+        """Return the outputs [len(WANTED), C] for `TOKENS`, read in two passes.
 
         Raises:
           ConfigError: the model cannot be run so.
         """
         # in slot 1, so that outputs of a model that mixed up slots would differ
-        row = Row(list(tokens), tuple(range(len(tokens))), slot=1)
+        row = Row(list(TOKENS), WANTED, slot=1)
         cache = SlotCache(self.shape, 0, 0)
         outputs = []
         try:
-            while row.num_filled < len(tokens):
+            while row.num_filled < len(TOKENS):
                 plan = plan_pass([row], cache, FIRST_PASS, self.row_step)
                 outputs.append(self.run(plan, cache))
                 row.num_filled += plan.num_tokens

@@ -15,6 +15,8 @@ from stepnav.engine.checkpoint.loading import context_length
 
 TOKENS = (1, 2, 3, 1, 3, 2, 2, 4, 3, 3, 1, 4)
 """What is read; every vocabulary has these."""
+WANTED = (0, 2, 4, 5, 6, 7, 8, 9, 10, 11)
+"""The positions whose outputs are compared: not all, since a model may not heed what is asked."""
 FIRST_PASS = 5
 """So many are read first, the rest with what is cached of them."""
 
@@ -28,6 +30,21 @@ def plain_outputs(model: Any) -> Any:
     ids = torch.tensor([TOKENS], device=model.device)
     with torch.inference_mode():
         return model(input_ids=ids, use_cache=False).logits[0]
+
+
+def keeps_logits(model: Any) -> bool:
+    """Return whether a model gives the outputs of single positions if it is asked for them.
+
+    Some take the wish and give all.
+    """
+    ids = torch.tensor([TOKENS], device=model.device)
+    keep = torch.tensor(WANTED[:3], device=model.device)
+    try:
+        with torch.inference_mode():
+            logits = model(input_ids=ids, use_cache=False, logits_to_keep=keep).logits
+    except (TypeError, RuntimeError):  # it has no such argument, or takes a count alone
+        return False
+    return len(logits[0]) == len(keep)
 
 
 def sees_later_tokens(model: Any) -> bool:
