@@ -262,6 +262,19 @@ def test_a_map_that_would_mend_nothing_is_not_stored(
     assert (model / "stepnav_strategies.json").read_text() == before
 
 
+def test_what_is_in_no_figure_is_said(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = reward_files.stepwise(tmp_path / "data.jsonl", 20)
+    with data.open("a") as file:
+        file.write('{"prompt": "q", "completions": ["a"], "labels": []}\n')
+        file.write(json.dumps({"prompt": "q", "completions": ["7 " * 5000], "labels": [1]}) + "\n")
+    run(data, reward=str(model))
+    said = capsys.readouterr().err
+    assert "note: left out: row 41: " in said
+    assert "note: 1 of 41 solutions could not be scored and are in no figure; the first: " in said
+
+
 def test_options_that_a_run_has_no_use_for_are_refused(tmp_path: Path, model: Path) -> None:
     words = ("calibrate", "--reward", str(model), "--run", str(tmp_path))
     idle = ("--fit-share", "0.5", "--problems", "2", "--labels", "rating")

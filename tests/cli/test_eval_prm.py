@@ -107,6 +107,9 @@ def test_a_function_is_a_reward_too(tmp_path: Path) -> None:
     mine.write_text(f"{code}# another\n")
     with pytest.raises(DataError, match=r"made with other settings .reward_digest"):
         run(data, out, reward=f"{mine}:rate")
+    mine.write_text(code)
+    with pytest.raises(ConfigError, match=r"rate is a function: no model is run; leave --dtype"):
+        run(data, out, reward=f"{mine}:rate", dtype="bfloat16")
     with pytest.raises(ConfigError, match=r"must be a name, .* a function or a backend .got 3"):
         run(data, tmp_path / "new", reward=f"{mine}:number")
     assert not (tmp_path / "new").exists()
@@ -237,6 +240,24 @@ def test_a_file_whose_name_is_no_utf8_is_evaluated(tmp_path: Path) -> None:
     data = reward_files.best_of_n(tmp_path / os.fsdecode(b"a-\xe4.jsonl"), 2, scores=True)
     run(data, tmp_path / "out", reward=None)
     assert report(tmp_path / "out")["data"] == str(data)
+
+
+def test_the_files_own_scores_are_run_by_nothing(tmp_path: Path) -> None:
+    data = reward_files.best_of_n(tmp_path / "data.jsonl", 2, scores=True)
+    with pytest.raises(
+        ConfigError, match=r"own scores are taken: .* leave --dtype, --max-batch out"
+    ):
+        run(data, tmp_path / "out", reward=None, dtype="bfloat16", max_batch=2)
+
+
+def test_what_the_reader_left_out_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = reward_files.stepwise(tmp_path / "data.jsonl", 4)
+    with data.open("a") as file:
+        file.write('{"prompt": "q", "completions": ["a"], "labels": []}\n')
+    run(data, tmp_path / "out")
+    assert "note: left out: row 9: " in capsys.readouterr().err
 
 
 def test_an_empty_file_is_one_line(tmp_path: Path) -> None:

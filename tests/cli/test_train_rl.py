@@ -76,6 +76,8 @@ def test_a_missing_or_untested_trl_is_one_line(
     [
         (("--credit", "stop"), "--credit must be one of solution, step (got 'stop')"),
         (("--batch-size", 24), "the 64 solutions of a step (8 problems x 8 samples)"),
+        (("--credit", "solution"), "--aggregation and --credit are of a reward model"),
+        (("--aggregation", "last"), "--aggregation and --credit are of a reward model"),
         (("--outcome-weight", 0), "the weights of outcome and reward are both 0"),
         (("--task", "humaneval"), "HumanEval is a test set and is never trained on"),
         (("--dtype", "int4"), "--dtype must be one of"),
@@ -100,7 +102,9 @@ def test_bad_input_of_grpo_is_one_line(
     [
         (("--keep", "best"), "--keep must be one of grade, right-prob (got 'best')"),
         (("--strategy", "hsg"), "hgs"),
-        (("--reward", "nowhere"), "nowhere"),
+        (("--reward", "nowhere", "--strategy", "hgs"), "nowhere"),
+        (("--reward", "arithmetic"), "cot:temperature=1 scores nothing; leave --reward out"),
+        (("--least-right-prob", 0.5), "asks for no P(right); leave --least-right-prob out"),
         (("--task", "humaneval"), "HumanEval is a test set and is never trained on"),
         (("--model", "http://localhost:1"), "what is trained must be a model's folder"),
     ],

@@ -80,7 +80,7 @@ def test_a_run_with_a_map_is_fitted_anew_from_what_was_below_it(tmp_path: Path) 
     mapped = as_seen(0.3, 0.5, 2.0, 1.0)
     row = make_row("nav", problem_id="a", right_prob=mapped, correct=True, options=options)
     write_parquet(tmp_path / "results.parquet", [row])
-    _, probs, _ = read_pairs(tmp_path, "nav")
+    _, probs, _, _ = read_pairs(tmp_path, "nav")
     assert probs.tolist() == [pytest.approx(0.3, abs=0.005)]
 
 
@@ -103,8 +103,8 @@ def test_only_graded_searches_that_say_how_sure_they_are_count(tmp_path: Path) -
         make_row("hgs", problem_id="d", right_prob=0.5, correct=False),
     ]
     write_parquet(tmp_path / "results.parquet", rows)
-    problems, probs, correct = read_pairs(tmp_path, "nav")
-    assert (problems, probs.tolist(), correct.tolist()) == (["a"], [0.7], [1.0])
+    problems, probs, correct, left_out = read_pairs(tmp_path, "nav")
+    assert (problems, probs.tolist(), correct.tolist(), left_out) == (["a"], [0.7], [1.0], 2)
     with pytest.raises(DataError, match="no search by tot"):
         read_pairs(tmp_path, "tot")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ from stepnav import build
 from stepnav.build.judges import as_judge
 from stepnav.build.plugins import split_file
 from stepnav.cli.calibrate_right import copy_weights, fit_right_prob
-from stepnav.cli.console import Interrupted, Progress, print_json, stdout
+from stepnav.cli.console import Interrupted, Progress, print_json, stdout, tell_notes
 from stepnav.cli.options.shared import AsJson, ScoringOptions
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import ConfigError, DataError
@@ -104,11 +104,11 @@ def run(
 
 def _refuse_for_run(scoring: ScoringOptions, fit_share: float | None) -> None:
     """Refuse options that a fit on a run's searches, which scores nothing, has no use for."""
-    given = [f.name for f in fields(scoring) if getattr(scoring, f.name) != f.default]
-    idle = ["fit_share"] * (fit_share is not None) + [name for name in given if name != "seed"]
+    idle = [name for name in scoring.changed() if name != "--seed"]
+    if fit_share is not None:
+        idle.insert(0, "--fit-share")
     if idle:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
-        raise ConfigError(f"--run fits on all searches of the run; leave {names} out")
+        raise ConfigError(f"--run fits on all searches of the run; leave {', '.join(idle)} out")
 
 
 def _cases(data: Path, scoring: ScoringOptions) -> Cases:
@@ -118,6 +118,7 @@ def _cases(data: Path, scoring: ScoringOptions) -> Cases:
         raise ConfigError("a temperature is fitted on step labels; best-of-n files have none")
     if cases.num_problems < 2:
         raise DataError(f"{data} has one problem; at least two are needed to fit and to check")
+    tell_notes(f"left out: {reason}" for reason in cases.left_out)
     return cases
 
 
@@ -214,6 +215,9 @@ def _score(backend: Any, cases: Sequence[Case]) -> tuple[list[Scored], int]:
         backend.close()
     if not found:
         raise DataError(f"no solution could be scored; the first: {reasons[0]}")
+    if reasons:
+        missing = f"{len(reasons)} of {len(cases)} solutions could not be scored"
+        tell_notes([f"{missing} and are in no figure; the first: {reasons[0]}"])
     return [(cases[number], found[number]) for number in sorted(found)], len(reasons)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepnav.cli.console import print_json, stdout
+from stepnav.cli.console import print_json, stdout, tell_notes
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import whole_folder, write_bytes
 from stepnav.measure.plan_file import read_plan
@@ -46,7 +46,7 @@ def fit_right_prob(
 
     plan = read_plan(run)
     digests = _check_rated_by(reward, folder, plan, run)
-    problems, probs, correct = read_pairs(run, STRATEGY)
+    problems, probs, correct, left_out = read_pairs(run, STRATEGY)
     fitted = _fit(run, probs, correct)
     parts = _compare(problems, probs, correct, seed)
     source = f"{plan.task}/{plan.split}"
@@ -56,8 +56,11 @@ def fit_right_prob(
         "fitted_on": source,
         **digests,
         "problems": len(set(problems)),
+        "left_out": left_out,
         **{name.replace(" ", "_"): part for name, part in parts.items()},
     }
+    if left_out:
+        tell_notes([f"{left_out} more searches by {STRATEGY} have no grade or no P(right)"])
     write_bytes(run / PLOT_NAME, plot_right(parts))
     if out is None:
         write_measured(folder, STRATEGY, row)

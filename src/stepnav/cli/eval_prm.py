@@ -16,6 +16,7 @@ from stepnav.cli.console import (
     print_json,
     stderr,
     stdout,
+    tell_notes,
 )
 from stepnav.cli.options.shared import AsJson, Resume, ScoringOptions, check_resume
 from stepnav.core.errors import ConfigError, DataError
@@ -109,13 +110,20 @@ class _Scorer:
         from stepnav.measure.prm.scores import folder_digest
 
         if self._reward is None:
+            self._refuse_how("the file's own scores are taken")
             return {"reward_kind": None, "reward_digest": None, "dtype": None}
         if is_outside("rewards", self._reward):
+            self._refuse_how(f"{self._reward} is a function")
             kind = f"own:{self._reward.rpartition(':')[2]}"
             return {"reward_kind": kind, "reward_digest": _own_digest(self._reward), "dtype": None}
         digest = folder_digest(build.reward_folder(self._reward))
         kind = self._reward.rpartition(":")[0] or "model"
         return {"reward_kind": kind, "reward_digest": digest, "dtype": self._scoring.dtype}
+
+    def _refuse_how(self, why: str) -> None:
+        idle = {"--device", "--dtype", "--max-batch"} & set(self._scoring.changed())
+        if idle:
+            raise ConfigError(f"{why}: no model is run; leave {', '.join(sorted(idle))} out")
 
     def check_cases(self, cases: Cases) -> None:
         """Refuse solutions that cannot be scored as asked, before anything is made."""
@@ -226,6 +234,7 @@ def _tell(
             f"figure; the first: {next(iter(failed.values()))}",
             soft_wrap=True,
         )
+    tell_notes(f"left out: {reason}" for reason in report["left_out"])
     if as_json:
         print_json(report)
     else:

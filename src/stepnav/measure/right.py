@@ -46,10 +46,11 @@ NUM_FOLDS = 5
 """Parts of the problems, each judged by a map that was fitted on the others."""
 
 
-def read_pairs(run: Path, strategy: str) -> tuple[list[str], Floats, Floats]:
+def read_pairs(run: Path, strategy: str) -> tuple[list[str], Floats, Floats, int]:
     """Return the problems, P(right) and correctness of a run's searches by one strategy.
 
-    P(right) is as the search had it, before any map.
+    P(right) is as the search had it, before any map. The last number is how many searches are
+    left out: they failed, could not be graded, or found nothing to say it of.
 
     Raises:
       DataError: there is no such run, it has none, or it had them through a flat map.
@@ -59,11 +60,9 @@ def read_pairs(run: Path, strategy: str) -> tuple[list[str], Floats, Floats]:
         raise DataError(f"{run} is no finished run of stepnav bench: it has no results.parquet")
     with path.open("rb") as file:  # of a path Arrow takes UTF-8 only
         table = load("pyarrow.parquet").read_table(file).to_pylist()
+    every = [row for row in table if row["label"] == strategy]
     rows = [
-        row
-        for row in table
-        if row["label"] == strategy and row.get("right_prob") is not None
-        if row["correct"] is not None
+        row for row in every if row.get("right_prob") is not None and row["correct"] is not None
     ]
     if not rows:
         raise DataError(f"{run} has no search by {strategy} that says how likely it is right")
@@ -71,6 +70,7 @@ def read_pairs(run: Path, strategy: str) -> tuple[list[str], Floats, Floats]:
         [row["problem_id"] for row in rows],
         np.array([unmapped(row["right_prob"], json.loads(row["options"])) for row in rows]),
         np.array([float(row["correct"]) for row in rows]),
+        len(every) - len(rows),
     )
 
 

@@ -77,6 +77,15 @@ def test_each_round_goes_on_from_the_last(tmp_path: Path) -> None:
     assert row == {"prompt": "q", "completion": "right 1"}
 
 
+def test_searches_that_cannot_be_graded_are_counted_apart(tmp_path: Path) -> None:
+    world = World()
+    every = [found("a", True), found("b", None), found("c", False)]
+    [report, *_] = improve(
+        "first", tmp_path, rounds=1, search=lambda *_: every, finetune=world.finetune
+    )
+    assert (report.searches, report.correct, report.ungraded) == (3, 1, 1)
+
+
 def test_from_first_searches_with_the_last_and_fits_the_first(tmp_path: Path) -> None:
     world = World()
     run(world, tmp_path, from_first=True)

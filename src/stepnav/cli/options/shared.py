@@ -7,7 +7,7 @@ in a command's signature for all its fields (`signature.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -183,6 +183,11 @@ class ScoringOptions:
     device: Device = "cpu"
     dtype: Dtype = "float32"
     max_batch: Annotated[int, typer.Option(min=1, help="Most solutions in one pass.")] = 64
+
+    def changed(self) -> list[str]:
+        """Return the names of the options that are not as by default."""
+        given = [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+        return [f"--{name.replace('_', '-')}" for name in given]
 
     def read_cases(self, data: Path) -> Cases:
         """Return the solutions of a file."""

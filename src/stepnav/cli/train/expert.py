@@ -14,15 +14,18 @@ from stepnav import build
 from stepnav.cli.console import Stages, interruptible, print_json, stdout
 from stepnav.cli.data.rollouts_problems import check_split
 from stepnav.cli.options.shared import AsJson, Reward, Sandbox, Split, TaskName, TaskOptions
+from stepnav.cli.remarks import tell_problems
 from stepnav.cli.train.grpo import trained_folder
 from stepnav.cli.train.training import FitOptions, require_libraries, run_training
 from stepnav.core.errors import ConfigError, choose
+from stepnav.core.requests import REWARD
 from stepnav.core.seeds import derive_seed
 from stepnav.files.claim import claim_folder
 from stepnav.files.lock import locked
 from stepnav.measure.extras import check_installed
 
 if TYPE_CHECKING:
+    from stepnav.core.strategy import Strategy
     from stepnav.tasks.task import Task
     from stepnav.train.pairs import Pair
     from stepnav.train.rl.expert import Found, RoundReport
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 KEEPS = ("grade", "right-prob")
 CLAIM = "expert.json"
+LEAST_RIGHT_PROB = 0.9
 DEFAULTS = FitOptions(learning_rate=2e-5)
 
 
@@ -55,7 +59,7 @@ class ExpertOptions:
     ] = "grade"
     least_right_prob: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="--keep right-prob: the least it must be.")
-    ] = 0.9
+    ] = LEAST_RIGHT_PROB
     from_first: Annotated[
         bool, typer.Option("--from-first", help="Fine-tune the first model in every round.")
     ] = False
@@ -79,6 +83,8 @@ class _Searcher:
 
         seed = derive_seed(self.seed, "expert", number) % 2**31  # other problems in each round
         drawn = self.task.load(self.split, self.options.problems, seed, self.data)
+        if number == 1:
+            tell_problems(drawn, self.options.problems, f"{self.task.name}/{self.split}")
         title = f"search, round {number} of {self.options.rounds}"
         with Stages("searches") as stages:
             found = bench(
@@ -134,8 +140,7 @@ def run(
     check_installed()
     from stepnav.train.rl.expert import improve, round_model
 
-    choose("--keep", expert_options.keep, KEEPS)
-    strategy = build.parse_strategy(expert_options.strategy)
+    strategy = _strategy(expert_options, reward)
     benchmark = task_options.load(task, sandbox=sandbox)
     check_split(benchmark, split)
     folder = trained_folder(model)
@@ -163,6 +168,21 @@ def run(
             tell=lambda report: None if as_json else _tell(report, strategy.label),
         )
     _tell_end(round_model(out, expert_options.rounds), reports, as_json)
+
+
+def _strategy(options: ExpertOptions, reward: str | None) -> Strategy:
+    """Return who searches.
+
+    Raises:
+      ConfigError: there is no such strategy, or another option cannot be used or would do nothing.
+    """
+    choose("--keep", options.keep, KEEPS)
+    if options.keep == "grade" and options.least_right_prob != LEAST_RIGHT_PROB:
+        raise ConfigError("--keep grade asks for no P(right); leave --least-right-prob out")
+    strategy = build.parse_strategy(options.strategy)
+    if reward is not None and REWARD not in strategy.models:
+        raise ConfigError(f"{strategy.label} scores nothing; leave --reward out")
+    return strategy
 
 
 def _kept(out: Path, rounds: int) -> str:
@@ -213,9 +233,10 @@ def _finetune(
 
 
 def _tell(report: RoundReport, strategy: str) -> None:
+    ungraded = f" ({report.ungraded} not graded)" if report.ungraded else ""
     stdout().print(
         f"round {report.number}: {report.correct} of {report.searches} searches by {strategy} "
-        f"right, {report.policy_tokens} policy tokens; {report.kept} solutions learnt, "
+        f"right{ungraded}, {report.policy_tokens} policy tokens; {report.kept} solutions learnt, "
         f"{report.labelled_tokens} tokens an epoch, {report.steps} steps",
         soft_wrap=True,
     )

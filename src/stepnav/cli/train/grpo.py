@@ -14,6 +14,7 @@ from stepnav import build
 from stepnav.cli.console import loading
 from stepnav.cli.data.rollouts_problems import check_split
 from stepnav.cli.options.shared import AsJson, Reward, Sandbox, Split, TaskName, TaskOptions
+from stepnav.cli.remarks import tell_problems
 from stepnav.cli.train.training import RunOptions, require_libraries, run_training, tell_saved
 from stepnav.core.errors import ConfigError, choose
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from stepnav.train.saving import TrainReport
 
 CREDITS = ("solution", "step")
+CREDIT, AGGREGATION = "step", "min"
 DEFAULTS = RunOptions(learning_rate=1e-6, save_every=50)
 
 
@@ -52,7 +54,7 @@ class GrpoOptions:
             help="A step's value counts from the step on (step), or all of them as one reward of "
             "the solution (solution)."
         ),
-    ] = "step"
+    ] = CREDIT
 
     def settings(self, run_options: RunOptions) -> GrpoSettings:
         """Return the trainer's settings."""
@@ -75,7 +77,7 @@ def run(
     reward: Reward = None,
     aggregation: Annotated[
         str, typer.Option(help="Of a solution's step values: last, min, mean or prod.")
-    ] = "min",
+    ] = AGGREGATION,
     grpo_options: GrpoOptions,
     chat: Annotated[bool, typer.Option("--chat", help="Prompt with the chat template.")] = False,
     sandbox: Sandbox = "process",
@@ -99,10 +101,13 @@ def run(
     require_libraries()
     require_trl()
     settings = grpo_options.settings(run_options)
+    if reward is None and (aggregation, grpo_options.credit) != (AGGREGATION, CREDIT):
+        raise ConfigError("--aggregation and --credit are of a reward model; name one (--reward)")
     benchmark = task_options.load(task, sandbox=sandbox)
     check_split(benchmark, split)
     folder = trained_folder(model)
     drawn = benchmark.load(split or "train", problems, settings.seed, task_options.data)
+    tell_problems(drawn, problems, f"{task}/{split or 'train'}")
     with loading("trl"):
         from stepnav.train.rl.grpo import train_grpo
     with _opened(reward, aggregation, run_options) as scorer:

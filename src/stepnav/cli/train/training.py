@@ -81,7 +81,7 @@ class FitOptions(RunOptions):
     max_length: Annotated[int, typer.Option(min=8, help="Most tokens of a solution.")] = 1024
     epochs: Annotated[float, typer.Option(min=0.0, help="Passes over the data.")] = 2.0
     max_steps: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many optimizer steps.")
+        int | None, typer.Option(min=1, help="Optimizer steps, in place of --epochs.")
     ] = None
     schedule: Annotated[str, typer.Option(help="cosine, linear or constant.")] = "cosine"
     warmup: Annotated[

@@ -53,7 +53,7 @@ class RoundReport:
 
     Attributes:
       number: from 1.
-      searches, correct: how many, and how many of them graded right.
+      searches, correct, ungraded: how many, and how many of them graded right, and not at all.
       kept: solutions that were learnt from.
       policy_tokens, reward_tokens: of the searches.
       labelled_tokens: under the loss, in one epoch.
@@ -68,6 +68,7 @@ class RoundReport:
     reward_tokens: int
     labelled_tokens: int
     steps: int
+    ungraded: int = 0
 
 
 SearchRound = Callable[[str, int, Path], Sequence[Found]]
@@ -185,6 +186,7 @@ def _run_round(
         reward_tokens=sum(one.reward_tokens for one in found),
         labelled_tokens=fitted.labels,
         steps=fitted.fit.steps,
+        ungraded=sum(one.correct is None for one in found),
     )
     write_text(done, json.dumps(asdict(report)) + "\n")
     tell(report)
