@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from stepnav.policies.local.prompt import FILE_NAME
 from stepnav.zoo import MODELS_FOLDER
 from tests.documents.commands import ROOT
 from tests.labels.label_files import alternative, session, step, write_lines
@@ -49,6 +50,7 @@ def _copy_model(name: str, *copies: Path) -> None:
         place = copy / "config.json"
         config = json.loads(place.read_text())
         place.write_text(json.dumps({**config, "max_position_embeddings": CONTEXT}))
+        (copy / FILE_NAME).unlink(missing_ok=True)  # as of models from elsewhere
 
 
 def _python_of(name: str) -> str:
