@@ -19,6 +19,7 @@ from stepnav.core.strategy import Strategy
 from stepnav.files.lock import locked
 from stepnav.front.origin import function_digest
 from stepnav.measure.plan_file import read_plan
+from stepnav.tasks.own import own_task
 
 ROWS = [
     {"question": "What is 2 + 2?", "answer": "4"},
@@ -151,6 +152,16 @@ def test_a_shipped_policy_is_prompted_as_it_was_trained_on_any_task():
     texts = [[tree.result.outcome.trajectory.text for tree in one.trees] for one in (own, as_rows)]
     assert texts[0] == texts[1]
     assert [row.correct for row in own.rows] == [row.correct for row in as_rows.rows]
+
+
+def test_a_mended_grade_grades_what_a_folder_holds(tmp_path):
+    def run(grade):
+        task = own_task(ROWS, grade=grade)
+        return stepnav.bench(task, ["cot"], policy=propose, out=tmp_path)
+
+    assert [row.correct for row in run(lambda answer, reference: 1 / 0).rows] == [None] * 3
+    rows = run(lambda answer, reference: answer == reference).rows
+    assert [row.correct for row in rows] == [True, False, False]
 
 
 def answering(answer):

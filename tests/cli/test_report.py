@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 import stepnav
+from stepnav.build import plugins
 from stepnav.cli import main as cli
-from stepnav.core.errors import JournalError
+from stepnav.core.errors import ConfigError, JournalError
 from stepnav.measure.plan_file import FILE_NAME, plan_digest, write_plan
 from stepnav.measure.report.write import write_report
 from stepnav.measure.run_folder import JOURNAL_NAME, open_run
@@ -55,6 +56,40 @@ def test_a_run_whose_task_is_gone_is_reported_and_shown(
     assert (row["label"], row["correct"]) == ("cot", 1)
     cli.app(["show", str(tmp_path), "--problem", "0", "--json"], standalone_mode=False)
     assert json.loads(capsys.readouterr().out)["correct"] is True
+
+
+GRADED = """
+from stepnav.tasks.own import own_task
+rows = [{"question": "What is 2 + 2?", "answer": "4"}]
+task = own_task(rows, grade=lambda answer, reference: GRADE)
+def policy(question, steps): return "#### 4"
+"""
+
+
+def test_a_faulty_grade_ends_no_run_and_its_answers_are_graded_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task, policy, out = tmp_path / "a.py", tmp_path / "p.py", tmp_path / "run"
+    task.write_text(GRADED.replace("GRADE", "1 / 0"))
+    policy.write_text(GRADED)
+
+    def call(*words: str) -> dict[str, Any]:
+        cli.app([*words, "--json"], standalone_mode=False)
+        return dict(json.loads(capsys.readouterr().out)["rows"][0])
+
+    bench = ["bench", "--out", str(out), "--task", f"{task}:task", "--strategies", "cot"]
+    bench += ["--policy", f"{policy}:policy", "--resume"]
+    row = call(*bench)
+    assert (row["correct"], row["ungraded"]) == (0, 1)
+    edit(task, "1 / 0", "answer == reference")
+    plugins._import_file.cache_clear()
+    with pytest.raises(ConfigError, match=r"if only its grade .*stepnav report .* --grade-again"):
+        call(*bench)
+    with pytest.raises(ConfigError, match=r"use another --out or the same settings$"):
+        call(*bench, "--seed", "3")
+    assert call("report", str(out))["ungraded"] == 1
+    assert call("report", str(out), "--grade-again")["correct"] == 1
+    assert call("report", str(out))["correct"] == 1
 
 
 def test_another_baseline_is_no_other_run(run_folder: Path) -> None:

@@ -24,6 +24,7 @@ from stepnav.core.records import Step, Trajectory
 from stepnav.labels.reader import read_labelled
 from stepnav.labels.stepwise import read_records
 from stepnav.policies.scripted import ScriptedPolicy
+from stepnav.tasks.checked import GradeFault, checked
 from stepnav.zoo import MODELS_FOLDER
 
 run = flat(command.run)
@@ -374,3 +375,13 @@ def test_searches_that_drew_no_whole_step_leave_nothing_to_label(tmp_path: Path)
     bench(task="arithmetic", split="train", problems=1, strategies="hgs", budgets="1", out=drawn)
     with pytest.raises(DataError, match="hold no whole step"):
         run(**options(tmp_path / "out", from_run=drawn))
+
+
+def test_a_faulty_grade_makes_no_label() -> None:
+    task = load_task("arithmetic")
+    (problem,) = task.load("train", 1, 0, None)
+    faulty = checked(replace(task, grade=lambda problem, answer: 1 / 0), "mine.py:task")
+    solution = Trajectory(problem, (Step(f"#### {problem.answer}", "end"),))
+    assert command.is_right(task, solution)
+    with pytest.raises(GradeFault, match="the grade of mine.py:task"):
+        command.is_right(faulty, solution)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,6 +94,7 @@ def _from_outside(
     name: str, found: object, question_field: str, answer_field: str, sandbox: str
 ) -> Task:
     """Return the task that a plugin or a file of rows is."""
+    from stepnav.tasks.checked import call, checked
     from stepnav.tasks.own import own_task
 
     label = Path(name.partition(":")[0]).name.partition(".")[0]
@@ -105,9 +107,9 @@ def _from_outside(
                 found, form, name=label, question_field=question_field, sandbox=sandbox
             )
     if callable(found) and not isinstance(found, Task):
-        found = found()
+        found = call(name, found)
     if isinstance(found, Task):
-        return found
+        return checked(found, name)
     if isinstance(found, (str, bytes)) or (
         not hasattr(found, "__iter__") and not isinstance(found, Path)
     ):
@@ -116,7 +118,8 @@ def _from_outside(
             "or a function that "
             f"returns one of these (got {found!r:.80})"
         )
-    return own_task(found, name=label, question_field=question_field, answer_field=answer_field)
+    rows = partial(own_task, name=label, question_field=question_field, answer_field=answer_field)
+    return rows(found) if isinstance(found, Path) else call(name, rows, found)
 
 
 def check_sandbox(level: str) -> None:

@@ -10,16 +10,19 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import print_json, stderr, stdout
+from stepnav.cli.console import print_json, stderr, stdout, tell_notes
 from stepnav.cli.options.shared import AsJson
 from stepnav.cli.remarks import is_cut, tell_cut, tell_failed
 from stepnav.core.errors import DataError
+from stepnav.files.lock import locked
+from stepnav.measure import runner
 from stepnav.measure.plan import BenchPlan
+from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.report.pages import incomplete_note
 from stepnav.measure.report.terminal import print_summary
 from stepnav.measure.report.write import write_report
 from stepnav.measure.rows import ResultRow
-from stepnav.measure.run_folder import open_run
+from stepnav.measure.run_folder import JOURNAL_NAME, open_run
 from stepnav.measure.runner import Grade, read_rows, wall_seconds
 from stepnav.measure.summary import summarise
 from stepnav.run.journal import Journal
@@ -33,14 +36,24 @@ def run(
         str | None,
         typer.Option(help="Strategy to compare with, or STRATEGY@BUDGET. [default: the run's]"),
     ] = None,
+    grade_again: Annotated[
+        bool,
+        typer.Option(
+            "--grade-again", help="First grade all answers again, by the task's code as it is now."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make the report of a run: tables, plot, Markdown, HTML, JSON, Parquet.
 
-    Example:
+    Examples:
 
       stepnav report runs/first --baseline self_consistency
+
+      stepnav report runs/mine --grade-again
     """
+    if grade_again:
+        _grade_again(run)
     plan, journal = open_run(run)
     with contextlib.closing(journal):
         make_report(run, plan, journal, grader(plan), baseline=baseline, as_json=as_json)
@@ -85,6 +98,18 @@ def make_report(
     tell_cut(sum(map(is_cut, results)), len(rows))
     errors = [result.error for result in results if result.error is not None]
     tell_failed(errors, len(rows), "stepnav bench")
+
+
+def _grade_again(run: Path) -> None:
+    """Grade the answers of a run again, and say how many verdicts that changes."""
+    plan, journal = open_run(run)
+    journal.close()
+    task = load_task(plan)
+    path = run / JOURNAL_NAME
+    with locked(run), contextlib.closing(Journal(path, plan_digest(plan))) as journal:
+        graded, changed = runner.grade_again(journal, task.grade)
+    by = f"{plan.task} as it is now"
+    tell_notes([f"{graded} answers were graded again by {by}; {changed} verdicts changed"])
 
 
 def _levels(plan: BenchPlan) -> dict[str, float]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stepnav import build
+from stepnav.build.plugins import split_file
 from stepnav.cli.console import Progress, stderr
 from stepnav.cli.options.choice import parse_ids, pick
 from stepnav.cli.options.models import ModelOptions
@@ -17,7 +19,7 @@ from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem
 from stepnav.core.strategy import RESERVE_SHARE, Strategy
 from stepnav.measure.plan import BenchPlan, Cell, cells
-from stepnav.measure.plan_file import FILE_NAME, check_same, read_plan
+from stepnav.measure.plan_file import FILE_NAME, check_same, differences, read_plan
 from stepnav.measure.run_folder import JOURNAL_NAME, check_is_free
 from stepnav.measure.runner import run_cells
 from stepnav.measure.tuned_file import Tuned
@@ -167,11 +169,28 @@ def num_done(out: Path, plan: BenchPlan, resume: bool) -> int:
         return 0
     if not resume:
         raise ConfigError(f"{out} holds a run already; add --resume, or use another --out")
-    check_same(read_plan(out), plan, str(out))
+    made = read_plan(out)
+    try:
+        check_same(made, plan, str(out))
+    except ConfigError as error:
+        raise ConfigError(f"{error}{_advice(made, plan, out)}") from None
     if not is_begun(out / JOURNAL_NAME):
         return 0
     with contextlib.closing(Journal(out / JOURNAL_NAME, is_read_only=True)) as journal:
         return len(journal.finished_ids())
+
+
+def _advice(made: BenchPlan, now: BenchPlan, out: Path) -> str:
+    """Return what else can be done where only the file of the task itself has changed."""
+    parts = split_file(now.task)
+    if parts is None:
+        return ""
+    name = f"digest of {parts[0].name}"
+    before = {name: made.settings[name]} if name in made.settings else {}
+    if differences(made, replace(now, settings={**now.settings, **before})) is not None:
+        return ""
+    again = shlex.join(["stepnav", "report", str(out), "--grade-again"])
+    return f"; if only its grade has changed, the answers can be graded again: {again}"
 
 
 def prepare(out: Path) -> None:

@@ -48,6 +48,13 @@ class Problem:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     context: tuple[Message, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("id", "question"):
+            if not isinstance(value := getattr(self, name), str):
+                raise TypeError(f"a problem's {name} must be text (got {value!r:.80})")
+        if not isinstance(self.answer, (str, type(None))):
+            raise TypeError(f"a problem's answer must be text or None (got {self.answer!r:.80})")
+
 
 def trimmed(text: str) -> str:
     r"""Return a step without blank lines before it and white space after it, its indentation kept.

@@ -26,9 +26,10 @@ from stepnav.measure.plan_file import (
 )
 from stepnav.measure.results import Results
 from stepnav.measure.run_folder import JOURNAL_NAME
-from stepnav.measure.runner import read_rows, run_cells, wall_seconds
+from stepnav.measure.runner import grade_again, read_rows, run_cells, wall_seconds
 from stepnav.measure.summary import summarise
 from stepnav.run.journal import Journal
+from stepnav.tasks.checked import checked
 from stepnav.tasks.own import own_task
 from stepnav.tasks.task import Task
 from stepnav.view.shown import ShownTree
@@ -118,6 +119,7 @@ def _run(
     write_plan(plan, folder)
     journal = Journal(folder / JOURNAL_NAME, plan_digest(plan))
     try:
+        grade_again(journal, task.grade, only_ungraded=True)  # it may have been mended since
         every = cells(plan, [problem.id for problem in problems])
         done = len(journal.finished_ids())
         progress(done, len(every))
@@ -138,7 +140,7 @@ def _run(
 
 def _task(problems: Any) -> Task:
     if isinstance(problems, Task):
-        return problems
+        return checked(problems, problems.name)
     if isinstance(problems, str) and not Path(problems).is_file():
         return build.load_task(problems)
     return own_task(Path(problems) if isinstance(problems, (str, Path)) else problems)

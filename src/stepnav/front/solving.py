@@ -17,6 +17,7 @@ from stepnav.core.strategy import Strategy
 from stepnav.core.tree import Node
 from stepnav.run.driver import Driver
 from stepnav.run.search import Search
+from stepnav.tasks.checked import checked
 from stepnav.tasks.task import Task
 from stepnav.view.shown import ShownTree
 
@@ -189,7 +190,7 @@ def given_strategy(strategy: str | Strategy) -> Strategy:
 
 def _given_task(task: str | Task | None) -> Task:
     if isinstance(task, Task):
-        return task
+        return checked(task, task.name)
     return build.load_task(build.TYPED_TASK if task is None else task)
 
 

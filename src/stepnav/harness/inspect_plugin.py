@@ -9,6 +9,7 @@ inspect_ai imports this by the entry point `inspect_ai`; nothing of ours does.
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -198,7 +199,9 @@ def stepnav_grade(
         problem = by_id[str(state.sample_id)]
         own = state.metadata.get(OWN)
         answer = own["answer"] if own else benchmark.extract(state.output.completion)
-        is_right = benchmark.grade(problem, answer) is True
+        is_right = benchmark.grade(problem, answer)
+        if is_right is None:  # inspect_ai leaves NaN out of its metrics
+            return Score(value=math.nan, answer=answer, explanation="it could not be graded")
         return Score(value=CORRECT if is_right else INCORRECT, answer=answer)
 
     return score

@@ -130,6 +130,29 @@ def read_rows(
     return [rows[number] for number in sorted(rows)]
 
 
+def grade_again(journal: Journal, grade: Grade, *, only_ungraded: bool = False) -> tuple[int, int]:
+    """Note new verdicts on the answers of a run, by a grade that has changed since.
+
+    Args:
+      journal: the run's, to be written.
+      grade: as of `run_cells`.
+      only_ungraded: whether to keep verdicts that say something.
+    Returns:
+      How many answers were graded, and how many of the verdicts are others than before.
+    """
+    known = journal.verdicts()
+    graded = changed = 0
+    for result in journal.results():
+        before = known.get(result.search_id)
+        if says_nothing(result) or (only_ungraded and before is not None):
+            continue
+        correct = grade(result.tree.problem, result.answer)
+        journal.add_verdict(result.search_id, correct)
+        graded += 1
+        changed += correct is not before
+    return graded, changed
+
+
 def wall_seconds(journal: Journal) -> dict[Group, float]:
     """Return (label, budget) -> seconds in which its searches ran, interrupted runs summed."""
     found: dict[Group, float] = {}

@@ -12,6 +12,8 @@ Example = tuple[str, str]
 """A worked example: its question, and what follows the prompt that shows it."""
 
 Loader = Callable[[str, "int | None", int, "Path | None"], "list[Problem]"]
+Grade = Callable[[Problem, "str | None"], "bool | None"]
+RateSteps = Callable[[Problem, Sequence[str]], "list[Rating]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,8 @@ class Task:
     answer_pattern: str | None
     load: Loader
     extract: Callable[[str], str | None]
-    grade: Callable[[Problem, str | None], bool | None]
-    rate_steps: Callable[[Problem, Sequence[str]], list[Rating]] | None = None
+    grade: Grade
+    rate_steps: RateSteps | None = None
     chat_answer_pattern: str | None = None
     ask: Callable[[str], Problem] | None = None
     temperature: float | None = None

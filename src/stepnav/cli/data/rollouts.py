@@ -40,6 +40,7 @@ from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
 from stepnav.run.search import Search
 from stepnav.run.spreading import Begun, SearchWork, Told, spread_searches, take_left
+from stepnav.tasks.checked import strict
 from stepnav.tasks.task import Task
 
 JOURNAL_NAME = "journal.sqlite"
@@ -176,7 +177,8 @@ def is_right(task: Task, solution: Trajectory) -> bool:
     """Return whether a solution is finished and its answer right."""
     if not solution.is_finished:
         return False
-    return task.grade(solution.problem, task.extract(solution.text)) is True
+    # a fault fails the problem, which --resume tries again; as a wrong answer it would be a label
+    return strict(task.grade)(solution.problem, task.extract(solution.text)) is True
 
 
 def _problem_settings(
