@@ -41,6 +41,9 @@ class BackendError(StepnavError):
       provider: name of the backend, for instance "openai".
       status_code: HTTP status, if there was one.
       failed_tokens: tokens generated for the request and lost with it.
+
+    Attributes:
+      wait_s: how long the backend asks to wait before the next request, None if it does not.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class BackendError(StepnavError):
         self.provider = provider
         self.status_code = status_code
         self.failed_tokens = failed_tokens
+        self.wait_s: float | None = None
 
 
 class BackendTimeout(BackendError):
@@ -109,7 +113,7 @@ def choose(option: str, value: str, allowed: tuple[Choice, ...]) -> Choice:
     )
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """Return an error's kind and text as one line that is not too long."""
     return f"{type(error).__name__}: {quote(' '.join(str(error).split()))}"
 

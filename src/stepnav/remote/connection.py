@@ -28,6 +28,7 @@ from stepnav.remote.body import PROVIDER, load_json, read_body
 from stepnav.remote.errors import after_retries, error_of, retry_after_s, transport_error
 from stepnav.remote.models import parse_models
 from stepnav.remote.options import ServerOptions
+from stepnav.remote.proxy import proxy_for
 
 if TYPE_CHECKING:
     import httpx
@@ -105,7 +106,10 @@ class Connection:
                     max_keepalive_connections=options.max_concurrency,
                 ),
                 transport=self.transport,
-                verify=self.base_url.startswith("https"),  # loading certificates takes 0.2 s
+                trust_env=False,  # its rule for proxies is another one
+                proxy=proxy_for(self.base_url) if self.transport is None else None,
+                # loading certificates takes 0.2 s
+                verify=self.base_url.startswith("https") and httpx.create_ssl_context(),
             )
         except (httpx.InvalidURL, ImportError, ValueError) as error:
             raise ConfigError(
@@ -231,13 +235,15 @@ class Connection:
     def error_of(self, failure: HttpFailure) -> BackendError:
         """Return our error for a status other than 200."""
         has_key = self.options.api_key is not None
-        return error_of(
+        error = error_of(
             failure.status,
             failure.body,
             self.model,
             has_key=has_key,
             key_advice=self.options.key_advice,
         )
+        error.wait_s = failure.wait_s
+        return error
 
     def _max_retries(self, error: BackendError) -> int:
         return self.options.max_retries if error.retryable else 0

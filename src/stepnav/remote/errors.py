@@ -124,10 +124,12 @@ def after_retries(error: BackendError, retries: int, why: str | None = None) -> 
     notes = [note for note in (f"tried {retries + 1} times" if retries else None, why) if note]
     if not notes:
         return error
-    return type(error)(
+    noted = type(error)(
         f"{error} ({'; '.join(notes)})",
         retryable=error.retryable,
         provider=error.provider,
         status_code=error.status_code,
         failed_tokens=error.failed_tokens,
     )
+    noted.wait_s = error.wait_s
+    return noted
