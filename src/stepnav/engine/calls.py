@@ -43,7 +43,7 @@ class CallQueue:
     def submit(self, ticket: int, call: Callable[[], Any]) -> None:
         """Start a call; returns at once."""
         if inspect.iscoroutinefunction(call):
-            future = asyncio.run_coroutine_threadsafe(_guarded(call), self._running_loop())
+            future = asyncio.run_coroutine_threadsafe(self._guarded(call), self._running_loop())
         else:
             future = self._threads.submit(call)
         self._open[ticket] = future
@@ -86,13 +86,23 @@ class CallQueue:
         raised = future.exception()
         if raised is None:
             ready.append((ticket, future.result()))
-        elif isinstance(raised, BackendError):
-            ready.append((ticket, raised))
-        elif isinstance(raised, Exception):
-            message = f"the {self._noun} raised {one_line(raised)}"
-            ready.append((ticket, BackendError(message, provider="function")))
         else:
-            raise raised
+            ready.append((ticket, self._error_of(raised)))
+
+    def _error_of(self, raised: BaseException) -> BackendError:
+        """Return the error for what a function raised; nothing of it may end who asked it."""
+        if isinstance(raised, BackendError):
+            return raised
+        ends = isinstance(raised, (SystemExit, KeyboardInterrupt))
+        did = "tried to end the process:" if ends else "raised"
+        return BackendError(f"the {self._noun} {did} {one_line(raised)}", provider="function")
+
+    async def _guarded(self, call: Callable[[], Any]) -> Any:
+        """Return what a coroutine function returns; nothing of it may end the others' loop."""
+        try:
+            return await call()
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise self._error_of(error) from error
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -112,11 +122,3 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
             loop.run_until_complete(task)
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
-
-
-async def _guarded(call: Callable[[], Any]) -> Any:
-    """Return what a coroutine function returns; nothing of it may end the loop of the others."""
-    try:
-        return await call()
-    except (SystemExit, KeyboardInterrupt) as error:
-        raise RuntimeError(f"it tried to end the process ({type(error).__name__})") from error

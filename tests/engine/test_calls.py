@@ -1,0 +1,50 @@
+"""What the queue of plain functions makes of functions that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from stepnav.core.errors import BackendError
+from stepnav.engine.calls import CallQueue
+
+
+class Panic(BaseException):
+    """What a library in Rust raises."""
+
+
+@pytest.fixture
+def calls() -> Iterator[CallQueue]:
+    queue = CallQueue("policy function")
+    yield queue
+    queue.close()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (SystemExit(3), "the policy function tried to end the process: SystemExit: '3'"),
+        (KeyboardInterrupt(), "the policy function tried to end the process: KeyboardInterrupt"),
+        (GeneratorExit(), "the policy function raised GeneratorExit"),
+        (Panic("no"), "the policy function raised Panic: 'no'"),
+        (ValueError("no"), "the policy function raised ValueError: 'no'"),
+        (BackendError("it is ill"), "it is ill"),
+    ],
+    ids=repr,
+)
+def test_nothing_that_a_function_raises_ends_who_asked_it(calls, error, words, is_async):
+    def failing():
+        raise error
+
+    async def failing_later():
+        raise error
+
+    calls.submit(1, failing_later if is_async else failing)
+    ((ticket, answer),) = calls.poll(10)
+    assert ticket == 1
+    assert isinstance(answer, BackendError)
+    assert str(answer).startswith(words)
+    calls.submit(2, lambda: "still there")
+    assert calls.poll(10) == [(2, "still there")]
