@@ -128,6 +128,37 @@ def test_the_name_the_object_or_a_header_asks_for_a_search():
     )
 
 
+def test_a_list_of_one_prompt_is_that_prompt():
+    found = decide(
+        make_house(server=SERVER), "completions", {"model": "cot-m", "prompt": ["a"]}, {}
+    )
+    assert found.search.problem.question == "a"
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        ("completions", ["a", "b"], "prompt .* takes one text, and it holds 2"),
+        ("completions", [], "prompt .* takes one text, and it holds 0"),
+        ("completions", [[1, 2]], "prompt .* takes text, and it holds tokens"),
+        ("chat", [{"role": "user", "content": IMAGE}], "messages .* of type 'image_url'"),
+        ("chat", [{"role": "tool", "content": "4"}], "messages .* a turn of the role tool"),
+        ("chat", [{"role": "assistant", "tool_calls": [{}]}], "messages .* holds tool_calls"),
+        ("chat", [{"role": "assistant", "content": "4"}], "messages .* already begun"),
+        ("responses", [{"role": "user", "content": [{"type": "input_image"}]}],
+         "input .* of type 'input_image'"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_in_a_text_cannot_be_searched_is_said(kind, given, words):
+    field = {"chat": "messages", "completions": "prompt", "responses": "input"}[kind]
+    body = {"model": "cot-m", field: given}
+    assert decide(make_house(server=SERVER), kind, body, {}) == Passed(field)
+    with pytest.raises(ApiError, match=words) as error:
+        decide(make_house(), kind, body, {})
+    assert (error.value.status, error.value.param) == (400, field)
+
+
 def test_of_budgets_the_header_counts_before_the_body_and_that_before_the_server():
     house = make_house(limits=Limits(budget_tokens=300))
     body, header = {"budget_tokens": 200}, {"x-stepnav-budget": "100"}

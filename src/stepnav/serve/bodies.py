@@ -76,12 +76,15 @@ class Turn(BaseModel):
         return self.content or ""
 
     @property
-    def is_text(self) -> bool:
-        """Whether there is nothing but text in it."""
+    def beyond_text(self) -> str | None:
+        """What in it is no text; None if there is nothing else."""
+        if self.role in ("tool", "function"):
+            return f"a turn of the role {self.role}"
+        if (self.model_extra or {}).get("tool_calls"):
+            return "tool_calls"
         parts = self.content if isinstance(self.content, list) else []
         kinds = {"text", "input_text", "output_text"}
-        extra = self.model_extra or {}
-        return all(p.type in kinds for p in parts) and not extra.get("tool_calls")
+        return next((f"a part of type {p.type[:80]!r}" for p in parts if p.type not in kinds), None)
 
 
 class ChatBody(Body):
@@ -94,6 +97,11 @@ class CompletionsBody(Body):
     """`POST /v1/completions`."""
 
     prompt: str | list[Any]
+
+    @property
+    def text(self) -> str:
+        """The prompt; of a list, as some clients send one, its only text."""
+        return str(self.prompt[0] if isinstance(self.prompt, list) else self.prompt)
 
 
 class ResponsesBody(Body):

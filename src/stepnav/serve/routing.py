@@ -35,6 +35,11 @@ UNSEARCHABLE = (
 )
 """Fields that a search cannot serve."""
 
+TEXT_FIELDS: Mapping[Endpoint, str] = {
+    "chat": "messages", "completions": "prompt", "responses": "input",
+}  # fmt: skip
+"""Where the question of a request stands."""
+
 STATEFUL = ("previous_response_id", "conversation", "background")
 """Fields of a server that keeps answers, as this one does not."""
 
@@ -67,13 +72,17 @@ def decide(house: House, kind: Endpoint, raw: Any, headers: Mapping[str, str]) -
     name = _strategy_name(house, raw.get("model"), asked, headers)
     if name is None and house.server is not None:
         return Passed()
-    reason = _unsearchable(kind, raw)
-    if reason is not None:
+    param = _unsearchable_field(raw)
+    why = "a search has no use for it; leave it out"
+    if param is None:
+        param = TEXT_FIELDS[kind]
+        why = _beyond_search(kind, raw.get(param))
+    if why:
         if house.server is not None:
-            return Passed(reason)
+            return Passed(param)
         raise ApiError(
-            400, f"{reason} cannot be served here: a search has no use for it, and the policy runs "
-            "in this process; leave it out", param=reason, code="unsupported_field",
+            400, f"{param} cannot be served here, where the policy runs in this process: {why}",
+            param=param, code="unsupported_field",
         )  # fmt: skip
     try:
         body = BODIES[kind].model_validate(raw)
@@ -127,8 +136,8 @@ def _strategy_name(
         raise ApiError(400, str(error), param=param, code="unknown_strategy") from None
 
 
-def _unsearchable(kind: Endpoint, raw: Mapping[str, Any]) -> str | None:
-    """Return the field that no search can serve; fields of a wrong form are found later."""
+def _unsearchable_field(raw: Mapping[str, Any]) -> str | None:
+    """Return a field that no search can serve whatever the question is."""
     for name in STATEFUL:
         if raw.get(name):
             raise ApiError(
@@ -143,19 +152,24 @@ def _unsearchable(kind: Endpoint, raw: Mapping[str, Any]) -> str | None:
         is_unset = value is None if is_count and value != 1 else not value
         if not is_unset and not is_plain_text and not (name == "best_of" and value == 1):
             return name
-    if kind == "completions":
-        return "prompt" if isinstance(raw.get("prompt"), list) else None
-    try:
-        turns = [Turn.model_validate(turn) for turn in _listed(raw, kind)]
-    except ValidationError:
-        return None
-    if any(turn.role in ("tool", "function") or not turn.is_text for turn in turns):
-        return "messages" if kind == "chat" else "input"
-    if turns and turns[-1].role == "assistant":
-        return "messages" if kind == "chat" else "input"
     return None
 
 
-def _listed(raw: Mapping[str, Any], kind: Endpoint) -> list[Any]:
-    found = raw.get("messages" if kind == "chat" else "input")
-    return found if isinstance(found, list) else []
+def _beyond_search(kind: Endpoint, given: Any) -> str:
+    """Return why no search can take a text; empty if one can, or if its form is wrong."""
+    if not isinstance(given, list):
+        return ""
+    if kind == "completions":
+        if any(not isinstance(item, str) for item in given):
+            return "a search takes text, and it holds tokens"
+        return "" if len(given) == 1 else f"a search takes one text, and it holds {len(given)}"
+    try:
+        turns = [Turn.model_validate(turn) for turn in given]
+    except ValidationError:
+        return ""
+    for turn in turns:
+        if turn.beyond_text:
+            return f"a search takes text alone, and it holds {turn.beyond_text}"
+    if turns and turns[-1].role == "assistant":
+        return "a search takes a question, and its last turn is an answer that is already begun"
+    return ""

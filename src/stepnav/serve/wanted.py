@@ -133,7 +133,7 @@ def _problem(
     turns: list[Message] = []
     found: list[Turn] = []
     if isinstance(body, CompletionsBody):
-        question, param = str(body.prompt), "prompt"
+        question, param = body.text, "prompt"
     elif isinstance(body, ResponsesBody) and isinstance(body.input, str):
         question, param = body.input, "input"
     else:
