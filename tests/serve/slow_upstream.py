@@ -1,17 +1,33 @@
-"""A model server that never finishes, and knows when it is hung up on."""
+"""A model server that sends what it is told to, or never finishes; on a real socket."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
+from collections.abc import Iterable
+
+SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def chunk(content: bytes) -> bytes:
+    """Return a piece of a body that is sent in chunks; an empty one ends it."""
+    return b"%x\r\n%s\r\n" % (len(content), content)
 
 
 class SlowUpstream:
     """Runs the server in a thread; a context manager.
 
     `hung_up` holds the times at which clients went away in the middle of a request.
+
+    Args:
+      pieces: sent to each client, with pauses of so many seconds, before it is hung up on; with
+        none a request is never answered.
     """
+
+    def __init__(self, pieces: Iterable[bytes | float] = ()) -> None:
+        self._pieces = pieces
 
     def __enter__(self) -> SlowUpstream:
         self.num_asked = 0
@@ -46,6 +62,17 @@ class SlowUpstream:
         )
         await reader.readexactly(length)
         self.num_asked += 1
-        await reader.read()  # returns when the client hangs up
-        self.hung_up.append(time.monotonic())
+        try:
+            for piece in self._pieces:
+                if isinstance(piece, float):
+                    with contextlib.suppress(asyncio.TimeoutError):  # or the client hangs up
+                        await asyncio.wait_for(reader.read(1), piece)
+                else:
+                    writer.write(piece)
+                    await writer.drain()
+            if not self._pieces:
+                await reader.read()  # returns when the client hangs up
+                self.hung_up.append(time.monotonic())
+        except ConnectionError:
+            self.hung_up.append(time.monotonic())
         writer.close()

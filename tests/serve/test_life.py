@@ -21,14 +21,14 @@ import httpx
 import pytest
 
 from stepnav import build
-from stepnav.cli.options.serving import KeyOptions
+from stepnav.cli.options.serving import KeyOptions, Place
 from stepnav.core.errors import BackendDown, BackendError, ConfigError
 from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.remote.errors import error_of
 from stepnav.run.traces import FILE_NAME, Traces, read_trace
 from stepnav.serve.house import Limits, Server, chat_task
-from stepnav.serve.upstream import proxy_for
+from stepnav.serve.upstream import http_proxy_for
 from tests.policies.openai.fake_server import Behaviour, FakeOpenAI, open_policy
 from tests.serve.processes import MESSAGES, make_house, process, serving, sleepy_policy, wait_until
 from tests.serve.slow_upstream import SlowUpstream
@@ -169,6 +169,40 @@ def test_keys_are_asked_for_everywhere_but_at_the_door(caplog):
     assert "secret" not in caplog.text
 
 
+@pytest.mark.parametrize("line", [b"a" * 2**16, b"X-A: b\r\n" * 2**13], ids=["long", "many"])
+def test_headers_are_bounded(line):
+    with serving(make_house(keys=("secret",))) as (url, _):
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX-A: ")
+            with pytest.raises(ConnectionError):
+                client.sendall(line * 256)  # 16 MiB
+
+
+def test_without_keys_a_server_here_takes_no_names_that_lead_here():
+    """As a page of another site has one whose name it lets lead to this machine."""
+    with serving(make_house(hosts=("localhost", "127.0.0.1", "::1", "mine.example"))) as (url, _):
+        for host, status in (
+            *(("localhost:8080", 200), ("127.0.0.1", 200), ("[::1]:80", 200), ("LOCALHOST", 200)),
+            *(("Mine.Example:443", 200), ("evil.example:8080", 403), ("[::1", 403)),
+        ):
+            headers = {"Host": host, "Origin": f"http://{host}"}
+            answer = httpx.post(url + CHAT, json=BODY, headers=headers)
+            assert answer.status_code == status, host
+            assert status == 200 or "--allow-host" in answer.json()["error"]["message"]
+
+
+def test_by_which_names_a_server_may_be_called():
+    def hosts(address, *, is_open=True, **options):
+        with socket.create_server((address, 0)) as listening:
+            return Place(**options).hosts(listening, is_open=is_open)
+
+    assert set(hosts("127.0.0.2")) == {"localhost", "127.0.0.1", "::1", "127.0.0.2"}
+    assert "mine.example" in hosts("127.0.0.1", allow_host=["Mine.Example"])
+    assert hosts("127.0.0.1", is_open=False) == ()
+    assert hosts("0.0.0.0") == ()
+
+
 def test_pages_of_other_sites_are_kept_out():
     with serving(make_house()) as (url, _):
         for origin, status in (("http://evil.example", 403), ("null", 403), (url, 200)):
@@ -177,7 +211,7 @@ def test_pages_of_other_sites_are_kept_out():
 
 
 def test_a_client_that_takes_nothing_is_left(monkeypatch, caplog):
-    monkeypatch.setattr("stepnav.serve.streaming.SEND_S", 0.5)
+    monkeypatch.setattr("stepnav.serve.gate.SEND_S", 0.5)
     house = make_house(
         lambda question, steps, *, temperature: "x" * 20_000_000,
         reward=None,
@@ -299,15 +333,61 @@ def test_a_model_server_that_is_started_again_is_used_again_and_no_search_is_los
     assert answers[0].json()["stepnav"]["stop_reason"] == "finished"
 
 
-def test_an_engine_that_breaks_tells_who_waits_and_starts_again(caplog):
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])
+def test_an_engine_that_breaks_tells_who_waits_and_starts_again(error, caplog):
+    def breaking(timeout_s):
+        raise error
+
     house = make_house(sleepy_policy)
     with serving(house) as (url, server):
         broken = server.service.engine._driver
-        broken.step = lambda timeout_s: 1 / 0
+        broken.step = breaking
         assert httpx.post(url + CHAT, json=BODY, timeout=10).status_code == 500
         answer = httpx.post(url + CHAT, json={**BODY, "stepnav": {"max_seconds": 1}}, timeout=10)
         assert answer.status_code == 200
-    assert "ZeroDivisionError" in caplog.text
+    assert error.__name__ in caplog.text
+
+
+@pytest.mark.parametrize("part", ["policy", "reward", "task"])
+def test_code_that_ends_the_process_fails_one_search_and_no_other(part):
+    def ending(name):
+        def may_end(question, value):
+            if part == name and "END" in question:
+                sys.exit(3)
+            return value
+
+        return may_end
+
+    house = make_house(
+        lambda question, steps, *, temperature: ending("policy")(question, f"#### {question}"),
+        lambda question, steps: ending("reward")(question, [0.9] * len(steps)),
+        task=replace(chat_task(), extract=lambda text: ending("task")(text, text)),
+    )
+    with serving(house) as (url, _):
+
+        def ask(question):
+            turns = [{"role": "user", "content": question}]
+            return httpx.post(url + CHAT, json={**BODY, "messages": turns}, timeout=20)
+
+        failed = ask("END")
+        assert failed.status_code == (500 if part == "task" else 502)
+        assert "tried to end the process" in failed.json()["error"]["message"]
+        assert ask("What is 2 + 2?").status_code == 200
+        assert httpx.get(f"{url}/health").status_code == 200
+
+
+def test_a_search_that_cannot_be_kept_is_answered(monkeypatch, caplog):
+    with serving(make_house()) as (url, server):
+        monkeypatch.setattr(server.service.engine, "_keep", lambda result: 1 / 0)
+        assert httpx.post(url + CHAT, json=BODY, timeout=10).status_code == 200
+    assert "a finished search was not kept" in caplog.text
+
+
+def test_a_server_whose_searches_have_died_says_so():
+    with serving(make_house()) as (url, server):
+        server.service.engine.close()
+        answer = httpx.get(f"{url}/health")
+    assert (answer.status_code, answer.json()) == (503, {"status": "dead"})
 
 
 @pytest.mark.parametrize(
@@ -397,20 +477,42 @@ def test_a_passed_request_goes_through_the_proxy_and_takes_no_login_of_netrc(
         ({"http_proxy": "http://p:1", "no_proxy": "model:8000"}, None),
         ({"http_proxy": "http://p:1", "no_proxy": "model:8001"}, "http://p:1"),
         ({"http_proxy": "http://p:1", "no_proxy": "*"}, None),
+        ({"http_proxy": "http://p:1", "no_proxy": ".model"}, None),
     ],
     ids=str,
 )
 def test_which_proxy_the_environment_names(variables, expected, monkeypatch):
+    set_proxies(monkeypatch, **variables)
+    assert http_proxy_for("http://model:8000/v1") == expected
+    monkeypatch.setenv("http_proxy", "socks5://p:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(ConfigError, match="through a proxy of socks5"):
+        http_proxy_for("http://model:8000/v1")
+
+
+@pytest.mark.parametrize("listed", ["::1", "[::1]", "[::1]:8000"])
+def test_an_address_with_colons_needs_no_proxy(listed, monkeypatch):
+    set_proxies(monkeypatch, http_proxy="http://p:1", no_proxy=listed)
+    assert http_proxy_for("http://[::1]:8000/v1") is None
+
+
+def test_searches_take_the_proxy_that_passed_requests_take(monkeypatch):
+    """The fake server is a proxy too: it answers whatever host it is asked for."""
+    with FakeOpenAI(Behaviour()) as fake:
+        set_proxies(monkeypatch, http_proxy=fake.url.removesuffix("/v1"))
+        open_policy("http://model.invalid/v1", api="chat").close()
+        set_proxies(monkeypatch, http_proxy=fake.url.removesuffix("/v1"), no_proxy=".model.invalid")
+        assert http_proxy_for("http://model.invalid/v1") is None
+        with pytest.raises(BackendDown, match="cannot reach"):
+            open_policy("http://model.invalid/v1", api="chat")
+
+
+def set_proxies(monkeypatch, **variables):
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert proxy_for("http://model:8000/v1") == expected
-    monkeypatch.setenv("http_proxy", "socks5://p:1")
-    monkeypatch.delenv("no_proxy", raising=False)
-    with pytest.raises(ConfigError, match="through a proxy of socks5"):
-        proxy_for("http://model:8000/v1")
 
 
 def test_traces_are_bounded_and_a_damaged_folder_is_refused(tmp_path):
@@ -439,6 +541,7 @@ BAD_OPTIONS = [
     (["--keys-file", "/nowhere"], "/nowhere"),
     (["--keys-env", "sk-123"], "this is no such name"),
     (["--model-name", ""], "is no name for a model"),
+    (["--allow-host", "mine:80"], "--allow-host must be a name without a port (got 'mine:80')"),
     (["--grace", "inf"], "--grace must be at most 86400"),
     (["--grace", "1e10"], "--grace must be at most 86400"),
     (["--keys-file", sys.executable], "are not UTF-8 text"),
@@ -513,6 +616,35 @@ def test_workers_share_a_port_traces_and_metrics(tmp_path):
         started.send_signal(signal.SIGTERM)
         assert started.wait(30) == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in seen)
+
+
+@pytest.mark.server
+def test_workers_that_stop_refuse_who_comes_and_end_what_they_have(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import asyncio\n"
+        "async def policy(question, steps, *, temperature):\n"
+        "    await asyncio.sleep(3)\n"
+        "    return '#### 4'\n"
+    )
+    with process("--policy", f"{tmp_path}/mine.py:policy", "--workers", "2") as (url, started):
+        body, answers = {"model": "cot-mine.py:policy", "messages": MESSAGES}, []
+        asked = threading.Thread(
+            target=lambda: answers.append(httpx.post(url + CHAT, json=body, timeout=60))
+        )
+        asked.start()
+        wait_until(lambda: 'stepnav_open{kind="running"} 1.0' in httpx.get(f"{url}/metrics").text)
+        started.send_signal(signal.SIGTERM)
+
+        def is_refused():
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))).close()
+                return False
+            return True
+
+        wait_until(is_refused)
+        assert not answers
+        asked.join()
+    assert answers[0].status_code == 200
 
 
 @pytest.mark.server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 
 import httpx
@@ -138,6 +139,22 @@ def test_a_stream_whose_client_goes_away_is_not_counted_as_answered():
         told = httpx.get(f"{url}/metrics").text
     assert 'request_duration_seconds_count{error_type="cancelled"' in told
     assert 'request_duration_seconds_count{error_type=""' not in told
+
+
+def test_what_a_search_has_spent_is_counted_although_its_client_went_away():
+    with serving(make_house(sleepy_policy)) as (url, server):
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(url + CHAT, json={"model": "hgs-m", "messages": MESSAGES}, timeout=1)
+
+        def spent():
+            told = server.service.metrics.text().decode()
+            return re.findall(
+                r'^stepnav_tokens_total{model="policy",use="generated"} (.*)$', told, re.M
+            )
+
+        wait_until(spent, 30)
+        assert float(spent()[0]) > 0
+        assert b"stepnav_left_total 1.0" in server.service.metrics.text()
 
 
 def test_metrics_count_searches_tokens_and_time(url):

@@ -75,6 +75,7 @@ def run(
 
     limits, keys = limit_options.limits(), key_options.keys()
     listening = place.listen(is_open=not keys)
+    hosts = place.hosts(listening, is_open=not keys)
     if place.is_parent:
         _supervise(place.workers, listening)
         return
@@ -84,7 +85,7 @@ def run(
     with contextlib.ExitStack() as stack:
         models = stack.enter_context(_open(model_options, benchmark, reward, server))
         house = _house(models, model_options, benchmark, chosen, reward, server, model_name)
-        house = replace(house, limits=limits, keys=keys, **asdict(trace_options))
+        house = replace(house, limits=limits, keys=keys, hosts=hosts, **asdict(trace_options))
         house = _with_rewards(house, also_reward or [], model_options, stack)
         tell_notes(models.notes)
         make_server(house, lambda: _tell_ready(house, listening)).run(sockets=[listening])

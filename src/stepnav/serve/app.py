@@ -34,7 +34,7 @@ def make_app(house: House) -> tuple[FastAPI, Service]:
         await service.close()
 
     app = FastAPI(title="stepnav", lifespan=lifespan, openapi_url=None)
-    app.add_middleware(Gate, keys=house.keys)
+    app.add_middleware(Gate, keys=house.keys, hosts=house.hosts)
     app.exception_handler(ApiError)(_respond)
     app.exception_handler(HTTPException)(_no_route)
     _add_generation(app, service)
@@ -62,8 +62,8 @@ def _add_reading(app: FastAPI, service: Service) -> None:
 
     @app.get("/health")
     async def health() -> Response:
-        status = 503 if service.is_stopping else 200
-        return JSONResponse({"status": "stopping" if service.is_stopping else "ok"}, status)
+        status = "stopping" if service.is_stopping else "ok" if service.engine.is_alive else "dead"
+        return JSONResponse({"status": status}, 200 if status == "ok" else 503)
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ logger = logging.getLogger("stepnav")
 
 RETRY_SOON = {"Retry-After": "5"}
 """Header of an answer that a model failed to give."""
+MAX_RETRY_S = 86_400
 
 _KINDS = {401: "authentication_error", 429: "rate_limit_error"}
 
@@ -68,6 +70,11 @@ def invalid(error: ValidationError) -> ApiError:
     return ApiError(400, f"{param}: {first['msg']} (got {got})", param=param, code="invalid_value")
 
 
+def gateway_error(status: int, message: str) -> ApiError:
+    """Return the error for a model server that gave no usable answer."""
+    return ApiError(status, message, code="upstream_failed", headers=RETRY_SOON)
+
+
 def failed(error: BackendError | None, message: str) -> ApiError:
     """Return the error for a search whose model did not answer.
 
@@ -82,12 +89,14 @@ def failed(error: BackendError | None, message: str) -> ApiError:
         is_too_long = error.provider == "local" or context_refusal(message) is not None
         code = "context_length_exceeded" if is_too_long else "upstream_refused"
         return ApiError(400, message, code=code)
+    headers = RETRY_SOON
+    if error.wait_s is not None:
+        headers = {"Retry-After": str(math.ceil(min(max(1.0, error.wait_s), MAX_RETRY_S)))}
     if isinstance(error, RateLimited):
-        return ApiError(429, message, code="upstream_busy", headers=RETRY_SOON)
-    if isinstance(
-        error, BackendDown
-    ):  # its address, and what it says of its key, are not for clients
+        return ApiError(429, message, code="upstream_busy", headers=headers)
+    # its address, and what it says of its key, are not for clients
+    if isinstance(error, BackendDown):
         logger.warning("a model failed: %s", message)
         message = "a model behind this server cannot be used now; try again later"
     status = 504 if isinstance(error, BackendTimeout) else 502
-    return ApiError(status, message, code="upstream_failed", headers=RETRY_SOON)
+    return ApiError(status, message, code="upstream_failed", headers=headers)

@@ -8,13 +8,17 @@ import time
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 
+import anyio
 from starlette.requests import ClientDisconnect
 
 from stepnav.core.errors import quote
 from stepnav.serve.errors import ApiError
 
 OPEN_PATHS = frozenset({"/health"})
+SEND_S = 30.0
+"""A client that takes nothing for so long is left."""
 
 logger = logging.getLogger("stepnav")
 
@@ -25,10 +29,12 @@ class Gate:
     Args:
       app: what is behind it.
       keys: of which a request must bring one; none lets everybody in.
+      hosts: names by which the server may be called; none are all. Without keys a page of another
+        site could else let its own name lead here (DNS rebinding), and would not be foreign.
     """
 
-    def __init__(self, app: Any, keys: Sequence[str]) -> None:
-        self._app = app
+    def __init__(self, app: Any, keys: Sequence[str], hosts: Sequence[str] = ()) -> None:
+        self._app, self._hosts = app, hosts
         self._digests = [sha256(key.encode()).digest() for key in keys]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -42,13 +48,19 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            await send(message)
+            with anyio.move_on_after(SEND_S) as limit:
+                await send(message)
+            if limit.cancelled_caught:
+                raise ClientDisconnect  # who takes nothing has as good as gone
 
         try:
             if scope["path"] not in OPEN_PATHS and not self._knows(scope["headers"]):
                 raise ApiError(401, "give a valid API key", code="invalid_api_key")
-            if _is_foreign(dict(scope["headers"])):
+            headers = dict(scope["headers"])
+            if _is_foreign(headers):
                 raise ApiError(403, "pages of other sites may not use this server")
+            if self._hosts:
+                self._check_host(headers.get(b"host", b"").decode("latin-1"))
             await self._app(scope, receive, watched)
         except ApiError as error:
             await error.response()(scope, receive, watched)
@@ -73,6 +85,18 @@ class Gate:
         digest = sha256(key.strip()).digest()
         matches = [hmac.compare_digest(digest, known) for known in self._digests]
         return scheme.lower() == b"bearer" and any(matches)
+
+    def _check_host(self, given: str) -> None:
+        """Refuse a name that is none of this server's; only programs send none."""
+        try:
+            name = urlsplit(f"//{given}").hostname or ""
+        except ValueError:
+            name = given
+        if given and name not in self._hosts:
+            raise ApiError(
+                403, f"this server is not called {quote(name)}; --allow-host adds a name, and with "
+                "API keys (--keys-file) it takes any",
+            )  # fmt: skip
 
 
 def _is_foreign(headers: dict[bytes, bytes]) -> bool:

@@ -92,6 +92,7 @@ class House:
       takes_context: whether the policy is chatted with, and so shown earlier turns.
       limits: of requests.
       keys: API keys, one of which a request must bring; empty lets everybody in.
+      hosts: names by which the server may be called, in lower case; empty are all.
       traces: the folder in which finished searches are kept; None keeps none.
       max_traces: how many.
     """
@@ -107,6 +108,7 @@ class House:
     takes_context: bool = False
     limits: Limits = field(default_factory=Limits)
     keys: tuple[str, ...] = field(default=(), repr=False)
+    hosts: tuple[str, ...] = ()
     traces: Path | None = None
     max_traces: int = 10_000
 

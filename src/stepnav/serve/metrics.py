@@ -7,6 +7,7 @@ import os
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from stepnav.core.budget import Usage
 from stepnav.core.outcome import SearchResult
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -69,10 +70,15 @@ class Metrics:
 
     def add(self, result: SearchResult) -> None:
         """Count a search that ended."""
-        used = result.usage
+        self._searches.labels(result.strategy, result.outcome.stop_reason).inc()
+        duplicates = sum(node.duplicates for node in result.tree.nodes)
+        self._duplicates.labels(result.strategy).inc(duplicates)
+        self.add_usage(result.usage)
+
+    def add_usage(self, used: Usage) -> None:
+        """Count the tokens of a search, whether it ended or was left."""
         self._usage.labels(self._model, "input").observe(used.policy_prompt_tokens)
         self._usage.labels(self._model, "output").observe(used.policy_tokens)
-        self._searches.labels(result.strategy, result.outcome.stop_reason).inc()
         for name, use, count in (
             ("policy", "generated", used.policy_tokens),
             ("policy", "failed", used.failed_tokens),
@@ -82,8 +88,6 @@ class Metrics:
             ("reward", "cached", used.reward_cached_tokens),
         ):
             self._tokens.labels(name, use).inc(max(0, count))
-        duplicates = sum(node.duplicates for node in result.tree.nodes)
-        self._duplicates.labels(result.strategy).inc(duplicates)
 
     def set_open(self, *, running: int, waiting: int, passed: int) -> None:
         """Note what is open in this process."""

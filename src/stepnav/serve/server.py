@@ -15,6 +15,7 @@ import uvicorn
 
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.serve.app import make_app
+from stepnav.serve.gate import SEND_S
 from stepnav.serve.house import House
 from stepnav.serve.metrics import forget_open
 from stepnav.serve.service import Service
@@ -37,6 +38,8 @@ def open_socket(host: str, port: int) -> socket.socket:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(family)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # what is closed, but still unsent, is dropped too
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * SEND_S))
         found.bind(address)
         found.listen(BACKLOG)
     except (OSError, OverflowError, ValueError) as error:  # the last: a host that is no name
@@ -57,6 +60,7 @@ def make_server(house: House, on_ready: Callable[[], None]) -> HttpServer:
     app, service = make_app(house)
     config = uvicorn.Config(
         app,
+        http="h11",  # the other one, httptools, reads headers without end
         log_config=None,
         access_log=False,
         server_header=False,
@@ -117,6 +121,7 @@ def run_workers(command: Sequence[str], count: int, listening: socket.socket) ->
         for worker in workers:
             with contextlib.suppress(ProcessLookupError):
                 worker.send_signal(signal.SIGTERM)
+        listening.close()  # who comes now is refused at once: nobody would take the connection
         for worker in workers:
             worker.wait()
             forget_open(worker.pid)

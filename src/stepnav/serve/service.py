@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
@@ -23,7 +24,7 @@ from stepnav.serve.replies import whole
 from stepnav.serve.requests import read_json, until_gone
 from stepnav.serve.routing import Passed, decide
 from stepnav.serve.spans import Spans
-from stepnav.serve.streaming import SearchStream, closing, failing, opening, step_events
+from stepnav.serve.streaming import EventStream, closing, failing, opening, step_events
 from stepnav.serve.under_way import UnderWay
 from stepnav.serve.upstream import Upstream
 from stepnav.serve.wanted import Endpoint, Wanted
@@ -46,7 +47,12 @@ class Service:
         self.is_stopping = False
         self._traces = None if house.traces is None else Traces(house.traces, house.max_traces)
         self._kept: set[str] = set()
-        self.engine = Engine(house.models, active=house.limits.active, keep=self._keep)
+        self.engine = Engine(
+            house.models,
+            active=house.limits.active,
+            keep=self._keep,
+            on_left=self.metrics.add_usage,
+        )
         self.upstream = None if house.server is None else Upstream(house.server)
 
     async def close(self) -> None:
@@ -99,14 +105,18 @@ class Service:
             own = {"X-Stepnav-Search": "none"}
             if wanted.reason is not None:
                 own["X-Stepnav-Unsearched"] = wanted.reason
-            with timed:
-                return await self.upstream.forward(request, kind, raw, own)
+            on_first = partial(self._note_first, kind, model, began)
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(timed)
+                return await self.upstream.forward(
+                    request, kind, raw, own, stack=stack, on_first=on_first
+                )
         if wanted.is_stream:
             with contextlib.ExitStack() as stack:
                 stack.enter_context(timed)
                 search = stack.enter_context(self._under_way(wanted))
                 events = self._events(wanted, search, began)
-                return SearchStream(events, _headers(wanted), stack.pop_all(), search.check)
+                return EventStream(events, _headers(wanted), stack.pop_all(), search.check)
         with timed, self._under_way(wanted) as search:
             result = await until_gone(request, search.result())
             return JSONResponse(whole(wanted, result, int(time.time())), headers=_headers(wanted))
@@ -142,7 +152,7 @@ class Service:
     async def _events(
         self, wanted: Wanted, search: UnderWay, began: float
     ) -> AsyncIterator[ServerSentEvent]:
-        created, first = int(time.time()), self.metrics.first
+        created = int(time.time())
         for item in opening(wanted, created):
             yield item
         is_first, is_last = True, False
@@ -159,10 +169,13 @@ class Service:
                 items, is_last = failing(wanted, error), True
             for item in items:
                 if is_first:
-                    labels = OPERATIONS[wanted.kind], wanted.model
-                    first.labels(*labels).observe(time.monotonic() - began)
+                    self._note_first(wanted.kind, wanted.model, began)
                     is_first = False
                 yield item
+
+    def _note_first(self, kind: Endpoint, model: str, began: float) -> None:
+        """Note how long the first text of a stream took."""
+        self.metrics.first.labels(OPERATIONS[kind], model).observe(time.monotonic() - began)
 
     def _keep(self, result: SearchResult) -> None:
         self.metrics.add(result)

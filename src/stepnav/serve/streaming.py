@@ -1,14 +1,14 @@
-"""Searches as server-sent events: settled steps as they come, then the choices."""
+"""Server-sent events; of searches settled steps as they come, then the choices."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
-from sse_starlette.sse import AppStatus, SendTimeoutError
+from sse_starlette.sse import AppStatus
 from starlette.requests import ClientDisconnect
 
 from stepnav.core.outcome import SearchResult
@@ -18,42 +18,42 @@ from stepnav.serve.response_events import closing_events, failing_event, opening
 from stepnav.serve.wanted import Wanted
 
 KEEP_ALIVE_S = 15.0
-SEND_S = 30.0
-"""A client that takes nothing for so long is left."""
 
 AppStatus.enable_automatic_graceful_drain = (
     False  # streams end with their searches, which are told to
 )
 
 
-class SearchStream(EventSourceResponse):
+class EventStream(EventSourceResponse):
     """A response that sends events, and comments while there are none.
 
     Args:
-      events: what is sent.
+      events: what is sent; bytes are whole events.
       headers: of the response.
       stack: closed at its end, however it ends, even before the first event.
-      check: raises what the search failed with; called before that, so that those in the stack are
+      check: raises what the stream failed with; called before that, so that those in the stack are
         told of it.
+      status: of HTTP.
     """
 
     def __init__(
         self,
-        events: AsyncIterator[ServerSentEvent],
-        headers: dict[str, str],
+        events: AsyncIterator[ServerSentEvent | bytes],
+        headers: Mapping[str, str],
         stack: ExitStack,
         check: Callable[[], None],
+        status: int = 200,
     ) -> None:
         self._stack, self._check = stack, check
         super().__init__(
-            events, headers=headers, ping=KEEP_ALIVE_S, send_timeout=SEND_S, sep="\n",
+            events, status, headers, ping=KEEP_ALIVE_S, sep="\n",
             ping_message_factory=lambda: ServerSentEvent(comment="keep-alive", sep="\n"),
         )  # fmt: skip
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Send it all."""
-        # the client takes nothing more, or was sent the error, or has left
-        with suppress(SendTimeoutError, ApiError, ClientDisconnect), self._stack:
+        # the client was sent the error, or has left, or takes nothing more
+        with suppress(ApiError, ClientDisconnect), self._stack:
             await super().__call__(scope, receive, send)
             self._check()
 

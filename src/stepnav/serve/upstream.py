@@ -9,34 +9,40 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
 from fastapi import Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 
-from stepnav.core.errors import ConfigError
-from stepnav.serve.errors import RETRY_SOON, ApiError
+from stepnav.core.errors import ConfigError, quote
+from stepnav.remote.errors import error_of
+from stepnav.remote.proxy import proxy_for
+from stepnav.serve.errors import ApiError, failed, gateway_error
 from stepnav.serve.house import Server
+from stepnav.serve.passed_events import MAX_ANSWER_BYTES, PassedEvents
 from stepnav.serve.requests import until_gone
+from stepnav.serve.streaming import EventStream
 
 PATHS = {"chat": "/chat/completions", "completions": "/completions", "responses": "/responses"}
 CONNECT_S = 5.0
 IDLE_S = 4.0
 """So long an idle connection is kept: less than the 5 s after which vLLM closes it."""
-MAX_ANSWER_BYTES = 32 * 2**20
 KEPT_HEADERS = ("retry-after", "x-request-id", "openai-processing-ms")
+ACCOUNT_STATUS = frozenset({401, 402, 403})
+"""What concerns the operator's account there: clients can do nothing about it, and it may name the
+key."""
 
 _HEADERS = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
 
 logger = logging.getLogger("stepnav")
 
 
-def proxy_for(url: str) -> str | None:
+def http_proxy_for(url: str) -> str | None:
     """Return the proxy that the environment names for a URL, as searches take it; None for none.
 
     Not by aiohttp's own `trust_env`, which also sends what ~/.netrc holds for the host as a key.
@@ -44,17 +50,12 @@ def proxy_for(url: str) -> str | None:
     Raises:
       ConfigError: it is none of HTTP.
     """
-    scheme, host, *_ = urlsplit(url)
-    named = getproxies()
-    proxy = named.get(scheme) or named.get("all")
-    if not proxy or proxy_bypass(host):
-        return None
-    proxy = proxy if "://" in proxy else f"http://{proxy}"
-    kind = urlsplit(proxy).scheme
+    proxy = proxy_for(url)
+    kind = "http" if proxy is None else urlsplit(proxy).scheme
     if kind not in ("http", "https"):
         raise ConfigError(
             f"requests cannot be passed to {url} through a proxy of {kind}; name one of http in "
-            f"{scheme.upper()}_PROXY, or the host in NO_PROXY"
+            f"{urlsplit(url).scheme.upper()}_PROXY, or the host in NO_PROXY"
         )
     return proxy
 
@@ -74,7 +75,7 @@ class Upstream:
         self._headers = dict(_HEADERS)
         if server.api_key is not None:
             self._headers["Authorization"] = f"Bearer {server.api_key}"
-        self._proxy = proxy_for(server.base_url)
+        self._proxy = http_proxy_for(server.base_url)
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -97,7 +98,14 @@ class Upstream:
         return self._session
 
     async def forward(
-        self, request: Request, kind: str, raw: Mapping[str, Any], headers: Mapping[str, str]
+        self,
+        request: Request,
+        kind: str,
+        raw: Mapping[str, Any],
+        headers: Mapping[str, str],
+        *,
+        stack: ExitStack,
+        on_first: Callable[[], None],
     ) -> Response:
         """Return the model server's answer.
 
@@ -106,6 +114,8 @@ class Upstream:
           kind: of the request.
           raw: its body; the model's name is replaced, and what is ours is left out.
           headers: added to the answer.
+          stack: emptied where the answer is a stream, at whose end what was in it is closed.
+          on_first: called at the first event of a stream.
         Raises:
           ApiError: the model server cannot be reached, or its answer is not a model server's.
         """
@@ -116,16 +126,20 @@ class Upstream:
         except RecursionError:
             raise ApiError(400, "the body is nested too deeply", code="invalid_json") from None
         self.num_open += 1
-        answer = None
-        try:
-            answer = await until_gone(request, self._exchange(PATHS[kind], content))
-        finally:
-            if not isinstance(answer, aiohttp.ClientResponse):
-                self.num_open -= 1
-        if isinstance(answer, aiohttp.ClientResponse):
-            return _Stream(self, answer, headers)
-        answer.headers.update(headers)
-        return answer
+        stack.callback(self._end_one)
+        answer = await until_gone(request, self._exchange(PATHS[kind], content))
+        if isinstance(answer, Response):
+            answer.headers.update(headers)
+            return answer
+        stack.callback(answer.close)
+        passed = PassedEvents(answer.content.iter_any(), self.blotted, on_first)
+        headers = {**_kept(answer), **headers}
+        return EventStream(
+            passed.events(), headers, stack.pop_all(), passed.check, status=answer.status
+        )
+
+    def _end_one(self) -> None:
+        self.num_open -= 1
 
     async def _exchange(self, path: str, content: bytes) -> aiohttp.ClientResponse | Response:
         """Return the whole answer, or one that is opened as a stream."""
@@ -136,29 +150,44 @@ class Upstream:
                 allow_redirects=False,
                 proxy=self._proxy,
             )
-            if answer.content_type == "text/event-stream":
+            is_stream = answer.content_type == "text/event-stream"
+            if is_stream and answer.status not in ACCOUNT_STATUS:
                 return answer
             try:
                 return self._whole(answer, await _read(answer))
             finally:
                 answer.close()
         except asyncio.TimeoutError:
-            raise _error(504, "the model server does not answer in time") from None
+            raise gateway_error(504, "the model server does not answer in time") from None
         except aiohttp.ClientError as error:
             logger.warning("the model server cannot be reached (%s)", type(error).__name__)
-            raise _error(502, "the model server cannot be reached; try again later") from None
+            raise gateway_error(
+                502, "the model server cannot be reached; try again later"
+            ) from None
 
     def _whole(self, answer: aiohttp.ClientResponse, content: bytes) -> Response:
+        content, status = self.blotted(content), answer.status
+        if status in ACCOUNT_STATUS:
+            has_key = self._server.api_key is not None
+            told = content.decode(errors="replace")
+            error = error_of(status, told, self._server.model, has_key=has_key)
+            raise failed(error, str(error))
+        if 300 <= status < 400:
+            logger.warning("the model server redirects to %s", quote(_readable(answer, "location")))
+            raise gateway_error(
+                502,
+                f"the model server redirects to another address (HTTP {status}), which is not "
+                "followed; this server must be started with that address (--policy)",
+            )
         if not content.lstrip().startswith((b"{", b"[")):
             media = _readable(answer, "content-type")[:80] or "nothing"
-            raise _error(
+            said = "what is no JSON" if "json" in media else f"{media} instead of JSON"
+            raise gateway_error(
                 502,
-                f"the model server answered {media} instead of JSON (HTTP {answer.status}); is its "
-                "address that of a model server?",
+                f"the model server answered {said} (HTTP {status}); is its address that of a model "
+                "server?",
             )
-        found = {name: _readable(answer, name) for name in KEPT_HEADERS}
-        kept = {name: value for name, value in found.items() if value}
-        return Response(self.blotted(content), answer.status, kept, media_type="application/json")
+        return Response(content, status, _kept(answer), media_type="application/json")
 
     def blotted(self, content: bytes) -> bytes:
         """Return an answer without the key, should the model server repeat it."""
@@ -166,44 +195,20 @@ class Upstream:
         return content.replace(key.encode(), b"***") if key else content
 
 
-class _Stream(StreamingResponse):
-    """A stream of the model server's, which is hung up on however this one ends."""
-
-    def __init__(
-        self, upstream: Upstream, answer: aiohttp.ClientResponse, headers: Mapping[str, str]
-    ) -> None:
-        self._upstream, self._answer = upstream, answer
-        super().__init__(self._pieces(), answer.status, headers, media_type="text/event-stream")
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        try:
-            await super().__call__({**scope, "asgi": {"spec_version": "2.3"}}, receive, send)
-        finally:
-            self._upstream.num_open -= 1
-            self._answer.close()
-
-    async def _pieces(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._answer.content.iter_any():
-                yield self._upstream.blotted(piece)
-        except (aiohttp.ClientError, asyncio.TimeoutError):
-            body = _error(502, "the model server hung up").body()
-            yield f"data: {json.dumps(body)}\n\n".encode()
-
-
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
     content = bytearray()
     async for piece in answer.content.iter_any():
         content += piece
         if len(content) > MAX_ANSWER_BYTES:
-            raise _error(502, "the model server's answer is too long")
+            raise gateway_error(502, "the model server's answer is too long")
     return bytes(content)
+
+
+def _kept(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    found = {name: _readable(answer, name) for name in KEPT_HEADERS}
+    return {name: value for name, value in found.items() if value}
 
 
 def _readable(answer: aiohttp.ClientResponse, name: str) -> str:
     """Return a header, empty if it is not there; what may be no UTF-8 can be sent on."""
     return answer.headers.get(name, "").encode("ascii", "replace").decode()
-
-
-def _error(status: int, message: str) -> ApiError:
-    return ApiError(status, message, code="upstream_failed", headers=RETRY_SOON)

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -102,6 +103,14 @@ class Place:
 
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="One more name by which a server on this machine alone, without API keys, may be "
+            "called, as behind a proxy; may be repeated.",
+        ),
+    ] = None
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1
     socket_number: Annotated[int | None, typer.Option("--socket", hidden=True)] = None
 
@@ -127,6 +136,23 @@ class Place:
                 soft_wrap=True,
             )
         return open_socket(self.host, self.port)
+
+    def hosts(self, listening: socket.socket, *, is_open: bool) -> tuple[str, ...]:
+        """Return the names by which the server may be called; empty are all.
+
+        Args:
+          listening: its socket.
+          is_open: whether no API key is asked for.
+        Raises:
+          ConfigError: one is no name.
+        """
+        for name in self.allow_host or ():
+            if not re.fullmatch(r"[\w.-]+", name):
+                raise ConfigError(f"--allow-host must be a name without a port (got {name!r})")
+        address = listening.getsockname()[0]
+        if not (is_open and ip_address(address).is_loopback):
+            return ()
+        return (*_LOCAL, address, *(name.lower() for name in self.allow_host or ()))
 
 
 @dataclass(frozen=True, slots=True)
