@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -224,10 +225,21 @@ def bench(*words: str, task: str = "arithmetic") -> None:
 def test_ids_pick_problems_in_their_order(form: str, tmp_path: Path) -> None:
     text = ",".join(ARITHMETIC)
     if form == "file":
-        (tmp_path / "ids.txt").write_text("\n".join([*ARITHMETIC, "", ARITHMETIC[0]]))
+        lines = ["\ufeff" + ARITHMETIC[0], ARITHMETIC[1], "", ARITHMETIC[0]]
+        (tmp_path / "ids.txt").write_text("\n".join(lines), encoding="utf-8")
         text = f"@{tmp_path / 'ids.txt'}"
     found = pick(build.load_task("arithmetic"), parse_ids(text), "dev", 0, None)
     assert tuple(problem.id for problem in found) == ARITHMETIC
+
+
+def test_a_problem_is_made_of_its_id_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = build.load_task("plain")
+    ids = ["plain-dev-0-99999999", "plain-dev-0-20000"]
+    began = time.monotonic()
+    assert [problem.id for problem in pick(task, ids, "dev", 0, None)] == ids
+    assert time.monotonic() - began < 5  # those before it would take minutes
+    last = pick(task, ["plain-dev-0-4"], "dev", 0, None)
+    assert last == task.load("dev", 5, 0, None)[4:]
 
 
 def test_ids_of_a_file_are_found_though_a_draw_would_leave_them_out(tmp_path: Path) -> None:
@@ -243,6 +255,10 @@ def test_ids_of_a_file_are_found_though_a_draw_would_leave_them_out(tmp_path: Pa
     [
         ("bench --out o --ids arithmetic-dev-0-x", "has no problem 'arithmetic-dev-0-x'"),
         ("bench --out o --ids arithmetic-dev-1-0", r"its first is 'arithmetic-dev-0-0' \(seed 0\)"),
+        ("bench --out o --ids arithmetic-test-0-0", "arithmetic/dev has no problem"),
+        ("bench --out o --ids arithmetic-dev-0-007", "has no problem 'arithmetic-dev-0-007'"),
+        ("bench --out o --ids arithmetic-dev-0-0 --data x", "leave --data out"),
+        ("bench --out o --problems 99999999999", "makes at most 100,000 problems"),
         ("bench --out o --ids a --problems 3", "leave --problems out"),
         ("bench --out o --ids ,", "names no problem"),
         ("solve --ids a --hard 1", "leave --hard, --index and a text out"),

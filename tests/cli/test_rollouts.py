@@ -383,5 +383,5 @@ def test_a_faulty_grade_makes_no_label() -> None:
     faulty = checked(replace(task, grade=lambda problem, answer: 1 / 0), "mine.py:task")
     solution = Trajectory(problem, (Step(f"#### {problem.answer}", "end"),))
     assert command.is_right(task, solution)
-    with pytest.raises(GradeFault, match="the grade of mine.py:task"):
+    with pytest.raises(GradeFault, match=r"the grade of mine\.py:task"):
         command.is_right(faulty, solution)

@@ -213,7 +213,9 @@ def _follow(console: Console, problem: Problem) -> TreeFollower:
 
 
 def _pick(task: Task, split: str, data: Path | None, index: int, seed: int) -> Problem:
-    """Return one problem of a split; embedded tasks draw as many as are needed."""
+    """Return one problem of a split."""
+    if task.problem is not None:
+        return pick(task, [f"{task.name}-{split}-{seed}-{index}"], split, seed, data)[0]
     problems = task.load(split, index + 1, seed, data) if data is None else []
     problems = problems or task.load(split, None, seed, data)
     if index >= len(problems):

@@ -109,6 +109,9 @@ def check_split(task: str, split: str, splits: Sequence[str]) -> None:
 DRAWN = 300
 """How many problems an embedded task draws where nobody says."""
 
+MAX_DRAWN = 100_000
+"""How many it draws at most: as many take minutes."""
+
 
 def embedded_loader(task: str, load: Callable[[str, int, int], list[Problem]]) -> Loader:
     """Return the loader of a task that makes its own problems."""
@@ -117,6 +120,10 @@ def embedded_loader(task: str, load: Callable[[str, int, int], list[Problem]]) -
         if path is not None:
             raise ConfigError(f"the {task} task makes its own problems; leave --data out")
         check_split(task, split, SPLITS)
+        if count is not None and count > MAX_DRAWN:
+            raise ConfigError(
+                f"the {task} task makes at most {MAX_DRAWN:,} problems (got {count:,}); take fewer"
+            )
         return load(split, DRAWN if count is None else count, seed)
 
     return loader

@@ -57,6 +57,8 @@ class Task:
         there are none.
       default_shots: how many of them the field shows a completion model.
       end_strings: text after which a completion model has gone past its solution.
+      problem: makes a problem of its id, of a task that makes its own, with ids of the form
+        NAME-SPLIT-SEED-INDEX; None where problems are read.
       alike: a problem to what maps each answer to the first one that counts as the same, for votes;
         None where answers are the same as they are written.
     """
@@ -78,6 +80,7 @@ class Task:
     examples: Callable[[int], Sequence[Example]] | None = None
     default_shots: int = 0
     end_strings: tuple[str, ...] = ()
+    problem: Callable[[str], Problem] | None = None
     alike: Callable[[Problem], Callable[[str], str]] | None = None
 
     def extractor(self, problem: Problem) -> Callable[[str], str | None]:

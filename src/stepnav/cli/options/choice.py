@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from stepnav import build
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.records import Problem
 from stepnav.tasks.task import Task
@@ -22,8 +21,7 @@ Ids = Annotated[
     ),
 ]
 
-MAX_DRAWN = 100_000
-"""Problems that an embedded task makes at most to find an id."""
+_INDEX = re.compile("0|[1-9][0-9]{0,8}")
 
 
 def parse_ids(text: str) -> list[str]:
@@ -35,7 +33,7 @@ def parse_ids(text: str) -> list[str]:
     """
     if text.startswith("@"):
         try:
-            text = Path(text[1:]).read_text()
+            text = Path(text[1:]).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"cannot read the ids in {text[1:]} ({error})") from None
     ids = [part.strip() for part in re.split(r"[,\n]", text)]
@@ -51,15 +49,24 @@ def pick(task: Task, ids: Sequence[str], split: str, seed: int, data: Path | Non
     Raises:
       ConfigError: the split holds no problem of such an id.
     """
-    count = None
-    if task.name in build.EMBEDDED_TASKS:  # they make their problems, and number them
-        numbers = [int(match[0]) for text in ids if (match := re.search(r"\d{1,9}$", text))]
-        count = min(max(numbers, default=0) + 1, MAX_DRAWN)
-    by_id = {problem.id: problem for problem in task.load(split, count, seed, data)}
+    if task.problem is not None:
+        task.load(split, 0, seed, data)  # refuses an unknown split, and data
+        return [_made(task, task.problem, text, f"{task.name}-{split}-{seed}-") for text in ids]
+    by_id = {problem.id: problem for problem in task.load(split, None, seed, data)}
     for text in ids:
         if text not in by_id:
             raise ConfigError(
                 f"{task.name}/{split} has no problem {text!r}{nearest(text, list(by_id))}; its "
-                f"first is {next(iter(by_id))!r}" + (f" (seed {seed})" if count else "")
+                f"first is {next(iter(by_id), None)!r}"
             )
     return [by_id[text] for text in ids]
+
+
+def _made(task: Task, make: Callable[[str], Problem], text: str, start: str) -> Problem:
+    """Return a problem that is made of its id alone, which is `start` and a number."""
+    if not text.startswith(start) or not _INDEX.fullmatch(text.removeprefix(start)):
+        _, split, seed, _ = start.rsplit("-", 3)
+        raise ConfigError(
+            f"{task.name}/{split} has no problem {text!r}; its first is '{start}0' (seed {seed})"
+        )
+    return make(text)

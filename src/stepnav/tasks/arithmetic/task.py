@@ -35,5 +35,6 @@ def word_problem_task(name: str, problems: ModuleType, **more: Any) -> Task:
         grade=lambda problem, answer: answer is not None and answer == problem.answer,
         rate_steps=lambda problem, steps: [v.rating for v in problems.rate_steps(problem, steps)],
         examples=embedded_examples(problems.load, problems.solve),
+        problem=problems.problem,
         **more,
     )

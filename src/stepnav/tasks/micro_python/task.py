@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stepnav.tasks.code_task import make_code_task
 from stepnav.tasks.micro_python import problems
 from stepnav.tasks.splits import SPLITS, embedded_examples, embedded_loader
@@ -12,7 +14,7 @@ NAME = "micro-python"
 
 def make_task(sandbox: str) -> Task:
     """Return the task; its programs are run at a level of the sandbox."""
-    return make_code_task(
+    task = make_code_task(
         NAME,
         problems,
         sandbox,
@@ -21,3 +23,4 @@ def make_task(sandbox: str) -> Task:
         load=embedded_loader(NAME, problems.load),
         examples=embedded_examples(problems.load, problems.solve),
     )
+    return replace(task, problem=problems.problem)
