@@ -20,11 +20,9 @@ Report = Mapping[str, Any]
 def tables(report: Report) -> list[TextTable]:
     """Return the tables of a report, in reading order."""
     make = {
-        "processbench": _processbench,
-        "prmbench": _prmbench,
-        "prm800k": _ratings,
+        "processbench": _processbench, "prmbench": _prmbench, "prm800k": _ratings,
         "best-of-n": _best_of_n,
-    }[report["kind"]]
+    }[report["kind"]]  # fmt: skip
     return make(report["figures"])
 
 
@@ -93,9 +91,8 @@ _KIND_NOTES: Mapping[str, Sequence[str]] = {
     "best-of-n": (
         "Accuracy of the solution with the highest aggregated score among n, expected over all "
         "subsets of n of a problem's solutions; over problems with at least n of them. Majority: "
-        "over all subsets where they are at most 1000, else over 1000 drawn ones; over problems "
-        "whose solutions all have answers (from the file, or marked in the text), or are wrong and "
-        "said to have none.",
+        "over all subsets where they are at most 1000, else over 1000 drawn ones; over problems of "
+        "which all votes are known: from the file, or marked in the text.",
         "pass@n, one of n is right, bounds what choosing can reach. AUROC pairs right and wrong "
         "solutions of one problem, or of all (pooled), where knowing the hard problems is enough.",
     ),
@@ -253,10 +250,8 @@ def _reliability(bins: Sequence[Report]) -> TextTable:
 
 def _best_of_n(figures: Report) -> list[TextTable]:
     header = ("n", "problems", *NAMES.values())
-    rows = [
-        [str(row["n"]), str(row["problems"]), *(_choice(row, key) for key in NAMES)]
-        for row in figures["n"]
-    ]
+    sizes = figures["n"]
+    rows = [[str(r["n"]), str(r["problems"]), *(_choice(r, key) for key in NAMES)] for r in sizes]
     ranking = [
         [NAMES[name], *(_number(figures[part][name]) for part in ("auroc_within", "auroc"))]
         for name in figures["auroc"]
@@ -279,16 +274,11 @@ def calibration_table(report: Report) -> TextTable:
     for name, part in (("fitted on", report["fitted_on"]), ("held out", report["held_out"])):
         for moment in ("before", "after"):
             found = part[moment]
-            rows.append(
-                [
-                    f"{name}, {moment}",
-                    str(part["steps"]),
-                    _number(found["nll"]),
-                    cell(found["rating"]["ece"]),
-                    cell(found["negative"]["ece"]),
-                    _number(found["brier"]),
-                ]
-            )
+            rows.append([
+                f"{name}, {moment}", str(part["steps"]), _number(found["nll"]),
+                cell(found["rating"]["ece"]), cell(found["negative"]["ece"]),
+                _number(found["brier"]),
+            ])  # fmt: skip
     header = ("part", "steps", "NLL (nats)", "ECE of the rating", "ECE of P(-1)", "Brier")
     return _table("Calibration", header, rows)
 
