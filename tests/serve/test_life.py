@@ -194,8 +194,9 @@ def test_without_keys_a_server_here_takes_no_names_that_lead_here():
 
 def test_by_which_names_a_server_may_be_called():
     def hosts(address, *, is_open=True, **options):
-        with socket.create_server((address, 0)) as listening:
-            return Place(**options).hosts(listening, is_open=is_open)
+        listening, found = Place(address, 0, **options).listen(is_open=is_open)
+        listening.close()
+        return found
 
     assert set(hosts("127.0.0.2")) == {"localhost", "127.0.0.1", "::1", "127.0.0.2"}
     assert "mine.example" in hosts("127.0.0.1", allow_host=["Mine.Example"])

@@ -74,8 +74,7 @@ def run(
     from stepnav.serve.server import make_server  # here: help is there without the extra
 
     limits, keys = limit_options.limits(), key_options.keys()
-    listening = place.listen(is_open=not keys)
-    hosts = place.hosts(listening, is_open=not keys)
+    listening, hosts = place.listen(is_open=not keys)
     if place.is_parent:
         _supervise(place.workers, listening)
         return

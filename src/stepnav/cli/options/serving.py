@@ -119,36 +119,33 @@ class Place:
         """Whether this process only looks after others, to which it hands its socket."""
         return self.workers > 1 and self.socket_number is None
 
-    def listen(self, *, is_open: bool) -> socket.socket:
-        """Return the socket; `is_open` is whether no API key is asked for.
+    def listen(self, *, is_open: bool) -> tuple[socket.socket, tuple[str, ...]]:
+        """Return the socket, and by which names the server may be called; empty are all.
 
+        Args:
+          is_open: whether no API key is asked for.
         Raises:
-          ConfigError: the address cannot be used.
+          ConfigError: the address cannot be used, or a name is none.
         """
         from stepnav.serve.server import open_socket
 
+        for name in self.allow_host or ():
+            if not re.fullmatch(r"[\w.-]+", name):
+                raise ConfigError(f"--allow-host must be a name without a port (got {name!r})")
         if self.socket_number is not None:
-            return socket.socket(fileno=self.socket_number)
+            listening = socket.socket(fileno=self.socket_number)
+            return listening, self._hosts(listening, is_open)
         if self.host not in _LOCAL and is_open:
             stderr().print(
                 f"note: {self.host} can be reached from outside, and no API key is asked for "
                 "(--keys-file)",
                 soft_wrap=True,
             )
-        return open_socket(self.host, self.port)
+        listening = open_socket(self.host, self.port)
+        return listening, self._hosts(listening, is_open)
 
-    def hosts(self, listening: socket.socket, *, is_open: bool) -> tuple[str, ...]:
-        """Return the names by which the server may be called; empty are all.
-
-        Args:
-          listening: its socket.
-          is_open: whether no API key is asked for.
-        Raises:
-          ConfigError: one is no name.
-        """
-        for name in self.allow_host or ():
-            if not re.fullmatch(r"[\w.-]+", name):
-                raise ConfigError(f"--allow-host must be a name without a port (got {name!r})")
+    def _hosts(self, listening: socket.socket, is_open: bool) -> tuple[str, ...]:
+        """Return the names of an open server that listens on this machine alone."""
         address = listening.getsockname()[0]
         if not (is_open and ip_address(address).is_loopback):
             return ()
