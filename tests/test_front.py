@@ -15,6 +15,8 @@ import pytest
 import stepnav
 from stepnav import build
 from stepnav.core.errors import BackendError, ConfigError, DataError
+from stepnav.core.outcome import Outcome
+from stepnav.core.requests import Sampling, complete
 from stepnav.core.strategy import Strategy
 from stepnav.files.lock import locked
 from stepnav.front.origin import function_digest
@@ -124,6 +126,13 @@ def test_bench_over_rows(tmp_path, capsys):
     assert "srcdoc=" in results.trees[0]._repr_html_()
 
 
+@pytest.mark.parametrize("budgets", [50, np.array([50]), [50.0], (np.int64(50),)])
+def test_one_strategy_and_one_budget_may_stand_by_themselves(budgets):
+    for strategies in ("cot", stepnav.cot, ["cot"]):
+        results = stepnav.bench(ROWS[:1], strategies, policy=propose, budgets=budgets)
+        assert [(row.label, row.budget) for row in results.rows] == [("cot", 50)]
+
+
 def test_bench_over_a_file_can_be_resumed(tmp_path):
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
@@ -198,6 +207,58 @@ def test_what_functions_hold_tells_them_apart():
     assert function_digest(object()) is None
 
 
+class Holder:
+    def __init__(self, answer):
+        self.answer, self.again = answer, self.method
+
+    def __call__(self, question, steps):
+        return f"#### {self.answer}"
+
+    def method(self, question, steps):
+        return f"#### {self.answer}"
+
+
+def test_what_defaults_and_objects_hold_tells_them_apart():
+    def by_default(answer):
+        def place(question, steps, other=answer):
+            return f"#### {other}"
+
+        return place
+
+    def by_name(answer):
+        def word(question, steps, *, other=answer):
+            return f"#### {other}"
+
+        return word
+
+    for make in (by_default, by_name, Holder, lambda answer: Holder(answer).method):
+        digests = [function_digest(make(answer)) for answer in (4, 4, 5)]
+        assert digests[0] == digests[1] != digests[2], make
+        assert digests[0] is not None
+
+
+def test_a_folder_of_a_changed_strategy_is_refused(tmp_path):
+    def made(reason):
+        def mine(tree):
+            yield from complete(tree.root.trajectory, 1, sampling=Sampling(0.0))
+            return Outcome(None, reason)
+
+        return mine
+
+    arguments = {"policy": propose, "reward": rate, "out": tmp_path}
+    for _ in range(2):
+        stepnav.bench(ROWS[:1], made("finished"), **arguments)
+    with pytest.raises(ConfigError, match="digest of mine="):
+        stepnav.bench(ROWS[:1], made("length"), **arguments)
+
+
+def test_a_backend_in_a_folder_with_results_is_told(tmp_path, caplog):
+    for times in (0, 1):
+        policy = stepnav.FunctionPolicy(propose)
+        stepnav.bench(ROWS[:1], ["cot"], policy=policy, out=tmp_path)
+        assert caplog.text.count("that it is this one cannot be told") == times
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -206,6 +267,8 @@ def test_what_functions_hold_tells_them_apart():
         ({"policy": "nowhere"}, "no model folder 'nowhere'"),
         ({"task": "arithmetc"}, r"no task is called 'arithmetc' \(did you mean 'arithmetic'\?\)"),
         ({"budget": -1}, "budget policy_tokens must be a number of at least 0"),
+        ({"budget": 5.5}, r"budget must be a whole number \(got 5.5\)"),
+        ({"budget": "5"}, r"budget must be a whole number \(got '5'\)"),
     ],
 )
 def test_what_cannot_be_used_is_named(arguments, message):
@@ -255,7 +318,11 @@ def test_scores_may_be_arrays_and_models_objects_that_are_awaited():
     ("call", "message"),
     [
         (lambda: stepnav.solve("What \ud800?", policy=propose), "half of a surrogate pair"),
+        (lambda: stepnav.solve(3, policy=propose), r"the question must be text \(got 3\)"),
         (lambda: stepnav.bench(ROWS, ["cot"], policy=propose, count=-1), "count must be at least"),
+        (lambda: stepnav.bench(ROWS, "cot", policy=propose, count=1.5), "count must be a whole"),
+        (lambda: stepnav.bench(ROWS, "cot", policy=propose, budgets=["5"]), "a budget must be a"),
+        (lambda: stepnav.bench(ROWS, 3, policy=propose), "must be a generator function or a Strat"),
     ],
 )
 def test_bad_questions_and_counts_are_named(call, message):
@@ -269,6 +336,11 @@ def test_half_a_surrogate_pair_of_a_policy_function_is_replaced():
     )
     assert result.answer == "4"
     assert result.text == "a\ufffd #### 4"
+
+
+def test_an_empty_question_is_no_misspelt_field():
+    with pytest.raises(DataError, match="no text in the field 'question'; it has question, answer"):
+        stepnav.bench([{"question": " ", "answer": 1}], ["cot"], policy=propose)
 
 
 def test_rows_without_the_named_field():

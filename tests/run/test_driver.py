@@ -680,6 +680,16 @@ def test_a_request_that_no_model_takes_ends_its_own_search(request_, message, bu
     assert message in found["odd"].error or "AssertionError" in found["odd"].error
 
 
+def test_a_program_must_ask_for_something():
+    def idle(tree):
+        yield []
+
+    policy, _ = random_world(3)
+    search = Search("idle", Strategy("idle", function=idle), Problem("p", "?"), extract)
+    (result,) = Driver({"policy": policy}).run([search])
+    assert "at least one request (got [])" in result.error
+
+
 def test_a_program_that_asks_for_ever_is_ended():
     def stubborn(tree):
         while True:

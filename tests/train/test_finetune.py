@@ -707,6 +707,15 @@ def test_pairs_are_read_by_their_names(
     assert read_pairs(path) == [Pair("a", "b")] * len(names)
 
 
+def test_an_answer_may_be_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"question": "2 + 2?", "answer": 4}\n{"question": "1 / 2?", "answer": 0.5}\n')
+    assert read_pairs(path) == [Pair("2 + 2?", "4"), Pair("1 / 2?", "0.5")]
+    path.write_text('{"question": "Is it?", "answer": true}')
+    with pytest.raises(DataError, match=r"p\.jsonl:1 has no pair"):
+        read_pairs(path)
+
+
 def test_bad_pairs_are_one_line(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     for text, message in {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
 from stepnav.files.lock import locked
 from stepnav.front.origin import digests, function_digest, option_settings
-from stepnav.front.solving import given_strategy
+from stepnav.front.solving import given_strategy, whole
 from stepnav.measure.plan import BenchPlan, cells
 from stepnav.measure.plan_file import (
     FILE_NAME,
@@ -34,14 +35,16 @@ from stepnav.tasks.own import own_task
 from stepnav.tasks.task import Task
 from stepnav.view.shown import ShownTree
 
+logger = logging.getLogger("stepnav")
+
 
 def bench(
     problems: Any,
-    strategies: Sequence[str | Strategy],
+    strategies: str | Strategy | Sequence[str | Strategy],
     *,
     policy: Any = None,
     reward: Any = None,
-    budgets: Sequence[int | None] = (None,),
+    budgets: int | Sequence[int | None] | None = (None,),
     count: int | None = None,
     split: str | None = None,
     seeds: int = 1,
@@ -57,17 +60,17 @@ def bench(
     Args:
       problems: a task or its name, a file of rows, or rows (a list of dicts, a `datasets.Dataset`)
         with `question` and `answer`.
-      strategies: names as on the command line, or strategies.
+      strategies: names as on the command line, or strategies; one by itself too.
       policy, reward: as of `solve`.
-      budgets: policy tokens per search; None is no limit.
+      budgets: policy tokens per search, one by itself too; None is no limit.
       count: how many problems; None is all (300 of a task that draws its own).
       split: the task's split; None is its default.
       seeds: searches per problem.
       seed: of the first.
       baseline: label to compare with, or "LABEL@BUDGET"; None is "cot" if it is there.
       out: folder that keeps the journal: what it holds is not run again; None keeps nothing. A
-        model is known by its files, a function by its code, a backend by its type alone: give
-        another one another folder.
+        model is known by its files, a function or an object that is called by its code and the
+        plain values that it holds, a backend by its type alone: give another one another folder.
       max_active: searches that run at once.
       progress: told of (searches that are done, all), at the beginning and after each.
       options: of the models, as of `solve`.
@@ -75,31 +78,31 @@ def bench(
       ConfigError: something named cannot be used.
       BackendError: a model cannot be reached.
     """
-    if not budgets:
-        raise ConfigError("budgets must not be empty; (None,) is no limit")
-    if count is not None and count < 1:
+    limits = _budgets(budgets)
+    if count is not None and (count := whole("count", count)) < 1:
         raise ConfigError(f"count must be at least 1 (got {count})")
     task = _task(problems)
     used = split or task.default_split
     drawn = task.load(used, count, seed, None)
-    chosen = build.with_measured([given_strategy(item) for item in strategies], reward, task)
+    chosen = build.with_measured(_strategies(strategies), reward, task)
     temperature = task.temperature
     policy, reward = build.choose_models(task, chosen, policy, reward)
     plan = BenchPlan(
         task=task.name, split=used,
-        strategies=tuple(item.for_plan(budgets, temperature=temperature) for item in chosen),
-        problems=len(drawn), seeds=seeds, seed=seed, budgets=tuple(budgets),
+        strategies=tuple(item.for_plan(limits, temperature=temperature) for item in chosen),
+        problems=len(drawn), seeds=seeds, seed=seed, budgets=limits,
         policy=_model_name(policy), reward=None if reward is None else _model_name(reward),
         baseline=baseline,
         settings={
             "data_digest": problems_digest(drawn), **option_settings(options),
-            **_digests(policy=policy, reward=reward),
+            **_digests(policy=policy, reward=reward), **_own_code(chosen),
         },
     )  # fmt: skip
     opened = build.open_any(policy=policy, reward=reward, task=task, strategies=chosen, **options)
     with tempfile.TemporaryDirectory() as own, opened as models:
         folder = Path(own if out is None else out)
         folder.mkdir(parents=True, exist_ok=True)
+        _tell_unknown(folder, policy=policy, reward=reward)
         with locked(folder):
             return _run(plan, task, drawn, models.by_name, folder, max_active, progress)
 
@@ -146,6 +149,25 @@ def _task(problems: Any) -> Task:
     return own_task(Path(problems) if isinstance(problems, (str, Path)) else problems)
 
 
+def _strategies(given: Any) -> list[Strategy]:
+    """Return the strategies that one or several names, functions or strategies are."""
+    return [given_strategy(item) for item in _several(given)]
+
+
+def _budgets(given: Any) -> tuple[int | None, ...]:
+    """Return the budgets that a number or several are."""
+    found = _several(given)
+    if not found:
+        raise ConfigError("budgets must not be empty; (None,) is no limit")
+    return tuple(None if item is None else whole("a budget", item) for item in found)
+
+
+def _several(given: Any) -> list[Any]:
+    """Return several things, or one by itself, as a list."""
+    is_one = isinstance(given, str) or not hasattr(given, "__iter__")
+    return [given] if is_one else list(given)
+
+
 def _model_name(model: Any) -> str:
     """Return what a model is called in a run's plan."""
     if isinstance(model, (str, Path)):
@@ -162,3 +184,25 @@ def _digests(**models: Any) -> dict[str, str]:
         elif digest := function_digest(model):
             found[f"{kind}_digest"] = digest
     return found
+
+
+def _own_code(strategies: Sequence[Strategy]) -> dict[str, str]:
+    """Return the digests of strategies that are the user's own functions."""
+    functions = {item.name: item.function for item in strategies}
+    return {
+        f"digest of {name}": digest
+        for name, function in functions.items()
+        if not str(getattr(function, "__module__", "")).startswith("stepnav.search.")
+        and (digest := function_digest(function))
+    }
+
+
+def _tell_unknown(folder: Path, **models: Any) -> None:
+    """Say of which models it cannot be told whether a folder's results are theirs."""
+    for kind, model in models.items():
+        is_known = model is None or isinstance(model, (str, Path)) or function_digest(model)
+        if not is_known and (folder / FILE_NAME).exists():
+            logger.warning(
+                "%s holds results of a %s %s; that it is this one cannot be told, and is assumed",
+                *(folder, kind, _model_name(model)),
+            )

@@ -57,15 +57,24 @@ def _digest(folder_of: Callable[[str], Path | None], name: str) -> str | None:
     return None if folder is None else folder_digest(folder)
 
 
-def function_digest(function: Any) -> str | None:
+MAX_DEPTH = 3
+"""Functions are looked for in what functions hold, so many deep: objects may hold each other."""
+
+
+def function_digest(function: Any, depth: int = MAX_DEPTH) -> str | None:
     """Return the digest of a function's code and of the plain values that it holds.
 
-    None of what has no code of its own. What it reads elsewhere, its globals among it, is not seen.
+    It holds its defaults, what it closes over, and the attributes of the object that it is a method
+    of, or that is called. None of what has no code of its own. What it reads elsewhere, its globals
+    among it, is not seen.
     """
     held: dict[str, Any] = {}
     if isinstance(function, partial):
         held = {**{str(at): item for at, item in enumerate(function.args)}, **function.keywords}
         function = function.func
+    owner = getattr(function, "__self__", None)
+    if not hasattr(function, "__code__") and not hasattr(function, "__func__"):
+        owner, function = function, type(function).__call__ if callable(function) else None
     function = inspect.unwrap(getattr(function, "__func__", function))
     code = getattr(function, "__code__", None)
     if code is None:
@@ -75,13 +84,25 @@ def function_digest(function: Any) -> str | None:
     except (OSError, TypeError):
         text = code.co_code.hex()
     held |= inspect.getclosurevars(function).nonlocals
-    values = sorted((str(name), _plain(value)) for name, value in held.items())
+    held |= {f"default {at}": item for at, item in enumerate(function.__defaults__ or ())}
+    held |= {f"default {name}": item for name, item in (function.__kwdefaults__ or {}).items()}
+    held |= {f"self.{name}": item for name, item in _attributes(owner).items()}
+    values = sorted((str(name), _plain(value, depth)) for name, value in held.items())
     return blake2b(f"{text}{values}".encode(errors="replace"), digest_size=16).hexdigest()
 
 
-def _plain(value: Any) -> str:
+def _attributes(owner: Any) -> dict[str, Any]:
+    slots = [name for kind in type(owner).__mro__ for name in vars(kind).get("__slots__", ())]
+    named = {name: getattr(owner, name) for name in slots if hasattr(owner, name)}
+    return {**named, **getattr(owner, "__dict__", {})}
+
+
+def _plain(value: Any, depth: int) -> str:
     """Return a value, or what is known of it."""
-    return repr(value) if isinstance(value, PLAIN) else str(function_digest(value) or type(value))
+    if isinstance(value, PLAIN):
+        return repr(value)
+    digest = function_digest(value, depth - 1) if depth else None
+    return digest or str(type(value))
 
 
 def option_settings(options: Mapping[str, Any]) -> dict[str, Any]:

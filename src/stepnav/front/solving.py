@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from stepnav import build
@@ -165,6 +166,7 @@ def _steps(
 
     Closing it leaves the search, and closes the models that were opened here.
     """
+    _check_question(question)
     found = _given_task(task)
     [chosen] = build.with_measured([given_strategy(strategy)], reward, found)
     opened = build.open_any(
@@ -179,6 +181,34 @@ def _steps(
         finally:
             driver.close()
     yield _solution(results[0])
+
+
+def whole(name: str, value: Any) -> int:
+    """Return a whole number, given as one of any kind.
+
+    Raises:
+      ConfigError: it is none.
+    """
+    number: Any = value  # numpy's are of this kind too
+    if isinstance(value, bool) or not isinstance(value, Real) or number % 1 != 0:
+        raise ConfigError(f"{name} must be a whole number (got {value!r:.80})")
+    return int(number)
+
+
+def _check_question(question: Any) -> None:
+    """Refuse what is no question.
+
+    Raises:
+      ConfigError: it is no text, or one that nothing could read.
+    """
+    if not isinstance(question, str):
+        raise ConfigError(f"the question must be text (got {question!r:.80})")
+    if not question.strip():
+        raise ConfigError("the question is empty; give its text")
+    try:
+        question.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("the question holds half of a surrogate pair; leave it out") from None
 
 
 def given_strategy(strategy: str | Strategy) -> Strategy:
@@ -202,20 +232,15 @@ def _search(
     seed: int,
     on_change: Callable[[Node], None] | None,
 ) -> Search:
-    if not question.strip():
-        raise ConfigError("the question is empty; give its text")
-    try:
-        question.encode()
-    except UnicodeEncodeError:
-        raise ConfigError("the question holds half of a surrogate pair; leave it out") from None
-    limits = budget if isinstance(budget, Budget) else Budget(policy_tokens=budget)
+    if not isinstance(budget, Budget):
+        budget = Budget(policy_tokens=None if budget is None else whole("budget", budget))
     problem = task.ask(question) if task.ask else Problem("given", " ".join(question.split()))
     return Search(
         id="given",
-        strategy=strategy.for_budget(limits.policy_tokens, temperature=task.temperature),
+        strategy=strategy.for_budget(budget.policy_tokens, temperature=task.temperature),
         problem=problem,
         extract=task.extractor(problem),
-        budget=limits,
+        budget=budget,
         seed=seed,
         on_change=on_change,
     )

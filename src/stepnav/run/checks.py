@@ -19,7 +19,7 @@ def check_requests(batch: Any) -> None:
       TypeError: it is no sequence of requests of one sort, or a field holds something else.
     """
     if type(batch) not in (tuple, list) or not batch:
-        raise TypeError(f"it must yield a sequence of requests (got {batch!r:.80})")
+        raise TypeError(f"it must yield a sequence of at least one request (got {batch!r:.80})")
     for request in batch:
         kind = type(request)
         if kind is Score:

@@ -101,9 +101,10 @@ def _problem(
         raise DataError(f"{where} is no object of fields (got {row!r:.80})")
     question = row.get(question_field)
     if not isinstance(question, str) or not question.strip():
+        meant = "" if question_field in row else nearest(question_field, list(row))
         raise DataError(
-            f"{where} has no text in the field {question_field!r}"
-            f"{nearest(question_field, list(row))}; it has {', '.join(map(str, row)) or 'none'}"
+            f"{where} has no text in the field {question_field!r}{meant}; "
+            f"it has {', '.join(map(str, row)) or 'none'}"
         )
     answer = row.get(answer_field)
     if isinstance(answer, str) and "####" in answer:  # GSM8K's solutions end so

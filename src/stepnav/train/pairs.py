@@ -51,8 +51,10 @@ def _pair(fields: Any, place: str) -> Pair:
     if isinstance(fields, BadRow):
         raise DataError(f"{place} is {fields.reason}; mend or remove the line")
     for prompt, completion in FIELDS if isinstance(fields, dict) else ():
-        if isinstance(fields.get(prompt), str) and isinstance(fields.get(completion), str):
-            return Pair(fields[prompt], fields[completion])
+        written = fields.get(completion)
+        is_number = isinstance(written, (int, float)) and not isinstance(written, bool)
+        if isinstance(fields.get(prompt), str) and (is_number or isinstance(written, str)):
+            return Pair(fields[prompt], str(written))
     raise DataError(f"{place} has no pair; it must be a JSON object with {_wanted()}")
 
 
