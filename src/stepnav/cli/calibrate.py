@@ -87,13 +87,11 @@ def run(
         return
     assert data is not None, "one of them is named"
     build.check_device(scoring.device, scoring.dtype)
-    fit_share = FIT_SHARE if fit_share is None else fit_share
-    if not 0 < fit_share < 1:
-        raise ConfigError(f"--fit-share must be above 0 and below 1 (got {fit_share})")
+    share = _share(fit_share)
     folder = _folder(reward, out)
     stored = _stored(reward, folder)
     cases = _cases(data, scoring)
-    report = _fit(stored, cases, scoring.open(reward), data.name, fit_share, scoring.seed)
+    report = _fit(stored, cases, scoring.open(reward), data.name, share, scoring.seed)
     _check_helps(report["held_out"])
     place = _store(folder, out, replace(stored, temperature=report["temperature"]), report)
     if as_json:
@@ -109,6 +107,14 @@ def _refuse_for_run(scoring: ScoringOptions, fit_share: float | None) -> None:
         idle.insert(0, "--fit-share")
     if idle:
         raise ConfigError(f"--run fits on all searches of the run; leave {', '.join(idle)} out")
+
+
+def _share(asked: float | None) -> float:
+    """Return the share of the problems to fit on."""
+    share = FIT_SHARE if asked is None else asked
+    if not 0 < share < 1:
+        raise ConfigError(f"--fit-share must be above 0 and below 1 (got {share})")
+    return share
 
 
 def _cases(data: Path, scoring: ScoringOptions) -> Cases:

@@ -37,8 +37,7 @@ def run(
         str | None,
         typer.Option(
             help="Who scores: a shipped model, a model folder, a hub name, FAMILY:FOLDER, "
-            "likelihood:FOLDER, judge:FOLDER or FILE.py:NAME. [default: the file's own scores "
-            "(best-of-n)]"
+            "likelihood:FOLDER, judge:FOLDER or FILE.py:NAME. [default: best-of-n: the file itself]"
         ),
     ] = None,
     threshold: Annotated[

@@ -101,8 +101,7 @@ def run(
     require_libraries()
     require_trl()
     settings = grpo_options.settings(run_options)
-    if reward is None and (aggregation, grpo_options.credit) != (AGGREGATION, CREDIT):
-        raise ConfigError("--aggregation and --credit are of a reward model; name one (--reward)")
+    _check_used(reward, aggregation, settings.credit)
     benchmark = task_options.load(task, sandbox=sandbox)
     check_split(benchmark, split)
     folder = trained_folder(model)
@@ -114,21 +113,20 @@ def run(
         report = run_training(
             out,
             lambda progress: train_grpo(
-                str(folder),
-                drawn,
-                benchmark,
-                out,
-                reward=scorer,
-                reward_name=reward,
-                format_=build.policy_format(folder, benchmark, chat=chat),
-                settings=settings,
-                resume=run_options.resume,
-                progress=progress,
+                str(folder), drawn, benchmark, out, reward=scorer, reward_name=reward,
+                format_=build.policy_format(folder, benchmark, chat=chat), settings=settings,
+                resume=run_options.resume, progress=progress,
             ),
             figure="reward",
-        )
+        )  # fmt: skip
     if report.fit.is_main:
         tell_saved(report, out, _told(report), as_json)
+
+
+def _check_used(reward: str | None, aggregation: str, credit: str) -> None:
+    """Refuse options of a reward model where there is none."""
+    if reward is None and (aggregation, credit) != (AGGREGATION, CREDIT):
+        raise ConfigError("--aggregation and --credit are of a reward model; name one (--reward)")
 
 
 def _told(report: TrainReport) -> str:
