@@ -138,11 +138,12 @@ def test_bad_input(arguments: tuple[str, ...], says: str) -> None:
 def test_a_shipped_policy_fits_rows_too(tmp_path: Path) -> None:
     rows = [
         {"question": problem.question, "answer": problem.answer}
-        for problem in build.load_task("plain").load("dev", 10, 0, None)
+        for problem in build.load_task("arithmetic").load("dev", 12, 0, None)
     ]
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    words = ("--task", str(path), "--policy", "plain", "--reward", "plain", "--json", "--quiet")
-    status, out, err = call("check", *words, "--samples", "2")
+    words = ("--task", str(path), "--policy", "arithmetic", "--reward", "arithmetic")
+    status, out, err = call("check", *words, "--samples", "2", "--json", "--quiet")
     assert status == 0, err
-    assert "found in 20 of 20 finished solutions" in said(json.loads(out), "answers")[0][1]
+    found = said(json.loads(out), "answers")[0][1]
+    assert "found in 24 of 24 finished solutions; 5 of 24 are right" in found

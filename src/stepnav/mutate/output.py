@@ -101,4 +101,5 @@ def _write_table(place: Path, records: Sequence[MutationRecord]) -> None:
         name: pa.array([getattr(record, name) for record in records], type=kind)
         for name, kind in kinds.items()
     }
-    parquet.write_table(pa.table(columns), place)
+    with place.open("wb") as file:  # of a path Arrow takes UTF-8 only
+        parquet.write_table(pa.table(columns), file)
