@@ -14,9 +14,10 @@ import torch
 
 from stepnav.core.records import Draw, Problem, Step, Trajectory
 from stepnav.core.requests import Complete, Propose, Sampling
+from stepnav.policies import remainder
 from stepnav.policies.function import FunctionPolicy
 from stepnav.policies.local import LocalPolicy
-from stepnav.policies.remainder import MAX_TRIES, Place, Tries, shares, trie_of
+from stepnav.policies.remainder import Place, Tries, shares, trie_of
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.testing import check_policy, random_world
 from tests.engine.small_models import causal_model, poll_all, prefix
@@ -138,12 +139,15 @@ def test_tries_are_kept_between_draws_and_no_draw_changes_what_another_sees() ->
     assert places_of(tries.of(steps, 1)) == places_of(trie_of(steps, 1))
 
 
-def test_few_tries_are_kept() -> None:
-    policy = small_policy()
-    tries = Tries()
-    for seed in range(MAX_TRIES + 9):
-        tries.of(ask(policy, 1, with_(SETTINGS[0], ()), seed=seed), LIMIT)
-    assert len(tries._kept) == MAX_TRIES
+def test_tries_of_so_many_tokens_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remainder, "MAX_TOKENS", 100)
+    policy, tries = small_policy(), Tries()
+    drawn = [ask(policy, 3, with_(SETTINGS[0], ()), seed=seed) for seed in range(50)]
+    for steps in drawn:
+        tries.of(steps[:2], LIMIT)
+        assert places_of(tries.of(steps, LIMIT)) == places_of(trie_of(steps, LIMIT))
+    assert 1 < len(tries._kept) < len(drawn)
+    assert sum(kept.num_tokens for kept in tries._kept.values()) == tries._num_tokens <= 100
 
 
 @pytest.mark.parametrize("sampling", SETTINGS)

@@ -29,8 +29,8 @@ DIGITS = 7
 ROUNDING = 1e-6
 """A share of tokens that are not listed is no more than rounding below this."""
 
-MAX_TRIES = 256
-"""So many are kept: more than searches draw at once."""
+MAX_TOKENS = 200_000
+"""So many drawn tokens are kept as tries: some 64 MB."""
 
 IMPOSSIBLE = -1000.0
 """Servers write such log-probabilities for minus infinity."""
@@ -104,25 +104,42 @@ def _with_draw(root: Place, draw: Draw) -> Place:
     return root
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A trie, the steps that it is made of, and how many tokens they have."""
+
+    steps: Sequence[Step] = ()
+    root: Place = field(default_factory=Place)
+    num_tokens: int = 0
+
+    def extended(self, steps: Sequence[Step], limit: int) -> _Kept:
+        """Return the trie of steps that begin with these ones."""
+        new = steps[len(self.steps) :]
+        num_tokens = sum(len(step.draw.tokens) for step in new if step.draw)
+        return _Kept(steps, trie_of(new, limit, self.root), self.num_tokens + num_tokens)
+
+
 class Tries:
     """The tries of the places at which steps were drawn last, so that each draw is added once."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, int], tuple[Sequence[Step], Place]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int], _Kept] = OrderedDict()
+        self._num_tokens = 0
 
     def of(self, steps: Sequence[Step], limit: int) -> Place:
         """Return `trie_of` steps, made from that of the steps without the last ones."""
         if not steps:
-            return trie_of(steps, limit)
+            return Place()
         key = (id(steps[0]), limit)  # a place is known by its first step, which is kept with it
-        known, root = self._kept.pop(key, ((), None))
-        if len(known) > len(steps) or not all(map(operator.is_, known, steps)):
-            known, root = (), None
-        root = trie_of(steps[len(known) :], limit, root)
-        self._kept[key] = (steps, root)
-        if len(self._kept) > MAX_TRIES:
-            self._kept.popitem(last=False)
-        return root
+        known = self._kept.pop(key, _Kept())
+        self._num_tokens -= known.num_tokens
+        if len(known.steps) > len(steps) or not all(map(operator.is_, known.steps, steps)):
+            known = _Kept()
+        kept = self._kept[key] = known.extended(steps, limit)
+        self._num_tokens += kept.num_tokens
+        while self._num_tokens > MAX_TOKENS and len(self._kept) > 1:
+            self._num_tokens -= self._kept.popitem(last=False)[1].num_tokens
+        return kept.root
 
 
 class Drawing:
