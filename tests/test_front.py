@@ -237,6 +237,24 @@ def test_what_defaults_and_objects_hold_tells_them_apart():
         assert digests[0] is not None
 
 
+class Counting:
+    def __init__(self, answer):
+        self._answer, self.calls = answer, 0
+
+    def __call__(self, question, steps):
+        self.calls += 1
+        return f"#### {self._answer}"
+
+
+def test_a_folder_knows_an_object_that_counts_its_calls(tmp_path):
+    policy = Counting(4)
+    for _ in range(2):
+        stepnav.bench(ROWS[:1], ["cot"], policy=policy, out=tmp_path)
+    assert policy.calls == 1
+    with pytest.raises(ConfigError, match="policy_digest="):
+        stepnav.bench(ROWS[:1], ["cot"], policy=Counting(5), out=tmp_path)
+
+
 def test_a_folder_of_a_changed_strategy_is_refused(tmp_path):
     def made(reason):
         def mine(tree):

@@ -64,9 +64,10 @@ MAX_DEPTH = 3
 def function_digest(function: Any, depth: int = MAX_DEPTH) -> str | None:
     """Return the digest of a function's code and of the plain values that it holds.
 
-    It holds its defaults, what it closes over, and the attributes of the object that it is a method
-    of, or that is called. None of what has no code of its own. What it reads elsewhere, its globals
-    among it, is not seen.
+    It holds its defaults, what it closes over, and those attributes of the object that it is a
+    method of, or that is called, that are named as what the object was made with; others, a counter
+    of calls, may change while it is used. None of what has no code of its own. What it reads
+    elsewhere, its globals among it, is not seen.
     """
     held: dict[str, Any] = {}
     if isinstance(function, partial):
@@ -92,9 +93,13 @@ def function_digest(function: Any, depth: int = MAX_DEPTH) -> str | None:
 
 
 def _attributes(owner: Any) -> dict[str, Any]:
-    slots = [name for kind in type(owner).__mro__ for name in vars(kind).get("__slots__", ())]
-    named = {name: getattr(owner, name) for name in slots if hasattr(owner, name)}
-    return {**named, **getattr(owner, "__dict__", {})}
+    """Return the attributes named as parameters of what made the object, `_name` for `name` too."""
+    try:
+        given = inspect.signature(type(owner).__init__).parameters
+    except (TypeError, ValueError):  # made by code that is not Python's
+        return {}
+    names = [name for parameter in given for name in (parameter, f"_{parameter}")]
+    return {name: getattr(owner, name) for name in names if hasattr(owner, name)}
 
 
 def _plain(value: Any, depth: int) -> str:
