@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import math
 import sqlite3
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -31,6 +32,7 @@ from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.run.accounting import KnownPrefixes, charge
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
+from stepnav.run.running import RunningSearch
 from stepnav.run.search import Search
 from stepnav.testing import comparable, extract, random_world
 from tests.worlds import make_search
@@ -446,6 +448,40 @@ def test_a_strategy_that_raises_ends_its_own_search_only():
     assert found["bad"].error == "the strategy bad failed: KeyError: \"'lost'\""
     assert found["bad"].usage.policy_calls == 1
     assert sum(result.error is not None for result in found.values()) == 1
+
+
+def test_code_that_exits_ends_its_own_search_only():
+    def at_start(tree):
+        sys.exit(4)
+
+    def at_once(tree):
+        sys.exit(4)
+        yield
+
+    def at_its_close(tree):
+        try:
+            yield from propose(tree.root.trajectory, sampling=Sampling(1.0))
+        finally:
+            sys.exit(4)
+
+    policy, reward = random_world(3)
+    problem = Problem("p", "?")
+    own = [
+        Search("start", Strategy("bad", function=at_start), problem, extract),
+        Search("once", Strategy("bad", function=at_once), problem, extract),
+        replace(make_search("cot", name="extract"), extract=lambda text: sys.exit(3)),
+    ]
+    results = Driver({"policy": policy, "reward": reward}).run([*own, *searches(2)])
+    found = {result.search_id: result for result in results}
+    assert len(found) == 3 + 2 * len(NAMES)
+    said = "or its task's extract tried to end the process: SystemExit:"
+    assert found["start"].error == found["once"].error == f"the strategy bad {said} '4'"
+    assert found["extract"].error == f"the strategy cot {said} '3'"
+    running = RunningSearch(
+        Search("c", Strategy("bad", function=at_its_close), problem, extract), {"policy": policy}
+    )
+    running.advance()
+    running.close()
 
 
 def unwritable(value):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,14 +31,14 @@ def graded(answer: Any) -> Task:
     ("answer", "verdict"),
     [
         *((True, True), (False, False), (None, None), (1, True), (0, False)),
-        *((np.bool_(True), True), (np.int64(0), False)),
+        *((np.bool_(True), True), (np.int64(0), False), (1.0, True), (np.float64(0), False)),
     ],
 )
 def test_what_a_grade_may_return(answer: Any, verdict: bool | None) -> None:
     assert graded(answer).grade(PROBLEM, "4") is verdict
 
 
-@pytest.mark.parametrize("answer", ["yes", 0.99, 1.0, 2, [True], np.array([True, False])])
+@pytest.mark.parametrize("answer", ["yes", 0.5, 0.99, math.nan, 2, [True], np.array([True, False])])
 def test_anything_else_is_told_and_counts_as_not_graded(
     answer: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -63,6 +65,15 @@ def test_a_grade_that_raises_is_told_once_for_each_kind_of_error(
         assert task.grade(replace(PROBLEM, answer="7"), "0.5") is None
     told = [record.getMessage() for record in caplog.records]
     assert ["ValueError" in told[0], "IndexError" in told[1], len(told)] == [True, True, 2]
+
+
+def test_a_grade_or_load_that_exits_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    task = checked(replace(TASK, grade=lambda *a: sys.exit(3), load=lambda *a: sys.exit(4)), "mine")
+    with caplog.at_level(logging.WARNING, "stepnav"):
+        assert task.grade(PROBLEM, "4") is None
+    assert "mine-0, tried to end the process: SystemExit: '3'" in caplog.text
+    with pytest.raises(ConfigError, match="load of mine tried to end the process"):
+        task.load("test", None, 0, None)
 
 
 def test_errors_of_our_own_are_nobodys_verdict() -> None:

@@ -118,6 +118,12 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {quote(' '.join(str(error).split()))}"
 
 
+def what_it_did(error: BaseException) -> str:
+    """Return `"raised KIND: text"`, or that it tried to end the process, of code that failed."""
+    ends = isinstance(error, (SystemExit, KeyboardInterrupt))
+    return f"{'tried to end the process:' if ends else 'raised'} {one_line(error)}"
+
+
 def nearest(name: str, allowed: list[str]) -> str:
     """Return `" (did you mean 'x'?)"` for the closest allowed name, or an empty string."""
     import difflib

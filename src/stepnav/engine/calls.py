@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from stepnav.core.backend import Answer
-from stepnav.core.errors import BackendError, one_line
+from stepnav.core.errors import BackendError, what_it_did
 
 
 def is_coroutine(function: Any) -> bool:
@@ -93,9 +93,7 @@ class CallQueue:
         """Return the error for what a function raised; nothing of it may end who asked it."""
         if isinstance(raised, BackendError):
             return raised
-        ends = isinstance(raised, (SystemExit, KeyboardInterrupt))
-        did = "tried to end the process:" if ends else "raised"
-        return BackendError(f"the {self._noun} {did} {one_line(raised)}", provider="function")
+        return BackendError(f"the {self._noun} {what_it_did(raised)}", provider="function")
 
     async def _guarded(self, call: Callable[[], Any]) -> Any:
         """Return what a coroutine function returns; nothing of it may end the others' loop."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.budget import Usage
-from stepnav.core.errors import BackendError, StepnavError, one_line
+from stepnav.core.errors import BackendError, StepnavError, one_line, what_it_did
 from stepnav.core.outcome import Outcome, SearchResult
 from stepnav.core.requests import BudgetSpent, Program, Request
 from stepnav.core.seeds import derive_seed
@@ -66,7 +66,7 @@ class RunningSearch:
                 raise TypeError(f"it must be a generator function (got {self._program!r:.80})")
         except (StepnavError, OSError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._program = _nothing()
             self._break(error)
 
@@ -166,7 +166,7 @@ class RunningSearch:
         """Leave the search without a result."""
         try:
             self._program.close()
-        except Exception as error:  # code of the strategy that runs while it is closed
+        except (Exception, SystemExit) as error:  # code that runs at the close
             logger.debug("strategy %s failed at its end", self.search.strategy.name, exc_info=error)
 
     def _resume(self) -> Sequence[Request] | None:
@@ -185,7 +185,7 @@ class RunningSearch:
             self._end(stop.value)
         except (StepnavError, OSError):  # not the program's own: from what follows its tree
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._break(error)
         return None
 
@@ -227,14 +227,17 @@ class RunningSearch:
             self._finish(outcome)
         except (StepnavError, OSError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._break(error)
 
-    def _break(self, error: Exception) -> None:
-        """End the search because code of its strategy or task raised an error."""
+    def _break(self, error: Exception | SystemExit) -> None:
+        """End the search because code of its strategy or task raised an error, or exits."""
         name = self.search.strategy.name
         logger.debug("strategy %s failed in search %s", name, self.search.id, exc_info=error)
-        self._finish(Outcome(None, "failed"), f"the strategy {name} failed: {one_line(error)}")
+        told = f"failed: {one_line(error)}"
+        if isinstance(error, SystemExit):
+            told = f"or its task's extract {what_it_did(error)}"
+        self._finish(Outcome(None, "failed"), f"the strategy {name} {told}")
 
     def _finish(self, outcome: Outcome, error: str | None = None) -> None:
         search = self.search

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stepnav.core.errors import ConfigError, StepnavError, one_line
+from stepnav.core.errors import ConfigError, StepnavError, what_it_did
 from stepnav.core.records import Problem, Rating
 from stepnav.tasks.task import Grade, Loader, RateSteps, Task
 
@@ -43,14 +43,14 @@ def call(name: str, function: Callable[..., T], *arguments: Any) -> T:
     """Return what a user's own function returns.
 
     Raises:
-      ConfigError: it raises an error that is none of ours.
+      ConfigError: it raises an error that is none of ours, or tries to end the process.
     """
     try:
         return function(*arguments)
     except StepnavError:
         raise
-    except Exception as error:
-        raise ConfigError(f"{name} raised {one_line(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{name} {what_it_did(error)}") from error
 
 
 class GradeFault(Exception):
@@ -85,7 +85,8 @@ class CheckedGrade:
         """Return the same.
 
         Raises:
-          GradeFault: the grade raises an error, or returns something else.
+          GradeFault: the grade raises an error, tries to end the process, or returns something
+            else.
         """
         name = f"the grade of {self.name}, for the problem {problem.id},"
         try:
@@ -93,11 +94,11 @@ class CheckedGrade:
             plain = given.item() if hasattr(given, "item") else given  # of numpy, of torch
         except StepnavError:
             raise
-        except Exception as error:
-            raise GradeFault(f"{name} raised {one_line(error)}") from error
+        except (Exception, SystemExit) as error:
+            raise GradeFault(f"{name} {what_it_did(error)}") from error
         if plain is None:
             return None
-        if not isinstance(plain, int) or plain not in (0, 1):
+        if not isinstance(plain, (int, float)) or plain not in (0, 1):
             raise GradeFault(f"{name} must return True, False or None (got {given!r:.80})")
         return bool(plain)
 
