@@ -14,6 +14,7 @@ from stepnav.core.backend import Answer
 from stepnav.core.budget import Budget, Usage
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.judging import (
+    HOPES,
     RATINGS,
     rating_messages,
     read_vote,
@@ -71,6 +72,17 @@ def scored(backend, trajectory, ticket=0):
         ("Cannot be right", None),
         ("right? no.", None),
         ("Right, no errors", "right"),
+        ("That is not the right step.", None),
+        ("It can't be right", None),
+        ("There is nothing wrong", None),
+        ("Right. It is not right.", None),
+        ("By 1.5, not by 2.5 it is right", None),
+        ("Wrong. 5 + 3 is not 9.", "wrong"),
+        ("wrong, it does not follow", "wrong"),
+        ("Wrong because 5 + 3 is not 9", "wrong"),
+        ("No, the last step is wrong", "wrong"),
+        ("No. Wrong.", "wrong"),
+        ("Right: the step does not contain errors.", "right"),
         ("right or wrong", None),
         ("right, right", "right"),
         ("brighter", None),
@@ -82,6 +94,10 @@ def scored(backend, trajectory, ticket=0):
 )
 def test_words_of_replies(text, word):
     assert read_word(text, RATINGS) == word
+
+
+def test_a_hope_that_says_why():
+    assert read_word("Impossible: 7 is not even", HOPES) == "impossible"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,10 @@ HOPES = {"sure": 1.0, "likely": 0.05, "impossible": 0.00005}
 REPLY_TOKENS = 16
 """Limit of a reply."""
 
-_NEGATION = re.compile(r"\b(?:not|cannot|never|no(?! (?:error|mistake)s?\b))\b|n['\u2019]t\b")
+_NEGATION = re.compile(
+    r"\b(?:not|cannot|never|nothing|no(?! (?:error|mistake)s?\b))\b|n['\u2019]t\b"
+)
+_CLAUSE_END = re.compile(r"[.,:](?!\d)|[;!\n]")
 
 _RATE = "Rate the last step of a solution with one word: right, wrong, or unclear if it is neither."
 _VALUE = (
@@ -68,9 +71,10 @@ def vote_messages(problem: Problem, candidates: Sequence[Trajectory]) -> tuple[M
 
 
 def read_word(text: str, words: Iterable[str]) -> str | None:
-    """Return the one of some words that a reply says; None where it says none, several or a "not".
+    """Return the one of some words that a reply says; None if none, several or a denied one.
 
-    What a "not" denies would be a guess, wherever it stands; "no errors" alone denies nothing.
+    What a "not" in the word's own clause denies would be a guess; "no errors" alone denies nothing,
+    nor does what the reply says elsewhere, or behind a "because".
 
     Example:
       >>> read_word("It is right.", RATINGS), read_word("It isn't right.", RATINGS)
@@ -79,10 +83,16 @@ def read_word(text: str, words: Iterable[str]) -> str | None:
     words, text = list(words), text.lower()
     said = set(re.findall(rf"\b(?:{'|'.join(words)})\b", text))
     if said:
-        return said.pop() if len(said) == 1 and not _NEGATION.search(text) else None
+        return said.pop() if len(said) == 1 and not _is_denied(*said, text) else None
     begun = text.strip()  # a reply of one token may hold the beginning of a word
     meant = [word for word in words if begun and word.startswith(begun)]
     return meant[0] if len(meant) == 1 else None
+
+
+def _is_denied(word: str, text: str) -> bool:
+    said = re.compile(rf".*\b{word}\b(?:(?! (?:because|since)\b).)*")
+    clauses = (said.match(clause) for clause in _CLAUSE_END.split(text))
+    return any(found is not None and _NEGATION.search(found[0]) for found in clauses)
 
 
 def read_vote(text: str, count: int) -> int | None:
