@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.strategy import Strategy
-from stepnav.measure.plan import BenchPlan
+from stepnav.measure.plan import TUNED_ON, BenchPlan
 from stepnav.measure.plan_file import (
     _from_toml,
     _to_toml,
@@ -98,6 +98,9 @@ def test_digest_is_stable_and_ignores_what_changes_nothing() -> None:
     assert plan_digest(PLAN) == plan_digest(replace(PLAN, baseline="hgs"))
     whole = replace(PLAN, settings={**PLAN.settings, "top_p": 1})
     assert plan_digest(PLAN) == plan_digest(whole)
+    remarked = replace(PLAN, settings={**PLAN.settings, TUNED_ON: "test"})
+    assert plan_digest(PLAN) == plan_digest(remarked)
+    check_same(PLAN, remarked, "r")
     assert plan_digest(BenchPlan("t", "s", (Strategy("cot"),))) == "6646d4493cec5e8e"
 
 

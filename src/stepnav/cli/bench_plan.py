@@ -29,10 +29,10 @@ from stepnav.core.records import Problem
 from stepnav.core.shard import Shard
 from stepnav.core.strategy import Strategy
 from stepnav.front.origin import digests, made_for
-from stepnav.measure.plan import SHARD, BenchPlan, Cell, cells
+from stepnav.measure.plan import SHARD, TUNED_ON, BenchPlan, Cell, cells
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.runner import Finished, run_cells
-from stepnav.measure.tuned_file import TUNED_ON, Tuned, check_tuned, read_tuned
+from stepnav.measure.tuned_file import Tuned, check_tuned, read_tuned
 from stepnav.remote.options import ServerOptions
 from stepnav.run.journal import Entry, Journal
 from stepnav.run.spreading import Begun, SearchWork

@@ -23,6 +23,10 @@ NONE_TEXT = "<none>"
 SHARD = "shard"
 """Setting of a run that is a part of another: "2/8"."""
 
+TUNED_ON = "tuned_on"
+"""Setting of a run that measures options on the split that they were tuned on: its name. It is a
+remark, and no run is another for it."""
+
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=,:-]*")
 
 

@@ -17,7 +17,7 @@ from stepnav.core.errors import ConfigError, DataError, nearest, quote
 from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
 from stepnav.files.atomic import write_bytes
-from stepnav.measure.plan import NONE_TEXT, BenchPlan
+from stepnav.measure.plan import NONE_TEXT, TUNED_ON, BenchPlan
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -101,8 +101,8 @@ def problems_digest(problems: Sequence[Problem]) -> str:
 def plan_digest(plan: BenchPlan) -> str:
     """Return 16 hexadecimal digits that change with every setting that can change a result.
 
-    The baseline is left out: a finished run may be reported against another one. So is the
-    difference between 1 and 1.0.
+    The baseline is left out: a finished run may be reported against another one. So are the
+    difference between 1 and 1.0, and the remark on what the options were tuned on.
     """
     text = json.dumps(_comparable(plan), sort_keys=True, ensure_ascii=True)
     return blake2b(text.encode(), digest_size=8).hexdigest()
@@ -244,6 +244,7 @@ def _comparable(plan: BenchPlan) -> dict[str, Any]:
     """Return what two equal runs have in common, with whole floats as integers."""
     values = plan_object(plan)
     del values["baseline"]
+    values["settings"] = {key: item for key, item in plan.settings.items() if key != TUNED_ON}
     return {key: _whole(value) for key, value in values.items()}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import write_text
+from stepnav.measure.plan import TUNED_ON
 from stepnav.measure.tuning import Best
 
 FILE_NAME = "tuned.json"
@@ -18,9 +19,6 @@ FORMAT = 1
 
 MADE_FOR = ("task", "policy", "policy_digest", "reward", "reward_digest")
 """What says whose settings these are. A model is its files, where there are any, else its name."""
-
-TUNED_ON = "tuned_on"
-"""Setting of a run that measures options on the split that they were tuned on: its name."""
 
 
 @dataclass(frozen=True, slots=True)
