@@ -92,6 +92,21 @@ def test_a_faulty_grade_ends_no_run_and_its_answers_are_graded_again(
     assert call("report", str(out))["correct"] == 1
 
 
+def test_resumed_a_run_grades_what_could_not_be_graded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task, flag = tmp_path / "a.py", tmp_path / "mended"
+    grade = f"open({str(flag)!r}).close() or answer == reference"
+    task.write_text(GRADED.replace("GRADE", grade))
+    words = ["bench", "--out", str(tmp_path / "run"), "--task", f"{task}:task", "--resume"]
+    words += ["--policy", f"{task}:policy", "--strategies", "cot", "--json"]
+    for right in (0, 1):
+        cli.app(words, standalone_mode=False)
+        (row,) = json.loads(capsys.readouterr().out)["rows"]
+        assert (row["correct"], row["ungraded"]) == (right, 1 - right)
+        flag.touch()
+
+
 def test_another_baseline_is_no_other_run(run_folder: Path) -> None:
     edit(run_folder / FILE_NAME, "task = ", 'baseline = "hgs"\ntask = ')
     open_run(run_folder)[1].close()

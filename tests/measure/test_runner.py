@@ -5,11 +5,13 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stepnav import build
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.measure.plan import BenchPlan, cells, problem_of
-from stepnav.measure.runner import read_rows, run_cells
+from stepnav.measure.runner import grade_again, read_rows, run_cells
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.run.journal import Journal
 
@@ -66,6 +68,27 @@ def test_verdicts_of_the_run_are_not_made_again(tmp_path: Path) -> None:
         raise AssertionError("the run has graded this")
 
     assert all(row.correct for row in read_rows(PLAN, journal, grade=grade))
+    journal.close()
+
+
+def test_only_what_has_no_verdict_is_read_and_graded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = finished(tmp_path)
+    ungraded = journal.result_ids()[7]
+    journal.add_verdict(ungraded, None)
+    read: list[str] = []
+    decoded = Journal._decoded
+
+    def noted(own: Journal, search_id: str, payload: str) -> SearchResult:
+        read.append(search_id)
+        return decoded(own, search_id, payload)
+
+    monkeypatch.setattr(Journal, "_decoded", noted)
+    assert grade_again(journal, lambda *answer: False, only_ungraded=True) == (1, 1)
+    assert read == [ungraded]
+    assert journal.verdicts()[ungraded] is False
+    assert grade_again(journal, lambda *answer: False) == (48, 47)
     journal.close()
 
 

@@ -27,7 +27,7 @@ from stepnav.measure.plan import SHARD
 from stepnav.measure.plan_file import FILE_NAME, plan_digest, write_plan
 from stepnav.measure.report.write import report_object
 from stepnav.measure.run_folder import JOURNAL_NAME, open_run
-from stepnav.measure.runner import Finished, read_rows, wall_seconds
+from stepnav.measure.runner import Finished, grade_again, read_rows, wall_seconds
 from stepnav.measure.summary import summarise
 from stepnav.measure.trackers import check_trackers, tracked
 from stepnav.measure.tuned_file import tuned_on_note
@@ -146,6 +146,7 @@ def _run_all(
     plan = compared.plan
     with contextlib.closing(Journal(out / JOURNAL_NAME, plan_digest(plan))) as journal:
         take_left(journal)
+        grade_again(journal, compared.task.grade, only_ungraded=True)  # it may have been mended
         total, first = len(compared.cells), len(journal.finished_ids())
         with (
             tracked(trackers, out, plan, journal.verdicts()) as told,

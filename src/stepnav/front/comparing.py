@@ -68,9 +68,10 @@ def bench(
       seeds: searches per problem.
       seed: of the first.
       baseline: label to compare with, or "LABEL@BUDGET"; None is "cot" if it is there.
-      out: folder that keeps the journal: what it holds is not run again; None keeps nothing. A
-        model is known by its files, a function or an object that is called by its code and the
-        plain values that it holds, a backend by its type alone: give another one another folder.
+      out: folder that keeps the journal: what it holds is not run again, and its answers that
+        could not be graded are graded anew, each time; None keeps nothing. A model is known by its
+        files, a function or an object that is called by its code and the plain values that it
+        holds, a backend by its type alone: give another one another folder.
       max_active: searches that run at once.
       progress: told of (searches that are done, all), at the beginning and after each.
       options: of the models, as of `solve`.

@@ -136,15 +136,19 @@ def grade_again(journal: Journal, grade: Grade, *, only_ungraded: bool = False) 
     Args:
       journal: the run's, to be written.
       grade: as of `run_cells`.
-      only_ungraded: whether to keep verdicts that say something.
+      only_ungraded: whether to keep verdicts that say something; searches that have one are not
+        even read.
     Returns:
       How many answers were graded, and how many of the verdicts are others than before.
     """
     known = journal.verdicts()
     graded = changed = 0
-    for result in journal.results():
-        before = known.get(result.search_id)
-        if says_nothing(result) or (only_ungraded and before is not None):
+    for search_id in journal.result_ids():
+        before = known.get(search_id)
+        if only_ungraded and before is not None:
+            continue
+        result = journal.result(search_id)  # its tree is large
+        if result is None or says_nothing(result):
             continue
         correct = grade(result.tree.problem, result.answer)
         journal.add_verdict(result.search_id, correct)
