@@ -102,13 +102,17 @@ def test_execution_is_for_code_only():
 
 def test_a_likelihood_is_read_in_its_models_own_format(tmp_path):
     shutil.copytree(MODELS_FOLDER / "plain-policy", tmp_path / "m")
-    PolicyFormat("Q: {question} A: ", separator=";").save(tmp_path / "m")
+    PolicyFormat("Q: {question} A: ", separator=";", add_bos=False).save(tmp_path / "m")
     for name, shown in (
-        ("plain", ("{question}\n", "\n")),
-        (tmp_path / "m", ("Q: {question} A: ", ";")),
+        ("plain", ("{question}\n", "\n", True)),
+        (tmp_path / "m", ("Q: {question} A: ", ";", False)),
     ):
         with closing(build.open_reward(f"likelihood:{name}")) as reward:
-            assert (reward.format.prompt_template, reward.format.separator) == shown
+            own = reward.format
+            assert (own.prompt_template, own.separator, own.add_bos) == shown
+    PolicyFormat(is_chat=True).save(tmp_path / "m")
+    with pytest.raises(ConfigError, match=r"m is asked in a chat .*; name another model"):
+        build.open_reward(f"likelihood:{tmp_path / 'm'}")
 
 
 def test_a_file_without_a_name_in_it_is_no_folder_and_says_what_to_give(tmp_path):

@@ -16,7 +16,7 @@ from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.records import Problem, Step, StepScore, Trajectory
 from stepnav.core.requests import Propose, Score
 from stepnav.rewards.families.prm import PRM
-from stepnav.rewards.likelihood import LIKELIHOOD
+from stepnav.rewards.likelihood import LIKELIHOOD, Likelihood
 from stepnav.rewards.local.reward import LocalReward
 from stepnav.rewards.local.step_format import StepFormat
 from tests.engine.small_models import causal_model, class_model, poll_all, prefix, tokenizer
@@ -88,6 +88,16 @@ def test_likelihood_is_the_lowest_token_probability() -> None:
             assert found.positive_prob == pytest.approx(likely / (likely + 0.02), abs=1e-5)
             assert found.neutral_prob == 0
             start = end + 1
+
+
+@pytest.mark.parametrize(("add_bos", "fewer"), [(True, 0), (False, 1), (None, 1)])
+def test_likelihood_puts_the_bos_where_the_policys_format_does(
+    add_bos: bool | None, fewer: int
+) -> None:
+    """The tokenizer has one and by itself puts none."""
+    (answer,) = score(likelihood(format=Likelihood(add_bos=add_bos)), prefix(0, *STEPS))
+    (usual,) = score(likelihood(), prefix(0, *STEPS))
+    assert usual.prefix_tokens[0] - answer.prefix_tokens[0] == fewer
 
 
 def test_two_labels_leave_neutral_at_zero() -> None:

@@ -143,13 +143,18 @@ def open_task_reward(
     if judge is not None:
         return _open_judge(judge, task, local, server)
     if name.startswith("likelihood:"):
-        from stepnav.policies.local import PolicyFormat
+        from stepnav.policies.local.prompt import FILE_NAME, PolicyFormat
         from stepnav.rewards.likelihood import LIKELIHOOD, Likelihood
         from stepnav.rewards.local.reward import LocalReward
 
         folder = model_folder("policy", name.partition(":")[2])
         own = PolicyFormat.load(folder)
-        shown = Likelihood(own.prompt_template, own.separator)
+        if own.is_chat:
+            raise ConfigError(
+                f"{folder} is asked in a chat (is_chat in {FILE_NAME}), and a likelihood is read in "
+                "a plain prompt; name another model"
+            )
+        shown = Likelihood(own.prompt_template, own.separator, add_bos=own.add_bos)
         return LocalReward.open(LIKELIHOOD, folder, format=shown, **local)
     from stepnav.rewards.families.recognise import open_checkpoint, split_family
 

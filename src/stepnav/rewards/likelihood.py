@@ -32,17 +32,24 @@ class Likelihood:
       threshold: a step is rated +1 if its least likely token has a higher probability. Where
         several wordings are right, each has a fair share of the probability, so it should stand
         well below 1 / wordings.
+      add_bos: whether the tokeniser's BOS token comes first, if it has one; None leaves it to the
+        tokeniser's own settings.
     """
 
     prompt_template: str = "{question}\n"
     separator: str = "\n"
     threshold: float = 0.02
+    add_bos: bool | None = True
 
 
 def _reader(model: Any, tokenizer: Any, format: Likelihood) -> _TokenReader:  # noqa: A002
     if not format.threshold > 0:
         raise ConfigError(f"threshold must be above 0 (got {format.threshold})")
-    encoder = _BareEnd(tokenizer, StepFormat(format.separator, format.prompt_template))
+    add_bos = format.add_bos
+    if add_bos is None:
+        add_bos = tokenizer.encode("x")[0] == tokenizer.bos_token_id
+    shown = StepFormat(format.separator, format.prompt_template, add_bos=add_bos)
+    encoder = _BareEnd(tokenizer, shown)
     return _TokenReader(encoder, format.threshold)
 
 
