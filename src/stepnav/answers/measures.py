@@ -20,6 +20,7 @@ _CURRENCY = re.compile(
     r"([-+]?)\s*(\\dollar|\\euro|\\pound|(?:USD|EUR|GBP)(?=\s*\d))\s*([-+]?\S.*)", re.DOTALL
 )
 _PRICE_PER = re.compile(r"(?<=[\d}])\s*/\s*(?:\\text\{([^{}]*)\}|([A-Za-z]{2,}))")
+_RATE = re.compile(r"[\d.,]+\s*/\s*(?:[A-Za-z]{3,}|hr)")
 _CURRENCIES = {"\\dollar": "dollar", "\\euro": "euro", "\\pound": "\\pound"}
 _TEXT_SUFFIX = re.compile(
     r"(.*?[^\s^_{,=+*/-])\s*((?:\\text\{[^{}]*\}|%|\\degree ?[FC]?)"
@@ -61,6 +62,8 @@ def read_quantity(text: str, read: Reader) -> Form | None:
         name = _CURRENCIES.get(money[2], money[2].lower())
         amount = read(_PRICE_PER.sub(_per, money[1] + money[3]))
         return _with_currency(amount, UNITS[name]) if isinstance(amount, Quantity) else None
+    if _RATE.fullmatch(text):
+        text = _PRICE_PER.sub(_per, text)
     for reader in (_suffixed, _bare_suffixed):
         form = reader(text)
         if form is not None:

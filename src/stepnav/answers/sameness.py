@@ -87,8 +87,7 @@ def _equal_choice(left: Choice, right: Form) -> bool:
 def _equal_quantities(left: Quantity, right: Quantity) -> bool:
     a, b = left.unit, right.unit
     if a is not None and b is not None:
-        if a.dimension != b.dimension and (a.price is None) != (b.price is None):
-            a, b = a.price or a, b.price or b  # what a price is per may be left out
+        a, b = a.beside(b), b.beside(a)  # of a price, either part may be left out
         if a.dimension != b.dimension:
             return False
         if (a.factor, a.pi_power) != (b.factor, b.pi_power):

@@ -57,6 +57,13 @@ class Unit:
         is_price = currency is not None and self.dimension != currency.dimension
         return replace(self, price=currency) if is_price else self
 
+    def beside(self, other: Unit) -> Unit:
+        """Return the part of a price that another unit says: what it is per, or the currency."""
+        if self.price is None or other.price is not None or self.dimension == other.dimension:
+            return self
+        per = self.times(self.price.raised(-1))
+        return per if per.dimension == other.dimension else self.price
+
 
 _TABLE = {
     "length": (
