@@ -60,6 +60,7 @@ def test_compose_searches_over_the_models_that_it_serves() -> None:
         assert f":{port}/" in services[name]["healthcheck"]["test"][-1]
         assert name in services["search"]["depends_on"]
     assert services["reward"]["command"][-4:-2] == ["--runner", "pooling"]
+    assert {"search"} == set(params["allow_host"])  # beside localhost
     mounted = [volume.rpartition("}")[2] for volume in services["search"]["volumes"]]
     assert f":{params['reward_tokenizer']}:ro" in mounted
     assert f"traces:{params['traces']}" in services["search"]["volumes"]

@@ -181,10 +181,11 @@ def test_headers_are_bounded(line):
 
 def test_without_keys_a_server_here_takes_no_names_that_lead_here():
     """As a page of another site has one whose name it lets lead to this machine."""
-    with serving(make_house(hosts=("localhost", "127.0.0.1", "::1", "mine.example"))) as (url, _):
+    with serving(make_house(hosts=("localhost", "mine.example"))) as (url, _):
         for host, status in (
             *(("localhost:8080", 200), ("127.0.0.1", 200), ("[::1]:80", 200), ("LOCALHOST", 200)),
             *(("Mine.Example:443", 200), ("evil.example:8080", 403), ("[::1", 403)),
+            *(("localhost.:80", 200), ("127.8.9.1", 200), ("10.0.0.1", 403)),
         ):
             headers = {"Host": host, "Origin": f"http://{host}"}
             answer = httpx.post(url + CHAT, json=BODY, headers=headers)
@@ -192,16 +193,33 @@ def test_without_keys_a_server_here_takes_no_names_that_lead_here():
             assert status == 200 or "--allow-host" in answer.json()["error"]["message"]
 
 
-def test_by_which_names_a_server_may_be_called():
+def test_headers_that_come_at_once_are_bounded_too():
+    with serving(make_house()) as (url, _):
+        assert httpx.get(f"{url}/health", headers={"X-A": "a" * 15_000}).status_code == 200
+        answer = httpx.get(f"{url}/health", headers={"X-A": "a" * 20_000})
+        assert answer.status_code in (400, 431)  # 400 if it came in parts all the same
+
+
+def test_by_which_names_a_server_may_be_called(monkeypatch, capsys):
+    getaddrinfo = socket.getaddrinfo
+
     def hosts(address, *, is_open=True, **options):
         listening, found = Place(address, 0, **options).listen(is_open=is_open)
         listening.close()
         return found
 
-    assert set(hosts("127.0.0.2")) == {"localhost", "127.0.0.1", "::1", "127.0.0.2"}
+    assert set(hosts("127.0.0.2")) == {"localhost", "127.0.0.2"}
     assert "mine.example" in hosts("127.0.0.1", allow_host=["Mine.Example"])
     assert hosts("127.0.0.1", is_open=False) == ()
+    assert "outside" not in capsys.readouterr().err
     assert hosts("0.0.0.0") == ()
+    assert "0.0.0.0 can be reached from outside" in capsys.readouterr().err
+    for is_open in (True, False):
+        assert "mine.example" in hosts("0.0.0.0", is_open=is_open, allow_host=["mine.example"])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **_: getaddrinfo("127.0.0.1", 0))
+    capsys.readouterr()
+    assert "vm" in hosts("VM")
+    assert "outside" not in capsys.readouterr().err
 
 
 def test_pages_of_other_sites_are_kept_out():
@@ -479,6 +497,9 @@ def test_a_passed_request_goes_through_the_proxy_and_takes_no_login_of_netrc(
         ({"http_proxy": "http://p:1", "no_proxy": "model:8001"}, "http://p:1"),
         ({"http_proxy": "http://p:1", "no_proxy": "*"}, None),
         ({"http_proxy": "http://p:1", "no_proxy": ".model"}, None),
+        ({"http_proxy": "http://p:1", "no_proxy": "x, http://model"}, None),
+        ({"http_proxy": "http://p:1", "no_proxy": "http://model:8000"}, None),
+        ({"http_proxy": "http://p:1", "no_proxy": "https://model"}, "http://p:1"),
     ],
     ids=str,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import re
@@ -12,6 +13,7 @@ import openai
 import pytest
 
 from stepnav.serve.house import Server
+from stepnav.serve.passed_events import PassedEvents
 from tests.policies.openai.fake_server import Behaviour, FakeOpenAI, open_policy
 from tests.serve.processes import MESSAGES, make_house, serving, wait_until
 from tests.serve.slow_upstream import SSE, SlowUpstream, chunk
@@ -62,6 +64,21 @@ def test_a_stream_is_passed_as_it_comes_and_as_it_is():
     cut = [chunk(said[at : at + 3]) for at in range(0, len(said), 3)]
     with SlowUpstream([SSE, *cut, chunk(b"")]) as upstream, passing(upstream.url) as (url, _):
         assert httpx.post(url + CHAT, json=STREAM).content == said
+
+
+def test_the_first_event_is_told_though_a_comment_comes_with_it():
+    called, seen = [], []
+
+    async def pieces():
+        for piece in (b": ping\r\n\r\n", b": data:\n\ndata: 1\n\n", b"data: 2\n\n"):
+            yield piece
+
+    async def take():
+        async for piece in PassedEvents(pieces(), bytes, lambda: called.append(len(seen))).events():
+            seen.append(piece)
+
+    asyncio.run(take())
+    assert (called, len(seen)) == ([1], 3)
 
 
 def test_an_event_is_passed_before_the_next_one_comes():

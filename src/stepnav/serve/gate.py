@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from hashlib import sha256
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ from stepnav.serve.errors import ApiError
 OPEN_PATHS = frozenset({"/health"})
 SEND_S = 30.0
 """A client that takes nothing for so long is left."""
+MAX_HEADER_BYTES = 2**14
+"""Of a request; h11 bounds only headers that have not come to their end."""
 
 logger = logging.getLogger("stepnav")
 
@@ -29,8 +32,9 @@ class Gate:
     Args:
       app: what is behind it.
       keys: of which a request must bring one; none lets everybody in.
-      hosts: names by which the server may be called; none are all. Without keys a page of another
-        site could else let its own name lead here (DNS rebinding), and would not be foreign.
+      hosts: names by which the server may be called, besides this machine's own addresses; none
+        are all. Without keys a page of another site could else let its own name lead here (DNS
+        rebinding), and would not be foreign.
     """
 
     def __init__(self, app: Any, keys: Sequence[str], hosts: Sequence[str] = ()) -> None:
@@ -54,12 +58,14 @@ class Gate:
                 raise ClientDisconnect  # who takes nothing has as good as gone
 
         try:
+            if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+                raise ApiError(431, f"a request may have {MAX_HEADER_BYTES} bytes of headers")
             if scope["path"] not in OPEN_PATHS and not self._knows(scope["headers"]):
                 raise ApiError(401, "give a valid API key", code="invalid_api_key")
             headers = dict(scope["headers"])
             if _is_foreign(headers):
                 raise ApiError(403, "pages of other sites may not use this server")
-            if self._hosts:
+            if self._hosts and scope["path"] not in OPEN_PATHS:
                 self._check_host(headers.get(b"host", b"").decode("latin-1"))
             await self._app(scope, receive, watched)
         except ApiError as error:
@@ -89,14 +95,20 @@ class Gate:
     def _check_host(self, given: str) -> None:
         """Refuse a name that is none of this server's; only programs send none."""
         try:
-            name = urlsplit(f"//{given}").hostname or ""
+            name = (urlsplit(f"//{given}").hostname or "").removesuffix(".")
         except ValueError:
             name = given
-        if given and name not in self._hosts:
+        if given and not (name in self._hosts or _is_loopback(name)):
             raise ApiError(
-                403, f"this server is not called {quote(name)}; --allow-host adds a name, and with "
-                "API keys (--keys-file) it takes any",
-            )  # fmt: skip
+                403, f"this server is not called {quote(name)}; --allow-host adds a name"
+            )
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_foreign(headers: dict[bytes, bytes]) -> bool:

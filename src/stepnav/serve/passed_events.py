@@ -19,6 +19,8 @@ MAX_ANSWER_BYTES = 32 * 2**20
 """Of a whole answer, and of one event of a stream."""
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
+_FIELD = re.compile(rb"^[^:\r\n]", re.MULTILINE)
+"""The beginning of a line that is no comment."""
 
 
 class PassedEvents:
@@ -44,7 +46,7 @@ class PassedEvents:
         is_first = True
         try:
             async for events in _whole_events(self._pieces):
-                if is_first and not events.startswith(b":"):
+                if is_first and _FIELD.search(events):
                     self._on_first()
                     is_first = False
                 yield self._blotted(events)

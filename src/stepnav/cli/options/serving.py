@@ -18,7 +18,6 @@ from stepnav.serve.house import Limits
 
 KEYS_VARIABLE = "STEPNAV_API_KEYS"
 _USUAL = Limits()
-_LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +106,8 @@ class Place:
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="One more name by which a server on this machine alone, without API keys, may be "
-            "called, as behind a proxy; may be repeated.",
+            help="One more name by which the server may be called, as behind a proxy; may be "
+            "repeated. Without it, only one on this machine alone, without API keys, asks for any.",
         ),
     ] = None
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1
@@ -135,21 +134,27 @@ class Place:
         if self.socket_number is not None:
             listening = socket.socket(fileno=self.socket_number)
             return listening, self._hosts(listening, is_open)
-        if self.host not in _LOCAL and is_open:
+        listening = open_socket(self.host, self.port)
+        if is_open and not _is_local(listening):
             stderr().print(
                 f"note: {self.host} can be reached from outside, and no API key is asked for "
                 "(--keys-file)",
                 soft_wrap=True,
             )
-        listening = open_socket(self.host, self.port)
         return listening, self._hosts(listening, is_open)
 
     def _hosts(self, listening: socket.socket, is_open: bool) -> tuple[str, ...]:
-        """Return the names of an open server that listens on this machine alone."""
-        address = listening.getsockname()[0]
-        if not (is_open and ip_address(address).is_loopback):
+        """Return the names of an open server on this machine alone, or of one that is given some.
+
+        The gate knows the addresses of this machine by itself.
+        """
+        if not (self.allow_host or (is_open and _is_local(listening))):
             return ()
-        return (*_LOCAL, address, *(name.lower() for name in self.allow_host or ()))
+        return tuple(name.lower() for name in ("localhost", self.host, *(self.allow_host or ())))
+
+
+def _is_local(listening: socket.socket) -> bool:
+    return ip_address(listening.getsockname()[0]).is_loopback
 
 
 @dataclass(frozen=True, slots=True)
