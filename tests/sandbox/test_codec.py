@@ -170,7 +170,7 @@ def test_broken_bytes(data: bytes) -> None:
 
 
 def test_keys_that_collide_are_refused() -> None:
-    clash = [i * (2**61 - 1) for i in range(1, 400)]
+    clash = [i * (2**61 - 1) for i in range(1, 2500)]
     with pytest.raises(BrokenError, match="hash"):
         decode(encode(clash).replace(b"l", b"e", 1))
     assert len(decode(encode(set(range(5000))))) == 5000
@@ -194,19 +194,20 @@ def same_hash(count: int) -> list[tuple[int, int]]:
     return pairs
 
 
-CLASH = [i * (2**61 - 1) for i in range(1, 400)]
-PAIRS = same_hash(400)
-ROWS = list(itertools.product(map(list, PAIRS[:20]), repeat=2))
+CLASH = [i * (2**61 - 1) for i in range(1, 2500)]
+PAIRS = same_hash(2500)
+ROWS = list(itertools.product(map(list, PAIRS[:40]), repeat=2))
 
 
 @pytest.mark.parametrize(
     "value",
     [
         CLASH, tuple(CLASH), [float(i) for i in range(300)] + CLASH, [[n] for n in CLASH],
-        [{"n": n} for n in CLASH], [complex(1000003 * n, -n) for n in range(400)], PAIRS,
+        [{"n": n} for n in CLASH], [complex(1000003 * n, -n) for n in range(2500)], PAIRS,
         [list(pair) for pair in PAIRS], dict(PAIRS),
+        [("a" * 2000, pair) for pair in PAIRS[:500]], [2**3000 * n for n in CLASH[:1000]],
         [list(row) for row in ROWS], [{n} for n in CLASH], iter(PAIRS),
-        [PAIRS[n : n + 100] for n in range(0, 400, 100)],
+        [PAIRS[n : n + 100] for n in range(0, 2500, 100)],
     ],
 )  # fmt: skip
 def test_an_answer_holds_nothing_of_which_a_test_could_make_colliding_keys(value: Any) -> None:
@@ -219,7 +220,8 @@ def test_an_answer_holds_nothing_of_which_a_test_could_make_colliding_keys(value
 @pytest.mark.parametrize(
     "value",
     [
-        [[0, 0]] * 5000, [2**70] * 5000, [2**n for n in range(3000)],
+        [[0, 0]] * 5000, [2**70] * 5000, [2**n for n in range(4000)],
+        [2**n - 1 for n in range(5000)], [*map(list, itertools.product([-2, -1, 0, 1], repeat=7))],
         list(itertools.product([-2, -1, 0], repeat=6)), [[{}] for _ in range(500)],
         [{"a": n, "b": [n]} for n in range(500)], [float(2**n) for n in range(1000)],
         [list(row) for row in itertools.product([[1], [2], [3]], repeat=6)],

@@ -21,7 +21,7 @@ import struct
 import sys
 from typing import Any
 
-from stepnav.sandbox.collisions import MOST_EQUAL, collide, parts_collide
+from stepnav.sandbox.collisions import collide, parts_collide
 from stepnav.sandbox.records import Ref
 
 MAX_INT_BYTES = 2**20
@@ -44,7 +44,7 @@ HASH_LIMIT_BYTES = 8
 SMALL = 128
 """Integers nearer to zero take one byte."""
 
-COLLIDE = f"more than {MOST_EQUAL} different keys share a hash"
+COLLIDE = "too many different keys share a hash"
 TYPES: dict[str, type] = {
     kind.__name__: kind
     for kind in (

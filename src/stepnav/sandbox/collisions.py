@@ -12,8 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 MOST_EQUAL = 64
-"""Different keys with one hash. Honest ones may share theirs: every 61st power of two, all tuples
-of -1 and -2 of one length."""
+"""So many different keys with one hash cost nothing to speak of. Honest ones may share theirs:
+every 61st power of two, all tuples of -1 and -2 of one length."""
+
+MOST_COMPARED = 2**21
+"""Numbers compared for all further ones, of which each is compared with all before it."""
+
+_NUMBER_BYTES = 64
+"""Of an integer or a text that counts as one number."""
 
 CHECK_FROM = 256
 """Fewer keys cannot cost much, whatever they are."""
@@ -74,10 +80,24 @@ def _collide(hashes: Sequence[int], parts: Sequence[Any], key_of: Callable[[Any]
     different: dict[int, list[Any]] = {
         value: [] for value, count in Counter(hashes).items() if count > MOST_EQUAL
     }
+    compared = 0
     for value, part in zip(hashes, parts):
         found = different.get(value)
-        if found is not None and (key := key_of(part)) not in found:
-            found.append(key)
-            if len(found) > MOST_EQUAL:
+        if found is None:
+            continue
+        key = key_of(part)
+        if len(found) >= MOST_EQUAL:
+            compared += len(found) * _count_numbers(key)
+            if compared > MOST_COMPARED:
                 return True
+        if key not in found:
+            found.append(key)
     return False
+
+
+def _count_numbers(key: Any) -> int:
+    if isinstance(key, (tuple, frozenset)):
+        return 1 + sum(map(_count_numbers, key))
+    if isinstance(key, (str, bytes)):
+        return 1 + len(key) // _NUMBER_BYTES
+    return 1 + key.bit_length() // (8 * _NUMBER_BYTES) if isinstance(key, int) else 1
