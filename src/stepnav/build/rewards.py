@@ -151,8 +151,8 @@ def open_task_reward(
         own = PolicyFormat.load(folder)
         if own.is_chat:
             raise ConfigError(
-                f"{folder} is asked in a chat (is_chat in {FILE_NAME}), and a likelihood is read in "
-                "a plain prompt; name another model"
+                f"{folder} is asked in a chat (is_chat in {FILE_NAME}), and a likelihood is read "
+                "in a plain prompt; name another model"
             )
         shown = Likelihood(own.prompt_template, own.separator, add_bos=own.add_bos)
         return LocalReward.open(LIKELIHOOD, folder, format=shown, **local)

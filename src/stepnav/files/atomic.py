@@ -50,8 +50,13 @@ def check_output(path: Path, *inputs: Path | None) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text as UTF-8, whole or not at all; what a file's name has that is none, as escapes."""
-    write_bytes(path, text.encode(errors="backslashreplace"))
+    """Write text, `escaped`, as UTF-8, whole or not at all."""
+    write_bytes(path, escaped(text).encode())
+
+
+def escaped(text: str) -> str:
+    """Return text with those bytes of files' names that are no UTF-8 as escapes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

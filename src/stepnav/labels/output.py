@@ -17,6 +17,7 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import STDOUT, write_with
 from stepnav.labels.kinds import KIND_FIELD
+from stepnav.labels.parquet import write_table
 from stepnav.labels.reader import LabelledData
 from stepnav.labels.records import WHOLE_FIELDS, LabelKind, StepRecord
 
@@ -71,7 +72,6 @@ def _labels(record: StepRecord, kind: LabelKind) -> list[Any]:
 def _write_parquet(place: Path, data: LabelledData) -> None:
     try:
         import pyarrow as pa
-        from pyarrow import parquet
     except ImportError as error:
         raise ConfigError(
             f"writing Parquet needs pyarrow ({error}): pip install 'stepnav[bench]'; or end --out "
@@ -100,5 +100,4 @@ def _write_parquet(place: Path, data: LabelledData) -> None:
             columns[name] = pa.array(values, pa.bool_())
     columns[KIND_FIELD] = pa.array([data.kind] * len(records), text)
     columns["origin"] = pa.array([record.origin for record in records], text)
-    with place.open("wb") as file:  # of a path Arrow takes UTF-8 only
-        parquet.write_table(pa.table(columns), file)
+    write_table(place, pa.table(columns))

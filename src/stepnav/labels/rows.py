@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 from stepnav.core.errors import ConfigError, DataError, quote
+from stepnav.files.atomic import escaped
 
 GZIP_MAGIC = b"\x1f\x8b"
 PARQUET_MAGIC = b"PAR1"
@@ -55,8 +56,7 @@ class FileRow:
     @property
     def origin(self) -> str:
         """For records, for instance "train.jsonl.gz:12"; bytes that are no UTF-8 as escapes."""
-        name = self.path.name.encode(errors="backslashreplace").decode()
-        return f"{name}:{self.number}"
+        return f"{escaped(self.path.name)}:{self.number}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ import numpy as np
 from stepnav.core.chances import LEAST_CHANCE, as_seen
 from stepnav.core.errors import DataError
 from stepnav.core.seeds import derive_seed
+from stepnav.labels.parquet import read_table
 from stepnav.measure.extras import load
 from stepnav.measure.prm.reliability import calibration_error, reliability_table
 from stepnav.measure.stats.cluster import Floats
@@ -58,9 +59,7 @@ def read_pairs(run: Path, strategy: str) -> tuple[list[str], Floats, Floats, int
     path = run / "results.parquet"
     if not path.exists():
         raise DataError(f"{run} is no finished run of stepnav bench: it has no results.parquet")
-    with path.open("rb") as file:  # of a path Arrow takes UTF-8 only
-        table = load("pyarrow.parquet").read_table(file).to_pylist()
-    every = [row for row in table if row["label"] == strategy]
+    every = [row for row in read_table(path) if row["label"] == strategy]
     rows = [
         row for row in every if row.get("right_prob") is not None and row["correct"] is not None
     ]

@@ -14,6 +14,7 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import write_text, write_with
 from stepnav.files.front_matter import dataset_head
+from stepnav.labels.parquet import write_table
 from stepnav.mutate.balance import weigh
 from stepnav.mutate.card import write_card
 from stepnav.mutate.findings import ProblemReport
@@ -88,7 +89,6 @@ def _lines(records: Sequence[MutationRecord]) -> str:
 
 def _write_table(place: Path, records: Sequence[MutationRecord]) -> None:
     import pyarrow as pa
-    from pyarrow import parquet
 
     whole, text, real = pa.int64(), pa.string(), pa.float64()
     kinds = {
@@ -101,5 +101,4 @@ def _write_table(place: Path, records: Sequence[MutationRecord]) -> None:
         name: pa.array([getattr(record, name) for record in records], type=kind)
         for name, kind in kinds.items()
     }
-    with place.open("wb") as file:  # of a path Arrow takes UTF-8 only
-        parquet.write_table(pa.table(columns), file)
+    write_table(place, pa.table(columns))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stepnav.files.atomic import write_bytes, write_text
+from stepnav.files.atomic import escaped, write_bytes, write_text
 from stepnav.measure.prm import best_of_n as reward_best_of_n
 from stepnav.measure.prm import prmbench as reward_prmbench
 from stepnav.measure.prm import processbench as reward_processbench
@@ -74,8 +74,7 @@ def write_report(folder: Path, report: Mapping[str, Any]) -> list[str]:
       DataError: a file cannot be written.
     """
     name = f"{PLOTS[report['kind']]}.png"
-    title = f"{report['reward'] or 'scores of the file'} on {report['data']}"
-    title = title.encode(errors="backslashreplace").decode()  # names may hold bytes of no UTF-8
+    title = escaped(f"{report['reward'] or 'scores of the file'} on {report['data']}")
     write_text(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     write_bytes(folder / name, plot(report["kind"], report["figures"], title=title))
     write_text(folder / "report.md", markdown_page(report, title=title, plot=name))

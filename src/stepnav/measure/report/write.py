@@ -16,6 +16,7 @@ from typing import Any
 
 from stepnav.core.outcome import SearchResult
 from stepnav.files.atomic import write_bytes, write_text, write_with
+from stepnav.labels.parquet import write_table
 from stepnav.measure.extras import load
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import plan_digest
@@ -136,7 +137,7 @@ def row_object(row: SummaryRow) -> dict[str, Any]:
 
 def write_parquet(path: Path, rows: Sequence[ResultRow]) -> None:
     """Write one row per search; options are a column of JSON text."""
-    pa, parquet = load("pyarrow"), load("pyarrow.parquet")
+    pa = load("pyarrow")
     kinds = {
         "int": pa.int64(), "int | None": pa.int64(), "float": pa.float64(),
         "float | None": pa.float64(), "bool": pa.bool_(), "bool | None": pa.bool_(),
@@ -148,8 +149,7 @@ def write_parquet(path: Path, rows: Sequence[ResultRow]) -> None:
         name: [getattr(row, name) for row in rows] for name in schema.names
     }
     columns["options"] = [json.dumps(dict(row.options)) for row in rows]
-    with path.open("wb") as file:  # of a path Arrow takes UTF-8 only
-        parquet.write_table(pa.table(columns, schema=schema), file)
+    write_table(path, pa.table(columns, schema=schema))
 
 
 def _num_problems(summary: Sequence[SummaryRow], plan: BenchPlan) -> int:
