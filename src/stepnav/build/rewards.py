@@ -143,19 +143,7 @@ def open_task_reward(
     if judge is not None:
         return _open_judge(judge, task, local, server)
     if name.startswith("likelihood:"):
-        from stepnav.policies.local.prompt import FILE_NAME, PolicyFormat
-        from stepnav.rewards.likelihood import LIKELIHOOD, Likelihood
-        from stepnav.rewards.local.reward import LocalReward
-
-        folder = model_folder("policy", name.partition(":")[2])
-        own = PolicyFormat.load(folder)
-        if own.is_chat:
-            raise ConfigError(
-                f"{folder} is asked in a chat (is_chat in {FILE_NAME}), and a likelihood is read "
-                "in a plain prompt; name another model"
-            )
-        shown = Likelihood(own.prompt_template, own.separator, add_bos=own.add_bos)
-        return LocalReward.open(LIKELIHOOD, folder, format=shown, **local)
+        return _open_likelihood(model_folder("policy", name.partition(":")[2]), local)
     from stepnav.rewards.families.recognise import open_checkpoint, split_family
 
     family, rest = split_family(name.removeprefix(VLLM))
@@ -175,6 +163,22 @@ def open_task_reward(
         )
     folder = model_folder("prm", rest)
     return open_checkpoint(folder, name=hub_name(rest), family=family, **local)
+
+
+def _open_likelihood(folder: Path, local: Mapping[str, Any]) -> Backend:
+    """Return the likelihood of a model, read in its own prompt."""
+    from stepnav.policies.local.prompt import FILE_NAME, PolicyFormat
+    from stepnav.rewards.likelihood import LIKELIHOOD, Likelihood
+    from stepnav.rewards.local.reward import LocalReward
+
+    own = PolicyFormat.load(folder)
+    if own.is_chat:
+        raise ConfigError(
+            f"{folder} is asked in a chat (is_chat in {FILE_NAME}), and a likelihood is read "
+            "in a plain prompt; name another model"
+        )
+    shown = Likelihood(own.prompt_template, own.separator, add_bos=own.add_bos)
+    return LocalReward.open(LIKELIHOOD, folder, format=shown, **local)
 
 
 def _open_judge(
