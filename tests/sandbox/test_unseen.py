@@ -35,6 +35,14 @@ HANGING = {
     "length": "assert f(len(f([3, 1]))) == 2",
     "type": "assert f(str(type(f(1)))) == \"<class 'int'>\"",
     "identity": "x = f(1)\nassert f(id(x) == id(1)) is True",
+    "pattern": "x = f(None)\nmatch x:\n    case None:\n        assert f(2) == 2",
+    "sequence": "x = f(1)\nmatch x:\n    case [*_]: pass\n    case _:\n        assert f(2) == 2",
+    "name of type": "x = f(1)\nn = 5 if type(x).__name__ == 'list' else 2\nassert f(n) == 2",
+    "callable": "n = 2 + (not callable(f(1)))\nassert f(2) == 2",
+    "is_": "import operator\nx = operator.is_(f(1), None)\nassert f(2) == 2",
+    "type error": "x = f(1)\ntry:\n    ''.join([x])\n    n = 3\nexcept TypeError:\n    n = 2\n"
+    "assert f(n) == 2",
+    "instance": "x = f(1)\nif not isinstance(x, list):\n    assert f(2) == 2",
     "copied": "import copy\nassert f(copy.deepcopy(f([1]))) == [1]",
     "condition": "if f(1) == 1:\n    assert f(2) == 2",
     "none": "if f(None) is None:\n    assert f(2) == 2",
@@ -71,15 +79,17 @@ def test_calls_that_hang_on_answers_are_known(sandbox: Sandbox, name: str) -> No
         ("    assert candidate(3) == 3\n    assert candidate(h(3)) == 3\n", False),
         ("    x = f(3)\n    assert candidate(3) == x\n    assert candidate(4) == f(4)\n", True),
         ("    assert candidate(g(3)) == [3]\n", True),
+        ("    n = 4 if absent(candidate(3)) else 5\n    assert candidate(n) == 5\n", False),
     ],
 )
 def test_what_the_reference_gives_is_an_answer_too(
     sandbox: Sandbox, test: str, is_fixed: bool
 ) -> None:
     text = f"def h(x): return f(x)\ndef check(candidate):\n{test}"
-    problem = Suite(text, "f", "humaneval", REFERENCE)
+    reference = REFERENCE + ("def absent(x): return x is None\n" if "absent" in test else "")
+    problem = Suite(text, "f", "humaneval", reference)
     assert prepare(sandbox, problem).has_fixed_calls is is_fixed
-    assert judge_problem(sandbox, problem, REFERENCE).status == "passed"
+    assert judge_problem(sandbox, problem, reference).status == "passed"
 
 
 AHEAD = """

@@ -21,7 +21,13 @@ from stepnav.sandbox.control import CONTROL_NAME, ControlError, Session, guarded
 from stepnav.sandbox.inside.boot import WARM_MODULES
 from stepnav.sandbox.proxy import Candidate
 from stepnav.sandbox.records import Suite
-from stepnav.sandbox.unseen import UNSEEN_NAME, UnseenError, blinded, unseen_value
+from stepnav.sandbox.unseen import (
+    UNSEEN_NAME,
+    UnseenError,
+    blinded,
+    can_peek,
+    unseen_value,
+)
 
 MODULES = frozenset({*WARM_MODULES, "sys"})
 """Names that mean the module where a test reads an attribute of them, as in `sys.getsizeof(x)`."""
@@ -47,6 +53,7 @@ class TrustedTest:
         self._names: frozenset[str] = frozenset()
         self._modules: frozenset[str] = frozenset()
         self._reference: types.CodeType | None = None
+        self._helpers_peek = False
         if problem.style == "mbpp":
             if not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
                 raise DataError("the test has no assert statement")
@@ -55,6 +62,7 @@ class TrustedTest:
         else:
             self._take_reference()
         self._code = _compiled(guarded(tree), "test")
+        self.can_peek = can_peek(tree) or self._helpers_peek
         self._blind_code = _compiled(blinded(tree), "test")
 
     def run(self, session: Session, *, is_blind: bool = False) -> None:
@@ -83,7 +91,14 @@ class TrustedTest:
     def _take_reference(self) -> None:
         if self.problem.reference is None:
             return
-        tree = guarded(_parsed(self.problem.reference, "reference"))
+        tree = _parsed(self.problem.reference, "reference")
+        self._helpers_peek = any(
+            can_peek(node)
+            or any(isinstance(one, (ast.Is, ast.IsNot, ast.Try)) for one in ast.walk(node))
+            for node in tree.body
+            if not (isinstance(node, ast.FunctionDef) and node.name == self.problem.entry_point)
+        )
+        tree = guarded(tree)
         self._reference = _compiled(tree, "reference")
         try:
             _loaded(self._reference)

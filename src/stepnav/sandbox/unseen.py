@@ -60,15 +60,36 @@ class BlindSession(ReplaySession):
         return index, result if is_object else CallResult("value", value=Unseen())
 
 
+_TELLING = frozenset({"type", "id", "callable", "is_", "is_not"})
+"""What tells something of an object and asks it nothing."""
+
+
+def can_peek(tree: ast.AST) -> bool:
+    """Return whether code could see of an answer what no method of it is asked for.
+
+    A pattern compares by identity, or by marks of the type.
+    """
+    return any(
+        isinstance(node, ast.Match)
+        or (isinstance(node, ast.Name) and node.id in _TELLING)
+        or (isinstance(node, ast.Attribute) and node.attr in _TELLING)
+        or (isinstance(node, ast.alias) and node.name in _TELLING)
+        for node in ast.walk(tree)
+    )
+
+
 def blinded(tree: ast.Module) -> ast.Module:
     """Return a test in which a statement that looks at an answer is passed over; changes it.
 
     Only one that keeps nothing for later: an assertion, or an expression. Where another one looks,
-    the test ends. `is` looks like `==`.
+    the test ends. `is` looks like `==`, and a `TypeError` that the test would handle ends it too: a
+    function raises it of a type that it has not asked.
     """
     for node in list(ast.walk(tree)):
         if isinstance(node, ast.Compare):
             node.ops = [_LOOKS.get(type(one), one) for one in node.ops]
+        if isinstance(node, ast.Try) and node.handlers:
+            node.handlers.insert(0, _looked(ast.Name("TypeError", ast.Load()), node.handlers[0]))
         for name in ("body", "orelse", "finalbody"):
             statements = getattr(node, name, None)
             if isinstance(statements, list):
@@ -77,6 +98,11 @@ def blinded(tree: ast.Module) -> ast.Module:
 
 
 _LOOKS: dict[type[ast.cmpop], ast.cmpop] = {ast.Is: ast.Eq(), ast.IsNot: ast.NotEq()}
+
+
+def _looked(kind: ast.expr, place: ast.AST) -> ast.ExceptHandler:
+    end = ast.Raise(ast.Name(UNSEEN_NAME, ast.Load()), None)
+    return ast.fix_missing_locations(ast.copy_location(ast.ExceptHandler(kind, None, [end]), place))
 
 
 def _passed_over(node: ast.stmt) -> ast.stmt:
