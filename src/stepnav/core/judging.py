@@ -83,7 +83,8 @@ def read_word(text: str, words: Iterable[str]) -> str | None:
     words, text = list(words), text.lower()
     said = set(re.findall(rf"\b(?:{'|'.join(words)})\b", text))
     if said:
-        return said.pop() if len(said) == 1 and not _is_denied(*said, text) else None
+        word = said.pop()
+        return None if said or _is_denied(word, text) else word
     begun = text.strip()  # a reply of one token may hold the beginning of a word
     meant = [word for word in words if begun and word.startswith(begun)]
     return meant[0] if len(meant) == 1 else None
