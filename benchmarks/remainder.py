@@ -1,7 +1,8 @@
-"""What drawing without replacement costs: seconds a token beside independent draws, in one run.
+"""What drawing without replacement costs: seconds a token and a draw beside independent draws.
 
 Both sides draw steps after the same prefixes with the same model, in turns. Each side keeps one
-request a prefix open, of one draw, which excludes what was drawn after its prefix before. CPU time
+request a prefix open, of one draw, which excludes what was drawn after its prefix before. Tokens
+are those that the model sampled: known ones, with which a draw begins, cost nothing. CPU time
 counts, and the median of the rounds' ratios, so that what else runs on the machine falls on both.
 
     python benchmarks/remainder.py [--model FOLDER] [--rounds 7] [--draws 8] [--json]
@@ -72,18 +73,20 @@ def main() -> None:
     policy = LocalPolicy(arguments.model, device="cpu")
     roots = prefixes(arguments.prefixes)
     draw(policy, roots, 1, replace=True)
-    ratios, rates, distinct = [], {True: [], False: []}, {}
+    ratios, by_draw, rates, distinct = [], [], {True: [], False: []}, {}
     for number in range(arguments.rounds):
-        costs = {}
+        costs, whole = {}, {}
         for replace in (True, False) if number % 2 else (False, True):
             seconds, tokens, distinct[replace] = draw(
                 policy, roots, arguments.draws, replace=replace
             )
-            costs[replace] = seconds / tokens
+            costs[replace], whole[replace] = seconds / tokens, seconds
             rates[replace].append(tokens / seconds)
         ratios.append(costs[False] / costs[True])
+        by_draw.append(whole[False] / whole[True])
     found = {
         "seconds_per_token_ratio": statistics.median(ratios),
+        "seconds_per_draw_ratio": statistics.median(by_draw),
         "ratios": ratios,
         "tokens_per_s_with_replacement": statistics.median(rates[True]),
         "tokens_per_s_without": statistics.median(rates[False]),

@@ -16,7 +16,7 @@ import math
 import operator
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -61,7 +61,7 @@ class Place:
 
     def copied(self) -> Place:
         """Return a place that can be changed, before those that this one leads to."""
-        return replace(self, following=dict(self.following))
+        return Place(self.logprob, self.rest, self.left, dict(self.following), self.told)
 
 
 def trie_of(steps: Iterable[Step], limit: int, root: Place | None = None) -> Place:
