@@ -188,8 +188,9 @@ def reward_findings(seen: Sequence[Seen]) -> Iterator[Finding]:
                 texts = tuple(step.text for step in solution.steps)
                 case = Case("", item.problem.id, "", texts, solution.is_finished, graded=graded)
                 scored.append((case, scores))
-    yield _better_than_chance(scored, by_problem(scored))
-    yield from _gain(by_problem(scored))
+    problems = by_problem(scored)
+    yield _better_than_chance(scored, problems)
+    yield from _gain(problems)
 
 
 def _better_than_chance(scored: Scored, problems: Sequence[Scored]) -> Finding:

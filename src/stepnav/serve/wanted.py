@@ -165,10 +165,7 @@ def answer_part(text: str) -> str:
 
 def _answer_of(task: Task, text: str) -> str | None:
     """Return a solution's answer, which no guess in the middle of a thought is."""
-    try:
-        return task.extract(answer_part(text))
-    except SystemExit as error:  # no answer may end the thread that all searches share
-        raise RuntimeError("the task tried to end the process") from error
+    return task.extract(answer_part(text))
 
 
 def _role(role: str) -> Literal["system", "user", "assistant"]:
