@@ -8,7 +8,7 @@ CONSTRAINTS := constraints.txt
 RESULTS := runs/results
 BUDGETS := 250,1000
 
-.PHONY: solve test check fix all-tests docs release tune tuned results results-all rivals voting grid rl ablations reviewers clean
+.PHONY: solve test check fix all-tests docs release tune tuned results results-all rivals voting grid rl ablations documents clean
 
 solve: $(VENV)/.local  ## watch HGS solve problems that chain of thought gets wrong
 	$(BIN)/stepnav solve --hard 3 --seed 4
@@ -82,8 +82,8 @@ grid: $(VENV)/.dev  ## where search pays: policies of five strengths by simulate
 	$(BIN)/python benchmarks/grid.py --out $(RESULTS)/grid
 	$(BIN)/python benchmarks/publish.py $(RESULTS)
 
-reviewers: $(VENV)/.dev  ## docs/reviewers.md from its notes and the published reports
-	$(BIN)/python benchmarks/reviewers.py
+documents: $(VENV)/.dev  ## docs/results.md and docs/reviewers.md from their notes and the published reports
+	$(BIN)/python benchmarks/publish.py
 
 $(VENV)/.rl: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[rl]'

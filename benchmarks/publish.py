@@ -1,22 +1,26 @@
-"""Turns run folders into docs/results.md and the table in the README.
+"""Turns run folders into docs/results.md, docs/reviewers.md and the tables in the README.
 
-    python benchmarks/publish.py runs/results
+    python benchmarks/publish.py [runs/results]
 
-A section whose run is not there stays as it was. No figure in these documents is typed by hand:
-each comes from the `report.json` of a run folder that `make results` makes again (`reward_models`:
-the eval folder of `recipes/smollm2_prm.sh`), or from the `evaluation.json` of a shipped model.
+Copies the reports of the runs that are there to docs/results/, and writes the pages from what lies
+in that folder; without runs, only the latter. No figure in these documents is typed by hand: each
+comes from the `report.json` of a run folder that `make results` makes again (`reward_models`: the
+eval folder of `recipes/smollm2_prm.sh`), or from the `evaluation.json` of a shipped model; in the
+texts (`results_notes.md`, `reviewers_notes.md`) by its name, see `figures.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
 
 from ablation_tables import main_table, rank_text
-from results import PAPER, REAL_RUNS, RUNS, TUNED
+from figures import filled, p_text, percent
+from results import PAPER, REAL_RUNS, RUNS, TUNED, command_words
 
 from stepnav.files.claim import unsealed
 from stepnav.measure.plan_file import plan_digest, read_plan
@@ -32,6 +36,12 @@ SECTIONS = {**RUNS, **REAL_RUNS}
 README_RUNS = {"headline": "arithmetic", "code": "micro-python"}
 """Tables of the README, and the runs that they are of."""
 README_BUDGET = 1000
+PLOTS = {
+    "voting.png": "votes",
+    "accuracy_vs_cost.png": "accuracy against costs",
+    "right_prob.png": "P(right) against how often it came true",
+}
+"""Plots of a run folder, and what they show."""
 README_NAMES = {
     "cot": "chain of thought (greedy)",
     "hgs": "**HGS**",
@@ -45,16 +55,6 @@ def whole_rows(report: dict[str, Any]) -> dict[str, Any]:
     """Return the report without the rows of strategies that have not run on all problems."""
     rows = [r for r in report["rows"] if r["total"] == report["problems"] * report["seeds"]]
     return {**report, "rows": rows}
-
-
-def percent(value: float) -> str:
-    return f"{100 * value:.1f}%"
-
-
-def p_text(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.1e}" if value < 1e-3 else f"{value:.3f}"
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -77,12 +77,11 @@ def headline_table(report: dict[str, Any]) -> str:
     ]
     against = next(row["baseline"]["label"] for row in report["rows"] if row["baseline"])
     header = ["strategy", "right (95% interval)", "policy tokens", "reward tokens"]
-    options = "options tuned on the dev split" if report["is_tuned"] else "default options"
     intro = (
         f"{report['problems']} problems of the {report['task']} {report['split']} split, shipped "
         f"models, at most {README_BUDGET:,} policy tokens, "
-        f"{options}; p from McNemar's exact test against {against}, corrected by Holm for all rows "
-        "of the report:\n\n"
+        f"default options; p from McNemar's exact test against {against}, corrected by Holm for "
+        "all rows of the report:\n\n"
     )
     return intro + table([*header, "p"], rows)
 
@@ -95,55 +94,68 @@ def replace_block(path: Path, name: str, text: str) -> None:
     path.write_text(f"{document[:start]}\n{text}\n{document[end:]}")
 
 
-def read_report(folder: Path) -> dict[str, Any]:
-    """Return a run's report, and whether its options were tuned (`is_tuned`).
+def check_report(folder: Path) -> None:
+    """Check that a run's report, plan and journal are of the same run.
 
-    Report, plan and journal are checked to be of the same run.
+    Raises:
+      SystemExit: the report is of another one.
     """
     plan, journal = open_run(folder)
     journal.close()
-    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    report = json.loads((folder / "report.json").read_text())
     if report.get("config") != plan_digest(plan):
         raise SystemExit(
             f"{folder / 'report.json'} is of another run; make it again: stepnav report {folder}"
         )
-    return {**report, "is_tuned": any(strategy.by_budget for strategy in plan.strategies)}
 
 
-def read_evaluation(folder: Path) -> dict[str, Any]:
-    """Return an evaluation's report, having checked that it is of the scores beside it."""
-    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+def check_evaluation(folder: Path) -> None:
+    """Check that an evaluation's report is of the scores beside it.
+
+    Raises:
+      SystemExit: it is of others.
+    """
+    report = json.loads((folder / "report.json").read_text())
     scores = folder / SCORES
     if scores.exists():
         with scores.open() as lines:
             header = unsealed(json.loads(next(lines)), scores)
         if any(report[key] != header[key] for key in ("reward_digest", "data_digest")):
             raise SystemExit(f"{folder / 'report.json'} is not of {scores}; make it again")
-    return report
 
 
-def publish_run(folder: Path, name: str) -> str:
-    """Copy a run's report into the documents and return its section."""
-    report = whole_rows(read_report(folder))
-    target = DOCS / name
+def copy_run(folder: Path, target: Path) -> None:
+    """Copy a run's report into the documents, having checked that it is of that run."""
+    check_report(folder)
     target.mkdir(parents=True, exist_ok=True)
-    shutil.copy(folder / "accuracy_vs_cost.png", target / "accuracy_vs_cost.png")
     for file in ("report.json", "report.md", "run.toml"):
         (target / file).write_text(without_places((folder / file).read_text(), folder))
-    plot = f"\n\n![accuracy against costs](results/{name}/accuracy_vs_cost.png)"
-    where = f"{report['problems']} problems of {report['task']}/{report['split']}"
-    if (folder / "right_prob.png").exists():
-        shutil.copy(folder / "right_prob.png", target / "right_prob.png")
-        plot += f"\n\n![P(right) against how often it came true](results/{name}/right_prob.png)"
-    if (folder / "voting.json").exists():
-        for file in ("voting.json", "voting.png"):
+    for file in ("accuracy_vs_cost.png", "right_prob.png", "voting.json", "voting.png"):
+        if (folder / file).exists():
             shutil.copy(folder / file, target / file)
-        plot = f"\n\n{voting_table(target)}\n\n![votes](results/{name}/voting.png){plot}"
-    return (
-        f"## {SECTIONS[name].title}\n\n{where}.\n\n{run_table(report)}\n\nWhole report: "
-        f"[{name}](results/{name}/report.md), configuration: "
-        f"[run.toml](results/{name}/run.toml).{plot}\n"
-    )
+
+
+def run_section(name: str) -> str:
+    """Return the section of a run that has been copied; "" of one that has not."""
+    folder, run = DOCS / name, SECTIONS[name]
+    if not (folder / "report.json").exists():
+        return ""
+    report = whole_rows(json.loads((folder / "report.json").read_text()))
+    made = run.recipe or shlex.join(["stepnav", "bench", *command_words(run)])
+    parts = [
+        f"## {run.title}",
+        f"{report['problems']} problems of {report['task']}/{report['split']}: `{made}`",
+        run_table(report),
+        *([voting_table(folder)] if (folder / "voting.json").exists() else []),
+        f"Whole report: [{name}](results/{name}/report.md), configuration: "
+        f"[run.toml](results/{name}/run.toml).",
+        *(
+            f"![{title}](results/{name}/{file})"
+            for file, title in PLOTS.items()
+            if (folder / file).exists()
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def without_places(text: str, run: Path) -> str:
@@ -214,14 +226,19 @@ def voting_table(folder: Path) -> str:
     return table(["strategy", "samples", "right (95% interval)", "policy tokens"], cells)
 
 
-def grid_section(folder: Path) -> str:
-    """Copy the grid of policies and simulated reward models and return its section."""
+def copy_grid(folder: Path) -> None:
+    """Copy the grid of policies and simulated reward models into the documents, if it is there."""
+    if (folder / "grid.json").exists():
+        (DOCS / "grid").mkdir(parents=True, exist_ok=True)
+        for file in ("grid.json", "grid.png"):
+            shutil.copy(folder / file, DOCS / "grid" / file)
+
+
+def grid_section() -> str:
+    """Return the section of that grid; "" if there is none."""
+    folder = DOCS / "grid"
     if not (folder / "grid.json").exists():
         return ""
-    target = DOCS / "grid"
-    target.mkdir(parents=True, exist_ok=True)
-    for file in ("grid.json", "grid.png"):
-        shutil.copy(folder / file, target / file)
     found = json.loads((folder / "grid.json").read_text())
     laws = found["laws"]
     terms = list(next(iter(laws.values()))["weights"])
@@ -288,106 +305,85 @@ def interval(figure: dict[str, Any] | None, scale: float = 100, digits: int = 1)
     )
 
 
-def training_table(folder: Path) -> str:
+def training_rows(folder: Path) -> list[list[str]]:
     """Return what the models of the real run have read."""
     rows = []
     for name, title in (("sft", "fine-tuned policy"), *list(REWARD_MODELS.items())[1:]):
         report = json.loads((folder / f"{name}-training.json").read_text())
         losses = [loss for _, loss in report["fit"]["losses"]]
         tail = losses[-max(1, len(losses) // 10) :]
-        rows.append(
+        read = (f"{report[key]:,}" for key in ("examples", "labels", "tokens", "plain_tokens"))
+        rows.append([title, *read, f"{report['fit']['steps']}", f"{sum(tail) / len(tail):.3f}"])
+    return rows
+
+
+def copy_reward_models(folder: Path) -> None:
+    """Copy the reports of the real run's reward models into the documents, if they are there."""
+    if not folder.is_dir():
+        return
+    for source in (folder / name for name in reward_reports()):
+        check_evaluation(source)
+        target = DOCS / "reward_models" / source.name
+        target.mkdir(parents=True, exist_ok=True)
+        for file in ("report.json", "report.md", *(p.name for p in source.glob("*.png"))):
+            shutil.copy(source / file, target / file)
+    (DOCS / "reward_models" / "training.json").write_text(
+        json.dumps(training_rows(folder), indent=1) + "\n"
+    )
+
+
+def reward_reports() -> list[str]:
+    return [f"{name}-{kind}" for name in REWARD_MODELS for kind in ("phase1", "processbench")]
+
+
+def reward_section() -> str:
+    """Return the section of the real run's reward models."""
+    folder = DOCS / "reward_models"
+    reports = {
+        name: json.loads((folder / name / "report.json").read_text()) for name in reward_reports()
+    }
+    phase1, process = [], []
+    for name, title in REWARD_MODELS.items():
+        figures = reports[f"{name}-phase1"]["figures"]
+        negative = figures["classes"]["-1"]
+        phase1.append(
             [
-                title,
-                *(f"{report[key]:,}" for key in ("examples", "labels", "tokens", "plain_tokens")),
-                f"{report['fit']['steps']}",
-                f"{sum(tail) / len(tail):.3f}",
+                f"[{title}](results/reward_models/{name}-phase1/report.md)",
+                interval(figures["negative"]["auroc"], 1, 3),
+                *(interval(negative[key]) for key in ("precision", "recall", "f1")),
+                interval(figures["accuracy"]),
             ]
         )
-    header = ["trained", "examples", "labels", "tokens", "without sharing", "steps", "last loss"]
-    return table(header, rows)
-
-
-def publish_reward_models(folder: Path) -> str:
-    """Copy the reports of the real run's reward models and return their section."""
-    phase1, process = [], []
-    reports = {}
-    for name, title in REWARD_MODELS.items():
-        for kind in ("phase1", "processbench"):
-            source = folder / f"{name}-{kind}"
-            if not (source / "report.json").exists():
-                continue
-            report = read_evaluation(source)
-            target = DOCS / "reward_models" / source.name
-            target.mkdir(parents=True, exist_ok=True)
-            for file in ("report.json", "report.md", *(p.name for p in source.glob("*.png"))):
-                shutil.copy(source / file, target / file)
-            reports[name, kind] = report
-            figures = report["figures"]
-            link = f"[{title}](results/reward_models/{source.name}/report.md)"
-            if kind == "phase1":
-                negative = figures["classes"]["-1"]
-                phase1.append(
-                    [
-                        link,
-                        interval(figures["negative"]["auroc"], 1, 3),
-                        *(interval(negative[key]) for key in ("precision", "recall", "f1")),
-                        interval(figures["accuracy"]),
-                    ]
-                )
-            else:
-                rated = figures["by_rating_all"]
-                process.append(
-                    [
-                        link,
-                        interval(figures["auroc_first_errors"], 1, 3),
-                        *(interval(rated[k]) for k in ("error_accuracy", "correct_accuracy", "f1")),
-                        interval(figures["by_threshold"]["f1"]),
-                    ]
-                )
-    if not reports:
-        return ""
-    sizes = {kind: report for (_, kind), report in reports.items()}
+        figures = reports[f"{name}-processbench"]["figures"]
+        rated = figures["by_rating_all"]
+        process.append(
+            [
+                f"[{title}](results/reward_models/{name}-processbench/report.md)",
+                interval(figures["auroc_first_errors"], 1, 3),
+                *(interval(rated[key]) for key in ("error_accuracy", "correct_accuracy", "f1")),
+                interval(figures["by_threshold"]["f1"]),
+            ]
+        )
+    counts = reports[reward_reports()[-2]]
+    bench = reports[reward_reports()[-1]]
+    chosen = {part: bench["figures"][part]["problems"] for part in ("dev", "test")}
+    read = ["trained", "examples", "labels", "tokens", "without sharing", "steps", "last loss"]
+    rated_1 = ["AUROC of -1", "precision of -1, %", "recall, %", "F1, %", "accuracy, %"]
+    found = ["AUROC", "error acc., %", "correct acc., %", "F1, %", "F1 by threshold, %"]
     text = [
-        f"## {REWARD_TITLE}\n\nSmolLM2-135M-Instruct, trained once over parts "
-        "of MATH and PRM800K phase 1 by `recipes/smollm2_prm.sh`, in bfloat16 on two cores.",
-        training_table(folder),
+        f"## {REWARD_TITLE}",
+        "SmolLM2-135M-Instruct, trained once over parts of MATH and PRM800K phase 1 by "
+        "`recipes/smollm2_prm.sh`, in bfloat16 on two cores.",
+        table(read, json.loads((folder / "training.json").read_text())),
+        f"PRM800K phase-1 test, {counts['scored']} rated alternatives of {counts['problems']} "
+        "problems:",
+        table(["reward model", *rated_1], phase1),
+        f"ProcessBench gsm8k, {bench['scored']} solutions of {bench['problems']} problems; the "
+        "first step rated -1 is the first error, or, in the last column, the first whose P(-1) is "
+        f"above a threshold chosen on {chosen['dev']} problems and measured on the other "
+        f"{chosen['test']}:",
+        table(["reward model", *found], process),
     ]
-    if phase1:
-        count = sizes["phase1"]
-        text += [
-            f"PRM800K phase-1 test, {count['scored']} rated alternatives of {count['problems']} "
-            "problems:",
-            table(
-                [
-                    "reward model",
-                    "AUROC of -1",
-                    "precision of -1, %",
-                    "recall, %",
-                    "F1, %",
-                    "accuracy, %",
-                ],
-                phase1,
-            ),
-        ]
-    if process:
-        count = sizes["processbench"]
-        text += [
-            f"ProcessBench gsm8k, {count['scored']} solutions of {count['problems']} problems; the "
-            "first step rated -1 is the first error, or, in the last column, the first whose "
-            f"P(-1) is above a threshold chosen on {count['figures']['dev']['problems']} problems "
-            f"and measured on the other {count['figures']['test']['problems']}:",
-            table(
-                [
-                    "reward model",
-                    "AUROC",
-                    "error acc., %",
-                    "correct acc., %",
-                    "F1, %",
-                    "F1 by threshold, %",
-                ],
-                process,
-            ),
-        ]
     return "\n\n".join(text) + "\n"
 
 
@@ -414,47 +410,42 @@ ABLATION_TITLE = "What a reward model's training buys"
 REWARD_TITLE = "Reward models from a real backbone"
 
 
-def sections_of(page: str) -> dict[str, str]:
-    """Return title -> section of a document that was written before."""
-    parts = page.split("\n## ")[1:]
-    return {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=Path)
-    args = parser.parse_args()
-    made = {
-        run.title: publish_run(args.runs / name, name)
-        for name, run in SECTIONS.items()
-        if (args.runs / name / "report.json").exists()
-    }
-    made["Tuned options"] = tuned_section()
-    made[GRID_TITLE] = grid_section(args.runs / "grid")
-    made[ABLATION_TITLE] = ablation_section()
-    made[REWARD_TITLE] = publish_reward_models(args.runs / "reward_models")
-    page = ROOT / "docs" / "results.md"
-    before = sections_of(page.read_text())
-    titles = [*(run.title for run in SECTIONS.values()), "Tuned options", GRID_TITLE]
-    titles += [ABLATION_TITLE, REWARD_TITLE]
-    sections = [made.get(title) or before.get(title, "") for title in titles]
-    notes = ROOT / "docs" / "results_notes.md"
+def results_page() -> str:
+    """Return the page: what was found, how, and every table with its command."""
     models = "\n".join(
         f"- [{card.parent.name}](../{card.relative_to(ROOT)})"
         for card in sorted(MODELS_FOLDER.glob("*/README.md"))
     )
-    head = (
-        "# Results\n\n`make results` makes these runs again; `benchmarks/publish.py` writes this "
-        f"page from their folders. The models and their own gates:\n\n{models}\n"
+    sections = [
+        *map(run_section, SECTIONS), tuned_section(), grid_section(), ablation_section(),
+        reward_section(),
+    ]  # fmt: skip
+    return "\n".join(
+        [
+            "# Results\n",
+            filled((ROOT / "docs" / "results_notes.md").read_text()),
+            f"The models and their own gates:\n\n{models}\n",
+            *filter(None, sections),
+        ]
     )
-    parts = [head, notes.read_text() if notes.exists() else "", *sections]
-    page.write_text("\n".join(part for part in parts if part))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=Path, nargs="?", help="folder of run folders")
+    args = parser.parse_args()
+    if args.runs is not None:
+        for name in SECTIONS:
+            if (args.runs / name / "report.json").exists():
+                copy_run(args.runs / name, DOCS / name)
+        copy_grid(args.runs / "grid")
+        copy_reward_models(args.runs / "reward_models")
+    (ROOT / "docs" / "results.md").write_text(results_page())
+    notes = (ROOT / "docs" / "reviewers_notes.md").read_text()
+    (ROOT / "docs" / "reviewers.md").write_text(filled(notes))
     for block, name in README_RUNS.items():
-        path = args.runs / name / "report.json"
-        if path.exists():
-            report = whole_rows(read_report(path.parent))
-            if any(row["budget"] == README_BUDGET for row in report["rows"]):
-                replace_block(ROOT / "README.md", block, headline_table(report))
+        report = whole_rows(json.loads((DOCS / name / "report.json").read_text()))
+        replace_block(ROOT / "README.md", block, headline_table(report))
 
 
 if __name__ == "__main__":

@@ -37,12 +37,16 @@ PAPER = {
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder: its title in the document, and the words after `stepnav bench`."""
+    """One run folder: its title in the document, and the words after `stepnav bench`.
+
+    Runs with a recipe are made by it, as they need models and data.
+    """
 
     title: str
     words: tuple[str, ...]
     problems: int
     seeds: int = 1
+    recipe: str | None = None
 
 
 USUAL = "cot,self_consistency,best_of_n,weighted_vote,beam,rebase,hgs,nav"
@@ -141,14 +145,35 @@ RIVAL_RUNS: Mapping[str, Run] = {
         500,
     ),
 }
+SMALL = "DRAWN=320 DEV=60"
+"""Problems that the reward model of GSM8K's and SVAMP's runs learnt from, see the recipe."""
 REAL_RUNS: Mapping[str, Run] = {
-    "humaneval": Run("HumanEval with a real model", (), 164),
-    "svamp": Run("SVAMP with a real model and a reward model of its own", (), 300),
-    "svamp-slope": Run("SVAMP, nav without the reward model's verdicts", (), 300),
-    "gsm8k": Run("GSM8K with a real model and a reward model of its own", (), 200),
+    "humaneval": Run(
+        "HumanEval with a real model",
+        (),
+        164,
+        recipe="recipes/humaneval.sh OUT MODEL HumanEval.jsonl.gz",
+    ),
+    "svamp": Run(
+        "SVAMP with a real model and a reward model of its own",
+        (),
+        300,
+        recipe=f"{SMALL} STRATEGIES=cot,weighted_vote,hgs,nav recipes/gsm8k_cpu.sh OUT",
+    ),
+    "svamp-slope": Run(
+        "SVAMP, nav without the reward model's verdicts",
+        (),
+        300,
+        recipe=f"{SMALL} STRATEGIES=nav:slope=0 recipes/gsm8k_cpu.sh OUT",
+    ),
+    "gsm8k": Run(
+        "GSM8K with a real model and a reward model of its own",
+        (),
+        200,
+        recipe=f"{SMALL} PROBLEMS=200 BUDGETS=256 STRATEGIES=cot,nav recipes/gsm8k_cpu.sh OUT",
+    ),
 }
-"""Made by recipes of their own, as they need models and data: `recipes/humaneval.sh` and
-`recipes/gsm8k_cpu.sh`."""
+"""Runs that `publish.py` shows beside the others."""
 RUNS = {**PLAIN_RUNS, **RIVAL_RUNS, **TUNED_RUNS, **ALL_RUNS, **VOTING_RUNS}
 
 
@@ -160,13 +185,20 @@ def with_budgets(run: Run, budgets: str) -> Run:
     return replace(run, words=tuple(words))
 
 
+def command_words(run: Run) -> list[str]:
+    """Return the words after `stepnav bench` that say what a run is."""
+    seeds = ["--seeds", str(run.seeds)] if run.seeds > 1 else []
+    words = [word.replace(f"{ROOT}/", "") for word in run.words]
+    return [*words, "--problems", str(run.problems), *seeds]
+
+
 def command(run: Run, out: Path, *, trial: int | None = None) -> list[str]:
     """Return a run's command, or that of its trial on so many dev problems."""
     words = list(run.words)
-    if trial is not None and "test" in words:
-        words[words.index("test")] = "dev"
-    count, seeds = (run.problems, run.seeds) if trial is None else (trial, 1)
-    words += ["--problems", str(count), "--seeds", str(seeds)]
+    if trial is not None:
+        words = ["dev" if word == "test" else word for word in words]
+        run = replace(run, problems=trial, seeds=1)
+    words = command_words(replace(run, words=tuple(words)))
     return [sys.executable, "-m", "stepnav", "bench", *words, "--out", str(out), "--resume"]
 
 

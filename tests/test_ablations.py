@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import ablation_data
 import ablation_report
 import ablation_tables
+import figures
 import publish
-import reviewers
 from ablation_data import Solution
 from ablation_report import USUAL
 
@@ -120,17 +120,17 @@ def test_pages_quote_what_was_published(tmp_path: Path, monkeypatch: pytest.Monk
     folder = tmp_path / "results" / "ablations"
     folder.mkdir(parents=True)
     ablation_tables.write_report(folder, CELLS, argparse.Namespace(problems=2, held_out=2))
-    monkeypatch.setattr(reviewers, "DOCS", tmp_path)
+    monkeypatch.setattr(figures, "DOCS", tmp_path)
     monkeypatch.setattr(publish, "DOCS", tmp_path / "results")
     usual = "ablations three/finished/10000/line"
-    assert reviewers.filled(f"[[{usual} hgs/250 gain]]").startswith("+25.0%")
-    assert reviewers.filled(f"[[{usual} hgs/250 right]]").startswith("75.0%")
-    assert reviewers.filled(f"F1 [[{usual} - f1]]") == "F1 60.0 (50.0 to 70.0)"
-    assert reviewers.filled("[[ablations three/finished/10000/two_lines - f1]]") == "99.0"
-    assert reviewers.filled("[[ablations ranks hgs/250 f1]]").startswith("+0.95")
+    assert figures.filled(f"[[{usual} hgs/250 gain]]").startswith("+25.0%")
+    assert figures.filled(f"[[{usual} hgs/250 right]]").startswith("75.0%")
+    assert figures.filled(f"F1 [[{usual} - f1]]") == "F1 60.0 (50.0 to 70.0)"
+    assert figures.filled("[[ablations three/finished/10000/two_lines - f1]]") == "99.0"
+    assert figures.filled("[[ablations ranks hgs/250 f1]]").startswith("+0.95")
     for name in (f"{usual} hgs/7 gain", f"{usual} - beauty", "ablations four/a/1/b - f1"):
         with pytest.raises(SystemExit, match=r"ablations\.json has no"):
-            reviewers.filled(f"[[{name}]]")
+            figures.filled(f"[[{name}]]")
     assert ablation_tables.main_table(ablation_report.summary(CELLS)) in publish.ablation_section()
 
 

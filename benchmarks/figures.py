@@ -1,13 +1,12 @@
-"""Writes docs/reviewers.md from docs/reviewers_notes.md and the figures in docs/results/.
+"""Figures of docs/results in a text, each by the name of its run, strategy, budget and field.
 
-    python benchmarks/reviewers.py
-
-The notes name each figure as [[RUN LABEL BUDGET FIELD]]: a row of docs/results/RUN/report.json and
-a field of it, as `stepnav report --json` calls them, or `right` for accuracy with its interval. Of
-docs/results/ablations, [[ablations HEAD/BASE/LABELS/BOUNDARY SEARCH/BUDGET gain]] is what a search
-gained, [[ablations HEAD/BASE/LABELS/BOUNDARY - FIGURE]] an offline figure, and
+[[RUN LABEL BUDGET FIELD]] is a row of docs/results/RUN/report.json and a field of it, as
+`stepnav report --json` calls them, or `right` for accuracy with its interval and `ece` for the
+calibration error of P(right); budget "-" is none. Of docs/results/ablations,
+[[ablations HEAD/BASE/LABELS/BOUNDARY SEARCH/BUDGET gain]] is what a search gained,
+[[ablations HEAD/BASE/LABELS/BOUNDARY - FIGURE]] an offline figure, and
 [[ablations ranks SEARCH/BUDGET FIGURE]] how well that figure orders models as the gain does; "_"
-stands for a blank. No figure of the page is typed by hand; a name that no row has is refused.
+stands for a blank. No figure of a document is typed by hand; a name that no row has is refused.
 """
 
 from __future__ import annotations
@@ -19,10 +18,19 @@ from typing import Any
 
 from ablation_report import CONFIG
 from ablation_tables import correlation_text, shares
-from publish import p_text, percent
 from rl_report import percent as with_interval
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f}%"
+
+
+def p_text(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1e}" if value < 1e-3 else f"{value:.3f}"
 
 
 def find_row(run: str, label: str, budget: str) -> dict[str, Any]:
@@ -47,6 +55,8 @@ def figure(run: str, label: str, budget: str, field: str) -> str:
     if field == "right":
         low, high = row["ci95"]
         return f"{percent(row['accuracy'])} ({percent(low)} to {percent(high)})"
+    if field == "ece":
+        return percent(row["right_prob"]["ece"])
     value = row[field]
     if field.startswith("p_"):
         return p_text(value)
@@ -81,14 +91,5 @@ def ablation_figure(model: str, search: str, field: str) -> str:
 
 
 def filled(text: str) -> str:
-    """Return the notes with their figures in place."""
+    """Return a text with its figures in place."""
     return re.sub(r"\[\[(\S+) (\S+) (\S+) (\S+)\]\]", lambda found: figure(*found.groups()), text)
-
-
-def main() -> None:
-    notes = (DOCS / "reviewers_notes.md").read_text()
-    (DOCS / "reviewers.md").write_text(filled(notes))
-
-
-if __name__ == "__main__":
-    main()
