@@ -131,3 +131,13 @@ def test_a_reward_models_folder_is_found_behind_its_family(tmp_path):
     assert build.policy_folder("arithmetic") == MODELS_FOLDER / "arithmetic-policy"
     assert build.policy_folder("http://localhost:8000/v1") is None
     assert build.reward_folder("arithmetic") == MODELS_FOLDER / "arithmetic-prm"
+
+
+@pytest.mark.parametrize("name", sorted(build.EMBEDDED_TASKS))
+def test_rows_named_like_an_embedded_task_are_no_such_task(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"{name}.jsonl"
+    path.write_text('{"question": "What is 2 + 2?", "answer": "4"}\n')
+    task = build.load_task(str(path))
+    assert task.name == f"{name}-rows"
+    with pytest.raises(ConfigError, match="no policy ships"):
+        build.choose_models(task, [], None, None)

@@ -98,6 +98,8 @@ def _from_outside(
     from stepnav.tasks.own import own_task
 
     label = Path(name.partition(":")[0]).name.partition(".")[0]
+    if label in EMBEDDED_TASKS:  # its own problems and models are looked up by the task's name
+        label += "-rows"
     if isinstance(found, Path):
         from stepnav.tasks.stdin_programs import file_form, file_task
 
