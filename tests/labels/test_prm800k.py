@@ -30,19 +30,18 @@ WORKED = session(
 
 def test_each_rated_alternative_is_a_record_with_the_chosen_steps_before_it() -> None:
     n = None
+
+    def record(step: int, place: int, *fields: Any, is_finished: bool = False) -> StepRecord:
+        origin = f"p.jsonl:7, step {step}, alternative {place}"
+        return StepRecord("Q", *fields, origin=origin, is_finished=is_finished)
+
     assert read(WORKED).records == (
-        StepRecord("Q", ("a",), (-1,), n, "p.jsonl:7, step 1, alternative 1"),
-        StepRecord("Q", ("b",), (1,), n, "p.jsonl:7, step 1, alternative 2"),
-        StepRecord("Q", ("b", "c"), (n, -1), n, "p.jsonl:7, step 2, alternative 1"),
-        StepRecord("Q", ("b", "d"), (n, -1), n, "p.jsonl:7, step 2, alternative 2"),
-        StepRecord(
-            "Q",
-            ("b", "h", "e", "f\n\n# Answer\n\n3"),
-            (n, n, n, 1),
-            n,
-            "p.jsonl:7, step 4, alternative 1",
-        ),
-        StepRecord("Q", ("b", "h", "e", "g"), (n, n, n, 0), n, "p.jsonl:7, step 4, alternative 2"),
+        record(1, 1, ("a",), (-1,)),
+        record(1, 2, ("b",), (1,)),
+        record(2, 1, ("b", "c"), (n, -1)),
+        record(2, 2, ("b", "d"), (n, -1)),
+        record(4, 1, ("b", "h", "e", "f\n\n# Answer\n\n3"), (n, n, n, 1), is_finished=True),
+        record(4, 2, ("b", "h", "e", "g"), (n, n, n, 0)),
     )
 
 

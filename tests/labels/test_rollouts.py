@@ -118,14 +118,14 @@ def test_paths_of_a_tree_are_labelled_to_their_last_step_and_nothing_is_drawn() 
         "drawn": 4, "cut": 0, "duplicates": 1, "right": 1, "solved": 1
     }  # fmt: skip
     assert result.outcome.trajectory == paths[2]
-    assert [record.completions[-1] for record in outcomes(records(result))] == ["right"]
+    assert [record.completions[-1] for record in outcomes(records(result))[0]] == ["right"]
 
 
 def test_the_soft_label_of_a_path_that_was_left_is_the_share_from_its_end() -> None:
     result, asked = play([], {"": 1, "a": 2, "a b": 1}, paths=[path("a b")], labels="soft")
     assert asked == ["", "a", "a b"]
     (record,) = records(result, "soft")
-    assert outcomes([record]) == []
+    assert outcomes([record]) == ([], 1)
     assert record.labels == (2 / NUM_SAMPLES, 1 / NUM_SAMPLES)
 
 
@@ -287,7 +287,7 @@ def test_hard_labels_never_contradict_what_was_seen(
         if prefix and hits.get(prefix):
             texts = tuple(f"{word}\n" for word in prefix.split())
             assert labels[texts] == {1}
-    for record in outcomes(found):
+    for record in outcomes(found)[0]:
         assert (record.labels[-1] == 1) == (record.completions[-1] == RIGHT)
 
 

@@ -622,7 +622,7 @@ def test_what_neutral_labels_count_as() -> None:
 
 
 def test_outcomes_are_those_of_whole_solutions() -> None:
-    found = outcomes(RECORDS)
+    found, _ = outcomes(RECORDS)
     assert [(record.completions[-1], record.labels[-1]) for record in found] == [
         ("so x = three", -1),
         ("answer two .", 1),
@@ -636,12 +636,27 @@ def test_outcomes_are_those_of_whole_solutions() -> None:
         StepRecord("q", ("a", "x"), (0.0, 0.0)),
         StepRecord("q", ("a", "y"), (0.5, None)),
     ]
-    assert [(record.completions[-1], record.labels[-1]) for record in outcomes(values)] == [
+    found, left_out = outcomes(values)
+    assert [(record.completions[-1], record.labels[-1]) for record in found] == [
         ("c", 1.0),
         ("x", 0.0),
     ]
-    marked = StepRecord("what x", ("step we add two", "# Answer\n\nx"), (None, 1))
-    assert [record.completions for record in outcomes([*RECORDS, marked])] == [marked.completions]
+    assert left_out == 1
+
+
+def test_a_text_like_another_formats_answer_leaves_no_solution_out() -> None:
+    marked = StepRecord("what x", ("step we add two", "### Answer: x"), (1, 1))
+    found, left_out = outcomes([*RECORDS, marked])
+    assert found[-1].completions == marked.completions
+    assert (len(found), left_out) == (len(outcomes(RECORDS)[0]) + 1, 0)
+
+
+def test_where_no_outcome_is_known_there_is_nothing_to_learn(base: str, tmp_path: Path) -> None:
+    begun = [StepRecord("q", ("a",), (1,), is_finished=False)]
+    with pytest.raises(DataError, match="no outcome to learn: 1 labelled solutions are only begun"):
+        finetune_reward_model(
+            base, begun, "rating", tmp_path, only_outcomes=True, settings=FitSettings()
+        )
 
 
 def test_an_outcome_that_is_known_otherwise_goes_before_the_labels() -> None:
@@ -651,13 +666,13 @@ def test_an_outcome_that_is_known_otherwise_goes_before_the_labels() -> None:
         StepRecord("q", ("a", "d"), (None, None), is_right=True),
         StepRecord("r", ("a", "b"), (0.5, 0.5), is_right=False),
     ]
-    assert [record.labels for record in outcomes(records)] == [
+    assert [record.labels for record in outcomes(records)[0]] == [
         (None, -1),
         (None, 1),
         (None, 1),
         (None, 0.0),
     ]
-    assert all(isinstance(record.labels[-1], float) for record in outcomes(records[3:]))
+    assert all(isinstance(record.labels[-1], float) for record in outcomes(records[3:])[0])
 
 
 def test_an_outcome_has_the_weight_of_the_label_that_decides() -> None:
@@ -667,7 +682,7 @@ def test_an_outcome_has_the_weight_of_the_label_that_decides() -> None:
         StepRecord("q", ("x", "y"), (1, 0), weights=(1.0, 4.0), is_right=True),
         StepRecord("q", ("z",), (1,)),
     ]
-    assert [record.weights for record in outcomes(records)] == [
+    assert [record.weights for record in outcomes(records)[0]] == [
         (None, None, 3.0),
         (None, None, 2.0),
         (None, 4.0),
@@ -681,7 +696,9 @@ def test_begun_solutions_have_no_outcome_and_do_not_stand_for_whole_ones() -> No
         StepRecord("q", ("a", "b", "c"), (1, 1, -1), is_finished=False),
         StepRecord("q", ("a", "d"), (0.5, 0.5), is_finished=False),
     ]
-    assert [record.completions for record in outcomes(records)] == [("a", "b")]
+    found, left_out = outcomes(records)
+    assert [record.completions for record in found] == [("a", "b")]
+    assert left_out == 2
 
 
 def test_steps_beyond_the_limit_are_counted(base: str) -> None:

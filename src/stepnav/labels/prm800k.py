@@ -11,7 +11,8 @@ behind the chosen one. What is made of it:
 - a step written by the labeler (`human_completion`, used where nothing is chosen) has no rating. It
   stays in the prefix and is not learnt, although the labelers were asked for right steps: no one
   rated it.
-- a step with its "# Answer" block is one step, text as it stands.
+- a step with its "# Answer" block is one step, text as it stands. It ends a solution; a record
+  that ends in any other is only begun.
 - behind a step where nothing was chosen nothing can be placed; what follows is counted as
   unreachable.
 """
@@ -131,7 +132,15 @@ def _records(
         else:
             known.add(rating)
             origin = f"{row.origin}, step {number}, alternative {place}"
-            records.append(StepRecord(problem, (*prefix, text), (*masked, rating), origin=origin))
+            records.append(
+                StepRecord(
+                    problem,
+                    (*prefix, text),
+                    (*masked, rating),
+                    origin=origin,
+                    is_finished=ANSWER_MARK in text,
+                )
+            )
     counts.update(
         alternatives=len(alternatives),
         repeated=len(alternatives) - len(ratings),

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import ConfigError, DataError
 from stepnav.engine.checkpoint.loading import context_length, without_progress_bar
 from stepnav.labels.records import LabelKind, StepRecord
 from stepnav.policies.local.prompt import PolicyFormat
@@ -144,8 +144,12 @@ def finetune_reward_model(
         head, separator=separator, prompt_template=prompt_template, add_bos=has_bos
     )
     format_.separator_ids(tokenizer)
-    if only_outcomes:
-        records = outcomes(records)
+    records, left_out = outcomes(records) if only_outcomes else (records, 0)
+    if not records:
+        raise DataError(
+            f"no outcome to learn: {left_out} labelled solutions are only begun (is_finished is "
+            "false) or have no label at the end, and there are no others"
+        )
     wanted = targets(records, kind, head, neutral)
     torch.manual_seed(settings.seed)  # of a new head
     network = load_network(model, format_)
@@ -164,7 +168,10 @@ def finetune_reward_model(
 
     return _train(
         network, groups, head_loss(head, weights), out, tokenizer, format_,
-        partial(report_of, len(solutions), groups, solutions, cut, max_length, is_packed),
+        partial(
+            report_of, len(solutions), groups, solutions, cut, max_length, is_packed,
+            left_out=left_out,
+        ),
         is_packed=is_packed, lora_rank=lora_rank, settings=settings, claim=claim, resume=resume,
         progress=progress,
     )  # fmt: skip

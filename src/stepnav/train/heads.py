@@ -9,7 +9,6 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Literal
 
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.labels.prm800k import ANSWER_MARK
 from stepnav.labels.records import LabelKind, StepRecord
 from stepnav.rewards.local.step_format import StepFormat
 
@@ -81,28 +80,28 @@ def _target(
     return float(CLASSES[head].index(int(label)))
 
 
-def outcomes(records: Sequence[StepRecord]) -> list[StepRecord]:
-    """Return solutions with one label, at the last step: right unless a step is wrong.
+def outcomes(records: Sequence[StepRecord]) -> tuple[list[StepRecord], int]:
+    """Return solutions with one label, at the last step, and how many have no known outcome.
+
+    Right is what has no wrong step.
 
     For outcome reward models. Where a record says whether it is right (`StepRecord.is_right`), that
     is the outcome. Where labels are values, the last step's own is (a share of completions on the
-    way is none), and a solution without it is left out. Of several that begin alike, the longest
-    stand for all. Begun solutions are left out: those that are said to be, and, where solutions end
-    in an answer that is marked as PRM800K's are, those without one. A weight is that of the label
-    that decides: the last of the lowest ones.
+    way is none), and a solution without it has no known outcome. Neither have solutions that are
+    said to be only begun (`StepRecord.is_finished`). Of several that begin alike, the longest stand
+    for all. A weight is that of the label that decides: the last of the lowest ones.
     """
     lowest = _lowest(records)
-    whole = _longest(records)
-    if any(ANSWER_MARK in record.completions[-1] for record in whole):
-        whole = [record for record in whole if ANSWER_MARK in record.completions[-1]]
+    whole = [record for record in records if record.completions and record.is_finished is not False]
+    longest = _longest(whole)
     found: list[StepRecord] = []
-    for record in whole:
+    for record in longest:
         if (outcome := _outcome(record, lowest)) is not None:
             label, weight = outcome
             masked = (None,) * (len(record.labels) - 1)
             weights = None if weight is None else (*masked, weight)
             found.append(replace(record, labels=(*masked, label), wrong_from=None, weights=weights))
-    return found
+    return found, len(records) - len(whole) + len(longest) - len(found)
 
 
 _Prefix = tuple[str, tuple[str, ...]]
@@ -124,9 +123,8 @@ def _lowest(records: Sequence[StepRecord]) -> dict[_Prefix, _Weighted]:
     return lowest
 
 
-def _longest(records: Sequence[StepRecord]) -> list[StepRecord]:
-    """Return the records that are not begun and no prefix of another, each text once."""
-    whole = [record for record in records if record.completions and record.is_finished is not False]
+def _longest(whole: Sequence[StepRecord]) -> list[StepRecord]:
+    """Return the records that are no prefix of another, each text once."""
     inner = {
         (record.prompt, record.completions[:number])
         for record in whole

@@ -37,6 +37,7 @@ class TrainReport:
       max_length: that limit: what was asked for, or the model's context if that is shorter.
       is_packed: whether trees were used.
       fit: steps and losses.
+      left_out: labelled solutions without a known outcome, where outcomes are learnt.
     """
 
     examples: int
@@ -48,6 +49,7 @@ class TrainReport:
     max_length: int
     is_packed: bool
     fit: FitResult
+    left_out: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -64,11 +66,13 @@ def report_of(
     max_length: int,
     is_packed: bool,
     found: FitResult,
+    *,
+    left_out: int = 0,
 ) -> TrainReport:
     """Return the report of a training.
 
     Args:
-      examples, cut, max_length, is_packed: as in the report.
+      examples, cut, max_length, is_packed, left_out: as in the report.
       groups: what was trained on.
       solutions: the same before they shared rows or beginnings; None if they share none.
       found: its steps and losses.
@@ -78,7 +82,7 @@ def report_of(
     plain = tokens if solutions is None else sum(solution.num_tokens for solution in solutions)
     labels = sum(len(tree.marks) for tree in trees)
     return TrainReport(
-        examples, len(groups), plain, tokens, labels, cut, max_length, is_packed, found
+        examples, len(groups), plain, tokens, labels, cut, max_length, is_packed, found, left_out
     )
 
 

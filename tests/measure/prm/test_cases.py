@@ -189,17 +189,14 @@ def test_what_the_labels_are_can_be_said(tmp_path: Path) -> None:
         read_cases(write(tmp_path / "b.jsonl", [BENCH]), labels="rating")
 
 
-def test_a_solution_with_step_labels_is_whole_where_its_row_or_its_answer_says_so(
-    tmp_path: Path,
-) -> None:
+def test_a_solution_with_step_labels_is_whole_where_its_row_says_so(tmp_path: Path) -> None:
     rows = [
-        {**STEPWISE, "prompt": "a"},
-        {**STEPWISE, "prompt": "b", "completions": ["# Answer\n\n2"]},
-        {**STEPWISE, "prompt": "c", "is_finished": True},
-        {**STEPWISE, "prompt": "d", "completions": ["# Answer\n\n2"], "is_finished": False},
+        {**STEPWISE, "prompt": "a", "completions": ["### Answer: 2"]},
+        {**STEPWISE, "prompt": "b", "is_finished": True},
+        {**STEPWISE, "prompt": "c", "is_finished": False},
     ]
     cases = read_cases(write(tmp_path / "a.jsonl", rows))
-    assert [case.trajectory.is_finished for case in cases.items] == [False, True, True, False]
+    assert [case.trajectory.is_finished for case in cases.items] == [False, True, False]
 
 
 def test_a_malformed_row_is_left_out_and_named(tmp_path: Path) -> None:

@@ -234,6 +234,12 @@ def _tell(report: TrainReport, out: Path, as_json: bool) -> None:
             f"their end; {cut.steps} labelled steps were cut, {cut.lost} solutions left out",
             soft_wrap=True,
         )
+    if report.left_out:
+        stderr().print(
+            f"note: {report.left_out} labelled solutions are only begun or have no label at the "
+            f"end, and were left out; outcomes of {report.examples} are learnt",
+            soft_wrap=True,
+        )
     losses = [loss for _, loss in report.fit.losses]
     text = ""
     if losses:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError, DataError, choose, quote
-from stepnav.labels.prm800k import ANSWER_MARK
 from stepnav.labels.reader import read_labelled
 from stepnav.labels.records import LabelKind, StepRecord
 from stepnav.labels.rows import is_parquet
@@ -149,15 +148,12 @@ def _read_labelled(
 def _labelled_case(number: int, record: StepRecord, path: Path) -> Case:
     if not record.completions:
         raise DataError(f"{record.origin or f'{path}, record {number}'}: it has no steps")
-    is_whole = record.is_finished
-    if is_whole is None:
-        is_whole = ANSWER_MARK in record.completions[-1]
     return Case(
         id=record.origin or f"record {number}",
         group=record.prompt,
         question=record.prompt,
         steps=record.completions,
-        is_whole=is_whole,
+        is_whole=record.is_finished is True,
         labels=record.labels,
     )
 
