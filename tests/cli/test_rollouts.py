@@ -385,3 +385,11 @@ def test_a_faulty_grade_makes_no_label() -> None:
     assert command.is_right(task, solution)
     with pytest.raises(GradeFault, match=r"the grade of mine\.py:task"):
         command.is_right(faulty, solution)
+
+
+def test_a_grade_that_cannot_tell_makes_no_label() -> None:
+    task = load_task("arithmetic")
+    (problem,) = task.load("train", 1, 0, None)
+    unsure = replace(task, grade=lambda problem, answer: None)
+    assert command.is_right(unsure, Trajectory(problem, (Step("#### 1", "end"),))) is None
+    assert command.is_right(unsure, Trajectory(problem, (Step("#### 1", "length"),))) is False

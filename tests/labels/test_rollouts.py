@@ -21,6 +21,9 @@ NUM_SAMPLES = 3
 RIGHT = "right"
 """The last step of a right solution."""
 
+UNCLEAR = "unclear"
+"""The last step of a solution that cannot be graded."""
+
 
 def solution(words: str, *, finish: Any = "end") -> Trajectory:
     """Return a solution of these steps."""
@@ -28,21 +31,27 @@ def solution(words: str, *, finish: Any = "end") -> Trajectory:
     return Trajectory(PROBLEM, (*(Step(f"{word}\n") for word in begin), Step(last, finish)))
 
 
+def is_right(found: Trajectory) -> bool | None:
+    """Judge a solution by its last step."""
+    last = found.steps[-1].text
+    return None if last == UNCLEAR else found.is_finished and last == RIGHT
+
+
 def play(
-    drawn: Sequence[Trajectory], hits: Mapping[str, int] | None = None, **options: Any
+    drawn: Sequence[Trajectory], hits: Mapping[str, int | str] | None = None, **options: Any
 ) -> tuple[SearchResult, list[str]]:
     """Return the result for these solutions and the prefixes that were completed, the root as "".
 
     Args:
       drawn: the problem's solutions.
-      hits: prefix -> how many of its completions are right.
+      hits: prefix -> how many of its completions are right, or the last step of them all.
       options: of the program.
     """
     asked: list[str] = []
     tree = Tree(PROBLEM)
     program = label_problem(
         tree,
-        is_right=lambda found: found.is_finished and found.steps[-1].text == RIGHT,
+        is_right=is_right,
         solutions=len(drawn),
         samples=NUM_SAMPLES,
         temperature=1.0,
@@ -62,7 +71,10 @@ def play(
                 assert request.n == NUM_SAMPLES
                 asked.append(" ".join(step.key for step in request.prefix.steps))
                 count = (hits or {}).get(asked[-1], 0)
-                ends = [RIGHT] * count + ["wrong"] * (NUM_SAMPLES - count)
+                if isinstance(count, str):
+                    ends = [count] * NUM_SAMPLES
+                else:
+                    ends = [RIGHT] * count + ["wrong"] * (NUM_SAMPLES - count)
                 answers.append(tuple(request.prefix.extend(Step(text, "end")) for text in ends))
             requests = program.send(answers)
     except StopIteration as end:
@@ -115,7 +127,7 @@ def test_paths_of_a_tree_are_labelled_to_their_last_step_and_nothing_is_drawn() 
         ("a\n", "b\n", "right"): (1, 1, 1),
     }
     assert result.outcome.counts == {
-        "drawn": 4, "cut": 0, "duplicates": 1, "right": 1, "solved": 1
+        "drawn": 4, "cut": 0, "duplicates": 1, "right": 1, "solved": 1, "ungraded": 0,
     }  # fmt: skip
     assert result.outcome.trajectory == paths[2]
     assert [record.completions[-1] for record in outcomes(records(result))[0]] == ["right"]
@@ -153,7 +165,7 @@ def test_equal_prefixes_are_completed_once_and_equal_solutions_make_one_record()
     assert asked == ["a b", "a"]
     assert [record.labels for record in records(result)] == [(-1, -1, -1), (-1, -1, -1), (1,)]
     assert result.outcome.counts == {
-        "drawn": 4, "cut": 0, "duplicates": 1, "right": 1, "solved": 1,
+        "drawn": 4, "cut": 0, "duplicates": 1, "right": 1, "solved": 1, "ungraded": 0,
     }  # fmt: skip
 
 
@@ -202,6 +214,46 @@ def test_a_path_that_was_left_has_no_outcome_of_its_own() -> None:
     result, asked = play([], paths=[path("a b"), solution("a right")], labels="outcome")
     assert asked == []
     assert [record.labels for record in records(result, "outcome")] == [(1.0, None), (1.0, 1.0)]
+
+
+def test_a_solution_that_cannot_be_graded_has_no_label_at_its_end_and_spoils_no_step() -> None:
+    drawn = [solution("a unclear"), solution("a b right"), solution("c unclear")]
+    result, asked = play(drawn, {"c": 0})
+    assert asked == ["c"]
+    assert [record.labels for record in records(result)] == [(1, None), (1, 1, 1), (-1, None)]
+    assert result.outcome.counts["ungraded"] == 2
+    # what has no label at its end has no outcome, unless a step is wrong
+    found, left_out = outcomes(records(result))
+    assert [(record.completions[0], record.labels[-1]) for record in found] == [
+        ("a\n", 1),
+        ("c\n", -1),
+    ]
+    assert left_out == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, (1, None, -1, -1)),
+        ({"method": "bisection"}, (1, None, None, None)),
+        ({"labels": "soft"}, (1 / NUM_SAMPLES, None, 0.0, 0.0)),
+    ],
+)
+def test_completions_that_cannot_be_graded_tell_nothing_of_a_step(
+    options: Any, expected: tuple[Any, ...]
+) -> None:
+    drawn = [solution("a b c no"), solution("right")]
+    result, _ = play(drawn, {"a": 1, "a b": UNCLEAR}, **options)
+    assert records(result, options.get("labels", "hard"))[0].labels == expected
+    assert result.outcome.counts["ungraded"] == NUM_SAMPLES
+
+
+def test_an_outcome_is_the_share_among_the_solutions_that_were_graded() -> None:
+    drawn = [solution("a right"), solution("a unclear"), solution("a no"), solution("b unclear")]
+    result, _ = play(drawn, labels="outcome")
+    assert [record.labels for record in records(result, "outcome")] == [
+        (1 / 2, 1.0), (1 / 2, None), (1 / 2, 0.0)
+    ]  # fmt: skip
 
 
 @given(st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1))))

@@ -13,8 +13,9 @@ completion of this or of a longer prefix. So prefixes are completed from the las
 until one is right: that gives the labels that all completions would, and costs less. Soft
 estimation is theirs: each prefix's own share. Before a wrong solution is labelled, the problem must
 have been solved once (another solution, or a completion of the empty prefix); where the policy
-never does, "cannot be reached any more" says nothing of a step. Equal solutions of a problem make
-one record, and equal prefixes are completed once.
+never does, "cannot be reached any more" says nothing of a step. What could not be graded counts as
+neither right nor wrong. Equal solutions of a problem make one record, and equal prefixes are
+completed once.
 
 "outcome" completes nothing: the solutions drawn are themselves the completions of the prefixes that
 they begin with, one or a few of each, so that their share of right ones is an unbiased and noisy
@@ -40,8 +41,8 @@ Labels = Literal["hard", "soft", "outcome"]
 METHODS: tuple[Method, ...] = ("each", "bisection")
 LABELS: tuple[Labels, ...] = ("hard", "soft", "outcome")
 
-IsRight = Callable[[Trajectory], bool]
-"""Whether a finished solution's answer is right."""
+IsRight = Callable[[Trajectory], bool | None]
+"""Whether a solution is finished and its answer right; None if that cannot be told."""
 
 Prefix = tuple[str, ...]
 """The texts by which the steps of a prefix are compared (`Step.key`)."""
@@ -54,24 +55,28 @@ class Evidence:
     Attributes:
       is_right: judges a solution.
       reached: prefixes of the right solutions that were seen, the empty one included.
-      hits: completed prefix -> share of its completions that were right.
+      hits: completed prefix -> share of its graded completions that were right; None if none could
+        be graded.
+      ungraded: how many solutions and completions could not be graded.
     """
 
     is_right: IsRight
     reached: set[Prefix] = field(default_factory=set)
-    hits: dict[Prefix, float] = field(default_factory=dict)
+    hits: dict[Prefix, float | None] = field(default_factory=dict)
+    ungraded: int = 0
 
-    def judge(self, solution: Trajectory) -> bool:
+    def judge(self, solution: Trajectory) -> bool | None:
         """Return whether a solution is right; if it is, all its prefixes are reached."""
-        if not self.is_right(solution):
-            return False
-        texts = _texts(solution)
-        self.reached.update(texts[:length] for length in range(len(texts) + 1))
-        return True
+        verdict = self.is_right(solution)
+        if verdict:
+            texts = _texts(solution)
+            self.reached.update(texts[:length] for length in range(len(texts) + 1))
+        self.ungraded += verdict is None
+        return verdict
 
     def add(self, prefix: Trajectory, drawn: Sequence[Trajectory]) -> None:
         """Note the completions of a prefix."""
-        self.hits[_texts(prefix)] = sum(map(self.judge, drawn)) / len(drawn)
+        self.hits[_texts(prefix)] = _share([self.judge(solution) for solution in drawn])
 
     def num_right(self, texts: Prefix, asked: int) -> int:
         """Return how many of the first so many steps of a path are right."""
@@ -136,8 +141,9 @@ def label_problem(
         "drawn": len(drawn),
         "cut": len(drawn) - len(kept),
         "duplicates": len(kept) - len(distinct),
-        "right": sum(verdicts),
+        "right": sum(verdict is True for verdict in verdicts),
         "solved": int(bool(evidence.reached)),
+        "ungraded": evidence.ungraded,
     }
     finished = next((path for path in distinct if path.is_finished), None)
     return Outcome(finished, "finished" if distinct else "length", counts=counts)
@@ -208,32 +214,44 @@ def _next_lengths(
 def _write_labels(
     tree: Tree,
     path: Sequence[Node],
-    verdict: bool,
+    verdict: bool | None,
     evidence: Evidence,
     method: Method,
     labels: Labels,
 ) -> None:
-    """Set the values of a path's nodes; nodes that paths share get the same from each."""
+    """Set the values of a path's nodes; nodes that paths share get the same from each.
+
+    A step of which all that was seen could not be graded has none.
+    """
     texts, asked = tuple(node.step.key for node in path), _num_asked(path[-1].trajectory)
     right = len(texts) if verdict else evidence.num_right(texts, asked)
     for number, node in enumerate(path):
-        if labels == "soft":
-            value = evidence.hits[texts[: number + 1]] if number < asked else float(verdict)
-            tree.set_value(node, value)
-        elif number <= right or method == "each":
-            tree.set_value(node, 1.0 if number < right else -1.0)
+        share = evidence.hits.get(texts[: number + 1]) if number < asked else verdict
+        if labels == "hard" and number < right:
+            tree.set_value(node, 1.0)
+        elif share is not None and labels == "soft":
+            tree.set_value(node, float(share))
+        elif share is not None and (number == right or method == "each"):
+            tree.set_value(node, -1.0)
 
 
 def _write_outcomes(tree: Tree, drawn: Iterable[Trajectory], evidence: Evidence) -> None:
     """Set the values of all nodes that solutions go through; a cut one is wrong, up to its cut."""
-    verdicts: dict[Prefix, list[bool]] = {}
+    verdicts: dict[Prefix, list[bool | None]] = {}
     for path in drawn:
         texts, verdict = _texts(path), evidence.is_right(path)
         for length in range(1, len(texts) + path.is_finished):
             verdicts.setdefault(texts[:length], []).append(verdict)
     for node in tree.nodes:
-        if found := verdicts.get(_texts(node.trajectory)):
-            tree.set_value(node, sum(found) / len(found))
+        share = _share(verdicts.get(_texts(node.trajectory), ()))
+        if share is not None:
+            tree.set_value(node, share)
+
+
+def _share(verdicts: Sequence[bool | None]) -> float | None:
+    """Return the share of right ones among what could be graded; None if nothing could."""
+    graded = [verdict for verdict in verdicts if verdict is not None]
+    return sum(graded) / len(graded) if graded else None
 
 
 def _distinct(trajectories: Iterable[Trajectory]) -> list[Trajectory]:

@@ -83,7 +83,7 @@ def _target(
 def outcomes(records: Sequence[StepRecord]) -> tuple[list[StepRecord], int]:
     """Return solutions with one label, at the last step, and how many have no known outcome.
 
-    Right is what has no wrong step.
+    Right is what has no wrong step and a label at its last one (of those with text).
 
     For outcome reward models. Where a record says whether it is right (`StepRecord.is_right`), that
     is the outcome. Where labels are values, the last step's own is (a share of completions on the
@@ -149,12 +149,19 @@ def _outcome(record: StepRecord, lowest: Mapping[_Prefix, _Weighted]) -> _Weight
     ]
     least = min(reversed(labels), key=itemgetter(0), default=None)
     if record.is_right is None:
-        return least
+        has_end = (record.prompt, _without_blank_end(record.completions)) in lowest
+        return least if has_end or (least and least[0] < 0) else None
     deciding = labels[-1] if record.is_right and labels else least
     weight = None if deciding is None else deciding[1]
     if are_values:
         return float(record.is_right), weight
     return (1 if record.is_right else -1), weight
+
+
+def _without_blank_end(steps: tuple[str, ...]) -> tuple[str, ...]:
+    """Return steps up to the last one with text; blank ones have no labels."""
+    last = max((number for number, text in enumerate(steps, 1) if text.strip()), default=0)
+    return steps[:last]
 
 
 def step_loss(

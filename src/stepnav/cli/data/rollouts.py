@@ -173,12 +173,12 @@ def run(
         report(out, results, options["labels"], seconds, as_json)
 
 
-def is_right(task: Task, solution: Trajectory) -> bool:
-    """Return whether a solution is finished and its answer right."""
+def is_right(task: Task, solution: Trajectory) -> bool | None:
+    """Return whether a solution is finished and its answer right; None if that cannot be told."""
     if not solution.is_finished:
         return False
     # a fault fails the problem, which --resume tries again; as a wrong answer it would be a label
-    return strict(task.grade)(solution.problem, task.extract(solution.text)) is True
+    return strict(task.grade)(solution.problem, task.extract(solution.text))
 
 
 def _problem_settings(

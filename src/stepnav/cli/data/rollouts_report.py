@@ -82,6 +82,7 @@ def _figures(
         "records": len(records),
         "cut": counts["cut"],
         "duplicates": counts["duplicates"],
+        "ungraded": counts["ungraded"],
         "failed": len(failed),
         "first_error": failed[0].error if failed else None,
         "labels": dict(sorted(labels.items())),
@@ -120,11 +121,18 @@ def _left_out(found: Mapping[str, Any]) -> str:
     """Return what was left out, each reason with its count."""
     unsolved = found["never_solved"]
     of_runs = {"begin_others": "that others begin with", "unknown": "without an outcome"}
+    ungraded = (
+        f"; {found['ungraded']} solutions and completions could not be graded and count as neither "
+        "right nor wrong"
+        if found["ungraded"]
+        else ""
+    )
     rare = [f"{found[name]} {why}, " for name, why in of_runs.items() if found[name]]
     return (
         f"{found['cut']} cut, {found['duplicates']} drawn before, {''.join(rare)}"
         f"{unsolved['left_out']} left out of {unsolved['problems']} problems never solved; "
         f"{found['failed']} problems failed"
+        f"{ungraded}"
     )
 
 
