@@ -21,7 +21,9 @@ from stepnav.engine.checkpoint.loading import load_trainable_classifier
 from stepnav.engine.checkpoint.weights import non_finite_weight
 from stepnav.files.lock import locked
 from stepnav.labels.records import StepRecord
+from stepnav.core.records import Problem, Trajectory
 from stepnav.policies.local import PolicyFormat
+from stepnav.policies.local.prompt import PromptEncoder
 from stepnav.rewards.families.prm import PRM
 from stepnav.rewards.local.reward import LocalReward
 from stepnav.rewards.local.step_format import StepFormat
@@ -379,6 +381,19 @@ def test_a_policy_is_asked_as_it_was_trained(base: str, tmp_path: Path) -> None:
         settings=SETTINGS,
     )  # fmt: skip
     assert PolicyFormat.load(tmp_path / "m").prompt_template == "Q: {question} A: "
+
+
+@pytest.mark.parametrize("template", ["{question}", "{question}\n", "Q: {question} A: "])
+def test_a_policy_learns_behind_the_prompt_that_it_will_be_asked_with(
+    base: str, template: str
+) -> None:
+    tokenizer, question = AutoTokenizer.from_pretrained(base), "\nwhat x\n"
+    pair = Pair(question, " x is two .")
+    [[tree]], _ = encode_pairs(tokenizer, [pair], prompt_template=template, max_length=64)
+    asked = PromptEncoder(tokenizer, PolicyFormat(template))
+    assert list(tree.ids[: tree.marks[0].place + 1]) == list(
+        asked.encode(Trajectory(Problem("", question)))[0]
+    )
 
 
 def test_solutions_beyond_the_models_context_are_cut(tmp_path: Path) -> None:

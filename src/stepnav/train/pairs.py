@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepnav.core.errors import DataError
 from stepnav.labels.rows import BadRow, opened, parse_line
+from stepnav.policies.splitting import fill
 from stepnav.train.solutions import CutCount, Mark, TokenSolution, Tree, grow_tree
 
 if TYPE_CHECKING:
@@ -82,9 +83,7 @@ def encode_pairs(
     groups: list[list[Tree]] = []
     cut = CutCount()
     for pair in pairs:
-        shown = tokenizer.encode(
-            prompt_template.replace("{question}", pair.prompt), add_special_tokens=False
-        )
+        shown = tokenizer.encode(fill(prompt_template, pair.prompt), add_special_tokens=False)
         if tokenizer.bos_token_id is not None:
             shown.insert(0, tokenizer.bos_token_id)
         written = tokenizer.encode(pair.completion, add_special_tokens=False)
