@@ -44,6 +44,20 @@ def test_trl_asks_with_texts_or_turns(reward: RewardFunction) -> None:
     assert SEEN[-1][0] == "q3"
 
 
+def test_turns_may_be_in_parts_of_text(reward: RewardFunction) -> None:
+    turn = {"role": "user", "content": [{"type": "text", "text": "q4"}]}
+    parts = [{"type": "text", "text": "a\n"}, {"type": "text", "text": "b"}]
+    found = reward(prompts=[[turn]], completions=[[{"role": "assistant", "content": parts}]])
+    assert found == pytest.approx([0.64])
+    assert SEEN[-1] == ("q4", ("a\n", "b"))
+
+
+@pytest.mark.parametrize("content", [None, [{"type": "image", "url": "x"}], ["a"], 7, {"text": 1}])
+def test_turns_of_anything_else_are_refused(reward: RewardFunction, content: object) -> None:
+    with pytest.raises(ConfigError, match="must be text or a list of text parts"):
+        reward(prompts=["q"], completions=[[{"role": "assistant", "content": content}]])
+
+
 def test_a_blank_completion_has_no_reward_to_gain(reward: RewardFunction) -> None:
     assert reward(prompts=["q", "q"], completions=["", "a"]) == pytest.approx([0.0, 0.8])
 
@@ -60,10 +74,12 @@ def test_openrlhf_asks_with_queries() -> None:
     with closing(reward.backend):
         queries = ["<s>Q:one\nbad\nb</s>", "<s>Q:two\na</s>"]
         found = reward.reward_func(queries, ["Q:one\n", "Q:two\n"], ["1", "2"])
+        assert SEEN[-1] == ("two\n", ("a",))
+        reward.reward_func(["<s>Q:two\na\nQ:two\nbad</s>"], ["Q:two\n"], ["2"])
     assert found["extra_logs"]["step_reward"] is found["scores"]
     assert found["rewards"].tolist() == pytest.approx([0.5, 0.8])
     assert found["scores"].tolist() == pytest.approx([0.5, 0.8])
-    assert SEEN[-1] == ("two\n", ("a",))
+    assert SEEN[-1] == ("two\n", ("a\n", "Q:two\n", "bad"))
 
 
 def test_threads_may_ask_at_once(reward: RewardFunction) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from stepnav.core.aggregate import AGGREGATIONS, Aggregation
 from stepnav.core.backend import Backend
-from stepnav.core.errors import BackendError, ConfigError, choose
+from stepnav.core.errors import BackendError, ConfigError, choose, quote
 from stepnav.core.records import Problem, Step, StepScore, Trajectory
 from stepnav.policies.splitting import split_solution
 from stepnav.rewards.function import FunctionReward
@@ -84,6 +84,7 @@ class RewardFunction:
           columns: the data's others; `question` is used where it is there.
         Raises:
           BackendError: none of them can be scored.
+          ConfigError: a turn holds something else than text.
         """
         questions = columns.get(QUESTION) or [self.question(_last_turn(one)) for one in prompts]
         found = self._rewards(questions, [_last_turn(one) for one in completions])
@@ -125,7 +126,8 @@ class RewardFunction:
         """
         import torch
 
-        texts = [query.rpartition(prompt)[2] for query, prompt in zip(queries, prompts)]
+        # a solution may repeat its prompt; special tokens may stand before it
+        texts = [query.split(prompt, 1)[-1] for query, prompt in zip(queries, prompts)]
         found = torch.tensor(self._sure([self.question(one) for one in prompts], texts))
         return {"rewards": found, "scores": found, "extra_logs": {self.__name__: found}}
 
@@ -172,5 +174,16 @@ class RewardFunction:
 
 
 def _last_turn(text: Any) -> str:
-    """Return a text, or the content of a conversation's last turn."""
-    return text if isinstance(text, str) else str(text[-1]["content"])
+    """Return a text, or what a conversation's last turn says, in one text or in several parts."""
+    content = text if isinstance(text, str) else text[-1]["content"]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    if isinstance(parts, Sequence) and all(
+        isinstance(part, Mapping)
+        and part.get("type") == "text"
+        and isinstance(part.get("text"), str)
+        for part in parts
+    ):
+        return "".join(part["text"] for part in parts)
+    raise ConfigError(
+        f"a turn's content must be text or a list of text parts (got {quote(repr(content))})"
+    )
