@@ -35,9 +35,9 @@ from typing import Any
 
 from stepnav import build
 from stepnav.core.outcome import SearchResult
+from stepnav.files.rows import every_row
 from stepnav.measure.plan_file import read_plan
 from stepnav.run.journal import Journal
-from stepnav.tasks.benchmark_file import read_rows
 from stepnav.tasks.task import Task
 
 STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
@@ -45,7 +45,7 @@ LIMIT = 256
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    return [row for _, row in read_rows(path)]
+    return [dict(row.fields) for row in every_row(path)]
 
 
 def our_results(run: Path) -> tuple[Task, dict[str, SearchResult]]:

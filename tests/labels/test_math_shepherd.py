@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from stepnav.files.rows import FileRow, MalformedRow
 from stepnav.labels.math_shepherd import read_session
 from stepnav.labels.reader import read_labelled
 from stepnav.labels.records import StepRecord
-from stepnav.labels.rows import FileRow, MalformedRow
 from stepnav.labels.sessions import Session
 from stepnav.train.heads import outcomes
 from tests.labels.label_files import write_lines

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepnav.core.errors import DataError
+from stepnav.files.rows import FileRow, MalformedRow
 from stepnav.labels.prm800k import read_session
 from stepnav.labels.reader import inspect_labelled
 from stepnav.labels.records import StepRecord
-from stepnav.labels.rows import FileRow, MalformedRow
 from stepnav.labels.sessions import Session
 from tests.labels.label_files import alternative, session, step, write_lines
 

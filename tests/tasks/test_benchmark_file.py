@@ -11,6 +11,7 @@ import pytest
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.tasks import gsm8k, math500, svamp
+from stepnav.tasks.own import own_task
 
 ROWS = [{"question": f"What is {i}?", "answer": f"It is {i}.\n#### {i}"} for i in range(20)]
 
@@ -77,11 +78,22 @@ def test_a_truncated_gzip_is_named(tmp_path: Path) -> None:
     whole = gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS * 50).encode())
     path = tmp_path / "test.jsonl.gz"
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"test\.jsonl\.gz, after line \d+: .*truncated"):
+    with pytest.raises(DataError, match=r"test\.jsonl\.gz: the gzip data is truncated"):
         gsm8k.load("test", path=path)
     path.write_bytes(b"this is no gzip file")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="line 1: not valid JSON"):
         gsm8k.load("test", path=path)
+
+
+@pytest.mark.parametrize("name", ["test.jsonl", "test.json", "test.jsonl.gz", "rows.data"])
+@pytest.mark.parametrize("container", ["lines", "list", "zipped", "zipped list", "UTF-16"])
+def test_a_container_is_told_by_its_content(tmp_path: Path, name: str, container: str) -> None:
+    text = json.dumps(ROWS) if "list" in container else "\n".join(map(json.dumps, ROWS))
+    content = text.encode("utf-16" if container == "UTF-16" else "utf-8")
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if "zipped" in container else content)
+    assert len(gsm8k.load("test", path=path)) == len(ROWS)
+    assert len(own_task(path).load("test", None, 0, None)) == len(ROWS)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from stepnav import build
 from stepnav.core.errors import DataError
-from stepnav.tasks.benchmark_file import read_rows
+from stepnav.files.rows import every_row
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "math"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the MATH files are not at {DATA}")
@@ -66,7 +66,8 @@ def test_all_12500_answers_are_read_from_their_solutions_and_right(tmp_path: Pat
     given, bare = [], tmp_path / "bare.jsonl"
     with bare.open("w") as file:
         for name in ("train12k", "math500"):
-            for _, row in read_rows(DATA / f"{name}.jsonl.gz"):
+            for line in every_row(DATA / f"{name}.jsonl.gz"):
+                row = dict(line.fields)
                 given.append(row.pop("answer").strip())
                 split = row.get("orig_split", "test")
                 file.write(json.dumps({**row, "orig_split": split}) + "\n")

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.core.records import Problem, Trajectory
 from stepnav.engine.checkpoint.loading import load_trainable_classifier
 from stepnav.engine.checkpoint.weights import non_finite_weight
 from stepnav.files.lock import locked
 from stepnav.labels.records import StepRecord
-from stepnav.core.records import Problem, Trajectory
 from stepnav.policies.local import PolicyFormat
 from stepnav.policies.local.prompt import PromptEncoder
 from stepnav.rewards.families.prm import PRM
@@ -744,7 +744,7 @@ def test_an_answer_may_be_a_number(tmp_path: Path) -> None:
     path.write_text('{"question": "2 + 2?", "answer": 4}\n{"question": "1 / 2?", "answer": 0.5}\n')
     assert read_pairs(path) == [Pair("2 + 2?", "4"), Pair("1 / 2?", "0.5")]
     path.write_text('{"question": "Is it?", "answer": true}')
-    with pytest.raises(DataError, match=r"p\.jsonl:1 has no pair"):
+    with pytest.raises(DataError, match=r"p\.jsonl, line 1 has no pair"):
         read_pairs(path)
 
 
@@ -752,8 +752,8 @@ def test_bad_pairs_are_one_line(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     for text, message in {
         "": "is empty",
-        '{"prompt": 1, "completion": "b"}': "p.jsonl:1 has no pair",
-        '{"prompt": "a", "completion": "b"}\n{"pro': "p.jsonl:2 is not valid JSON",
+        '{"prompt": 1, "completion": "b"}': "p.jsonl, line 1 has no pair",
+        '{"prompt": "a", "completion": "b"}\n{"pro': "p.jsonl, line 2: not valid JSON",
     }.items():
         path.write_text(text)
         with pytest.raises(DataError, match=message):
@@ -763,9 +763,9 @@ def test_bad_pairs_are_one_line(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b'{"prompt": "a", "completion": "b"}\n' * 99)[:-20])
     with pytest.raises(DataError, match="gzip data is truncated"):
         read_pairs(path)
-    for line in ("[" * 100_000, '{"prompt": "\\ud83d", "completion": "b"}'):
+    for line in ("[" * 100_000, '{"prompt": "\\ud83d", "completion": "b"}\n'):
         path.write_text(line)
-        with pytest.raises(DataError, match=r"p\.jsonl:1 is "):
+        with pytest.raises(DataError, match=r"p\.jsonl(, line 1: half of| .* not usable JSON)"):
             read_pairs(path)
 
 

@@ -1,1 +1,4 @@
-"""What a run leaves on the disk: whole, for one set of settings, by one process at a time."""
+"""Files: rows of any container; what a run leaves, whole, for one set of settings, by one process.
+
+Parquet needs pyarrow, the rest the standard library only.
+"""

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from stepnav.core.errors import DataError, quote
-from stepnav.labels.math_shepherd import TAG, find_problem
-from stepnav.labels.rows import (
+from stepnav.files.rows import (
     BYTE_ORDER_MARK,
     BadRow,
     MalformedRow,
@@ -29,6 +28,7 @@ from stepnav.labels.rows import (
     parquet_rows,
     parse_line,
 )
+from stepnav.labels.math_shepherd import TAG, find_problem
 
 FIELDS = ("problem", "question", "prompt", "text")
 """Fields in which a row may hold its problem; the first that it has counts. In raw PRM800K

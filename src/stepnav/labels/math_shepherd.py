@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepnav.core.errors import quote
+from stepnav.files.rows import FileRow, MalformedRow, need
 from stepnav.labels.records import StepRecord
-from stepnav.labels.rows import FileRow, MalformedRow, need
 from stepnav.labels.sessions import Session
 
 TAG = "ки"

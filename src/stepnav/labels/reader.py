@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError, DataError, choose, quote
+from stepnav.files.rows import BadRow, FileRow, MalformedRow, read_rows
 from stepnav.labels import math_shepherd as label_math_shepherd
 from stepnav.labels import prm800k as label_prm800k
 from stepnav.labels import stepwise as label_stepwise
@@ -35,7 +36,6 @@ from stepnav.labels.kinds import (
 )
 from stepnav.labels.records import LabelKind, StepRecord
 from stepnav.labels.report import LabelReport, describe
-from stepnav.labels.rows import BadRow, FileRow, MalformedRow, read_rows
 from stepnav.labels.sessions import Session, check_texts
 
 DETECTORS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {

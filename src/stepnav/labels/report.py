@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from stepnav.files.rows import BadRow
 from stepnav.labels.exclude import normalise, problem_names
 from stepnav.labels.kinds import ZERO_IS_WRONG
 from stepnav.labels.math_shepherd import AT_QUESTION_MARK
 from stepnav.labels.records import LabelKind, StepRecord
-from stepnav.labels.rows import BadRow
 from stepnav.labels.sessions import Session
 
 SHOWN_BAD_ROWS = 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stepnav.files.rows import MalformedRow
 from stepnav.labels.records import LabelKind, StepRecord
-from stepnav.labels.rows import MalformedRow
 
 
 @dataclass(frozen=True, slots=True)

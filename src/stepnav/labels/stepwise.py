@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import DataError, quote
+from stepnav.files.rows import FileRow, MalformedRow, every_row, need
 from stepnav.labels.kinds import KIND_FIELD, KINDS
 from stepnav.labels.records import WHOLE_FIELDS, LabelKind, StepRecord
-from stepnav.labels.rows import BadRow, FileRow, MalformedRow, need, read_rows
 from stepnav.labels.sessions import Session
 
 _MUTATION_FIELDS = ("task_id", "operator", "verdict", "split")
@@ -116,9 +116,7 @@ def read_records(path: Path) -> Iterator[StepRecord]:
     Raises:
       DataError: a row is no record, or the file is missing or broken.
     """
-    for row in read_rows(path):
-        if isinstance(row, BadRow):
-            raise DataError(f"{path}, {row}")
+    for row in every_row(path):
         try:
             (record,) = read_session(row, texts={}).records
         except MalformedRow as error:

@@ -9,11 +9,8 @@ dropped.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +19,7 @@ from typing import Any
 from stepnav.core.errors import ConfigError, DataError, quote
 from stepnav.files.claim import first_difference
 from stepnav.files.lines import LineFile
-from stepnav.tasks.benchmark_file import text_encoding
+from stepnav.files.rows import opened
 
 DIGEST_CHARACTERS = 16
 
@@ -60,26 +57,13 @@ def read_samples(path: Path) -> Iterator[SampleLine | BadLine]:
     Raises:
       DataError: the file is missing or cannot be read to its end.
     """
-    number = 0
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            encoding = text_encoding(file)
-            is_bytes = encoding.startswith("utf-8")  # where one broken line is no harm to others
-            lines: Any = file if is_bytes else io.TextIOWrapper(file, encoding, newline="\n")
-            for number, raw in enumerate(lines, 1):
-                if raw.strip():
-                    yield _read_line(number, raw)
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}, after line {number}: not {error.encoding.upper()} text ({error.reason})"
-        ) from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}, after line {number}: cannot be read ({error})") from None
+    with opened(path) as file:
+        for number, raw in enumerate(file, 1):
+            if raw.strip():
+                yield _read_line(number, raw)
 
 
-def _read_line(number: int, raw: str | bytes) -> SampleLine | BadLine:
+def _read_line(number: int, raw: bytes) -> SampleLine | BadLine:
     try:
         fields = json.loads(raw)
     except (ValueError, RecursionError) as error:

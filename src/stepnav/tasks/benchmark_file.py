@@ -7,11 +7,7 @@ absent: caching and downloading, which `datasets` does.
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
 import random
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +16,7 @@ from typing import Any
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem
 from stepnav.core.seeds import derive_seed
+from stepnav.files.rows import BadRow, every_row, opened, parse_line
 from stepnav.tasks.splits import check_split
 
 Fields = Mapping[str, Any]
@@ -52,9 +49,9 @@ class Benchmark:
 
         Args:
           split: one of `splits`.
-          path: an official file (.jsonl, .json, either may be gzipped) or a folder that holds
-            one named after the split or the task, in any case, or a folder of that name with a
-            JSON file for each row; None loads from the hub.
+          path: an official file (JSON lines, a JSON list or Parquet, gzipped or not) or a folder
+            that holds one named after the split or the task, in any case, or a folder of that name
+            with a JSON file for each row; None loads from the hub.
           count: how many to draw; None or more than there are takes all.
           seed: chooses which ones are drawn.
         Raises:
@@ -99,35 +96,6 @@ def draw(problems: list[Problem], count: int | None, seed: int) -> list[Problem]
     return [problems[index] for index in chosen]
 
 
-def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield ("file, line N", row) of a JSON-lines file or of a file with one JSON list.
-
-    Raises:
-      DataError: the file is missing, not readable, truncated, or a line is not JSON.
-    """
-    if ".json" in path.suffixes and ".jsonl" not in path.suffixes:
-        yield from _read_list(path)
-        return
-    number = 0
-    try:
-        with _open(path) as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield f"{path}, line {number}", _parsed(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {number}: not valid JSON ({error})") from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}, after line {number}: not {error.encoding.upper()} text ({error.reason})"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}, line {number}: not usable JSON ({error})") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise _unreadable(path, number, error) from None
-    if number == 0:
-        raise DataError(f"{path} is empty")
-
-
 def text_field(row: Fields, name: str) -> str:
     """Return a field that must be text with something in it."""
     value = row[name]
@@ -136,69 +104,17 @@ def text_field(row: Fields, name: str) -> str:
     return value
 
 
-def _read_list(path: Path) -> Iterator[tuple[str, Any]]:
-    try:
-        with _open(path) as file:
-            rows = _parsed(file.read())
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not valid JSON ({error})") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise _unreadable(path, 0, error) from None
-    if not isinstance(rows, list) or not rows:
-        raise DataError(f"{path}: expected a list of rows (got {type(rows).__name__})")
-    for number, row in enumerate(rows, 1):
-        yield f"{path}, row {number}", row
-
-
-def _parsed(text: str) -> Any:
-    """Return what JSON text says.
-
-    Raises:
-      ValueError: it is not valid, or holds half of a surrogate pair, which no tokenizer takes.
-    """
-    value = json.loads(text)
-    if "\\u" in text:
-        json.dumps(value, ensure_ascii=False).encode()
-    return value
-
-
-def text_encoding(file: Any) -> str:
-    """Return the encoding of JSON text by its first bytes: UTF-8, -16 or -32, marked or not.
-
-    Args:
-      file: open in binary, with `peek`.
-    """
-    return json.detect_encoding(file.peek(4)[:4])
-
-
-def _open(path: Path) -> Any:
-    file: Any = gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115
-    try:
-        return io.TextIOWrapper(file, text_encoding(file))
-    except BaseException:
-        file.close()
-        raise
-
-
-def _unreadable(path: Path, number: int, error: BaseException) -> DataError:
-    if isinstance(error, FileNotFoundError):
-        return DataError(f"there is no file {path}")
-    if isinstance(error, (EOFError, zlib.error)):
-        return DataError(f"{path}, after line {number}: the gzip data is truncated or damaged")
-    return DataError(f"{path}, after line {number}: cannot be read ({error})")
-
-
 def _path_rows(benchmark: Benchmark, split: str, path: Path) -> Iterator[tuple[str, Any]]:
     files = sorted((path / split).rglob("*.json"))
     if not files:
-        yield from read_rows(_find_file(benchmark, split, path))
+        for row in every_row(_find_file(benchmark, split, path)):
+            yield row.place, row.fields
     for file in files:
-        try:
-            yield str(file), _parsed(file.read_text("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{file}: not valid JSON ({error})") from None
-        except OSError as error:
-            raise _unreadable(file, 0, error) from None
+        with opened(file) as content:
+            found = parse_line(1, content.read())
+        if isinstance(found, BadRow):
+            raise DataError(f"{file}: {found.reason}")
+        yield str(file), found
 
 
 def _find_file(benchmark: Benchmark, split: str, path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A task of the user's own rows: a list of dicts, a `datasets.Dataset`, or a JSON-lines file."""
+"""A task of the user's own rows: a list of dicts, a `datasets.Dataset`, or a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from stepnav.answers.equal import shared_checker
 from stepnav.answers.extract import extract_answer, last_boxed
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.records import Problem
-from stepnav.tasks.benchmark_file import draw, read_rows
+from stepnav.files.rows import every_row
+from stepnav.tasks.benchmark_file import draw
 from stepnav.tasks.task import Task
 
 SPLIT = "test"
@@ -37,7 +38,7 @@ def own_task(
     """Return a task over rows that have a question and, if they are to be graded, an answer.
 
     Args:
-      rows: mappings, or a file of such rows (JSON lines, a JSON list, gzipped or not).
+      rows: mappings, or a file of such rows (JSON lines, a JSON list or Parquet, gzipped or not).
       name: its name in reports.
       question_field, answer_field: where the two stand in a row.
       grade: (answer that was found, the row's answer) to whether it is right, None if that cannot
@@ -45,8 +46,10 @@ def own_task(
     Raises:
       DataError: the file cannot be read, or a row lacks its question.
     """
-    named = (
-        read_rows(rows) if isinstance(rows, Path) else ((f"row {i}", r) for i, r in enumerate(rows))
+    named: Iterable[tuple[str, Any]] = (
+        ((row.place, row.fields) for row in every_row(rows))
+        if isinstance(rows, Path)
+        else ((f"row {i}", r) for i, r in enumerate(rows))
     )
     problems = [
         _problem(f"{name}-{number}", where, row, question_field, answer_field)

@@ -10,16 +10,16 @@ models: Hendrycks et al. 2021 (APPS, arXiv 2105.09938).
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem
 from stepnav.core.seeds import derive_seed
+from stepnav.files.rows import every_row
 from stepnav.sandbox.records import Suite
 from stepnav.sandbox.streams import stream_suite
-from stepnav.tasks.benchmark_file import Benchmark, Fields, draw, read_rows, text_field
+from stepnav.tasks.benchmark_file import Benchmark, Fields, draw, text_field
 from stepnav.tasks.code_task import make_code_task
 from stepnav.tasks.program_text import cut_script, parse, program_in
 from stepnav.tasks.stdin_rows import FORMS, solution_of
@@ -118,8 +118,8 @@ def file_form(path: Path) -> str | None:
     Raises:
       DataError: the file cannot be read.
     """
-    _, row = next(read_rows(path))
-    return next((name for name in FORMS if isinstance(row, Mapping) and name in row), None)
+    row = next(every_row(path))
+    return next((name for name in FORMS if name in row.fields), None)
 
 
 def file_task(path: Path, form: str, *, name: str, question_field: str, sandbox: str) -> Task:

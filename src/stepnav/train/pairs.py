@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnav.core.errors import DataError
-from stepnav.labels.rows import BadRow, opened, parse_line
+from stepnav.files.rows import FileRow, every_row
 from stepnav.policies.splitting import fill
 from stepnav.train.solutions import CutCount, Mark, TokenSolution, Tree, grow_tree
 
@@ -30,37 +30,23 @@ class Pair:
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """Return the pairs of a JSON lines file, plain or gzipped.
+    """Return the pairs of a file.
 
     Raises:
-      DataError: it cannot be read, is empty, or a line holds no pair.
+      DataError: it cannot be read, is empty, or a row holds no pair.
+      ConfigError: it is Parquet and pyarrow is missing.
     """
-    pairs = list(_pairs(path))
-    if not pairs:
-        raise DataError(f"{path} is empty; each line must be a JSON object with {_wanted()}")
-    return pairs
+    return [_pair(row) for row in every_row(path)]
 
 
-def _pairs(path: Path) -> Iterator[Pair]:
-    with opened(path) as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield _pair(parse_line(number, line), f"{path}:{number}")
-
-
-def _pair(fields: Any, place: str) -> Pair:
-    if isinstance(fields, BadRow):
-        raise DataError(f"{place} is {fields.reason}; mend or remove the line")
-    for prompt, completion in FIELDS if isinstance(fields, dict) else ():
-        written = fields.get(completion)
+def _pair(row: FileRow) -> Pair:
+    for prompt, completion in FIELDS:
+        shown, written = row.fields.get(prompt), row.fields.get(completion)
         is_number = isinstance(written, (int, float)) and not isinstance(written, bool)
-        if isinstance(fields.get(prompt), str) and (is_number or isinstance(written, str)):
-            return Pair(fields[prompt], str(written))
-    raise DataError(f"{place} has no pair; it must be a JSON object with {_wanted()}")
-
-
-def _wanted() -> str:
-    return " or ".join(f"{prompt} and {completion}" for prompt, completion in FIELDS)
+        if isinstance(shown, str) and (is_number or isinstance(written, str)):
+            return Pair(shown, str(written))
+    wanted = " or ".join(f"{prompt} and {completion}" for prompt, completion in FIELDS)
+    raise DataError(f"{row.place} has no pair; it must be an object with {wanted}")
 
 
 def encode_pairs(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.labels.parquet import write_table
 from stepnav.measure.prm.cases import read_cases, recognise
 from tests.measure.prm import reward_files
 from tests.measure.prm.reward_files import write
@@ -30,6 +31,35 @@ def test_each_kind_is_recognised_and_read(tmp_path: Path) -> None:
         assert cases.kind == kind
         assert cases.num_problems == 3
         assert len(cases.items) == (12 if kind == "best-of-n" else 6)
+
+
+@pytest.mark.parametrize("container", ["lines", "list", "zipped", "parquet"])
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("processbench", BENCH),
+        ("best-of-n", SOLUTION),
+        ("prm800k", STEPWISE),
+        ("prm800k", {"input": "1 + 1? Step 1: 2 ки", "label": "1 + 1? Step 1: 2 +"}),
+    ],
+)
+def test_each_kind_is_read_in_any_container(
+    tmp_path: Path, kind: str, row: dict[str, object], container: str
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps([row]) if container == "list" else json.dumps(row) + "\n")
+    if container == "zipped":
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    if container == "parquet":
+        pa = pytest.importorskip("pyarrow")
+        write_table(path, pa.Table.from_pylist([row]))
+    assert (recognise(path), read_cases(path).num_problems) == (kind, 1)
+
+
+def test_step_labels_behind_a_row_of_something_else_are_recognised(tmp_path: Path) -> None:
+    assert recognise(write(tmp_path / "a.jsonl", [{"comment": "made today"}, STEPWISE])) == (
+        "prm800k"
+    )
 
 
 def test_processbench_fields(tmp_path: Path) -> None:
@@ -95,7 +125,7 @@ def test_the_digest_changes_with_what_is_compared(tmp_path: Path) -> None:
         ({"is_correct": True, "text": "2"}, "no field 'problem'"),
         ({"is_correct": True, "problem_id": "p"}, "needs steps, text or scores"),
         ({"prompt": "1 + 1?"}, "its fields (prompt) are none of"),
-        ([1], "its fields (none) are none of"),
+        ([1], "line 1: expected an object (got list)"),
     ],
 )
 def test_a_bad_row_is_one_line(tmp_path: Path, row: object, message: str) -> None:
@@ -118,17 +148,21 @@ def test_a_bad_line_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ['{"problem": "\\ud83d"}', '{"label": ' + "1" * 5000 + "}", "[" * 100_000]
+    ("line", "reason"),
+    [
+        ('{"problem": "\\ud83d"}', "1: half of a surrogate pair"),
+        ('{"label": ' + "1" * 5000 + "}", "not usable JSON"),
+        ("[" * 100_000, "not usable JSON"),
+    ],
 )
-def test_json_that_no_model_can_read_is_named(tmp_path: Path, line: str) -> None:
+def test_json_that_no_model_can_read_is_named(tmp_path: Path, line: str, reason: str) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(line + "\n")
-    with pytest.raises(DataError, match="line 1: not usable JSON"):
+    with pytest.raises(DataError, match=reason):
         read_cases(path)
-    listed = tmp_path / "a.json"
-    listed.write_text("[" + line + "]")
-    with pytest.raises(DataError, match="not valid JSON"):
-        read_cases(listed)
+    path.write_text("[" + line + "]")
+    with pytest.raises(DataError, match=reason):
+        read_cases(path)
 
 
 def test_nothing_graded_is_said(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def run(
 ) -> None:
     """Fine-tune a language model on solutions; the prompt is masked.
 
-    Data: JSON lines with prompt and completion, question and answer (GSM8K), or problem and
+    Data: rows with prompt and completion, question and answer (GSM8K), or problem and
     solution (MATH).
 
     Examples:

@@ -12,20 +12,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from stepnav.core.errors import ConfigError, DataError, choose, quote
-from stepnav.labels.reader import read_labelled
+from stepnav.files.rows import FileRow, every_row, read_rows
+from stepnav.labels.reader import detect_format, read_labelled
 from stepnav.labels.records import LabelKind, StepRecord
-from stepnav.labels.rows import is_parquet
 from stepnav.measure.prm.case import KINDS, Case, Cases, FileKind, GradedAnswer
 from stepnav.measure.prm.prmbench_rows import FIELDS, prmbench_case, without_repeats
-from stepnav.tasks.benchmark_file import read_rows
 
 ADDED = ("category", "is_unanswered")
 """Fields of a case that earlier digests did not have: they count only where they say a thing."""
@@ -41,7 +39,7 @@ def read_cases(
     """Return the solutions of a file.
 
     Args:
-      path: JSON lines, plain or gzipped; step labels in Parquet too.
+      path: JSON lines, a JSON list or Parquet, gzipped or not.
       kind: one of `KINDS`; None recognises it from the first row.
       labels: what step labels are; None tells it by them.
       limit: only the first so many problems, with all their solutions; None takes all.
@@ -58,8 +56,7 @@ def read_cases(
         label_kind, items, left_out = _read_labelled(path, labels)
     else:
         make = _MAKERS[chosen]
-        rows = enumerate(read_rows(path), 1)
-        items = [_made(make, number, where, row) for number, (where, row) in rows]
+        items = [_made(make, number, row) for number, row in enumerate(every_row(path), 1)]
         if chosen == "prmbench":
             items, left_out = without_repeats(items)
     if not items:
@@ -71,45 +68,42 @@ def read_cases(
 
 
 def recognise(path: Path) -> FileKind:
-    """Return the kind of a file, by the fields of its first row.
+    """Return the kind of a file: by the fields of its first row, or by those of step labels.
 
     Raises:
       DataError: the fields fit none of them.
     """
-    with suppress(OSError), path.open("rb") as file:
-        if is_parquet(file):
-            return "prm800k"
-    _, row = next(read_rows(path), ("", None))
-    fields = row if isinstance(row, Mapping) else {}
+    rows = (row.fields for row in read_rows(path) if isinstance(row, FileRow))
+    fields: Mapping[str, Any] = next(rows, {})
     if "is_correct" in fields:
         return "best-of-n"
     if {"problem", "steps", "label"} <= set(fields):
         return "processbench"
     if set(FIELDS) <= set(fields):
         return "prmbench"
-    is_raw = isinstance(fields.get("label"), Mapping) and "question" in fields
-    is_tagged = {"input", "label", "task"} <= set(fields)
-    if is_raw or is_tagged or {"prompt", "completions", "labels"} <= set(fields):
+    try:
+        detect_format(path, read_rows(path))
         return "prm800k"
+    except DataError:
+        if not fields:  # no row can be used; it says why
+            raise
     raise DataError(
         f"{path}: its fields ({', '.join(map(str, fields)) or 'none'}) are none of processbench "
         "(problem, steps, label), prmbench (modified_process, error_steps), prm800k "
-        "(question and label, or prompt, completions and labels), "
+        "(question and label, input and label, or prompt, completions and labels), "
         "best-of-n (problem_id, is_correct); name the kind with --kind if it is one of them"
     )
 
 
-def _made(make: Any, number: int, where: str, row: Any) -> Case:
-    if not isinstance(row, Mapping):
-        raise DataError(f"{where}: expected an object (got {type(row).__name__})")
+def _made(make: Callable[[int, Mapping[str, Any]], Case], number: int, row: FileRow) -> Case:
     try:
-        return make(number, row)  # type: ignore[no-any-return]
+        return make(number, row.fields)
     except KeyError as error:
         raise DataError(
-            f"{where}: no field {error}; its fields are {', '.join(map(str, row))}"
+            f"{row.place}: no field {error}; its fields are {', '.join(map(str, row.fields))}"
         ) from None
     except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: {error}") from None
+        raise DataError(f"{row.place}: {error}") from None
 
 
 def _first_error_case(number: int, row: Mapping[str, Any]) -> Case:

@@ -102,9 +102,21 @@ def read_rows(path: Path) -> Iterator[FileRow | BadRow]:
         raise DataError(f"{path} is empty")
 
 
+def every_row(path: Path) -> Iterator[FileRow]:
+    """Yield the rows of a file in order, in which each must be one.
+
+    Raises:
+      DataError, ConfigError: as in `read_rows`, or a row cannot be used.
+    """
+    for row in read_rows(path):
+        if isinstance(row, BadRow):
+            raise DataError(f"{path}, {row}")
+        yield row
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open a plain or gzipped file for reading its content.
+    """Open a plain or gzipped file for reading its content; UTF-16 and -32 are read as UTF-8.
 
     Raises:
       DataError: there, or while it is read: it is missing or damaged.
@@ -113,9 +125,9 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         with path.open("rb") as file:
             if file.peek(2)[:2] == GZIP_MAGIC:
                 with gzip.open(file) as content:
-                    yield cast(IO[bytes], content)
+                    yield _as_utf8(cast(IO[bytes], content), path)
             else:
-                yield file
+                yield _as_utf8(file, path)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}") from None
     except IsADirectoryError:
@@ -214,6 +226,17 @@ def _objects(file: IO[bytes], path: Path) -> Iterator[tuple[int, str, Any]]:
     else:
         for number, value in _json_lines(file, path):
             yield number, "line", value
+
+
+def _as_utf8(file: IO[bytes], path: Path) -> IO[bytes]:
+    encoding = json.detect_encoding(_peek(file)[:4])
+    if encoding.startswith("utf-8"):
+        return file
+    try:
+        text = file.read().decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not {encoding.upper()} text ({error.reason})") from None
+    return cast(IO[bytes], io.BufferedReader(io.BytesIO(text.encode())))
 
 
 def _peek(file: IO[bytes]) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import DataError
-from stepnav.labels.rows import BadRow, FileRow, read_rows
+from stepnav.files.rows import BadRow, FileRow, every_row, read_rows
 
 ROWS = [{"a": 1}, {"a": "ä"}]
 
@@ -33,6 +33,25 @@ def test_containers_are_told_by_content(tmp_path: Path, container: str, zipped: 
         path.write_bytes(gzip.compress(path.read_bytes()))
     expected = [{"a": "x"}, {"a": "ä"}] if container == "parquet" else ROWS
     assert fields(path) == expected
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32-be"])
+def test_other_encodings_are_told_by_content(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes("\n".join(map(json.dumps, ROWS)).encode(encoding))
+    assert fields(path) == ROWS
+    path.write_bytes(json.dumps(ROWS).encode(encoding))
+    assert fields(path) == ROWS
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match="not UTF-"):
+        fields(path)
+
+
+def test_every_row_may_have_to_be_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"a": 1}\n[1]\n')
+    with pytest.raises(DataError, match=r"a\.jsonl, line 2: expected an object \(got list\)"):
+        list(every_row(path))
 
 
 def test_half_a_surrogate_pair_spoils_its_row_only(tmp_path: Path) -> None:
