@@ -138,6 +138,13 @@ def test_votes_are_the_files_else_those_that_texts_mark_else_unknown():
     assert table.rows[0][3].endswith(", 2 problems") and "problems" not in table.rows[0][2]
 
 
+def test_spellings_of_one_answer_vote_together():
+    spellings = ("4", "4.0", "$4$")
+    scored = [answered("a", True, "", answer=one) for one in spellings]
+    scored += [answered("a", False, "", answer="5")] * 2
+    assert report(scored)["n"][-1]["majority"]["value"] == 1
+
+
 def test_nothing_graded_is_nothing_reported():
     found = report([solved("a", None, 0.5)])
     assert found["n"] == [] and found["ungraded"] == 1

@@ -60,17 +60,20 @@ def report(scored: Scored) -> dict[str, Any]:
 
 
 def _answered(case: Case) -> Case:
-    """Return a solution with the answer that its text marks, where the file says nothing of it.
+    """Return a solution with its answer as it votes: in one spelling, the file's or its text's.
 
-    Not with its last number, as where problems are known to ask for one: text may be a program.
+    The text's is what it marks, where the file says nothing of it; not its last number, as where
+    problems are known to ask for one: text may be a program.
     """
     assert case.graded is not None, "only graded solutions are reported on"
-    if case.graded.answer is not None or case.is_unanswered:
+    answer = case.graded.answer
+    if answer is None and not case.is_unanswered:
+        text = "\n".join(case.steps).strip()
+        _, hashes, last = text.rpartition("\n")[2].partition("####")  # elsewhere it is a heading
+        answer = last_boxed(text) or (hashes and last.strip()) or marked_answer(text) or None
+    if answer is None:
         return case
-    text = "\n".join(case.steps).strip()
-    _, hashes, last = text.rpartition("\n")[2].partition("####")  # elsewhere it is a heading
-    found = last_boxed(text) or (hashes and last.strip()) or marked_answer(text)
-    return replace(case, graded=replace(case.graded, answer=canonical(found) if found else None))
+    return replace(case, graded=replace(case.graded, answer=canonical(answer)))
 
 
 def by_problem(scored: Scored) -> list[Scored]:
