@@ -570,6 +570,17 @@ def test_warmup_holds_for_a_constant_schedule_too(base: str, tmp_path: Path) -> 
     assert rows[0]["learning_rate"] < rows[-1]["learning_rate"] == SETTINGS.learning_rate
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+def test_a_training_of_one_step_learns(base: str, tmp_path: Path, schedule: str) -> None:
+    settings = replace(SETTINGS, max_steps=1, warmup=0.03, schedule=schedule)
+    finetune_policy(base, PAIRS, tmp_path / "m", settings=settings)
+    one, other = (
+        AutoModelForCausalLM.from_pretrained(folder).lm_head.weight
+        for folder in (base, tmp_path / "m")
+    )
+    assert not torch.equal(one, other)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -625,6 +636,20 @@ def test_labels_and_heads_must_fit(base: str, tmp_path: Path) -> None:
             str(tmp_path / "three"), RECORDS, "rating", tmp_path / "c", head="two",
             neutral="positive", settings=SETTINGS,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("class_weights", [[0, 0, 0], [0, 1, 0]])
+def test_labels_that_all_weigh_nothing_are_refused(
+    base: str, tmp_path: Path, class_weights: list[float]
+) -> None:
+    records = [replace(RECORDS[0], labels=(None, 1)), replace(RECORDS[1], labels=(None, -1))]
+    with pytest.raises(ConfigError, match="all labels weigh 0"):
+        finetune_reward_model(
+            base, records, "rating", tmp_path / "m", class_weights=class_weights, settings=SETTINGS
+        )
+    records = [replace(record, weights=(None, 0.0)) for record in records]
+    with pytest.raises(ConfigError, match="all labels weigh 0"):
+        finetune_reward_model(base, records, "rating", tmp_path / "m", settings=SETTINGS)
 
 
 def test_what_neutral_labels_count_as() -> None:

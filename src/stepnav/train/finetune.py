@@ -155,7 +155,7 @@ def finetune_reward_model(
     network = load_network(model, format_)
     max_length = min(max_length, context_length(network) or max_length)
     solutions, cut = encode_solutions(tokenizer, records, wanted, format_, max_length=max_length)
-    weights = checked_class_weights(class_weights, format_)
+    weights = checked_class_weights(class_weights, format_, solutions)
     is_packed = pack and can_pack(network, max(max_length, max_tree_tokens))
     groups = make_groups(solutions, max_tree_tokens, is_packed)
     claim = {

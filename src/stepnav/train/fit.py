@@ -35,6 +35,17 @@ CPU_PASS_TOKENS = 512
 LOG = "log.jsonl"
 
 
+class FitArguments(TrainingArguments):  # type: ignore[misc]
+    """The Trainer's settings, with whole steps of warm-up only.
+
+    The Trainer rounds up: a training of one step would learn at a rate of 0 throughout.
+    """
+
+    def get_warmup_steps(self, num_training_steps: int) -> int:
+        """Return how many steps the rate rises in."""
+        return int(num_training_steps * self.warmup_steps)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FitSettings:
     """How to train.
@@ -44,7 +55,7 @@ class FitSettings:
       max_steps: optimizer steps; None for as many as the epochs take.
       learning_rate: its highest value.
       schedule: how it falls: "cosine", "linear" or "constant".
-      warmup: share of the steps in which it rises.
+      warmup: share of the steps in which it rises, rounded down.
       weight_decay: AdamW's.
       max_grad_norm: gradients are scaled down to this norm.
       batch_size: problems (trees of solutions) per process and batch.
@@ -221,7 +232,7 @@ def trains_on_cpu(cpu: bool) -> bool:
 
 def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:
     on_cpu = trains_on_cpu(settings.cpu)
-    return TrainingArguments(
+    return FitArguments(
         output_dir=str(out / CHECKPOINTS),
         num_train_epochs=settings.epochs,
         max_steps=-1 if settings.max_steps is None else settings.max_steps,

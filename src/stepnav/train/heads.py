@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.labels.records import LabelKind, StepRecord
 from stepnav.rewards.local.step_format import StepFormat
+from stepnav.train.solutions import TokenSolution
 
 if TYPE_CHECKING:
     import torch
@@ -216,15 +217,24 @@ def head_loss(
 
 
 def checked_class_weights(
-    weights: Sequence[float] | None, format_: StepFormat
+    weights: Sequence[float] | None, format_: StepFormat, solutions: Sequence[TokenSolution]
 ) -> list[float] | None:
     """Return the weights of a head's classes.
 
     Raises:
-      ConfigError: there is not one for each class, or one is below 0.
+      ConfigError: there is not one for each class, or one is below 0, or no label counts.
     """
-    if weights is None:
-        return None
+    weights = None if weights is None else _one_for_each_class(weights, format_)
+    labels = (label for solution in solutions for label in solution.labels if label is not None)
+    if not any(n.weight and (weights is None or weights[int(n.target)]) for n in labels):
+        raise ConfigError(
+            "all labels weigh 0, so that nothing would be learnt; give a class that occurs a "
+            "weight above 0 (--class-weights), or the rows of the data (weights)"
+        )
+    return weights
+
+
+def _one_for_each_class(weights: Sequence[float], format_: StepFormat) -> list[float]:
     if not format_.labels:
         raise ConfigError("a value has no classes to weigh; leave --class-weights out")
     if len(weights) != len(format_.labels) or not all(0 <= w < math.inf for w in weights):

@@ -85,7 +85,7 @@ class FitOptions(RunOptions):
     ] = None
     schedule: Annotated[str, typer.Option(help="cosine, linear or constant.")] = "cosine"
     warmup: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of steps in which it rises.")
+        float, typer.Option(min=0.0, max=1.0, help="Share of steps in which it rises; whole steps.")
     ] = 0.03
     weight_decay: Annotated[float, typer.Option(min=0.0, help="AdamW's.")] = 0.0
     batch_size: Annotated[int, typer.Option(min=1, help="Problems per process and batch.")] = 8
