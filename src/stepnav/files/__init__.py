@@ -1,4 +1,4 @@
-"""Files: rows of any container; what a run leaves, whole, for one set of settings, by one process.
+"""Rows of data files, in any container; what a run leaves: whole, for one set of settings.
 
 Parquet needs pyarrow, the rest the standard library only.
 """

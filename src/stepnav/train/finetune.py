@@ -89,7 +89,7 @@ def finetune_policy(
     }  # fmt: skip
     return _train(
         network, groups, next_token_loss, out, tokenizer, PolicyFormat(prompt_template),
-        partial(report_of, len(groups), groups, None, cut, max_length, is_packed),
+        partial(report_of, len(groups), groups, None, cut, max_length, is_packed, 0),
         is_packed=is_packed, lora_rank=lora_rank, settings=settings, claim=claim, resume=resume,
         progress=progress,
     )  # fmt: skip
@@ -144,12 +144,7 @@ def finetune_reward_model(
         head, separator=separator, prompt_template=prompt_template, add_bos=has_bos
     )
     format_.separator_ids(tokenizer)
-    records, left_out = outcomes(records) if only_outcomes else (records, 0)
-    if not records:
-        raise DataError(
-            f"no outcome to learn: {left_out} labelled solutions are only begun (is_finished is "
-            "false) or have no label at the end, and there are no others"
-        )
+    records, left_out = _known_outcomes(records) if only_outcomes else (records, 0)
     wanted = targets(records, kind, head, neutral)
     torch.manual_seed(settings.seed)  # of a new head
     network = load_network(model, format_)
@@ -159,22 +154,28 @@ def finetune_reward_model(
     is_packed = pack and can_pack(network, max(max_length, max_tree_tokens))
     groups = make_groups(solutions, max_tree_tokens, is_packed)
     claim = {
-        "stage": "orm" if only_outcomes else "prm",
-        "model": model, "head": head, "neutral": neutral,
-        "class_weights": None if weights is None else list(weights), "separator": separator,
+        "stage": "orm" if only_outcomes else "prm", "model": model, "head": head,
+        "neutral": neutral, "class_weights": weights, "separator": separator,
         "prompt_template": prompt_template, "solutions": len(records), "max_length": max_length,
         "max_tree_tokens": max_tree_tokens, "lora_rank": lora_rank, **_claimed(settings),
     }  # fmt: skip
 
     return _train(
         network, groups, head_loss(head, weights), out, tokenizer, format_,
-        partial(
-            report_of, len(solutions), groups, solutions, cut, max_length, is_packed,
-            left_out=left_out,
-        ),
+        partial(report_of, len(solutions), groups, solutions, cut, max_length, is_packed, left_out),
         is_packed=is_packed, lora_rank=lora_rank, settings=settings, claim=claim, resume=resume,
         progress=progress,
     )  # fmt: skip
+
+
+def _known_outcomes(records: Sequence[StepRecord]) -> tuple[Sequence[StepRecord], int]:
+    found, left_out = outcomes(records)
+    if not found:
+        raise DataError(
+            f"no outcome to learn: {left_out} labelled solutions are only begun (is_finished is "
+            "false) or have no label at the end, and there are no others"
+        )
+    return found, left_out
 
 
 def _claimed(settings: FitSettings) -> dict[str, Any]:

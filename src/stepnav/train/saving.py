@@ -65,9 +65,8 @@ def report_of(
     cut: CutCount,
     max_length: int,
     is_packed: bool,
+    left_out: int,
     found: FitResult,
-    *,
-    left_out: int = 0,
 ) -> TrainReport:
     """Return the report of a training.
 
