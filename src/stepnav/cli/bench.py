@@ -13,7 +13,7 @@ import typer
 
 from stepnav import build
 from stepnav.cli.bench_plan import Comparison, PlanOptions, open_comparison
-from stepnav.cli.console import Interrupted, Progress, print_json, resumable, stdout, tell_notes
+from stepnav.cli.console import Interrupted, Progress, print_json, resumable, say, tell_notes
 from stepnav.cli.dry_run import tell_dry_run
 from stepnav.cli.options.cluster import RayOptions, Workers
 from stepnav.cli.options.models import ModelOptions
@@ -181,10 +181,9 @@ def _tell_shard(out: Path, compared: Comparison, as_json: bool) -> None:
     if as_json:
         print_json({"out": str(out), "shard": shard, "searches": searches})
         return
-    stdout().print(
+    say(
         f"Shard {shard} is done: {searches} searches in {out}. When all are: "
-        "stepnav merge RUNS... --out RUN",
-        soft_wrap=True,
+        "stepnav merge RUNS... --out RUN"
     )
 
 

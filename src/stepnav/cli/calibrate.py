@@ -14,7 +14,7 @@ from stepnav import build
 from stepnav.build.judges import as_judge
 from stepnav.build.plugins import split_file
 from stepnav.cli.calibrate_right import copy_weights, fit_right_prob
-from stepnav.cli.console import Interrupted, Progress, print_json, stdout, tell_notes
+from stepnav.cli.console import Interrupted, Progress, print_json, say, stdout, tell_notes
 from stepnav.cli.options.shared import AsJson, ScoringOptions
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import ConfigError, DataError
@@ -263,8 +263,7 @@ def _print(report: dict[str, Any], place: Path) -> None:
 
     console = stdout()
     print_table(console, calibration_table(report))
-    console.print(
+    say(
         f"Temperature {report['temperature']:.4g} (before: {report['temperature_before']:.4g}), "
-        f"fitted on {report['split']}; stored in {place}",
-        soft_wrap=True,
+        f"fitted on {report['split']}; stored in {place}"
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepnav.cli.console import print_json, stdout, tell_notes
+from stepnav.cli.console import print_json, say, stdout, tell_notes
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import whole_folder, write_bytes
 from stepnav.measure.plan_file import read_plan
@@ -72,11 +72,10 @@ def fit_right_prob(
         print_json({"folder": str(out or folder), **row})
         return
     print_table(stdout(), right_table(parts))
-    stdout().print(
+    say(
         f"P(right) of {STRATEGY}: slopes {fitted[0]:.3g} below and {fitted[1]:.3g} above, offset "
         f"{fitted[2]:.3g}, fitted on {source}; stored in {out or folder}; "
-        f"reliability plot: {run / PLOT_NAME}",
-        soft_wrap=True,
+        f"reliability plot: {run / PLOT_NAME}"
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Progress, print_json, stdout
+from stepnav.cli.console import Progress, print_json, say
 from stepnav.cli.dry_run import Shape, estimate
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import AsJson, Reward, Seed, Split, TaskName, TaskOptions
@@ -171,9 +171,8 @@ def _tell(findings: Sequence[Finding], as_json: bool) -> None:
                     "findings": [asdict(finding) for finding in findings]})  # fmt: skip
         return
     marks = {True: "fits", False: "NO", None: ""}
-    console = stdout()
     for finding in findings:
-        console.print(f"{finding.about:8} {marks[finding.fits]:4}  {finding.text}", soft_wrap=True)
+        say(f"{finding.about:8} {marks[finding.fits]:4}  {finding.text}")
     bad = [finding.about for finding in findings if finding.fits is False]
     said = f"does not fit: {', '.join(bad)}" if bad else "nothing speaks against a run"
-    console.print(f"\n{said}", soft_wrap=True)
+    say(f"\n{said}")

@@ -103,10 +103,25 @@ def stderr() -> Console:
     return Console(stderr=True, quiet=_is_quiet, highlight=False, markup=False, emoji=False)
 
 
+def say(text: str) -> None:
+    """Print a result, in lines as they are."""
+    stdout().print(text, soft_wrap=True)
+
+
+def tell(text: str) -> None:
+    """Print something besides the results on standard error, in lines as they are."""
+    stderr().print(text, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Print what the user should know on standard error."""
+    tell(f"note: {text}")
+
+
 def tell_notes(notes: Iterable[str]) -> None:
     """Print notes on standard error, one a line."""
-    for note in notes:
-        stderr().print(f"note: {note}", soft_wrap=True)
+    for text in notes:
+        note(text)
 
 
 def print_json(value: Any) -> None:

@@ -10,14 +10,7 @@ import typer
 from stepnav import build
 from stepnav.build.outside import as_reward, is_outside
 from stepnav.build.plugins import find
-from stepnav.cli.console import (
-    Progress,
-    interruptible,
-    print_json,
-    stderr,
-    stdout,
-    tell_notes,
-)
+from stepnav.cli.console import Progress, interruptible, note, print_json, say, stdout, tell_notes
 from stepnav.cli.options.shared import AsJson, Resume, ScoringOptions, check_resume
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.lock import LOCK_NAME, locked
@@ -228,10 +221,9 @@ def _tell(
     as_json: bool,
 ) -> None:
     if failed:
-        stderr().print(
-            f"note: {len(failed)} of {total} solutions could not be scored and are in no "
-            f"figure; the first: {next(iter(failed.values()))}",
-            soft_wrap=True,
+        note(
+            f"{len(failed)} of {total} solutions could not be scored and are in no "
+            f"figure; the first: {next(iter(failed.values()))}"
         )
     tell_notes(f"left out: {reason}" for reason in report["left_out"])
     if as_json:
@@ -248,5 +240,5 @@ def _print(report: dict[str, Any], out: Path, files: list[str]) -> None:
     for table in tables(report):
         print_table(console, table)
     if report["kind"] in ("processbench", "prmbench"):
-        console.print(threshold_note(report["figures"]), soft_wrap=True)
-    console.print(f"In {out}: {', '.join(files)}", soft_wrap=True)
+        say(threshold_note(report["figures"]))
+    say(f"In {out}: {', '.join(files)}")

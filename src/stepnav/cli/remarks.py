@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stepnav.cli.console import stderr
+from stepnav.cli.console import note
 from stepnav.core.errors import BackendError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
@@ -20,7 +20,7 @@ def tell_problems(problems: Sequence[Problem], wanted: int | None, source: str) 
       source: where they come from.
     """
     if wanted is not None and len(problems) < wanted:
-        _note(
+        note(
             f"{source} has {len(problems)} problems, fewer than --problems {wanted}: all are taken"
         )
     first: dict[str, str] = {}
@@ -31,7 +31,7 @@ def tell_problems(problems: Sequence[Problem], wanted: int | None, source: str) 
     ]
     if repeats:
         again, before = repeats[0]
-        _note(
+        note(
             f"{len(repeats)} of {len(problems)} problems have the text of an earlier one (the "
             f"first: {again} is {before} again); each counts by itself, so that intervals "
             "are too narrow"
@@ -41,7 +41,7 @@ def tell_problems(problems: Sequence[Problem], wanted: int | None, source: str) 
 def tell_cut(num_cut: int, num_searches: int) -> None:
     """Say in how many searches a step was cut at its token limit."""
     if num_cut:
-        _note(
+        note(
             f"in {num_cut} of {num_searches} searches a step was cut at a token limit; see "
             "max_step_tokens and max_tokens of the strategy, and, with a server, "
             "--max-step-tokens and --max-solution-tokens"
@@ -71,8 +71,4 @@ def tell_failed(errors: Sequence[str], num_searches: int, command: str) -> None:
         )
         if len(errors) == num_searches:
             raise BackendError(text)
-        _note(text)
-
-
-def _note(text: str) -> None:
-    stderr().print(f"note: {text}", soft_wrap=True)
+        note(text)

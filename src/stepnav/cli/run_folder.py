@@ -11,7 +11,7 @@ from typing import Any
 
 from stepnav import build
 from stepnav.build.plugins import split_file
-from stepnav.cli.console import Progress, stderr
+from stepnav.cli.console import Progress, note
 from stepnav.cli.options.choice import parse_ids, pick
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import TaskOptions
@@ -57,10 +57,7 @@ def with_tuned(strategy: Strategy, tuned: Tuned, budgets: Sequence[int | None]) 
     """
     if strategy.label not in tuned.strategies:
         if not strategy.options:
-            stderr().print(
-                f"note: {strategy.label} was not tuned, its options are the defaults",
-                soft_wrap=True,
-            )
+            note(f"{strategy.label} was not tuned, its options are the defaults")
         return strategy
     if None in budgets:
         raise ConfigError("--tuned has options for budgets; name them with --budgets")

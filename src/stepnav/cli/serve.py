@@ -16,7 +16,7 @@ import typer
 from stepnav import build
 from stepnav.build.folders import VLLM, is_server
 from stepnav.build.models import unshared
-from stepnav.cli.console import stderr, tell_notes
+from stepnav.cli.console import tell, tell_notes
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.serving import KeyOptions, LimitOptions, Place, TraceOptions
 from stepnav.cli.options.shared import Reward
@@ -207,7 +207,4 @@ def _supervise(workers: int, listening: socket.socket) -> None:
 def _tell_ready(house: House, listening: socket.socket) -> None:
     host, port, *_ = listening.getsockname()
     shown = f"[{host}]" if ":" in host else host
-    stderr().print(
-        f"serving {', '.join(house.served_models)} at http://{shown}:{port}/v1 (Ctrl-C ends)",
-        soft_wrap=True,
-    )
+    tell(f"serving {', '.join(house.served_models)} at http://{shown}:{port}/v1 (Ctrl-C ends)")

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from stepnav import build
-from stepnav.cli.console import Progress, print_json, stderr, stdout, tell_notes
+from stepnav.cli.console import Progress, print_json, stderr, stdout, tell, tell_notes
 from stepnav.cli.options.choice import Ids, parse_ids, pick
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import AsJson, Reward, Seed, Split, TaskOptions, TypedTaskName
@@ -266,11 +266,10 @@ def _hard_problems(
                     break
             if len(wrong) == count:
                 break
-    stderr().print(
+    tell(
         f"Chain of thought got {len(wrong)} of the first {len(tried)} problems of "
-        f"{session.task.name}/{split} wrong. These, with {session.strategy.label}:\n",
-        soft_wrap=True,
+        f"{session.task.name}/{split} wrong. These, with {session.strategy.label}:\n"
     )
     for problem, result in wrong:
-        stderr().print(f"Chain of thought answers {result.answer}, which is wrong.", soft_wrap=True)
+        tell(f"Chain of thought answers {result.answer}, which is wrong.")
         yield problem

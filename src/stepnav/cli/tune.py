@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Progress, print_json, resumable, stderr, stdout, tell_notes
+from stepnav.cli.console import Progress, print_json, resumable, say, tell, tell_notes
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import AsJson, Resume, Reward, Seed, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_failed, tell_problems
@@ -217,15 +217,14 @@ def _tell_cost(
         print_json({"searches": total, "done": done, "rows": rows})
         return
     for row in rows if is_dry else ():
-        stdout().print(
+        say(
             f"{row['strategy']}: {row['searches']:,} searches, at most "
-            f"{row['policy_tokens_at_most']:,} policy tokens; {', '.join(row['tried'])}",
-            soft_wrap=True,
+            f"{row['policy_tokens_at_most']:,} policy tokens; {', '.join(row['tried'])}"
         )
-    (stdout() if is_dry else stderr()).print(
+    show = say if is_dry else tell
+    show(
         f"{total:,} searches of {plan.problems} problems ({plan.task}/{plan.split}), {done:,} of "
-        f"them done; at most {tokens:,} policy tokens",
-        soft_wrap=True,
+        f"them done; at most {tokens:,} policy tokens"
     )
 
 
@@ -281,13 +280,12 @@ def _tell(tuned: Tuned, path: Path, split: str | None, as_json: bool) -> None:
             else f"{100 * best.accuracy:.1f}% of {best.problems}, {best.policy_tokens:.0f} tokens, "
             f"best of {best.tried}"
         )
-        stdout().print(f"{best.budget}  {best.setting}  {figures}", soft_wrap=True)
+        say(f"{best.budget}  {best.setting}  {figures}")
     cost = tuned.origin
-    stderr().print(
+    tell(
         f"{cost['searches']:,} searches, {cost['policy_tokens']:,} policy and "
         f"{cost['reward_tokens']:,} reward tokens, {cost['seconds']:,.0f} s; use them with: "
-        f"stepnav bench --task {cost['task']}{f' --split {split}' if split else ''} --tuned {path}",
-        soft_wrap=True,
+        f"stepnav bench --task {cost['task']}{f' --split {split}' if split else ''} --tuned {path}"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stepnav.cli.console import print_json, stderr, stdout
+from stepnav.cli.console import print_json, say, tell
 from stepnav.cli.data.inspect_labels import KINDS, tell_notes
 from stepnav.cli.options.shared import AsJson, LabelFile, LabelOptions
 from stepnav.core.errors import ConfigError
@@ -48,11 +48,10 @@ def run(
     if as_json:
         print_json({"out": str(out), **report.to_json()})
         return
-    console = stderr() if out == STDOUT else stdout()
-    console.print(
+    show = tell if out == STDOUT else say
+    show(
         f"{report.records:,} records with {report.ratings:,} labelled steps ({KINDS[report.kind]}) "
         f"of {report.sessions:,} sessions.\nSaved to "
-        f"{'standard output' if out == STDOUT else out}.",
-        soft_wrap=True,
+        f"{'standard output' if out == STDOUT else out}."
     )
     tell_notes(report)

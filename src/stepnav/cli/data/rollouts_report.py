@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stepnav.cli.console import print_json, resume_command, stderr, stdout
+from stepnav.cli.console import note, print_json, resume_command, say
 from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendError, DataError
 from stepnav.core.outcome import SearchResult
@@ -59,8 +59,8 @@ def report(
     if as_json:
         print_json({"out": str(out / DATA_NAME), **found})
     else:
-        stdout().print(_sentence(found), soft_wrap=True)
-        stdout().print(f"Saved to {out / DATA_NAME}, with {REPORT_NAME}.", soft_wrap=True)
+        say(_sentence(found))
+        say(f"Saved to {out / DATA_NAME}, with {REPORT_NAME}.")
 
 
 def _figures(
@@ -165,7 +165,7 @@ def _tell_failed(found: Mapping[str, Any]) -> None:
     )
     if found["failed"] == found["problems"]:
         raise BackendError(text)
-    stderr().print(f"note: {text}", soft_wrap=True)
+    note(text)
 
 
 def _write_records(path: Path, records: Sequence[StepRecord], kind: Labels) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from stepnav.cli.console import stderr
+from stepnav.cli.console import note
 from stepnav.core.errors import ConfigError
 from stepnav.serve.house import Limits
 
@@ -136,10 +136,9 @@ class Place:
             return listening, self._hosts(listening, is_open)
         listening = open_socket(self.host, self.port)
         if is_open and not _is_local(listening):
-            stderr().print(
-                f"note: {self.host} can be reached from outside, and no API key is asked for "
-                "(--keys-file)",
-                soft_wrap=True,
+            note(
+                f"{self.host} can be reached from outside, and no API key is asked for "
+                "(--keys-file)"
             )
         return listening, self._hosts(listening, is_open)
 

@@ -11,15 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import (
-    Stages,
-    interruptible,
-    loading,
-    print_json,
-    stderr,
-    stdout,
-    tell_notes,
-)
+from stepnav.cli.console import Stages, interruptible, loading, note, print_json, say, tell_notes
 from stepnav.cli.options.shared import LabelOptions, ReportTo, Resume, Seed, tracker_names
 from stepnav.core.errors import ConfigError, choose
 
@@ -229,10 +221,9 @@ def _kept(out: Path) -> str:
 def _tell(report: TrainReport, out: Path, as_json: bool) -> None:
     cut = report.cut
     if cut.solutions:
-        stderr().print(
-            f"note: {cut.solutions} solutions are longer than {report.max_length} tokens and lost "
-            f"their end; {cut.steps} labelled steps were cut, {cut.lost} solutions left out",
-            soft_wrap=True,
+        note(
+            f"{cut.solutions} solutions are longer than {report.max_length} tokens and lost "
+            f"their end; {cut.steps} labelled steps were cut, {cut.lost} solutions left out"
         )
     losses = [loss for _, loss in report.fit.losses]
     text = ""
@@ -253,8 +244,8 @@ def tell_saved(report: TrainReport, out: Path, text: str, as_json: bool) -> None
         print_json({"out": str(out), **report.to_json()})
         return
     if text:
-        stdout().print(text, soft_wrap=True)
-    stdout().print(f"Saved to {out}.", soft_wrap=True)
+        say(text)
+    say(f"Saved to {out}.")
 
 
 def require_libraries() -> None:
