@@ -17,7 +17,7 @@ from stepnav.cli.console import Interrupted, Progress, print_json, resumable, sa
 from stepnav.cli.dry_run import tell_dry_run
 from stepnav.cli.options.cluster import RayOptions, Workers
 from stepnav.cli.options.models import ModelOptions
-from stepnav.cli.options.shared import AsJson, ReportTo, Resume, TaskOptions, tracker_names
+from stepnav.cli.options.shared import AsJson, ReportTo, Resume, TaskOptions, names_in
 from stepnav.cli.remarks import tell_problems
 from stepnav.cli.report import make_report
 from stepnav.cli.run_folder import num_done, prepare
@@ -76,7 +76,7 @@ def run(
       stepnav bench --out runs/best --tuned runs/tune/tuned.json --strategies all,hgs:published
     """
     check_installed()
-    trackers = tracker_names(report_to)
+    trackers = names_in(report_to)
     check_trackers(trackers)
     cluster = ray_options.cluster(workers, model_options)
     compared = plan_options.comparison(task_options, model_options, active)

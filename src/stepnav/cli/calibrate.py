@@ -16,6 +16,7 @@ from stepnav.build.plugins import split_file
 from stepnav.cli.calibrate_right import copy_weights, fit_right_prob
 from stepnav.cli.console import Interrupted, Progress, print_json, say, stdout, tell_notes
 from stepnav.cli.options.shared import AsJson, ScoringOptions
+from stepnav.cli.remarks import tell_unscored
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import whole_folder, write_text
@@ -219,11 +220,7 @@ def _score(backend: Any, cases: Sequence[Case]) -> tuple[list[Scored], int]:
         raise Interrupted("interrupted: the model was not changed") from None
     finally:
         backend.close()
-    if not found:
-        raise DataError(f"no solution could be scored; the first: {reasons[0]}")
-    if reasons:
-        missing = f"{len(reasons)} of {len(cases)} solutions could not be scored"
-        tell_notes([f"{missing} and are in no figure; the first: {reasons[0]}"])
+    tell_unscored(reasons, len(cases))
     return [(cases[number], found[number]) for number in sorted(found)], len(reasons)
 
 

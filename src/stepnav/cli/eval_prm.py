@@ -10,8 +10,9 @@ import typer
 from stepnav import build
 from stepnav.build.outside import as_reward, is_outside
 from stepnav.build.plugins import find
-from stepnav.cli.console import Progress, interruptible, note, print_json, say, stdout, tell_notes
+from stepnav.cli.console import Progress, interruptible, print_json, say, stdout, tell_notes
 from stepnav.cli.options.shared import AsJson, Resume, ScoringOptions, check_resume
+from stepnav.cli.remarks import tell_unscored
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.lock import LOCK_NAME, locked
 from stepnav.front.origin import digests, function_digest
@@ -73,10 +74,7 @@ def run(
     _prepare(out, resume)
     with locked(out):
         scores, failed, tokens = scorer.score(cases, out, settings)
-        if not scores:
-            raise DataError(
-                f"no solution could be scored; the first: {next(iter(failed.values()))}"
-            )
+        tell_unscored(list(failed.values()), len(cases.items))
         report = make_report(
             cases,
             scores,
@@ -87,7 +85,7 @@ def run(
             seed=scoring.seed,
         )
         files = write_report(out, report)
-    _tell(report, failed, len(cases.items), out, files, as_json)
+    _tell(report, out, files, as_json)
 
 
 class _Scorer:
@@ -214,17 +212,10 @@ def _prepare(out: Path, resume: bool) -> None:
 
 def _tell(
     report: dict[str, Any],
-    failed: dict[int, str],
-    total: int,
     out: Path,
     files: list[str],
     as_json: bool,
 ) -> None:
-    if failed:
-        note(
-            f"{len(failed)} of {total} solutions could not be scored and are in no "
-            f"figure; the first: {next(iter(failed.values()))}"
-        )
     tell_notes(f"left out: {reason}" for reason in report["left_out"])
     if as_json:
         print_json(report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stepnav.cli.console import note
-from stepnav.core.errors import BackendError
+from stepnav.core.errors import BackendError, DataError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.tree import NO_PARENT
@@ -54,21 +54,34 @@ def is_cut(result: SearchResult) -> bool:
     return result.outcome.stop_reason != "budget" and any(s.finish == "length" for s in steps)
 
 
-def tell_failed(errors: Sequence[str], num_searches: int, command: str) -> None:
+def tell_failed(errors: Sequence[str], total: int, again: str, noun: str = "searches") -> None:
     """Say that searches failed and why the first one did; with nothing but failures, stop.
 
     Args:
       errors: of the failed ones.
-      num_searches: of all.
-      command: what tries them again.
+      total: how many there are of all.
+      again: what tries them again.
+      noun: what they are called.
     Raises:
       BackendError: every search failed.
     """
     if errors:
-        text = (
-            f"{len(errors)} of {num_searches} searches failed (the first: {errors[0]}); "
-            f"{command} --resume tries them again"
-        )
-        if len(errors) == num_searches:
+        text = f"{len(errors)} of {total} {noun} failed (the first: {errors[0]}); {again}"
+        if len(errors) == total:
             raise BackendError(text)
         note(text)
+
+
+def tell_unscored(errors: Sequence[str], total: int) -> None:
+    """Say that solutions could not be scored and why the first one could not.
+
+    Raises:
+      DataError: none could be.
+    """
+    if errors and len(errors) == total:
+        raise DataError(f"no solution could be scored; the first: {errors[0]}")
+    if errors:
+        note(
+            f"{len(errors)} of {total} solutions could not be scored and are in no figure; the "
+            f"first: {errors[0]}"
+        )

@@ -97,7 +97,7 @@ def make_report(
         _print(run, rows, plan, wall_s, baseline)
     tell_cut(sum(map(is_cut, results)), len(rows))
     errors = [result.error for result in results if result.error is not None]
-    tell_failed(errors, len(rows), "stepnav bench")
+    tell_failed(errors, len(rows), "stepnav bench --resume tries them again")
 
 
 def _grade_again(run: Path) -> None:

@@ -14,7 +14,7 @@ from stepnav.build.plugins import split_file
 from stepnav.cli.console import Progress, note
 from stepnav.cli.options.choice import parse_ids, pick
 from stepnav.cli.options.models import ModelOptions
-from stepnav.cli.options.shared import TaskOptions
+from stepnav.cli.options.shared import TaskOptions, names_in
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem
 from stepnav.core.strategy import RESERVE_SHARE, Strategy
@@ -45,8 +45,9 @@ def parse_budgets(text: str) -> tuple[int, ...]:
 
 def split_names(text: str) -> list[str]:
     """Return the names in the value of `--strategies`; "all" is every strategy of the package."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    return [name for part in parts for name in (build.STRATEGIES if part == "all" else (part,))]
+    return [
+        name for part in names_in(text) for name in (build.STRATEGIES if part == "all" else (part,))
+    ]
 
 
 def with_tuned(strategy: Strategy, tuned: Tuned, budgets: Sequence[int | None]) -> Strategy:

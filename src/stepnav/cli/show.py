@@ -10,12 +10,12 @@ import typer
 from rich.text import Text
 
 from stepnav.cli.console import print_json, stdout
-from stepnav.cli.options.shared import AsJson
+from stepnav.cli.options.shared import AsJson, check_written
 from stepnav.cli.report import grader
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.outcome import SearchResult
-from stepnav.files.atomic import STDOUT, check_output, write_text
+from stepnav.files.atomic import write_text
 from stepnav.measure.plan import BenchPlan, Cell, cells
 from stepnav.measure.plan_file import FILE_NAME
 from stepnav.measure.report.problems import natural
@@ -54,11 +54,7 @@ def run(
       stepnav show traces --problem 5fe3a1c04be94e6d8d0a7ba6b1b8e7c2
     """
     if page is not None:
-        check_output(page, run / FILE_NAME, run / JOURNAL_NAME)
-    if page == STDOUT and as_json:
-        raise ConfigError(
-            "--page - and --json would both fill standard output; leave one of them out"
-        )
+        check_written("--page", page, as_json, run / FILE_NAME, run / JOURNAL_NAME)
     if (run / TRACES_NAME).is_file():
         _show_trace(run, problem, page, as_json)
         return

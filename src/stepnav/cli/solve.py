@@ -14,7 +14,15 @@ from stepnav import build
 from stepnav.cli.console import Progress, print_json, stderr, stdout, tell, tell_notes
 from stepnav.cli.options.choice import Ids, parse_ids, pick
 from stepnav.cli.options.models import ModelOptions
-from stepnav.cli.options.shared import AsJson, Reward, Seed, Split, TaskOptions, TypedTaskName
+from stepnav.cli.options.shared import (
+    AsJson,
+    Reward,
+    Seed,
+    Split,
+    TaskOptions,
+    TypedTaskName,
+    check_written,
+)
 from stepnav.cli.remarks import is_cut, tell_cut
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
@@ -22,7 +30,7 @@ from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
-from stepnav.files.atomic import STDOUT, check_output, write_text
+from stepnav.files.atomic import STDOUT, write_text
 from stepnav.run.driver import Driver
 from stepnav.run.search import Search
 from stepnav.tasks.task import Task
@@ -113,7 +121,9 @@ def run(
     choice = build.parse_strategy(strategy)
     names = None if ids is None else parse_ids(ids)
     if page is not None:
-        _check_page(page, data, hard or len(names or ()), as_json)
+        check_written("--page", page, as_json, data)
+        if (count := hard or len(names or ())) > 1:
+            raise ConfigError(f"--page shows one search, and this makes {count}; take one problem")
     _check_choice(names, problem, index=index, hard=hard)
     budget = Budget(policy_tokens=max_policy_tokens, seconds=max_seconds)
     policy, reward = model_options.choose(benchmark, [choice], reward)
@@ -193,17 +203,6 @@ def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: 
         write_text(page, render_page(result.tree, result=result, is_correct=correct))
     if result.error is not None:
         raise BackendError(result.error)
-
-
-def _check_page(page: Path, data: Path | None, count: int, as_json: bool) -> None:
-    """Refuse a page that cannot be written, or would take the place of another."""
-    check_output(page, data)
-    if count > 1:
-        raise ConfigError(f"--page shows one search, and this makes {count}; take one problem")
-    if page == STDOUT and as_json:
-        raise ConfigError(
-            "--page - and --json would both fill standard output; leave one of them out"
-        )
 
 
 def _follow(console: Console, problem: Problem) -> TreeFollower:

@@ -251,7 +251,7 @@ def _tune(trial: Trial, models: build.Models, out: Path, active: int) -> Tuned:
         rows = read_rows(plan, journal, grade=task.grade)
         failed = (journal.result(row.search_id) for row in rows if row.failed)
         errors = [result.error for result in failed if result and result.error is not None]
-        tell_failed(errors, len(rows), "stepnav tune")
+        tell_failed(errors, len(rows), "stepnav tune --resume tries them again")
         seconds = sum(wall_seconds(journal).values())
     origin = {
         **made_for(plan.task, plan.policy, plan.reward),

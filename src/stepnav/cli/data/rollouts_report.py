@@ -9,9 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stepnav.cli.console import note, print_json, resume_command, say
+from stepnav.cli.console import print_json, resume_command, say
+from stepnav.cli.remarks import tell_failed
 from stepnav.core.budget import Usage
-from stepnav.core.errors import BackendError, DataError
+from stepnav.core.errors import DataError
 from stepnav.core.outcome import SearchResult
 from stepnav.files.atomic import write_text
 from stepnav.files.front_matter import dataset_head
@@ -46,7 +47,8 @@ def report(
         **_figures(results, records, kind, seconds),
         **_unlabelled(results, [len(own) for own in by_problem]),
     }
-    _tell_failed(found)
+    errors = [str(result.error) for result in results if result.outcome.stop_reason == "failed"]
+    tell_failed(errors, len(results), f"this tries them again: {resume_command()}", "problems")
     if records:
         _write_records(out / DATA_NAME, records, kind)
         write_text(out / CARD, _card(found))
@@ -149,23 +151,6 @@ def _card(found: Mapping[str, Any]) -> str:
         "what they are, and `is_finished` (whether the steps end in an answer). "
         f"`rollouts.json` holds the settings, `{REPORT_NAME}` all figures.\n"
     )
-
-
-def _tell_failed(found: Mapping[str, Any]) -> None:
-    """Say that problems failed, why the first one did, and how to try them again.
-
-    Raises:
-      BackendError: all did.
-    """
-    if not found["failed"]:
-        return
-    text = (
-        f"{found['failed']} of {found['problems']} problems failed (the first: "
-        f"{found['first_error']}); this tries them again: {resume_command()}"
-    )
-    if found["failed"] == found["problems"]:
-        raise BackendError(text)
-    note(text)
 
 
 def _write_records(path: Path, records: Sequence[StepRecord], kind: Labels) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from stepnav import build
 from stepnav.cli.console import Stages, interruptible, loading, note, print_json, say, tell_notes
-from stepnav.cli.options.shared import LabelOptions, ReportTo, Resume, Seed, tracker_names
+from stepnav.cli.options.shared import LabelOptions, ReportTo, Resume, Seed, names_in
 from stepnav.core.errors import ConfigError, choose
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class RunOptions:
             **{name: getattr(self, name) for name in names},
             "cpu": self.device == "cpu",
             "bf16": self.dtype == "bfloat16",
-            "report_to": tracker_names(self.report_to),
+            "report_to": names_in(self.report_to),
         }
 
 
