@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stepnav import build
 from stepnav.build.plugins import split_file
-from stepnav.cli.console import Progress, note
+from stepnav.cli.console import note
 from stepnav.cli.options.choice import parse_ids, pick
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import TaskOptions, names_in
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem
 from stepnav.core.strategy import RESERVE_SHARE, Strategy
-from stepnav.measure.plan import BenchPlan, Cell, cells
+from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import FILE_NAME, check_same, differences, read_plan
 from stepnav.measure.run_folder import JOURNAL_NAME, check_is_free
-from stepnav.measure.runner import run_cells
 from stepnav.measure.tuned_file import Tuned
 from stepnav.remote.options import ServerOptions
 from stepnav.run.database import is_begun
@@ -133,32 +132,6 @@ def run_settings(
         **server.result_settings(),
         **model_options.reward_settings(),
     }
-
-
-def run_searches(
-    plan: BenchPlan,
-    problems: Sequence[Problem],
-    task: Task,
-    models: build.Models,
-    journal: Journal,
-    active: int,
-    progress: Progress,
-    only: Callable[[Cell], bool] = lambda cell: True,
-) -> None:
-    """Run what is left of the plan, or of a part of it, telling each search that is done."""
-    for found in run_cells(
-        [cell for cell in cells(plan, [p.id for p in problems]) if only(cell)],
-        problems,
-        extractor=task.extractor,
-        grade=task.grade,
-        models=models.by_name,
-        journal=journal,
-        max_active=active,
-    ):
-        if found.is_new:
-            progress.advance(found.label)
-        else:
-            progress.skip()
 
 
 def num_done(out: Path, plan: BenchPlan, resume: bool) -> int:
