@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -22,10 +23,7 @@ from stepnav.measure.report.problems import natural
 from stepnav.measure.run_folder import JOURNAL_NAME, open_run
 from stepnav.run.traces import FILE_NAME as TRACES_NAME
 from stepnav.run.traces import read_trace
-from stepnav.view.page import render_page
 from stepnav.view.shown import ShownTree
-from stepnav.view.terminal import print_tree
-from stepnav.view.verdict import print_verdict
 
 
 def run(
@@ -59,11 +57,9 @@ def run(
         _show_trace(run, problem, page, as_json)
         return
     plan, journal = open_run(run)
-    try:
+    with closing(journal):
         results = {result.search_id: result for result in journal.results()}
         verdicts = journal.verdicts()
-    finally:
-        journal.close()
     if not results:
         raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
     _check(strategy, plan.labels, "strategy")
@@ -78,28 +74,30 @@ def run(
         correct = (
             verdicts[result.search_id] if is_graded else grade(result.tree.problem, result.answer)
         )
-        _show(cell, result, correct, page, as_json)
+        more = {"label": cell.strategy.label, "correct": correct}
+        _show(ShownTree(result, correct), page, as_json, _head(cell), **more)
+
+
+def _head(cell: Cell) -> Text:
+    """Return what stands above the tree of a search."""
+    limit = "" if cell.budget is None else f", budget {cell.budget}"
+    return Text.assemble((cell.strategy.label, "bold"), f"{limit}, repeat {cell.repeat}")
 
 
 def _show(
-    cell: Cell, result: SearchResult, correct: bool | None, page: Path | None, as_json: bool
+    shown: ShownTree, page: Path | None, as_json: bool, head: Text | None = None, **more: Any
 ) -> None:
+    """Show a search as it is asked for; `more` is what its JSON says besides."""
     if as_json:
-        print_json({**encode_result(result), "label": cell.strategy.label, "correct": correct})
+        print_json({**encode_result(shown.result), **more})
+    elif page is None and head is not None:
+        stdout().print(head)
+        shown.show()
+        stdout().print()
     elif page is None:
-        _print(cell, result, correct)
+        shown.show()
     if page is not None:
-        write_text(page, render_page(result.tree, result=result, is_correct=correct))
-
-
-def _print(cell: Cell, result: SearchResult, correct: bool | None) -> None:
-    console = stdout()
-    limit = "" if cell.budget is None else f", budget {cell.budget}"
-    console.print(Text.assemble((cell.strategy.label, "bold"), f"{limit}, repeat {cell.repeat}"))
-    print_tree(console, result.tree)
-    reference = result.tree.problem.answer
-    print_verdict(console, result, is_correct=correct, reference=reference)
-    console.print()
+        write_text(page, shown.page())
 
 
 def _show_trace(folder: Path, trace: str, page: Path | None, as_json: bool) -> None:
@@ -109,12 +107,7 @@ def _show_trace(folder: Path, trace: str, page: Path | None, as_json: bool) -> N
         raise ConfigError(
             f"{folder} holds no trace {trace!r}; a reply tells its own under stepnav.trace"
         )
-    if as_json:
-        print_json(encode_result(result))
-    elif page is None:
-        ShownTree(result).show()
-    if page is not None:
-        write_text(page, render_page(result.tree, result=result))
+    _show(ShownTree(result), page, as_json)
 
 
 def _choose(
