@@ -13,13 +13,13 @@ import typer
 from stepnav import build
 from stepnav.build.judges import as_judge
 from stepnav.build.plugins import split_file
-from stepnav.cli.calibrate_right import copy_weights, fit_right_prob
+from stepnav.cli.calibrate_right import changed_model, fit_right_prob
 from stepnav.cli.console import Interrupted, Progress, print_json, say, stdout, tell_notes
 from stepnav.cli.options.shared import AsJson, ScoringOptions
 from stepnav.cli.remarks import tell_unscored
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.files.atomic import whole_folder, write_text
+from stepnav.files.atomic import write_text
 from stepnav.measure.extras import check_installed
 from stepnav.rewards.families.label_tokens import LabelTokens
 from stepnav.rewards.families.recognise import split_family
@@ -88,17 +88,21 @@ def run(
         return
     assert data is not None, "one of them is named"
     build.check_device(scoring.device, scoring.dtype)
-    share = _share(fit_share)
+    share = FIT_SHARE if fit_share is None else fit_share
+    if not 0 < share < 1:
+        raise ConfigError(f"--fit-share must be above 0 and below 1 (got {share})")
     folder = _folder(reward, out)
     stored = _stored(reward, folder)
     cases = _cases(data, scoring)
     report = _fit(stored, cases, scoring.open(reward), data.name, share, scoring.seed)
     _check_helps(report["held_out"])
-    place = _store(folder, out, replace(stored, temperature=report["temperature"]), report)
+    with changed_model(folder, out) as place:
+        replace(stored, temperature=report["temperature"]).save(place)
+        write_text(place / FILE_NAME, json.dumps(report, indent=1) + "\n")
     if as_json:
-        print_json({"folder": str(place), **report})
+        print_json({"folder": str(out or folder), **report})
     else:
-        _print(report, place)
+        _print(report, out or folder)
 
 
 def _refuse_for_run(scoring: ScoringOptions, fit_share: float | None) -> None:
@@ -108,14 +112,6 @@ def _refuse_for_run(scoring: ScoringOptions, fit_share: float | None) -> None:
         idle.insert(0, "--fit-share")
     if idle:
         raise ConfigError(f"--run fits on all searches of the run; leave {', '.join(idle)} out")
-
-
-def _share(asked: float | None) -> float:
-    """Return the share of the problems to fit on."""
-    share = FIT_SHARE if asked is None else asked
-    if not 0 < share < 1:
-        raise ConfigError(f"--fit-share must be above 0 and below 1 (got {share})")
-    return share
 
 
 def _cases(data: Path, scoring: ScoringOptions) -> Cases:
@@ -236,22 +232,6 @@ def _stored(reward: str, folder: Path) -> StepFormat | LabelTokens:
             "token classifier with a stepnav_prm.json is prm"
         )
     return StepFormat.load(folder)
-
-
-def _store(
-    folder: Path, out: Path | None, stored: StepFormat | LabelTokens, report: dict[str, Any]
-) -> Path:
-    """Put the temperature into the model, or into a copy of it; return where."""
-    text = json.dumps(report, indent=1) + "\n"
-    if out is None:
-        stored.save(folder)
-        write_text(folder / FILE_NAME, text)
-        return folder
-    with whole_folder(out) as place:
-        copy_weights(folder, place)
-        stored.save(place)
-        write_text(place / FILE_NAME, text)
-    return out
 
 
 def _print(report: dict[str, Any], place: Path) -> None:

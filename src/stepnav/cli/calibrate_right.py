@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,12 +63,8 @@ def fit_right_prob(
     if left_out:
         tell_notes([f"{left_out} more searches by {STRATEGY} have no grade or no P(right)"])
     write_bytes(run / PLOT_NAME, plot_right(parts))
-    if out is None:
-        write_measured(folder, STRATEGY, row)
-    else:
-        with whole_folder(out) as place:
-            copy_weights(folder, place)
-            write_measured(place, STRATEGY, row)
+    with changed_model(folder, out) as place:
+        write_measured(place, STRATEGY, row)
     if as_json:
         print_json({"folder": str(out or folder), **row})
         return
@@ -139,7 +136,13 @@ def _check_rated_by(reward: str, folder: Path, plan: BenchPlan, run: Path) -> di
     return {"reward_digest": made, "weights_digest": bare}
 
 
-def copy_weights(folder: Path, place: Path) -> None:
-    """Copy a model's folder without its checkpoints."""
+@contextmanager
+def changed_model(folder: Path, out: Path | None) -> Iterator[Path]:
+    """Give the folder in which to change a model: its own, or a copy without its checkpoints."""
+    if out is None:
+        yield folder
+        return
     ignored = shutil.ignore_patterns("checkpoint-*", ".*")
-    shutil.copytree(folder, place, dirs_exist_ok=True, ignore=ignored)
+    with whole_folder(out) as place:
+        shutil.copytree(folder, place, dirs_exist_ok=True, ignore=ignored)
+        yield place
