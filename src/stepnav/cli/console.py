@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console
@@ -184,12 +183,7 @@ class Progress:
             self._bar.add_task(self._title, total=self._total, rate="")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 
@@ -238,7 +232,7 @@ class Stages:
 
     def __exit__(self, *error: object) -> None:
         if self._bar is not None:
-            self._bar.__exit__(None, None, None)
+            self._bar.__exit__()
             self._bar = None
 
     def reach(self, title: str, done: int, total: int, note: str = "") -> None:
