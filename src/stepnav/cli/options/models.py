@@ -165,18 +165,15 @@ class ModelOptions:
         """
         if self.policy is None or not self.policy.startswith(("http://", "https://")):
             self._refuse_servers_own(reward is not None and build.is_served(reward))
-            return ServerOptions()
-        fields = {
-            "api_key": api_key("--api-key-env", self.api_key_env, KEY_VARIABLE),
-            "max_concurrency": active if self.concurrency is None else self.concurrency,
-            "timeout_s": self.timeout,
-            "max_retries": self.retries,
-            "max_step_tokens": self.max_step_tokens,
-            "max_solution_tokens": self.max_solution_tokens,
-            "extra_body": None if self.extra_body is None else _fields_of(self.extra_body),
-        }
-        known: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-        return ServerOptions(**known)
+            return _USUAL
+        return self._how(
+            _USUAL,
+            active,
+            api_key=api_key("--api-key-env", self.api_key_env, KEY_VARIABLE),
+            max_step_tokens=self.max_step_tokens,
+            max_solution_tokens=self.max_solution_tokens,
+            extra_body=None if self.extra_body is None else _fields_of(self.extra_body),
+        )
 
     def reward_server(self, reward: str | None, active: int = 64) -> build.RewardServer | None:
         """Return what is said about the reward model's server; None if it is on none.
@@ -186,20 +183,21 @@ class ModelOptions:
         """
         if reward is None or not build.is_served(reward):
             names = ("reward_model", "reward_tokenizer", "reward_api_key_env")
-            used = [name for name in names if getattr(self, name) is not None]
-            if used:
-                option = "--" + used[0].replace("_", "-")
-                raise ConfigError(f"{option} is for a server; --reward must be its URL")
+            self._refuse_servers(names, "--reward")
             return None
-        usual = build.RewardServer().options
-        options = replace(
-            usual,
-            api_key=api_key("--reward-api-key-env", self.reward_api_key_env, build.REWARD_KEY),
-            max_concurrency=active if self.concurrency is None else self.concurrency,
-            timeout_s=usual.timeout_s if self.timeout is None else self.timeout,
-            max_retries=usual.max_retries if self.retries is None else self.retries,
-        )
+        key = api_key("--reward-api-key-env", self.reward_api_key_env, build.REWARD_KEY)
+        options = self._how(build.RewardServer().options, active, api_key=key)
         return build.RewardServer(self.reward_model, self.reward_tokenizer, options)
+
+    def _how(self, usual: ServerOptions, active: int | None, **own: Any) -> ServerOptions:
+        """Return how a server is used: as usual but for what is said."""
+        said = {
+            "max_concurrency": active if self.concurrency is None else self.concurrency,
+            "timeout_s": self.timeout,
+            "max_retries": self.retries,
+            **own,
+        }
+        return replace(usual, **{name: value for name, value in said.items() if value is not None})
 
     def reward_settings(self) -> dict[str, Any]:
         """Return what is said of the reward model on its server, for the record of a run."""
@@ -281,11 +279,14 @@ class ModelOptions:
         """Refuse what is said of the policy's server, but for what the reward model's takes too."""
         named = [name for name, variable in SERVER_VARIABLES.items() if variable not in os.environ]
         taken = {"timeout", "concurrency", "retries"} if is_reward_served else set()
-        named = [name for name in (*named, "api_key_env") if name not in taken]
-        used = [name for name in named if getattr(self, name) is not None]
+        self._refuse_servers([n for n in (*named, "api_key_env") if n not in taken], "--policy")
+
+    def _refuse_servers(self, names: Sequence[str], model: str) -> None:
+        """Refuse options of a server where the model is on none."""
+        used = [name for name in names if getattr(self, name) is not None]
         if used:
             option = "--" + used[0].replace("_", "-")
-            raise ConfigError(f"{option} is for a server; --policy must be its URL")
+            raise ConfigError(f"{option} is for a server; {model} must be its URL")
 
 
 def _fields_of(text: str) -> dict[str, Any]:
