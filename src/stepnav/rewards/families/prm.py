@@ -17,11 +17,7 @@ from stepnav.rewards.local.prm_tokens import TrajectoryEncoder
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.rewards.local.step_reader import ClassProbs, Read, StepReader, ValueProbs
 
-
-def _loader() -> Any:
-    from transformers import AutoModelForTokenClassification
-
-    return AutoModelForTokenClassification
+LOADER = "transformers:AutoModelForTokenClassification"
 
 
 def _format(folder: Path | None, config: Any) -> StepFormat:
@@ -42,6 +38,4 @@ def _reader(model: Any, tokenizer: Any, format: StepFormat) -> StepReader:  # no
     return StepReader(TrajectoryEncoder(tokenizer, format), read)
 
 
-PRM = Family(
-    "token classification model", _loader, _reader, _format, served="tokens", kind="labels"
-)
+PRM = Family("token classification model", LOADER, _reader, _format, served="tokens", kind="labels")

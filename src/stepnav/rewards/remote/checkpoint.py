@@ -39,7 +39,7 @@ def skeleton(family: Family, folder: Path) -> Any:
     """
     require_torch("transformers")
     try:
-        return load_structure(family.loader(), folder)
+        return load_structure(family.model_class(), folder)
     except Exception as error:  # transformers raises many kinds
         raise ConfigError(
             f"{folder / 'config.json'} is not the config of a {family.noun} ({one_line(error)}); "
