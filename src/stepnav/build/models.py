@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -141,14 +142,10 @@ def open_any(
       BackendError: the server does not answer.
     """
     policy, reward = choose_models(task, strategies, policy, reward)
-    known = (
-        *("policy_model", "device", "dtype", "chat", "max_batch", "server", "reward_server"),
-        *("vllm", "reward_vllm"),
-    )
+    known = [*signature(open_models).parameters][3:]
     for name in options.keys() - set(known):
         raise ConfigError(
-            f"there is no argument {name!r}{nearest(name, list(known))}; "
-            f"models take {', '.join(known)}"
+            f"there is no argument {name!r}{nearest(name, known)}; models take {', '.join(known)}"
         )
     borrowed = tuple(model for model in (policy, reward) if is_backend(model))
     named = str(reward) if isinstance(reward, (str, Path)) else None
