@@ -95,14 +95,10 @@ def run(
     stored = _stored(reward, folder)
     cases = _cases(data, scoring)
     report = _fit(stored, cases, scoring.open(reward), data.name, share, scoring.seed)
-    _check_helps(report["held_out"])
     with changed_model(folder, out) as place:
         replace(stored, temperature=report["temperature"]).save(place)
         write_text(place / FILE_NAME, json.dumps(report, indent=1) + "\n")
-    if as_json:
-        print_json({"folder": str(out or folder), **report})
-    else:
-        _print(report, out or folder)
+    _tell(report, out or folder, as_json)
 
 
 def _refuse_for_run(scoring: ScoringOptions, fit_share: float | None) -> None:
@@ -133,7 +129,11 @@ def _fit(
     fit_share: float,
     seed: int,
 ) -> dict[str, Any]:
-    """Return the temperature, and what it changes on both parts of the problems."""
+    """Return the temperature, and what it changes on both parts of the problems.
+
+    Raises:
+      DataError: it does not help.
+    """
     from stepnav.measure.prm.scores import split_by_problem
     from stepnav.measure.prm.temperature import (
         describe,
@@ -148,6 +148,8 @@ def _fit(
     scored, num_failed = _score(backend, [with_step_labels(case) for case in cases.items])
     fitted, held_out = split_by_problem(scored, fit_share, seed, name="calibrate")
     factor = fit_temperature(observe(fitted, label_kind, classes))
+    after = describe(held_out, label_kind, factor, classes)
+    _check_helps(after)
     return {
         "temperature": stored.temperature * factor,
         "temperature_before": stored.temperature,
@@ -158,7 +160,7 @@ def _fit(
         "split": f"{fit_share:g} of the problems, seed {seed}",
         "unscored": num_failed,
         "fitted_on": describe(fitted, label_kind, factor, classes),
-        "held_out": describe(held_out, label_kind, factor, classes),
+        "held_out": after,
     }
 
 
@@ -234,7 +236,10 @@ def _stored(reward: str, folder: Path) -> StepFormat | LabelTokens:
     return StepFormat.load(folder)
 
 
-def _print(report: dict[str, Any], place: Path) -> None:
+def _tell(report: dict[str, Any], place: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({"folder": str(place), **report})
+        return
     from stepnav.measure.prm.tables import calibration_table
     from stepnav.measure.report.terminal import print_table
 

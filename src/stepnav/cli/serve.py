@@ -137,19 +137,19 @@ def _house(
     strategies = {one.name: one for one in known}
     if chosen is not None:
         strategies[chosen.name] = chosen
-    name, upstream, is_chatted = (
-        Path((options.policy or build.TYPED_TASK).removeprefix(VLLM)).name,
-        None,
-        options.chat,
-    )
+    name = Path((options.policy or build.TYPED_TASK).removeprefix(VLLM)).name
+    upstream, is_chatted = None, options.chat
     if isinstance(policy, OpenAIPolicy):
         name, is_chatted = policy.model or "default", policy.capabilities.api == "chat"
         url = with_version(options.policy or "")
         upstream = Server(url, name, server.api_key, server.timeout_s)
+    shown = name if model_name is None else model_name
+    if not shown.isprintable() or not shown.strip():
+        raise ConfigError(f"{shown!r} is no name for a model; give one by --model-name")
     has_reward = REWARD in models.by_name
     default = "hgs" if has_reward else "self_consistency"
     return House(
-        model=_checked_name(name if model_name is None else model_name),
+        model=shown,
         task=task,
         models=models.by_name,
         strategies=strategies,
@@ -185,12 +185,6 @@ def _with_rewards(
         rewards[name] = f"{REWARD}:{name}"
         models[rewards[name]] = backend
     return replace(house, models=models, rewards=rewards)
-
-
-def _checked_name(name: str) -> str:
-    if not name.isprintable() or not name.strip():
-        raise ConfigError(f"{name!r} is no name for a model; give one by --model-name")
-    return name
 
 
 def _supervise(workers: int, listening: socket.socket) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from stepnav import build
 from stepnav.cli.console import Progress, print_json, stderr, stdout, tell, tell_notes
@@ -186,7 +185,9 @@ def _default_task(problem: str | None, policy: str | None) -> str:
 
 def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: bool) -> None:
     console = stderr() if page == STDOUT else stdout()
-    follower = None if as_json else _follow(console, problem)
+    follower = None if as_json else TreeFollower(console)
+    if follower is not None:
+        follower.start(problem)
     (result,) = session.driver.run([session.search(problem, session.strategy, follower)])
     doubt = build.doubt_of(session.driver.models["policy"], problem, result)
     correct = None
@@ -203,12 +204,6 @@ def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: 
         write_text(page, render_page(result.tree, result=result, is_correct=correct))
     if result.error is not None:
         raise BackendError(result.error)
-
-
-def _follow(console: Console, problem: Problem) -> TreeFollower:
-    follower = TreeFollower(console)
-    follower.start(problem)
-    return follower
 
 
 def _pick(task: Task, split: str, data: Path | None, index: int, seed: int) -> Problem:

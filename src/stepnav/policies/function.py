@@ -22,8 +22,6 @@ ANSWER_PATTERN = r"####|\\boxed\{"
 
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
-Written = "str | Step | tuple[str, int]"
-
 
 class FunctionPolicy:
     r"""Asks a function for one step at a time.

@@ -35,7 +35,6 @@ from stepnav.files.lock import locked
 from stepnav.labels.rollouts import LABELS, METHODS, label_problem
 from stepnav.measure.plan_file import problems_digest
 from stepnav.measure.prm.scores import folder_digest
-from stepnav.run.cluster import Cluster
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
 from stepnav.run.search import Search
@@ -164,8 +163,8 @@ def run(
         run_left = partial(_run_here, mine, opened, active)
     else:
         given = (task_options, model_options, settings, options, drawn, paths, active)
-        there = partial(_open_there, *given)
-        run_left = partial(_run_there, drawn, cluster, there, active)
+        there, ids = partial(_open_there, *given), [problem.id for problem in drawn]
+        run_left = partial(spread_searches, cluster, there, ids=ids, active=active)
     # not before the models are there: a slip in their name would bind the folder to it
     claim_folder(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     with locked(out), models:
@@ -227,18 +226,6 @@ def _run_here(
     """Run what the journal does not hold in this process."""
     tell_notes(models.notes)
     return Driver(models.by_name, journal=journal, max_active=active).run(searches)
-
-
-def _run_there(
-    problems: Sequence[Problem],
-    cluster: Cluster,
-    open_work: Callable[[], AbstractContextManager[SearchWork]],
-    active: int,
-    journal: Journal,
-) -> Iterator[object]:
-    """Run what the journal does not hold on a cluster."""
-    ids = [problem.id for problem in problems]
-    return spread_searches(cluster, open_work, journal, ids, active=active)
 
 
 @contextmanager

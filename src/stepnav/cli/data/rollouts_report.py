@@ -50,7 +50,9 @@ def report(
     errors = [str(result.error) for result in results if result.outcome.stop_reason == "failed"]
     tell_failed(errors, len(results), f"this tries them again: {resume_command()}", "problems")
     if records:
-        _write_records(out / DATA_NAME, records, kind)
+        said = {KIND_FIELD: "correct" if kind == "hard" else "value"}  # a part is read as the whole
+        lines = [json.dumps({**record.to_json(), **said}) + "\n" for record in records]
+        write_text(out / DATA_NAME, "".join(lines))
         write_text(out / CARD, _card(found))
     write_text(out / REPORT_NAME, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     if not records:
@@ -151,9 +153,3 @@ def _card(found: Mapping[str, Any]) -> str:
         "what they are, and `is_finished` (whether the steps end in an answer). "
         f"`rollouts.json` holds the settings, `{REPORT_NAME}` all figures.\n"
     )
-
-
-def _write_records(path: Path, records: Sequence[StepRecord], kind: Labels) -> None:
-    """Write records that each say what their labels are, so that a part is read as the whole."""
-    said = {KIND_FIELD: "correct" if kind == "hard" else "value"}
-    write_text(path, "".join(json.dumps({**record.to_json(), **said}) + "\n" for record in records))

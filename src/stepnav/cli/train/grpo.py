@@ -21,7 +21,6 @@ from stepnav.core.errors import ConfigError, choose
 if TYPE_CHECKING:
     from stepnav.train.reward_function import RewardFunction
     from stepnav.train.rl.grpo import GrpoSettings
-    from stepnav.train.saving import TrainReport
 
 CREDITS = ("solution", "step")
 CREDIT, AGGREGATION = "step", "min"
@@ -101,7 +100,8 @@ def run(
     require_libraries()
     require_trl()
     settings = grpo_options.settings(run_options)
-    _check_used(reward, aggregation, settings.credit)
+    if reward is None and (aggregation, settings.credit) != (AGGREGATION, CREDIT):
+        raise ConfigError("--aggregation and --credit are of a reward model; name one (--reward)")
     benchmark = task_options.load(task, sandbox=sandbox)
     check_split(benchmark, split)
     folder = trained_folder(model)
@@ -120,20 +120,11 @@ def run(
             figure="reward",
         )  # fmt: skip
     if report.fit.is_main:
-        tell_saved(report, out, _told(report), as_json)
-
-
-def _check_used(reward: str | None, aggregation: str, credit: str) -> None:
-    """Refuse options of a reward model where there is none."""
-    if reward is None and (aggregation, credit) != (AGGREGATION, CREDIT):
-        raise ConfigError("--aggregation and --credit are of a reward model; name one (--reward)")
-
-
-def _told(report: TrainReport) -> str:
-    return (
-        f"{report.fit.steps} steps, {report.examples} solutions of {report.tokens} tokens "
-        "generated and learnt from"
-    )
+        text = (
+            f"{report.fit.steps} steps, {report.examples} solutions of {report.tokens} tokens "
+            "generated and learnt from"
+        )
+        tell_saved(report, out, text, as_json)
 
 
 def trained_folder(model: str) -> Path:
