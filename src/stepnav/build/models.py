@@ -11,10 +11,16 @@ from typing import Any, TypeVar
 from stepnav.build.check_models import check_models
 from stepnav.build.device import check_device
 from stepnav.build.folders import policy_folder, shipped_model
-from stepnav.build.judges import as_judge, open_judge
-from stepnav.build.outside import as_policy, as_reward, is_backend, is_outside
+from stepnav.build.plugins import as_policy, as_reward, is_backend, is_outside
 from stepnav.build.policies import has_own_format, open_policy, refuse_chat
-from stepnav.build.rewards import RewardServer, is_served, open_task_reward, reward_folder
+from stepnav.build.rewards import (
+    RewardServer,
+    as_judge,
+    is_served,
+    open_judge,
+    open_task_reward,
+    reward_folder,
+)
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.outcome import SearchResult

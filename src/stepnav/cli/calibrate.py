@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.build.judges import as_judge
 from stepnav.build.plugins import split_file
+from stepnav.build.rewards import as_judge
 from stepnav.cli.calibrate_right import changed_model, fit_right_prob
 from stepnav.cli.console import Interrupted, Progress, print_json, say, stdout, tell_notes
 from stepnav.cli.options.shared import AsJson, ScoringOptions

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.build.outside import as_reward, is_outside
-from stepnav.build.plugins import find
+from stepnav.build.plugins import as_reward, find, is_outside
 from stepnav.cli.console import Progress, interruptible, print_json, say, stdout, tell_notes
 from stepnav.cli.options.shared import AsJson, Resume, ScoringOptions, check_resume
 from stepnav.cli.remarks import tell_unscored

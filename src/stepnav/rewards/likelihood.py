@@ -17,8 +17,7 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.records import StepScore, Trajectory
 from stepnav.engine.row import Row
 from stepnav.rewards.local.family import CAUSAL, EngineLimits, Family
-from stepnav.rewards.local.prm_tokens import TrajectoryEncoder
-from stepnav.rewards.local.step_format import StepFormat
+from stepnav.rewards.local.step_format import StepFormat, TrajectoryEncoder
 from stepnav.rewards.local.step_reader import Reading, step_scores
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from stepnav.core.errors import BackendError, BadResponse, quote
 from stepnav.remote.body import PROVIDER, as_text
 from stepnav.remote.connection import Connection
-from stepnav.remote.together import together
+from stepnav.remote.queue import together
 from stepnav.rewards.local.step_reader import ClassProbs, PairProbs, Probs, Read
 from stepnav.rewards.remote.label_logprobs import Label, label_logprobs
 
