@@ -160,8 +160,7 @@ class Progress:
         self._title = title
         self._total = total
         self._unit = unit
-        self._done = first
-        self._skipped = first
+        self._first = self._done = first
         self._began = self._printed = time.monotonic()
         self._console = stderr()
         self._bar: Any = None
@@ -187,11 +186,6 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def skip(self) -> None:
-        """Count one that was done before."""
-        self._done += 1
-        self._skipped += 1
-
     def advance(self, note: str = "") -> None:
         """Count one that is done now."""
         self.reach(self._done + 1, note)
@@ -200,7 +194,7 @@ class Progress:
         """Set how many are done."""
         self._done = done
         now = time.monotonic()
-        rate = (self._done - self._skipped) / max(now - self._began, 1e-9)
+        rate = (self._done - self._first) / max(now - self._began, 1e-9)
         text = f"{rate:.1f} {self._unit}/s"
         if self._bar is not None:
             description = f"{self._title} {note}".rstrip()

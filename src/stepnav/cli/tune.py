@@ -220,13 +220,14 @@ def _tune(
     texts = {label: text for rivals in tried.values() for label, text in rivals.items()}
     with (
         contextlib.closing(Journal(out / JOURNAL_NAME, plan_digest(plan))) as journal,
-        Progress("tune", total, "searches") as progress,
+        Progress("tune", total, "searches", first=len(journal.finished_ids())) as progress,
     ):
 
         def run_those(only: Callable[[Cell], bool]) -> None:
             wanted = [cell for cell in compared.cells if only(cell)]
             for found in compared.run(wanted, models, journal, active):
-                progress.advance(found.label) if found.is_new else progress.skip()
+                if found.is_new:
+                    progress.advance(found.label)
 
         best = find_best(
             plan,
