@@ -91,7 +91,7 @@ def run(
     with locked(out):
         models: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         if cluster is None:
-            opened = models = compared.open_models(model_options, active)
+            opened = models = compared.used.open(active)
             run_left = partial(_run_here, compared, opened, active)
         else:
             options = (plan_options, task_options, model_options, active)

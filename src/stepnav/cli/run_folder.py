@@ -7,22 +7,19 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from stepnav import build
 from stepnav.build.plugins import split_file
 from stepnav.cli.console import note
 from stepnav.cli.options.choice import parse_ids, pick
-from stepnav.cli.options.models import ModelOptions
-from stepnav.cli.options.shared import TaskOptions, names_in
+from stepnav.cli.options.shared import names_in
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem
-from stepnav.core.strategy import RESERVE_SHARE, Strategy
+from stepnav.core.strategy import Strategy
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import FILE_NAME, check_same, differences, read_plan
 from stepnav.measure.run_folder import JOURNAL_NAME, check_is_free
 from stepnav.measure.tuned_file import Tuned
-from stepnav.remote.options import ServerOptions
 from stepnav.run.database import is_begun
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
@@ -111,27 +108,6 @@ def draw_problems(
     if problems is not None:
         raise ConfigError("--ids says which problems; leave --problems out")
     return pick(task, parse_ids(ids), split, seed, data)
-
-
-def run_settings(
-    task: str,
-    problems: Sequence[Problem],
-    task_options: TaskOptions,
-    model_options: ModelOptions,
-    server: ServerOptions,
-    num_shots: int,
-) -> dict[str, Any]:
-    """Return what the results of a run depend on besides problems, strategies and models."""
-    return {
-        "reserve_share": RESERVE_SHARE,
-        "dtype": model_options.dtype,
-        "chat": model_options.chat,
-        "shots": num_shots,
-        **task_options.settings(task, problems),
-        **({"sandbox": model_options.sandbox} if task in build.CODE_TASKS else {}),
-        **server.result_settings(),
-        **model_options.reward_settings(),
-    }
 
 
 def num_done(out: Path, plan: BenchPlan, resume: bool) -> int:

@@ -12,6 +12,7 @@ import typer
 from stepnav import build
 from stepnav.cli.console import Progress, print_json, stderr, stdout, tell, tell_notes
 from stepnav.cli.options.choice import Ids, parse_ids, pick
+from stepnav.cli.options.chosen import Chosen
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import (
     AsJson,
@@ -113,7 +114,6 @@ def run(
 
       stepnav solve --task gsm8k --data test.jsonl --policy ./my-model --reward ./my-prm
     """
-    server = model_options.server(reward=reward)
     name = task or _default_task(problem, model_options.policy)
     benchmark = task_options.load(name, sandbox=model_options.sandbox)
     data = task_options.data
@@ -125,8 +125,8 @@ def run(
             raise ConfigError(f"--page shows one search, and this makes {count}; take one problem")
     _check_choice(names, problem, index=index, hard=hard)
     budget = Budget(policy_tokens=max_policy_tokens, seconds=max_seconds)
-    policy, reward = model_options.choose(benchmark, [choice], reward)
-    [choice] = build.with_measured([choice], reward)
+    used = Chosen.of(model_options, benchmark, [choice], reward)
+    [choice] = build.with_measured([choice], used.reward)
     split_name = split or benchmark.default_split
     if problem is not None:
         _check_given(problem, split=split, data=data, index=index, hard=hard)
@@ -138,10 +138,9 @@ def run(
         problems = first(PROBE_COUNT)
     else:
         problems = [_pick(benchmark, split_name, data, index, seed)]
-    benchmark, _ = model_options.with_shots(benchmark, policy)
-    with model_options.open(policy=policy, reward=reward, task=benchmark, server=server) as models:
+    with used.open() as models:
         tell_notes(models.notes)
-        session = _Session(benchmark, Driver(models.by_name), choice, budget, seed)
+        session = _Session(used.task, Driver(models.by_name), choice, budget, seed)
         chosen = _hard_problems(session, split_name, first, hard) if hard else problems
         for item in chosen:
             _solve_one(session, item, page, as_json)

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.bench_plan import Comparison
+from stepnav.cli.bench_plan import Comparison, plan_of
 from stepnav.cli.console import Progress, print_json, resumable, say, tell, tell_notes
+from stepnav.cli.options.chosen import Chosen
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import AsJson, Resume, Reward, Seed, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_failed, tell_problems
@@ -22,14 +23,13 @@ from stepnav.cli.run_folder import (
     num_done,
     parse_budgets,
     prepare,
-    run_settings,
     split_names,
     split_to_report_on,
     tuning_split,
 )
 from stepnav.core.errors import ConfigError
 from stepnav.files.lock import locked
-from stepnav.front.origin import digests, made_for
+from stepnav.front.origin import made_for
 from stepnav.measure.extras import check_installed
 from stepnav.measure.plan import BenchPlan, Cell
 from stepnav.measure.plan_file import FILE_NAME as PLAN_NAME
@@ -80,13 +80,12 @@ class GridOptions:
         Raises:
           ConfigError, DataError: of any of it.
         """
-        server = model_options.server(active, reward)
         benchmark = task_options.load(task, sandbox=model_options.sandbox)
         steps = parse_rungs(self.rungs)
         texts = [text for name in split_names(self.strategies) for text in build.candidates(name)]
         choices = [build.parse_strategy(text) for text in texts]
-        policy, reward = model_options.choose(benchmark, choices, reward)
-        benchmark, num_shots = model_options.with_shots(benchmark, policy)
+        used = Chosen.of(model_options, benchmark, choices, reward, active)
+        benchmark = used.task
         where = (tuning_split(benchmark, self.split), seed, task_options.data)
         if self.split is None and task_options.data is not None:
             note = f"{where[-1]} is taken for the {where[0]} split of {task}; --split names another"
@@ -95,22 +94,12 @@ class GridOptions:
         tell_problems(drawn, steps[-1], f"{task}/{where[0]}")
         if len(drawn) < steps[-1]:
             raise ConfigError(f"--rungs must not be above the {len(drawn)} problems that there are")
-        settings = run_settings(task, drawn, task_options, model_options, server, num_shots)
-        plan = BenchPlan(
-            task=task,
-            split=where[0],
-            strategies=tuple(
-                choice.for_plan(budgets, temperature=benchmark.temperature) for choice in choices
-            ),
-            problems=len(drawn),
-            seed=seed,
-            budgets=budgets,
-            policy=model_options.full_name(policy),
-            reward=reward,
-            settings={**settings, **digests(policy, reward, task, *texts), "rungs": steps},
-        )
+        plan = plan_of(
+            task, drawn, task_options, used, choices, texts=texts, split=where[0], seed=seed,
+            budgets=budgets, own_settings={"rungs": steps},
+        )  # fmt: skip
         tried = _tried(plan, dict(zip(plan.labels, texts)))
-        return Comparison(plan, drawn, drawn, benchmark, policy, server), tried
+        return Comparison(plan, drawn, drawn, used), tried
 
 
 def run(
@@ -150,7 +139,7 @@ def run(
         return
     prepare(out)
     with locked(out):
-        models = compared.open_models(model_options, active)
+        models = compared.used.open(active)
         if not (out / PLAN_NAME).exists():
             write_plan(plan, out)
         with resumable(partial(_kept, out, plan)), models:

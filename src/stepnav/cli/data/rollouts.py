@@ -23,6 +23,7 @@ from stepnav.cli.data.rollouts_problems import (
     paths_digest,
 )
 from stepnav.cli.data.rollouts_report import report
+from stepnav.cli.options.chosen import Chosen
 from stepnav.cli.options.cluster import RayOptions, Workers
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import AsJson, ExcludeProblems, Resume, Seed, TaskName, TaskOptions
@@ -141,24 +142,21 @@ def run(
       stepnav data rollouts --from-run runs/drawn --out runs/searched
     """
     options = labelling.settings()
-    server = model_options.server(active)
     benchmark = task_options.load(task, sandbox=model_options.sandbox)
-    policy, _ = model_options.choose(benchmark, [], None)
-    benchmark, num_shots = model_options.with_shots(benchmark, policy)
+    used = Chosen.of(model_options, benchmark, active=active)
+    benchmark = used.task
     split, drawn, paths = choose_problems(
         task, benchmark, split, problems, seed, task_options.data, from_run, exclude_problems
     )
     settings = {
         **_problem_settings(task, split, task_options.data, drawn, paths), **options,
-        **_policy_settings(policy, model_options, seed, num_shots), **server.result_settings(),
+        **_policy_settings(used, seed), **used.server.result_settings(),
     }  # fmt: skip
     check_claim(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     cluster = ray_options.cluster(workers, model_options)
     models: AbstractContextManager[object] = nullcontext()
     if cluster is None:
-        opened = models = model_options.open(
-            policy=policy, reward=None, task=benchmark, server=server, max_batch=active
-        )
+        opened = models = used.open(active)
         mine = _searches(benchmark, drawn, options, seed, paths)
         run_left = partial(_run_here, mine, opened, active)
     else:
@@ -193,18 +191,16 @@ def _problem_settings(
     }
 
 
-def _policy_settings(
-    policy: str, options: ModelOptions, seed: int, num_shots: int
-) -> dict[str, Any]:
+def _policy_settings(used: Chosen, seed: int) -> dict[str, Any]:
     """Return what of the policy the labels depend on."""
-    weights = build.policy_folder(policy)
+    weights, options = build.policy_folder(used.policy), used.options
     return {
-        "policy": policy,
+        "policy": used.policy,
         "policy_digest": None if weights is None else folder_digest(weights),
         "policy_model": options.policy_model,
         "seed": seed,
         "dtype": options.dtype,
-        "shots": num_shots,
+        "shots": used.num_shots,
         "chat": options.chat,
     }
 
@@ -240,13 +236,10 @@ def _open_there(
 ) -> Iterator[SearchWork]:
     """Open the policy in a worker of a cluster; its work labels some of the problems."""
     task = task_options.load(settings["task"], sandbox=model_options.sandbox)
-    task, _ = model_options.with_shots(task, settings["policy"])
-    searches = _searches(task, problems, options, settings["seed"], paths)
+    used = Chosen.of(model_options, task, active=active)
+    searches = _searches(used.task, problems, options, settings["seed"], paths)
     by_id = {search.id: search for search in searches}
-    with model_options.open(
-        policy=settings["policy"], reward=None, task=task, server=model_options.server(active),
-        max_batch=active,
-    ) as models:  # fmt: skip
+    with used.open(active) as models:
 
         def work(feed: Iterator[Begun | None], journal: Journal) -> Iterator[Told]:
             begun = (

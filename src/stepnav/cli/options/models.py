@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import loading
 from stepnav.cli.options.api_key import api_key
 from stepnav.cli.options.shared import Device, Dtype, Sandbox
 from stepnav.core.errors import ConfigError
-from stepnav.core.strategy import Strategy
 from stepnav.remote.options import ServerOptions
-from stepnav.tasks.task import Task
 
 SERVER_VARIABLES: Mapping[str, str] = {
     "timeout": "STEPNAV_TIMEOUT",
@@ -29,8 +25,6 @@ SERVER_VARIABLES: Mapping[str, str] = {
     "extra_body": "STEPNAV_EXTRA_BODY",
 }
 """Option of a server -> the environment variable that stands in for it."""
-
-logger = logging.getLogger("stepnav")
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 
@@ -207,73 +201,6 @@ class ModelOptions:
             "skip_thoughts": self.skip_thoughts or None,
         }
         return {name: value for name, value in said.items() if value is not None}
-
-    def choose(
-        self, task: Task, strategies: Sequence[Strategy], reward: str | None
-    ) -> tuple[str, str | None]:
-        """Return the names of a run's models, having checked that they can be opened.
-
-        Args:
-          task: what is to be solved.
-          strategies: the run's; where none of them scores, there is no reward model.
-          reward: what the user named, if anything.
-        Raises:
-          ConfigError: a name, a device or a data type that cannot be used.
-        """
-        build.check_device(self.device, self.dtype)
-        policy, scorer = build.choose_models(task, strategies, self.policy or None, reward or None)
-        self.reward_server(scorer)
-        self._check_vllm(policy, scorer)
-        build.check_models(policy=policy, reward=scorer, task=task, policy_model=self.policy_model)
-        return policy, scorer
-
-    def with_shots(self, task: Task, policy: str) -> tuple[Task, int]:
-        """Return the task with its worked examples, and how many they are."""
-        return build.choose_shots(task, self.shots, policy, chat=self.chat)
-
-    def full_name(self, policy: str) -> str:
-        """Return the policy's name, with the model's on its server."""
-        return policy if self.policy_model is None else f"{policy}#{self.policy_model}"
-
-    def open(
-        self,
-        *,
-        policy: str,
-        reward: str | None,
-        task: Task,
-        server: ServerOptions,
-        max_batch: int = 64,
-    ) -> build.Models:
-        """Return the models of a run; arguments as in `build.open_models`."""
-        logger.info("policy %s, reward %s, on %s in %s", policy, reward, self.device, self.dtype)
-        with loading("torch and the models"):
-            models = build.open_models(
-                policy=policy,
-                policy_model=self.policy_model,
-                reward=reward,
-                task=task,
-                device=self.device,
-                dtype=self.dtype,
-                chat=self.chat,
-                max_batch=max_batch,
-                server=server,
-                reward_server=self.reward_server(reward, max_batch),
-                vllm=self.vllm or "",
-                reward_vllm=self.reward_vllm or "",
-            )
-        if self.skip_thoughts:
-            models.reward = build.without_thoughts(models.reward)
-        return models
-
-    def _check_vllm(self, policy: str, reward: str | None) -> None:
-        """Refuse options of vLLM for a model that it does not run."""
-        for option, said, name in (
-            ("--vllm", self.vllm, policy),
-            ("--reward-vllm", self.reward_vllm, reward),
-        ):
-            if said is not None and not (name or "").startswith("vllm:"):
-                model = "--policy" if option == "--vllm" else "--reward"
-                raise ConfigError(f"{option} is for {model} vllm:MODEL (got {name})")
 
     def _refuse_servers_own(self, is_reward_served: bool) -> None:
         """Refuse what is said of the policy's server, but for what the reward model's takes too."""
