@@ -16,7 +16,7 @@ from stepnav.cli.data.rollouts_problems import check_split
 from stepnav.cli.options.shared import AsJson, Reward, Sandbox, Split, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
 from stepnav.cli.train.grpo import trained_folder
-from stepnav.cli.train.training import FitOptions, require_libraries, run_training
+from stepnav.cli.train.training import FirstModel, FitOptions, require_libraries, run_training
 from stepnav.core.errors import ConfigError, choose
 from stepnav.core.requests import REWARD
 from stepnav.core.seeds import derive_seed
@@ -112,9 +112,7 @@ class _Searcher:
 
 def run(
     *,
-    model: Annotated[
-        str, typer.Option(help="Policy to begin with: a shipped model, a folder or a hub name.")
-    ],
+    model: FirstModel,
     out: Annotated[Path, typer.Option(help="Folder of the rounds, each with its searches.")],
     task: TaskName = "arithmetic",
     split: Split = None,

@@ -15,7 +15,13 @@ from stepnav.cli.console import loading
 from stepnav.cli.data.rollouts_problems import check_split
 from stepnav.cli.options.shared import AsJson, Reward, Sandbox, Split, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
-from stepnav.cli.train.training import RunOptions, require_libraries, run_training, tell_saved
+from stepnav.cli.train.training import (
+    FirstModel,
+    RunOptions,
+    require_libraries,
+    run_training,
+    tell_saved,
+)
 from stepnav.core.errors import ConfigError, choose
 
 if TYPE_CHECKING:
@@ -65,9 +71,7 @@ class GrpoOptions:
 
 def run(
     *,
-    model: Annotated[
-        str, typer.Option(help="Policy to begin with: a shipped model, a folder or a hub name.")
-    ],
+    model: FirstModel,
     out: Annotated[Path, typer.Option(help="Folder of the new model, and of its checkpoints.")],
     task: TaskName = "arithmetic",
     split: Split = None,

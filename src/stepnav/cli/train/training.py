@@ -23,6 +23,11 @@ DTYPES = ("float32", "bfloat16")
 SCHEDULES = ("cosine", "linear", "constant")
 
 
+FirstModel = Annotated[
+    str, typer.Option(help="Policy to begin with: a shipped model, a folder or a hub name.")
+]
+
+
 @dataclass(frozen=True, slots=True)
 class TrainFiles:
     """What a training reads and writes."""
@@ -121,7 +126,10 @@ class TrainOptions(FitOptions):
 
     def for_stages(self) -> dict[str, Any]:
         """Return the arguments that all stages of `train.finetune` share, but for progress."""
-        return {"prompt_template": _template(self.prompt_template), **self.for_fit()}
+        template = self.prompt_template
+        if "{question}" not in template:
+            raise ConfigError(f"--prompt-template must hold {{question}} (got {template!r})")
+        return {"prompt_template": unescape(template), **self.for_fit()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,9 +270,3 @@ def require_libraries() -> None:
 def unescape(text: str) -> str:
     """Return a text from the command line with its written line ends and tabs as such."""
     return text.replace("\\n", "\n").replace("\\t", "\t")
-
-
-def _template(text: str) -> str:
-    if "{question}" not in text:
-        raise ConfigError(f"--prompt-template must hold {{question}} (got {text!r})")
-    return unescape(text)

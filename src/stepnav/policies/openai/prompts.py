@@ -15,7 +15,7 @@ from stepnav.core.seeds import derive_seed
 from stepnav.policies.openai.capabilities import Capabilities, Continuation
 from stepnav.policies.openai.protocol import Api
 from stepnav.policies.remainder import is_told
-from stepnav.policies.splitting import fill
+from stepnav.policies.splitting import check_pattern, fill
 
 ANSWER_PATTERN = r"####|\\boxed\{"
 """How solutions to grade-school and to competition problems usually end."""
@@ -63,12 +63,7 @@ class PromptOptions:
     def __post_init__(self) -> None:
         if not self.separator:
             raise ConfigError("the step separator must not be empty")
-        try:
-            re.compile(self.answer_pattern or "")
-        except re.error as error:
-            raise ConfigError(
-                f"answer_pattern is no regular expression ({error}; got {self.answer_pattern!r})"
-            ) from None
+        check_pattern(self.answer_pattern)
         for name, template in (
             ("prompt_template", self.prompt_template),
             ("chat_template", self.chat_template or "{question}"),
