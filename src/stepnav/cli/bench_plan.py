@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,14 +21,15 @@ from stepnav.cli.options.shared import Reward, Seed, Split, TaskName, TaskOption
 from stepnav.cli.run_folder import (
     draw_problems,
     parse_budgets,
+    plan_of,
     split_names,
     with_tuned,
 )
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
 from stepnav.core.shard import Shard
-from stepnav.core.strategy import RESERVE_SHARE, Strategy
-from stepnav.front.origin import digests, made_for
+from stepnav.core.strategy import Strategy
+from stepnav.front.origin import made_for
 from stepnav.measure.plan import SHARD, TUNED_ON, BenchPlan, Cell, cells
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.runner import Finished, run_cells
@@ -189,56 +190,6 @@ class PlanOptions:
         if self.max_policy_tokens is not None:
             raise ConfigError("give either --budgets or --max-policy-tokens, not both")
         return parse_budgets(self.budgets)
-
-
-def plan_of(
-    name: str,
-    problems: Sequence[Problem],
-    tasks: TaskOptions,
-    used: Chosen,
-    strategies: Sequence[Strategy],
-    *,
-    texts: Sequence[str],
-    budgets: Sequence[int | None],
-    own_settings: Mapping[str, Any],
-    **fields: Any,
-) -> BenchPlan:
-    """Return the plan of a run.
-
-    Args:
-      name: of the task.
-      problems: of the run.
-      tasks: where they are.
-      used: the models.
-      strategies: what is compared.
-      texts: these as the user wrote them.
-      budgets: of each.
-      own_settings: what results depend on besides what those of any run do.
-      fields: others of the plan.
-    """
-    options, temperature = used.options, used.task.temperature
-    settings = {
-        "reserve_share": RESERVE_SHARE,
-        "dtype": options.dtype,
-        "chat": options.chat,
-        "shots": used.num_shots,
-        **tasks.settings(name, problems),
-        **({"sandbox": options.sandbox} if name in build.CODE_TASKS else {}),
-        **used.server.result_settings(),
-        **options.reward_settings(),
-        **digests(used.policy, used.reward, name, *texts),
-        **own_settings,
-    }
-    return BenchPlan(
-        task=name,
-        strategies=tuple(one.for_plan(budgets, temperature=temperature) for one in strategies),
-        problems=len(problems),
-        budgets=tuple(budgets),
-        policy=used.full_name,
-        reward=used.reward,
-        settings=settings,
-        **fields,
-    )
 
 
 def _names(tuned: Tuned) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from stepnav import build
 from stepnav.build.plugins import split_file
 from stepnav.cli.console import note
 from stepnav.cli.options.choice import parse_ids, pick
-from stepnav.cli.options.shared import names_in
+from stepnav.cli.options.chosen import Chosen
+from stepnav.cli.options.shared import TaskOptions, names_in
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem
-from stepnav.core.strategy import Strategy
+from stepnav.core.strategy import RESERVE_SHARE, Strategy
+from stepnav.front.origin import digests
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import FILE_NAME, check_same, differences, read_plan
 from stepnav.measure.run_folder import JOURNAL_NAME, check_is_free
@@ -108,6 +111,56 @@ def draw_problems(
     if problems is not None:
         raise ConfigError("--ids says which problems; leave --problems out")
     return pick(task, parse_ids(ids), split, seed, data)
+
+
+def plan_of(
+    name: str,
+    problems: Sequence[Problem],
+    tasks: TaskOptions,
+    used: Chosen,
+    strategies: Sequence[Strategy],
+    *,
+    texts: Sequence[str],
+    budgets: Sequence[int | None],
+    own_settings: Mapping[str, Any],
+    **fields: Any,
+) -> BenchPlan:
+    """Return the plan of a run.
+
+    Args:
+      name: of the task.
+      problems: of the run.
+      tasks: where they are.
+      used: the models.
+      strategies: what is compared.
+      texts: these as the user wrote them.
+      budgets: of each.
+      own_settings: what results depend on besides what those of any run do.
+      fields: others of the plan.
+    """
+    options, temperature = used.options, used.task.temperature
+    settings = {
+        "reserve_share": RESERVE_SHARE,
+        "dtype": options.dtype,
+        "chat": options.chat,
+        "shots": used.num_shots,
+        **tasks.settings(name, problems),
+        **({"sandbox": options.sandbox} if name in build.CODE_TASKS else {}),
+        **used.server.result_settings(),
+        **options.reward_settings(),
+        **digests(used.policy, used.reward, name, *texts),
+        **own_settings,
+    }
+    return BenchPlan(
+        task=name,
+        strategies=tuple(one.for_plan(budgets, temperature=temperature) for one in strategies),
+        problems=len(problems),
+        budgets=tuple(budgets),
+        policy=used.full_name,
+        reward=used.reward,
+        settings=settings,
+        **fields,
+    )
 
 
 def num_done(out: Path, plan: BenchPlan, resume: bool) -> int:

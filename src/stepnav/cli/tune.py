@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.bench_plan import Comparison, plan_of
+from stepnav.cli.bench_plan import Comparison
 from stepnav.cli.console import Progress, print_json, resumable, say, tell, tell_notes
 from stepnav.cli.options.chosen import Chosen
 from stepnav.cli.options.models import ModelOptions
@@ -22,6 +22,7 @@ from stepnav.cli.run_folder import (
     draw_problems,
     num_done,
     parse_budgets,
+    plan_of,
     prepare,
     split_names,
     split_to_report_on,
