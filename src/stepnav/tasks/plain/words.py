@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from pathlib import Path
 
 from stepnav.tasks.plain.tables import read_tables
 
-_WORDS = read_tables("words.txt")
+_WORDS = read_tables(Path(__file__).with_name("words.txt"))
 
 
 def _table(heading: str) -> list[str]:
