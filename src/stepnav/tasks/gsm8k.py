@@ -12,10 +12,8 @@ from __future__ import annotations
 from stepnav.answers.canonical import canonical, parse_number
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
-from stepnav.tasks.number_problems import extract, grade, number_task
+from stepnav.tasks.number_problems import number_task
 from stepnav.tasks.task import Task
-
-__all__ = ["BENCHMARK", "extract", "grade", "load", "make_task"]
 
 
 def _make(problem_id: str, row: Fields) -> Problem:

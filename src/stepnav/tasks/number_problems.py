@@ -50,15 +50,6 @@ WORDS_PATTERN = r"####\s*\S|\\boxed\{"
 _VALUE = re.compile(rf"(?<![\w.,])(?:{NUMBER})")
 _MARK = re.compile(r"\banswer(?:\s+is|\s*:)\s*(?::\s*)?([^\n]+)", re.IGNORECASE)
 
-extract = extract_number
-
-
-def grade(problem: Problem, text: str | None) -> Equality:
-    """Return the verdict on a solution's text, or on an answer taken from one."""
-    if text is None or problem.answer is None:
-        return "different"
-    return compare_numbers(extract_number(text), problem.answer)
-
 
 def number_field(row: Fields, name: str) -> str:
     """Return a field that must be a number, or a list of one, in canonical form."""
