@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stepnav import build
-from stepnav.cli import run_folder
+from stepnav.cli import bench_plan, run_folder
 from stepnav.cli.console import Interrupted
 from stepnav.cli.main import app
 from stepnav.core.errors import BackendError, ConfigError, DataError
@@ -93,7 +93,7 @@ def test_killed_and_started_again_it_finds_the_same(
     tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    whole = run_folder.run_cells
+    whole = bench_plan.run_cells
 
     def stopped(*args: Any, **options: Any) -> Iterator[Any]:
         for found in whole(*args, **options):
@@ -104,7 +104,7 @@ def test_killed_and_started_again_it_finds_the_same(
 
     seen: list[Any] = []
     with monkeypatch.context() as patch:
-        patch.setattr(run_folder, "run_cells", stopped)
+        patch.setattr(bench_plan, "run_cells", stopped)
         with pytest.raises(Interrupted, match="3 searches are done and kept; go on with"):
             run(*TUNE, "--out", str(out), "--active", "1")
     assert not (out / "tuned.json").exists()

@@ -16,8 +16,7 @@ from stepnav.engine.checkpoint import hub
 from stepnav.engine.checkpoint.loading import load_tokenizer, load_trainable_classifier
 from stepnav.policies.local import LocalPolicy, PolicyFormat
 from stepnav.rewards.families.label_tokens import MATH_SHEPHERD, LabelTokens
-from stepnav.rewards.families.prm import PRM
-from stepnav.rewards.families.token_classes import TOKEN_CLASSES
+from stepnav.rewards.families.prm import PRM, TOKEN_CLASSES
 from stepnav.rewards.local.reward import LocalReward
 from tests.engine.small_models import causal_model, poll_all, tokenizer
 from tests.rewards import public_models

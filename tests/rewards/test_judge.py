@@ -6,9 +6,8 @@ import tracemalloc
 import pytest
 
 from stepnav.build import strategy
-from stepnav.build.judges import as_judge
 from stepnav.build.models import check_models, open_models
-from stepnav.build.rewards import open_reward
+from stepnav.build.rewards import as_judge, open_reward
 from stepnav.build.tasks import load_task
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Budget, Usage

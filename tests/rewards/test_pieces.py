@@ -182,8 +182,7 @@ def test_a_tag_with_white_space_of_its_own() -> None:
 
 
 def test_an_added_separator_is_no_text_even_where_it_is_not_special() -> None:
-    from stepnav.rewards.local.prm_tokens import TrajectoryEncoder
-    from stepnav.rewards.local.step_format import StepFormat
+    from stepnav.rewards.local.step_format import StepFormat, TrajectoryEncoder
 
     tokenizer = public_models.qwen_tokenizer()
     tokenizer.add_tokens(["<step>"])

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from stepnav import build
-from stepnav.build.outside import as_policy, as_reward
+from stepnav.build.plugins import as_policy, as_reward
 from stepnav.serve.house import House, Limits, chat_task
 from stepnav.serve.server import HttpServer, make_server, open_socket
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stepnav.build.outside import as_reward
+from stepnav.build.plugins import as_reward
 from stepnav.core.errors import BackendError
 from stepnav.serve import spans
 from tests.cli.test_server import call

@@ -17,6 +17,11 @@ PROCESSBENCH = DATA.parent / "processbench" / "gsm8k.jsonl.gz"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the GSM8K files are not at {DATA}")
 
 PROBLEM = Problem("gsm8k-test-0", "How many?", "1400")
+TASK = gsm8k.make_task("process")
+
+
+def grade(problem: Problem, text: str | None) -> str:
+    return "equal" if TASK.grade(problem, text) else "different"
 
 
 @pytest.mark.parametrize(
@@ -31,12 +36,12 @@ PROBLEM = Problem("gsm8k-test-0", "How many?", "1400")
     ],
 )
 def test_grade(text: str | None, verdict: str) -> None:
-    assert gsm8k.grade(PROBLEM, text) == verdict
+    assert grade(PROBLEM, text) == verdict
 
 
 def test_extract_is_canonical() -> None:
-    assert gsm8k.extract("so\n#### 1,400.0") == "1400"
-    assert gsm8k.extract("nothing") is None
+    assert TASK.extract("so\n#### 1,400.0") == "1400"
+    assert TASK.extract("nothing") is None
 
 
 OFFICIAL = re.compile(r"#### (\-?[0-9\.\,]+)")
@@ -74,7 +79,7 @@ def official(text: str) -> str | None:
 @pytest.mark.parametrize("row", ENDINGS, ids=lambda row: ascii(row["ending"]))
 def test_the_number_that_an_ending_states_is_found(row: dict[str, str | None]) -> None:
     text = row["ending"] if row["number"] is None else f"9 + 9 = 18\n{row['ending']}"
-    assert gsm8k.extract(str(text)) == row["number"]
+    assert TASK.extract(str(text)) == row["number"]
 
 
 def test_differences_from_the_official_grader_are_all_explained() -> None:
@@ -126,9 +131,9 @@ def test_reference_solutions_grade_themselves_equal(split: str, rows: int) -> No
     problems = gsm8k.load(split, path=DATA)
     assert len(problems) == rows
     for problem in problems:
-        assert gsm8k.grade(problem, problem.metadata["solution"]) == "equal"
+        assert grade(problem, problem.metadata["solution"]) == "equal"
         assert problem.answer is not None
-        assert gsm8k.grade(problem, problem.answer) == "equal"
+        assert grade(problem, problem.answer) == "equal"
 
 
 @pytest.mark.realdata
@@ -142,11 +147,11 @@ def test_the_published_marks_of_model_solutions_are_ours() -> None:
             row = json.loads(line)
             problem = by_question[row["question"]]
             for model in (value for value in row.values() if isinstance(value, dict)):
-                is_equal = gsm8k.grade(problem, model["solution"]) == "equal"
+                is_equal = grade(problem, model["solution"]) == "equal"
                 marked = re.sub("^A: ", "#### ", model["solution"], flags=re.MULTILINE)
                 verdicts = {
                     is_equal,
-                    gsm8k.grade(problem, marked) == "equal",
+                    grade(problem, marked) == "equal",
                     official(marked) == problem.answer,
                 }
                 total += 1
@@ -168,7 +173,7 @@ def test_processbench_marks_of_final_answers_are_ours() -> None:
         for row in map(json.loads, lines):
             problem = by_question.get(plain(row["problem"]))
             if problem is not None:
-                verdict = gsm8k.grade(problem, "\n\n".join(row["steps"]))
+                verdict = grade(problem, "\n\n".join(row["steps"]))
                 total += 1
                 disagreements += (verdict == "equal") != row["final_answer_correct"]
     assert (total, disagreements) == KNOWN_DISAGREEMENTS

@@ -39,6 +39,7 @@ def test_splits_are_ranges_of_task_ids(tmp_path: Path) -> None:
         "test": ["mbpp-11", "mbpp-510"],
         "prompt": ["mbpp-2"],
     }
+    assert mbpp.make_task("process").load("test", None, 0, path) == mbpp.load("test", path=path)
     assert len(mbpp.load("test", 1, path=path)) == 1
     with pytest.raises(ConfigError, match="no split 'dev'"):
         mbpp.load("dev", path=path)

@@ -31,7 +31,7 @@ from stepnav.train.checkpoints import last_checkpoint, step_of
 from stepnav.train.collate import TreeCollator, can_pack, fill_rows, split_passes, tree_mask
 from stepnav.train.finetune import finetune_policy, finetune_reward_model
 from stepnav.train.fit import CHECKPOINTS, CLAIM, FitSettings
-from stepnav.train.heads import outcomes, step_loss, targets
+from stepnav.train.heads import head_loss, outcomes, targets
 from stepnav.train.pairs import Pair, encode_pairs, read_pairs
 from stepnav.train.solutions import (
     Label,
@@ -217,7 +217,7 @@ def test_a_loss_counts_as_much_as_its_weight(base: str, tmp_path: Path, is_packe
     seen: list[float] = []
 
     def loss(outputs: Any, labels: Any) -> Any:
-        losses = step_loss(outputs, labels, head="three")
+        losses = head_loss("three")(outputs, labels)
         seen.extend(losses.tolist())
         return losses
 

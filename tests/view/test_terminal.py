@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from stepnav.core.records import Problem, Step
 from stepnav.core.tree import Tree
 from stepnav.view.lines import ASCII, PIPE_WIDTH, UNICODE, Canvas
-from stepnav.view.terminal import TreeFollower, print_tree, render_tree, tree_lines
+from stepnav.view.terminal import TreeFollower, print_tree, tree_lines
 from tests.view.trees import BAD, GOOD, PROBLEM, backtracking_tree, pipe, printed, terminal
 
 
@@ -254,8 +254,5 @@ def test_a_deep_tree_does_not_exhaust_the_stack() -> None:
     assert len(tree_lines(tree, Canvas(80, UNICODE))) == 3000
 
 
-def test_render_tree_is_a_renderable() -> None:
-    console = pipe()
-    console.print(render_tree(backtracking_tree(), canvas=Canvas.of(console, 80)))
-    assert "└╴#### 10" in printed(console)
-    assert Canvas.of(console).width == PIPE_WIDTH
+def test_a_pipe_has_a_width_of_its_own() -> None:
+    assert Canvas.of(pipe()).width == PIPE_WIDTH

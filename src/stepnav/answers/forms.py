@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from stepnav.answers.expression import Expression
 from stepnav.answers.region import Region
@@ -42,6 +43,11 @@ class Quantity:
     expression: Expression
     unit: Unit | None = None
     label: frozenset[str] = frozenset()
+
+
+def constant(value: Fraction) -> Quantity:
+    """Return a number."""
+    return Quantity(Expression(lambda point: value, frozenset()))
 
 
 @dataclass(frozen=True)

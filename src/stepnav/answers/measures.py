@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from stepnav.answers import forms as f
 from stepnav.answers.expression import SIGN, Expression
-from stepnav.answers.forms import Form, Items, Quantity
+from stepnav.answers.forms import Form, Items, Quantity, constant
 from stepnav.answers.grammar import parse
 from stepnav.answers.numerals import read_numeral
 from stepnav.answers.units import UNITS, Unit, read_measure, read_unit
@@ -50,10 +50,10 @@ _NUMERAL = re.compile(r"\(?((?=[A-Z]*\d|[A-Z]{2})[0-9A-Z.]+)\)?\s*_\s*(?:\{([^{}
 def read_quantity(text: str, read: Reader) -> Form | None:
     """Return the quantity that a text states, or the list of two with a plus-minus sign."""
     if re.fullmatch(r"0(?:x[0-9A-Fa-f]{1,64}|b[01]{1,64}|o[0-7]{1,64})", text):
-        return _constant(Fraction(int(text, 0)))
+        return constant(Fraction(int(text, 0)))
     numeral = _NUMERAL.fullmatch(text)
     if numeral:
-        return _constant(read_numeral(numeral[1], numeral[2] or numeral[3]))
+        return constant(read_numeral(numeral[1], numeral[2] or numeral[3]))
     ordinal = _ORDINAL.fullmatch(text)
     if ordinal:
         return Quantity(parse(ordinal[1]))
@@ -69,10 +69,6 @@ def read_quantity(text: str, read: Reader) -> Form | None:
         if form is not None:
             return form
     return _expression(text, None)
-
-
-def _constant(value: Fraction) -> Quantity:
-    return Quantity(Expression(lambda point: value, frozenset()))
 
 
 def _per(match: re.Match[str]) -> str:
@@ -135,7 +131,7 @@ def read_compound(text: str) -> Form | None:
             return None  # "5 cm, 7 cm" are two
         first, last = first or unit, unit.factor
         total += amount * unit.factor / first.factor
-    return Quantity(_constant(total).expression, first)
+    return Quantity(constant(total).expression, first)
 
 
 def _expression(text: str, unit: Unit | None, label: frozenset[str] = frozenset()) -> Form:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from stepnav.answers import forms as f
-from stepnav.answers.expression import Expression, UnreadableError
-from stepnav.answers.forms import Choice, Form, Items, Moment, Quantity, Words
+from stepnav.answers.expression import UnreadableError
+from stepnav.answers.forms import Choice, Form, Items, Moment, Quantity, Words, constant
 from stepnav.answers.grammar import parse
 from stepnav.answers.quantity import SCALES, read_date, read_number_words, read_time
 from stepnav.answers.region import REALS
@@ -136,13 +136,9 @@ def _number(plain: str) -> Form | None:
     scaled = _SCALED.fullmatch(plain.lower())
     if scaled:
         factor = SCALES.get(scaled[2], 12)
-        return _constant(Fraction(scaled[1].replace(",", "")) * factor)
+        return constant(Fraction(scaled[1].replace(",", "")) * factor)
     number = read_number_words(plain) if plain.replace(" ", "").replace("-", "").isalpha() else None
-    return None if number is None else _constant(number)
-
-
-def _constant(value: Fraction) -> Quantity:
-    return Quantity(Expression(lambda point: value, frozenset()))
+    return None if number is None else constant(number)
 
 
 def _words(plain: str, read: Reader) -> Form | None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from stepnav.build.folders import is_in_vllm, is_server, model_folder
-from stepnav.build.judges import as_judge
-from stepnav.build.outside import as_policy, as_reward, is_outside
-from stepnav.build.plugins import find
-from stepnav.build.rewards import is_served, reward_folder
+from stepnav.build.plugins import as_policy, as_reward, find, is_outside
+from stepnav.build.rewards import as_judge, is_served, reward_folder
 from stepnav.build.tasks import CODE_TASKS
 from stepnav.core.errors import ConfigError
 from stepnav.tasks.task import Task

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from stepnav.build.outside import is_outside
+from stepnav.build.plugins import is_outside
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.engine.checkpoint.hub import fetch_model, is_hub_name
 from stepnav.tasks.task import Task

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
 
 from stepnav.build.check_models import check_models
 from stepnav.build.device import check_device
 from stepnav.build.folders import policy_folder, shipped_model
-from stepnav.build.judges import as_judge, open_judge
-from stepnav.build.outside import as_policy, as_reward, is_backend, is_outside
+from stepnav.build.plugins import as_policy, as_reward, is_backend, is_outside
 from stepnav.build.policies import has_own_format, open_policy, refuse_chat
-from stepnav.build.rewards import RewardServer, is_served, open_task_reward, reward_folder
+from stepnav.build.rewards import (
+    RewardServer,
+    as_judge,
+    is_served,
+    open_judge,
+    open_task_reward,
+    reward_folder,
+)
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.outcome import SearchResult
@@ -141,14 +148,10 @@ def open_any(
       BackendError: the server does not answer.
     """
     policy, reward = choose_models(task, strategies, policy, reward)
-    known = (
-        *("policy_model", "device", "dtype", "chat", "max_batch", "server", "reward_server"),
-        *("vllm", "reward_vllm"),
-    )
+    known = [*signature(open_models).parameters][3:]
     for name in options.keys() - set(known):
         raise ConfigError(
-            f"there is no argument {name!r}{nearest(name, list(known))}; "
-            f"models take {', '.join(known)}"
+            f"there is no argument {name!r}{nearest(name, known)}; models take {', '.join(known)}"
         )
     borrowed = tuple(model for model in (policy, reward) if is_backend(model))
     named = str(reward) if isinstance(reward, (str, Path)) else None

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepnav.build.folders import is_in_vllm, is_server, model_folder
-from stepnav.build.outside import as_policy, is_outside
-from stepnav.build.plugins import find
+from stepnav.build.plugins import as_policy, find, is_outside
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError
 from stepnav.remote.options import ServerOptions

@@ -1,4 +1,4 @@
-"""Reward models by name."""
+"""Reward models by name; of judges, "judge" is the run's policy, "judge:NAME" another model."""
 
 from __future__ import annotations
 
@@ -6,21 +6,44 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepnav.build.device import check_device
 from stepnav.build.folders import VLLM, hub_name, is_in_vllm, is_server, model_folder
-from stepnav.build.judges import Judge, as_judge, open_served_judge
-from stepnav.build.outside import as_reward, is_outside
-from stepnav.build.plugins import find
-from stepnav.build.policies import without_device
+from stepnav.build.plugins import as_reward, find, is_outside
+from stepnav.build.policies import open_policy, without_device
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError
 from stepnav.remote.options import ServerOptions
 from stepnav.tasks.task import Task
 
+if TYPE_CHECKING:
+    from stepnav.rewards.judge import Read
+
 REWARD_KEY = "STEPNAV_REWARD_API_KEY"
 """The variable with the API key of the reward model's server, unless another one is named."""
+
+
+READS: Mapping[str, Read] = {"judge": "answer", "judge-logprob": "logprob"}
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A judge's name, taken apart.
+
+    Attributes:
+      model: who is asked; empty is the run's policy.
+      read: as of `JudgeReward`.
+    """
+
+    model: str
+    read: Read
+
+
+def as_judge(name: str | None) -> Judge | None:
+    """Return the judge that a reward's name stands for, None if for none."""
+    kind, _, model = (name or "").partition(":")
+    return Judge(model, READS[kind]) if kind in READS else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +188,28 @@ def open_task_reward(
     return open_checkpoint(folder, name=hub_name(rest), family=family, **local)
 
 
+def open_judge(
+    judge: Judge, policy: Backend, task: Task, local: Mapping[str, Any]
+) -> tuple[Backend, Backend]:
+    """Return the policy and the judge, which are one model if the judge names none.
+
+    Args:
+      judge: on no server of its own.
+      policy: the run's.
+      task, local: as of `open_policy`.
+    Raises:
+      ConfigError: as `open_policy`.
+    """
+    from stepnav.policies.shared import SharedBackend
+    from stepnav.rewards.judge import JudgeReward
+
+    if judge.model:
+        model = open_policy(judge.model, task, chat=False, local=local)
+        return policy, JudgeReward(model, read=judge.read)
+    shared = SharedBackend(policy)
+    return shared.port(), JudgeReward(shared.port(), read=judge.read)
+
+
 def _open_likelihood(folder: Path, local: Mapping[str, Any]) -> Backend:
     """Return the likelihood of a model, read in its own prompt."""
     from stepnav.policies.local.prompt import FILE_NAME, PolicyFormat
@@ -184,15 +229,19 @@ def _open_likelihood(folder: Path, local: Mapping[str, Any]) -> Backend:
 def _open_judge(
     judge: Judge, task: Task | None, local: Mapping[str, Any], server: RewardServer | None
 ) -> Backend:
-    """Return a judge that is another model than the policy."""
-    if is_server(judge.model):
-        assert task is not None, "the names were not checked"
-        how = server or RewardServer()
-        return open_served_judge(judge, task, how.model, how.options)
-    from stepnav.policies.local import LocalPolicy
+    """Return a judge that is another model than the policy; on a server, it is asked as a chat."""
     from stepnav.rewards.judge import JudgeReward
 
-    return JudgeReward(LocalPolicy(model_folder("policy", judge.model), **local), judge.read)
+    if not is_server(judge.model):
+        from stepnav.policies.local import LocalPolicy
+
+        return JudgeReward(LocalPolicy(model_folder("policy", judge.model), **local), judge.read)
+    assert task is not None, "the names were not checked"
+    how, wants = server or RewardServer(), judge.read == "logprob"
+    asked = open_policy(
+        judge.model, task, how.model, chat=True, local={}, server=how.options, wants_logprobs=wants
+    )
+    return JudgeReward(asked, judge.read)
 
 
 def without_thoughts(reward: Backend | None) -> Backend | None:

@@ -152,6 +152,4 @@ def load_programs(name: str, data: Path | None) -> Programs:
             raise ConfigError(f"the {name} task makes its own problems; leave --data out")
         module = import_module("stepnav.tasks.micro_python.problems")
         return Programs(name, module.find, module.after_prompt, module.suite_of, None)
-    module = import_module(TASKS[name])
-    splits = (module.load(split, None, 0, path=data) for split in module.BENCHMARK.splits)
-    return named_programs(name, module, splits)
+    return named_programs(load_task(name), data)

@@ -13,11 +13,11 @@ import typer
 
 from stepnav import build
 from stepnav.cli.bench_plan import Comparison, PlanOptions, open_comparison
-from stepnav.cli.console import Interrupted, Progress, print_json, resumable, stdout, tell_notes
+from stepnav.cli.console import Interrupted, Progress, print_json, resumable, say, tell_notes
 from stepnav.cli.dry_run import tell_dry_run
 from stepnav.cli.options.cluster import RayOptions, Workers
 from stepnav.cli.options.models import ModelOptions
-from stepnav.cli.options.shared import AsJson, ReportTo, Resume, TaskOptions, tracker_names
+from stepnav.cli.options.shared import AsJson, ReportTo, Resume, TaskOptions, names_in
 from stepnav.cli.remarks import tell_problems
 from stepnav.cli.report import make_report
 from stepnav.cli.run_folder import num_done, prepare
@@ -76,7 +76,7 @@ def run(
       stepnav bench --out runs/best --tuned runs/tune/tuned.json --strategies all,hgs:published
     """
     check_installed()
-    trackers = tracker_names(report_to)
+    trackers = names_in(report_to)
     check_trackers(trackers)
     cluster = ray_options.cluster(workers, model_options)
     compared = plan_options.comparison(task_options, model_options, active)
@@ -91,7 +91,7 @@ def run(
     with locked(out):
         models: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         if cluster is None:
-            opened = models = compared.open_models(model_options, active)
+            opened = models = compared.used.open(active)
             run_left = partial(_run_here, compared, opened, active)
         else:
             options = (plan_options, task_options, model_options, active)
@@ -181,10 +181,9 @@ def _tell_shard(out: Path, compared: Comparison, as_json: bool) -> None:
     if as_json:
         print_json({"out": str(out), "shard": shard, "searches": searches})
         return
-    stdout().print(
+    say(
         f"Shard {shard} is done: {searches} searches in {out}. When all are: "
-        "stepnav merge RUNS... --out RUN",
-        soft_wrap=True,
+        "stepnav merge RUNS... --out RUN"
     )
 
 

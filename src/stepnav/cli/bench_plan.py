@@ -15,12 +15,13 @@ import typer
 from stepnav import build
 from stepnav.build.plugins import bare_name
 from stepnav.cli.options.choice import Ids
+from stepnav.cli.options.chosen import Chosen
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import Reward, Seed, Split, TaskName, TaskOptions
 from stepnav.cli.run_folder import (
     draw_problems,
     parse_budgets,
-    run_settings,
+    plan_of,
     split_names,
     with_tuned,
 )
@@ -28,12 +29,11 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
 from stepnav.core.shard import Shard
 from stepnav.core.strategy import Strategy
-from stepnav.front.origin import digests, made_for
+from stepnav.front.origin import made_for
 from stepnav.measure.plan import SHARD, TUNED_ON, BenchPlan, Cell, cells
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.runner import Finished, run_cells
 from stepnav.measure.tuned_file import Tuned, check_tuned, read_tuned
-from stepnav.remote.options import ServerOptions
 from stepnav.run.journal import Entry, Journal
 from stepnav.run.spreading import Begun, SearchWork
 from stepnav.tasks.task import Task
@@ -53,17 +53,13 @@ class Comparison:
       plan: as the run folder keeps it.
       drawn: its problems, of all shards.
       problems: those of this run's shard.
-      task: theirs, with its worked examples.
-      policy: its name.
-      server: how the policy's is used.
+      used: the models, and the task.
     """
 
     plan: BenchPlan
     drawn: list[Problem]
     problems: list[Problem]
-    task: Task
-    policy: str
-    server: ServerOptions
+    used: Chosen
 
     @property
     def cells(self) -> list[Cell]:
@@ -71,15 +67,10 @@ class Comparison:
         plan = replace(self.plan, problems=len(self.problems))
         return cells(plan, [problem.id for problem in self.problems])
 
-    def open_models(self, options: ModelOptions, active: int) -> build.Models:
-        """Return the models; `active` is how many searches run at once."""
-        return options.open(
-            policy=self.policy,
-            reward=self.plan.reward,
-            task=self.task,
-            server=self.server,
-            max_batch=active,
-        )
+    @property
+    def task(self) -> Task:
+        """The problems', with its worked examples."""
+        return self.used.task
 
     def run(
         self,
@@ -157,44 +148,39 @@ class PlanOptions:
           ConfigError: an option cannot be used.
           DataError: the problems cannot be read.
         """
-        server = models.server(active, self.reward)
         task = tasks.load(self.task, sandbox=models.sandbox)
         found = None if self.tuned is None else read_tuned(self.tuned)
         names = self.strategies or (_names(found) if found else DEFAULT_STRATEGIES)
         choices = [build.parse_strategy(text) for text in split_names(names)]
         limits = self._budgets(found)
         part = None if self.shard is None else Shard.parse(self.shard)
-        policy, reward = models.choose(task, choices, self.reward)
-        choices = build.with_measured(choices, reward)
+        used = Chosen.of(models, task, choices, self.reward, active)
+        choices = build.with_measured(choices, used.reward)
         if found is not None:
-            origin = made_for(self.task, models.full_name(policy), reward)
+            origin = made_for(self.task, used.full_name, used.reward)
             check_tuned(found, origin, str(self.tuned))
             choices = [with_tuned(choice, found, limits) for choice in choices]
-        task, num_shots = models.with_shots(task, policy)
         where = (self.split or task.default_split, self.seed, tasks.data)
         drawn = draw_problems(task, self.problems, self.ids, *where, default=NUM_PROBLEMS)
-        plan = BenchPlan(
-            task=self.task,
+        plan = plan_of(
+            self.task,
+            drawn,
+            tasks,
+            used,
+            choices,
+            texts=split_names(names),
             split=where[0],
-            strategies=tuple(
-                choice.for_plan(limits, temperature=task.temperature) for choice in choices
-            ),
-            problems=len(drawn),
             seeds=self.seeds,
             seed=self.seed,
             budgets=limits,
-            policy=models.full_name(policy),
-            reward=reward,
             baseline=self.baseline,
-            settings={
-                **run_settings(self.task, drawn, tasks, models, server, num_shots),
-                **digests(policy, reward, self.task, *split_names(names)),
+            own_settings={
                 **({} if self.ids is None else {"ids": ",".join(p.id for p in drawn)}),
                 **({} if part is None else {SHARD: str(part)}),
                 **_tuned_here(found, choices, where[0]),
             },
         )
-        return Comparison(plan, drawn, _mine(drawn, part), task, policy, server)
+        return Comparison(plan, drawn, _mine(drawn, part), used)
 
     def _budgets(self, tuned: Tuned | None) -> tuple[int | None, ...]:
         if self.budgets is None and self.max_policy_tokens is None and tuned is not None:
@@ -251,7 +237,7 @@ def open_comparison(
             f"{plan_digest(made.plan)}, the command's {digest}): its stepnav, data or models differ"
         )
     searches = {cell.search_id: cell for cell in made.cells}
-    with made.open_models(models, active) as opened:
+    with made.used.open(active) as opened:
 
         def work(feed: Iterator[Begun | None], journal: Journal) -> Iterator[Finished]:
             answered: dict[str, Sequence[Entry]] = {}

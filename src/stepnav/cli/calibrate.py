@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.build.judges import as_judge
 from stepnav.build.plugins import split_file
-from stepnav.cli.calibrate_right import copy_weights, fit_right_prob
-from stepnav.cli.console import Interrupted, Progress, print_json, stdout, tell_notes
+from stepnav.build.rewards import as_judge
+from stepnav.cli.calibrate_right import changed_model, fit_right_prob
+from stepnav.cli.console import Interrupted, Progress, print_json, say, stdout, tell_notes
 from stepnav.cli.options.shared import AsJson, ScoringOptions
+from stepnav.cli.remarks import tell_unscored
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.files.atomic import whole_folder, write_text
+from stepnav.files.atomic import write_text
 from stepnav.measure.extras import check_installed
 from stepnav.rewards.families.label_tokens import LabelTokens
 from stepnav.rewards.families.recognise import split_family
@@ -87,17 +88,17 @@ def run(
         return
     assert data is not None, "one of them is named"
     build.check_device(scoring.device, scoring.dtype)
-    share = _share(fit_share)
+    share = FIT_SHARE if fit_share is None else fit_share
+    if not 0 < share < 1:
+        raise ConfigError(f"--fit-share must be above 0 and below 1 (got {share})")
     folder = _folder(reward, out)
     stored = _stored(reward, folder)
     cases = _cases(data, scoring)
     report = _fit(stored, cases, scoring.open(reward), data.name, share, scoring.seed)
-    _check_helps(report["held_out"])
-    place = _store(folder, out, replace(stored, temperature=report["temperature"]), report)
-    if as_json:
-        print_json({"folder": str(place), **report})
-    else:
-        _print(report, place)
+    with changed_model(folder, out) as place:
+        replace(stored, temperature=report["temperature"]).save(place)
+        write_text(place / FILE_NAME, json.dumps(report, indent=1) + "\n")
+    _tell(report, out or folder, as_json)
 
 
 def _refuse_for_run(scoring: ScoringOptions, fit_share: float | None) -> None:
@@ -107,14 +108,6 @@ def _refuse_for_run(scoring: ScoringOptions, fit_share: float | None) -> None:
         idle.insert(0, "--fit-share")
     if idle:
         raise ConfigError(f"--run fits on all searches of the run; leave {', '.join(idle)} out")
-
-
-def _share(asked: float | None) -> float:
-    """Return the share of the problems to fit on."""
-    share = FIT_SHARE if asked is None else asked
-    if not 0 < share < 1:
-        raise ConfigError(f"--fit-share must be above 0 and below 1 (got {share})")
-    return share
 
 
 def _cases(data: Path, scoring: ScoringOptions) -> Cases:
@@ -136,7 +129,11 @@ def _fit(
     fit_share: float,
     seed: int,
 ) -> dict[str, Any]:
-    """Return the temperature, and what it changes on both parts of the problems."""
+    """Return the temperature, and what it changes on both parts of the problems.
+
+    Raises:
+      DataError: it does not help.
+    """
     from stepnav.measure.prm.scores import split_by_problem
     from stepnav.measure.prm.temperature import (
         describe,
@@ -151,6 +148,8 @@ def _fit(
     scored, num_failed = _score(backend, [with_step_labels(case) for case in cases.items])
     fitted, held_out = split_by_problem(scored, fit_share, seed, name="calibrate")
     factor = fit_temperature(observe(fitted, label_kind, classes))
+    after = describe(held_out, label_kind, factor, classes)
+    _check_helps(after)
     return {
         "temperature": stored.temperature * factor,
         "temperature_before": stored.temperature,
@@ -161,7 +160,7 @@ def _fit(
         "split": f"{fit_share:g} of the problems, seed {seed}",
         "unscored": num_failed,
         "fitted_on": describe(fitted, label_kind, factor, classes),
-        "held_out": describe(held_out, label_kind, factor, classes),
+        "held_out": after,
     }
 
 
@@ -219,11 +218,7 @@ def _score(backend: Any, cases: Sequence[Case]) -> tuple[list[Scored], int]:
         raise Interrupted("interrupted: the model was not changed") from None
     finally:
         backend.close()
-    if not found:
-        raise DataError(f"no solution could be scored; the first: {reasons[0]}")
-    if reasons:
-        missing = f"{len(reasons)} of {len(cases)} solutions could not be scored"
-        tell_notes([f"{missing} and are in no figure; the first: {reasons[0]}"])
+    tell_unscored(reasons, len(cases))
     return [(cases[number], found[number]) for number in sorted(found)], len(reasons)
 
 
@@ -241,30 +236,16 @@ def _stored(reward: str, folder: Path) -> StepFormat | LabelTokens:
     return StepFormat.load(folder)
 
 
-def _store(
-    folder: Path, out: Path | None, stored: StepFormat | LabelTokens, report: dict[str, Any]
-) -> Path:
-    """Put the temperature into the model, or into a copy of it; return where."""
-    text = json.dumps(report, indent=1) + "\n"
-    if out is None:
-        stored.save(folder)
-        write_text(folder / FILE_NAME, text)
-        return folder
-    with whole_folder(out) as place:
-        copy_weights(folder, place)
-        stored.save(place)
-        write_text(place / FILE_NAME, text)
-    return out
-
-
-def _print(report: dict[str, Any], place: Path) -> None:
+def _tell(report: dict[str, Any], place: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({"folder": str(place), **report})
+        return
     from stepnav.measure.prm.tables import calibration_table
     from stepnav.measure.report.terminal import print_table
 
     console = stdout()
     print_table(console, calibration_table(report))
-    console.print(
+    say(
         f"Temperature {report['temperature']:.4g} (before: {report['temperature_before']:.4g}), "
-        f"fitted on {report['split']}; stored in {place}",
-        soft_wrap=True,
+        f"fitted on {report['split']}; stored in {place}"
     )

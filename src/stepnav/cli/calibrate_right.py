@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepnav.cli.console import print_json, stdout, tell_notes
+from stepnav.cli.console import print_json, say, stdout, tell_notes
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import whole_folder, write_bytes
 from stepnav.measure.plan_file import read_plan
@@ -62,21 +63,16 @@ def fit_right_prob(
     if left_out:
         tell_notes([f"{left_out} more searches by {STRATEGY} have no grade or no P(right)"])
     write_bytes(run / PLOT_NAME, plot_right(parts))
-    if out is None:
-        write_measured(folder, STRATEGY, row)
-    else:
-        with whole_folder(out) as place:
-            copy_weights(folder, place)
-            write_measured(place, STRATEGY, row)
+    with changed_model(folder, out) as place:
+        write_measured(place, STRATEGY, row)
     if as_json:
         print_json({"folder": str(out or folder), **row})
         return
     print_table(stdout(), right_table(parts))
-    stdout().print(
+    say(
         f"P(right) of {STRATEGY}: slopes {fitted[0]:.3g} below and {fitted[1]:.3g} above, offset "
         f"{fitted[2]:.3g}, fitted on {source}; stored in {out or folder}; "
-        f"reliability plot: {run / PLOT_NAME}",
-        soft_wrap=True,
+        f"reliability plot: {run / PLOT_NAME}"
     )
 
 
@@ -140,7 +136,13 @@ def _check_rated_by(reward: str, folder: Path, plan: BenchPlan, run: Path) -> di
     return {"reward_digest": made, "weights_digest": bare}
 
 
-def copy_weights(folder: Path, place: Path) -> None:
-    """Copy a model's folder without its checkpoints."""
+@contextmanager
+def changed_model(folder: Path, out: Path | None) -> Iterator[Path]:
+    """Give the folder in which to change a model: its own, or a copy without its checkpoints."""
+    if out is None:
+        yield folder
+        return
     ignored = shutil.ignore_patterns("checkpoint-*", ".*")
-    shutil.copytree(folder, place, dirs_exist_ok=True, ignore=ignored)
+    with whole_folder(out) as place:
+        shutil.copytree(folder, place, dirs_exist_ok=True, ignore=ignored)
+        yield place

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Progress, print_json, stdout
+from stepnav.cli.console import Progress, print_json, say
 from stepnav.cli.dry_run import Shape, estimate
+from stepnav.cli.options.chosen import Chosen
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import AsJson, Reward, Seed, Split, TaskName, TaskOptions
 from stepnav.core.backend import Answer
@@ -65,18 +66,14 @@ def run(
     """
     check_installed()
     chosen = build.parse_strategy(strategy)
-    server = model_options.server(active, reward)
     benchmark = task_options.load(task, sandbox=model_options.sandbox)
-    needs = build.strategy("hgs")
-    policy, scorer = model_options.choose(benchmark, [needs], reward)
-    benchmark, _ = model_options.with_shots(benchmark, policy)
+    used = Chosen.of(model_options, benchmark, [build.strategy("hgs")], reward, active)
+    benchmark = used.task
     drawn = benchmark.load(split or benchmark.default_split, problems, seed, task_options.data)
-    models = model_options.open(
-        policy=policy, reward=scorer, task=benchmark, server=server, max_batch=active
-    )
-    with models:
+    with used.open(active) as models:
+        names = f"{used.policy}, reward {used.reward}"
         findings = [
-            Finding("policy", f"{policy}, reward {scorer}, {len(drawn)} problems of {task}"),
+            Finding("policy", f"{names}, {len(drawn)} problems of {task}"),
             *(Finding("server", note) for note in models.notes),
         ]
         seen, rate = _draw(models, benchmark, drawn, samples, seed, active)
@@ -171,9 +168,8 @@ def _tell(findings: Sequence[Finding], as_json: bool) -> None:
                     "findings": [asdict(finding) for finding in findings]})  # fmt: skip
         return
     marks = {True: "fits", False: "NO", None: ""}
-    console = stdout()
     for finding in findings:
-        console.print(f"{finding.about:8} {marks[finding.fits]:4}  {finding.text}", soft_wrap=True)
+        say(f"{finding.about:8} {marks[finding.fits]:4}  {finding.text}")
     bad = [finding.about for finding in findings if finding.fits is False]
     said = f"does not fit: {', '.join(bad)}" if bad else "nothing speaks against a run"
-    console.print(f"\n{said}", soft_wrap=True)
+    say(f"\n{said}")

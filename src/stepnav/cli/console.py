@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console
@@ -103,10 +102,25 @@ def stderr() -> Console:
     return Console(stderr=True, quiet=_is_quiet, highlight=False, markup=False, emoji=False)
 
 
+def say(text: str) -> None:
+    """Print a result, in lines as they are."""
+    stdout().print(text, soft_wrap=True)
+
+
+def tell(text: str) -> None:
+    """Print something besides the results on standard error, in lines as they are."""
+    stderr().print(text, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Print what the user should know on standard error."""
+    tell(f"note: {text}")
+
+
 def tell_notes(notes: Iterable[str]) -> None:
     """Print notes on standard error, one a line."""
-    for note in notes:
-        stderr().print(f"note: {note}", soft_wrap=True)
+    for text in notes:
+        note(text)
 
 
 def print_json(value: Any) -> None:
@@ -146,8 +160,7 @@ class Progress:
         self._title = title
         self._total = total
         self._unit = unit
-        self._done = first
-        self._skipped = first
+        self._first = self._done = first
         self._began = self._printed = time.monotonic()
         self._console = stderr()
         self._bar: Any = None
@@ -169,19 +182,9 @@ class Progress:
             self._bar.add_task(self._title, total=self._total, rate="")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.stop()
-
-    def skip(self) -> None:
-        """Count one that was done before."""
-        self._done += 1
-        self._skipped += 1
 
     def advance(self, note: str = "") -> None:
         """Count one that is done now."""
@@ -191,7 +194,7 @@ class Progress:
         """Set how many are done."""
         self._done = done
         now = time.monotonic()
-        rate = (self._done - self._skipped) / max(now - self._began, 1e-9)
+        rate = (self._done - self._first) / max(now - self._began, 1e-9)
         text = f"{rate:.1f} {self._unit}/s"
         if self._bar is not None:
             description = f"{self._title} {note}".rstrip()
@@ -223,7 +226,7 @@ class Stages:
 
     def __exit__(self, *error: object) -> None:
         if self._bar is not None:
-            self._bar.__exit__(None, None, None)
+            self._bar.__exit__()
             self._bar = None
 
     def reach(self, title: str, done: int, total: int, note: str = "") -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 from zlib import crc32
 
-from stepnav.cli.console import print_json, stdout
+from stepnav.cli.console import print_json, say
 from stepnav.core.budget import Budget
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem, Step, StepScore, Trajectory
@@ -99,17 +99,15 @@ def tell_dry_run(
     totals = (f"{sum(row[name] for row in rows):,}" for name in list(rows[0])[2:])
     lines.append(("all", "", *totals))
     widths = [max(map(len, column)) for column in zip(*lines)]
-    console = stdout()
     for name, *cells in lines:
         numbers = (cell.rjust(width) for cell, width in zip(cells, widths[1:]))
-        console.print("  ".join((name.ljust(widths[0]), *numbers)), soft_wrap=True)
-    console.print(
+        say("  ".join((name.ljust(widths[0]), *numbers)))
+    say(
         f"\n{searches:,} searches of {len(problems):,} problems ({plan.task}/{plan.split}), "
         f"{num_done:,} of them done. Would be loaded: policy {plan.policy}, "
         f"reward {plan.reward or 'none'}.\nAn estimate, as if a solution had {USUAL.steps} steps "
         f"of {USUAL.tokens} tokens; nothing was loaded and nothing was asked.\n"
-        f"{_power_text(whole, shown)}",
-        soft_wrap=True,
+        f"{_power_text(whole, shown)}"
     )
 
 

@@ -8,17 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.build.outside import as_reward, is_outside
-from stepnav.build.plugins import find
-from stepnav.cli.console import (
-    Progress,
-    interruptible,
-    print_json,
-    stderr,
-    stdout,
-    tell_notes,
-)
+from stepnav.build.plugins import as_reward, find, is_outside
+from stepnav.cli.console import Progress, interruptible, print_json, say, stdout, tell_notes
 from stepnav.cli.options.shared import AsJson, Resume, ScoringOptions, check_resume
+from stepnav.cli.remarks import tell_unscored
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.lock import LOCK_NAME, locked
 from stepnav.front.origin import digests, function_digest
@@ -80,10 +73,7 @@ def run(
     _prepare(out, resume)
     with locked(out):
         scores, failed, tokens = scorer.score(cases, out, settings)
-        if not scores:
-            raise DataError(
-                f"no solution could be scored; the first: {next(iter(failed.values()))}"
-            )
+        tell_unscored(list(failed.values()), len(cases.items))
         report = make_report(
             cases,
             scores,
@@ -94,7 +84,7 @@ def run(
             seed=scoring.seed,
         )
         files = write_report(out, report)
-    _tell(report, failed, len(cases.items), out, files, as_json)
+    _tell(report, out, files, as_json)
 
 
 class _Scorer:
@@ -221,18 +211,10 @@ def _prepare(out: Path, resume: bool) -> None:
 
 def _tell(
     report: dict[str, Any],
-    failed: dict[int, str],
-    total: int,
     out: Path,
     files: list[str],
     as_json: bool,
 ) -> None:
-    if failed:
-        stderr().print(
-            f"note: {len(failed)} of {total} solutions could not be scored and are in no "
-            f"figure; the first: {next(iter(failed.values()))}",
-            soft_wrap=True,
-        )
     tell_notes(f"left out: {reason}" for reason in report["left_out"])
     if as_json:
         print_json(report)
@@ -248,5 +230,5 @@ def _print(report: dict[str, Any], out: Path, files: list[str]) -> None:
     for table in tables(report):
         print_table(console, table)
     if report["kind"] in ("processbench", "prmbench"):
-        console.print(threshold_note(report["figures"]), soft_wrap=True)
-    console.print(f"In {out}: {', '.join(files)}", soft_wrap=True)
+        say(threshold_note(report["figures"]))
+    say(f"In {out}: {', '.join(files)}")

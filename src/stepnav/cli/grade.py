@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Progress, interruptible, print_json, stderr, stdout
+from stepnav.cli.console import Progress, interruptible, note, print_json, say, tell
 from stepnav.cli.options.shared import AsJson, Data, Resume, Sandbox, check_resume
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.measure.samples import (
@@ -229,7 +229,7 @@ def _interval(grades: Grades, k: int) -> list[float] | None:
     try:
         found = pass_at_k_interval(grades, k)
     except ConfigError as error:
-        stderr().print(f"note: no interval: {error}", soft_wrap=True)
+        note(f"no interval: {error}")
         return None
     return [found.low, found.high]
 
@@ -237,27 +237,26 @@ def _interval(grades: Grades, k: int) -> list[float] | None:
 def _name_bad(samples: Path, bad: list[BadLine]) -> None:
     """Say which lines could not be graded, and why."""
     for line in bad[:MAX_NAMED]:
-        stderr().print(f"{samples}, line {line.line}: {line.reason}", soft_wrap=True, markup=False)
+        tell(f"{samples}, line {line.line}: {line.reason}")
     if len(bad) > MAX_NAMED:
-        stderr().print(f"... and {len(bad) - MAX_NAMED} more lines like these")
+        tell(f"... and {len(bad) - MAX_NAMED} more lines like these")
 
 
 def _print(report: Mapping[str, Any]) -> None:
-    console = stdout()
     for k, value in report["pass_at_k"].items():
         ends = report["pass_at_k_ci95"][k]
         between = f" (95% interval {100 * ends[0]:.1f}% to {100 * ends[1]:.1f}%)" if ends else ""
-        console.print(f"pass@{k}: {100 * value:.1f}%{between}")
+        say(f"pass@{k}: {100 * value:.1f}%{between}")
     for k, count in report["too_few_samples"].items():
-        console.print(f"pass@{k}: not told, as {count} of the problems have fewer samples")
+        say(f"pass@{k}: not told, as {count} of the problems have fewer samples")
     others = ", ".join(f"{n} {s}" for s, n in report["statuses"].items() if s != "passed")
-    console.print(
+    say(
         f"{report['passed']} of {report['samples']} samples passed"
         + (f" ({others})" if others else "")
         + f", problems: {report['problems']}, sandbox {report['sandbox']}"
     )
     if report["problems_without_samples"]:
-        console.print(f"problems without a sample: {report['problems_without_samples']}")
+        say(f"problems without a sample: {report['problems_without_samples']}")
     if report["bad_lines"]:
-        console.print(f"lines that could not be graded: {len(report['bad_lines'])}")
-    stderr().print(f"verdicts: {report['results']}", soft_wrap=True)
+        say(f"lines that could not be graded: {len(report['bad_lines'])}")
+    tell(f"verdicts: {report['results']}")

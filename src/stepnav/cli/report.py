@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import print_json, stderr, stdout, tell_notes
+from stepnav.cli.console import note, print_json, stdout, tell, tell_notes
 from stepnav.cli.options.shared import AsJson
 from stepnav.cli.remarks import is_cut, tell_cut, tell_failed
 from stepnav.core.errors import DataError
@@ -97,7 +97,7 @@ def make_report(
         _print(run, rows, plan, wall_s, baseline)
     tell_cut(sum(map(is_cut, results)), len(rows))
     errors = [result.error for result in results if result.error is not None]
-    tell_failed(errors, len(rows), "stepnav bench")
+    tell_failed(errors, len(rows), "stepnav bench --resume tries them again")
 
 
 def _grade_again(run: Path) -> None:
@@ -142,6 +142,6 @@ def _print(
 ) -> None:
     summary = summarise(rows, baseline=baseline or plan.baseline_label, wall_s=wall_s)
     print_summary(stdout(), summary)
-    if note := incomplete_note(summary, plan):
-        stderr().print(f"note: {note}", soft_wrap=True, markup=False)
-    stderr().print(f"report: {run / 'report.md'}, {run / 'report.html'}", soft_wrap=True)
+    if lacks := incomplete_note(summary, plan):
+        note(lacks)
+    tell(f"report: {run / 'report.md'}, {run / 'report.html'}")

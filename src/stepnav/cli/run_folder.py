@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stepnav import build
 from stepnav.build.plugins import split_file
-from stepnav.cli.console import Progress, stderr
+from stepnav.cli.console import note
 from stepnav.cli.options.choice import parse_ids, pick
-from stepnav.cli.options.models import ModelOptions
-from stepnav.cli.options.shared import TaskOptions
+from stepnav.cli.options.chosen import Chosen
+from stepnav.cli.options.shared import TaskOptions, names_in
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem
 from stepnav.core.strategy import RESERVE_SHARE, Strategy
-from stepnav.measure.plan import BenchPlan, Cell, cells
+from stepnav.front.origin import digests
+from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import FILE_NAME, check_same, differences, read_plan
 from stepnav.measure.run_folder import JOURNAL_NAME, check_is_free
-from stepnav.measure.runner import run_cells
 from stepnav.measure.tuned_file import Tuned
-from stepnav.remote.options import ServerOptions
 from stepnav.run.database import is_begun
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
@@ -45,8 +44,9 @@ def parse_budgets(text: str) -> tuple[int, ...]:
 
 def split_names(text: str) -> list[str]:
     """Return the names in the value of `--strategies`; "all" is every strategy of the package."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    return [name for part in parts for name in (build.STRATEGIES if part == "all" else (part,))]
+    return [
+        name for part in names_in(text) for name in (build.STRATEGIES if part == "all" else (part,))
+    ]
 
 
 def with_tuned(strategy: Strategy, tuned: Tuned, budgets: Sequence[int | None]) -> Strategy:
@@ -57,10 +57,7 @@ def with_tuned(strategy: Strategy, tuned: Tuned, budgets: Sequence[int | None]) 
     """
     if strategy.label not in tuned.strategies:
         if not strategy.options:
-            stderr().print(
-                f"note: {strategy.label} was not tuned, its options are the defaults",
-                soft_wrap=True,
-            )
+            note(f"{strategy.label} was not tuned, its options are the defaults")
         return strategy
     if None in budgets:
         raise ConfigError("--tuned has options for budgets; name them with --budgets")
@@ -116,51 +113,54 @@ def draw_problems(
     return pick(task, parse_ids(ids), split, seed, data)
 
 
-def run_settings(
-    task: str,
+def plan_of(
+    name: str,
     problems: Sequence[Problem],
-    task_options: TaskOptions,
-    model_options: ModelOptions,
-    server: ServerOptions,
-    num_shots: int,
-) -> dict[str, Any]:
-    """Return what the results of a run depend on besides problems, strategies and models."""
-    return {
+    tasks: TaskOptions,
+    used: Chosen,
+    strategies: Sequence[Strategy],
+    *,
+    texts: Sequence[str],
+    budgets: Sequence[int | None],
+    own_settings: Mapping[str, Any],
+    **fields: Any,
+) -> BenchPlan:
+    """Return the plan of a run.
+
+    Args:
+      name: of the task.
+      problems: of the run.
+      tasks: where they are.
+      used: the models.
+      strategies: what is compared.
+      texts: these as the user wrote them.
+      budgets: of each.
+      own_settings: what results depend on besides what those of any run do.
+      fields: others of the plan.
+    """
+    options, temperature = used.options, used.task.temperature
+    settings = {
         "reserve_share": RESERVE_SHARE,
-        "dtype": model_options.dtype,
-        "chat": model_options.chat,
-        "shots": num_shots,
-        **task_options.settings(task, problems),
-        **({"sandbox": model_options.sandbox} if task in build.CODE_TASKS else {}),
-        **server.result_settings(),
-        **model_options.reward_settings(),
+        "dtype": options.dtype,
+        "chat": options.chat,
+        "shots": used.num_shots,
+        **tasks.settings(name, problems),
+        **({"sandbox": options.sandbox} if name in build.CODE_TASKS else {}),
+        **used.server.result_settings(),
+        **options.reward_settings(),
+        **digests(used.policy, used.reward, name, *texts),
+        **own_settings,
     }
-
-
-def run_searches(
-    plan: BenchPlan,
-    problems: Sequence[Problem],
-    task: Task,
-    models: build.Models,
-    journal: Journal,
-    active: int,
-    progress: Progress,
-    only: Callable[[Cell], bool] = lambda cell: True,
-) -> None:
-    """Run what is left of the plan, or of a part of it, telling each search that is done."""
-    for found in run_cells(
-        [cell for cell in cells(plan, [p.id for p in problems]) if only(cell)],
-        problems,
-        extractor=task.extractor,
-        grade=task.grade,
-        models=models.by_name,
-        journal=journal,
-        max_active=active,
-    ):
-        if found.is_new:
-            progress.advance(found.label)
-        else:
-            progress.skip()
+    return BenchPlan(
+        task=name,
+        strategies=tuple(one.for_plan(budgets, temperature=temperature) for one in strategies),
+        problems=len(problems),
+        budgets=tuple(budgets),
+        policy=used.full_name,
+        reward=used.reward,
+        settings=settings,
+        **fields,
+    )
 
 
 def num_done(out: Path, plan: BenchPlan, resume: bool) -> int:

@@ -16,7 +16,8 @@ import typer
 from stepnav import build
 from stepnav.build.folders import VLLM, is_server
 from stepnav.build.models import unshared
-from stepnav.cli.console import stderr, tell_notes
+from stepnav.cli.console import tell, tell_notes
+from stepnav.cli.options.chosen import Chosen
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.serving import KeyOptions, LimitOptions, Place, TraceOptions
 from stepnav.cli.options.shared import Reward
@@ -25,7 +26,6 @@ from stepnav.core.requests import REWARD
 from stepnav.core.strategy import Strategy
 from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.remote.connection import with_version
-from stepnav.remote.options import ServerOptions
 from stepnav.serve.house import House, Server, chat_task
 from stepnav.tasks.task import Task
 
@@ -79,11 +79,11 @@ def run(
         _supervise(place.workers, listening)
         return
     chosen = None if strategy is None else build.parse_strategy(strategy)
-    server = model_options.server(limits.active, reward)
     benchmark = _task(task, model_options)
     with contextlib.ExitStack() as stack:
-        models = stack.enter_context(_open(model_options, benchmark, reward, server))
-        house = _house(models, model_options, benchmark, chosen, reward, server, model_name)
+        used = _choose(model_options, benchmark, reward, limits.active)
+        models = stack.enter_context(_open(used))
+        house = _house(models, used, benchmark, chosen, reward, model_name)
         house = replace(house, limits=limits, keys=keys, hosts=hosts, **asdict(trace_options))
         house = _with_rewards(house, also_reward or [], model_options, stack)
         tell_notes(models.notes)
@@ -101,55 +101,51 @@ def _ships(policy: str) -> bool:
     return policy.removeprefix(VLLM) in build.EMBEDDED_TASKS
 
 
-def _open(
-    options: ModelOptions, task: Task, reward: str | None, server: ServerOptions
-) -> build.Models:
-    """Return the models; a server is chatted with if it knows how to."""
+def _choose(options: ModelOptions, task: Task, reward: str | None, active: int) -> Chosen:
+    """Return the models to open, with a reward model if one is named or ships."""
     ships_reward = options.policy is None or _ships(options.policy)
     needs = build.strategy("hgs" if reward is not None or ships_reward else "cot")
-    policy, scorer = options.choose(task, [needs], reward)
-    task, _ = options.with_shots(task, policy)
+    return Chosen.of(options, task, [needs], reward, active)
 
-    def opened(options: ModelOptions) -> build.Models:
-        return options.open(policy=policy, reward=scorer, task=task, server=server, max_batch=192)
 
-    if is_server(policy) and not options.chat:
+def _open(used: Chosen) -> build.Models:
+    """Return the models; a server is chatted with if it knows how to."""
+    if is_server(used.policy) and not used.options.chat:
         try:
-            return opened(replace(options, chat=True))
+            return replace(used, options=replace(used.options, chat=True)).open(192)
         except BackendError as error:
             if error.status_code is None:
                 raise
-    return opened(options)
+    return used.open(192)
 
 
 def _house(
     models: build.Models,
-    options: ModelOptions,
+    used: Chosen,
     task: Task,
     chosen: Strategy | None,
     reward: str | None,
-    server: ServerOptions,
     model_name: str | None,
 ) -> House:
     """Return what is served, with limits as usual."""
-    policy = unshared(models.policy)
+    policy, options, server = unshared(models.policy), used.options, used.server
     known = build.with_measured([build.strategy(name) for name in build.STRATEGIES], reward)
     strategies = {one.name: one for one in known}
     if chosen is not None:
         strategies[chosen.name] = chosen
-    name, upstream, is_chatted = (
-        Path((options.policy or build.TYPED_TASK).removeprefix(VLLM)).name,
-        None,
-        options.chat,
-    )
+    name = Path((options.policy or build.TYPED_TASK).removeprefix(VLLM)).name
+    upstream, is_chatted = None, options.chat
     if isinstance(policy, OpenAIPolicy):
         name, is_chatted = policy.model or "default", policy.capabilities.api == "chat"
         url = with_version(options.policy or "")
         upstream = Server(url, name, server.api_key, server.timeout_s)
+    shown = name if model_name is None else model_name
+    if not shown.isprintable() or not shown.strip():
+        raise ConfigError(f"{shown!r} is no name for a model; give one by --model-name")
     has_reward = REWARD in models.by_name
     default = "hgs" if has_reward else "self_consistency"
     return House(
-        model=_checked_name(name if model_name is None else model_name),
+        model=shown,
         task=task,
         models=models.by_name,
         strategies=strategies,
@@ -187,12 +183,6 @@ def _with_rewards(
     return replace(house, models=models, rewards=rewards)
 
 
-def _checked_name(name: str) -> str:
-    if not name.isprintable() or not name.strip():
-        raise ConfigError(f"{name!r} is no name for a model; give one by --model-name")
-    return name
-
-
 def _supervise(workers: int, listening: socket.socket) -> None:
     """Run this command several times on one socket."""
     from stepnav.serve.metrics import FOLDER_VARIABLE
@@ -207,7 +197,4 @@ def _supervise(workers: int, listening: socket.socket) -> None:
 def _tell_ready(house: House, listening: socket.socket) -> None:
     host, port, *_ = listening.getsockname()
     shown = f"[{host}]" if ":" in host else host
-    stderr().print(
-        f"serving {', '.join(house.served_models)} at http://{shown}:{port}/v1 (Ctrl-C ends)",
-        soft_wrap=True,
-    )
+    tell(f"serving {', '.join(house.served_models)} at http://{shown}:{port}/v1 (Ctrl-C ends)")

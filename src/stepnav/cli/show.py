@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from stepnav.cli.console import print_json, stdout
-from stepnav.cli.options.shared import AsJson
+from stepnav.cli.options.shared import AsJson, check_written
 from stepnav.cli.report import grader
 from stepnav.core.codec import encode_result
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.outcome import SearchResult
-from stepnav.files.atomic import STDOUT, check_output, write_text
+from stepnav.files.atomic import write_text
 from stepnav.measure.plan import BenchPlan, Cell, cells
 from stepnav.measure.plan_file import FILE_NAME
 from stepnav.measure.report.problems import natural
 from stepnav.measure.run_folder import JOURNAL_NAME, open_run
 from stepnav.run.traces import FILE_NAME as TRACES_NAME
 from stepnav.run.traces import read_trace
-from stepnav.view.page import render_page
 from stepnav.view.shown import ShownTree
-from stepnav.view.terminal import print_tree
-from stepnav.view.verdict import print_verdict
 
 
 def run(
@@ -54,20 +52,14 @@ def run(
       stepnav show traces --problem 5fe3a1c04be94e6d8d0a7ba6b1b8e7c2
     """
     if page is not None:
-        check_output(page, run / FILE_NAME, run / JOURNAL_NAME)
-    if page == STDOUT and as_json:
-        raise ConfigError(
-            "--page - and --json would both fill standard output; leave one of them out"
-        )
+        check_written("--page", page, as_json, run / FILE_NAME, run / JOURNAL_NAME)
     if (run / TRACES_NAME).is_file():
         _show_trace(run, problem, page, as_json)
         return
     plan, journal = open_run(run)
-    try:
+    with closing(journal):
         results = {result.search_id: result for result in journal.results()}
         verdicts = journal.verdicts()
-    finally:
-        journal.close()
     if not results:
         raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
     _check(strategy, plan.labels, "strategy")
@@ -82,28 +74,30 @@ def run(
         correct = (
             verdicts[result.search_id] if is_graded else grade(result.tree.problem, result.answer)
         )
-        _show(cell, result, correct, page, as_json)
+        more = {"label": cell.strategy.label, "correct": correct}
+        _show(ShownTree(result, correct), page, as_json, _head(cell), **more)
+
+
+def _head(cell: Cell) -> Text:
+    """Return what stands above the tree of a search."""
+    limit = "" if cell.budget is None else f", budget {cell.budget}"
+    return Text.assemble((cell.strategy.label, "bold"), f"{limit}, repeat {cell.repeat}")
 
 
 def _show(
-    cell: Cell, result: SearchResult, correct: bool | None, page: Path | None, as_json: bool
+    shown: ShownTree, page: Path | None, as_json: bool, head: Text | None = None, **more: Any
 ) -> None:
+    """Show a search as it is asked for; `more` is what its JSON says besides."""
     if as_json:
-        print_json({**encode_result(result), "label": cell.strategy.label, "correct": correct})
+        print_json({**encode_result(shown.result), **more})
+    elif page is None and head is not None:
+        stdout().print(head)
+        shown.show()
+        stdout().print()
     elif page is None:
-        _print(cell, result, correct)
+        shown.show()
     if page is not None:
-        write_text(page, render_page(result.tree, result=result, is_correct=correct))
-
-
-def _print(cell: Cell, result: SearchResult, correct: bool | None) -> None:
-    console = stdout()
-    limit = "" if cell.budget is None else f", budget {cell.budget}"
-    console.print(Text.assemble((cell.strategy.label, "bold"), f"{limit}, repeat {cell.repeat}"))
-    print_tree(console, result.tree)
-    reference = result.tree.problem.answer
-    print_verdict(console, result, is_correct=correct, reference=reference)
-    console.print()
+        write_text(page, shown.page())
 
 
 def _show_trace(folder: Path, trace: str, page: Path | None, as_json: bool) -> None:
@@ -113,12 +107,7 @@ def _show_trace(folder: Path, trace: str, page: Path | None, as_json: bool) -> N
         raise ConfigError(
             f"{folder} holds no trace {trace!r}; a reply tells its own under stepnav.trace"
         )
-    if as_json:
-        print_json(encode_result(result))
-    elif page is None:
-        ShownTree(result).show()
-    if page is not None:
-        write_text(page, render_page(result.tree, result=result))
+    _show(ShownTree(result), page, as_json)
 
 
 def _choose(

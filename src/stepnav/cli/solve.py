@@ -8,13 +8,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from stepnav import build
-from stepnav.cli.console import Progress, print_json, stderr, stdout, tell_notes
+from stepnav.cli.console import Progress, print_json, stderr, stdout, tell, tell_notes
 from stepnav.cli.options.choice import Ids, parse_ids, pick
+from stepnav.cli.options.chosen import Chosen
 from stepnav.cli.options.models import ModelOptions
-from stepnav.cli.options.shared import AsJson, Reward, Seed, Split, TaskOptions, TypedTaskName
+from stepnav.cli.options.shared import (
+    AsJson,
+    Reward,
+    Seed,
+    Split,
+    TaskOptions,
+    TypedTaskName,
+    check_written,
+)
 from stepnav.cli.remarks import is_cut, tell_cut
 from stepnav.core.budget import Budget
 from stepnav.core.codec import encode_result
@@ -22,7 +30,7 @@ from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
-from stepnav.files.atomic import STDOUT, check_output, write_text
+from stepnav.files.atomic import STDOUT, write_text
 from stepnav.run.driver import Driver
 from stepnav.run.search import Search
 from stepnav.tasks.task import Task
@@ -106,18 +114,19 @@ def run(
 
       stepnav solve --task gsm8k --data test.jsonl --policy ./my-model --reward ./my-prm
     """
-    server = model_options.server(reward=reward)
     name = task or _default_task(problem, model_options.policy)
     benchmark = task_options.load(name, sandbox=model_options.sandbox)
     data = task_options.data
     choice = build.parse_strategy(strategy)
     names = None if ids is None else parse_ids(ids)
     if page is not None:
-        _check_page(page, data, hard or len(names or ()), as_json)
+        check_written("--page", page, as_json, data)
+        if (count := hard or len(names or ())) > 1:
+            raise ConfigError(f"--page shows one search, and this makes {count}; take one problem")
     _check_choice(names, problem, index=index, hard=hard)
     budget = Budget(policy_tokens=max_policy_tokens, seconds=max_seconds)
-    policy, reward = model_options.choose(benchmark, [choice], reward)
-    [choice] = build.with_measured([choice], reward)
+    used = Chosen.of(model_options, benchmark, [choice], reward)
+    [choice] = build.with_measured([choice], used.reward)
     split_name = split or benchmark.default_split
     if problem is not None:
         _check_given(problem, split=split, data=data, index=index, hard=hard)
@@ -129,10 +138,9 @@ def run(
         problems = first(PROBE_COUNT)
     else:
         problems = [_pick(benchmark, split_name, data, index, seed)]
-    benchmark, _ = model_options.with_shots(benchmark, policy)
-    with model_options.open(policy=policy, reward=reward, task=benchmark, server=server) as models:
+    with used.open() as models:
         tell_notes(models.notes)
-        session = _Session(benchmark, Driver(models.by_name), choice, budget, seed)
+        session = _Session(used.task, Driver(models.by_name), choice, budget, seed)
         chosen = _hard_problems(session, split_name, first, hard) if hard else problems
         for item in chosen:
             _solve_one(session, item, page, as_json)
@@ -176,7 +184,9 @@ def _default_task(problem: str | None, policy: str | None) -> str:
 
 def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: bool) -> None:
     console = stderr() if page == STDOUT else stdout()
-    follower = None if as_json else _follow(console, problem)
+    follower = None if as_json else TreeFollower(console)
+    if follower is not None:
+        follower.start(problem)
     (result,) = session.driver.run([session.search(problem, session.strategy, follower)])
     doubt = build.doubt_of(session.driver.models["policy"], problem, result)
     correct = None
@@ -193,23 +203,6 @@ def _solve_one(session: _Session, problem: Problem, page: Path | None, as_json: 
         write_text(page, render_page(result.tree, result=result, is_correct=correct))
     if result.error is not None:
         raise BackendError(result.error)
-
-
-def _check_page(page: Path, data: Path | None, count: int, as_json: bool) -> None:
-    """Refuse a page that cannot be written, or would take the place of another."""
-    check_output(page, data)
-    if count > 1:
-        raise ConfigError(f"--page shows one search, and this makes {count}; take one problem")
-    if page == STDOUT and as_json:
-        raise ConfigError(
-            "--page - and --json would both fill standard output; leave one of them out"
-        )
-
-
-def _follow(console: Console, problem: Problem) -> TreeFollower:
-    follower = TreeFollower(console)
-    follower.start(problem)
-    return follower
 
 
 def _pick(task: Task, split: str, data: Path | None, index: int, seed: int) -> Problem:
@@ -266,11 +259,10 @@ def _hard_problems(
                     break
             if len(wrong) == count:
                 break
-    stderr().print(
+    tell(
         f"Chain of thought got {len(wrong)} of the first {len(tried)} problems of "
-        f"{session.task.name}/{split} wrong. These, with {session.strategy.label}:\n",
-        soft_wrap=True,
+        f"{session.task.name}/{split} wrong. These, with {session.strategy.label}:\n"
     )
     for problem, result in wrong:
-        stderr().print(f"Chain of thought answers {result.answer}, which is wrong.", soft_wrap=True)
+        tell(f"Chain of thought answers {result.answer}, which is wrong.")
         yield problem

@@ -12,7 +12,7 @@ import typer
 
 from stepnav import build
 from stepnav.build.plugins import bare_name, entry_names
-from stepnav.cli.console import print_json, stdout
+from stepnav.cli.console import print_json, say
 from stepnav.cli.options.shared import AsJson
 from stepnav.core.options import Option, records_of
 from stepnav.core.strategy import Strategy
@@ -51,7 +51,7 @@ def run(
         return
     width = max(map(len, lines))
     for known, line in lines.items():
-        stdout().print(f"{known:<{width}}  {line}", soft_wrap=True)
+        say(f"{known:<{width}}  {line}")
 
 
 def _record(strategy: Strategy) -> dict[str, Any]:
@@ -82,16 +82,15 @@ def _record(strategy: Strategy) -> dict[str, Any]:
 def _print(strategy: Strategy, name: str) -> None:
     line, source = _about(strategy)
     texts = _argument_texts(strategy)
-    console = stdout()
-    console.print(f"{strategy.name}: {line}\n", soft_wrap=True)
+    say(f"{strategy.name}: {line}\n")
     if source:
-        console.print(source + "\n", soft_wrap=True)
-    console.print(f"Asks: {', '.join(strategy.models)}. Options, as in {name}:NAME=VALUE:")
+        say(source + "\n")
+    say(f"Asks: {', '.join(strategy.models)}. Options, as in {name}:NAME=VALUE:")
     for name, option in strategy.known_options.items():
         default = "none" if option.default is None else str(option.default).lower()
-        console.print(f"\n  {name}  {_values(option)} [default: {default}]", soft_wrap=True)
+        say(f"\n  {name}  {_values(option)} [default: {default}]")
         if name in texts:
-            console.print(f"      {texts[name]}", soft_wrap=True)
+            say(f"      {texts[name]}")
 
 
 def _values(option: Option) -> str:

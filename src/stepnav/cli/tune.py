@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Progress, print_json, resumable, stderr, stdout, tell_notes
+from stepnav.cli.bench_plan import Comparison
+from stepnav.cli.console import Progress, print_json, resumable, say, tell, tell_notes
+from stepnav.cli.options.chosen import Chosen
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import AsJson, Resume, Reward, Seed, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_failed, tell_problems
@@ -20,19 +22,17 @@ from stepnav.cli.run_folder import (
     draw_problems,
     num_done,
     parse_budgets,
+    plan_of,
     prepare,
-    run_searches,
-    run_settings,
     split_names,
     split_to_report_on,
     tuning_split,
 )
 from stepnav.core.errors import ConfigError
-from stepnav.core.records import Problem
 from stepnav.files.lock import locked
-from stepnav.front.origin import digests, made_for
+from stepnav.front.origin import made_for
 from stepnav.measure.extras import check_installed
-from stepnav.measure.plan import BenchPlan
+from stepnav.measure.plan import BenchPlan, Cell
 from stepnav.measure.plan_file import FILE_NAME as PLAN_NAME
 from stepnav.measure.plan_file import plan_digest, write_plan
 from stepnav.measure.run_folder import JOURNAL_NAME
@@ -40,28 +40,8 @@ from stepnav.measure.runner import read_rows, wall_seconds
 from stepnav.measure.tuned_file import FILE_NAME, Tuned, tuned_object, write_tuned
 from stepnav.measure.tuning import find_best, num_searches, parse_rungs
 from stepnav.run.journal import Journal
-from stepnav.tasks.task import Task
 
 RUNGS = "40,80,160"
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What is tried, on which problems, with which models.
-
-    Attributes:
-      plan: all searches that there may be.
-      tried: strategy -> label -> what the user would write for it.
-      problems: at least as many as the last rung takes.
-      task: of the problems.
-      policy: its name.
-    """
-
-    plan: BenchPlan
-    tried: Mapping[str, Mapping[str, str]]
-    problems: Sequence[Problem]
-    task: Task
-    policy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +72,21 @@ class GridOptions:
         model_options: ModelOptions,
         seed: int,
         reward: str | None,
-    ) -> Trial:
-        """Return what is to be tried.
+        active: int,
+    ) -> tuple[Comparison, dict[str, dict[str, str]]]:
+        """Return all searches that there may be, and what the user would write for each strategy.
+
+        The latter by its name and its label.
 
         Raises:
           ConfigError, DataError: of any of it.
         """
-        server = model_options.server(None, reward)
         benchmark = task_options.load(task, sandbox=model_options.sandbox)
         steps = parse_rungs(self.rungs)
         texts = [text for name in split_names(self.strategies) for text in build.candidates(name)]
         choices = [build.parse_strategy(text) for text in texts]
-        policy, reward = model_options.choose(benchmark, choices, reward)
-        benchmark, num_shots = model_options.with_shots(benchmark, policy)
+        used = Chosen.of(model_options, benchmark, choices, reward, active)
+        benchmark = used.task
         where = (tuning_split(benchmark, self.split), seed, task_options.data)
         if self.split is None and task_options.data is not None:
             note = f"{where[-1]} is taken for the {where[0]} split of {task}; --split names another"
@@ -113,21 +95,12 @@ class GridOptions:
         tell_problems(drawn, steps[-1], f"{task}/{where[0]}")
         if len(drawn) < steps[-1]:
             raise ConfigError(f"--rungs must not be above the {len(drawn)} problems that there are")
-        settings = run_settings(task, drawn, task_options, model_options, server, num_shots)
-        plan = BenchPlan(
-            task=task,
-            split=where[0],
-            strategies=tuple(
-                choice.for_plan(budgets, temperature=benchmark.temperature) for choice in choices
-            ),
-            problems=len(drawn),
-            seed=seed,
-            budgets=budgets,
-            policy=model_options.full_name(policy),
-            reward=reward,
-            settings={**settings, **digests(policy, reward, task, *texts), "rungs": steps},
-        )
-        return Trial(plan, _tried(plan, dict(zip(plan.labels, texts))), drawn, benchmark, policy)
+        plan = plan_of(
+            task, drawn, task_options, used, choices, texts=texts, split=where[0], seed=seed,
+            budgets=budgets, own_settings={"rungs": steps},
+        )  # fmt: skip
+        tried = _tried(plan, dict(zip(plan.labels, texts)))
+        return Comparison(plan, drawn, drawn, used), tried
 
 
 def run(
@@ -159,26 +132,21 @@ def run(
       stepnav bench --tuned runs/tune/tuned.json --split test --out runs/best
     """
     check_installed()
-    trial = grid.open(task, parse_budgets(budgets), task_options, model_options, seed, reward)
-    plan = trial.plan
-    _tell_cost(plan, trial.tried, num_done(out, plan, resume), dry_run, as_json)
+    given = (task_options, model_options, seed, reward, active)
+    compared, tried = grid.open(task, parse_budgets(budgets), *given)
+    plan = compared.plan
+    _tell_cost(plan, tried, num_done(out, plan, resume), dry_run, as_json)
     if dry_run:
         return
     prepare(out)
     with locked(out):
-        models = model_options.open(
-            policy=trial.policy,
-            reward=plan.reward,
-            task=trial.task,
-            server=model_options.server(active, reward),
-            max_batch=active,
-        )
+        models = compared.used.open(active)
         if not (out / PLAN_NAME).exists():
             write_plan(plan, out)
         with resumable(partial(_kept, out, plan)), models:
-            tuned = _tune(trial, models, out, active)
+            tuned = _tune(compared, tried, models, out, active)
     write_tuned(out / FILE_NAME, tuned)
-    _tell(tuned, out / FILE_NAME, split_to_report_on(trial.task, plan.split), as_json)
+    _tell(tuned, out / FILE_NAME, split_to_report_on(compared.task, plan.split), as_json)
 
 
 def _tried(plan: BenchPlan, texts: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -217,42 +185,52 @@ def _tell_cost(
         print_json({"searches": total, "done": done, "rows": rows})
         return
     for row in rows if is_dry else ():
-        stdout().print(
+        say(
             f"{row['strategy']}: {row['searches']:,} searches, at most "
-            f"{row['policy_tokens_at_most']:,} policy tokens; {', '.join(row['tried'])}",
-            soft_wrap=True,
+            f"{row['policy_tokens_at_most']:,} policy tokens; {', '.join(row['tried'])}"
         )
-    (stdout() if is_dry else stderr()).print(
+    show = say if is_dry else tell
+    show(
         f"{total:,} searches of {plan.problems} problems ({plan.task}/{plan.split}), {done:,} of "
-        f"them done; at most {tokens:,} policy tokens",
-        soft_wrap=True,
+        f"them done; at most {tokens:,} policy tokens"
     )
 
 
-def _tune(trial: Trial, models: build.Models, out: Path, active: int) -> Tuned:
+def _tune(
+    compared: Comparison,
+    tried: Mapping[str, Mapping[str, str]],
+    models: build.Models,
+    out: Path,
+    active: int,
+) -> Tuned:
     """Return the best options, having run what the folder does not hold yet."""
-    plan, problems, task = trial.plan, trial.problems, trial.task
+    plan, grade = compared.plan, compared.task.grade
     tell_notes(models.notes)
-    total = sum(_count(plan, len(rivals)) for rivals in trial.tried.values())
-    texts = {label: text for rivals in trial.tried.values() for label, text in rivals.items()}
+    total = sum(_count(plan, len(rivals)) for rivals in tried.values())
+    texts = {label: text for rivals in tried.values() for label, text in rivals.items()}
     with (
         contextlib.closing(Journal(out / JOURNAL_NAME, plan_digest(plan))) as journal,
-        Progress("tune", total, "searches") as progress,
+        Progress("tune", total, "searches", first=len(journal.finished_ids())) as progress,
     ):
+
+        def run_those(only: Callable[[Cell], bool]) -> None:
+            wanted = [cell for cell in compared.cells if only(cell)]
+            for found in compared.run(wanted, models, journal, active):
+                if found.is_new:
+                    progress.advance(found.label)
+
         best = find_best(
             plan,
             texts,
-            [problem.id for problem in problems],
+            [problem.id for problem in compared.problems],
             plan.settings["rungs"],
-            run=lambda only: run_searches(
-                plan, problems, task, models, journal, active, progress, only
-            ),
-            rows=lambda: read_rows(plan, journal, grade=task.grade),
+            run=run_those,
+            rows=lambda: read_rows(plan, journal, grade=grade),
         )
-        rows = read_rows(plan, journal, grade=task.grade)
+        rows = read_rows(plan, journal, grade=grade)
         failed = (journal.result(row.search_id) for row in rows if row.failed)
         errors = [result.error for result in failed if result and result.error is not None]
-        tell_failed(errors, len(rows), "stepnav tune")
+        tell_failed(errors, len(rows), "stepnav tune --resume tries them again")
         seconds = sum(wall_seconds(journal).values())
     origin = {
         **made_for(plan.task, plan.policy, plan.reward),
@@ -281,13 +259,12 @@ def _tell(tuned: Tuned, path: Path, split: str | None, as_json: bool) -> None:
             else f"{100 * best.accuracy:.1f}% of {best.problems}, {best.policy_tokens:.0f} tokens, "
             f"best of {best.tried}"
         )
-        stdout().print(f"{best.budget}  {best.setting}  {figures}", soft_wrap=True)
+        say(f"{best.budget}  {best.setting}  {figures}")
     cost = tuned.origin
-    stderr().print(
+    tell(
         f"{cost['searches']:,} searches, {cost['policy_tokens']:,} policy and "
         f"{cost['reward_tokens']:,} reward tokens, {cost['seconds']:,.0f} s; use them with: "
-        f"stepnav bench --task {cost['task']}{f' --split {split}' if split else ''} --tuned {path}",
-        soft_wrap=True,
+        f"stepnav bench --task {cost['task']}{f' --split {split}' if split else ''} --tuned {path}"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Stages, interruptible, print_json, stdout
+from stepnav.cli.console import Stages, interruptible, print_json, say
 from stepnav.cli.options.shared import AsJson, Device, Resume, Seed
 from stepnav.core.errors import ConfigError
 
@@ -63,7 +63,7 @@ def run(
     if as_json:
         print_json(evaluation)
     else:
-        stdout().print(f"Saved to {out}; the model cards tell what they can do.")
+        say(f"Saved to {out}; the model cards tell what they can do.")
 
 
 def _kept(out: Path) -> str:

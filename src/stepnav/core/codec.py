@@ -39,6 +39,11 @@ _RESULT_KINDS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("seed", "requests"), int),
 }
 
+_PLAIN = (
+    "search_id", "strategy", "options", "problem_id", "seed", "answer", "requests", "error",
+)  # fmt: skip
+"""Fields of a result that stand in JSON as they are."""
+
 USAGE_FIELDS = tuple(field.name for field in fields(Usage))
 _AMOUNTS = attrgetter(*USAGE_FIELDS)
 
@@ -224,17 +229,10 @@ def decode_result(value: Mapping[str, Any]) -> SearchResult:
         value.get("right_prob"),
     )  # fmt: skip
     return SearchResult(
-        search_id=value["search_id"],
-        strategy=value["strategy"],
-        options=value["options"],
-        problem_id=value["problem_id"],
-        seed=value["seed"],
-        answer=value["answer"],
+        **{name: value[name] for name in _PLAIN},
         outcome=outcome,
         tree=tree,
         usage=decode_usage([value["usage"][name] for name in USAGE_FIELDS]),
-        requests=value["requests"],
-        error=value["error"],
     )
 
 

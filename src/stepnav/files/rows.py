@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
-from stepnav.core.errors import ConfigError, DataError, quote
+from stepnav.core.errors import DataError, quote
 from stepnav.files.atomic import escaped
+from stepnav.files.parquet import load_pyarrow
 
 GZIP_MAGIC = b"\x1f\x8b"
 PARQUET_MAGIC = b"PAR1"
@@ -150,15 +151,9 @@ def parquet_rows(file: IO[bytes], path: Path) -> Iterator[Mapping[str, Any]]:
       ConfigError: pyarrow is missing.
       DataError: the file is damaged.
     """
+    pyarrow = load_pyarrow("reading")
     try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ConfigError(
-            f"reading Parquet needs pyarrow ({error}): pip install 'stepnav[bench]'"
-        ) from None
-    try:
-        for batch in parquet.ParquetFile(io.BytesIO(file.read())).iter_batches():
+        for batch in pyarrow.parquet.ParquetFile(io.BytesIO(file.read())).iter_batches():
             yield from batch.to_pylist()
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())

@@ -85,7 +85,8 @@ def bench(
     task = _task(problems)
     used = split or task.default_split
     drawn = task.load(used, count, seed, None)
-    chosen = build.with_measured(_strategies(strategies), reward, task)
+    named = [given_strategy(item) for item in _several(strategies)]
+    chosen = build.with_measured(named, reward, task)
     temperature = task.temperature
     policy, reward = build.choose_models(task, chosen, policy, reward)
     plan = BenchPlan(
@@ -148,11 +149,6 @@ def _task(problems: Any) -> Task:
     if isinstance(problems, str) and not Path(problems).is_file():
         return build.load_task(problems)
     return own_task(Path(problems) if isinstance(problems, (str, Path)) else problems)
-
-
-def _strategies(given: Any) -> list[Strategy]:
-    """Return the strategies that one or several names, functions or strategies are."""
-    return [given_strategy(item) for item in _several(given)]
 
 
 def _budgets(given: Any) -> tuple[int | None, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -94,7 +93,11 @@ class Searches:
             if not found.done():  # it may have been cancelled
                 found.set_result(outcome)
 
-        self._engine.add(search, lambda outcome: _hand(loop, take, outcome))
+        def hand(outcome: SearchResult | Exception) -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(take, outcome)
+
+        self._engine.add(search, hand)
         try:
             outcome = await found
         finally:
@@ -109,16 +112,6 @@ class Searches:
         """Leave all searches and close the models."""
         self._engine.close()
         self._models.__exit__()
-
-
-def _hand(
-    loop: asyncio.AbstractEventLoop,
-    take: Callable[[SearchResult | Exception], None],
-    outcome: SearchResult | Exception,
-) -> None:
-    """Hand an outcome from the engine's thread to who waits for it, if its loop still runs."""
-    with suppress(RuntimeError):
-        loop.call_soon_threadsafe(take, outcome)
 
 
 def record_of(result: SearchResult) -> dict[str, Any]:

@@ -16,12 +16,15 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import STDOUT, write_with
+from stepnav.files.parquet import load_pyarrow, write_table
 from stepnav.labels.kinds import KIND_FIELD
-from stepnav.labels.parquet import write_table
 from stepnav.labels.reader import LabelledData
 from stepnav.labels.records import WHOLE_FIELDS, LabelKind, StepRecord
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+ALWAYS = ("prompt", "completions", "labels", KIND_FIELD, "origin")
+"""Columns of a Parquet table that are there although nothing is known in them."""
+
 ADVICE = "nothing was changed: free some space or name another --out, and do it again"
 
 
@@ -70,34 +73,25 @@ def _labels(record: StepRecord, kind: LabelKind) -> list[Any]:
 
 
 def _write_parquet(place: Path, data: LabelledData) -> None:
-    try:
-        import pyarrow as pa
-    except ImportError as error:
-        raise ConfigError(
-            f"writing Parquet needs pyarrow ({error}): pip install 'stepnav[bench]'; or end --out "
-            "in .jsonl"
-        ) from None
+    pa = load_pyarrow("writing", "; or end --out in .jsonl")
     types = {"rating": pa.int8(), "correct": pa.bool_(), "value": pa.float64()}
-    text, records = pa.string(), data.records
-    columns = {
-        "prompt": pa.array([record.prompt for record in records], text),
-        "completions": pa.array([record.completions for record in records], pa.list_(text)),
-        "labels": pa.array(
-            [_labels(record, data.kind) for record in records], pa.list_(types[data.kind])
-        ),
+    kinds = {
+        "prompt": pa.string(),
+        "completions": pa.list_(pa.string()),
+        "labels": pa.list_(types[data.kind]),
+        "wrong_from": pa.list_(pa.int64()),
+        "weights": pa.list_(pa.float64()),
+        **dict.fromkeys(WHOLE_FIELDS, pa.bool_()),
+        KIND_FIELD: pa.string(),
+        "origin": pa.string(),
     }
-    if any(record.wrong_from is not None for record in records):
-        columns["wrong_from"] = pa.array(
-            [record.wrong_from for record in records], pa.list_(pa.int64())
-        )
-    if any(record.weights is not None for record in records):
-        columns["weights"] = pa.array(
-            [record.weights for record in records], pa.list_(pa.float64())
-        )
-    for name in WHOLE_FIELDS:
-        values = [getattr(record, name) for record in records]
-        if any(value is not None for value in values):
-            columns[name] = pa.array(values, pa.bool_())
-    columns[KIND_FIELD] = pa.array([data.kind] * len(records), text)
-    columns["origin"] = pa.array([record.origin for record in records], text)
+    told: dict[str, list[Any]] = {
+        "labels": [_labels(record, data.kind) for record in data.records],
+        KIND_FIELD: [data.kind] * len(data.records),
+    }
+    columns = {}
+    for name, kind in kinds.items():
+        values = told.get(name) or [getattr(record, name) for record in data.records]
+        if name in ALWAYS or any(value is not None for value in values):
+            columns[name] = pa.array(values, kind)
     write_table(place, pa.table(columns))

@@ -58,15 +58,9 @@ class StepRecord:
             "completions": list(self.completions),
             "labels": list(self.labels),
         }
-        if self.wrong_from is not None:
-            fields["wrong_from"] = list(self.wrong_from)
-        if self.weights is not None:
-            fields["weights"] = list(self.weights)
-        if self.origin is not None:
-            fields["origin"] = self.origin
-        for name in WHOLE_FIELDS:
+        for name in ("wrong_from", "weights", "origin", *WHOLE_FIELDS):
             if (value := getattr(self, name)) is not None:
-                fields[name] = value
+                fields[name] = list(value) if isinstance(value, tuple) else value
         return fields
 
 

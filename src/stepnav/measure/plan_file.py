@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -108,23 +108,6 @@ def plan_digest(plan: BenchPlan) -> str:
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def describe_difference(made: BenchPlan, now: BenchPlan, run: str) -> str | None:
-    """Return one line that names exactly the settings that differ, None if there are none.
-
-    Args:
-      made: the plan that the run folder was made with.
-      now: the plan that was asked for.
-      run: how to name the run folder.
-    """
-    found = differences(made, now)
-    if found is None:
-        return None
-    return (
-        f"the run folder {run} was made with {found[0]}, now {found[1]}; "
-        "use another --out or the same settings"
-    )
-
-
 def differences(made: BenchPlan, now: BenchPlan) -> tuple[str, str] | None:
     """Return the settings that differ, as the one and as the other plan has them."""
     old, new = _flat(_comparable(made)), _flat(_comparable(now))
@@ -144,27 +127,25 @@ def differences(made: BenchPlan, now: BenchPlan) -> tuple[str, str] | None:
 def check_same(made: BenchPlan, now: BenchPlan, run: str) -> None:
     """Refuse to go on with a run that was made with other settings.
 
+    Args:
+      made: the plan that the run folder was made with.
+      now: the plan that was asked for.
+      run: how to name the run folder.
     Raises:
       ConfigError: they differ; the message names the settings.
     """
-    difference = describe_difference(made, now, run)
-    if difference is not None:
-        raise ConfigError(difference)
+    if found := differences(made, now):
+        raise ConfigError(
+            f"the run folder {run} was made with {found[0]}, now {found[1]}; "
+            "use another --out or the same settings"
+        )
 
 
 def plan_object(plan: BenchPlan) -> dict[str, Any]:
     """Return the plan as plain JSON values, None included."""
     return {
-        "task": plan.task,
-        "split": plan.split,
-        "problems": plan.problems,
-        "seeds": plan.seeds,
-        "seed": plan.seed,
+        **{key: getattr(plan, key) for key in _KEYS},
         "budgets": list(plan.budgets),
-        "policy": plan.policy,
-        "reward": plan.reward,
-        "baseline": plan.baseline,
-        "settings": plan.settings,
         "strategies": [_strategy_object(strategy) for strategy in plan.strategies],
     }
 
@@ -185,13 +166,12 @@ def _to_toml(plan: BenchPlan) -> dict[str, Any]:
     """Return the plan as TOML values."""
     table = {key: value for key, value in plan_object(plan).items() if value is not None}
     table["budgets"] = [_UNLIMITED if budget is None else budget for budget in plan.budgets]
-    hidden: dict[str, Any] = _hide_none(table)
-    return {"format": FORMAT, **hidden}
+    return {"format": FORMAT, **_mapped(table, lambda leaf: NONE_TEXT if leaf is None else leaf)}
 
 
 def _from_toml(table: dict[str, Any]) -> BenchPlan:
     """Return the plan that checked TOML values stand for."""
-    values = {key: _show_none(value) for key, value in table.items()}
+    values = _mapped(table, lambda leaf: None if leaf == NONE_TEXT else leaf)
     if "budgets" in values:
         values["budgets"] = tuple(None if b == _UNLIMITED else b for b in values["budgets"])
     values["strategies"] = tuple(map(_strategy_from, values["strategies"]))
@@ -222,22 +202,13 @@ def _check_table(table: Mapping[str, Any], path: Path) -> None:
             raise DataError(f"{path}: a strategy's by_budget must be a table of budgets")
 
 
-def _hide_none(value: Any) -> Any:
-    """Return the value with None written as text, at any depth."""
+def _mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
+    """Return a value with what a function makes of each leaf, at any depth."""
     if isinstance(value, dict):
-        return {key: _hide_none(item) for key, item in value.items()}
+        return {key: _mapped(item, leaf) for key, item in value.items()}
     if isinstance(value, list):
-        return [_hide_none(item) for item in value]
-    return NONE_TEXT if value is None else value
-
-
-def _show_none(value: Any) -> Any:
-    """Undo `_hide_none`."""
-    if isinstance(value, dict):
-        return {key: _show_none(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_show_none(item) for item in value]
-    return None if value == NONE_TEXT else value
+        return [_mapped(item, leaf) for item in value]
+    return leaf(value)
 
 
 def _comparable(plan: BenchPlan) -> dict[str, Any]:
@@ -245,16 +216,10 @@ def _comparable(plan: BenchPlan) -> dict[str, Any]:
     values = plan_object(plan)
     del values["baseline"]
     values["settings"] = {key: item for key, item in plan.settings.items() if key != TUNED_ON}
-    return {key: _whole(value) for key, value in values.items()}
-
-
-def _whole(value: Any) -> Any:
-    """Return the value with 1.0 as 1, at any depth."""
-    if isinstance(value, dict):
-        return {key: _whole(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_whole(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    whole: dict[str, Any] = _mapped(
+        values, lambda leaf: int(leaf) if isinstance(leaf, float) and leaf.is_integer() else leaf
+    )
+    return whole
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:

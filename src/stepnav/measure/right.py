@@ -20,7 +20,7 @@ import numpy as np
 from stepnav.core.chances import LEAST_CHANCE, as_seen
 from stepnav.core.errors import DataError
 from stepnav.core.seeds import derive_seed
-from stepnav.labels.parquet import read_table
+from stepnav.files.parquet import read_table
 from stepnav.measure.extras import load
 from stepnav.measure.prm.reliability import calibration_error, reliability_table
 from stepnav.measure.stats.cluster import Floats

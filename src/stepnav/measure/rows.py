@@ -9,6 +9,14 @@ from typing import Any
 from stepnav.core.outcome import SearchResult, StopReason
 from stepnav.measure.plan import Cell
 
+SPENT = (
+    "policy_tokens", "policy_prompt_tokens", "policy_cached_tokens", "reward_tokens",
+    "policy_calls", "reward_calls", "seconds",
+)  # fmt: skip
+"""Fields of a row that are a search's usage."""
+COUNTED = ("iterations", "backtracks", "duplicates", "fallbacks")
+"""Fields of a row that are a strategy's counters."""
+
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
@@ -92,8 +100,9 @@ def make_row(
       oracle: whether the run's reward model reads the reference answer; marks the row if the
         search asked it anything.
     """
-    usage, counts = result.usage, result.outcome.counts
-    failed = result.outcome.stop_reason == "failed"
+    usage, outcome = result.usage, result.outcome
+    spent: dict[str, Any] = {name: getattr(usage, name) for name in SPENT}
+    counted: dict[str, Any] = {name: outcome.counts.get(name) for name in COUNTED}
     return ResultRow(
         search_id=result.search_id,
         strategy=result.strategy,
@@ -104,21 +113,12 @@ def make_row(
         repeat=cell.repeat,
         correct=None if says_nothing(result) else correct,
         answer=result.answer,
-        stop_reason=result.outcome.stop_reason,
-        policy_tokens=usage.policy_tokens,
-        policy_prompt_tokens=usage.policy_prompt_tokens,
-        policy_cached_tokens=usage.policy_cached_tokens,
-        reward_tokens=usage.reward_tokens,
-        policy_calls=usage.policy_calls,
-        reward_calls=usage.reward_calls,
+        stop_reason=outcome.stop_reason,
+        **spent,
         requests=result.requests,
-        seconds=usage.seconds,
         flops=None if usage.flops is None else float(usage.flops),
-        backtracks=counts.get("backtracks"),
-        duplicates=counts.get("duplicates"),
-        iterations=counts.get("iterations"),
-        fallbacks=counts.get("fallbacks"),
-        failed=failed,
+        **counted,
+        failed=outcome.stop_reason == "failed",
         oracle=oracle and usage.reward_calls > 0,
-        right_prob=result.outcome.right_prob,
+        right_prob=outcome.right_prob,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from stepnav.core.errors import DataError
 from stepnav.measure.plan import read_baseline
-from stepnav.measure.rows import ResultRow
+from stepnav.measure.rows import COUNTED, SPENT, ResultRow
 from stepnav.measure.stats.intervals import Accuracy, Grades, PassAtK, accuracy, mean_pass_at_k
 from stepnav.measure.stats.paired import Comparison, compare, holm
 
@@ -66,18 +66,8 @@ class SummaryRow:
         return self.label, self.budget
 
 
-COSTS = (
-    "policy_tokens",
-    "policy_prompt_tokens",
-    "policy_cached_tokens",
-    "reward_tokens",
-    "policy_calls",
-    "reward_calls",
-    "requests",
-    "seconds",
-    "flops",
-)
-COUNTERS = ("iterations", "backtracks", "duplicates", "fallbacks", "failed")
+COSTS = (*SPENT, "requests", "flops")
+COUNTERS = (*COUNTED, "failed")
 
 
 def summarise(

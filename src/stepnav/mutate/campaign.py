@@ -20,11 +20,12 @@ from pathlib import Path
 
 from stepnav.core.errors import ConfigError, DataError, JournalError, nearest
 from stepnav.core.shard import Shard, what_lacks
+from stepnav.files.parquet import load_pyarrow
 from stepnav.mutate.examination import Settings
 from stepnav.mutate.findings import ProblemReport
 from stepnav.mutate.journal import Journal, read_journal
 from stepnav.mutate.operators.table import OPERATORS
-from stepnav.mutate.output import check_installed, write_data
+from stepnav.mutate.output import write_data
 from stepnav.mutate.processes import examine_all
 from stepnav.mutate.reference import Reference
 from stepnav.run.cluster import Cluster
@@ -74,7 +75,7 @@ def run_campaign(
       JournalError: the folder holds another campaign.
       SandboxError: the sandbox cannot be used.
     """
-    check_installed()
+    load_pyarrow("writing")  # before hours are spent on what goes into a table
     _check_held_out(held_out)
     mine = shard.part(list(enumerate(references)))
     campaign = {

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import write_text, write_with
 from stepnav.files.front_matter import dataset_head
-from stepnav.labels.parquet import write_table
+from stepnav.files.parquet import load_pyarrow, write_table
 from stepnav.mutate.balance import weigh
 from stepnav.mutate.card import write_card
 from stepnav.mutate.findings import ProblemReport
@@ -40,7 +38,7 @@ def write_data(
       DataError: a file cannot be written.
       ConfigError: pyarrow is missing.
     """
-    check_installed()
+    load_pyarrow("writing")
     ordered = sorted(reports, key=lambda report: report.number)
     held_out = frozenset(campaign["held_out"])
     records = [
@@ -61,20 +59,6 @@ def write_data(
     head = dataset_head(splits, ["mutation-testing", "process-reward-model"])
     write_text(files[-1], f"{head}\n{write_card(campaign, ordered, every)}")
     return files
-
-
-def check_installed() -> None:
-    """Check that the table can be written, before hours are spent on what goes into it.
-
-    Raises:
-      ConfigError: pyarrow is missing.
-    """
-    try:
-        import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise ConfigError(
-            f"writing Parquet needs pyarrow ({error}): pip install 'stepnav[bench]'"
-        ) from None
 
 
 def _weighed(records: Sequence[MutationRecord], split: str) -> list[MutationRecord]:

@@ -15,6 +15,7 @@ from stepnav.mutate.labels import MutantVerdict, label_steps
 from stepnav.mutate.program.edit import Edit, apply_edits
 from stepnav.mutate.program.source import parse
 from stepnav.mutate.program.steps import Split, split_steps
+from stepnav.tasks.arithmetic.problems import num_common
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +144,7 @@ def _wrong_from(
 def _common(split: Split, edit: Edit, index: int) -> int:
     """Return how many characters the old and the new text have in common at their beginning."""
     start = edit.start - split.start(index)
-    old = split.steps[index][start : start + edit.end - edit.start]
-    pairs = zip(old, edit.text)
-    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(old), len(edit.text)))
+    return num_common(split.steps[index][start : start + edit.end - edit.start], edit.text)
 
 
 def _split_name(report: ProblemReport, finding: Finding, held_out: frozenset[str]) -> str:

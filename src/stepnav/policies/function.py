@@ -12,18 +12,15 @@ from typing import Any
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendError
-from stepnav.core.records import Reply, Step, Trajectory
+from stepnav.core.records import Problem, Reply, Step, Trajectory
 from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose, Request, Score
 from stepnav.core.seeds import derive_seed
 from stepnav.engine.calls import CallQueue, is_coroutine
-from stepnav.policies.resampling import Known
+from stepnav.policies.resampling import MAX_STEPS, Known, at_once, draw_new, draw_sample
 
 ANSWER_PATTERN = r"####|\\boxed\{"
-MAX_STEPS = 64
 
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
-
-Written = "str | Step | tuple[str, int]"
 
 
 class FunctionPolicy:
@@ -56,16 +53,17 @@ class FunctionPolicy:
         self._answer = re.compile(answer_pattern)
         self._max_step_tokens = max_step_tokens
         self._wanted = {"temperature", "top_p", "max_tokens", "seed"} & set(_parameters(function))
+        self._is_async = is_coroutine(function)
         self._calls = CallQueue("policy function", workers=workers)
 
     def submit(self, ticket: int, request: Request) -> None:
         """Take a `Propose`, a `Complete` or an `Ask`; the last is shown as a question."""
         if isinstance(request, Score):
             raise TypeError("a policy cannot answer Score")
-        if is_coroutine(self._function):
-            self._calls.submit(ticket, partial(_awaited, self, request))
+        if self._is_async:
+            self._calls.submit(ticket, partial(self._sampled, request))
         else:
-            self._calls.submit(ticket, partial(_run, self, request))
+            self._calls.submit(ticket, lambda: at_once(self._sampled(request)))
 
     def poll(self, timeout_s: float) -> list[tuple[int, Answer | BackendError]]:
         """Return what the function has answered."""
@@ -88,6 +86,25 @@ class FunctionPolicy:
         if request.sampling.max_tokens is not None:
             return request.sampling.max_tokens
         return self._max_step_tokens * (MAX_STEPS if isinstance(request, Complete) else 1)
+
+    async def _sampled(self, request: PolicyRequest) -> Answer:
+        prefix = Trajectory(_question(request)) if isinstance(request, Ask) else request.prefix
+        limit, known, items, generated = self._limit(request), Known(request), list[Any](), 0
+
+        async def draw(prefix: Trajectory, seed: int, left: int) -> Step:
+            texts = [step.text for step in prefix.steps]
+            written = self.call(prefix.problem.question, texts, request, seed)
+            return self.step(await written if self._is_async else written, left)
+
+        for index in range(request.n):
+            seed = derive_seed(request.seed or 0, request.first + index)
+            first = partial(draw_new, known, draw)
+            sample, spent = await draw_sample(request, prefix, seed, limit, draw, first)
+            generated += spent
+            if sample is not None:
+                items.append(_item(request, sample))
+        usage = Usage(policy_calls=request.n, policy_tokens=generated, flops=None)
+        return Answer(tuple(items), usage)
 
     def call(self, question: str, steps: list[str], request: PolicyRequest, seed: int) -> Any:
         """Return what the function returns, a coroutine if it is one."""
@@ -129,81 +146,15 @@ class FunctionPolicy:
         return step
 
 
-def _samples(policy: FunctionPolicy, request: PolicyRequest) -> Any:
-    """Ask for a request's samples; yields calls, is sent what they return, returns the answer."""
-    items: list[Any] = []
-    generated = 0
-    is_whole = isinstance(request, Complete)
-    known = Known(request)
-    for index in range(request.n):
-        seed = derive_seed(request.seed or 0, request.first + index)
-        prefix = Trajectory(_question(request)) if isinstance(request, Ask) else request.prefix
-        left = policy._limit(request)
-        for number in range(MAX_STEPS if is_whole else 1):
-            texts = [step.text for step in prefix.steps]
-            own_seed = derive_seed(seed, number) if is_whole else seed
-            call = partial(policy.call, prefix.problem.question, texts, request)
-            step, spent = yield from _step(policy, call, own_seed, left, None if number else known)
-            left -= spent
-            generated += spent
-            if step is None:
-                break
-            if is_whole and step.finish == "step" and left <= 0:
-                step = Step(step.text, "length", step.num_tokens)
-            prefix = prefix.extend(step)
-            if step.finish != "step":
-                break
-        if step is None:
-            continue
-        if isinstance(request, Propose):
-            items.append(prefix.steps[-1])
-        elif isinstance(request, Ask):
-            last = prefix.steps[-1]
-            items.append(Reply(last.text, "length" if last.is_cut else "end", last.num_tokens))
-        else:
-            items.append(prefix)
-    usage = Usage(policy_calls=request.n, policy_tokens=generated, flops=None)
-    return Answer(tuple(items), usage)
+def _item(request: PolicyRequest, sample: Trajectory) -> Any:
+    """Return what answers a request of a sample."""
+    last = sample.steps[-1]
+    if isinstance(request, Ask):
+        return Reply(last.text, "length" if last.is_cut else "end", last.num_tokens)
+    return last if isinstance(request, Propose) else sample
 
 
-def _step(
-    policy: FunctionPolicy, call: Callable[[int], Any], seed: int, left: int, known: Known | None
-) -> Any:
-    """Ask for a step until it is new; returns it, None if none was, and the tokens of all."""
-    spent = 0
-    for again in range(1 if known is None else known.max_draws):
-        written = yield call(derive_seed(seed, "again", again) if again else seed)
-        step = policy.step(written, left - spent)
-        spent += step.num_tokens
-        if known is None or known.takes(step, again):
-            return step, spent
-        if spent >= left:
-            break
-    return None, spent
-
-
-def _run(policy: FunctionPolicy, request: PolicyRequest) -> Answer:
-    samples, sent = _samples(policy, request), None
-    while True:
-        try:
-            sent = samples.send(sent)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-
-
-async def _awaited(policy: FunctionPolicy, request: PolicyRequest) -> Answer:
-    samples, sent = _samples(policy, request), None
-    while True:
-        try:
-            call = samples.send(sent)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-        sent = await call
-
-
-def _question(request: Ask) -> Any:
-    from stepnav.core.records import Problem
-
+def _question(request: Ask) -> Problem:
     return Problem("conversation", "\n\n".join(message.content for message in request.messages))
 
 

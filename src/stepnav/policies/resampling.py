@@ -7,8 +7,22 @@ where all give known texts, the sample is left out.
 
 from __future__ import annotations
 
-from stepnav.core.records import Step
-from stepnav.core.requests import Ask, PolicyRequest
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from stepnav.core.records import Step, Trajectory
+from stepnav.core.requests import Ask, Complete, PolicyRequest
+from stepnav.core.seeds import derive_seed
+
+T = TypeVar("T")
+Draw = Callable[[Trajectory, int, int], Awaitable[Step]]
+"""A prefix, a seed and the tokens that are left to the next step."""
+DrawNew = Callable[[Trajectory, int, int], Awaitable["tuple[Step | None, int]"]]
+"""As `Draw`, to a step that is new, None if none was drawn, and the tokens of all draws."""
+
+MAX_STEPS = 64
+"""Of a whole solution that is drawn step by step."""
 
 MAX_DRAWS = 8
 """How often one sample is drawn at most. Ours: what is left of a tenth is found in 57% of cases."""
@@ -58,6 +72,64 @@ class Known:
         if is_taken:
             self.add(step)
         return is_taken
+
+
+async def draw_new(
+    known: Known, draw: Draw, prefix: Trajectory, seed: int, left: int
+) -> tuple[Step | None, int]:
+    """Return a step that is new, None if none was drawn, and the tokens of all draws."""
+    spent = 0
+    for again in range(known.max_draws):
+        own_seed = derive_seed(seed, "again", again) if again else seed
+        step = await draw(prefix, own_seed, left - spent)
+        spent += step.num_tokens
+        if known.takes(step, again):
+            return step, spent
+        if spent >= left:
+            break
+    return None, spent
+
+
+async def draw_sample(
+    request: PolicyRequest, prefix: Trajectory, seed: int, limit: int, draw: Draw, first: DrawNew
+) -> tuple[Trajectory | None, int]:
+    """Return a prefix with one sample's steps, None if none was new, and the tokens of all draws.
+
+    Args:
+      request: how many steps are wanted: all for a `Complete`, else one.
+      prefix: what the sample goes on from.
+      seed: of the sample.
+      limit: its tokens.
+      draw: draws a step.
+      first: draws the first.
+    """
+    is_whole, left = isinstance(request, Complete), limit
+    for number in range(MAX_STEPS if is_whole else 1):
+        own_seed = derive_seed(seed, number) if is_whole else seed
+        if number:
+            step = await draw(prefix, own_seed, left)
+            left -= step.num_tokens
+        else:
+            new, spent = await first(prefix, own_seed, left)
+            left -= spent
+            if new is None:
+                return None, spent
+            step = new
+        if is_whole and step.finish == "step" and left <= 0:
+            step = replace(step, finish="length")
+        prefix = prefix.extend(step)
+        if step.finish != "step":
+            break
+    return prefix, limit - left
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine that waits for nothing returns."""
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    raise AssertionError("the coroutine waits for something")
 
 
 def _text(step: Step) -> tuple[str, bool]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
@@ -21,9 +20,8 @@ from stepnav.core.requests import (
     Sampling,
 )
 from stepnav.core.seeds import derive_seed
-from stepnav.policies.resampling import Known
+from stepnav.policies.resampling import Known, at_once, draw_new, draw_sample
 
-MAX_STEPS = 64
 _UNLISTED = ("#### ?",)
 
 
@@ -112,7 +110,9 @@ class ScriptedPolicy:
             totals.append(totals[-1] + _num_words(step.text))
         known = Known(request)
         samples = [self._sample(request, index, known) for index in range(request.n)]
-        items = tuple(item for item, _ in samples if item is not None)
+        found = [sample for sample, _ in samples if sample is not None]
+        is_step = isinstance(request, Propose)
+        items = tuple(sample.steps[-1] if is_step else sample for sample in found)
         generated = sum(spent for _, spent in samples)
         usage = Usage(
             policy_calls=request.n,
@@ -140,36 +140,16 @@ class ScriptedPolicy:
 
     def _sample(
         self, request: Propose | Complete, index: int, known: Known
-    ) -> tuple[Step | Trajectory | None, int]:
-        """Return a sample, None if only known steps were drawn, and the tokens of all draws."""
-        prefix, temperature = request.prefix, request.sampling.temperature
-        limit = left = self._limit(request.sampling)
-        seed = _seed(request, index)
-        if isinstance(request, Propose):
-            step, spent = self._new_step(prefix, seed, temperature, left, known)
-            return step, spent
-        for number in range(MAX_STEPS):
-            own_seed = derive_seed(seed, number)
-            if number:
-                step = self._step(prefix, own_seed, temperature, left)
-                left -= step.num_tokens
-            else:
-                step, spent = self._new_step(prefix, own_seed, temperature, left, known)
-                left -= spent
-            if step is None:
-                return None, limit - left
-            if step.finish == "step" and left <= 0:
-                step = replace(step, finish="length")
-            prefix = prefix.extend(step)
-            if step.finish != "step":
-                break
-        return prefix, limit - left
+    ) -> tuple[Trajectory | None, int]:
+        """Return the prefix with a sample, None if its steps are known, and the tokens drawn."""
+        temperature = request.sampling.temperature
 
-    def _new_step(
-        self, prefix: Trajectory, seed: int, temperature: float, left: int, known: Known
-    ) -> tuple[Step | None, int]:
-        """Return a step that is new, None if none was drawn, and the tokens of all draws."""
-        if self._table is not None and not known.is_independent:
+        async def draw(prefix: Trajectory, seed: int, left: int) -> Step:
+            return _as_step(self._next_step(prefix, seed, temperature), left)
+
+        async def first(prefix: Trajectory, seed: int, left: int) -> tuple[Step | None, int]:
+            if self._table is None or known.is_independent:
+                return await draw_new(known, draw, prefix, seed, left)
             steps = [_as_step(text, left) for text in self._table.get(prefix.text, _UNLISTED)]
             new = [step for step in steps if not known.holds(step)]
             if not new:
@@ -177,19 +157,9 @@ class ScriptedPolicy:
             step = new[0 if temperature == 0 else derive_seed(seed) % len(new)]
             known.add(step)
             return step, step.num_tokens
-        spent = 0
-        for again in range(known.max_draws):
-            own_seed = derive_seed(seed, "again", again) if again else seed
-            step = self._step(prefix, own_seed, temperature, left - spent)
-            spent += step.num_tokens
-            if known.takes(step, again):
-                return step, spent
-            if spent >= left:
-                break
-        return None, spent
 
-    def _step(self, prefix: Trajectory, seed: int, temperature: float, left: int) -> Step:
-        return _as_step(self._next_step(prefix, seed, temperature), left)
+        limit, seed = self._limit(request.sampling), _seed(request, index)
+        return at_once(draw_sample(request, request.prefix, seed, limit, draw, first))
 
 
 def _as_step(written: str | Step, left: int) -> Step:

@@ -6,7 +6,10 @@ belong to the step that follows them and no step is blank. Joining the steps giv
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+from stepnav.core.errors import ConfigError
 
 THINK_BEGIN, THINK_END = "<think>", "</think>"
 """Between them stands what a thinking model thinks before it answers."""
@@ -110,6 +113,20 @@ def cut_at_first(text: str, strings: Sequence[str]) -> tuple[str, bool]:
     """
     found = [position for string in strings if (position := text.find(string)) >= 0]
     return (text[: min(found)], True) if found else (text, False)
+
+
+def check_pattern(pattern: str | None) -> None:
+    """Refuse an answer pattern that is none.
+
+    Raises:
+      ConfigError: it is no regular expression.
+    """
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise ConfigError(
+            f"answer_pattern is no regular expression ({error}; got {pattern!r})"
+        ) from None
 
 
 def fill(template: str, question: str) -> str:

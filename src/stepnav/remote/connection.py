@@ -24,9 +24,8 @@ from stepnav.core.errors import (
     quote,
 )  # fmt: skip
 from stepnav.core.seeds import derive_seed
-from stepnav.remote.body import PROVIDER, load_json, read_body
+from stepnav.remote.body import PROVIDER, load_json, parse_models, read_body
 from stepnav.remote.errors import after_retries, error_of, retry_after_s, transport_error
-from stepnav.remote.models import parse_models
 from stepnav.remote.options import ServerOptions
 from stepnav.remote.proxy import proxy_for
 

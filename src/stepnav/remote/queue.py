@@ -9,7 +9,7 @@ import asyncio
 import importlib.util
 import queue
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from concurrent.futures import Future
 from typing import Any, TypeVar, Union
 
@@ -127,3 +127,15 @@ class CallsToServer:
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         """Return the result of a coroutine run in the background thread."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return all results in order; if one call fails, the others are cancelled and waited for."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

@@ -16,9 +16,8 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import StepScore, Trajectory
 from stepnav.engine.row import Row
-from stepnav.rewards.local.family import EngineLimits, Family, causal_loader
-from stepnav.rewards.local.prm_tokens import TrajectoryEncoder
-from stepnav.rewards.local.step_format import StepFormat
+from stepnav.rewards.local.family import CAUSAL, EngineLimits, Family
+from stepnav.rewards.local.step_format import StepFormat, TrajectoryEncoder
 from stepnav.rewards.local.step_reader import Reading, step_scores
 
 
@@ -130,7 +129,7 @@ class _TokenReader:
 
 LIKELIHOOD = Family(
     "causal language model",
-    causal_loader,
+    CAUSAL,
     _reader,
     lambda folder, config: Likelihood(),
     _runner,

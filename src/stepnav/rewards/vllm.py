@@ -50,7 +50,7 @@ def open_vllm_reward(
             "or serve it and name its URL"
         )
     try:
-        structure = load_structure(kind.loader(), path)
+        structure = load_structure(kind.model_class(), path)
     except Exception as error:  # transformers raises many kinds
         raise ConfigError(f"{path} is no {kind.noun} ({one_line(error)})") from None
     tokenizer = load_tokenizer(path)

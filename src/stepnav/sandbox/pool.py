@@ -7,7 +7,6 @@ import contextlib
 import queue
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
-from types import TracebackType
 
 from stepnav.core.errors import SandboxError
 from stepnav.sandbox.answers import from_answer, lost
@@ -56,12 +55,7 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def start(self) -> None:

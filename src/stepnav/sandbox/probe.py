@@ -78,17 +78,13 @@ def open_sandbox(
       ConfigError: there is no such level, or it does not exist on this system.
       SandboxError: a layer is missing; the text names it, the errno and the fix.
     """
-    if level not in LEVELS:
-        raise ConfigError(
-            f"there is no sandbox level {level!r}{nearest(level, list(LEVELS))}; "
-            f"allowed: {', '.join(LEVELS)}"
-        )
+    checked = check_level(level)
     if level in ("process", "namespace") and not sys.platform.startswith("linux"):
         raise ConfigError(
             f"sandbox level {level!r} needs Linux (this is {sys.platform}); use --sandbox docker, "
             "or --sandbox unsafe if you trust the programs"
         )
-    sandbox = Sandbox(level, limits=limits, workers=workers, image=image)
+    sandbox = Sandbox(checked, limits=limits, workers=workers, image=image)
     try:
         probe(sandbox)
         sandbox.start()
@@ -96,6 +92,21 @@ def open_sandbox(
         sandbox.close()
         raise
     return sandbox
+
+
+def check_level(level: str) -> Level:
+    """Return a sandbox level.
+
+    Raises:
+      ConfigError: there is no such level.
+    """
+    for known in LEVELS:
+        if known == level:
+            return known
+    raise ConfigError(
+        f"no sandbox level is called {level!r}{nearest(level, list(LEVELS))}; "
+        f"there are: {', '.join(LEVELS)}"
+    )
 
 
 def probe(sandbox: Sandbox) -> dict[str, int]:

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -17,6 +18,7 @@ from stepnav.serve.errors import ApiError
 from stepnav.serve.gate import Gate
 from stepnav.serve.house import House
 from stepnav.serve.service import Service
+from stepnav.serve.upstream import PATHS
 from stepnav.view.page import render_page
 
 TRACE_ID = re.compile(r"[0-9a-f]{32}")
@@ -37,24 +39,10 @@ def make_app(house: House) -> tuple[FastAPI, Service]:
     app.add_middleware(Gate, keys=house.keys, hosts=house.hosts)
     app.exception_handler(ApiError)(_respond)
     app.exception_handler(HTTPException)(_no_route)
-    _add_generation(app, service)
+    for kind, path in PATHS.items():  # no parsing but our own
+        app.add_route(f"/v1{path}", partial(service.answer, kind), methods=["POST"])
     _add_reading(app, service)
     return app, service
-
-
-def _add_generation(app: FastAPI, service: Service) -> None:
-    async def chat(request: Request) -> Response:
-        return await service.answer("chat", request)
-
-    async def completions(request: Request) -> Response:
-        return await service.answer("completions", request)
-
-    async def responses(request: Request) -> Response:
-        return await service.answer("responses", request)
-
-    app.add_route("/v1/chat/completions", chat, methods=["POST"])  # no parsing but our own
-    app.add_route("/v1/completions", completions, methods=["POST"])
-    app.add_route("/v1/responses", responses, methods=["POST"])
 
 
 def _add_reading(app: FastAPI, service: Service) -> None:

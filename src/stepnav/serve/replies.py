@@ -169,9 +169,7 @@ def whole(wanted: Wanted, result: SearchResult, created: int) -> dict[str, Any]:
         {
             "index": index,
             **_text_fields(wanted, choice),
-            "finish_reason": choice.finish_reason,
-            "logprobs": None,
-            **({"stepnav": _own_fields(choice)} if wanted.is_searched else {}),
+            **end_fields(wanted, choice),
         }
         for index, choice in enumerate(choices)
     ]
@@ -207,8 +205,11 @@ def thought_fields(choice: Choice) -> dict[str, str]:
     return {"reasoning": thought, "reasoning_content": thought} if thought else {}
 
 
-def _own_fields(choice: Choice) -> dict[str, Any]:
-    return {"answer": choice.answer, "mass": choice.mass}
+def end_fields(wanted: Wanted, choice: Choice) -> dict[str, Any]:
+    """Return what is said of a choice besides its text."""
+    own = {"stepnav": {"answer": choice.answer, "mass": choice.mass}}
+    found = {"finish_reason": choice.finish_reason, "logprobs": None}
+    return {**found, **own} if wanted.is_searched else found
 
 
 def response_of(

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from stepnav.core.outcome import SearchResult
 from stepnav.serve.errors import ApiError
-from stepnav.serve.replies import choices_of, details_of, head, thought_fields, usage_of
+from stepnav.serve.replies import choices_of, details_of, end_fields, head, thought_fields, usage_of
 from stepnav.serve.response_events import closing_events, failing_event, opening_events
 from stepnav.serve.wanted import Wanted
 
@@ -104,17 +104,11 @@ def closing(
         if thought and wanted.kind == "chat" and not (is_told and index == 0):
             yield event(_chunk(wanted, created, [_delta(index, thought)]))
         yield event(_chunk(wanted, created, [_delta(index, text)]))
-    ends = []
-    for index, choice in enumerate(choices):
-        end = _delta(index, {} if wanted.kind == "chat" else "")
-        own = {"answer": choice.answer, "mass": choice.mass}
-        ends.append(
-            {
-                **end,
-                "finish_reason": choice.finish_reason,
-                **({"stepnav": own} if wanted.is_searched else {}),
-            }
-        )
+    nothing: dict[str, Any] | str = {} if wanted.kind == "chat" else ""
+    ends = [
+        {**_delta(index, nothing), **end_fields(wanted, choice)}
+        for index, choice in enumerate(choices)
+    ]
     details = {"stepnav": details_of(wanted, result)} if wanted.is_searched else {}
     yield event({**_chunk(wanted, created, ends), **details})
     if wanted.has_usage_chunk:

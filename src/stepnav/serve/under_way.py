@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import replace
-from types import TracebackType
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -45,12 +44,7 @@ class UnderWay:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._timer.cancel()
         self.was_left = self._engine.cancel(self._wanted.search.id)
 

@@ -27,8 +27,13 @@ from stepnav.serve.house import Server
 from stepnav.serve.passed_events import MAX_ANSWER_BYTES, PassedEvents
 from stepnav.serve.requests import until_gone
 from stepnav.serve.streaming import EventStream
+from stepnav.serve.wanted import Endpoint
 
-PATHS = {"chat": "/chat/completions", "completions": "/completions", "responses": "/responses"}
+PATHS: Mapping[Endpoint, str] = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "responses": "/responses",
+}
 CONNECT_S = 5.0
 IDLE_S = 4.0
 """So long an idle connection is kept: less than the 5 s after which vLLM closes it."""
@@ -100,7 +105,7 @@ class Upstream:
     async def forward(
         self,
         request: Request,
-        kind: str,
+        kind: Endpoint,
         raw: Mapping[str, Any],
         headers: Mapping[str, str],
         *,

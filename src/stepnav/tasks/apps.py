@@ -7,24 +7,14 @@ other white space, sets of lines and near floats; problems that ask for a functi
 
 from __future__ import annotations
 
-from stepnav.tasks.stdin_programs import (
-    after_prompt,
-    loader,
-    names_of,
-    stdin_benchmark,
-    stdin_task,
-    suite_of,
-)
+from stepnav.tasks.stdin_programs import stdin_benchmark, stdin_task
 from stepnav.tasks.task import Task
-
-__all__ = ["BENCHMARK", "after_prompt", "load", "make_task", "names_of", "suite_of"]
 
 BENCHMARK = stdin_benchmark(
     "apps", ("train", "test"), ("codeparrot/apps", "all"), "question", "input_output"
 )
-load = loader(BENCHMARK)
 
 
 def make_task(sandbox: str) -> Task:
     """Return the benchmark; its programs are run at a level of the sandbox."""
-    return stdin_task(BENCHMARK, sandbox, load)
+    return stdin_task(BENCHMARK, sandbox)

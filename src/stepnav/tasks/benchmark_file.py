@@ -36,6 +36,9 @@ class Benchmark:
       hub: repository and configuration on the hub; the configuration may be None.
       make: makes a problem of a row.
       hub_splits: a split to its configuration and split there, where they differ from the above.
+      is_of: (problem, split) to whether a file's problem is of the split; None takes all.
+      none_text: why there is none, where a file without a problem of the split is refused; holds
+        "{split}".
     """
 
     name: str
@@ -43,17 +46,21 @@ class Benchmark:
     hub: tuple[str, str | None]
     make: MakeProblem
     hub_splits: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
+    is_of: Callable[[Problem, str], bool] | None = None
+    none_text: str | None = None
 
-    def load(self, split: str, *, path: Path | None, count: int | None, seed: int) -> list[Problem]:
-        """Return problems of a split, in the order of the file.
+    def load(
+        self, split: str = "test", count: int | None = None, seed: int = 0, path: Path | None = None
+    ) -> list[Problem]:
+        """Return problems of a split, in the order of the file; a task's loader (`Task.load`).
 
         Args:
           split: one of `splits`.
+          count: how many to draw; None or more than there are takes all.
+          seed: chooses which ones are drawn.
           path: an official file (JSON lines, a JSON list or Parquet, gzipped or not) or a folder
             that holds one named after the split or the task, in any case, or a folder of that name
             with a JSON file for each row; None loads from the hub.
-          count: how many to draw; None or more than there are takes all.
-          seed: chooses which ones are drawn.
         Raises:
           ConfigError: no such split, or `datasets` is needed and missing.
           DataError: the file is missing, broken or from somewhere else.
@@ -66,13 +73,12 @@ class Benchmark:
             self._problem(f"{self.name}-{split}-{index}", where, row)
             for index, (where, row) in enumerate(rows)
         ]
+        if self.is_of is not None:
+            problems = [problem for problem in problems if self.is_of(problem, split)]
+            if not problems and self.none_text is not None:
+                none = self.none_text.format(split=split)
+                raise DataError(f"{path or self.hub[0]} holds no problem {none}")
         return draw(problems, count, derive_seed(seed, self.name, split))
-
-    def load_or_draw(
-        self, split: str, count: int | None, seed: int, path: Path | None
-    ) -> list[Problem]:
-        """Return problems, as a task's loader (`Task.load`)."""
-        return self.load(split, path=path, count=count, seed=seed)
 
     def _problem(self, problem_id: str, where: str, row: Any) -> Problem:
         if not isinstance(row, Mapping):

@@ -7,17 +7,8 @@ lines (`sandbox/streams.py`), and the row's time limit, which is for other langu
 
 from __future__ import annotations
 
-from stepnav.tasks.stdin_programs import (
-    after_prompt,
-    loader,
-    names_of,
-    stdin_benchmark,
-    stdin_task,
-    suite_of,
-)
+from stepnav.tasks.stdin_programs import stdin_benchmark, stdin_task
 from stepnav.tasks.task import Task
-
-__all__ = ["BENCHMARK", "after_prompt", "load", "make_task", "names_of", "suite_of"]
 
 BENCHMARK = stdin_benchmark(
     "code-contests",
@@ -26,9 +17,8 @@ BENCHMARK = stdin_benchmark(
     "description",
     "public_tests",
 )
-load = loader(BENCHMARK)
 
 
 def make_task(sandbox: str) -> Task:
     """Return the benchmark; its programs are run at a level of the sandbox."""
-    return stdin_task(BENCHMARK, sandbox, load)
+    return stdin_task(BENCHMARK, sandbox)

@@ -6,9 +6,10 @@ public=...)`, and its templates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -50,21 +51,23 @@ class Programs:
         return f"{self.task} has several problems {name!r}{advice}"
 
 
-def named_programs(name: str, module: ModuleType, splits: Iterable[Sequence[Problem]]) -> Programs:
+def named_programs(task: Task, path: Path | None) -> Programs:
     """Return the problems of a benchmark's files under all their names.
 
     One file may stand for several splits, so a row that is met again in another split is the same
     problem; one with an id of its own is so within a split too.
 
     Args:
-      name: the task's name.
-      module: the task's module; it offers `names_of` and `after_prompt` too.
-      splits: the problems of each split.
+      task: a benchmark whose module offers `names_of` and `after_prompt` too.
+      path: see `Task.load`.
     """
+    assert task.code is not None, "its answers are programs"
+    module = task.code.module
     known: dict[str, list[Problem]] = {}
     by_name: dict[str, Problem] = {}
     ambiguous: dict[str, dict[str, None]] = {}  # the ids of each name, each once
-    for problems in splits:
+    for split in task.splits:
+        problems = task.load(split, None, 0, path)
         earlier = {question: list(found) for question, found in known.items()}
         for problem in problems:
             names = module.names_of(problem)
@@ -78,7 +81,7 @@ def named_programs(name: str, module: ModuleType, splits: Iterable[Sequence[Prob
                     ambiguous.setdefault(one, {by_name[one].id: None})[first.id] = None
     count = sum(map(len, known.values()))
     find = {one: problem for one, problem in by_name.items() if one not in ambiguous}.get
-    return Programs(name, find, module.after_prompt, module.suite_of, count, ambiguous)
+    return Programs(task.name, find, module.after_prompt, module.suite_of, count, ambiguous)
 
 
 def _take_same(found: list[Problem], problem: Problem, *, keep: bool) -> Problem | None:
@@ -106,8 +109,8 @@ def make_code_task(
     sandbox: str,
     *,
     splits: tuple[str, ...],
-    default_split: str,
     load: Loader,
+    default_split: str = "test",
     examples: Callable[[int], Sequence[Example]] | None = None,
 ) -> Task:
     """Return the task of a module.
@@ -116,7 +119,7 @@ def make_code_task(
       name: its name on the command line.
       module: see above.
       sandbox: level at which its programs are run; opened when the first one is.
-      splits, default_split, load, examples: see `Task`.
+      splits, load, default_split, examples: see `Task`.
     """
 
     def grade(problem: Problem, answer: str | None) -> bool | None:
@@ -148,7 +151,7 @@ def make_code_task(
         grade=grade,
         temperature=module.TEMPERATURE,
         ask=module.ask,
-        code=CodeChecks(partial(_parses, module), passes_public),
+        code=CodeChecks(partial(_parses, module), passes_public, module),
         examples=examples,
         default_shots=getattr(module, "DEFAULT_SHOTS", 0),
         end_strings=getattr(module, "END_STRINGS", ()),

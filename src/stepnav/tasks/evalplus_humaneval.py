@@ -10,21 +10,16 @@ from __future__ import annotations
 from stepnav.tasks import humaneval
 from stepnav.tasks.benchmark_file import Benchmark
 from stepnav.tasks.code_task import make_code_task
-from stepnav.tasks.humaneval import after_prompt, names_of, suite_of
 from stepnav.tasks.task import Task
-
-__all__ = ["BENCHMARK", "after_prompt", "load", "make_task", "names_of", "suite_of"]
 
 BENCHMARK = Benchmark(
     "humaneval-plus", ("test",), ("evalplus/humanevalplus", None), humaneval.BENCHMARK.make
 )
 
-load = BENCHMARK.load_or_draw
-
 
 def make_task(sandbox: str) -> Task:
     """Return the benchmark; its programs are run at a level of the sandbox."""
     return make_code_task(
-        BENCHMARK.name, humaneval, sandbox, splits=BENCHMARK.splits, default_split="test",
-        load=load,
+        BENCHMARK.name, humaneval, sandbox, splits=BENCHMARK.splits,
+        load=BENCHMARK.load,
     )  # fmt: skip

@@ -14,11 +14,8 @@ from stepnav.core.records import Problem
 from stepnav.tasks import mbpp
 from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
 from stepnav.tasks.code_task import make_code_task
-from stepnav.tasks.mbpp import after_prompt, names_of, suite_of
 from stepnav.tasks.task import Task
 from stepnav.tasks.worked_examples import shipped_examples
-
-__all__ = ["BENCHMARK", "after_prompt", "load", "make_task", "names_of", "suite_of"]
 
 
 def _make(problem_id: str, row: Fields) -> Problem:
@@ -30,12 +27,10 @@ def _make(problem_id: str, row: Fields) -> Problem:
 
 BENCHMARK = Benchmark("mbpp-plus", ("test",), ("evalplus/mbppplus", None), _make)
 
-load = BENCHMARK.load_or_draw
-
 
 def make_task(sandbox: str) -> Task:
     """Return the benchmark; its programs are run at a level of the sandbox."""
     return make_code_task(
-        BENCHMARK.name, mbpp, sandbox, splits=BENCHMARK.splits, default_split="test",
-        load=load, examples=lambda count: shipped_examples("mbpp", count),
+        BENCHMARK.name, mbpp, sandbox, splits=BENCHMARK.splits,
+        load=BENCHMARK.load, examples=lambda count: shipped_examples("mbpp", count),
     )  # fmt: skip

@@ -8,24 +8,12 @@ split. An answer that is not given is what the solution boxes last. All else is 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from stepnav.answers.extract import last_boxed
-from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
-from stepnav.core.seeds import derive_seed
 from stepnav.tasks import math500
-from stepnav.tasks.benchmark_file import Benchmark, Fields, draw, text_field
+from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
 from stepnav.tasks.task import Task
-
-
-def load(split: str, count: int | None, seed: int, path: Path | None) -> list[Problem]:
-    """Return problems of split "train" (7,500) or "test" (5,000); see `Benchmark.load`."""
-    problems = BENCHMARK.load(split, path=path, count=None, seed=seed)
-    kept = [problem for problem in problems if problem.metadata["split"] in ("", split)]
-    if not kept:
-        raise DataError(f"{path} holds no problem of MATH's {split} split")
-    return draw(kept, count, derive_seed(seed, "math", split))
 
 
 def _make(problem_id: str, row: Fields) -> Problem:
@@ -36,10 +24,15 @@ def _make(problem_id: str, row: Fields) -> Problem:
 
 
 BENCHMARK = Benchmark(
-    "math", ("train", "test"), ("DigitalLearningGmbH/MATH-lighteval", None), _make
+    "math",
+    ("train", "test"),
+    ("DigitalLearningGmbH/MATH-lighteval", None),
+    _make,
+    is_of=lambda problem, split: problem.metadata["split"] in ("", split),
+    none_text="of MATH's {split} split",
 )
 
 
 def make_task(sandbox: str) -> Task:
     """Return the benchmark; nothing in it is run in a sandbox."""
-    return replace(math500.make_task(sandbox), name="math", load=load)
+    return replace(math500.make_task(sandbox), name="math", load=BENCHMARK.load)

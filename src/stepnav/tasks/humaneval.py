@@ -18,7 +18,6 @@ import ast
 import doctest
 import re
 import sys
-from pathlib import Path
 
 from stepnav.core.records import Problem
 from stepnav.sandbox.records import Suite
@@ -54,13 +53,6 @@ ANSWER_PATTERN = rf"^\n*(?:{RETURN}|class\b|def\b|if\b|print\b|assert\b|[#@`])"
 
 CHAT_ANSWER_PATTERN = r"^\s*```\s*$"
 """The step that closes a chat model's block."""
-
-
-def load(
-    split: str = "test", count: int | None = None, seed: int = 0, *, path: Path | None = None
-) -> list[Problem]:
-    """Return problems of the only split, "test"; see `Benchmark.load`."""
-    return BENCHMARK.load(split, path=path, count=count, seed=seed)
 
 
 def ask(text: str) -> Problem:
@@ -177,11 +169,12 @@ def _make(problem_id: str, row: Fields) -> Problem:
 
 
 BENCHMARK = Benchmark("humaneval", ("test",), ("openai/openai_humaneval", None), _make)
+load = BENCHMARK.load
 
 
 def make_task(sandbox: str) -> Task:
     """Return the benchmark; its programs are run at a level of the sandbox."""
     return make_code_task(
         BENCHMARK.name, sys.modules[__name__], sandbox, splits=BENCHMARK.splits,
-        default_split="test", load=BENCHMARK.load_or_draw,
+        load=load,
     )  # fmt: skip

@@ -39,7 +39,7 @@ CHAT_TEMPLATE = (
 
 
 def load(
-    split: str = "test", count: int | None = None, seed: int = 0, *, path: Path | None = None
+    split: str = "test", count: int | None = None, seed: int = 0, path: Path | None = None
 ) -> list[Problem]:
     """Return problems of split "test" (from a file also "train"); see `Benchmark.load`.
 
@@ -47,14 +47,14 @@ def load(
       DataError: as `Benchmark.load`; or the file for "train" holds MATH-500, the test set.
     """
     if split == "train" and path is not None:
-        rows = BENCHMARK.load(split, path=path, count=None, seed=seed)
+        rows = BENCHMARK.load(split, path=path)
         if all(p.metadata["unique_id"].startswith("test/") for p in rows):
             raise DataError(
                 f"{path} is no train split: all its problems are MATH's test problems, as "
                 "MATH-500's "
                 "are; give a file of the train split, or say --split test"
             )
-    return BENCHMARK.load(split, path=path, count=count, seed=seed)
+    return BENCHMARK.load(split, count, seed, path)
 
 
 ANSWER_PATTERN = r"\\boxed\{"
@@ -102,7 +102,7 @@ def make_task(sandbox: str) -> Task:
         prompt_template=PROMPT_TEMPLATE,
         chat_template=CHAT_TEMPLATE,
         answer_pattern=ANSWER_PATTERN,
-        load=lambda split, count, seed, path: load(split, count, seed, path=path),
+        load=load,
         extract=extract,
         grade=lambda problem, answer: verdicts[grade(problem, answer)],
         examples=lambda count: shipped_examples("math500", count),

@@ -15,13 +15,11 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from stepnav.core.records import Problem
-from stepnav.core.seeds import derive_seed
 from stepnav.sandbox.records import Suite
-from stepnav.tasks.benchmark_file import Benchmark, Fields, draw, text_field
+from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
 from stepnav.tasks.code_task import make_code_task
 from stepnav.tasks.program_text import cut_program, parse, program_in, split_statements
 from stepnav.tasks.task import Task
@@ -57,28 +55,6 @@ CHAT_ANSWER_PATTERN = r"^\s*```\s*$"
 
 ID_RANGES = {"train": (601, 974), "validation": (511, 600), "test": (11, 510), "prompt": (1, 10)}
 """First and last task id of each split."""
-
-
-def load(
-    split: str = "test", count: int | None = None, seed: int = 0, *, path: Path | None = None
-) -> list[Problem]:
-    """Return problems of split "train", "validation", "test" or "prompt", in the order of the file.
-
-    Args:
-      split: chosen by task id, so that one official file holds all splits.
-      count: how many to draw; None takes all.
-      seed: chooses which ones are drawn.
-      path: see `Benchmark.load`.
-    Raises:
-      ConfigError: no such split, or `datasets` is needed and missing.
-      DataError: the file is missing, broken or from somewhere else.
-    """
-    problems = BENCHMARK.load(split, path=path, count=None, seed=seed)
-    if count is not None and count < 0:
-        raise ValueError(f"count must not be negative (got {count})")
-    low, high = ID_RANGES[split]
-    kept = [problem for problem in problems if low <= problem.metadata["task_id"] <= high]
-    return draw(kept, count, derive_seed(seed, "mbpp", split))
 
 
 def ask(text: str) -> Problem:
@@ -174,13 +150,21 @@ def _texts(row: Fields, name: str) -> list[str]:
     return [value.replace("\r\n", "\n") for value in values]
 
 
-BENCHMARK = Benchmark("mbpp", tuple(ID_RANGES), ("google-research-datasets/mbpp", "full"), _make)
+def _is_of(problem: Problem, split: str) -> bool:
+    low, high = ID_RANGES[split]
+    return bool(low <= problem.metadata["task_id"] <= high)
+
+
+BENCHMARK = Benchmark(
+    "mbpp", tuple(ID_RANGES), ("google-research-datasets/mbpp", "full"), _make, is_of=_is_of
+)
+load = BENCHMARK.load
 
 
 def make_task(sandbox: str) -> Task:
     """Return the benchmark; its programs are run at a level of the sandbox."""
     return make_code_task(
         BENCHMARK.name, sys.modules[__name__], sandbox, splits=BENCHMARK.splits,
-        default_split="test", load=BENCHMARK.load_or_draw,
+        load=load,
         examples=lambda count: shipped_examples("mbpp", count),
     )  # fmt: skip

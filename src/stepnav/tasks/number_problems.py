@@ -15,7 +15,7 @@ from stepnav.answers.extract import extract_answer, extract_number, last_boxed
 from stepnav.answers.pool import Equality
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Fields
-from stepnav.tasks.task import Loader, Task
+from stepnav.tasks.task import Task
 from stepnav.tasks.worked_examples import shipped_examples
 
 PROMPT_TEMPLATE = "Question: {question}\nAnswer:"
@@ -49,15 +49,6 @@ WORDS_PATTERN = r"####\s*\S|\\boxed\{"
 
 _VALUE = re.compile(rf"(?<![\w.,])(?:{NUMBER})")
 _MARK = re.compile(r"\banswer(?:\s+is|\s*:)\s*(?::\s*)?([^\n]+)", re.IGNORECASE)
-
-extract = extract_number
-
-
-def grade(problem: Problem, text: str | None) -> Equality:
-    """Return the verdict on a solution's text, or on an answer taken from one."""
-    if text is None or problem.answer is None:
-        return "different"
-    return compare_numbers(extract_number(text), problem.answer)
 
 
 def number_field(row: Fields, name: str) -> str:
@@ -121,7 +112,6 @@ def compare_stated(answer: str | None, reference: str) -> Equality:
 
 def number_task(
     benchmark: Benchmark,
-    load: Loader,
     *,
     extract: Callable[[str], str | None] = extract_number,
     compare: Callable[[str | None, str], Equality] = compare_numbers,
@@ -130,7 +120,7 @@ def number_task(
     """Return a benchmark of word problems; its worked examples are GSM8K's.
 
     Args:
-      benchmark: its records; `load` is its loader.
+      benchmark: its records and loader.
       extract: a solution's text, or an answer, to the answer in it.
       compare: (answer, reference) to the verdict.
       has_words: whether some answers are no numbers.
@@ -149,7 +139,7 @@ def number_task(
         prompt_template=PROMPT_TEMPLATE,
         chat_template=WORDS_TEMPLATE if has_words else CHAT_TEMPLATE,
         answer_pattern=WORDS_PATTERN if has_words else ANSWER_PATTERN,
-        load=load,
+        load=benchmark.load,
         extract=extract,
         grade=verdict,
         examples=lambda count: shipped_examples("gsm8k", count),

@@ -16,14 +16,13 @@ from dataclasses import replace
 from functools import lru_cache
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import get_args
 
-from stepnav.core.errors import ConfigError, DataError, nearest
+from stepnav.core.errors import DataError
 from stepnav.sandbox.judge import judge_problem, prepare
 from stepnav.sandbox.pool import Sandbox
-from stepnav.sandbox.records import MEBIBYTE, Level, Limits, Suite, Verdict
+from stepnav.sandbox.probe import check_level
+from stepnav.sandbox.records import MEBIBYTE, Limits, Suite, Verdict
 
-LEVELS: tuple[str, ...] = get_args(Level)
 TIME_LIMIT_S = 3.0
 INPUT_LIMIT_S = 6.0
 """Of a program that reads standard input, for each of its inputs, as LiveCodeBench has it."""
@@ -67,20 +66,16 @@ class ProgramChecker:
         memory_mib: int = MEMORY_MIB,
         output_mib: int = OUTPUT_MIB,
     ) -> None:
-        if level not in LEVELS:
-            raise ConfigError(
-                f"no sandbox level is called {level!r}{nearest(level, list(LEVELS))}; "
-                f"there are: {', '.join(LEVELS)}"
-            )
+        checked = check_level(level)
         self.workers, self.cpu_s = workers, cpu_s
         limits = Limits(
             wall_s=cpu_s or TIME_LIMIT_S,
             memory_bytes=memory_mib * MEBIBYTE,
             output_bytes=output_mib * MEBIBYTE,
         )
-        self.sandbox = Sandbox(level, limits=limits, workers=workers)  # type: ignore[arg-type]
+        self.sandbox = Sandbox(checked, limits=limits, workers=workers)
         patient = replace(limits, wall_s=REFERENCE_WALL_S)
-        self._recorder = Sandbox(level, limits=patient)  # type: ignore[arg-type]
+        self._recorder = Sandbox(checked, limits=patient)
         self._recorder.prepared = self.sandbox.prepared
         self._recording = Lock()
         self._threads: list[Thread] = []

@@ -10,20 +10,20 @@ models: Hendrycks et al. 2021 (APPS, arXiv 2105.09938).
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from stepnav.core.errors import ConfigError, DataError
+from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
-from stepnav.core.seeds import derive_seed
 from stepnav.files.rows import every_row
 from stepnav.sandbox.records import Suite
 from stepnav.sandbox.streams import stream_suite
-from stepnav.tasks.benchmark_file import Benchmark, Fields, draw, text_field
+from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
 from stepnav.tasks.code_task import make_code_task
 from stepnav.tasks.program_text import cut_script, parse, program_in
 from stepnav.tasks.stdin_rows import FORMS, solution_of
-from stepnav.tasks.task import Loader, Task
+from stepnav.tasks.task import Task
 
 PROMPT_TEMPLATE = "QUESTION:\n{question}\n\nUse Standard Input format\n\nANSWER:\n"
 """For completion models."""
@@ -81,35 +81,29 @@ def suite_of(problem: Problem, *, public: bool = False) -> Suite | None:
 def stdin_benchmark(
     name: str, splits: tuple[str, ...], hub: tuple[str, str | None], question: str, tests: str
 ) -> Benchmark:
-    """Return a benchmark of such rows.
+    """Return a benchmark of such rows, without those that ask for a function.
 
     Args:
       name, splits, hub: see `Benchmark`.
       question: field of the question.
       tests: field by which the form is known, a key of `FORMS`.
     """
-    return Benchmark(name, splits, hub, partial(_make, question, tests))
+    return Benchmark(
+        name,
+        splits,
+        hub,
+        partial(_make, question, tests),
+        is_of=lambda problem, split: bool(problem.metadata["tests"]),
+        none_text="with standard input",
+    )
 
 
-def loader(benchmark: Benchmark) -> Loader:
-    """Return what loads a benchmark's problems, without those that ask for a function."""
-
-    def load(split: str, count: int | None, seed: int, path: Path | None) -> list[Problem]:
-        problems = benchmark.load(split, path=path, count=None, seed=seed)
-        kept = [problem for problem in problems if problem.metadata["tests"]]
-        if not kept:
-            raise DataError(f"{path or benchmark.hub[0]} holds no problem with standard input")
-        return draw(kept, count, derive_seed(seed, benchmark.name, split))
-
-    return load
-
-
-def stdin_task(benchmark: Benchmark, sandbox: str, load: Loader) -> Task:
+def stdin_task(benchmark: Benchmark, sandbox: str) -> Task:
     """Return the task of a benchmark; its programs are run at a level of the sandbox."""
+    module = sys.modules[__name__]
     return make_code_task(
-        benchmark.name, sys.modules[__name__], sandbox, splits=benchmark.splits,
-        default_split="test", load=load,
-    )  # fmt: skip
+        benchmark.name, module, sandbox, splits=benchmark.splits, load=benchmark.load
+    )
 
 
 def file_form(path: Path) -> str | None:
@@ -125,14 +119,13 @@ def file_form(path: Path) -> str | None:
 def file_task(path: Path, form: str, *, name: str, question_field: str, sandbox: str) -> Task:
     """Return the task of the user's own rows; arguments as in `stdin_benchmark`."""
     benchmark = stdin_benchmark(name, ("test",), ("", None), question_field, form)
-    load = loader(benchmark)
 
     def load_own(split: str, count: int | None, seed: int, data: Path | None) -> list[Problem]:
         if data is not None:
             raise ConfigError(f"the task {name} brings its own problems; leave --data out")
-        return load(split, count, seed, path)
+        return benchmark.load(split, count, seed, path)
 
-    return stdin_task(benchmark, sandbox, load_own)
+    return replace(stdin_task(benchmark, sandbox), load=load_own)
 
 
 def _make(question: str, tests: str, problem_id: str, row: Fields) -> Problem:

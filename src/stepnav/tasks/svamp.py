@@ -7,22 +7,11 @@ it into 700 train and 300 test rows. Graded as numbers.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from stepnav.answers.canonical import canonical, parse_number
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
-from stepnav.tasks.number_problems import extract, grade, number_task
+from stepnav.tasks.number_problems import number_task
 from stepnav.tasks.task import Task
-
-__all__ = ["BENCHMARK", "extract", "grade", "load", "make_task"]
-
-
-def load(
-    split: str = "test", count: int | None = None, seed: int = 0, *, path: Path | None = None
-) -> list[Problem]:
-    """Return problems of split "test" ("train" too on the hub); see `Benchmark.load`."""
-    return BENCHMARK.load(split, path=path, count=count, seed=seed)
 
 
 def _make(problem_id: str, row: Fields) -> Problem:
@@ -37,8 +26,9 @@ def _make(problem_id: str, row: Fields) -> Problem:
 
 
 BENCHMARK = Benchmark("svamp", ("train", "test"), ("ChilleD/SVAMP", None), _make)
+load = BENCHMARK.load
 
 
 def make_task(sandbox: str) -> Task:
     """Return the benchmark; nothing in it is run in a sandbox."""
-    return number_task(BENCHMARK, BENCHMARK.load_or_draw)
+    return number_task(BENCHMARK)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from stepnav.core.records import Problem, Rating
 
@@ -25,10 +26,12 @@ class CodeChecks:
         right.
       passes_public: (problem, text of a finished solution) to whether it passes the public tests;
         None where there are none. Runs the program in the sandbox.
+      module: what knows the programs' form, see `tasks/code_task.py`.
     """
 
     parses_so_far: Callable[[Problem, str], bool]
     passes_public: Callable[[Problem, str], bool | None]
+    module: ModuleType
 
 
 @dataclass(frozen=True, slots=True)

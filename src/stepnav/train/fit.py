@@ -200,10 +200,15 @@ def fit(
             data_collator=TreeCollator(pad_id, is_packed, _pass_tokens(settings)),
             callbacks=[watcher],
         )
-        for printer in (PrinterCallback, ProgressCallback):
-            trainer.remove_callback(printer)
+        without_printers(trainer)
         seconds = trainer.run(checkpoint)
     return fit_result(trainer, seconds)
+
+
+def without_printers(trainer: Any) -> None:
+    """Take out what prints by itself."""
+    for printer in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(printer)
 
 
 def fit_result(trainer: Any, seconds: float) -> FitResult:
@@ -230,35 +235,41 @@ def trains_on_cpu(cpu: bool) -> bool:
     return cpu or not torch.cuda.is_available()
 
 
-def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:
+def shared_arguments(out: Path, settings: Any) -> dict[str, Any]:
+    """Return what `FitSettings` and `GrpoSettings` mean alike, as the Trainer's arguments."""
     on_cpu = trains_on_cpu(settings.cpu)
+    return {
+        "output_dir": str(out / CHECKPOINTS),
+        "learning_rate": settings.learning_rate,
+        "per_device_train_batch_size": settings.batch_size,
+        "seed": settings.seed,
+        "bf16": settings.bf16,
+        "save_strategy": "steps" if settings.save_every else "no",
+        "save_steps": settings.save_every or 500,
+        "save_total_limit": 2,
+        "logging_steps": 1,
+        # else a loss that is no number counts as the mean of those before it
+        "logging_nan_inf_filter": False,
+        "report_to": list(settings.report_to) or "none",
+        "use_cpu": on_cpu,
+        "disable_tqdm": True,
+        "dataloader_pin_memory": not on_cpu,
+    }
+
+
+def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:
+    schedule = settings.schedule
     return FitArguments(
-        output_dir=str(out / CHECKPOINTS),
+        **shared_arguments(out, settings),
         num_train_epochs=settings.epochs,
         max_steps=-1 if settings.max_steps is None else settings.max_steps,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="constant_with_warmup"
-        if settings.schedule == "constant"
-        else settings.schedule,
+        lr_scheduler_type="constant_with_warmup" if schedule == "constant" else schedule,
         warmup_steps=settings.warmup,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        per_device_train_batch_size=settings.batch_size,
         gradient_accumulation_steps=settings.accumulate,
-        seed=settings.seed,
-        bf16=settings.bf16,
         ddp_find_unused_parameters=False,
-        save_strategy="steps" if settings.save_every else "no",
-        save_steps=settings.save_every or 500,
-        save_total_limit=2,
-        logging_steps=1,
-        # else a loss that is no number counts as the mean of those before it
-        logging_nan_inf_filter=False,
-        report_to=list(settings.report_to) or "none",
-        use_cpu=on_cpu,
-        disable_tqdm=True,
         remove_unused_columns=False,
-        dataloader_pin_memory=not on_cpu,
         average_tokens_across_devices=True,
     )
 

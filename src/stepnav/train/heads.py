@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +15,8 @@ from stepnav.train.solutions import TokenSolution
 
 if TYPE_CHECKING:
     import torch
+
+    from stepnav.train.step_trainer import Loss
 
 Head = Literal["three", "two", "value"]
 """Three classes (the paper), two classes, or one value in [0, 1]."""
@@ -165,35 +167,6 @@ def _without_blank_end(steps: tuple[str, ...]) -> tuple[str, ...]:
     return steps[:last]
 
 
-def step_loss(
-    outputs: torch.Tensor,
-    labels: torch.Tensor,
-    *,
-    head: Head,
-    class_weights: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Return the losses of all labelled steps, [M].
-
-    Cross-entropy for classes, each loss times its class's weight; binary cross-entropy with soft
-    targets for a value.
-    Shapes: M labelled steps, C outputs.
-
-    Args:
-      outputs: the model's, [M, C].
-      labels: class numbers or values, [M].
-      head: what the outputs are.
-      class_weights: [C]; None for equal ones.
-    """
-    from torch.nn import functional
-
-    outputs = outputs.float()
-    if head == "value":
-        return functional.binary_cross_entropy_with_logits(
-            outputs[:, 0], labels.float(), reduction="none"
-        )
-    return functional.cross_entropy(outputs, labels.long(), weight=class_weights, reduction="none")
-
-
 def step_format(head: Head, *, separator: str, prompt_template: str, add_bos: bool) -> StepFormat:
     """Return the format that is saved beside a model with this head."""
     return StepFormat(
@@ -204,14 +177,27 @@ def step_format(head: Head, *, separator: str, prompt_template: str, add_bos: bo
     )
 
 
-def head_loss(
-    head: Head, class_weights: Sequence[float] | None
-) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """Return the loss of a head's outputs (`step_loss`), its classes weighed if weights say so."""
+def head_loss(head: Head, class_weights: Sequence[float] | None = None) -> Loss:
+    """Return what gives the losses of all labelled steps, [M].
+
+    Cross-entropy for classes, each loss times its class's weight; binary cross-entropy with soft
+    targets for a value.
+    Shapes: M labelled steps, C outputs: of outputs [M, C] and labels, class numbers or values, [M].
+
+    Args:
+      head: what the outputs are.
+      class_weights: [C]; None for equal ones.
+    """
+    from torch.nn import functional
 
     def loss(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        tensor = None if class_weights is None else outputs.new_tensor(class_weights)
-        return step_loss(outputs, labels, head=head, class_weights=tensor)
+        outputs = outputs.float()
+        if head == "value":
+            return functional.binary_cross_entropy_with_logits(
+                outputs[:, 0], labels.float(), reduction="none"
+            )
+        weight = None if class_weights is None else outputs.new_tensor(class_weights)
+        return functional.cross_entropy(outputs, labels.long(), weight=weight, reduction="none")
 
     return loss
 

@@ -136,12 +136,17 @@ class RewardFunction:
 
         Raises:
           BackendDown: the reward model can answer nothing any more.
+          BackendError: it can score none of them.
         """
         found: dict[int, Scores | BackendError] = {}
         with self._lock:  # a backend is one thread's, and verl and OpenRLHF ask from many
             for number, answer in score_trajectories(self.backend, trajectories):
                 found[number] = answer if isinstance(answer, BackendError) else answer.items
-        return [found[number] for number in range(len(trajectories))]
+        scores = [found[number] for number in range(len(trajectories))]
+        failed = [one for one in scores if isinstance(one, BackendError)]
+        if failed and len(failed) == len(scores):
+            raise failed[0]
+        return scores
 
     def aggregate(self, values: Sequence[float]) -> float:
         """Return the reward of a solution whose steps have these values; 0 if it has none."""
@@ -157,14 +162,10 @@ class RewardFunction:
     def _rewards(
         self, questions: Sequence[str], texts: Sequence[str]
     ) -> list[float | BackendError]:
-        found: list[float | BackendError] = [
+        return [
             one if isinstance(one, BackendError) else self.aggregate([s.value for s in one])
             for one in self.scores([self._trajectory(*pair) for pair in zip(questions, texts)])
         ]
-        failed = [reward for reward in found if isinstance(reward, BackendError)]
-        if failed and len(failed) == len(found):
-            raise failed[0]
-        return found
 
     def _trajectory(self, question: str, text: str) -> Trajectory:
         text = text.removesuffix(self.end_text)

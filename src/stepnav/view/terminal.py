@@ -7,7 +7,7 @@ markup; control characters are removed (`clean.py`).
 
 from __future__ import annotations
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.text import Text
 
 from stepnav.core.records import Problem
@@ -15,7 +15,6 @@ from stepnav.core.tree import ROOT_INDEX, Node, Status, Tree
 from stepnav.view.clean import clean_block
 from stepnav.view.lines import (
     MIN_STEP_WIDTH,
-    UNICODE,
     Canvas,
     Glyphs,
     legend,
@@ -23,19 +22,6 @@ from stepnav.view.lines import (
     node_line,
 )
 from stepnav.view.programs import is_program
-
-
-def render_tree(
-    tree: Tree, *, canvas: Canvas | None = None, show_dead: bool = True
-) -> RenderableType:
-    """Return the finished tree as a rich renderable, one line per node, without the problem.
-
-    Args:
-      tree: any tree.
-      canvas: where it goes; None is 100 columns of Unicode. Take `Canvas.of(console)`.
-      show_dead: whether rejected and exhausted steps are shown.
-    """
-    return Group(*tree_lines(tree, canvas or Canvas(100, UNICODE), show_dead=show_dead))
 
 
 def print_tree(console: Console, tree: Tree, *, show_dead: bool = True) -> None:

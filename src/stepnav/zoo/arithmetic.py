@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from stepnav.core.records import Problem
 from stepnav.tasks.arithmetic import problems as arithmetic
-from stepnav.zoo.checked import hold_out_by, label_samples_by
+from stepnav.zoo.checked import grade_answers, hold_out_by, label_samples_by
 from stepnav.zoo.domain import Cards, Domain
 from stepnav.zoo.scale import TINY, Scale
 from stepnav.zoo.tokenizer import WORD_PATTERN
 
 SCALES: dict[str, Scale] = {"cpu": Scale(), "tiny": TINY}
 """`cpu` makes the shipped models, `tiny` useless ones in seconds."""
-
-
-def grade(problems: Sequence[Problem], solutions: Sequence[str]) -> list[bool]:
-    """Return whether each solution's answer is right."""
-    return [arithmetic.grade(*pair) for pair in zip(problems, solutions, strict=True)]
 
 
 DOMAIN = Domain(
@@ -30,7 +22,7 @@ DOMAIN = Domain(
     question=lambda problem_id: arithmetic.problem(problem_id).question,
     solve=arithmetic.solve,
     load=arithmetic.load,
-    grade=grade,
+    grade=grade_answers,
     label=label_samples_by(arithmetic.rate_steps),
     hold_out=hold_out_by(arithmetic.rate_steps),
     cards=Cards(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,31 +159,35 @@ def gate_tables(gate: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    head, *lines = (f"| {' | '.join(cells)} |" for cells in (columns, *rows))
+    return "\n".join([head, "|" + "---|" * len(columns), *lines])
+
+
 def summary_table(gate: dict[str, Any]) -> str:
     """Return the figures that the gate decides on as a table."""
-    return "\n".join(
-        [
-            "| first errors missed | right steps rejected | AUROC of P(negative) |",
-            "|---|---|---|",
-            f"| {percent(gate['misses'])} | {percent(gate['false_rejections'])} "
-            f"| {decimal(gate['auroc'])} |",
-        ]
-    )
+    figures = [percent(gate["misses"]), percent(gate["false_rejections"]), decimal(gate["auroc"])]
+    columns = ("first errors missed", "right steps rejected", "AUROC of P(negative)")
+    return table(columns, [figures])
 
 
 def group_table(name: str, groups: dict[str, Any]) -> str:
     """Return the figures of groups of steps as a table."""
-    lines = [
-        f"| {name} | steps | first errors | missed | right ones rejected | negative F1 | AUROC |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {label} | {gate['num_steps']:,} | {gate['num_first_errors']:,} "
-        f"| {percent(gate['misses'])} | {percent(gate['false_rejections'])} "
-        f"| {percent(gate['classes']['-1']['f1'])} | {decimal(gate['auroc'])} |"
+    columns = ("steps", "first errors", "missed", "right ones rejected", "negative F1", "AUROC")
+    rows = [
+        (
+            label,
+            f"{gate['num_steps']:,}",
+            f"{gate['num_first_errors']:,}",
+            percent(gate["misses"]),
+            percent(gate["false_rejections"]),
+            percent(gate["classes"]["-1"]["f1"]),
+            decimal(gate["auroc"]),
+        )
         for label, gate in groups.items()
     ]
-    return "\n".join(lines)
+    return table((name, *columns), rows)
 
 
 def front_matter(pipeline: str) -> str:
@@ -217,23 +222,26 @@ def compute_line(evaluation: dict[str, Any]) -> str:
 def class_table(gate: dict[str, Any]) -> str:
     """Return precision and recall per class as a table."""
     names = {"-1": "negative", "0": "neutral", "1": "positive"}
-    lines = ["| class | steps | precision | recall | F1 |", "|---|---|---|---|---|"]
-    for rating, row in gate["classes"].items():
-        lines.append(
-            f"| {names[rating]} ({rating}) | {row['count']:,} | {percent(row['precision'])} "
-            f"| {percent(row['recall'])} | {percent(row['f1'])} |"
+    rows = [
+        (
+            f"{names[rating]} ({rating})",
+            f"{row['count']:,}",
+            *(percent(row[figure]) for figure in ("precision", "recall", "f1")),
         )
-    return "\n".join(lines)
+        for rating, row in gate["classes"].items()
+    ]
+    return table(("class", "steps", "precision", "recall", "F1"), rows)
 
 
 def baseline_table(gate: dict[str, Any]) -> str:
     """Return the likelihood baselines as a table."""
-    lines = [
-        "| training-free baseline: lowest token log-probability under | AUROC "
-        "| missed at 1% rejected | at 5% |",
-        "|---|---|---|---|",
+    name = "training-free baseline: lowest token log-probability under"
+    rows = [
+        (
+            f"the {name}",
+            decimal(row["auroc"]),
+            *(percent(row[f"misses_at_{rate}_percent_rejections"]) for rate in (1, 5)),
+        )
+        for name, row in gate["likelihood_baselines"].items()
     ]
-    for name, row in gate["likelihood_baselines"].items():
-        at_1, at_5 = (percent(row[f"misses_at_{rate}_percent_rejections"]) for rate in (1, 5))
-        lines.append(f"| the {name} | {decimal(row['auroc'])} | {at_1} | {at_5} |")
-    return "\n".join(lines)
+    return table((name, "AUROC", "missed at 1% rejected", "at 5%"), rows)

@@ -7,13 +7,18 @@ from collections.abc import Callable, Sequence
 
 from stepnav.core.records import Problem
 from stepnav.labels.records import StepRecord
-from stepnav.tasks.arithmetic.problems import StepVerdict
+from stepnav.tasks.arithmetic.problems import StepVerdict, grade
 from stepnav.zoo.domain import Count, HeldOut, Sampler
 
 GATE_SAMPLES = 2
 """Sampled solutions per problem that the gate is measured on."""
 
 Checker = Callable[[Problem, Sequence[str]], "list[StepVerdict]"]
+
+
+def grade_answers(problems: Sequence[Problem], solutions: Sequence[str]) -> list[bool]:
+    """Return whether each solution's answer, a number after a mark, is right."""
+    return [grade(*pair) for pair in zip(problems, solutions, strict=True)]
 
 
 def split_solution(text: str) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from stepnav.core.records import Problem
 from stepnav.labels.records import StepRecord
@@ -131,3 +132,59 @@ class Domain:
     def solution(self, problem_id: str) -> str:
         """Return the reference solution of an id; it ends without a separator."""
         return "".join(self.solve(problem_id)).removesuffix(self.separator)
+
+
+@dataclass(slots=True)
+class Making:
+    """A run of the recipe, as its stages share it.
+
+    Attributes:
+      out: folder of the models.
+      domain: the task.
+      scale_name: key of its `scales`.
+      seed: seeds data, initial weights, order and samples.
+      device: torch device.
+      progress: told of all stages; None tells nobody.
+      tokenizer: of all models; the first stage makes it.
+    """
+
+    out: Path
+    domain: Domain
+    scale_name: str
+    seed: int
+    device: str
+    progress: RecipeProgress | None
+    tokenizer: Any = None
+
+    @property
+    def scale(self) -> Scale:
+        """Sizes of all stages."""
+        return self.domain.scales[self.scale_name]
+
+    @property
+    def work(self) -> Path:
+        """Folder of everything in between."""
+        return self.out / "work"
+
+    @property
+    def policy(self) -> Path:
+        """Folder of the policy."""
+        return self.out / self.domain.policy_name
+
+    @property
+    def prm(self) -> Path:
+        """Folder of the reward model."""
+        return self.out / self.domain.prm_name
+
+    def stage(self, name: str) -> Callable[[int, int, float | None], None]:
+        """Return the progress callback of one stage."""
+
+        def show(done: int, total: int, value: float | None) -> None:
+            if self.progress is not None:
+                self.progress(name, done, total, value)
+
+        return show
+
+    def count_of(self, name: str) -> Count:
+        """Return the progress callback of a stage that has no value to show."""
+        return lambda done, total: self.stage(name)(done, total, None)

@@ -13,7 +13,7 @@ from stepnav.core.records import Problem
 from stepnav.labels.metrics import share
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo.checked import GATE_SAMPLES
-from stepnav.zoo.domain import Count, Domain, HeldOut
+from stepnav.zoo.domain import Count, Domain, HeldOut, Making
 from stepnav.zoo.gate import gate_report, threshold_report
 
 
@@ -154,56 +154,46 @@ def gate_on(
 
 
 def evaluate_models(
-    domain: Domain,
+    making: Making,
     *,
     policy: Any,
     backbone: Any,
     prm: Any,
-    tokenizer: Any,
     step_format: StepFormat,
     split: str,
-    num_problems: int,
-    samples: int,
-    seed: int = 0,
     known: dict[str, Any] | None = None,
-    progress: Count | None = None,
-    label_progress: Count = lambda done, total: None,
 ) -> dict[str, Any]:
     """Return everything that is claimed of the shipped models, measured on one split.
 
     Args:
-      domain: the task.
+      making: the run.
       policy, backbone, prm: the policy, the language model that the PRM grew from, and the PRM.
-      tokenizer: the tokenizer of all three.
       step_format: how the PRM reads steps.
       split: "dev" while tuning; "test" once, at the end.
-      num_problems: problems of that split.
-      samples: solutions per problem for pass@k.
-      seed: seeds the problems and the samples.
       known: an evaluation of the same policy and backbone, whose figures are taken over; solutions
         are then drawn for the PRM alone, and the backbone, which is the normalised one then, is no
         baseline.
-      progress: called with (the policy's solutions done, solutions in all).
-      label_progress: called with (problems whose solutions are labelled, problems in all).
     """
-    problems = domain.load(split, num_problems, seed)
+    domain, scale, seed, tokenizer = making.domain, making.scale, making.seed, making.tokenizer
+    problems = domain.load(split, scale.eval_problems, seed)
     rates, groups = solve_rates(
         domain,
         policy,
         tokenizer,
         problems,
-        samples=samples if known is None else GATE_SAMPLES,
+        samples=scale.eval_samples if known is None else GATE_SAMPLES,
         seed=seed,
-        progress=progress,
+        progress=making.count_of("evaluation"),
     )
     baselines = {"policy": policy}
     if known is None:
         baselines = {"backbone": backbone, **baselines}
         other, _ = solve_rates(domain, backbone, tokenizer, problems, samples=0, seed=seed)
         known = {"split": split, "policy": rates, "backbone": other}
+    labelled = domain.hold_out(problems, groups, seed, making.count_of("evaluation's labels"))
     gate, *others = (
         (held_out.name, gate_on(held_out, prm, tokenizer, step_format, baselines=baselines))
-        for held_out in domain.hold_out(problems, groups, seed, label_progress)
+        for held_out in labelled
     )
     return {
         "split": known["split"],

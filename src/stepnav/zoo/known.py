@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from stepnav.core.backend import Backend
 from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
 from stepnav.policies.local.known import Known, least_logprob
-from stepnav.zoo.domain import Count, Domain
+from stepnav.zoo.domain import Count, Domain, Making
 
 MAX_STRANGE = 0.03
 """Share of familiar questions that may be called strange."""
@@ -18,29 +17,23 @@ MAX_DOUBTED = 0.05
 """Share of right answers that may be doubted."""
 
 
-def measure_known(
-    domain: Domain, policy: Path, prm: Path, *, num_problems: int, seed: int, progress: Count
-) -> Known:
+def measure_known(making: Making) -> Known:
     """Return where familiar questions end and doubtful answers begin.
 
     Measured on the dev split and on `domain.strange`.
-
-    Args:
-      domain: the task.
-      policy, prm: folders of the models.
-      num_problems: problems of the dev split.
-      seed: seeds problems and searches.
-      progress: called with (problems solved, problems in all).
     """
     from stepnav.policies.local import LocalPolicy
     from stepnav.rewards.families.prm import PRM
     from stepnav.rewards.local.reward import LocalReward
 
-    problems = domain.load("dev", num_problems, seed)
-    proposer = LocalPolicy(policy, device="cpu")
+    domain, seed = making.domain, making.seed
+    # wrong answers are few among them
+    problems = domain.load("dev", 4 * making.scale.eval_problems, seed)
+    proposer = LocalPolicy(making.policy, device="cpu")
     familiar = [proposer.question_logprob(problem) for problem in problems]
     strange = [proposer.question_logprob(Problem("strange", text)) for text in domain.strange]
-    reward = LocalReward.open(PRM, prm, device="cpu")
+    reward = LocalReward.open(PRM, making.prm, device="cpu")
+    progress = making.count_of("what the policy knows")
     right, wrong = _least_sure(domain, problems, proposer, reward, seed, progress)
     return Known(draw_line(familiar, strange, MAX_STRANGE), draw_line(right, wrong, MAX_DOUBTED))
 

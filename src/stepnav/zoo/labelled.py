@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from stepnav.core.records import Problem
 from stepnav.labels.records import StepRecord, write_records
 from stepnav.labels.stepwise import read_records
-from stepnav.zoo.domain import Count, Domain, Sampler
+from stepnav.zoo.domain import Count, Domain, Making, Sampler
 from stepnav.zoo.scale import Scale
 from stepnav.zoo.searched import labelled_once, search_sampler
 
@@ -34,28 +34,18 @@ def policy_sampler(
     return sample
 
 
-def label_solutions(
-    folder: Path,
-    domain: Domain,
-    model: Any,
-    tokenizer: Any,
-    scale: Scale,
-    *,
-    seed: int,
-    progress: Callable[[int, int, float | None], None],
-) -> None:
+def label_solutions(making: Making, model: Any) -> None:
     """Label solutions of training problems that the language model has not seen.
 
+    One file per shard is written; one that is there is kept. Progress has the share without an
+    error in the last shard, None before its end.
+
     Args:
-      folder: gets one file per shard; a file that is there is kept.
-      domain: the task.
+      making: the run.
       model: the policy.
-      tokenizer: its tokenizer.
-      scale: numbers of problems and samples.
-      seed: seeds problems and samples.
-      progress: called with (done, in all, share without an error in the last shard, None before its
-        end).
     """
+    folder, domain, scale = making.work / "labelled", making.domain, making.scale
+    progress = making.stage("labels")
     folder.mkdir(parents=True, exist_ok=True)
     total = scale.label_problems
     temperatures = [
@@ -66,43 +56,35 @@ def label_solutions(
             continue
         start = number * scale.shard_problems
         end = min(start + scale.shard_problems, total)
-        problems = [domain.problem(domain.training_id(seed + 1, n)) for n in range(start, end)]
-        shard_seed = seed * 10_007 + number
-        sampler = policy_sampler(domain, model, tokenizer, temperatures, seed=shard_seed)
+        problems = [
+            domain.problem(domain.training_id(making.seed + 1, n)) for n in range(start, end)
+        ]
+        seed = making.seed * 10_007 + number
+        sampler = policy_sampler(domain, model, making.tokenizer, temperatures, seed=seed)
 
         def count(done: int, of: int, *, first: int = start, size: int = end - start) -> None:
             progress(first + size * done // max(1, of), total, None)
 
-        records = domain.label(problems, sampler, shard_seed, count)
+        records = domain.label(problems, sampler, seed, count)
         write_records(path, records)
         progress(end, total, sum(-1 not in record.labels for record in records) / len(records))
 
 
-def label_searched(
-    path: Path,
-    domain: Domain,
-    policy: Path,
-    prm: Path,
-    scale: Scale,
-    *,
-    seed: int,
-    progress: Count,
-) -> None:
+def label_searched(making: Making, path: Path, prm: Path) -> None:
     """Label what searches draw on training problems that no other stage has seen.
 
     Args:
+      making: the run; its policy searches.
       path: gets the records; a file that is there is kept.
-      domain: the task.
-      policy, prm: folders of the models that search.
-      scale: the number of problems.
-      seed: seeds problems and searches.
-      progress: called with (problems done, problems in all).
+      prm: folder of the reward model that steers it.
     """
     if path.exists():
         return
+    domain, scale, seed = making.domain, making.scale, making.seed
     ids = range(scale.label_problems, scale.label_problems + scale.search_problems)
     problems = [domain.problem(domain.training_id(seed + 1, n)) for n in ids]
-    sampler = search_sampler(policy, prm, seed=seed)
+    sampler = search_sampler(making.policy, prm, seed=seed)
+    progress = making.count_of("labels of searches")
     write_records(path, labelled_once(domain.label(problems, sampler, seed, progress)))
 
 

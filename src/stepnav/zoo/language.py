@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from stepnav.files.atomic import whole_folder
-from stepnav.zoo.domain import Count, Domain
+from stepnav.zoo.domain import Count, Domain, Making
 from stepnav.zoo.folders import reading, write_compute
 from stepnav.zoo.scale import Scale
 from stepnav.zoo.tokenizer import train_tokenizer
 from stepnav.zoo.training.batches import TokenExamples
-from stepnav.zoo.training.loop import Progress
 from stepnav.zoo.training.settings import TrainSettings
 
 MAX_POSITIONS = 512
@@ -37,19 +36,17 @@ def reference_pairs(
         yield domain.prompt(domain.question(name)), domain.solution(name)
 
 
-def make_tokenizer(
-    folder: Path, domain: Domain, scale: Scale, *, seed: int, progress: Count | None = None
-) -> Any:
-    """Return the recipe's tokenizer, trained unless `folder` has it."""
+def make_tokenizer(making: Making) -> Any:
+    """Return the recipe's tokenizer, trained unless it is there."""
     from transformers import AutoTokenizer
 
+    folder, domain, scale = making.work / "tokenizer", making.domain, making.scale
     if not (folder / "tokenizer.json").exists():
-        texts = (
-            prompt + solution
-            for prompt, solution in reference_pairs(
-                domain, scale.tokenizer_problems, seed=seed, progress=progress
-            )
+        progress = making.count_of("tokenizer's problems")
+        pairs = reference_pairs(
+            domain, scale.tokenizer_problems, seed=making.seed, progress=progress
         )
+        texts = (prompt + solution for prompt, solution in pairs)
         tokenizer = train_tokenizer(
             texts, vocab_size=scale.vocab_size, pattern=domain.token_pattern
         )
@@ -91,44 +88,30 @@ def lm_settings(scale: Scale, seed: int) -> TrainSettings:
     )
 
 
-def train_language_model(
-    folder: Path,
-    domain: Domain,
-    tokenizer: Any,
-    scale: Scale,
-    *,
-    seed: int,
-    device: str,
-    progress: Progress | None,
-    data_progress: Count | None = None,
-) -> None:
-    """Train the language model into `folder / "final"`; snapshots by `scale.snapshot_tokens`.
+def train_language_model(making: Making) -> None:
+    """Train the language model into `work / "lm" / "final"`; snapshots by `scale.snapshot_tokens`.
 
-    Args:
-      folder: gets data, checkpoints, snapshots and the model.
-      domain: the task.
-      tokenizer: the recipe's.
-      scale: sizes.
-      seed: seeds data, weights and order.
-      device: torch device.
-      progress: of the training.
-      data_progress: of the drawing of its problems, which comes first.
+    The drawing of its problems, the training and its checkpoints are there too.
     """
     import torch
     from transformers import LlamaForCausalLM
 
     from stepnav.zoo.training.lm import encode_pairs, train_lm
 
+    folder, scale, tokenizer = making.work / "lm", making.scale, making.tokenizer
     if (folder / "final" / "config.json").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "data.npz"
     if not data.exists():
-        pairs = reference_pairs(domain, scale.lm_problems, seed=seed, progress=data_progress)
+        progress = making.count_of("language model's problems")
+        pairs = reference_pairs(
+            making.domain, scale.lm_problems, seed=making.seed, progress=progress
+        )
         encode_pairs(tokenizer, pairs, learn_prompt=scale.learned_questions).save(data)
-    torch.manual_seed(seed)
+    torch.manual_seed(making.seed)
     config = model_config(scale, tokenizer, layers=scale.layers)
-    model = LlamaForCausalLM._from_config(config, attn_implementation="eager").to(device)
+    model = LlamaForCausalLM._from_config(config, attn_implementation="eager").to(making.device)
     with reading(data):
         examples = TokenExamples.load(data)
     if scale.packed_width is not None:
@@ -139,26 +122,16 @@ def train_language_model(
         pad_id=tokenizer.pad_token_id,
         first_id=None if scale.packed_width is None else tokenizer.bos_token_id,
         folder=folder,
-        settings=lm_settings(scale, seed),
-        progress=progress,
+        settings=lm_settings(scale, making.seed),
+        progress=making.stage("language model"),
         on_snapshot=lambda tokens: save_model(model, tokenizer, snapshot_folder(folder, tokens)),
     )
     write_compute(folder, tokens=position.tokens, seconds=position.seconds)
     save_model(model, tokenizer, folder / "final")
 
 
-def normalise_language_model(
-    folder: Path,
-    domain: Domain,
-    source: Path,
-    tokenizer: Any,
-    scale: Scale,
-    *,
-    seed: int,
-    device: str,
-    progress: Progress | None,
-) -> None:
-    """Train the language model on, into `folder / "final"`, until its normaliser is constant.
+def normalise_language_model(making: Making) -> None:
+    """Train the language model on, into `work / "normalised"`, until its normaliser is constant.
 
     Solutions end with a separator here, as the reward model will read them, and are learned from
     the first separator on, which is where the reward model takes a solution to begin. Problems are
@@ -169,15 +142,18 @@ def normalise_language_model(
 
     from stepnav.zoo.training.lm import encode_pairs, mean_normaliser, train_lm
 
+    folder, scale, tokenizer = making.work / "normalised", making.scale, making.tokenizer
+    source, seed = making.work / "lm" / "final", making.seed
     if (folder / "final" / "config.json").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    pairs = reference_pairs(domain, max(8, scale.normalise_tokens // 150), seed=seed + 77)
-    ended = (_from_first_separator(domain, *pair) for pair in pairs)
+    pairs = reference_pairs(making.domain, max(8, scale.normalise_tokens // 150), seed=seed + 77)
+    ended = (_from_first_separator(making.domain, *pair) for pair in pairs)
     examples = encode_pairs(tokenizer, ended, learn_prompt=False)
     torch.manual_seed(seed)
     with reading(source):
-        model = LlamaForCausalLM.from_pretrained(source, attn_implementation="eager").to(device)
+        model = LlamaForCausalLM.from_pretrained(source, attn_implementation="eager")
+    model.to(making.device)
     position = train_lm(
         model,
         examples,
@@ -196,7 +172,7 @@ def normalise_language_model(
         ),
         normaliser=mean_normaliser(model, [examples.row(i) for i in range(min(64, len(examples)))]),
         normaliser_weight=scale.normalise_weight,
-        progress=progress,
+        progress=making.stage("normaliser"),
     )
     write_compute(folder, tokens=position.tokens, seconds=position.seconds)
     save_model(model, tokenizer, folder / "final")

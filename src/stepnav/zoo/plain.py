@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from stepnav.core.records import Problem
 from stepnav.tasks.plain import problems as plain
-from stepnav.zoo.checked import hold_out_by, label_samples_by
+from stepnav.zoo.checked import grade_answers, hold_out_by, label_samples_by
 from stepnav.zoo.domain import Cards, Domain
 from stepnav.zoo.scale import TINY, Scale
 from stepnav.zoo.tokenizer import WORD_PATTERN
@@ -46,11 +44,6 @@ SCALES: dict[str, Scale] = {
     ),
 }
 """`cpu` makes the shipped models, `tiny` useless ones in seconds."""
-
-
-def grade(problems: Sequence[Problem], solutions: Sequence[str]) -> list[bool]:
-    """Return whether each solution's answer is right."""
-    return [plain.grade(*pair) for pair in zip(problems, solutions, strict=True)]
 
 
 STRANGE = (
@@ -111,7 +104,7 @@ DOMAIN = Domain(
     question=lambda problem_id: plain.question_of(problem_id).text,
     solve=plain.solve,
     load=plain.load,
-    grade=grade,
+    grade=grade_answers,
     label=label_samples_by(plain.rate_steps, solve=plain.solve),
     hold_out=hold_out_by(plain.rate_steps, solve=plain.solve),
     strange=STRANGE,

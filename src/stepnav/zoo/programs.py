@@ -15,6 +15,7 @@ from stepnav.core.records import Problem
 from stepnav.labels.records import StepRecord
 from stepnav.sandbox.judge import judge_problem
 from stepnav.sandbox.pool import Sandbox
+from stepnav.tasks.arithmetic.problems import num_common
 from stepnav.tasks.micro_python import problems as micro_python
 
 CPU_S = 0.25
@@ -47,7 +48,8 @@ def remarked(sandbox: Sandbox, problem: Problem, seed: int) -> list[StepRecord]:
 
 def _remark(problem: Problem, reference: Sequence[str], place: int, rng: random.Random) -> str:
     """Return a line without effect that may stand before a line of the reference."""
-    blanks = " " * num_shared(reference[place], " " * len(reference[place]))
+    line = reference[place]
+    blanks = line[: len(line) - len(line.lstrip(" "))]
     names = [match[1] for line in reference[:place] if (match := _ASSIGNED.match(line))]
     sentence = problem.question.splitlines()[0]
     clauses = [part for part in _CLAUSE.split(sentence)[1:] if part] or [sentence]
@@ -76,7 +78,7 @@ def spliced(sandbox: Sandbox, problem: Problem, text: str) -> StepRecord:
         head = "".join(steps[: number + 1]).rstrip("\n") + "\n"
         rests = ("".join(reference[number + 1 + skip :]) for skip in (0, 1))
         if not any(passes(sandbox, [problem], [head + rest])[0] for rest in rests):
-            start = max(num_shared(step, line) for line in reference)
+            start = max(num_common(step, line) for line in reference)
             return StepRecord(
                 problem.question,
                 tuple(steps[: number + 1]),
@@ -84,11 +86,6 @@ def spliced(sandbox: Sandbox, problem: Problem, text: str) -> StepRecord:
                 (*(None,) * number, start),
             )
     return whole
-
-
-def num_shared(text: str, other: str) -> int:
-    """Return how many characters two texts have in common at their start."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, other)))
 
 
 def passes(sandbox: Sandbox, problems: Sequence[Problem], bodies: Sequence[str]) -> list[bool]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from stepnav.files.claim import claim_folder
 from stepnav.policies.local.known import FILE_NAME as KNOWN_NAME
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.zoo.cards import write_cards
-from stepnav.zoo.domain import Count, Domain, RecipeProgress
+from stepnav.zoo.domain import Making, RecipeProgress
 from stepnav.zoo.domains import load_domain
 from stepnav.zoo.folders import COMPUTE_NAME, copy_folder, reading
 from stepnav.zoo.known import measure_known
@@ -85,30 +84,16 @@ def make_models(
     if reward_only:
         settings["reward_only"] = True
     claim_folder(out / "recipe.json", settings, noun="recipe's run", resume=resume)
-    recipe = _Recipe(out, domain, scale, seed=seed, device=device, progress=progress)
+    recipe = _Recipe(out, domain, scale, seed, device, progress)
     return recipe.run(split, reward_only=reward_only)
 
 
-class _Recipe:
+class _Recipe(Making):
     """The stages, in order, and where each leaves its result."""
-
-    def __init__(
-        self,
-        out: Path,
-        domain: Domain,
-        name: str,
-        *,
-        seed: int,
-        device: str,
-        progress: RecipeProgress | None,
-    ) -> None:
-        self.out, self.work = out, out / "work"
-        self.domain, self.scale, self.name = domain, domain.scales[name], name
-        self.seed, self.device, self.progress = seed, device, progress
-        self.work.mkdir(exist_ok=True)
 
     def run(self, split: str, *, reward_only: bool) -> dict[str, Any]:
         """Run every stage that is not done."""
+        self.work.mkdir(exist_ok=True)
         if reward_only:
             self.tokenizer = keep_shipped(self.out, self.domain)
         else:
@@ -122,89 +107,33 @@ class _Recipe:
 
     def make_language_model(self) -> None:
         """Make the tokenizer, the language model, and the one with a constant normaliser."""
-        self.tokenizer = make_tokenizer(
-            self.work / "tokenizer",
-            self.domain,
-            self.scale,
-            seed=self.seed,
-            progress=self.count_of("tokenizer's problems"),
-        )
-        train_language_model(
-            self.work / "lm",
-            self.domain,
-            self.tokenizer,
-            self.scale,
-            seed=self.seed,
-            device=self.device,
-            progress=self.stage("language model"),
-            data_progress=self.count_of("language model's problems"),
-        )
-        normalise_language_model(
-            self.work / "normalised",
-            self.domain,
-            self.work / "lm" / "final",
-            self.tokenizer,
-            self.scale,
-            seed=self.seed,
-            device=self.device,
-            progress=self.stage("normaliser"),
-        )
+        self.tokenizer = make_tokenizer(self)
+        train_language_model(self)
+        normalise_language_model(self)
 
     def make_reward_model(self) -> None:
         """Make the labelled solutions, by the policy that is kept, and the reward model."""
-        label_solutions(
-            self.work / "labelled",
-            self.domain,
-            self.load_lm(self.out / self.domain.policy_name, sampling=True),
-            self.tokenizer,
-            self.scale,
-            seed=self.seed,
-            progress=self.stage("labels"),
-        )
-        prm, searched = self.out / self.domain.prm_name, None
+        label_solutions(self, self.load_lm(self.policy, sampling=True))
+        searched = None
         if self.scale.search_problems:
             first, searched = self.work / "first", self.work / "labelled" / "searched.jsonl"
             self.train_on_labels("prm-first", first, self.scale.prm_tokens // 4)
-            label_searched(
-                searched,
-                self.domain,
-                self.out / self.domain.policy_name,
-                first,
-                self.scale,
-                seed=self.seed,
-                progress=self.count_of("labels of searches"),
-            )
-        self.train_on_labels("prm", prm, self.scale.prm_tokens, searched)
+            label_searched(self, searched, first)
+        self.train_on_labels("prm", self.prm, self.scale.prm_tokens, searched)
 
     def train_on_labels(
         self, name: str, target: Path, tokens: int, searched: Path | None = None
     ) -> None:
         """Train a reward model on the labelled samples, and on what searches drew."""
         train_reward_model(
+            self,
             self.work / name,
             target,
             self.load_lm(self.work / "normalised" / "final"),
-            shard_source(self.work / "labelled", self.tokenizer, self.scale, searched),
-            self.tokenizer,
-            self.scale,
+            shard_source(self, searched),
             tokens=tokens,
-            seed=self.seed,
-            device=self.device,
             progress=self.stage("reward model" if name == "prm" else "first reward model"),
         )
-
-    def stage(self, name: str) -> Callable[[int, int, float | None], None]:
-        """Return the progress callback of one stage."""
-
-        def show(done: int, total: int, value: float | None) -> None:
-            if self.progress is not None:
-                self.progress(name, done, total, value)
-
-        return show
-
-    def count_of(self, name: str) -> Count:
-        """Return the progress callback of a stage that has no value to show."""
-        return lambda done, total: self.stage(name)(done, total, None)
 
     def load_lm(self, folder: Path, *, sampling: bool = False) -> Any:
         """Return a saved language model, in bfloat16 where only training samples are drawn."""
@@ -218,7 +147,7 @@ class _Recipe:
 
     def keep_policy(self) -> None:
         """Copy the snapshot that becomes the policy, as it ships, and say how it is prompted."""
-        scale, target = self.scale, self.out / self.domain.policy_name
+        scale, target = self.scale, self.policy
         source = snapshot_folder(self.work / "lm", scale.policy_tokens)
         if scale.policy_tokens == scale.lm_tokens:
             source = self.work / "lm" / "final"
@@ -233,17 +162,8 @@ class _Recipe:
 
     def keep_known(self) -> None:
         """Measure what the policy knows, where its domain has questions from elsewhere."""
-        policy = self.out / self.domain.policy_name
-        if self.domain.strange and not (policy / KNOWN_NAME).exists():
-            known = measure_known(
-                self.domain,
-                policy,
-                self.out / self.domain.prm_name,
-                num_problems=4 * self.scale.eval_problems,  # wrong answers are few among them
-                seed=self.seed,
-                progress=self.count_of("what the policy knows"),
-            )
-            known.save(policy)
+        if self.domain.strange and not (self.policy / KNOWN_NAME).exists():
+            measure_known(self).save(self.policy)
 
     def evaluate(self, split: str, known: dict[str, Any] | None) -> dict[str, Any]:
         """Measure the models on a split, once; later calls read the result."""
@@ -254,30 +174,21 @@ class _Recipe:
 
         path = self.work / ("evaluation.json" if split == "test" else f"evaluation-{split}.json")
         if not path.exists():
-            with reading(self.out / self.domain.prm_name):
-                prm = AutoModelForTokenClassification.from_pretrained(
-                    self.out / self.domain.prm_name, dtype=torch.float32
-                )
-            prm.to(self.device).eval()
+            with reading(self.prm):
+                prm = AutoModelForTokenClassification.from_pretrained(self.prm, dtype=torch.float32)
             evaluation = evaluate_models(
-                self.domain,
-                policy=self.load_lm(self.out / self.domain.policy_name),
+                self,
+                policy=self.load_lm(self.policy),
                 backbone=self.load_lm(self.work / "lm" / "final"),
-                prm=prm,
-                tokenizer=self.tokenizer,
-                step_format=StepFormat.load(self.out / self.domain.prm_name),
+                prm=prm.to(self.device).eval(),
+                step_format=StepFormat.load(self.prm),
                 split=split,
-                num_problems=self.scale.eval_problems,
-                samples=self.scale.eval_samples,
-                seed=self.seed,
                 known=known,
-                progress=self.count_of("evaluation"),
-                label_progress=self.count_of("evaluation's labels"),
             )
             evaluation["recipe"] = self.facts()
             write_text(path, json.dumps(evaluation, indent=2) + "\n")
-        for name in (self.domain.policy_name, self.domain.prm_name):
-            shutil.copyfile(path, self.out / name / "evaluation.json")
+        for folder in (self.policy, self.prm):
+            shutil.copyfile(path, folder / "evaluation.json")
         with reading(path):
             return dict(json.loads(path.read_text()))
 
@@ -288,7 +199,7 @@ class _Recipe:
         compute = {p: json.loads((self.work / p / COMPUTE_NAME).read_text()) for p in parts}
         return {
             "task": self.domain.name,
-            "scale": self.name,
+            "scale": self.scale_name,
             "seed": self.seed,
             "device": self.device,
             "settings": {name: getattr(self.scale, name) for name in Scale.__dataclass_fields__},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepnav.files.atomic import whole_folder
 from stepnav.rewards.local.step_format import StepFormat
+from stepnav.zoo.domain import Making
 from stepnav.zoo.folders import reading, write_compute
 from stepnav.zoo.labelled import shard_paths
 from stepnav.zoo.scale import Scale
@@ -25,14 +26,12 @@ MEASURED_EXAMPLES = 200
 """Solutions from which the backbone's sizes are measured."""
 
 
-def shard_source(
-    labelled: Path, tokenizer: Any, scale: Scale, searched: Path | None = None
-) -> Callable[[int], TokenExamples]:
+def shard_source(making: Making, searched: Path | None = None) -> Callable[[int], TokenExamples]:
     """Return what gives an epoch's tokens: one shard in turn, and all that searches drew."""
     from stepnav.labels.stepwise import read_records
     from stepnav.zoo.training.targets import encode_records
 
-    shards = shard_paths(labelled, scale)
+    shards = shard_paths(making.work / "labelled", making.scale)
 
     def examples(epoch: int) -> TokenExamples:
         records: list[StepRecord] = []
@@ -40,36 +39,30 @@ def shard_source(
             if path is not None:
                 with reading(path):
                     records += read_records(path)
-        return encode_records(tokenizer, records, StepFormat())
+        return encode_records(making.tokenizer, records, StepFormat())
 
     return examples
 
 
 def train_reward_model(
+    making: Making,
     folder: Path,
     target: Path,
     backbone: Any,
     source: Callable[[int], TokenExamples],
-    tokenizer: Any,
-    scale: Scale,
     *,
     tokens: int,
-    seed: int,
-    device: str,
     progress: Progress,
 ) -> None:
     """Train the reward model into `target`, unless it is there.
 
     Args:
+      making: the run.
       folder: for checkpoints and the account of compute.
       target: the finished model's folder.
       backbone: the normalised language model.
       source: gives the tokens of each epoch.
-      tokenizer: the recipe's.
-      scale: sizes.
       tokens: trained on so many.
-      seed: seeds fresh weights and order.
-      device: torch device.
       progress: called with (tokens done, tokens in all, latest loss).
     """
     import torch
@@ -77,22 +70,23 @@ def train_reward_model(
     from stepnav.zoo.training.graft import graft_classifier, train_top_only
     from stepnav.zoo.training.prm import train_prm
 
+    scale, tokenizer = making.scale, making.tokenizer
     if (target / "config.json").exists():
         return
     folder.mkdir(exist_ok=True)
     examples = source(0)
     (separator_id,) = tokenizer.encode(StepFormat().separator, add_special_tokens=False)
-    torch.manual_seed(seed)
+    torch.manual_seed(making.seed)
     measured = [examples.row(n)[0] for n in range(min(MEASURED_EXAMPLES, len(examples)))]
-    model = graft_classifier(backbone.cpu(), measured, separator_id=separator_id).to(device)
-    model.dropout.p = scale.prm_dropout
+    model = graft_classifier(backbone.cpu(), measured, separator_id=separator_id)
+    model.to(making.device).dropout.p = scale.prm_dropout
     train_top_only(model)
     position = train_prm(
         model,
         source,
         pad_id=tokenizer.pad_token_id,
         folder=folder,
-        settings=_settings(scale, tokens, seed),
+        settings=_settings(scale, tokens, making.seed),
         class_weights=tuple(
             scale.prm_negative_weight if label == -1 else 1.0 for label in StepFormat().labels
         ),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.labels.parquet import write_table
+from stepnav.files.parquet import write_table
 from stepnav.measure.prm.cases import read_cases, recognise
 from tests.measure.prm import reward_files
 from tests.measure.prm.reward_files import write

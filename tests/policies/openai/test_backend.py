@@ -15,9 +15,8 @@ from stepnav.core.errors import BackendError, BadResponse, ConfigError
 from stepnav.core.records import Message, Problem, Step, Trajectory
 from stepnav.core.requests import Complete, Propose, Request, Sampling, Score
 from stepnav.policies.openai.backend import OpenAIPolicy
-from stepnav.policies.openai.bodies import server_seed
 from stepnav.policies.openai.capabilities import Capabilities
-from stepnav.policies.openai.prompts import PromptOptions
+from stepnav.policies.openai.prompts import PromptOptions, server_seed
 from stepnav.policies.openai.protocol import parse_reply
 from stepnav.policies.openai.reading import read_solution
 from stepnav.remote.connection import with_version

@@ -27,9 +27,8 @@ from stepnav.core.requests import Complete, Propose, Sampling
 from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.protocol import parse_reply
-from stepnav.remote.body import MAX_BODY_BYTES
+from stepnav.remote.body import MAX_BODY_BYTES, parse_models
 from stepnav.remote.connection import HttpFailure, with_version
-from stepnav.remote.models import parse_models
 from stepnav.remote.options import ServerOptions
 from tests.policies.openai.fake_server import ALL_HONOURED, FakeOpenAI, open_policy
 

@@ -16,8 +16,8 @@ def tokenizer() -> object:
     return train_tokenizer(["Now she has 24 + 15 = 39 marbles.\n"] * 50, vocab_size=300)
 
 
-def targets_of(tokenizer: object, record: StepRecord, *, dense: bool = True) -> list[int]:
-    examples = encode_records(tokenizer, [record], StepFormat(), dense=dense)
+def targets_of(tokenizer: object, record: StepRecord) -> list[int]:
+    examples = encode_records(tokenizer, [record], StepFormat())
     return examples.targets.tolist()  # type: ignore[no-any-return]
 
 
@@ -48,11 +48,6 @@ def test_a_step_that_breaks_off_is_labelled_at_its_separator(tokenizer: object) 
 
 def test_a_masked_step_has_no_targets(tokenizer: object) -> None:
     assert set(step_targets(tokenizer, "1 + 2 = 3", None, None)) == {IGNORED}
-
-
-def test_without_dense_labels_only_the_rating_token_has_one(tokenizer: object) -> None:
-    targets = targets_of(tokenizer, StepRecord("Q", ("1", "2"), (0, 1)), dense=False)
-    assert [t for t in targets if t != IGNORED] == [NEUTRAL + STEP_END, POSITIVE + STEP_END]
 
 
 def test_solutions_are_labelled_up_to_their_first_error() -> None:

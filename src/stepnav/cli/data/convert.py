@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from stepnav.cli.console import print_json, stderr, stdout
+from stepnav.cli.console import print_json, say, tell
 from stepnav.cli.data.inspect_labels import KINDS, tell_notes
-from stepnav.cli.options.shared import AsJson, LabelFile, LabelOptions
+from stepnav.cli.options.shared import AsJson, LabelFile, LabelOptions, check_written
 from stepnav.core.errors import ConfigError
-from stepnav.files.atomic import STDOUT, check_output
+from stepnav.files.atomic import STDOUT
 from stepnav.labels.output import SUFFIXES, write_stepwise
 from stepnav.labels.reader import read_labelled
 
@@ -37,22 +37,17 @@ def run(
     """
     if out != STDOUT and not out.name.endswith(SUFFIXES):
         raise ConfigError(f"--out must end in {', '.join(SUFFIXES)} (got {out.name!r})")
-    check_output(out, file, label_options.exclude_problems)
-    if out == STDOUT and as_json:
-        raise ConfigError(
-            "--out - and --json would both fill standard output; leave one of them out"
-        )
+    check_written("--out", out, as_json, file, label_options.exclude_problems)
     data = read_labelled(file, **label_options.for_reader())
     write_stepwise(out, data)
     report = data.report
     if as_json:
         print_json({"out": str(out), **report.to_json()})
         return
-    console = stderr() if out == STDOUT else stdout()
-    console.print(
+    show = tell if out == STDOUT else say
+    show(
         f"{report.records:,} records with {report.ratings:,} labelled steps ({KINDS[report.kind]}) "
         f"of {report.sessions:,} sessions.\nSaved to "
-        f"{'standard output' if out == STDOUT else out}.",
-        soft_wrap=True,
+        f"{'standard output' if out == STDOUT else out}."
     )
     tell_notes(report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stepnav.cli.console import print_json, stderr, stdout
+from stepnav.cli.console import print_json, say, tell
 from stepnav.cli.options.shared import AsJson, LabelFile, LabelOptions
 from stepnav.labels.reader import inspect_labelled
 from stepnav.labels.report import LabelReport
@@ -44,36 +44,34 @@ def run(
 
 
 def _print(report: LabelReport) -> None:
-    console = stdout()
+    def row(name: str, text: str) -> None:
+        say(f"{name:<13}{text}")
 
-    def say(name: str, text: str) -> None:
-        console.print(f"{name:<13}{text}", soft_wrap=True)
-
-    say("file", report.file)
-    say("format", report.format)
-    say("labels are", f"{KINDS[report.kind]} ({report.kind_rule})")
-    say(
+    row("file", report.file)
+    row("format", report.format)
+    row("labels are", f"{KINDS[report.kind]} ({report.kind_rule})")
+    row(
         "sessions",
         f"{report.sessions:,} of {report.problems:,} problems; {report.solutions:,} are whole "
         "solutions",
     )
     for whole, (count, parts) in report.sums.items():
-        say(whole, f"{count:,} = {_sum(parts)}")
+        row(whole, f"{count:,} = {_sum(parts)}")
     for name, length in report.lengths.items():
-        say(
+        row(
             "length",
             f"{LENGTHS[name]}: {length.min:,} to {length.max:,}, median {length.median:,}, mean "
             f"{length.mean:,}",
         )
     if report.exclude_listed is not None:
-        say(
+        row(
             "to exclude",
             f"{report.exclude_found:,} of {report.exclude_listed:,} listed problems found",
         )
     shown = {name for _, parts in report.sums.values() for name in parts} | set(report.sums)
     rest = [f"{name} {n:,}" for name, n in report.details.items() if name not in shown]
     if rest:
-        say("also", ", ".join(rest))
+        row("also", ", ".join(rest))
     tell_notes(report)
 
 
@@ -86,4 +84,4 @@ def _sum(parts: Mapping[str, int]) -> str:
 def tell_notes(report: LabelReport) -> None:
     """Print what the user should know of a file."""
     for note in report.notes:
-        stderr().print(note, soft_wrap=True)
+        tell(note)

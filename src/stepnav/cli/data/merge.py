@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stepnav.cli.data.mutate import tell
+from stepnav.cli.data.mutate import tell_made
 from stepnav.cli.options.shared import AsJson
 from stepnav.mutate.campaign import find_journals, merge
 
@@ -27,4 +27,4 @@ def run(
     """
     began = time.monotonic()
     reports, files = merge(find_journals(places), out)
-    tell(out, reports, None, files, time.monotonic() - began, as_json)
+    tell_made(out, reports, None, files, time.monotonic() - began, as_json)

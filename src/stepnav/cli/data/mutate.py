@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stepnav.cli.console import Stages, interruptible, print_json, stderr, stdout
+from stepnav.cli.console import Stages, interruptible, print_json, say, tell
 from stepnav.cli.data.origin import Origin, OriginOptions
 from stepnav.cli.options.cluster import RayOptions
 from stepnav.cli.options.shared import AsJson, Resume, Sandbox, Seed, check_resume
@@ -86,9 +86,9 @@ def run(
     check_resume(journal.exists(), resume, journal)
     origin = origin_options.load(sandbox)
     for line in origin.left_out:
-        stderr().print(f"left out: {line}", markup=False, soft_wrap=True)
+        tell(f"left out: {line}")
     for line in origin.refused:
-        stderr().print(f"refused: {line}", markup=False, soft_wrap=True)
+        tell(f"refused: {line}")
     if not origin.references:
         raise DataError(
             f"nothing to mutate: {len(origin.refused)} programs or ids refused, none left"
@@ -108,10 +108,10 @@ def run(
             progress=_teller(bar),
         )
     files = merge(find_journals([out]), out)[1] if part == WHOLE else []
-    tell(out, reports, origin, files, time.monotonic() - began, as_json)
+    tell_made(out, reports, origin, files, time.monotonic() - began, as_json)
 
 
-def tell(
+def tell_made(
     out: Path,
     reports: Sequence[ProblemReport],
     origin: Origin | None,
@@ -153,18 +153,14 @@ def _print_summary(
 ) -> None:
     used = sum(report.error is None for report in reports)
     counts = ", ".join(f"{name} {count}" for name, count in sorted(verdicts.items()))
-    console = stdout()
-    console.print(
+    say(
         f"{used} of {len(reports) + num_refused} programs used; {verdicts.total()} records: "
-        f"{counts}",
-        soft_wrap=True,
+        f"{counts}"
     )
     if files:
-        console.print(f"In {out}: {', '.join(file.name for file in files)}", soft_wrap=True)
+        say(f"In {out}: {', '.join(file.name for file in files)}")
     else:
-        console.print(
-            f"This shard is done. When all are: stepnav data merge {out} --out DIR", soft_wrap=True
-        )
+        say(f"This shard is done. When all are: stepnav data merge {out} --out DIR")
 
 
 def _teller(bar: Stages) -> Callable[[int, int, ProblemReport | None], None]:
@@ -176,8 +172,7 @@ def _teller(bar: Stages) -> Callable[[int, int, ProblemReport | None], None]:
         if report is not None:
             judged += report.num_judged
             if report.error is not None:
-                line = f"not used: {report.task_id}: {report.error}"
-                stderr().print(line, markup=False, soft_wrap=True)
+                tell(f"not used: {report.task_id}: {report.error}")
         rate = judged / max(time.monotonic() - began, 1e-9)
         bar.reach("mutate", done, total, f"({rate:.0f} programs/s)")
 

@@ -23,6 +23,7 @@ from stepnav.cli.data.rollouts_problems import (
     paths_digest,
 )
 from stepnav.cli.data.rollouts_report import report
+from stepnav.cli.options.chosen import Chosen
 from stepnav.cli.options.cluster import RayOptions, Workers
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import AsJson, ExcludeProblems, Resume, Seed, TaskName, TaskOptions
@@ -35,7 +36,6 @@ from stepnav.files.lock import locked
 from stepnav.labels.rollouts import LABELS, METHODS, label_problem
 from stepnav.measure.plan_file import problems_digest
 from stepnav.measure.prm.scores import folder_digest
-from stepnav.run.cluster import Cluster
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
 from stepnav.run.search import Search
@@ -142,30 +142,27 @@ def run(
       stepnav data rollouts --from-run runs/drawn --out runs/searched
     """
     options = labelling.settings()
-    server = model_options.server(active)
     benchmark = task_options.load(task, sandbox=model_options.sandbox)
-    policy, _ = model_options.choose(benchmark, [], None)
-    benchmark, num_shots = model_options.with_shots(benchmark, policy)
+    used = Chosen.of(model_options, benchmark, active=active)
+    benchmark = used.task
     split, drawn, paths = choose_problems(
         task, benchmark, split, problems, seed, task_options.data, from_run, exclude_problems
     )
     settings = {
         **_problem_settings(task, split, task_options.data, drawn, paths), **options,
-        **_policy_settings(policy, model_options, seed, num_shots), **server.result_settings(),
+        **_policy_settings(used, seed), **used.server.result_settings(),
     }  # fmt: skip
     check_claim(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     cluster = ray_options.cluster(workers, model_options)
     models: AbstractContextManager[object] = nullcontext()
     if cluster is None:
-        opened = models = model_options.open(
-            policy=policy, reward=None, task=benchmark, server=server, max_batch=active
-        )
+        opened = models = used.open(active)
         mine = _searches(benchmark, drawn, options, seed, paths)
         run_left = partial(_run_here, mine, opened, active)
     else:
         given = (task_options, model_options, settings, options, drawn, paths, active)
-        there = partial(_open_there, *given)
-        run_left = partial(_run_there, drawn, cluster, there, active)
+        there, ids = partial(_open_there, *given), [problem.id for problem in drawn]
+        run_left = partial(spread_searches, cluster, there, ids=ids, active=active)
     # not before the models are there: a slip in their name would bind the folder to it
     claim_folder(out / SETTINGS_NAME, settings, noun=NOUN, resume=resume)
     with locked(out), models:
@@ -194,18 +191,16 @@ def _problem_settings(
     }
 
 
-def _policy_settings(
-    policy: str, options: ModelOptions, seed: int, num_shots: int
-) -> dict[str, Any]:
+def _policy_settings(used: Chosen, seed: int) -> dict[str, Any]:
     """Return what of the policy the labels depend on."""
-    weights = build.policy_folder(policy)
+    weights, options = build.policy_folder(used.policy), used.options
     return {
-        "policy": policy,
+        "policy": used.policy,
         "policy_digest": None if weights is None else folder_digest(weights),
         "policy_model": options.policy_model,
         "seed": seed,
         "dtype": options.dtype,
-        "shots": num_shots,
+        "shots": used.num_shots,
         "chat": options.chat,
     }
 
@@ -229,18 +224,6 @@ def _run_here(
     return Driver(models.by_name, journal=journal, max_active=active).run(searches)
 
 
-def _run_there(
-    problems: Sequence[Problem],
-    cluster: Cluster,
-    open_work: Callable[[], AbstractContextManager[SearchWork]],
-    active: int,
-    journal: Journal,
-) -> Iterator[object]:
-    """Run what the journal does not hold on a cluster."""
-    ids = [problem.id for problem in problems]
-    return spread_searches(cluster, open_work, journal, ids, active=active)
-
-
 @contextmanager
 def _open_there(
     task_options: TaskOptions,
@@ -253,13 +236,10 @@ def _open_there(
 ) -> Iterator[SearchWork]:
     """Open the policy in a worker of a cluster; its work labels some of the problems."""
     task = task_options.load(settings["task"], sandbox=model_options.sandbox)
-    task, _ = model_options.with_shots(task, settings["policy"])
-    searches = _searches(task, problems, options, settings["seed"], paths)
+    used = Chosen.of(model_options, task, active=active)
+    searches = _searches(used.task, problems, options, settings["seed"], paths)
     by_id = {search.id: search for search in searches}
-    with model_options.open(
-        policy=settings["policy"], reward=None, task=task, server=model_options.server(active),
-        max_batch=active,
-    ) as models:  # fmt: skip
+    with used.open(active) as models:
 
         def work(feed: Iterator[Begun | None], journal: Journal) -> Iterator[Told]:
             begun = (

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from stepnav.cli.console import stderr
+from stepnav.cli.console import note
 from stepnav.cli.remarks import tell_problems
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem, Trajectory
@@ -130,15 +130,15 @@ def check_split(task: Task, split: str | None) -> None:
 def _tell_split(task: str, split: str | None, data: Path | None) -> None:
     """Say what the user should know of the split that was named, or was not."""
     if split is None and data is not None:
-        note = f"{data} is taken for the train split of {task}; --split names another"
+        text = f"{data} is taken for the train split of {task}; --split names another"
     elif split not in (None, "train"):
-        note = (
+        text = (
             f"these labels are made from the {split} split of {task}: what learns from them must "
             "not be evaluated on it"
         )
     else:
         return
-    stderr().print(f"note: {note}", soft_wrap=True)
+    note(text)
 
 
 def leave_out(problems: Sequence[Problem], exclude: Path | None) -> list[Problem]:
@@ -159,9 +159,8 @@ def leave_out(problems: Sequence[Problem], exclude: Path | None) -> list[Problem
         raise DataError(
             f"all {len(problems)} problems stand in {exclude}; nothing is left to label"
         )
-    stderr().print(
-        f"note: {len(problems) - len(kept)} of {len(problems)} problems stand in {exclude} and are "
-        "left out",
-        soft_wrap=True,
+    note(
+        f"{len(problems) - len(kept)} of {len(problems)} problems stand in {exclude} and are "
+        "left out"
     )
     return kept

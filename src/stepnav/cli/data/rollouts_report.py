@@ -9,9 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stepnav.cli.console import print_json, resume_command, stderr, stdout
+from stepnav.cli.console import print_json, resume_command, say
+from stepnav.cli.remarks import tell_failed
 from stepnav.core.budget import Usage
-from stepnav.core.errors import BackendError, DataError
+from stepnav.core.errors import DataError
 from stepnav.core.outcome import SearchResult
 from stepnav.files.atomic import write_text
 from stepnav.files.front_matter import dataset_head
@@ -46,9 +47,12 @@ def report(
         **_figures(results, records, kind, seconds),
         **_unlabelled(results, [len(own) for own in by_problem]),
     }
-    _tell_failed(found)
+    errors = [str(result.error) for result in results if result.outcome.stop_reason == "failed"]
+    tell_failed(errors, len(results), f"this tries them again: {resume_command()}", "problems")
     if records:
-        _write_records(out / DATA_NAME, records, kind)
+        said = {KIND_FIELD: "correct" if kind == "hard" else "value"}  # a part is read as the whole
+        lines = [json.dumps({**record.to_json(), **said}) + "\n" for record in records]
+        write_text(out / DATA_NAME, "".join(lines))
         write_text(out / CARD, _card(found))
     write_text(out / REPORT_NAME, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     if not records:
@@ -59,8 +63,8 @@ def report(
     if as_json:
         print_json({"out": str(out / DATA_NAME), **found})
     else:
-        stdout().print(_sentence(found), soft_wrap=True)
-        stdout().print(f"Saved to {out / DATA_NAME}, with {REPORT_NAME}.", soft_wrap=True)
+        say(_sentence(found))
+        say(f"Saved to {out / DATA_NAME}, with {REPORT_NAME}.")
 
 
 def _figures(
@@ -157,26 +161,3 @@ def _card(found: Mapping[str, Any]) -> str:
         "what they are, and `is_finished` (whether the steps end in an answer). "
         f"`rollouts.json` holds the settings, `{REPORT_NAME}` all figures.\n"
     )
-
-
-def _tell_failed(found: Mapping[str, Any]) -> None:
-    """Say that problems failed, why the first one did, and how to try them again.
-
-    Raises:
-      BackendError: all did.
-    """
-    if not found["failed"]:
-        return
-    text = (
-        f"{found['failed']} of {found['problems']} problems failed (the first: "
-        f"{found['first_error']}); this tries them again: {resume_command()}"
-    )
-    if found["failed"] == found["problems"]:
-        raise BackendError(text)
-    stderr().print(f"note: {text}", soft_wrap=True)
-
-
-def _write_records(path: Path, records: Sequence[StepRecord], kind: Labels) -> None:
-    """Write records that each say what their labels are, so that a part is read as the whole."""
-    said = {KIND_FIELD: "correct" if kind == "hard" else "value"}
-    write_text(path, "".join(json.dumps({**record.to_json(), **said}) + "\n" for record in records))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import loading
 from stepnav.cli.options.api_key import api_key
 from stepnav.cli.options.shared import Device, Dtype, Sandbox
 from stepnav.core.errors import ConfigError
-from stepnav.core.strategy import Strategy
 from stepnav.remote.options import ServerOptions
-from stepnav.tasks.task import Task
 
 SERVER_VARIABLES: Mapping[str, str] = {
     "timeout": "STEPNAV_TIMEOUT",
@@ -29,8 +25,6 @@ SERVER_VARIABLES: Mapping[str, str] = {
     "extra_body": "STEPNAV_EXTRA_BODY",
 }
 """Option of a server -> the environment variable that stands in for it."""
-
-logger = logging.getLogger("stepnav")
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 
@@ -165,18 +159,15 @@ class ModelOptions:
         """
         if self.policy is None or not self.policy.startswith(("http://", "https://")):
             self._refuse_servers_own(reward is not None and build.is_served(reward))
-            return ServerOptions()
-        fields = {
-            "api_key": api_key("--api-key-env", self.api_key_env, KEY_VARIABLE),
-            "max_concurrency": active if self.concurrency is None else self.concurrency,
-            "timeout_s": self.timeout,
-            "max_retries": self.retries,
-            "max_step_tokens": self.max_step_tokens,
-            "max_solution_tokens": self.max_solution_tokens,
-            "extra_body": None if self.extra_body is None else _fields_of(self.extra_body),
-        }
-        known: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-        return ServerOptions(**known)
+            return _USUAL
+        return self._how(
+            _USUAL,
+            active,
+            api_key=api_key("--api-key-env", self.api_key_env, KEY_VARIABLE),
+            max_step_tokens=self.max_step_tokens,
+            max_solution_tokens=self.max_solution_tokens,
+            extra_body=None if self.extra_body is None else _fields_of(self.extra_body),
+        )
 
     def reward_server(self, reward: str | None, active: int = 64) -> build.RewardServer | None:
         """Return what is said about the reward model's server; None if it is on none.
@@ -186,20 +177,21 @@ class ModelOptions:
         """
         if reward is None or not build.is_served(reward):
             names = ("reward_model", "reward_tokenizer", "reward_api_key_env")
-            used = [name for name in names if getattr(self, name) is not None]
-            if used:
-                option = "--" + used[0].replace("_", "-")
-                raise ConfigError(f"{option} is for a server; --reward must be its URL")
+            self._refuse_servers(names, "--reward")
             return None
-        usual = build.RewardServer().options
-        options = replace(
-            usual,
-            api_key=api_key("--reward-api-key-env", self.reward_api_key_env, build.REWARD_KEY),
-            max_concurrency=active if self.concurrency is None else self.concurrency,
-            timeout_s=usual.timeout_s if self.timeout is None else self.timeout,
-            max_retries=usual.max_retries if self.retries is None else self.retries,
-        )
+        key = api_key("--reward-api-key-env", self.reward_api_key_env, build.REWARD_KEY)
+        options = self._how(build.RewardServer().options, active, api_key=key)
         return build.RewardServer(self.reward_model, self.reward_tokenizer, options)
+
+    def _how(self, usual: ServerOptions, active: int | None, **own: Any) -> ServerOptions:
+        """Return how a server is used: as usual but for what is said."""
+        said = {
+            "max_concurrency": active if self.concurrency is None else self.concurrency,
+            "timeout_s": self.timeout,
+            "max_retries": self.retries,
+            **own,
+        }
+        return replace(usual, **{name: value for name, value in said.items() if value is not None})
 
     def reward_settings(self) -> dict[str, Any]:
         """Return what is said of the reward model on its server, for the record of a run."""
@@ -210,82 +202,18 @@ class ModelOptions:
         }
         return {name: value for name, value in said.items() if value is not None}
 
-    def choose(
-        self, task: Task, strategies: Sequence[Strategy], reward: str | None
-    ) -> tuple[str, str | None]:
-        """Return the names of a run's models, having checked that they can be opened.
-
-        Args:
-          task: what is to be solved.
-          strategies: the run's; where none of them scores, there is no reward model.
-          reward: what the user named, if anything.
-        Raises:
-          ConfigError: a name, a device or a data type that cannot be used.
-        """
-        build.check_device(self.device, self.dtype)
-        policy, scorer = build.choose_models(task, strategies, self.policy or None, reward or None)
-        self.reward_server(scorer)
-        self._check_vllm(policy, scorer)
-        build.check_models(policy=policy, reward=scorer, task=task, policy_model=self.policy_model)
-        return policy, scorer
-
-    def with_shots(self, task: Task, policy: str) -> tuple[Task, int]:
-        """Return the task with its worked examples, and how many they are."""
-        return build.choose_shots(task, self.shots, policy, chat=self.chat)
-
-    def full_name(self, policy: str) -> str:
-        """Return the policy's name, with the model's on its server."""
-        return policy if self.policy_model is None else f"{policy}#{self.policy_model}"
-
-    def open(
-        self,
-        *,
-        policy: str,
-        reward: str | None,
-        task: Task,
-        server: ServerOptions,
-        max_batch: int = 64,
-    ) -> build.Models:
-        """Return the models of a run; arguments as in `build.open_models`."""
-        logger.info("policy %s, reward %s, on %s in %s", policy, reward, self.device, self.dtype)
-        with loading("torch and the models"):
-            models = build.open_models(
-                policy=policy,
-                policy_model=self.policy_model,
-                reward=reward,
-                task=task,
-                device=self.device,
-                dtype=self.dtype,
-                chat=self.chat,
-                max_batch=max_batch,
-                server=server,
-                reward_server=self.reward_server(reward, max_batch),
-                vllm=self.vllm or "",
-                reward_vllm=self.reward_vllm or "",
-            )
-        if self.skip_thoughts:
-            models.reward = build.without_thoughts(models.reward)
-        return models
-
-    def _check_vllm(self, policy: str, reward: str | None) -> None:
-        """Refuse options of vLLM for a model that it does not run."""
-        for option, said, name in (
-            ("--vllm", self.vllm, policy),
-            ("--reward-vllm", self.reward_vllm, reward),
-        ):
-            if said is not None and not (name or "").startswith("vllm:"):
-                model = "--policy" if option == "--vllm" else "--reward"
-                raise ConfigError(f"{option} is for {model} vllm:MODEL (got {name})")
-
     def _refuse_servers_own(self, is_reward_served: bool) -> None:
         """Refuse what is said of the policy's server, but for what the reward model's takes too."""
         named = [name for name, variable in SERVER_VARIABLES.items() if variable not in os.environ]
         taken = {"timeout", "concurrency", "retries"} if is_reward_served else set()
-        named = [name for name in (*named, "api_key_env") if name not in taken]
-        used = [name for name in named if getattr(self, name) is not None]
+        self._refuse_servers([n for n in (*named, "api_key_env") if n not in taken], "--policy")
+
+    def _refuse_servers(self, names: Sequence[str], model: str) -> None:
+        """Refuse options of a server where the model is on none."""
+        used = [name for name in names if getattr(self, name) is not None]
         if used:
             option = "--" + used[0].replace("_", "-")
-            raise ConfigError(f"{option} is for a server; --policy must be its URL")
+            raise ConfigError(f"{option} is for a server; {model} must be its URL")
 
 
 def _fields_of(text: str) -> dict[str, Any]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from stepnav.cli.console import stderr
+from stepnav.cli.console import note
 from stepnav.core.errors import ConfigError
 from stepnav.serve.house import Limits
 
@@ -26,22 +26,27 @@ class LimitOptions:
 
     active: Annotated[int, typer.Option(min=1, help="Searches that run at once.")] = _USUAL.active
     queue: Annotated[int, typer.Option(min=0, help="Requests that wait besides.")] = _USUAL.queue
-    budget: Annotated[
+    budget_tokens: Annotated[
         int | None,
-        typer.Option(min=1, help="Generated tokens of a search whose request says nothing."),
+        typer.Option(
+            "--budget", min=1, help="Generated tokens of a search whose request says nothing."
+        ),
     ] = None
-    max_budget: Annotated[int, typer.Option(min=1, help="Most that any search may generate.")] = (
-        _USUAL.max_budget_tokens
-    )
+    max_budget_tokens: Annotated[
+        int, typer.Option("--max-budget", min=1, help="Most that any search may generate.")
+    ] = _USUAL.max_budget_tokens
     max_seconds: Annotated[
         float, typer.Option(help="Longest search; it ends with its best so far.")
     ] = _USUAL.max_seconds
-    grace: Annotated[
-        float, typer.Option(help="Seconds that searches have after the server is told to stop.")
+    grace_s: Annotated[
+        float,
+        typer.Option(
+            "--grace", help="Seconds that searches have after the server is told to stop."
+        ),
     ] = _USUAL.grace_s
-    max_body: Annotated[int, typer.Option(min=1, help="Most bytes of a request's body.")] = (
-        _USUAL.max_body_bytes
-    )
+    max_body_bytes: Annotated[
+        int, typer.Option("--max-body", min=1, help="Most bytes of a request's body.")
+    ] = _USUAL.max_body_bytes
 
     def limits(self) -> Limits:
         """Return the limits.
@@ -49,15 +54,7 @@ class LimitOptions:
         Raises:
           ConfigError: they contradict each other.
         """
-        return Limits(
-            active=self.active,
-            queue=self.queue,
-            budget_tokens=self.budget,
-            max_budget_tokens=self.max_budget,
-            max_seconds=self.max_seconds,
-            grace_s=self.grace,
-            max_body_bytes=self.max_body,
-        )
+        return Limits(**asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +133,9 @@ class Place:
             return listening, self._hosts(listening, is_open)
         listening = open_socket(self.host, self.port)
         if is_open and not _is_local(listening):
-            stderr().print(
-                f"note: {self.host} can be reached from outside, and no API key is asked for "
-                "(--keys-file)",
-                soft_wrap=True,
+            note(
+                f"{self.host} can be reached from outside, and no API key is asked for "
+                "(--keys-file)"
             )
         return listening, self._hosts(listening, is_open)
 

@@ -18,6 +18,7 @@ from stepnav.cli.console import loading
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
+from stepnav.files.atomic import STDOUT, check_output
 from stepnav.measure.plan_file import problems_digest
 from stepnav.tasks.task import Task
 
@@ -151,12 +152,11 @@ class LabelOptions:
 
     def for_reader(self) -> dict[str, Any]:
         """Return the label reader's arguments."""
-        parts = (part.strip() for part in (self.leave_out or "").split(","))
         return {
             "format": self.form,
             "kind": self.labels,
             "exclude": self.exclude_problems,
-            "leave_out": tuple(part for part in parts if part),
+            "leave_out": names_in(self.leave_out),
         }
 
 
@@ -203,9 +203,22 @@ class ScoringOptions:
             )
 
 
-def tracker_names(report_to: str | None) -> tuple[str, ...]:
-    """Return the names in the value of `--report-to`."""
-    return tuple(filter(None, (name.strip() for name in (report_to or "").split(","))))
+def names_in(text: str | None) -> tuple[str, ...]:
+    """Return the names in a value that holds them between commas."""
+    return tuple(filter(None, map(str.strip, (text or "").split(","))))
+
+
+def check_written(option: str, path: Path, as_json: bool, *inputs: Path | None) -> None:
+    """Refuse a file that cannot be written, or that would be printed between lines of JSON.
+
+    Raises:
+      ConfigError: it is one, as of `check_output`.
+    """
+    check_output(path, *inputs)
+    if path == STDOUT and as_json:
+        raise ConfigError(
+            f"{option} - and --json would both fill standard output; leave one of them out"
+        )
 
 
 def check_resume(has_begun: bool, resume: bool, place: Path) -> None:

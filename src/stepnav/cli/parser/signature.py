@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -29,10 +29,6 @@ class Loudness:
             show_default=False,
         ),
     ] = 0
-
-    def set(self) -> None:
-        """Let the command tell so much."""
-        set_loudness(quiet=self.quiet, verbose=self.verbose)
 
 
 def flat(function: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -63,7 +59,7 @@ def flat(function: Callable[..., int | None]) -> Callable[..., int | None]:
         for name, record in records.items():
             taken = {field.name: values.pop(field.name) for field in fields(record)}
             values[name] = record(**taken)
-        values.pop("loudness").set()
+        set_loudness(**asdict(values.pop("loudness")))
         return function(**values)
 
     command.__name__, command.__doc__ = function.__name__, function.__doc__

@@ -2,7 +2,8 @@
 
 A command's module is imported when it is called or its own help is asked for, so that
 `stepnav --help` needs the table alone. The signature of the function declares the options, its
-docstring is the help.
+docstring is the help. What the parser's own commands lack is added: an option counts once, and one
+that was renamed says so.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from stepnav.cli.parser.once import OnceCommand
 from stepnav.cli.parser.signature import flat
 
 
@@ -112,6 +112,37 @@ COMMANDS: Mapping[str, Entry] = {
     "zoo": Entry("The models that ship with the package.", commands=ZOO),
     "data": Entry("Step-labelled training data.", commands=DATA),
 }
+
+
+RENAMED: Mapping[str, str] = {
+    "--bf16": "--dtype bfloat16",
+    "--cpu": "--device cpu",
+    "--labels": "--estimate",
+    "--limit": "--problems",
+}
+"""Option of earlier versions -> what it is called now, in the commands that have it no more."""
+
+
+class OnceCommand(TyperCommand):
+    """Refuses old spellings, and an option given twice that is not meant to be repeated."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words of a command line; called by the parser's library."""
+        known = {name for param in self.get_params(ctx) for name in param.opts}
+        names = [word.partition("=")[0] for word in args]
+        for name in [name for name in names if name in RENAMED and name not in known]:
+            new = RENAMED[name]
+            if new.split()[0] in known:
+                raise typer.BadParameter(f"{name} is called {new} now")
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for param in order:
+            if order.count(param) > 1 and not (
+                getattr(param, "multiple", False) or getattr(param, "count", False)
+            ):
+                raise typer.BadParameter(
+                    f"{max(param.opts, key=len)} is given {order.count(param)} times; give it once"
+                )
+        return super().parse_args(ctx, args)
 
 
 class TableGroup(TyperGroup):

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Stages, interruptible, print_json, stdout
+from stepnav.cli.console import Stages, interruptible, print_json, say
 from stepnav.cli.data.rollouts_problems import check_split
 from stepnav.cli.options.shared import AsJson, Reward, Sandbox, Split, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
 from stepnav.cli.train.grpo import trained_folder
-from stepnav.cli.train.training import FitOptions, require_libraries, run_training
+from stepnav.cli.train.training import FirstModel, FitOptions, require_libraries, run_training
 from stepnav.core.errors import ConfigError, choose
 from stepnav.core.requests import REWARD
 from stepnav.core.seeds import derive_seed
@@ -112,9 +112,7 @@ class _Searcher:
 
 def run(
     *,
-    model: Annotated[
-        str, typer.Option(help="Policy to begin with: a shipped model, a folder or a hub name.")
-    ],
+    model: FirstModel,
     out: Annotated[Path, typer.Option(help="Folder of the rounds, each with its searches.")],
     task: TaskName = "arithmetic",
     split: Split = None,
@@ -216,7 +214,7 @@ def _tell_end(model: Path, reports: Sequence[RoundReport], as_json: bool) -> Non
     if as_json:
         print_json({"model": str(model), "rounds": [asdict(report) for report in reports]})
     else:
-        stdout().print(f"Saved to {model}.", soft_wrap=True)
+        say(f"Saved to {model}.")
 
 
 def _finetune(
@@ -234,9 +232,8 @@ def _finetune(
 
 def _tell(report: RoundReport, strategy: str) -> None:
     ungraded = f" ({report.ungraded} not graded)" if report.ungraded else ""
-    stdout().print(
+    say(
         f"round {report.number}: {report.correct} of {report.searches} searches by {strategy} "
         f"right{ungraded}, {report.policy_tokens} policy tokens; {report.kept} solutions learnt, "
-        f"{report.labelled_tokens} tokens an epoch, {report.steps} steps",
-        soft_wrap=True,
+        f"{report.labelled_tokens} tokens an epoch, {report.steps} steps"
     )

@@ -15,13 +15,18 @@ from stepnav.cli.console import loading
 from stepnav.cli.data.rollouts_problems import check_split
 from stepnav.cli.options.shared import AsJson, Reward, Sandbox, Split, TaskName, TaskOptions
 from stepnav.cli.remarks import tell_problems
-from stepnav.cli.train.training import RunOptions, require_libraries, run_training, tell_saved
+from stepnav.cli.train.training import (
+    FirstModel,
+    RunOptions,
+    require_libraries,
+    run_training,
+    tell_saved,
+)
 from stepnav.core.errors import ConfigError, choose
 
 if TYPE_CHECKING:
     from stepnav.train.reward_function import RewardFunction
     from stepnav.train.rl.grpo import GrpoSettings
-    from stepnav.train.saving import TrainReport
 
 CREDITS = ("solution", "step")
 CREDIT, AGGREGATION = "step", "min"
@@ -66,9 +71,7 @@ class GrpoOptions:
 
 def run(
     *,
-    model: Annotated[
-        str, typer.Option(help="Policy to begin with: a shipped model, a folder or a hub name.")
-    ],
+    model: FirstModel,
     out: Annotated[Path, typer.Option(help="Folder of the new model, and of its checkpoints.")],
     task: TaskName = "arithmetic",
     split: Split = None,
@@ -101,7 +104,8 @@ def run(
     require_libraries()
     require_trl()
     settings = grpo_options.settings(run_options)
-    _check_used(reward, aggregation, settings.credit)
+    if reward is None and (aggregation, settings.credit) != (AGGREGATION, CREDIT):
+        raise ConfigError("--aggregation and --credit are of a reward model; name one (--reward)")
     benchmark = task_options.load(task, sandbox=sandbox)
     check_split(benchmark, split)
     folder = trained_folder(model)
@@ -120,20 +124,11 @@ def run(
             figure="reward",
         )  # fmt: skip
     if report.fit.is_main:
-        tell_saved(report, out, _told(report), as_json)
-
-
-def _check_used(reward: str | None, aggregation: str, credit: str) -> None:
-    """Refuse options of a reward model where there is none."""
-    if reward is None and (aggregation, credit) != (AGGREGATION, CREDIT):
-        raise ConfigError("--aggregation and --credit are of a reward model; name one (--reward)")
-
-
-def _told(report: TrainReport) -> str:
-    return (
-        f"{report.fit.steps} steps, {report.examples} solutions of {report.tokens} tokens "
-        "generated and learnt from"
-    )
+        text = (
+            f"{report.fit.steps} steps, {report.examples} solutions of {report.tokens} tokens "
+            "generated and learnt from"
+        )
+        tell_saved(report, out, text, as_json)
 
 
 def trained_folder(model: str) -> Path:

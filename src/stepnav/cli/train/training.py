@@ -11,16 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import (
-    Stages,
-    interruptible,
-    loading,
-    print_json,
-    stderr,
-    stdout,
-    tell_notes,
-)
-from stepnav.cli.options.shared import LabelOptions, ReportTo, Resume, Seed, tracker_names
+from stepnav.cli.console import Stages, interruptible, loading, note, print_json, say, tell_notes
+from stepnav.cli.options.shared import LabelOptions, ReportTo, Resume, Seed, names_in
 from stepnav.core.errors import ConfigError, choose
 
 if TYPE_CHECKING:
@@ -29,6 +21,11 @@ if TYPE_CHECKING:
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("float32", "bfloat16")
 SCHEDULES = ("cosine", "linear", "constant")
+
+
+FirstModel = Annotated[
+    str, typer.Option(help="Policy to begin with: a shipped model, a folder or a hub name.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ class RunOptions:
             **{name: getattr(self, name) for name in names},
             "cpu": self.device == "cpu",
             "bf16": self.dtype == "bfloat16",
-            "report_to": tracker_names(self.report_to),
+            "report_to": names_in(self.report_to),
         }
 
 
@@ -129,7 +126,10 @@ class TrainOptions(FitOptions):
 
     def for_stages(self) -> dict[str, Any]:
         """Return the arguments that all stages of `train.finetune` share, but for progress."""
-        return {"prompt_template": _template(self.prompt_template), **self.for_fit()}
+        template = self.prompt_template
+        if "{question}" not in template:
+            raise ConfigError(f"--prompt-template must hold {{question}} (got {template!r})")
+        return {"prompt_template": unescape(template), **self.for_fit()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,16 +229,14 @@ def _kept(out: Path) -> str:
 def _tell(report: TrainReport, out: Path, as_json: bool) -> None:
     cut = report.cut
     if cut.solutions:
-        stderr().print(
-            f"note: {cut.solutions} solutions are longer than {report.max_length} tokens and lost "
-            f"their end; {cut.steps} labelled steps were cut, {cut.lost} solutions left out",
-            soft_wrap=True,
+        note(
+            f"{cut.solutions} solutions are longer than {report.max_length} tokens and lost "
+            f"their end; {cut.steps} labelled steps were cut, {cut.lost} solutions left out"
         )
     if report.left_out:
-        stderr().print(
-            f"note: {report.left_out} labelled solutions are only begun or have no label at the "
-            f"end, and were left out; outcomes of {report.examples} are learnt",
-            soft_wrap=True,
+        note(
+            f"{report.left_out} labelled solutions are only begun or have no label at the end, and "
+            f"were left out; outcomes of {report.examples} are learnt"
         )
     losses = [loss for _, loss in report.fit.losses]
     text = ""
@@ -259,8 +257,8 @@ def tell_saved(report: TrainReport, out: Path, text: str, as_json: bool) -> None
         print_json({"out": str(out), **report.to_json()})
         return
     if text:
-        stdout().print(text, soft_wrap=True)
-    stdout().print(f"Saved to {out}.", soft_wrap=True)
+        say(text)
+    say(f"Saved to {out}.")
 
 
 def require_libraries() -> None:
@@ -277,9 +275,3 @@ def require_libraries() -> None:
 def unescape(text: str) -> str:
     """Return a text from the command line with its written line ends and tabs as such."""
     return text.replace("\\n", "\n").replace("\\t", "\t")
-
-
-def _template(text: str) -> str:
-    if "{question}" not in text:
-        raise ConfigError(f"--prompt-template must hold {{question}} (got {text!r})")
-    return unescape(text)

@@ -90,14 +90,7 @@ def load_with(loader: Any, path: str | Path, kind_name: str, *, device: str, dty
     require_torch("transformers")
     folder, device, torch_dtype = checked_folder(path), *_place(device, dtype)
     try:
-        with without_progress_bar(), _without_load_report():
-            model, report = loader.from_pretrained(
-                folder,
-                dtype=torch_dtype,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-                trust_remote_code=False,
-            )
+        model, report = _loaded(loader, folder, dtype=torch_dtype)
         found = wrong_weights(report, report["missing_keys"])
         if not found:
             model = model.to(device).eval()
@@ -109,6 +102,20 @@ def load_with(loader: Any, path: str | Path, kind_name: str, *, device: str, dty
     raise ConfigError(
         f"{path} cannot be loaded as a {kind_name} ({found}); save or download the model again"
     )
+
+
+def _loaded(loader: Any, folder: Path, **options: Any) -> tuple[Any, dict[str, Any]]:
+    """Return a folder's model as its class loads it, quietly, and what was amiss."""
+    found: tuple[Any, dict[str, Any]]
+    with without_progress_bar(), _without_load_report():
+        found = loader.from_pretrained(
+            folder,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            trust_remote_code=False,
+            **options,
+        )
+    return found
 
 
 def load_structure(loader: Any, folder: Path) -> Any:
@@ -163,15 +170,9 @@ def load_trainable_classifier(path: str | Path, *, num_labels: int) -> Any:
             )
         config.num_labels = num_labels
         config.classifier_dropout = 0.0  # some architectures have 0.1 where nothing is said
-        with without_progress_bar(), _without_load_report():
-            model, report = AutoModelForTokenClassification.from_pretrained(
-                folder,
-                config=config,
-                dtype=torch.float32,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-                trust_remote_code=False,
-            )
+        model, report = _loaded(
+            AutoModelForTokenClassification, folder, config=config, dtype=torch.float32
+        )
     except ConfigError:
         raise
     except Exception as error:  # transformers and safetensors raise many kinds

@@ -198,7 +198,7 @@ def _accuracy(detections: Sequence[Detection]) -> dict[str, Any]:
     for detection in detections:
         grades.setdefault(detection.group, []).append(detection.is_hit)
     found = accuracy(grades)
-    ends = found.interval and [found.interval.low, found.interval.high]
+    ends = found.interval and found.interval.ends
     return {"value": found.value, "ci95": ends, "hits": found.correct, "solutions": found.total}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stepnav.labels.metrics import class_row, confusion_matrix
+from stepnav.labels.metrics import confusion_matrix
 from stepnav.labels.records import LabelKind
 from stepnav.measure.prm.case import Case
 from stepnav.measure.prm.reliability import (
@@ -190,9 +190,8 @@ def _class_object(steps: RatedSteps, rating: int, clusters: Clusters) -> dict[st
         "recall": ratio(sums[:, 0], sums[:, 2]),
         "f1": _f1_statistic(sums),
     }
-    count = class_row(steps.labels, steps.ratings, rating)["count"]
     return {
-        "count": count,
+        "count": int(is_true.sum()),
         "rated": int(is_rated.sum()),
         **{name: clusters.estimate(s).to_json() for name, s in statistics.items()},
     }

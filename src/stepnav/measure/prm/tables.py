@@ -7,7 +7,7 @@ from typing import Any
 
 from stepnav.measure.prm.plots import NAMES
 from stepnav.measure.prm.prmbench_rows import CATEGORIES
-from stepnav.measure.report.tables import MISSING, TextTable, markdown_table, percent
+from stepnav.measure.report.tables import MISSING, TextTable, markdown_report, percent
 from stepnav.measure.stats.cluster import NUM_RESAMPLES
 from stepnav.measure.stats.intervals import MIN_UNITS
 
@@ -34,14 +34,9 @@ def markdown_page(report: Report, *, title: str, plot: str) -> str:
       title: its heading.
       plot: file name of the plot, relative to the report.
     """
-    parts = [f"# {title}\n", _subtitle(report) + "\n"]
-    for position, table in enumerate(tables(report)):
-        parts += [f"## {table.title}\n", markdown_table(table)]
-        if position == 0:
-            parts.append(f"![{table.title}]({plot})\n")
-    parts.append("## How to read this\n")
-    parts.append("".join(f"- {note}\n" for note in notes(report)))
-    return "\n".join(parts)
+    found = tables(report)
+    picture = f"![{found[0].title}]({plot})"
+    return markdown_report(title, _subtitle(report), found, picture, notes(report))
 
 
 def notes(report: Report) -> list[str]:

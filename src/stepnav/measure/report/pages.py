@@ -8,7 +8,7 @@ from typing import Any
 
 from stepnav.measure.plan import BenchPlan, read_baseline
 from stepnav.measure.report.problems import problems_html
-from stepnav.measure.report.tables import html_table, markdown_table, report_tables
+from stepnav.measure.report.tables import html_table, markdown_report, report_tables
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.stats.intervals import MIN_UNITS, NUM_RESAMPLES
 from stepnav.measure.stats.paired import MIN_DISCORDANT
@@ -25,14 +25,9 @@ def markdown_page(summary: Sequence[SummaryRow], plan: BenchPlan, plot: str) -> 
       plan: what was run.
       plot: file name of the plot, relative to the report.
     """
-    parts = [f"# {page_title(plan)}\n", _subtitle(plan) + "\n"]
-    for position, table in enumerate(report_tables(summary, plan)):
-        parts += [f"## {table.title}\n", markdown_table(table)]
-        if position == 0:
-            parts.append(f"![Accuracy against tokens, FLOPs and seconds per search]({plot})\n")
-    parts.append("## How to read this\n")
-    parts.append("".join(f"- {note}\n" for note in notes(summary, plan)))
-    return "\n".join(parts)
+    picture = f"![Accuracy against tokens, FLOPs and seconds per search]({plot})"
+    tables, told = report_tables(summary, plan), notes(summary, plan)
+    return markdown_report(page_title(plan), _subtitle(plan), tables, picture, told)
 
 
 def html_page(

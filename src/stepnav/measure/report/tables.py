@@ -52,7 +52,7 @@ def report_tables(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[TextTa
     if any(row.pass_at_k for row in summary):
         tables.insert(1, _pass_table(summary))
     if told := [row for row in summary if row.right]:
-        tables.insert(-2, _right_table(told))
+        tables.insert(-2, _table("P(right)", told, _RIGHT_COLUMNS))
     return tables
 
 
@@ -74,6 +74,20 @@ def markdown_table(table: TextTable) -> str:
     rule = [":--" if is_text else "--:" for is_text in table.is_text]
     lines = [_markdown_row(table.header), "| " + " | ".join(rule) + " |"]
     return "\n".join([*lines, *(_markdown_row(row) for row in table.rows)]) + "\n"
+
+
+def markdown_report(
+    title: str, subtitle: str, tables: Sequence[TextTable], picture: str, notes: Sequence[str]
+) -> str:
+    """Return a report in Markdown; its picture stands below the first table."""
+    parts = [f"# {title}\n", subtitle + "\n"]
+    for position, table in enumerate(tables):
+        parts += [f"## {table.title}\n", markdown_table(table)]
+        if position == 0:
+            parts.append(picture + "\n")
+    parts.append("## How to read this\n")
+    parts.append("".join(f"- {note}\n" for note in notes))
+    return "\n".join(parts)
 
 
 def html_table(table: TextTable) -> str:
@@ -146,72 +160,80 @@ def _interval_text(interval: Interval | None, show: Callable[[float | None], str
     return f"{show(interval.low)} to {show(interval.high)}".replace("% to", " to")
 
 
-def _count_text(value: int | None) -> str:
-    return MISSING if value is None else f"{value:,}"
+Column = tuple[str, Callable[[SummaryRow], str]]
+"""Heading, and how to fill it."""
+
+_TEXTS = frozenset({"strategy", "stop reasons"})
+"""Headings of columns of text; the others hold numbers."""
 
 
-def _stops_text(row: SummaryRow) -> str:
-    return ", ".join(f"{reason} {count}" for reason, count in row.stop_reasons.items())
+def _mean(heading: str, name: str) -> Column:
+    return heading, lambda row: amount(row.means[name])
 
 
-Column = tuple[str, bool, Callable[[SummaryRow], str]]
-"""Heading, whether it is text, and how to fill it."""
+def _total(name: str) -> Column:
+    return name, lambda row: MISSING if row.totals[name] is None else f"{row.totals[name]:,}"
+
+
+def _share(heading: str, name: str) -> Column:
+    return heading, lambda row: percent((row.right or {})[name])
+
+
+def _versus(row: SummaryRow, name: str) -> Any:
+    """Return a field of the comparison; None where there is none."""
+    return getattr(row.comparison, name, None)
+
 
 _NAME_COLUMNS: tuple[Column, ...] = (
-    ("strategy", True, _label_text),
-    ("budget", False, lambda row: _budget_text(row.budget)),
+    ("strategy", _label_text),
+    ("budget", lambda row: _budget_text(row.budget)),
 )
 _ACCURACY_COLUMNS: tuple[Column, ...] = (
     *_NAME_COLUMNS,
-    ("accuracy", False, lambda row: percent(row.accuracy.value)),
-    ("95% interval", False, lambda row: _interval_text(row.accuracy.interval, percent)),
-    (
-        "difference",
-        False,
-        lambda row: points(row.comparison.difference if row.comparison else None),
-    ),
-    (
-        "95% interval",
-        False,
-        lambda row: _interval_text(row.comparison.interval if row.comparison else None, points),
-    ),
-    ("p", False, lambda row: p_text(row.comparison.p if row.comparison else None)),
-    ("Holm p", False, lambda row: p_text(row.p_holm)),
+    ("accuracy", lambda row: percent(row.accuracy.value)),
+    ("95% interval", lambda row: _interval_text(row.accuracy.interval, percent)),
+    ("difference", lambda row: points(_versus(row, "difference"))),
+    ("95% interval", lambda row: _interval_text(_versus(row, "interval"), points)),
+    ("p", lambda row: p_text(_versus(row, "p"))),
+    ("Holm p", lambda row: p_text(row.p_holm)),
     (
         "won : lost",
-        False,
         lambda row: f"{row.comparison.won} : {row.comparison.lost}" if row.comparison else MISSING,
     ),
-    ("correct / total", False, lambda row: f"{row.accuracy.correct} / {row.accuracy.total}"),
-    ("ungraded", False, lambda row: str(row.accuracy.ungraded)),
-    ("policy tokens", False, lambda row: amount(row.means["policy_tokens"])),
+    ("correct / total", lambda row: f"{row.accuracy.correct} / {row.accuracy.total}"),
+    ("ungraded", lambda row: str(row.accuracy.ungraded)),
+    _mean("policy tokens", "policy_tokens"),
 )
 _BRIEF_COLUMNS: tuple[Column, ...] = (
     *_NAME_COLUMNS,
-    *(column for column in _ACCURACY_COLUMNS[2:5]),
-    ("Holm p", False, lambda row: p_text(row.p_holm)),
-    ("tokens", False, lambda row: amount(row.means["policy_tokens"])),
+    *_ACCURACY_COLUMNS[2:5],
+    ("Holm p", lambda row: p_text(row.p_holm)),
+    _mean("tokens", "policy_tokens"),
 )
 _COST_COLUMNS: tuple[Column, ...] = (
     *_NAME_COLUMNS,
-    ("policy tokens", False, lambda row: amount(row.means["policy_tokens"])),
-    ("prompt tokens", False, lambda row: amount(row.means["policy_prompt_tokens"])),
-    ("of them cached", False, lambda row: amount(row.means["policy_cached_tokens"])),
-    ("reward tokens", False, lambda row: amount(row.means["reward_tokens"])),
-    ("policy calls", False, lambda row: amount(row.means["policy_calls"])),
-    ("reward calls", False, lambda row: amount(row.means["reward_calls"])),
-    ("FLOPs", False, lambda row: engineering(row.means["flops"])),
-    ("wall s, all", False, lambda row: amount(row.wall_s)),
+    _mean("policy tokens", "policy_tokens"),
+    _mean("prompt tokens", "policy_prompt_tokens"),
+    _mean("of them cached", "policy_cached_tokens"),
+    _mean("reward tokens", "reward_tokens"),
+    _mean("policy calls", "policy_calls"),
+    _mean("reward calls", "reward_calls"),
+    ("FLOPs", lambda row: engineering(row.means["flops"])),
+    ("wall s, all", lambda row: amount(row.wall_s)),
 )
 _SEARCH_COLUMNS: tuple[Column, ...] = (
     *_NAME_COLUMNS,
-    ("searches", False, lambda row: f"{row.searches:,}"),
-    ("stop reasons", True, _stops_text),
-    ("iterations", False, lambda row: _count_text(row.totals["iterations"])),
-    ("backtracks", False, lambda row: _count_text(row.totals["backtracks"])),
-    ("duplicates", False, lambda row: _count_text(row.totals["duplicates"])),
-    ("fallbacks", False, lambda row: _count_text(row.totals["fallbacks"])),
-    ("failed", False, lambda row: _count_text(row.totals["failed"])),
+    ("searches", lambda row: f"{row.searches:,}"),
+    ("stop reasons", lambda row: ", ".join(f"{why} {n}" for why, n in row.stop_reasons.items())),
+    *map(_total, ("iterations", "backtracks", "duplicates", "fallbacks", "failed")),
+)
+_RIGHT_COLUMNS: tuple[Column, ...] = (
+    *_NAME_COLUMNS,
+    ("searches", lambda row: str((row.right or {})["searches"])),
+    _share("mean", "mean"),
+    _share("right", "correct"),
+    _share("ECE", "ece"),
+    _share("ECE if honest", "honest_ece"),
 )
 
 
@@ -219,39 +241,21 @@ def _table(title: str, summary: Sequence[SummaryRow], columns: Sequence[Column])
     """Return a table with one row per row of the summary."""
     return TextTable(
         title,
-        tuple(name for name, _, _ in columns),
-        tuple(tuple(fill(row) for _, _, fill in columns) for row in summary),
-        tuple(is_text for _, is_text, _ in columns),
+        tuple(name for name, _ in columns),
+        tuple(tuple(fill(row) for _, fill in columns) for row in summary),
+        tuple(name in _TEXTS for name, _ in columns),
     )
 
 
 def _pass_table(summary: Sequence[SummaryRow]) -> TextTable:
     """Return pass@k, where seeds repeat."""
-    most = max(len(row.pass_at_k) for row in summary)
-    columns: list[Column] = [*_NAME_COLUMNS]
-    for position in range(most):
-        columns.append(
-            (f"pass@{position + 1}", False, lambda row, i=position: percent(row.pass_at_k[i].value))  # type: ignore[misc]
-        )
-    columns.append(("too few samples", False, lambda row: str(row.pass_at_k[-1].short)))
-    return _table("pass@k", summary, columns)
 
+    def value(position: int) -> Column:
+        return f"pass@{position + 1}", lambda row: percent(row.pass_at_k[position].value)
 
-def _right_table(summary: Sequence[SummaryRow]) -> TextTable:
-    """Return how far P(right) is from how often it came true."""
-
-    def share(name: str) -> Callable[[SummaryRow], str]:
-        return lambda row: percent((row.right or {})[name])
-
-    columns: list[Column] = [
-        *_NAME_COLUMNS,
-        ("searches", False, lambda row: str((row.right or {})["searches"])),
-        ("mean", False, share("mean")),
-        ("right", False, share("correct")),
-        ("ECE", False, share("ece")),
-        ("ECE if honest", False, share("honest_ece")),
-    ]
-    return _table("P(right)", summary, columns)
+    columns = map(value, range(max(len(row.pass_at_k) for row in summary)))
+    short: Column = ("too few samples", lambda row: str(row.pass_at_k[-1].short))
+    return _table("pass@k", summary, (*_NAME_COLUMNS, *columns, short))
 
 
 def _options_table(summary: Sequence[SummaryRow]) -> TextTable:

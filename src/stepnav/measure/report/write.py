@@ -16,7 +16,7 @@ from typing import Any
 
 from stepnav.core.outcome import SearchResult
 from stepnav.files.atomic import write_bytes, write_text, write_with
-from stepnav.labels.parquet import write_table
+from stepnav.files.parquet import write_table
 from stepnav.measure.extras import load
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import plan_digest
@@ -24,7 +24,6 @@ from stepnav.measure.plots import plot_accuracy
 from stepnav.measure.report.pages import html_page, incomplete, markdown_page, page_title
 from stepnav.measure.report.trees import trees_page
 from stepnav.measure.rows import ResultRow
-from stepnav.measure.stats.intervals import Interval
 from stepnav.measure.summary import Group, SummaryRow, summarise
 
 PLOT_NAME = "accuracy_vs_cost"
@@ -100,7 +99,7 @@ def row_object(row: SummaryRow) -> dict[str, Any]:
         "label": row.label,
         "budget": row.budget,
         "accuracy": row.accuracy.value,
-        "ci95": _ends(row.accuracy.interval),
+        "ci95": row.accuracy.interval and row.accuracy.interval.ends,
         "correct": row.accuracy.correct,
         "total": row.accuracy.total,
         "ungraded": row.accuracy.ungraded,
@@ -113,7 +112,7 @@ def row_object(row: SummaryRow) -> dict[str, Any]:
         "test": versus and versus.test,
         "baseline": row.baseline and {"label": row.baseline[0], "budget": row.baseline[1]},
         "difference": versus and versus.difference,
-        "difference_ci95": _ends(versus.interval if versus else None),
+        "difference_ci95": versus and versus.interval and versus.interval.ends,
         "won": versus and versus.won,
         "lost": versus and versus.lost,
         "pairs": versus and versus.pairs,
@@ -155,8 +154,3 @@ def write_parquet(path: Path, rows: Sequence[ResultRow]) -> None:
 def _num_problems(summary: Sequence[SummaryRow], plan: BenchPlan) -> int:
     """Return the number of problems: the plan's, or the most that any row has seen."""
     return plan.problems or max((row.problems for row in summary), default=0)
-
-
-def _ends(interval: Interval | None) -> list[float] | None:
-    """Return an interval's two ends."""
-    return None if interval is None else [interval.low, interval.high]

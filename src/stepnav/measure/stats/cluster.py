@@ -48,8 +48,7 @@ class Estimate:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
-        found = self.interval
-        return {"value": self.value, "ci95": None if found is None else [found.low, found.high]}
+        return {"value": self.value, "ci95": self.interval and self.interval.ends}
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,11 @@ class Interval:
     high: float
     method: Method
 
+    @property
+    def ends(self) -> list[float]:
+        """Both ends, as JSON has them."""
+        return [self.low, self.high]
+
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:

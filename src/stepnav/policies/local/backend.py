@@ -74,7 +74,9 @@ class LocalPolicy(TokenPolicy):
         if isinstance(model, (str, Path)):
             folder = model_folder(model)
             self.known = Known.load(folder)
-            model, tokenizer, format = _opened(folder, tokenizer, format, device, dtype)  # noqa: A001
+            tokenizer = tokenizer or load_tokenizer(folder)
+            format = format or PolicyFormat.load(folder)  # noqa: A001
+            model = load_model(folder, "causal", device=device, dtype=dtype)
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")
         self._sample, self._sample_remainder = sampling.sample, sampling.sample_remainder
@@ -201,12 +203,3 @@ def _left(sample: Sample) -> list[tuple[int, float]]:
         (token, -math.inf if is_drawn else place.left)
         for token, place in sample.drawing.taken.items()
     ]
-
-
-def _opened(
-    folder: Path, tokenizer: Any, format_: PolicyFormat | None, device: str, dtype: str
-) -> tuple[Any, Any, PolicyFormat]:
-    """Return a saved model, its tokenizer and its format; those that are given are kept."""
-    format_ = format_ or PolicyFormat.load(folder)
-    tokenizer = tokenizer or load_tokenizer(folder)
-    return load_model(folder, "causal", device=device, dtype=dtype), tokenizer, format_

@@ -7,7 +7,6 @@ the format it was trained in.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.records import Message, Problem, Step, Trajectory
 from stepnav.files.atomic import write_text
 from stepnav.files.versioned import stamped, unstamped
-from stepnav.policies.splitting import cut_at_first, fill
+from stepnav.policies.splitting import check_pattern, cut_at_first, fill
 
 FILE_NAME = "stepnav_policy.json"
 MAX_KEPT_PROMPTS = 4096
@@ -80,12 +79,7 @@ class PolicyFormat:
                 "each end string must be text without the separator "
                 f"(got {self.end_strings!r}, separator {self.separator!r})"
             )
-        try:
-            re.compile(self.answer_pattern or "")
-        except re.error as error:
-            raise ConfigError(
-                f"answer_pattern is no regular expression ({error}; got {self.answer_pattern!r})"
-            ) from None
+        check_pattern(self.answer_pattern)
 
     def save(self, folder: Path) -> None:
         """Write the settings beside a model's weights, whole or not at all."""

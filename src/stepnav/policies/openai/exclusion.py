@@ -20,7 +20,7 @@ from random import Random
 from stepnav.core.records import Step, Trajectory
 from stepnav.core.requests import Complete, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
-from stepnav.policies.openai.bodies import FIELDS
+from stepnav.policies.openai.prompts import FIELDS
 from stepnav.policies.openai.protocol import Api, Choice
 from stepnav.policies.remainder import Drawing, Place, shares, told_temperature, trie_of
 

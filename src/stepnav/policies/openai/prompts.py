@@ -1,4 +1,4 @@
-"""The request that asks a server to go on from a prefix, and what to do with its reply."""
+"""What is sent for one sample, as a server takes it, and what to do with its reply."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Trajectory
-from stepnav.core.requests import Message
+from stepnav.core.requests import Ask, Message, PolicyRequest, Propose
+from stepnav.core.seeds import derive_seed
 from stepnav.policies.openai.capabilities import Capabilities, Continuation
 from stepnav.policies.openai.protocol import Api
-from stepnav.policies.splitting import fill
+from stepnav.policies.remainder import is_told
+from stepnav.policies.splitting import check_pattern, fill
 
 ANSWER_PATTERN = r"####|\\boxed\{"
 """How solutions to grade-school and to competition problems usually end."""
@@ -22,6 +24,18 @@ ASK_STEP = (
     "{question}\n\nThis is the solution so far:\n\n{prefix}\n\n"
     "Go on from there. Do not repeat what is written; write the next steps only."
 )
+
+MIN_TEMPERATURE = 1e-3
+"""Below it a request is greedy: logits divided by so little overflow, and noise is drawn."""
+
+_PLAIN = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
+"""Draw by the temperature alone, whatever the model's own settings of generation are."""
+
+FIELDS: dict[Api, dict[str, Any]] = {
+    "completions": {"logprobs": 20, "return_token_ids": True, **_PLAIN},
+    "chat": {"logprobs": True, "top_logprobs": 20, "return_token_ids": True, **_PLAIN},
+}
+"""What makes vLLM name the ids of what it drew, and the likeliest tokens at each place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +63,7 @@ class PromptOptions:
     def __post_init__(self) -> None:
         if not self.separator:
             raise ConfigError("the step separator must not be empty")
-        try:
-            re.compile(self.answer_pattern or "")
-        except re.error as error:
-            raise ConfigError(
-                f"answer_pattern is no regular expression ({error}; got {self.answer_pattern!r})"
-            ) from None
+        check_pattern(self.answer_pattern)
         for name, template in (
             ("prompt_template", self.prompt_template),
             ("chat_template", self.chat_template or "{question}"),
@@ -163,3 +172,69 @@ def without_repeats(
 def is_exact(found: Capabilities) -> bool:
     """Return whether any prefix is continued as it stands."""
     return found.continues != "no" and not found.trims_prefix
+
+
+def request_body(
+    options: PromptOptions,
+    found: Capabilities,
+    request: PolicyRequest,
+    written: str,
+    limit: int,
+    index: int,
+    blank_round: int = 0,
+) -> dict[str, Any]:
+    """Return the request body of one sample; its seed depends on nothing else that is drawn.
+
+    Args:
+      options: how steps and answers look.
+      found: what the server honours.
+      request: what is drawn for.
+      written: what is written of the step already.
+      limit: most tokens.
+      index: of the sample.
+      blank_round: how often the sample was continued.
+    """
+    sampling = request.sampling
+    if isinstance(request, Ask):
+        body = conversation_fields(request.messages, found.api)
+    else:
+        body = prompt_fields(options, found, request.prefix, written)
+    temperature = 0.0 if is_greedy(request) else sampling.temperature
+    body.update(max_tokens=limit, top_p=sampling.top_p)
+    body["temperature"] = max(temperature, found.lowest_temperature)
+    stop = [] if isinstance(request, Ask) else list(options.end_strings)
+    if isinstance(request, Propose) and is_stop_usable(found, request.prefix):
+        stop.insert(0, options.separator)
+        if found.keep_stop_field is not None:
+            body[found.keep_stop_field] = True
+    if stop and found.stop != "ignored":
+        body["stop"] = stop
+    if found.seed != "ignored" and request.seed is not None:
+        index += request.first
+        parts = (index,) if blank_round == 0 else (index, blank_round)
+        body["seed"] = server_seed(request.seed, *parts)
+    if found.temperature == "generation_config" and temperature > 0:
+        body["generation_config"] = generation_config(temperature, sampling.top_p, limit)
+    if isinstance(request, Propose) and excludes(found, request):
+        body.update(FIELDS[found.api])
+    return body
+
+
+def excludes(found: Capabilities, request: Propose) -> bool:
+    """Return whether what is left can be drawn exactly.
+
+    `top_p` would cut it once more, above temperature 1 unlikely tokens matter that are not listed,
+    and what lies beyond a step is no part of it.
+    """
+    is_able = found.excludes and is_exact(found) and is_stop_usable(found, request.prefix)
+    return is_able and is_told(request.sampling)
+
+
+def is_greedy(request: PolicyRequest) -> bool:
+    """Return whether only the most probable tokens are asked for."""
+    return request.sampling.temperature < MIN_TEMPERATURE
+
+
+def server_seed(seed: int, *parts: int) -> int:
+    """Return the seed of one sample as 31 bits, which every server's integer type holds."""
+    return derive_seed(seed, *parts) >> 32

@@ -15,7 +15,6 @@ from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendError
 from stepnav.core.records import Step, Trajectory
 from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose
-from stepnav.policies.openai.bodies import excludes, is_greedy, request_body
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.client import Client
 from stepnav.policies.openai.exclusion import (
@@ -26,12 +25,12 @@ from stepnav.policies.openai.exclusion import (
     new_steps,
     repetition,
 )
-from stepnav.policies.openai.prompts import PromptOptions
+from stepnav.policies.openai.prompts import PromptOptions, excludes, is_greedy, request_body
 from stepnav.policies.openai.protocol import CostedChoice, Spending, estimated
 from stepnav.policies.openai.reading import read_solution, read_step, text_logprob
 from stepnav.policies.resampling import Known
 from stepnav.policies.splitting import share_out
-from stepnav.remote.together import together
+from stepnav.remote.queue import together
 
 MAX_BLANK_ROUNDS = 4
 """How often a sample that stopped at a blank line is continued before it counts as the end."""

@@ -14,8 +14,8 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 from stepnav.rewards.local.chat_text import render
 from stepnav.rewards.local.family import (
+    CAUSAL,
     Family,
-    causal_loader,
     read_by_position,
     single_token,
 )
@@ -113,7 +113,7 @@ def _turns(*steps: str) -> list[tuple[str, str]]:
 
 RLHFLOW = Family(
     "causal language model",
-    causal_loader,
+    CAUSAL,
     _reader,
     runner=read_by_position,
     served="labels",

@@ -9,26 +9,9 @@ from typing import Any
 from stepnav.core.errors import ConfigError
 
 RATINGS: Mapping[str, int] = {
-    "-1": -1,
-    "negative": -1,
-    "bad": -1,
-    "incorrect": -1,
-    "wrong": -1,
-    "error": -1,
-    "false": -1,
-    "-": -1,
-    "0": 0,
-    "neutral": 0,
-    "ok": 0,
-    "okay": 0,
-    "1": 1,
-    "+1": 1,
-    "positive": 1,
-    "good": 1,
-    "correct": 1,
-    "right": 1,
-    "true": 1,
-    "+": 1,
+    **dict.fromkeys(("-1", "negative", "bad", "incorrect", "wrong", "error", "false", "-"), -1),
+    **dict.fromkeys(("0", "neutral", "ok", "okay"), 0),
+    **dict.fromkeys(("1", "+1", "positive", "good", "correct", "right", "true", "+"), 1),
 }
 """Name of a class, in small letters -> the rating that it stands for."""
 

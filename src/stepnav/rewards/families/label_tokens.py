@@ -19,8 +19,8 @@ from stepnav.core.errors import ConfigError
 from stepnav.files.atomic import write_text
 from stepnav.files.versioned import stamped, unstamped
 from stepnav.rewards.local.family import (
+    CAUSAL,
     Family,
-    causal_loader,
     read_by_position,
     single_token,
 )
@@ -179,7 +179,7 @@ def _with_bos(tokenizer: Any, text: str) -> list[int]:
 
 MATH_SHEPHERD = Family(
     "causal language model",
-    causal_loader,
+    CAUSAL,
     _reader,
     _format,
     read_by_position,

@@ -32,10 +32,7 @@ from stepnav.rewards.local.step_reader import (
 MAX_KEPT = 65536
 
 
-def _loader() -> Any:
-    from transformers import AutoModelForSequenceClassification
-
-    return AutoModelForSequenceClassification
+LOADER = "transformers:AutoModelForSequenceClassification"
 
 
 def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A002
@@ -156,4 +153,4 @@ class _PrefixEncoder:
         return whole
 
 
-ORM = Family("sequence classification model", _loader, _reader, runner=_runner, served="texts")
+ORM = Family("sequence classification model", LOADER, _reader, runner=_runner, served="texts")

@@ -26,10 +26,7 @@ SYSTEM_PROMPT = r"Please reason step by step, and put your final answer within \
 SEPARATOR = "<extra_0>"
 
 
-def _loader() -> Any:
-    from stepnav.rewards.families.headed_models import Qwen2ProcessReward
-
-    return Qwen2ProcessReward
+LOADER = "stepnav.rewards.families.headed_models:Qwen2ProcessReward"
 
 
 def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A002
@@ -74,4 +71,4 @@ def _check_template(tokenizer: Any) -> None:
         )
 
 
-QWEN_PRM = Family("Qwen2.5-Math-PRM", _loader, _reader, served="tokens")
+QWEN_PRM = Family("Qwen2.5-Math-PRM", LOADER, _reader, served="tokens")

@@ -20,10 +20,9 @@ from stepnav.core.errors import ConfigError, one_line
 from stepnav.rewards.families.chat_labels import RLHFLOW
 from stepnav.rewards.families.label_tokens import MATH_SHEPHERD
 from stepnav.rewards.families.outcome import ORM
-from stepnav.rewards.families.prm import PRM
+from stepnav.rewards.families.prm import PRM, TOKEN_CLASSES
 from stepnav.rewards.families.qwen_prm import QWEN_PRM
 from stepnav.rewards.families.skywork import SKYWORK
-from stepnav.rewards.families.token_classes import TOKEN_CLASSES
 from stepnav.rewards.local.family import Family
 from stepnav.rewards.local.reward import LocalReward
 

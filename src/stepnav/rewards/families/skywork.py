@@ -18,10 +18,7 @@ from stepnav.rewards.local.step_reader import StepReader, ValueProbs
 SEPARATOR = "\n"
 
 
-def _loader() -> Any:
-    from stepnav.rewards.families.headed_models import Qwen2ValueReward
-
-    return Qwen2ValueReward
+LOADER = "stepnav.rewards.families.headed_models:Qwen2ValueReward"
 
 
 def _reader(model: Any, tokenizer: Any, format: None) -> StepReader:  # noqa: A002
@@ -52,4 +49,4 @@ def _encoder(tokenizer: Any) -> PieceEncoder:
     return PieceEncoder(first, later)
 
 
-SKYWORK = Family("Skywork-o1-Open-PRM", _loader, _reader)
+SKYWORK = Family("Skywork-o1-Open-PRM", LOADER, _reader)

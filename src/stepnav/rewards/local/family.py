@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -43,11 +44,7 @@ def read_by_position(model: Any, limits: EngineLimits) -> Any:
     return Runner(model, **limits)
 
 
-def causal_loader() -> Any:
-    """Return what loads a language model."""
-    from transformers import AutoModelForCausalLM
-
-    return AutoModelForCausalLM
+CAUSAL = "transformers:AutoModelForCausalLM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,8 @@ class Family:
 
     Attributes:
       noun: what its model is, for messages.
-      loader: returns the class of transformers, or of ours, whose `from_pretrained` loads it.
+      loader: MODULE:NAME of the class of transformers, or of ours, whose `from_pretrained` loads
+        it; imported when it is needed.
       reader: (model, tokenizer, format) to what reads a step's score. Of the model only its config
         and structure are looked at, so that one without weights will do.
       format: (folder, config) to the settings beside the weights; the folder is None for a loaded
@@ -69,13 +67,18 @@ class Family:
     """
 
     noun: str
-    loader: Callable[[], Any]
+    loader: str
     reader: Callable[[Any, Any, Any], Reader]
     format: Callable[[Path | None, Any], Any] = lambda folder, config: None
     runner: Callable[[Any, EngineLimits], Any] = read_by_token
     pass_tokens: int = 1024
     served: Literal["tokens", "texts", "labels"] | None = None
     kind: ModelKind | None = None
+
+    def model_class(self) -> Any:
+        """Return the class that `loader` names."""
+        module, _, name = self.loader.partition(":")
+        return getattr(import_module(module), name)
 
 
 def single_token(tokenizer: Any, text: str, what: str) -> int:

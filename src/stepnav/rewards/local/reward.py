@@ -92,7 +92,7 @@ class LocalReward(RowQueue[Row]):
             if family.kind is not None:
                 model = load_model(folder, family.kind, **where)
             else:
-                model = load_with(family.loader(), folder, family.noun, **where)
+                model = load_with(family.model_class(), folder, family.noun, **where)
             tokenizer = load_tokenizer(folder) if tokenizer is None else tokenizer
         elif tokenizer is None:
             raise ConfigError("a loaded model needs its tokenizer; pass tokenizer=")

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.records import trimmed
 from stepnav.files.atomic import write_text
 from stepnav.files.versioned import stamped, unstamped
+from stepnav.rewards.local.piece_encoder import PieceEncoder, mark_ids, plain_ids, refuse_marks
 
 FILE_NAME = "stepnav_prm.json"
+PROMPTS_KEPT = 4096
 
 
 def check_text(name: str, value: object) -> None:
@@ -148,3 +151,37 @@ class StepFormat:
             ) from None
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ConfigError(f"{path} is not a valid step format ({error})") from None
+
+
+class TrajectoryEncoder(PieceEncoder):
+    """Tokenises by a `StepFormat`.
+
+    A text that holds a special token is refused, and so is one that holds the separator where that
+    is an added token.
+
+    Args:
+      tokenizer: the reward model's.
+      format: how prompts and steps are shown.
+    """
+
+    def __init__(self, tokenizer: Any, format: StepFormat) -> None:  # noqa: A002
+        separator = format.separator_ids(tokenizer)
+        marks = mark_ids(tokenizer)
+        if len(separator) == 1 and format.separator.strip():
+            marks |= {*separator} & {*tokenizer.added_tokens_decoder}
+
+        @lru_cache(PROMPTS_KEPT)
+        def prompt(question: str) -> list[int]:
+            plain_ids(tokenizer, question, marks, is_question=True)
+            return format.encode_prompt(tokenizer, question)
+
+        def later(step: str) -> list[int]:
+            ids = format.bare_ids(tokenizer, step)
+            refuse_marks(tokenizer, ids, marks)
+            return ids + separator
+
+        def first(question: str, step: str) -> tuple[list[int], int]:
+            before = prompt(question)
+            return before + later(step), len(before)
+
+        super().__init__(first, later)

@@ -10,22 +10,30 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
-from stepnav.core.errors import BackendDown, BackendError, BackendTimeout, ConfigError
+from stepnav.core.errors import BackendDown, BackendError, BackendTimeout, ConfigError, one_line
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Request, Score
-from stepnav.engine.checkpoint.loading import context_length, load_tokenizer, num_parameters
+from stepnav.engine.checkpoint.hub import fetch_settings, is_hub_name
+from stepnav.engine.checkpoint.loading import (
+    context_length,
+    load_structure,
+    load_tokenizer,
+    num_parameters,
+    require_torch,
+)
 from stepnav.engine.row import Row
 from stepnav.remote.body import PROVIDER
 from stepnav.remote.connection import Connection, HttpFailure, with_version
 from stepnav.remote.options import ServerOptions
 from stepnav.remote.queue import CallsToServer
 from stepnav.rewards.families.recognise import FAMILIES, read_checkpoint, recognise
+from stepnav.rewards.local.family import Family
 from stepnav.rewards.local.step_reader import Probs, Reading, StepReader
-from stepnav.rewards.remote.checkpoint import settings_folder, skeleton
 from stepnav.rewards.remote.routes import ROUTES, Route, Source
 
 if TYPE_CHECKING:
@@ -197,3 +205,39 @@ def _key(row: Row, position: int) -> bytes:
     """Return what stands for the tokens up to a position: a digest, since texts are long."""
     tokens = array("q", row.tokens[: position + 1])
     return blake2b(tokens.tobytes(), digest_size=16).digest()
+
+
+def settings_folder(named: str | None, model: str) -> Path:
+    """Return the folder with a model's config and tokenizer.
+
+    Args:
+      named: a folder or a hub name, as the user gave it; None takes the model's own name for one.
+      model: its name on the server, which vLLM takes from the folder or the hub.
+    Raises:
+      ConfigError: there is none.
+    """
+    name = model if named is None else named
+    if Path(name).is_dir():
+        return Path(name)
+    if is_hub_name(name):
+        return fetch_settings(name)
+    raise ConfigError(
+        f"there is no folder {name!r} with the config and the tokenizer of the reward model on the "
+        "server; name one, or its name on the hub, by --reward-tokenizer (no weights are needed)"
+    )
+
+
+def skeleton(family: Family, folder: Path) -> Any:
+    """Return a family's model without weights, by its config alone.
+
+    Raises:
+      ConfigError: torch is missing, or the config is no such model's.
+    """
+    require_torch("transformers")
+    try:
+        return load_structure(family.model_class(), folder)
+    except Exception as error:  # transformers raises many kinds
+        raise ConfigError(
+            f"{folder / 'config.json'} is not the config of a {family.noun} ({one_line(error)}); "
+            "name the folder of the model that is on the server by --reward-tokenizer"
+        ) from None

@@ -12,13 +12,13 @@ import itertools
 import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from stepnav.core.errors import BackendError, BadResponse, quote
 from stepnav.remote.body import PROVIDER, as_text
 from stepnav.remote.connection import Connection
-from stepnav.remote.together import together
+from stepnav.remote.queue import together
 from stepnav.rewards.local.step_reader import ClassProbs, PairProbs, Probs, Read
 from stepnav.rewards.remote.label_logprobs import Label, label_logprobs
 
@@ -88,6 +88,11 @@ class Source:
         assert isinstance(self.read, PairProbs), "only a family with labels is read by them"
         return self.read
 
+    @property
+    def label_ids(self) -> list[int]:
+        """The tokens of the good and the bad label."""
+        return [self.pair.good, self.pair.bad]
+
     def of_outputs(self, outputs: Sequence[Sequence[float]]) -> list[Probs]:
         """Return the probabilities of outputs [N, C]."""
         import torch
@@ -131,7 +136,6 @@ async def classify(source: Source, asked: Asked) -> list[list[Probs]]:
 
 async def generative_scoring(source: Source, asked: Asked) -> list[list[Probs]]:
     """Return what `/generative_scoring` gives: the good label's probability of the two."""
-    labels = [source.pair.good, source.pair.bad]
 
     async def row(tokens: list[int], positions: tuple[int, ...]) -> list[Probs]:
         start = positions[0]  # what all prefixes begin with, but for a token each must have
@@ -139,7 +143,7 @@ async def generative_scoring(source: Source, asked: Asked) -> list[list[Probs]]:
             "/generative_scoring",
             query=tokens[:start],
             items=[tokens[start : at + 1] for at in positions],
-            label_token_ids=labels,
+            label_token_ids=source.label_ids,
             apply_softmax=True,
             add_special_tokens=False,
         )
@@ -152,7 +156,6 @@ async def generative_scoring(source: Source, asked: Asked) -> list[list[Probs]]:
 
 async def generate(source: Source, asked: Asked) -> list[list[Probs]]:
     """Return what SGLang's own `/generate` gives: the log-probabilities of the two labels."""
-    labels = [source.pair.good, source.pair.bad]
 
     async def row(tokens: list[int], positions: tuple[int, ...]) -> list[Probs]:
         texts = [tokens[: at + 1] for at in positions]
@@ -161,28 +164,43 @@ async def generate(source: Source, asked: Asked) -> list[list[Probs]]:
             input_ids=texts,
             sampling_params={"max_new_tokens": 1, "temperature": 0},
             return_logprob=True,
-            token_ids_logprob=[labels] * len(texts),
+            token_ids_logprob=[source.label_ids] * len(texts),
         )
-        return source.of_labels(_generated(payload, labels, texts))
+        return source.of_labels(_generated(payload, source.label_ids, texts))
 
     return await together(row(*item) for item in asked)
 
 
-async def completions(source: Source, asked: Asked) -> list[list[Probs]]:
-    """Return what vLLM's completions give: the log-probabilities of the two labels."""
-    labels = [source.pair.good, source.pair.bad]
-    fields = {"logprob_token_ids": labels, "return_tokens_as_token_ids": True}
-    return await _completions(source, asked, fields)
+async def completions(
+    source: Source, asked: Asked, *, by_label: bool = False, as_ids: bool = True
+) -> list[list[Probs]]:
+    """Return what completions give: the two labels' log-probabilities, told by name or listed.
 
+    Args:
+      source, asked: as of any route.
+      by_label: ask for the labels, as vLLM can be; else they must be among the likely tokens.
+      as_ids: send tokens; else text, which must be tokenised there as it is here.
+    """
+    pair = {"logprob_token_ids": source.label_ids, "return_tokens_as_token_ids": True}
+    fields = pair if by_label else {}
 
-async def likely_tokens(source: Source, asked: Asked) -> list[list[Probs]]:
-    """Return what completions of tokens give, if the labels are among the likely ones."""
-    return await _completions(source, asked)
+    async def position(ids: list[int]) -> tuple[float, float]:
+        payload = await source.post(
+            "completions",
+            prompt=ids if as_ids else _text(source.words, ids),
+            max_tokens=1,
+            temperature=1.0,
+            logprobs=MOST_LISTED,
+            **fields,
+        )
+        _check_count(payload, len(ids))
+        return label_logprobs(payload, *source.labels)
 
+    async def row(tokens: list[int], positions: tuple[int, ...]) -> list[Probs]:
+        calls = (position(tokens[: at + 1]) for at in positions)
+        return source.of_labels(await together(calls))
 
-async def likely_tokens_of_text(source: Source, asked: Asked) -> list[list[Probs]]:
-    """Return what completions of text give; the text must be tokenised there as it is here."""
-    return await _completions(source, asked, as_ids=False)
+    return await together(row(*item) for item in asked)
 
 
 Route = Callable[[Source, Asked], Awaitable["list[list[Probs]]"]]
@@ -193,34 +211,12 @@ ROUTES: Mapping[str, Mapping[str, Route]] = {
     "labels": {
         "POST /generative_scoring": generative_scoring,
         "POST /generate": generate,
-        "POST /v1/completions by label": completions,
-        "POST /v1/completions of tokens": likely_tokens,
-        "POST /v1/completions of text": likely_tokens_of_text,
+        "POST /v1/completions by label": partial(completions, by_label=True),
+        "POST /v1/completions of tokens": completions,
+        "POST /v1/completions of text": partial(completions, as_ids=False),
     },
 }
 """What a family needs (`Family.served`) -> the routes that give it, best first."""
-
-
-async def _completions(
-    source: Source, asked: Asked, fields: Mapping[str, Any] | None = None, *, as_ids: bool = True
-) -> list[list[Probs]]:
-    async def position(ids: list[int]) -> tuple[float, float]:
-        payload = await source.post(
-            "completions",
-            prompt=ids if as_ids else _text(source.words, ids),
-            max_tokens=1,
-            temperature=1.0,
-            logprobs=MOST_LISTED,
-            **(fields or {}),
-        )
-        _check_count(payload, len(ids))
-        return label_logprobs(payload, *source.labels)
-
-    async def row(tokens: list[int], positions: tuple[int, ...]) -> list[Probs]:
-        calls = (position(tokens[: at + 1]) for at in positions)
-        return source.of_labels(await together(calls))
-
-    return await together(row(*item) for item in asked)
 
 
 def _generated(

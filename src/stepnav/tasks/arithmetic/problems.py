@@ -138,8 +138,7 @@ class _Progress:
         allowed = self.allowed()
         rating = allowed.get(step)
         if rating is None:
-            offset = max(num_common(step, text) for text in allowed)
-            return StepVerdict(-1, offset)
+            return StepVerdict(-1, max(num_common(step, text) for text in allowed))
         if rating == 1:
             self._advance(step)
         return StepVerdict(rating)

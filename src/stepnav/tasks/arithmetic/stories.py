@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from operator import add, floordiv, mul, sub
 
 from stepnav.tasks.arithmetic.domains import DOMAINS, HE_NAMES, SHE_NAMES, Domain
 
@@ -12,6 +14,7 @@ MAX_CALCULATIONS = 8
 MAX_TOTAL = 500
 MAX_GROWN = 150
 """Totals above this are not doubled or tripled."""
+SIGNS: Mapping[str, Callable[[int, int], int]] = {"+": add, "-": sub, "*": mul, "/": floordiv}
 FACT_PROB = 0.35
 ENDING_PROB = 0.35
 
@@ -67,8 +70,9 @@ def capitalize(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def equations(left: int, sign: str, right: int, result: int) -> tuple[str, ...]:
+def equations(left: int, sign: str, right: int) -> tuple[str, ...]:
     """Return the right ways to write a calculation; only sums and products may be turned round."""
+    result = SIGNS[sign](left, right)
     texts = (f"{left} {sign} {right} = {result}", f"{right} {sign} {left} = {result}")
     return texts if sign in "+*" and left != right else texts[:1]
 
@@ -130,15 +134,7 @@ class _Teller:
 
     def ask(self, event: Event) -> Event:
         """Return the event with the plain closing question after it."""
-        question = self.fill(self.domain.question)
-        return Event(
-            f"{event.sentence} {question}",
-            event.products,
-            event.states,
-            event.num_wordings,
-            event.remark,
-            event.total,
-        )
+        return replace(event, sentence=f"{event.sentence} {self.fill(self.domain.question)}")
 
     def draw_ending(self) -> str:
         """Return "sale", "pair" or an empty string for the plain question."""
@@ -152,22 +148,14 @@ class _Teller:
     def draw_event(self, *, may_multiply: bool) -> Event:
         """Draw the next event among those that keep the total a small natural number."""
         total, rng = self.total, self.rng
-        kinds = ["gain"] * 3 if total < MAX_TOTAL - 100 else []
-        kinds += ["loss"] * 3 if total >= 5 else []
+        kinds = [self.gain] * 3 if total < MAX_TOTAL - 100 else []
+        kinds += [self.loss] * 3 if total >= 5 else []
         if may_multiply:
-            kinds += ["group_gain"] * 4 if total < MAX_TOTAL - 100 else []
-            kinds += ["group_loss"] * 4 if total >= 12 else []
-        kinds += ["growth"] if 5 <= total <= MAX_GROWN else []
-        kinds += ["split"] if self.divisors() else []
-        draw = {
-            "gain": self.gain,
-            "loss": self.loss,
-            "group_gain": self.group_gain,
-            "group_loss": self.group_loss,
-            "growth": self.growth,
-            "split": self.split,
-        }
-        return draw[rng.choice(kinds)]()
+            kinds += [self.group_gain] * 4 if total < MAX_TOTAL - 100 else []
+            kinds += [self.group_loss] * 4 if total >= 12 else []
+        kinds += [self.growth] if 5 <= total <= MAX_GROWN else []
+        kinds += [self.split] if self.divisors() else []
+        return rng.choice(kinds)()
 
     def divisors(self) -> list[int]:
         """Return the small numbers by which the total can be divided exactly."""
@@ -245,8 +233,7 @@ class _Teller:
 
     def calculations(self, template: str, left: int, sign: str, right: int) -> tuple[str, ...]:
         """Return every right text of one calculation in one wording, the reference first."""
-        result = {"+": left + right, "-": left - right, "*": left * right, "/": left // right}[sign]
-        return tuple(self.fill(template, e=text) for text in equations(left, sign, right, result))
+        return tuple(self.fill(template, e=text) for text in equations(left, sign, right))
 
     def change(
         self,
@@ -262,11 +249,6 @@ class _Teller:
         wordings = self.domain.states if states is None else states
         texts = [self.calculations(wording, self.total, sign, amount) for wording in wordings]
         ordered = [forms[0] for forms in texts] + [form for forms in texts for form in forms[1:]]
-        self.total = {
-            "+": self.total + amount,
-            "-": self.total - amount,
-            "*": self.total * amount,
-            "/": self.total // amount,
-        }[sign]
+        self.total = SIGNS[sign](self.total, amount)
         said = self.fill(self.domain.total_remark, x=self.total) if remark is None else remark
         return Event(sentence, products, tuple(ordered), len(wordings), said, self.total)

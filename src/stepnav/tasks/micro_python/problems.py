@@ -125,11 +125,6 @@ def calls_of(problem_id: str) -> dict[str, list[dict[str, Any]]]:
     return make_calls(spec_of(problem_id), random.Random(f"tests of {problem_id}"))
 
 
-def tests(problem: Problem) -> dict[str, list[dict[str, Any]]]:
-    """Return a problem's "public" and "hidden" calls, each `{"args": [...], "expected": ...}`."""
-    return {name: list(problem.metadata[name]) for name in ("public", "hidden")}
-
-
 def solve(problem_id: str) -> list[str]:
     """Return the reference body's lines, each a step with its indentation and newline."""
     return spec_of(problem_id).body

@@ -16,19 +16,8 @@ _SIGNS = {
 }
 _TIGHT = {"+": "+", "-": "-", "*": "*x×", "/": "/÷"}  # noqa: RUF001
 
-_FRAMES = TEXTS["bare frames"]
-
-_PHRASES = {
-    "+": TEXTS["bare +"],
-    "-": TEXTS["bare -"],
-    "*": TEXTS["bare *"],
-    "/": TEXTS["bare /"],
-}
-
-_THREE = {
-    "p = a + b; q = p + c": TEXTS["bare p = a + b; q = p + c"],
-    "p = a * b; q = p * c": TEXTS["bare p = a * b; q = p * c"],
-}
+_THREE = ("p = a + b; q = p + c", "p = a * b; q = p * c")
+"""Plans of three numbers that have phrases."""
 
 
 def draw_bare(rng: random.Random) -> tuple[str, str, dict[str, int], list[str]]:
@@ -43,7 +32,7 @@ def _two(rng: random.Random) -> tuple[str, str, dict[str, int], list[str]]:
     left, right = _operands(sign, rng)
     numbers = {"a": left, "b": right}
     if rng.random() < 0.4:
-        template = rng.choice(_PHRASES[sign])
+        template = rng.choice(TEXTS[f"bare {sign}"])
         order = ["a", "b"] if template.find("{a}") < template.find("{b}") else ["b", "a"]
         question = template.format(a=_number(left, rng), b=_number(right, rng))
         return question, f"p = a {sign} b", numbers, order
@@ -71,8 +60,8 @@ def _three(rng: random.Random) -> tuple[str, str, dict[str, int], list[str]]:
     """Return a sum of three numbers, signs bound as usual or by brackets."""
     numbers = {name: rng.randint(1, rng.choice((9, 12, 20, 50, 100))) for name in "abc"}
     if rng.random() < 0.2:
-        plan = rng.choice(list(_THREE))
-        template = rng.choice(_THREE[plan])
+        plan = rng.choice(_THREE)
+        template = rng.choice(TEXTS[f"bare {plan}"])
         texts = {name: _number(value, rng) for name, value in numbers.items()}
         return template.format(**texts), plan, numbers, list("abc")
     first, second = rng.choice(
@@ -125,7 +114,7 @@ def _loose(sign: str, rng: random.Random) -> str:
 
 
 def _framed(text: str, rng: random.Random) -> str:
-    question = rng.choice(_FRAMES).format(x=text)
+    question = rng.choice(TEXTS["bare frames"]).format(x=text)
     return question[:1].upper() + question[1:] if rng.random() < 0.7 else question
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from stepnav.tasks.arithmetic.stories import SIGNS, equations
+
 MAX_RESULT = 9999
 
 
@@ -34,10 +36,7 @@ class Calculation:
     @property
     def texts(self) -> tuple[str, ...]:
         """The right ways to write it, the reference first; sums and products turn round."""
-        text = f"{self.left} {self.sign} {self.right} = {self.result}"
-        if self.sign in "+*" and self.left != self.right:
-            return text, f"{self.right} {self.sign} {self.left} = {self.result}"
-        return (text,)
+        return equations(self.left, self.sign, self.right)
 
 
 Plan = tuple[Calculation, ...]
@@ -145,8 +144,7 @@ class _Worker:
     def step(self, left: int, sign: str, right: int, needs: tuple[int, ...]) -> bool:
         if sign == "/" and (right == 0 or left % right):
             return False
-        result = {"+": left + right, "-": left - right, "*": left * right}.get(sign)
-        value = left // right if result is None else result
+        value = SIGNS[sign](left, right)
         self.plan.append(Calculation(left, sign, right, value, needs))
         return 0 <= value <= MAX_RESULT
 

@@ -32,8 +32,6 @@ RELATIONS = read_relations()
 MAX_STEPS = 5
 """Most steps of a reference, the parts of long products counted."""
 FACT_PROB = 0.1
-_FACTS = TEXTS["facts"]
-_OPENERS = TEXTS["openers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +97,14 @@ def _with_fact(template: str, rng: random.Random) -> str:
     head, stop, rest = template.partition(". ")
     if not stop or rng.random() >= FACT_PROB:
         return template
-    return f"{head}. {rng.choice(_FACTS)} {rest}"
+    return f"{head}. {rng.choice(TEXTS['facts'])} {rest}"
 
 
 def _as_typed(text: str, rng: random.Random) -> str:
     """Return the text as people type it: at times without capitals or mark, or after a greeting."""
     draw = rng.random()
     if draw < 0.04:
-        return f"{rng.choice(_OPENERS)} {text}"
+        return f"{rng.choice(TEXTS['openers'])} {text}"
     if draw < 0.08:
         return text.lower()
     if draw < 0.12:

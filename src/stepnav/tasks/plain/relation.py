@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from stepnav.tasks.plain.tables import read_tables
 
@@ -39,7 +40,7 @@ class Relation:
 def read_relations() -> Mapping[str, Sequence[Relation]]:
     """Return the relations of each kind; their headings read "kind // weight // draw // plan"."""
     found: dict[str, list[Relation]] = {}
-    for heading, templates in read_tables("relations.txt").items():
+    for heading, templates in read_tables(Path(__file__).with_name("relations.txt")).items():
         kind, weight, draw, plan = heading.split(" // ")
         found.setdefault(kind, []).append(Relation(float(weight), draw, plan, templates))
     return found

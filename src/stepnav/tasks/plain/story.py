@@ -11,31 +11,12 @@ from stepnav.tasks.plain.tables import TEXTS
 from stepnav.tasks.plain.wording import Wording
 
 
-def _signed(lines: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Return (sign, template) of lines that begin with the sign of their calculation."""
-    return tuple((line[0], line[2:]) for line in lines)
-
-
-_STARTS = TEXTS["story starts"]
-_GAINS = TEXTS["story gains"]
-_LOSSES = TEXTS["story losses"]
-_ENDS = TEXTS["story ends"]
-
-_ENDS_LEFT = TEXTS["story ends left"]
-_ENDS_TOTAL = TEXTS["story ends total"]
-
-_ONE_SENTENCE = _signed(TEXTS["story one sentence"])
-
-_UNKNOWN_START = _signed(TEXTS["story unknown start"])
-
-
 def draw_story(rng: random.Random) -> tuple[str, str, dict[str, int], Wording]:
     """Return (question without capitals, plan, numbers, wording) of a story of change."""
     kind = rng.random()
     if kind < 0.45:
-        table = _ONE_SENTENCE if kind < 0.36 else _UNKNOWN_START
-        sign, template = rng.choice(table)
-        return _one_change(sign, template, rng)
+        line = rng.choice(TEXTS["story one sentence" if kind < 0.36 else "story unknown start"])
+        return _one_change(line[0], line[2:], rng)  # a line begins with its calculation's sign
     return _events(rng)
 
 
@@ -62,18 +43,18 @@ def _events(rng: random.Random) -> tuple[str, str, dict[str, int], Wording]:
         total += amount if sign == "+" else -amount
         numbers[name], signs = amount, signs + sign
     wording = Wording(rng, numbers)
-    parts = [rng.choice(_STARTS)]
+    parts = [rng.choice(TEXTS["story starts"])]
     for name, sign in zip("bcd", signs):
-        event = rng.choice(_GAINS if sign == "+" else _LOSSES)
+        event = rng.choice(TEXTS["story gains" if sign == "+" else "story losses"])
         parts.append(event.replace("{b}", f"{{{name}}}"))
     if len(signs) == 2 and rng.random() < 0.35:
         parts[1:] = [f"{parts[1].rstrip('.')} (and|, then|, and then|but) {_lowered(parts[2])}"]
-    ends: list[tuple[str, ...]] = [_ENDS]
+    ends = ["story ends"]
     if signs[-1] == "-":
-        ends.append(_ENDS_LEFT)
+        ends.append("story ends left")
     if set(signs) == {"+"}:
-        ends.append(_ENDS_TOTAL)
-    parts.append(rng.choice(rng.choice(ends)))
+        ends.append("story ends total")
+    parts.append(rng.choice(TEXTS[rng.choice(ends)]))
     changes = list(zip(signs, "bcd"))
     plans = "|".join(map(_chain, permutations(changes)))
     return " ".join(map(wording.fill, parts)), plans, numbers, wording

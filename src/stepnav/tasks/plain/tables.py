@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def read_tables(name: str) -> Mapping[str, tuple[str, ...]]:
-    """Return heading -> lines of a text file beside this module, blank lines left out."""
-    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+def read_tables(path: Path) -> Mapping[str, tuple[str, ...]]:
+    """Return heading -> lines of a text file, blank lines left out."""
+    text = path.read_text(encoding="utf-8")
     found: dict[str, tuple[str, ...]] = {}
     for part in text.removeprefix("# ").split("\n# "):
         heading, *lines = part.splitlines()
@@ -19,5 +19,5 @@ def read_tables(name: str) -> Mapping[str, tuple[str, ...]]:
     return found
 
 
-TEXTS = read_tables("texts.txt")
+TEXTS = read_tables(Path(__file__).with_name("texts.txt"))
 """Templates of `wording.py`, by what they are for."""

@@ -183,27 +183,32 @@ def _draw_slots(rng: random.Random) -> dict[str, str]:
     first = words.person(rng)
     second = words.person(rng, may_be_self=False)
     slots = {**_agreement("", first), **_agreement("F", second)}
-    for name, table in (("u", words.THINGS), ("v", words.THINGS), ("w", words.THINGS)):
-        thing = words.noun(rng, table)
-        slots |= {name: thing.many, f"{name}1": thing.one}
-    container = words.noun(rng, words.CONTAINERS, 0.05)
-    ware = words.noun(rng, words.BUYABLE, 0.1)
-    other = words.noun(rng, words.BUYABLE, 0.1)
-    return slots | {
-        "c": container.many,
-        "c1": container.one,
-        "b": ware.many,
-        "b1": ware.one,
-        "d": other.many,
-        "d1": other.one,
-        "L": rng.choice(words.PLACES),
-        "color": rng.choice(words.COLORS),
-        "shade": rng.choice(words.COLORS),
-        "day": rng.choice(words.DAYS),
-        "later": rng.choice(words.DAYS),
-        "job": rng.choice(words.JOBS),
-        "drink": rng.choice(words.DRINKS),
-    }
+    for name, table, made_up_prob in _NOUNS:
+        noun = words.noun(rng, table, made_up_prob)
+        slots |= {name: noun.many, f"{name}1": noun.one}
+    return slots | {name: rng.choice(words.WORDS[table]) for name, table in _CHOICES.items()}
+
+
+_NOUNS = (
+    ("u", "things", 0.15),
+    ("v", "things", 0.15),
+    ("w", "things", 0.15),
+    ("c", "containers", 0.05),
+    ("b", "buyable", 0.1),
+    ("d", "buyable", 0.1),
+)
+"""Slot, table, and how often its noun means nothing."""
+
+_CHOICES = {
+    "L": "places",
+    "color": "colors",
+    "shade": "colors",
+    "day": "days",
+    "later": "days",
+    "job": "jobs",
+    "drink": "drinks",
+}
+"""Slot to table."""
 
 
 def _agreement(prefix: str, person: words.Person) -> dict[str, str]:

@@ -6,38 +6,23 @@ A model that meets thousands of nouns, a part of them made up, learns that they 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from stepnav.tasks.plain.tables import read_tables
 
-_WORDS = read_tables("words.txt")
 
-
-def _table(heading: str) -> list[str]:
+def _entries(lines: Sequence[str]) -> list[str]:
     """Return the entries of a table: its lines' words, or what stands between bars."""
-    lines = _WORDS[heading]
     return "|".join(lines).split("|") if "|" in lines[0] else " ".join(lines).split()
 
 
-SHE = _table("she")
-HE = _table("he")
-SHE_PEOPLE = _table("she people")
-HE_PEOPLE = _table("he people")
-THEY_PEOPLE = _table("they people")
-
-THINGS = _table("things")
-CONTAINERS = _table("containers")
-PLACES = _table("places")
-COLORS = _table("colors")
-DAYS = _table("days")
-JOBS = _table("jobs")
-BUYABLE = _table("buyable")
-
-DRINKS = _table("drinks")
-
-_STARTS = _table("starts")
-_MIDDLES = _table("middles")
-_ENDS = _table("ends")
+WORDS: Mapping[str, Sequence[str]] = {
+    heading: _entries(lines)
+    for heading, lines in read_tables(Path(__file__).with_name("words.txt")).items()
+}
+"""The tables of `words.txt`, by heading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +62,14 @@ YOU = Person("you", "you", "your", "you", True)
 def made_up(rng: random.Random) -> str:
     """Return a word that means nothing."""
     parts = rng.choice((1, 1, 2))
-    return "".join(rng.choice(_STARTS) + rng.choice(_MIDDLES) for _ in range(parts)) + rng.choice(
-        _ENDS
-    )
+    starts, middles = WORDS["starts"], WORDS["middles"]
+    word = "".join(rng.choice(starts) + rng.choice(middles) for _ in range(parts))
+    return word + rng.choice(WORDS["ends"])
 
 
-def noun(rng: random.Random, table: list[str], made_up_prob: float = 0.15) -> Thing:
+def noun(rng: random.Random, table: str, made_up_prob: float) -> Thing:
     """Return a noun of a table, or now and then one that means nothing."""
-    word = made_up(rng) if rng.random() < made_up_prob else rng.choice(table)
+    word = made_up(rng) if rng.random() < made_up_prob else rng.choice(WORDS[table])
     one, _, many = word.partition(":")
     return Thing(one, many or plural(one))
 
@@ -109,12 +94,12 @@ def person(rng: random.Random, *, may_be_self: bool = True) -> Person:
     if may_be_self and kind < 0.22:
         return I_MYSELF if kind < 0.16 else WE if kind < 0.2 else YOU
     if kind < 0.27:
-        return Person(rng.choice(THEY_PEOPLE), "they", "their", "them", True)
+        return Person(rng.choice(WORDS["they people"]), "they", "their", "them", True)
     is_she = rng.random() < 0.5
     if kind < 0.47:
-        name = rng.choice(SHE_PEOPLE if is_she else HE_PEOPLE)
+        name = rng.choice(WORDS["she people" if is_she else "he people"])
     elif kind < 0.57:
         name = made_up(rng).capitalize()
     else:
-        name = rng.choice(SHE if is_she else HE)
+        name = rng.choice(WORDS["she" if is_she else "he"])
     return Person(name, *(("she", "her", "her") if is_she else ("he", "his", "him")))

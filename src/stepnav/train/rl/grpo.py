@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
+from transformers.trainer_callback import TrainerState
 
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
@@ -24,7 +24,14 @@ from stepnav.engine.checkpoint.loading import without_progress_bar
 from stepnav.policies.local.prompt import PolicyFormat, PromptEncoder, StepCutter
 from stepnav.tasks.task import Task
 from stepnav.train.checkpoints import STATE, last_checkpoint, step_of
-from stepnav.train.fit import CHECKPOINTS, LOG, fit_result, training_folder, trains_on_cpu
+from stepnav.train.fit import (
+    CHECKPOINTS,
+    LOG,
+    fit_result,
+    shared_arguments,
+    training_folder,
+    without_printers,
+)
 from stepnav.train.reward_function import RewardFunction
 from stepnav.train.rl.judge import Judge
 from stepnav.train.rl.reward_log import RewardLog
@@ -217,8 +224,7 @@ def _fit(
             processing_class=tokenizer,
             callbacks=[log],
         )
-        for printer in (PrinterCallback, ProgressCallback):
-            trainer.remove_callback(printer)
+        without_printers(trainer)
         is_over = checkpoint is not None and (done >= settings.steps or log.is_enough)
         seconds = _train(trainer, checkpoint, is_over)
     fit = fit_result(trainer, seconds)
@@ -244,9 +250,8 @@ def _arguments(out: Path, settings: GrpoSettings) -> Any:
 
     batches = settings.problems_per_step * settings.samples // settings.batch_size
     return GRPOConfig(
-        output_dir=str(out / CHECKPOINTS),
+        **shared_arguments(out, settings),
         max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch_size,
         gradient_accumulation_steps=batches,
         steps_per_generation=batches,
         num_generations=settings.samples,
@@ -256,18 +261,6 @@ def _arguments(out: Path, settings: GrpoSettings) -> Any:
         beta=settings.kl,
         loss_type="grpo",
         scale_rewards="group",
-        learning_rate=settings.learning_rate,
         lr_scheduler_type="constant",
-        seed=settings.seed,
-        bf16=settings.bf16,
         gradient_checkpointing=settings.gradient_checkpointing,
-        save_strategy="steps" if settings.save_every else "no",
-        save_steps=settings.save_every or 500,
-        save_total_limit=2,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        report_to=list(settings.report_to) or "none",
-        use_cpu=trains_on_cpu(settings.cpu),
-        disable_tqdm=True,
-        dataloader_pin_memory=not trains_on_cpu(settings.cpu),
     )

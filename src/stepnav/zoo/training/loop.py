@@ -71,7 +71,6 @@ class Trainer:
       pad_id: token that fills rows up.
       folder: checkpoint and log go here; a checkpoint found there is continued.
       settings: how to train.
-      slow: tells by name which parameters are trained at `settings.slow_factor` times the rate.
     """
 
     def __init__(
@@ -83,7 +82,6 @@ class Trainer:
         pad_id: int,
         folder: Path,
         settings: TrainSettings,
-        slow: Callable[[str], bool] = lambda name: False,
     ) -> None:
         self.model = model
         self.source = source
@@ -93,7 +91,7 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.loss = compiled(loss, enabled=settings.compile, device=self.device)
         torch.manual_seed(settings.seed)
-        self.optimizers = make_optimizers(model, settings, slow=slow)
+        self.optimizers = make_optimizers(model, settings)
         self.position = Position()
         self._logged = (0.0, 0)
         folder.mkdir(parents=True, exist_ok=True)

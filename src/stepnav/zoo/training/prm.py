@@ -13,19 +13,17 @@ from stepnav.zoo.training.loop import Loss, Position, Progress, Source, Trainer
 from stepnav.zoo.training.settings import TrainSettings
 from stepnav.zoo.training.targets import STEP_END
 
+DENSE_WEIGHT = 0.5
+"""Weight of the mean loss over dense tokens; that over the steps' last tokens has weight 1."""
+
 
 def classifier_loss(
-    model: torch.nn.Module,
-    *,
-    dense_weight: float = 0.5,
-    class_weights: tuple[float, ...] | None = None,
+    model: torch.nn.Module, *, class_weights: tuple[float, ...] | None = None
 ) -> Loss:
     """Return the loss of a token classifier on the targets of `encode_records`.
 
     Args:
       model: a `transformers` token classifier.
-      dense_weight: weight of the mean loss over dense tokens; that over the steps' last tokens has
-        weight 1.
       class_weights: weight of each class, None for equal ones.
     """
 
@@ -46,7 +44,7 @@ def classifier_loss(
         )
         at_ends = (losses * is_end).sum() / is_end.sum().clamp_min(1)
         at_tokens = (losses * is_dense).sum() / is_dense.sum().clamp_min(1)
-        return at_ends + dense_weight * at_tokens
+        return at_ends + DENSE_WEIGHT * at_tokens
 
     return loss
 
@@ -58,8 +56,6 @@ def train_prm(
     pad_id: int,
     folder: Path,
     settings: TrainSettings,
-    num_slow_layers: int = 0,
-    dense_weight: float = 0.5,
     class_weights: tuple[float, ...] | None = None,
     progress: Progress | None = None,
 ) -> Position:
@@ -70,34 +66,13 @@ def train_prm(
       source: gives what `encode_records` made, per epoch.
       pad_id: token that fills rows up.
       folder: for the checkpoint and `log.jsonl`.
-      settings: how to train; `slow_factor` applies to the embeddings and the first
-        `num_slow_layers` layers.
-      num_slow_layers: layers that come trained.
-      dense_weight, class_weights: see `classifier_loss`.
+      settings: how to train.
+      class_weights: see `classifier_loss`.
       progress: called with (tokens done, tokens in all, latest loss).
 
     Returns:
       Where the run ended.
     """
-
-    def is_slow(name: str) -> bool:
-        parts = name.split(".")
-        return "embed_tokens" in parts or (
-            "layers" in parts and int(parts[parts.index("layers") + 1]) < num_slow_layers
-        )
-
-    loss = classifier_loss(model, dense_weight=dense_weight, class_weights=class_weights)
-    trainer = Trainer(
-        model,
-        loss,
-        source,
-        pad_id=pad_id,
-        folder=folder,
-        settings=settings,
-        slow=is_slow if num_slow_layers else _never,
-    )
+    loss = classifier_loss(model, class_weights=class_weights)
+    trainer = Trainer(model, loss, source, pad_id=pad_id, folder=folder, settings=settings)
     return trainer.run(progress=progress)
-
-
-def _never(name: str) -> bool:
-    return False

@@ -22,7 +22,6 @@ class TrainSettings:
         length tells the label, one batch is a skewed sample.
       muon_rate, adamw_rate: peak learning rates of the two optimisers; without the first, AdamW
         trains all.
-      slow_factor: rate of the parameters that are trained slowly, relative to the others.
       weight_decay: decoupled decay of the hidden matrices.
       warmup_tokens: linear warmup.
       decay_fraction: share of `total_tokens` over which the rate falls to zero.
@@ -40,7 +39,6 @@ class TrainSettings:
     accumulate: int = 1
     muon_rate: float | None = 0.02
     adamw_rate: float = 3e-3
-    slow_factor: float = 1.0
     weight_decay: float = 0.01
     warmup_tokens: int = 200_000
     decay_fraction: float = 0.3

@@ -14,21 +14,19 @@ STEP_END = 16
 
 
 def encode_records(
-    tokenizer: Any, records: Iterable[StepRecord], step_format: StepFormat, *, dense: bool = True
+    tokenizer: Any, records: Iterable[StepRecord], step_format: StepFormat
 ) -> TokenExamples:
     """Return tokens with class targets.
 
-    The rating's token gets its class plus `STEP_END`. Dense targets: all tokens of a right step
+    The rating's token gets its class plus `STEP_END`. Besides, all tokens of a right step
     have its class; those of a wrong step from the first wrong character on have the negative class,
     those before none.
     """
-    return TokenExamples.from_rows(
-        _encode(tokenizer, record, step_format, dense=dense) for record in records
-    )
+    return TokenExamples.from_rows(_encode(tokenizer, record, step_format) for record in records)
 
 
 def _encode(
-    tokenizer: Any, record: StepRecord, step_format: StepFormat, *, dense: bool
+    tokenizer: Any, record: StepRecord, step_format: StepFormat
 ) -> tuple[Sequence[int], Sequence[int]]:
     ids = step_format.encode_prompt(tokenizer, record.prompt)
     targets = [IGNORED] * len(ids)
@@ -41,9 +39,9 @@ def _encode(
             continue
         output = step_format.labels.index(int(label))
         body = [IGNORED] * (len(tokens) - 1)
-        if dense and label != -1:
+        if label != -1:
             body = [output] * (len(tokens) - 1)
-        elif dense and wrong_from is not None:
+        elif wrong_from is not None:
             first = _token_at(tokenizer, step_format.step_text(text), wrong_from)
             body = [output if number >= first else IGNORED for number in range(len(tokens) - 1)]
         targets += [*body, output + STEP_END]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from stepnav.labels.parquet import read_table, write_table
+from stepnav.files.parquet import read_table, write_table
 
 
 def test_a_table_is_written_and_read_where_the_name_is_not_utf_8(tmp_path: Path) -> None:
