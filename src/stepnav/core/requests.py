@@ -3,9 +3,10 @@
 A program yields a sequence of requests and is sent a list of the same length: for `Propose` a
 tuple of steps, for `Complete` a tuple of trajectories, for `Ask` a tuple of replies, for `Score` a
 tuple of step scores. Where the budget pays for some of a batch's samples only, the tuples are
-shorter, and the last sample may end with finish "budget". If nothing of a batch can be paid,
-`BudgetSpent` is raised at the yield; the program may then ask for something cheaper, or return its
-best so far. Tuples are shorter too where nothing is left to draw without replacement.
+shorter, and the last sample may end with finish "budget"; such a tuple is `Clipped`. If nothing of
+a batch can be paid, `BudgetSpent` is raised at the yield; the program may then ask for something
+cheaper, or return its best so far. Tuples are shorter too where nothing is left to draw without
+replacement.
 """
 
 from __future__ import annotations
@@ -119,6 +120,12 @@ Request = Union[Propose, Complete, Ask, Score]
 POLICY_REQUESTS = (Propose, Complete, Ask)
 Program = Generator[Sequence[Request], list[Any], Outcome]
 """A running search: yields requests, is sent answers in the same order, returns an outcome."""
+
+
+class Clipped(tuple[Any, ...]):
+    """The samples of a request that the budget clipped: there may be more to draw."""
+
+    __slots__ = ()
 
 
 class BudgetSpent(Exception):

@@ -172,8 +172,8 @@ class ScriptedPolicy:
         if self._table is not None and not known.is_independent:
             steps = [_as_step(text, left) for text in self._table.get(prefix.text, _UNLISTED)]
             new = [step for step in steps if not known.holds(step)]
-            if not new:
-                return None, 0
+            if not new:  # nothing is left, or the limit leaves nothing that could be told apart
+                return None, left if any(step.is_cut for step in steps) else 0
             step = new[0 if temperature == 0 else derive_seed(seed) % len(new)]
             known.add(step)
             return step, step.num_tokens

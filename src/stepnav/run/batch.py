@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
-from stepnav.core.requests import Ask, PolicyRequest, Request, Score
+from stepnav.core.requests import Ask, Clipped, PolicyRequest, Request, Score
 from stepnav.core.seeds import derive_seed
 from stepnav.run.journal import Entry
 from stepnav.run.parts import Part, marked, stamped
@@ -44,6 +44,7 @@ class Batch:
     """
 
     __slots__ = (
+        "_clipped",
         "_is_cut_short",
         "_is_whole",
         "_parts",
@@ -67,6 +68,7 @@ class Batch:
         self._spending = spending
         self._transcript = transcript
         self._is_cut_short = False
+        self._clipped = set[int]()  # positions of requests of which the budget left something out
         self._parts: dict[int, Part] = {}
         self.num_open = 0
         self._is_whole = spending.is_unlimited or spending.pays_surely(requests)
@@ -116,12 +118,13 @@ class Batch:
             is_over = self._is_cut_short and (entry is None or entry.digest == REFUSED)
             if is_over or (part.is_alone and not self._spending.admits(part, self.num_open)):
                 if is_over or not self.num_open:
-                    self.waiting.clear()  # nothing is left for the rest of the batch
+                    self._clip()
                 break
             self.waiting.popleft()
             number = self._transcript.take()
             if entry is not None and entry.digest == CUT:
                 self._is_cut_short = True
+                self._clipped.add(part.position)
                 continue
             self._parts[number] = part
             self.num_open += 1
@@ -153,8 +156,12 @@ class Batch:
             items = part.answer.items
             if part.cap is not None:
                 items = tuple(marked(item, part) for item in items)
+                # an empty answer whose tokens are left says that nothing was left to draw
+                is_full = part.answer.usage.policy_tokens >= part.cap
+                if items[-1].finish == "budget" if items else is_full:
+                    self._clipped.add(part.position)
             sent[part.position] += tuple(items)
-        return sent
+        return [Clipped(s) if place in self._clipped else s for place, s in enumerate(sent)]
 
     def charge_answered(self) -> None:
         """Charge what was answered of a batch that is left, and is not charged yet."""
@@ -171,13 +178,13 @@ class Batch:
         """
         missing = [number for number, part in self._parts.items() if part.answer is None]
         has_samples = len(missing) < len(self._parts)
-        self.waiting.clear()
         self.num_open = 0
         self._spending.leave_open()
         if has_samples and not isinstance(self._requests[0], Score):
-            for number in missing:
-                del self._parts[number]
+            self._clipped |= {self._parts.pop(number).position for number in missing}
+            self._clip()
             return [self._transcript.cut(number) for number in missing], True
+        self.waiting.clear()
         self._transcript.number = min(self._parts)
         spent = Usage()
         for part in self._parts.values():
@@ -185,6 +192,13 @@ class Batch:
                 spent += part.answer.usage
         self._spending.ledger.charge(spent)
         return [self._transcript.refusal(spent)], False
+
+    def _clip(self) -> None:
+        """Leave what waits, as nothing is left to pay for it."""
+        for part in self.waiting:
+            if not part.after or len(self._drawn_before(part) or ()) >= part.after:
+                self._clipped.add(part.position)
+        self.waiting.clear()
 
     def _drawn_before(self, part: Part) -> list[Any] | None:
         """Return the samples of the same request so far, None while one of them is open."""

@@ -11,7 +11,7 @@ from stepnav.core.backend import Answer, Backend
 from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendError, StepnavError, one_line, what_it_did
 from stepnav.core.outcome import Outcome, SearchResult
-from stepnav.core.requests import BudgetSpent, Program, Request
+from stepnav.core.requests import BudgetSpent, Clipped, Program, Request
 from stepnav.core.seeds import derive_seed
 from stepnav.core.tree import Tree
 from stepnav.run.batch import Batch
@@ -57,6 +57,7 @@ class RunningSearch:
         self._num_requests = 0
         self._batch: Batch | None = None
         self._num_refused = 0
+        self._is_clipped = False
         self._sent: list[Any] | BudgetSpent | None = None
         self._program: Program = _nothing()
         try:
@@ -100,6 +101,7 @@ class RunningSearch:
                 if batch.num_open:
                     return [], entries
                 self._sent, self._batch = batch.collect(), None
+                self._is_clipped |= any(isinstance(items, Clipped) for items in self._sent)
             requests = self._resume()
             if requests is None:
                 break
@@ -224,6 +226,8 @@ class RunningSearch:
     def _end(self, outcome: Any) -> None:
         try:
             check_outcome(outcome)
+            if self._is_clipped and outcome.stop_reason not in ("accepted", "failed"):
+                outcome = replace(outcome, stop_reason="budget")
             self._finish(outcome)
         except (StepnavError, OSError):
             raise

@@ -30,7 +30,7 @@ class Samples:
       scores: one aggregated score per trajectory, as far as the budget paid for scoring; empty if
         scoring was not asked for.
       num_cut: how many were left out because a limit cut them.
-      stop_reason: "finished", or "budget" if fewer were drawn or scored than asked for.
+      stop_reason: "finished", or "budget" if it refused to draw or to score.
     """
 
     trajectories: list[Trajectory] = field(default_factory=list)
@@ -70,8 +70,6 @@ def draw_samples(
             left -= asked
             solutions = yield from complete(tree.root.trajectory, asked, sampling=sampling)
             finished = _add_solutions(tree, solutions, drawn)
-            if len(solutions) < asked or any(s.finish == "budget" for s in solutions):
-                drawn.stop_reason = "budget"
             if aggregation is not None:
                 scores = yield from score_all(finished)
                 for solution, solution_scores in zip(finished, scores):

@@ -11,7 +11,7 @@ from typing import Any
 from stepnav.core.aggregate import Aggregation, aggregate
 from stepnav.core.options import Count, NumTokens, Temperature, TopP
 from stepnav.core.records import Step
-from stepnav.core.requests import BudgetSpent, Propose, Request, Sampling, score_all
+from stepnav.core.requests import BudgetSpent, Clipped, Propose, Request, Sampling, score_all
 from stepnav.core.tree import Node, Tree
 
 
@@ -113,8 +113,8 @@ def draw_steps(
             drawn[index] += steps
             nodes[index].drawn += steps
             if len(steps) < request.n:
-                is_cut = any(step.finish == "budget" for step in steps)  # what is left is not told
-                nodes[index].is_exhausted = not (options.replace or is_cut)
+                is_told = not (options.replace or isinstance(steps, Clipped))
+                nodes[index].is_exhausted = is_told
                 left[index] = 0
     return [[drawn[node.index].pop(0) for _ in range(min(n, len(drawn[node.index])))]
             for node, n in wanted]  # fmt: skip
@@ -193,11 +193,6 @@ def add_draws(
 def live_children(tree: Tree, node: Node) -> list[Node]:
     """Return the children that are not dead, in order of drawing."""
     return [tree.nodes[i] for i in node.children if tree.nodes[i].status != "dead"]
-
-
-def was_cut(tree: Tree) -> bool:
-    """Return whether the budget cut a step."""
-    return any(node.step.finish == "budget" for node in tree.nodes[1:])
 
 
 def distinct(nodes: Sequence[Node]) -> list[Node]:
