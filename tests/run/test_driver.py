@@ -450,6 +450,37 @@ def test_a_strategy_that_raises_ends_its_own_search_only():
     assert sum(result.error is not None for result in found.values()) == 1
 
 
+@pytest.mark.parametrize("error", [FileNotFoundError("words.txt"), TimeoutError("slow")])
+def test_an_os_error_of_a_strategy_or_a_task_ends_its_own_search_only(error):
+    def fails(*_):
+        raise error
+
+    def at_once(tree):
+        yield from propose(tree.root.trajectory, sampling=Sampling(1.0))
+        fails()
+
+    policy, reward = random_world(3)
+    own = [
+        Search("start", Strategy("bad", function=fails), Problem("p", "?"), extract),
+        Search("once", Strategy("bad", function=at_once), Problem("p", "?"), extract),
+        replace(make_search("cot", name="extract"), extract=fails),
+        replace(make_search("self_consistency", name="vote"), extract=fails),
+    ]
+    found = {r.search_id: r for r in Driver({"policy": policy, "reward": reward}).run(own)}
+    assert all(str(error) in result.error for result in found.values()) and len(found) == 4
+
+
+@pytest.mark.parametrize("name", ["cot", "hgs"])
+def test_who_follows_a_tree_and_cannot_write_ends_the_run(name):
+    def follow(node):
+        raise OSError("the disk is full")
+
+    policy, reward = random_world(3)
+    search = replace(make_search(name), on_change=follow)
+    with pytest.raises(OSError, match="the disk is full"):
+        list(Driver({"policy": policy, "reward": reward}).run([search]))
+
+
 def test_code_that_exits_ends_its_own_search_only():
     def at_start(tree):
         sys.exit(4)
