@@ -112,6 +112,12 @@ class Ledger:
             return None
         return max(0, self.budget.policy_tokens - self.spent.policy_tokens - reserve_tokens)
 
+    def reward_tokens_left(self) -> int | None:
+        """Return how many reward tokens may still be processed; None is unlimited."""
+        if self.budget.reward_tokens is None:
+            return None
+        return self.budget.reward_tokens - self.spent.reward_tokens
+
     def lacks(self, *, calls: int, reward_tokens: int, elapsed_s: float) -> str | None:
         """Return the first resource that such a request would overspend, None if all suffice."""
         budget, spent = self.budget, self.spent

@@ -5,7 +5,8 @@ tuple of steps, for `Complete` a tuple of trajectories, for `Ask` a tuple of rep
 tuple of step scores. Where the budget pays for some of a batch's samples only, the tuples are
 shorter, and the last sample may end with finish "budget"; such a tuple is `Clipped`. If nothing of
 a batch can be paid, `BudgetSpent` is raised at the yield; the program may then ask for something
-cheaper, or return its best so far. Tuples are shorter too where nothing is left to draw without
+cheaper, or return its best so far. So it is where not all of a batch of scores can be paid; the
+exception then holds those that were. Tuples are shorter too where nothing is left to draw without
 replacement.
 """
 
@@ -132,11 +133,16 @@ class BudgetSpent(Exception):
     """Raised inside a program at a yield that the budget cannot pay.
 
     Not a `StepnavError`: every strategy handles it, and no caller of the driver ever sees it.
+
+    Attributes:
+      resource: what is spent.
+      scores: of a batch of scores, the answers to its first requests, which were paid.
     """
 
-    def __init__(self, resource: str) -> None:
+    def __init__(self, resource: str, scores: Sequence[tuple[StepScore, ...]] = ()) -> None:
         super().__init__(resource)
         self.resource = resource
+        self.scores = scores
 
 
 def propose(
@@ -174,3 +180,15 @@ def score_all(
     if not trajectories:
         return []
     return (yield tuple(Score(trajectory) for trajectory in trajectories))
+
+
+def score_first(
+    trajectories: Sequence[Trajectory],
+) -> Generator[
+    Sequence[Request], list[Any], tuple[Sequence[tuple[StepScore, ...]], BudgetSpent | None]
+]:
+    """Return the step scores of the trajectories that the budget pays for, and why of no more."""
+    try:
+        return (yield from score_all(trajectories)), None
+    except BudgetSpent as spent:
+        return spent.scores, spent

@@ -1,6 +1,6 @@
 """The batch of requests that a search waits for, and the parts in which it is asked.
 
-A batch that the token budget surely pays for is asked whole. Else its samples are asked one by
+A batch that the budget surely pays for is asked whole. Else its samples, or scores, are asked one by
 one, each as soon as what is left pays for the longest that it and the open ones can become, and
 if none is open, with what is left as its limit. So no sample is cut that would have been
 finished had they been drawn one after the other, and the budget is never exceeded; which ones
@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
-from stepnav.core.requests import Ask, Clipped, PolicyRequest, Request, Score
+from stepnav.core.requests import Ask, BudgetSpent, Clipped, PolicyRequest, Request, Score
 from stepnav.core.seeds import derive_seed
 from stepnav.run.journal import Entry
 from stepnav.run.parts import Part, marked, stamped
@@ -77,7 +77,7 @@ class Batch:
             if request.model not in spending.models:
                 raise spending.unknown_model(request)
             if isinstance(request, Score):
-                self.waiting.append(Part(position, request))
+                self.waiting.append(Part(position, request, is_alone=not self._is_whole))
                 continue
             seed = request.seed
             if seed is None:
@@ -146,7 +146,12 @@ class Batch:
         """Return the answer to a part as it is journaled."""
         return self._transcript.answered(number, self._parts[number].request, answer)
 
-    def collect(self) -> list[Any]:
+    @property
+    def is_clipped(self) -> bool:
+        """Whether the budget left something out, once there are no open parts."""
+        return bool(self._clipped)
+
+    def collect(self) -> list[Any] | BudgetSpent:
         """Charge a batch without open parts, and return what the program is sent."""
         sent: list[Any] = [()] * len(self._requests)
         for part in self._parts.values():
@@ -161,6 +166,10 @@ class Batch:
                 if items[-1].finish == "budget" if items else is_full:
                     self._clipped.add(part.position)
             sent[part.position] += tuple(items)
+        if self._clipped and isinstance(self._requests[0], Score):
+            num_paid = min(self._clipped)
+            resource = self._spending.lacks(self._requests[num_paid:]) or "seconds"
+            return BudgetSpent(resource, sent[:num_paid])
         return [Clipped(s) if place in self._clipped else s for place, s in enumerate(sent)]
 
     def charge_answered(self) -> None:
@@ -173,25 +182,18 @@ class Batch:
         """Go on without the answers that are still open, because the seconds are spent.
 
         Returns:
-          What to journal; and whether the batch is of use: samples that are there are, scores only
-          if all are there.
+          What to journal; and whether the batch is of use: something of it was answered.
         """
         missing = [number for number, part in self._parts.items() if part.answer is None]
-        has_samples = len(missing) < len(self._parts)
         self.num_open = 0
         self._spending.leave_open()
-        if has_samples and not isinstance(self._requests[0], Score):
+        if len(missing) < len(self._parts):
             self._clipped |= {self._parts.pop(number).position for number in missing}
             self._clip()
             return [self._transcript.cut(number) for number in missing], True
         self.waiting.clear()
         self._transcript.number = min(self._parts)
-        spent = Usage()
-        for part in self._parts.values():
-            if part.answer is not None and not part.is_alone:
-                spent += part.answer.usage
-        self._spending.ledger.charge(spent)
-        return [self._transcript.refusal(spent)], False
+        return [self._transcript.refusal(Usage())], False
 
     def _clip(self) -> None:
         """Leave what waits, as nothing is left to pay for it."""

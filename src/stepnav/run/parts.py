@@ -30,9 +30,10 @@ class Part:
       request: with seed and limit, as the backend gets it.
       cap: its limit in tokens, if that comes from the budget.
       answer: None until it is there.
-      is_alone: whether it is one sample, paid by itself, because what is left then decides which
-        samples follow.
+      is_alone: whether it is one sample or score, paid by itself, because what is left then decides
+        which follow.
       after: how many samples of its request it must not draw again.
+      bound: while it is open and paid by itself, what it may cost at most.
     """
 
     position: int
@@ -41,6 +42,7 @@ class Part:
     answer: Answer | None = None
     is_alone: bool = False
     after: int = 0
+    bound: int = 0
 
     def exclude(self, items: Sequence[Step | Trajectory]) -> None:
         """Ask for no step that the samples before it begin with."""

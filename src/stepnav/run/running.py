@@ -11,7 +11,7 @@ from stepnav.core.backend import Answer, Backend
 from stepnav.core.budget import Usage
 from stepnav.core.errors import BackendError, StepnavError, one_line, what_it_did
 from stepnav.core.outcome import Outcome, SearchResult
-from stepnav.core.requests import BudgetSpent, Clipped, Program, Request
+from stepnav.core.requests import BudgetSpent, Program, Request
 from stepnav.core.seeds import derive_seed
 from stepnav.core.tree import Node, Tree
 from stepnav.run.batch import Batch
@@ -102,7 +102,7 @@ class RunningSearch:
                 if batch.num_open:
                     return [], entries
                 self._sent, self._batch = batch.collect(), None
-                self._is_clipped |= any(isinstance(items, Clipped) for items in self._sent)
+                self._is_clipped |= batch.is_clipped
             requests = self._resume()
             if requests is None:
                 break

@@ -11,7 +11,7 @@ from typing import Any
 from stepnav.core.aggregate import Aggregation, aggregate
 from stepnav.core.options import Count, NumTokens, Temperature, TopP
 from stepnav.core.records import Step
-from stepnav.core.requests import BudgetSpent, Clipped, Propose, Request, Sampling, score_all
+from stepnav.core.requests import BudgetSpent, Clipped, Propose, Request, Sampling, score_first
 from stepnav.core.tree import Node, Tree
 
 
@@ -229,12 +229,15 @@ def rate(
       aggregation: how the step scores of a path become one number.
       ends: for each node itself, or a later node whose path is scored in its stead (a rollout).
     Raises:
-      BudgetSpent: inside the program, if the budget does not pay for all of them.
+      BudgetSpent: inside the program, if the budget does not pay for all of them; the first ones
+        that it pays for are rated all the same.
     """
-    scores = yield from score_all([end.trajectory for end in ends or nodes])
+    scores, spent = yield from score_first([end.trajectory for end in ends or nodes])
     for node, path_scores in zip(nodes, scores):
         tree.set_score(node, path_scores[node.depth - 1])
         tree.set_value(node, aggregate(path_scores, aggregation))
+    if spent is not None:
+        raise spent
 
 
 def rate_new(
