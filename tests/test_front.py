@@ -126,6 +126,41 @@ def test_bench_over_rows(tmp_path, capsys):
     assert "srcdoc=" in results.trees[0]._repr_html_()
 
 
+def test_rows_and_trees_come_in_the_order_of_the_problems():
+    rows = [{"question": f"q{i}", "answer": str(i)} for i in range(11)]
+    results = stepnav.bench(rows, ["cot", "hgs"], policy=lambda q, steps: f"#### {q[1:]}",
+                            reward=rate)  # fmt: skip
+    assert [row.answer for row in results.rows] == [row["answer"] for row in rows] * 2
+    assert [tree.result.answer for tree in results.trees] == [row.answer for row in results.rows]
+
+
+@pytest.mark.parametrize("seed", [3.0, np.int64(3), np.array([3])[0]])
+def test_a_seed_is_a_whole_number_of_any_kind(seed):
+    def policy(question, steps, *, seed):
+        return f"#### {seed}"
+
+    def solved(seed):
+        return stepnav.solve("a", policy=policy, strategy="self_consistency", seed=seed).answer
+
+    def compared(seeds, seed):
+        found = stepnav.bench(ROWS[:1], "self_consistency", policy=policy, seeds=seeds, seed=seed)
+        return [row.answer for row in found.rows]
+
+    assert solved(seed) == solved(3)
+    assert compared(np.int64(2), seed) == compared(2, 3)
+
+
+@pytest.mark.parametrize("seed", ["3", True, 3.5, None])
+def test_a_seed_that_is_no_whole_number_is_refused(seed):
+    for call in (
+        lambda: stepnav.solve("a", policy=propose, strategy="cot", seed=seed),
+        lambda: stepnav.bench(ROWS[:1], "cot", policy=propose, seed=seed),
+        lambda: stepnav.bench(ROWS[:1], "cot", policy=propose, seeds=seed),
+    ):
+        with pytest.raises(ConfigError, match="seeds? must be a whole number"):
+            call()
+
+
 @pytest.mark.parametrize("budgets", [50, np.array([50]), [50.0], (np.int64(50),)])
 def test_one_strategy_and_one_budget_may_stand_by_themselves(budgets):
     for strategies in ("cot", stepnav.cot, ["cot"]):

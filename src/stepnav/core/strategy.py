@@ -102,9 +102,7 @@ class Strategy:
                 resolved["reserve_tokens"] = int(RESERVE_SHARE * policy_tokens)
             if "budget_tokens" in resolved:
                 resolved["budget_tokens"] = policy_tokens
-        if (
-            temperature is not None and resolved.get("temperature", 0) != 0
-        ):  # what is greedy stays so
+        if temperature is not None and resolved.get("temperature", 0) != 0:  # else greedy
             resolved["temperature"] = temperature
         own = {} if policy_tokens is None else self.by_budget.get(policy_tokens, {})
         return replace(self, options={**resolved, **self.options, **own}, by_budget={})

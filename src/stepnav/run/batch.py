@@ -1,8 +1,8 @@
 """The batch of requests that a search waits for, and the parts in which it is asked.
 
-A batch that the budget surely pays for is asked whole. Else its samples, or scores, are asked one by
-one, each as soon as what is left pays for the longest that it and the open ones can become, and
-if none is open, with what is left as its limit. So no sample is cut that would have been
+A batch that the budget surely pays for is asked whole. Else its samples, or scores, are asked one
+by one, each as soon as what is left pays for the longest that it and the open ones can become, and
+a sample, if none is open, with what is left as its limit. So no sample is cut that would have been
 finished had they been drawn one after the other, and the budget is never exceeded; which ones
 are drawn does not depend on the order of the answers. Samples that exclude each other
 (`Sampling.without`) are then asked in rounds, each sample without those of the rounds before.
