@@ -19,7 +19,8 @@ class Usage:
     """Amounts spent; usages add up.
 
     Attributes:
-      policy_calls: sampled sequences (a request for n samples is n calls).
+      policy_calls: sampled sequences (a request for n samples is n calls, and one more each time
+        that one was drawn again because it was known).
       policy_prompt_tokens: prompt and prefix tokens of those calls, cached ones included.
       policy_cached_tokens: the part of them that was not encoded again.
       policy_tokens: generated tokens, those of discarded and failed work included.

@@ -40,6 +40,8 @@ class Sampling:
         Of a `Complete` it is the first new step that is drawn so; an `Ask` ignores it.
       later_temperature: temperature of the draws that are to follow without replacement, if
         another one; set for a greedy first draw, whose share of the probability it decides.
+      max_draws: how often a policy that cannot exclude exactly draws at most for one sample; None
+        leaves it to the backend.
     """
 
     temperature: float = 1.0
@@ -47,6 +49,7 @@ class Sampling:
     max_tokens: int | None = None
     without: tuple[Step, ...] | None = None
     later_temperature: float | None = None
+    max_draws: int | None = None
 
 
 GREEDY = Sampling(temperature=0.0)

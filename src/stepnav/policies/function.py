@@ -106,20 +106,22 @@ class FunctionPolicy:
         Raises:
           BackendError: it is nothing that a policy may return.
         """
+        pair: Any = (written.text, written.num_tokens) if isinstance(written, Step) else written
+        text, tokens = pair if isinstance(pair, tuple) and len(pair) == 2 else (pair, None)
+        if hasattr(tokens, "item"):  # of numpy, of torch
+            tokens = tokens.item()
+        is_count = tokens is None or (isinstance(tokens, int) and tokens >= 0)
+        if not isinstance(text, str) or not is_count:
+            raise BackendError(
+                "the policy function must return the next step's text, a Step, or (text, "
+                f"number of tokens) (got {written!r:.80})",
+                provider="function",
+            )
+        count = len(text.split()) or 1 if tokens is None else tokens
         if isinstance(written, Step):
-            step = written
+            step = replace(written, num_tokens=count)
         else:
-            pair = written if isinstance(written, tuple) else (written, None)
-            text, tokens = pair if len(pair) == 2 else (None, None)
-            is_count = tokens is None or (isinstance(tokens, int) and tokens >= 0)
-            if not isinstance(text, str) or not is_count:
-                raise BackendError(
-                    "the policy function must return the next step's text, a Step, or (text, "
-                    f"number of tokens) (got {written!r:.80})",
-                    provider="function",
-                )
             ends = not text.endswith("\n") or self._answer.search(text) is not None
-            count = len(text.split()) or 1 if tokens is None else tokens
             step = Step(text, "end" if ends else "step", count)
         if _HALF_PAIR.search(step.text):  # nothing can encode it
             step = replace(step, text=_HALF_PAIR.sub("\ufffd", step.text))
@@ -132,7 +134,7 @@ class FunctionPolicy:
 def _samples(policy: FunctionPolicy, request: PolicyRequest) -> Any:
     """Ask for a request's samples; yields calls, is sent what they return, returns the answer."""
     items: list[Any] = []
-    generated = 0
+    generated, calls = 0, request.n
     is_whole = isinstance(request, Complete)
     known = Known(request)
     for index in range(request.n):
@@ -143,7 +145,9 @@ def _samples(policy: FunctionPolicy, request: PolicyRequest) -> Any:
             texts = [step.text for step in prefix.steps]
             own_seed = derive_seed(seed, number) if is_whole else seed
             call = partial(policy.call, prefix.problem.question, texts, request)
-            step, spent = yield from _step(policy, call, own_seed, left, None if number else known)
+            own_known = None if number else known
+            step, spent, again = yield from _step(policy, call, own_seed, left, own_known)
+            calls += again
             left -= spent
             generated += spent
             if step is None:
@@ -162,24 +166,27 @@ def _samples(policy: FunctionPolicy, request: PolicyRequest) -> Any:
             items.append(Reply(last.text, "length" if last.is_cut else "end", last.num_tokens))
         else:
             items.append(prefix)
-    usage = Usage(policy_calls=request.n, policy_tokens=generated, flops=None)
+    usage = Usage(policy_calls=calls, policy_tokens=generated, flops=None)
     return Answer(tuple(items), usage)
 
 
 def _step(
     policy: FunctionPolicy, call: Callable[[int], Any], seed: int, left: int, known: Known | None
 ) -> Any:
-    """Ask for a step until it is new; returns it, None if none was, and the tokens of all."""
+    """Ask for a step until it is new.
+
+    Returns it, None if none was, the tokens of all, and how often it was asked for again.
+    """
     spent = 0
     for again in range(1 if known is None else known.max_draws):
         written = yield call(derive_seed(seed, "again", again) if again else seed)
         step = policy.step(written, left - spent)
         spent += step.num_tokens
         if known is None or known.takes(step, again):
-            return step, spent
+            return step, spent, again
         if spent >= left:
             break
-    return None, spent
+    return None, spent, again
 
 
 def _run(policy: FunctionPolicy, request: PolicyRequest) -> Answer:

@@ -31,7 +31,9 @@ class Known:
         self._texts: dict[tuple[str, bool], bool] = {}  # whether its tokens are told
         for step in steps or ():
             self.add(step)
-        self.max_draws = MAX_DRAWS if steps is not None and request.sampling.temperature else 1
+        self.max_draws = 1
+        if steps is not None and request.sampling.temperature:
+            self.max_draws = min(MAX_DRAWS, request.sampling.max_draws or MAX_DRAWS)
 
     def holds(self, step: Step) -> bool:
         """Return whether a step is known."""

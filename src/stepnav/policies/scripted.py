@@ -112,10 +112,11 @@ class ScriptedPolicy:
             totals.append(totals[-1] + _num_words(step.text))
         known = Known(request)
         samples = [self._sample(request, index, known) for index in range(request.n)]
-        items = tuple(item for item, _ in samples if item is not None)
-        generated = sum(spent for _, spent in samples)
+        items = tuple(item for item, _, _ in samples if item is not None)
+        generated = sum(spent for _, spent, _ in samples)
+        calls = request.n + sum(again for _, _, again in samples)
         usage = Usage(
-            policy_calls=request.n,
+            policy_calls=calls,
             policy_prompt_tokens=request.n * totals[-1],
             policy_tokens=generated,
             flops=None,
@@ -140,53 +141,54 @@ class ScriptedPolicy:
 
     def _sample(
         self, request: Propose | Complete, index: int, known: Known
-    ) -> tuple[Step | Trajectory | None, int]:
-        """Return a sample, None if only known steps were drawn, and the tokens of all draws."""
+    ) -> tuple[Step | Trajectory | None, int, int]:
+        """Return a sample, None if only known steps were drawn, as `_new_step` does."""
         prefix, temperature = request.prefix, request.sampling.temperature
         limit = left = self._limit(request.sampling)
         seed = _seed(request, index)
         if isinstance(request, Propose):
-            step, spent = self._new_step(prefix, seed, temperature, left, known)
-            return step, spent
+            return self._new_step(prefix, seed, temperature, left, known)
+        step: Step | None = None
+        again = 0
         for number in range(MAX_STEPS):
             own_seed = derive_seed(seed, number)
             if number:
                 step = self._step(prefix, own_seed, temperature, left)
                 left -= step.num_tokens
             else:
-                step, spent = self._new_step(prefix, own_seed, temperature, left, known)
+                step, spent, again = self._new_step(prefix, own_seed, temperature, left, known)
                 left -= spent
             if step is None:
-                return None, limit - left
+                return None, limit - left, again
             if step.finish == "step" and left <= 0:
                 step = replace(step, finish="length")
             prefix = prefix.extend(step)
             if step.finish != "step":
                 break
-        return prefix, limit - left
+        return prefix, limit - left, again
 
     def _new_step(
         self, prefix: Trajectory, seed: int, temperature: float, left: int, known: Known
-    ) -> tuple[Step | None, int]:
-        """Return a step that is new, None if none was drawn, and the tokens of all draws."""
+    ) -> tuple[Step | None, int, int]:
+        """Return a step that is new, None if none was drawn; tokens of all draws; repetitions."""
         if self._table is not None and not known.is_independent:
             steps = [_as_step(text, left) for text in self._table.get(prefix.text, _UNLISTED)]
             new = [step for step in steps if not known.holds(step)]
             if not new:  # nothing is left, or the limit leaves nothing that could be told apart
-                return None, left if any(step.is_cut for step in steps) else 0
+                return None, left if any(step.is_cut for step in steps) else 0, 0
             step = new[0 if temperature == 0 else derive_seed(seed) % len(new)]
             known.add(step)
-            return step, step.num_tokens
+            return step, step.num_tokens, 0
         spent = 0
         for again in range(known.max_draws):
             own_seed = derive_seed(seed, "again", again) if again else seed
             step = self._step(prefix, own_seed, temperature, left - spent)
             spent += step.num_tokens
             if known.takes(step, again):
-                return step, spent
+                return step, spent, again
             if spent >= left:
                 break
-        return None, spent
+        return None, spent, again
 
     def _step(self, prefix: Trajectory, seed: int, temperature: float, left: int) -> Step:
         return _as_step(self._next_step(prefix, seed, temperature), left)

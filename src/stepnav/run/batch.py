@@ -161,10 +161,8 @@ class Batch:
             items = part.answer.items
             if part.cap is not None:
                 items = tuple(marked(item, part) for item in items)
-                # an empty answer whose tokens are left says that nothing was left to draw
-                is_full = part.answer.usage.policy_tokens >= part.cap
-                if items[-1].finish == "budget" if items else is_full:
-                    self._clipped.add(part.position)
+            if part.is_clipped(items):
+                self._clipped.add(part.position)
             sent[part.position] += tuple(items)
         if self._clipped and isinstance(self._requests[0], Score):
             num_paid = min(self._clipped)

@@ -44,6 +44,19 @@ class Part:
     after: int = 0
     bound: int = 0
 
+    def is_clipped(self, items: Sequence[Any]) -> bool:
+        """Return whether a limit that comes from the budget cut its sample, or left none new.
+
+        Nothing says that nothing was left to draw only if it could have cost more.
+        """
+        if isinstance(self.request, Score) or not self.is_alone or self.answer is None:
+            return False
+        if items:
+            return getattr(items[-1], "finish", None) == "budget"
+        usage, max_draws = self.answer.usage, self.request.sampling.max_draws
+        is_full = self.cap is not None and usage.policy_tokens >= self.cap
+        return is_full or (max_draws is not None and usage.policy_calls >= max_draws)
+
     def exclude(self, items: Sequence[Step | Trajectory]) -> None:
         """Ask for no step that the samples before it begin with."""
         request = cast(Union[Propose, Complete], self.request)

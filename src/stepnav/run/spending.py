@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, TypeGuard
 
 from stepnav.core.backend import Answer, Backend
 from stepnav.core.budget import Budget, Ledger
 from stepnav.core.errors import ConfigError
-from stepnav.core.requests import PolicyRequest, Request, Score
+from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose, Request, Score
 from stepnav.run.accounting import KnownPrefixes, charge
 from stepnav.run.parts import Part
 from stepnav.run.search import Search
@@ -56,6 +57,8 @@ class Spending:
         if self.is_unlimited:
             return True
         draws, scores = _sorts(batch)
+        if self.ledger.budget.calls is not None and any(map(_may_repeat, draws)):
+            return False
         if self._lacks_calls(sum(draw.n for draw in draws) + len(scores)):
             return False
         lefts = [left for left in map(self._left, batch) if left is not None]
@@ -65,11 +68,17 @@ class Spending:
         """Whether a sample or a score can be asked now, beside the open ones admitted before.
 
         What is left must pay for the longest that it and the open ones can become. If none is open,
-        what is left becomes a sample's limit.
+        what is left becomes a sample's limit. One that may be drawn again waits until none is open:
+        the calls that are left are its limit too.
         """
         request = part.request
         if self._lacks_calls(num_open + 1):
             return False
+        calls = self.ledger.budget.calls
+        if calls is not None and _may_repeat(request):
+            if num_open:
+                return False
+            part.request = request = _limited(request, max_draws=calls - self.ledger.spent.calls)
         left = self._left(request)
         if left is None:
             return True
@@ -78,7 +87,7 @@ class Spending:
             if num_open or left < 1 or isinstance(request, Score):
                 return False
             part.bound = part.cap = left
-            part.request = replace(request, sampling=replace(request.sampling, max_tokens=left))
+            part.request = _limited(request, max_tokens=left)
         self._committed_tokens += part.bound
         return True
 
@@ -120,6 +129,17 @@ class Spending:
 
     def _lacks_calls(self, calls: int) -> bool:
         return self.ledger.lacks(calls=calls, reward_tokens=0, elapsed_s=0.0) == "calls"
+
+
+def _may_repeat(request: Request) -> TypeGuard[Propose | Complete]:
+    """Return whether a policy that cannot exclude may draw a sample more than once."""
+    if isinstance(request, (Score, Ask)):
+        return False
+    return request.sampling.without is not None and request.sampling.temperature > 0
+
+
+def _limited(request: PolicyRequest, **limits: Any) -> PolicyRequest:
+    return replace(request, sampling=replace(request.sampling, **limits))
 
 
 def _sorts(batch: Sequence[Request]) -> tuple[list[PolicyRequest], list[Score]]:
