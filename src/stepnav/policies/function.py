@@ -108,7 +108,7 @@ class FunctionPolicy:
         """
         pair: Any = (written.text, written.num_tokens) if isinstance(written, Step) else written
         text, tokens = pair if isinstance(pair, tuple) and len(pair) == 2 else (pair, None)
-        if hasattr(tokens, "item"):  # of numpy, of torch
+        if tokens is not None and hasattr(tokens, "item"):  # of numpy, of torch
             tokens = tokens.item()
         is_count = tokens is None or (isinstance(tokens, int) and tokens >= 0)
         if not isinstance(text, str) or not is_count:

@@ -150,8 +150,9 @@ def undrawn_prob(node: Node) -> float:
 
     Where a policy tells no probabilities, a share that falls with their number.
     """
-    known = [math.exp(step.logprob) for step in node.drawn if step.logprob is not None]
-    return max(0.0, 1 - sum(known)) if len(known) == len(node.drawn) else 1 / (1 + len(node.drawn))
+    ways = {step.way: step.logprob for step in node.drawn}  # with replacement, one is drawn twice
+    known = [math.exp(logprob) for logprob in ways.values() if logprob is not None]
+    return max(0.0, 1 - sum(known)) if len(known) == len(ways) else 1 / (1 + len(node.drawn))
 
 
 def add_steps(
