@@ -3,9 +3,11 @@
 A program yields a sequence of requests and is sent a list of the same length: for `Propose` a
 tuple of steps, for `Complete` a tuple of trajectories, for `Ask` a tuple of replies, for `Score` a
 tuple of step scores. Where the budget pays for some of a batch's samples only, the tuples are
-shorter, and the last sample may end with finish "budget". If nothing of a batch can be paid,
-`BudgetSpent` is raised at the yield; the program may then ask for something cheaper, or return its
-best so far. Tuples are shorter too where nothing is left to draw without replacement.
+shorter, and the last sample may end with finish "budget"; such a tuple is `Clipped`. If nothing of
+a batch can be paid, `BudgetSpent` is raised at the yield; the program may then ask for something
+cheaper, or return its best so far. So it is where not all of a batch of scores can be paid; the
+exception then holds those that were. Tuples are shorter too where nothing is left to draw without
+replacement.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ class Sampling:
         Of a `Complete` it is the first new step that is drawn so; an `Ask` ignores it.
       later_temperature: temperature of the draws that are to follow without replacement, if
         another one; set for a greedy first draw, whose share of the probability it decides.
+      max_draws: how often a policy that cannot exclude exactly draws at most for one sample; None
+        leaves it to the backend.
     """
 
     temperature: float = 1.0
@@ -45,6 +49,7 @@ class Sampling:
     max_tokens: int | None = None
     without: tuple[Step, ...] | None = None
     later_temperature: float | None = None
+    max_draws: int | None = None
 
 
 GREEDY = Sampling(temperature=0.0)
@@ -121,15 +126,26 @@ Program = Generator[Sequence[Request], list[Any], Outcome]
 """A running search: yields requests, is sent answers in the same order, returns an outcome."""
 
 
+class Clipped(tuple[Any, ...]):
+    """The samples of a request that the budget clipped: there may be more to draw."""
+
+    __slots__ = ()
+
+
 class BudgetSpent(Exception):
     """Raised inside a program at a yield that the budget cannot pay.
 
     Not a `StepnavError`: every strategy handles it, and no caller of the driver ever sees it.
+
+    Attributes:
+      resource: what is spent.
+      scores: of a batch of scores, the answers to its first requests, which were paid.
     """
 
-    def __init__(self, resource: str) -> None:
+    def __init__(self, resource: str, scores: Sequence[tuple[StepScore, ...]] = ()) -> None:
         super().__init__(resource)
         self.resource = resource
+        self.scores = scores
 
 
 def propose(
@@ -167,3 +183,15 @@ def score_all(
     if not trajectories:
         return []
     return (yield tuple(Score(trajectory) for trajectory in trajectories))
+
+
+def score_first(
+    trajectories: Sequence[Trajectory],
+) -> Generator[
+    Sequence[Request], list[Any], tuple[Sequence[tuple[StepScore, ...]], BudgetSpent | None]
+]:
+    """Return the step scores of the trajectories that the budget pays for, and why of no more."""
+    try:
+        return (yield from score_all(trajectories)), None
+    except BudgetSpent as spent:
+        return spent.scores, spent

@@ -103,7 +103,8 @@ class FunctionPolicy:
             generated += spent
             if sample is not None:
                 items.append(_item(request, sample))
-        usage = Usage(policy_calls=request.n, policy_tokens=generated, flops=None)
+        calls = request.n + known.repeated
+        usage = Usage(policy_calls=calls, policy_tokens=generated, flops=None)
         return Answer(tuple(items), usage)
 
     def call(self, question: str, steps: list[str], request: PolicyRequest, seed: int) -> Any:
@@ -123,20 +124,22 @@ class FunctionPolicy:
         Raises:
           BackendError: it is nothing that a policy may return.
         """
+        pair: Any = (written.text, written.num_tokens) if isinstance(written, Step) else written
+        text, tokens = pair if isinstance(pair, tuple) and len(pair) == 2 else (pair, None)
+        if tokens is not None and hasattr(tokens, "item"):  # of numpy, of torch
+            tokens = tokens.item()
+        is_count = tokens is None or (isinstance(tokens, int) and tokens >= 0)
+        if not isinstance(text, str) or not is_count:
+            raise BackendError(
+                "the policy function must return the next step's text, a Step, or (text, "
+                f"number of tokens) (got {written!r:.80})",
+                provider="function",
+            )
+        count = len(text.split()) or 1 if tokens is None else tokens
         if isinstance(written, Step):
-            step = written
+            step = replace(written, num_tokens=count)
         else:
-            pair = written if isinstance(written, tuple) else (written, None)
-            text, tokens = pair if len(pair) == 2 else (None, None)
-            is_count = tokens is None or (isinstance(tokens, int) and tokens >= 0)
-            if not isinstance(text, str) or not is_count:
-                raise BackendError(
-                    "the policy function must return the next step's text, a Step, or (text, "
-                    f"number of tokens) (got {written!r:.80})",
-                    provider="function",
-                )
             ends = not text.endswith("\n") or self._answer.search(text) is not None
-            count = len(text.split()) or 1 if tokens is None else tokens
             step = Step(text, "end" if ends else "step", count)
         if _HALF_PAIR.search(step.text):  # nothing can encode it
             step = replace(step, text=_HALF_PAIR.sub("\ufffd", step.text))

@@ -67,6 +67,7 @@ class Drawn(Sample):
         self.wanted = (self.start - 1,)
         self.num_step_tokens, self.logprob = 0, 0.0
         self.again += 1
+        self.num_draws += 1
 
 
 class VllmPolicy(TokenPolicy):

@@ -54,7 +54,8 @@ class Task:
       chat_answer_pattern: the same as `answer_pattern` for chat models; None takes that one.
       ask: the user's own question to a problem without an answer; None takes it as one line of
         text.
-      temperature: of all draws where the user sets none; None leaves each strategy its own.
+      temperature: of draws that are not greedy, where the user sets none; None leaves each strategy
+        its own.
       code: what a code task knows besides; None for other tasks.
       examples: so many worked examples at most, from a training split, always the same; None where
         there are none.

@@ -31,6 +31,7 @@ class Sample(Row):
       num_known: tokens of known steps that it begins with; nothing is sampled for them.
       num_tokens: tokens sampled so far, the end-of-sequence token included.
       num_step_tokens, logprob: the part of it in the current step, and their log-probability.
+      num_draws: how often it was drawn, until it was new.
       steps: finished steps; none where nothing was left to draw.
       drawing: how its first step is drawn from what is left; None once that is finished, or where
         samples are independent.
@@ -44,6 +45,7 @@ class Sample(Row):
     num_tokens: int = 0
     num_step_tokens: int = 0
     logprob: float = 0.0
+    num_draws: int = 1
     steps: list[Step] = field(default_factory=list)
     drawing: Drawing | None = None
 
@@ -105,7 +107,7 @@ def answer_of(job: Job[Sample], flops_per_token: int) -> Answer:
     cached = sum(sample.num_cached for sample in samples)
     generated = sum(sample.num_tokens for sample in samples)
     usage = Usage(
-        policy_calls=len(samples),
+        policy_calls=sum(sample.num_draws for sample in samples),
         policy_prompt_tokens=prompt,
         policy_cached_tokens=cached,
         policy_tokens=generated,

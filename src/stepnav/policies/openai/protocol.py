@@ -93,10 +93,12 @@ class Spending:
     Attributes:
       tokens: of the answers that were used.
       failed_tokens: generated ones of those that were not.
+      repeated: samples that were drawn again because they were known.
     """
 
     tokens: Tokens = field(default_factory=Tokens)
     failed_tokens: int = 0
+    repeated: int = 0
 
     @property
     def generated(self) -> int:
