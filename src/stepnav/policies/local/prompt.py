@@ -14,7 +14,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import BackendError, ConfigError, one_line
 from stepnav.core.records import Message, Problem, Step, Trajectory
 from stepnav.files.atomic import write_text
 from stepnav.files.versioned import stamped, unstamped
@@ -127,25 +127,38 @@ class PromptEncoder:
         self._prompts: dict[tuple[str, tuple[Message, ...]], list[int]] = {}
 
     def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
-        """Return the tokens of the prompt and all steps, and how many there are after each."""
-        ids = list(self._prompt(trajectory.problem))
-        totals = [len(ids)]
-        for step in trajectory.steps:
-            ids += self._step(step)
-            totals.append(len(ids))
+        """Return the tokens of the prompt and all steps, and how many there are after each.
+
+        Raises:
+          BackendError: the chat template or the tokenizer refuses it.
+        """
+        try:
+            ids = list(self._prompt(trajectory.problem))
+            totals = [len(ids)]
+            for step in trajectory.steps:
+                ids += self._step(step)
+                totals.append(len(ids))
+        except Exception as error:  # templates and tokenizers raise any kind
+            raise _refused(error) from None
         return ids, tuple(totals)
 
     def encode_messages(self, messages: Sequence[Message]) -> tuple[list[int], tuple[int, ...]]:
         """Return the tokens of a conversation that the model is to answer, and how many there are.
 
         A model without a chat template is shown the turns' texts, with a blank line after each.
+
+        Raises:
+          BackendError: as of `encode`.
         """
-        if getattr(self._tokenizer, "chat_template", None):
-            turns = [{"role": message.role, "content": message.content} for message in messages]
-            ids = self._encode_turns(turns)
-        else:
-            text = "".join(f"{message.content}\n\n" for message in messages)
-            ids = self._encode_text(text)
+        try:
+            if getattr(self._tokenizer, "chat_template", None):
+                turns = [{"role": message.role, "content": message.content} for message in messages]
+                ids = self._encode_turns(turns)
+            else:
+                text = "".join(f"{message.content}\n\n" for message in messages)
+                ids = self._encode_text(text)
+        except Exception as error:
+            raise _refused(error) from None
         return ids, (len(ids),)
 
     def _step(self, step: Step) -> Sequence[int]:
@@ -174,10 +187,18 @@ class PromptEncoder:
         return self._encode_turns(turns)
 
     def _encode_turns(self, turns: list[dict[str, str]]) -> list[int]:
-        text = self._tokenizer.apply_chat_template(
+        try:
+            text = self._rendered(turns)
+        except Exception:
+            if turns[0]["role"] != "system":
+                raise
+            text = self._rendered(_without_system(turns))  # as Gemma's template wants it
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _rendered(self, turns: list[dict[str, str]]) -> str:
+        return self._tokenizer.apply_chat_template(  # type: ignore[no-any-return]
             turns, tokenize=False, add_generation_prompt=True
         )
-        return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     def _encode_text(self, text: str) -> list[int]:
         bos = self._tokenizer.bos_token_id
@@ -185,6 +206,18 @@ class PromptEncoder:
             return _without_end(list(self._tokenizer.encode(text)), self._tokenizer.eos_token_id)
         ids = list(self._tokenizer.encode(text, add_special_tokens=False))
         return [bos, *ids] if self._format.add_bos and bos is not None else ids
+
+
+def _refused(error: Exception) -> BackendError:
+    message = f"the model's chat template or tokenizer refuses the text ({one_line(error)})"
+    return BackendError(message, provider="local", status_code=400, code="unreadable")
+
+
+def _without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return a conversation whose leading system turns stand in the turn after them."""
+    count = next((at for at, turn in enumerate(turns) if turn["role"] != "system"), 0)
+    texts = [turn["content"] for turn in turns[: count + 1]]
+    return [{**turns[count], "content": "\n\n".join(texts)}, *turns[count + 1 :]]
 
 
 def _without_end(ids: list[int], end: int | None) -> list[int]:

@@ -71,6 +71,7 @@ class TokenPolicy(RowQueue[Sample]):
                 "it must leave room for at least one token",
                 provider="local",
                 status_code=400,
+                code="context_length_exceeded",
             )
         limit = self._limit(request)
         if context is not None:
