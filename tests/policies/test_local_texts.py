@@ -1,4 +1,4 @@
-"""What a local policy is shown and where its texts end, whatever its tokenizer and chat template."""
+"""What a local policy is shown and where its texts end, by its tokenizer and chat template."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError
-from stepnav.core.records import Message, Problem, Step, Trajectory
+from stepnav.core.records import Message, Problem, Trajectory
 from stepnav.core.requests import Ask, Complete, Score
 from stepnav.policies.local import LocalPolicy, PolicyFormat
 from stepnav.policies.local.prompt import PromptEncoder
