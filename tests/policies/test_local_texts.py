@@ -8,10 +8,12 @@ import pytest
 
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError
-from stepnav.core.records import Message, Problem, Trajectory
+from stepnav.core.records import Message, Problem, Step, Trajectory
 from stepnav.core.requests import Ask, Complete, Score
 from stepnav.policies.local import LocalPolicy, PolicyFormat
-from stepnav.policies.local.prompt import PromptEncoder
+from stepnav.policies.local.prompt import PromptEncoder, StepCutter
+from stepnav.policies.local.samples import Sample, StepWriter
+from stepnav.policies.remainder import Tries
 from stepnav.rewards.judge import JudgeReward
 from tests.engine.small_models import causal_model, poll_all, prefix, tokenizer
 
@@ -100,3 +102,35 @@ def test_a_fault_while_a_request_is_opened_is_its_own(monkeypatch: Any) -> None:
     error = poll_all(backend, 1)[0]
     assert isinstance(error, BackendError)
     assert "ZeroDivisionError" in str(error)
+
+
+def written_steps(text: str, prefix_text: str = "", before: str = "") -> list[tuple[str, str]]:
+    """Return the steps of a completion that writes a text after another, and why each ended."""
+    words = tokenizer()
+    writer = StepWriter(StepCutter(words, "\n"), frozenset({1}), "####", before)
+    asked = Trajectory(prefix().problem, (Step(prefix_text),) if prefix_text else ())
+    sample = Sample.of(Complete(asked), [5], 999, Tries())
+    for token in [*words.encode(text, add_special_tokens=False), 1]:
+        if writer.add(sample, token, -1.0):
+            break
+    return [(step.text, step.finish) for step in sample.steps]
+
+
+@pytest.mark.parametrize(
+    ("before", "opened"), [("", ""), ("<think>\n", ""), ("", "<think>"), ("Hm.\n", "<think>")]
+)
+def test_a_guess_in_a_thought_ends_no_solution(before: str, opened: str) -> None:
+    mark = "" if before or opened else "<think>"
+    text = f"{mark}#### 5?\nNo. #### 6</think>\n#### 4\n#### 3\n"
+    assert written_steps(text, before, opened) == [
+        (f"{mark}#### 5?\n", "step"),
+        ("No. #### 6</think>\n", "step"),
+        ("#### 4\n", "end"),
+    ]
+
+
+def test_a_template_that_opens_the_thought_is_known() -> None:
+    for end, mark in (("", ""), ("<think>\n", "<think>")):
+        words = words_with(chat_template=f"{{{{ messages[0]['content'] }}}}{end}")
+        backend = LocalPolicy(causal_model(), words, format=PolicyFormat(is_chat=True))
+        assert backend.before_solutions == mark

@@ -15,6 +15,7 @@ from stepnav.core.errors import BackendError
 from stepnav.core.records import Reply, Step, Trajectory
 from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose, Request, Score
 from stepnav.core.seeds import derive_seed
+from stepnav.core.thoughts import answer_part
 from stepnav.engine.calls import CallQueue, is_coroutine
 from stepnav.policies.resampling import Known
 
@@ -100,8 +101,8 @@ class FunctionPolicy:
         }
         return self._function(question, steps, **{name: known[name] for name in self._wanted})
 
-    def step(self, written: Any, left: int) -> Step:
-        """Return what the function wrote as a step of at most `left` tokens.
+    def step(self, written: Any, left: int, before: str) -> Step:
+        """Return what the function wrote after a text as a step of at most `left` tokens.
 
         Raises:
           BackendError: it is nothing that a policy may return.
@@ -118,7 +119,8 @@ class FunctionPolicy:
                     f"number of tokens) (got {written!r:.80})",
                     provider="function",
                 )
-            ends = not text.endswith("\n") or self._answer.search(text) is not None
+            is_last = self._answer.search(answer_part(text, before)) is not None
+            ends = not text.endswith("\n") or is_last
             count = len(text.split()) or 1 if tokens is None else tokens
             step = Step(text, "end" if ends else "step", count)
         if _HALF_PAIR.search(step.text):  # nothing can encode it
@@ -143,7 +145,8 @@ def _samples(policy: FunctionPolicy, request: PolicyRequest) -> Any:
             texts = [step.text for step in prefix.steps]
             own_seed = derive_seed(seed, number) if is_whole else seed
             call = partial(policy.call, prefix.problem.question, texts, request)
-            step, spent = yield from _step(policy, call, own_seed, left, None if number else known)
+            again = None if number else known
+            step, spent = yield from _step(policy, call, own_seed, left, again, prefix.text)
             left -= spent
             generated += spent
             if step is None:
@@ -167,13 +170,18 @@ def _samples(policy: FunctionPolicy, request: PolicyRequest) -> Any:
 
 
 def _step(
-    policy: FunctionPolicy, call: Callable[[int], Any], seed: int, left: int, known: Known | None
+    policy: FunctionPolicy,
+    call: Callable[[int], Any],
+    seed: int,
+    left: int,
+    known: Known | None,
+    before: str,
 ) -> Any:
     """Ask for a step until it is new; returns it, None if none was, and the tokens of all."""
     spent = 0
     for again in range(1 if known is None else known.max_draws):
         written = yield call(derive_seed(seed, "again", again) if again else seed)
-        step = policy.step(written, left - spent)
+        step = policy.step(written, left - spent, before)
         spent += step.num_tokens
         if known is None or known.takes(step, again):
             return step, spent

@@ -264,7 +264,7 @@ class ModelOptions:
                 reward_vllm=self.reward_vllm or "",
             )
         if self.skip_thoughts:
-            models.reward = build.without_thoughts(models.reward)
+            models.reward = build.without_thoughts(models.reward, models.policy)
         return models
 
     def _check_vllm(self, policy: str, reward: str | None) -> None:

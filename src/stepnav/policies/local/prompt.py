@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import NoneType
@@ -16,6 +17,7 @@ from typing import Any
 
 from stepnav.core.errors import BackendError, ConfigError, one_line
 from stepnav.core.records import Message, Problem, Step, Trajectory
+from stepnav.core.thoughts import THINK_BEGIN
 from stepnav.files.atomic import write_text
 from stepnav.files.versioned import stamped, unstamped
 from stepnav.policies.splitting import cut_at_first, fill
@@ -175,6 +177,15 @@ class PromptEncoder:
                 self._prompts.clear()
             known = self._prompts[key] = self._encode_prompt(problem)
         return known
+
+    def before_solutions(self) -> str:
+        """Return the mark that opens a thought if prompts end with it, as some templates' do."""
+        with suppress(Exception):  # what refuses this one is told with the others
+            text = fill(self._format.prompt_template, "1 + 1 = ?")
+            if self._format.is_chat:
+                text = self._rendered([{"role": "user", "content": text}])
+            return THINK_BEGIN if text.rstrip().endswith(THINK_BEGIN) else ""
+        return ""
 
     def _encode_prompt(self, problem: Problem) -> list[int]:
         text = fill(self._format.prompt_template, problem.question)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from stepnav.core.errors import BadResponse, quote
 from stepnav.core.records import Told
-from stepnav.policies.splitting import as_thinking
+from stepnav.core.thoughts import as_thinking
 from stepnav.remote.body import PROVIDER, as_text
 from stepnav.remote.connection import HttpFailure
 from stepnav.remote.models import count_of
