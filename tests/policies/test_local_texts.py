@@ -16,6 +16,7 @@ from stepnav.policies.local.samples import Sample, StepWriter
 from stepnav.policies.remainder import Tries
 from stepnav.rewards.judge import JudgeReward
 from tests.engine.small_models import causal_model, poll_all, prefix, tokenizer
+from tests.rewards.public_models import mistral_tokenizer
 
 GEMMA = (
     "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system role') }}{% endif %}"
@@ -134,3 +135,26 @@ def test_a_template_that_opens_the_thought_is_known() -> None:
         words = words_with(chat_template=f"{{{{ messages[0]['content'] }}}}{end}")
         backend = LocalPolicy(causal_model(), words, format=PolicyFormat(is_chat=True))
         assert backend.before_solutions == mark
+
+
+def first_end(words: Any, separator: str, text: str, *ends: str) -> str | None:
+    """Return what is written of a text's own tokens when its first step, or the solution, ends."""
+    cutter = StepCutter(words, separator, ends)
+    ids = words.encode(text, add_special_tokens=False)
+    for count in range(1, len(ids) + 1):
+        if cutter.may_end(ids[count - 1]):
+            found = cutter.text([], ids[:count])
+            if cutter.is_end(found) or cutter.before_end_string(found)[1]:
+                return found
+    return None
+
+
+@pytest.mark.parametrize("make", [tokenizer, mistral_tokenizer])
+@pytest.mark.parametrize("separator", ["\n", "。", "→", ". ", " ; "])
+def test_a_separator_is_seen_however_its_characters_are_tokens(make: Any, separator: str) -> None:
+    text = f"x{separator}x{separator}x"
+    found = first_end(make(), separator, text)
+    assert found is not None
+    assert text.startswith(found)
+    assert found.count(separator) == 1
+    assert first_end(make(), "\n\n", text, separator) == found

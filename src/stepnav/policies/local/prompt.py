@@ -24,6 +24,8 @@ from stepnav.policies.splitting import cut_at_first, fill
 
 FILE_NAME = "stepnav_policy.json"
 MAX_KEPT_PROMPTS = 4096
+PART = "\ufffd"
+"""What tokenizers decode to where the bytes are no whole character."""
 
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "prompt_template": ((str,), "text"),
@@ -255,14 +257,23 @@ class StepCutter:
         self._last_characters = {separator[-1], *(text[-1] for text in end_strings)}
         self._may_end: dict[int, bool] = {}
         self._alone: dict[int, str] = {}
+        self._word = list(tokenizer.encode("a", add_special_tokens=False))[-1:]
 
     def may_end(self, token: int) -> bool:
         """Return whether a step or the solution can end at this token at all."""
         known = self._may_end.get(token)
         if known is None:
-            known = not self._last_characters.isdisjoint(self._decode_one(token))
+            text = self.after_word(token)
+            known = PART in text or not self._last_characters.isdisjoint(text)
             self._may_end[token] = known
         return known
+
+    def after_word(self, token: int) -> str:
+        """Return a token's text where it follows others; alone a blank at its beginning is lost.
+
+        `PART` stands for each part of a character, whose other tokens stand beside it.
+        """
+        return self.text(self._word, [token])
 
     def is_end(self, text: str) -> bool:
         """Return whether the text holds a separator after its first visible character."""
