@@ -158,3 +158,15 @@ def test_a_separator_is_seen_however_its_characters_are_tokens(make: Any, separa
     assert text.startswith(found)
     assert found.count(separator) == 1
     assert first_end(make(), "\n\n", text, separator) == found
+
+
+@pytest.mark.parametrize("make", [tokenizer, mistral_tokenizer])
+def test_steps_without_tokens_are_tokenised_as_what_follows(make: Any) -> None:
+    words = make()
+    encoder = PromptEncoder(words, PolicyFormat(add_bos=False))
+    steps = (Step("He has more.\n"), Step("  x is 7\n"))
+    ids, totals = encoder.encode(Trajectory(Problem("p", "Tom has."), steps))
+    assert words.decode(ids) == "Tom has.\nHe has more.\n  x is 7\n"
+    if make is mistral_tokenizer:
+        assert ids == words.encode("Tom has.\nHe has more.\n  x is 7\n", add_special_tokens=False)
+    assert len(totals) == 3

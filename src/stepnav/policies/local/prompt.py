@@ -18,6 +18,7 @@ from typing import Any
 from stepnav.core.errors import BackendError, ConfigError, one_line
 from stepnav.core.records import Message, Problem, Step, Trajectory
 from stepnav.core.thoughts import THINK_BEGIN
+from stepnav.engine.tokenizer import following_ids
 from stepnav.files.atomic import write_text
 from stepnav.files.versioned import stamped, unstamped
 from stepnav.policies.splitting import cut_at_first, fill
@@ -168,8 +169,7 @@ class PromptEncoder:
     def _step(self, step: Step) -> Sequence[int]:
         if step.token_ids is not None:
             return step.token_ids
-        ids: Sequence[int] = self._tokenizer.encode(step.text, add_special_tokens=False)
-        return ids
+        return following_ids(self._tokenizer, step.text, self._format.separator)
 
     def _prompt(self, problem: Problem) -> list[int]:
         key = problem.question, problem.context
