@@ -174,7 +174,7 @@ class RowQueue(Generic[AnyRow]):
             asked, outputs = self.runner.forward()
             if asked:
                 self._take(asked, outputs)
-        except (RuntimeError, MemoryError) as error:
+        except (RuntimeError, MemoryError, LookupError, ValueError) as error:  # what models raise
             message = f"the local {self._noun} failed: {error}"
             raise BackendDown(message, provider="local") from error
 
