@@ -49,3 +49,14 @@ def test_a_model_that_fails_in_a_pass_is_one_line(
     backend.submit(0, Complete(prefix(), seed=1))
     with pytest.raises(BackendDown, match="the local model failed"):
         backend.poll(0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "told"),
+    [("gpt-oss", "float32", 1), ("gpt-oss", "bfloat16", 0), ("qwen2", "float32", 0)],
+)
+def test_that_experts_depend_on_the_batch_is_told(
+    name: str, dtype: str, told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    Runner(causal_model(name).to(getattr(torch, dtype)))
+    assert caplog.text.count("mixture of experts") == told

@@ -6,12 +6,15 @@ queries, keys, values and a window would be scored wrongly in silence.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
 
 from stepnav.core.errors import ConfigError
 from stepnav.engine.checkpoint.loading import context_length
+
+logger = logging.getLogger("stepnav")
 
 TOKENS = (1, 2, 3, 1, 3, 2, 2, 4, 3, 3, 1, 4)
 """What is read; every vocabulary has these."""
@@ -91,6 +94,22 @@ def check_windows(model: Any, in_masks: set[int | None], in_attention: set[int |
             f"{type(model).__name__} keeps a sliding window of {min(unseen)} tokens in its mask "
             "alone, which the engine does not see; use another model"
         )
+
+
+def tell_experts(model: Any) -> None:
+    """Tell the user if a model has experts, where results of others are the same in any batch.
+
+    As many of a pass's tokens go to an expert as choose it, so its products are of any number of
+    rows, and kernels choose their order of summation by that.
+    """
+    for name, module in model.named_modules():
+        if name.endswith("experts") or "Experts" in type(module).__name__:
+            logger.warning(
+                "%s is a mixture of experts: its results differ in their last bits by what shares "
+                "a batch, so that the same seed may give another tree",
+                type(model).__name__,
+            )
+            return
 
 
 def check_alike(model: Any, found: Any, expected: Any) -> None:
