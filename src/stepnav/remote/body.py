@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from stepnav.core.errors import BadResponse, quote
@@ -93,3 +94,11 @@ def _bad(response: httpx.Response, why: str) -> BadResponse:
         provider=PROVIDER,
         status_code=status,
     )
+
+
+def in_order(items: Iterable[Any]) -> list[Any]:
+    """Return the parts of an answer by their `index`, as they come where not all have one."""
+    found = list(items)
+    if all(isinstance(item, Mapping) and isinstance(item.get("index"), int) for item in found):
+        found.sort(key=lambda item: item["index"])
+    return found

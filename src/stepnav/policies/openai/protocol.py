@@ -16,7 +16,7 @@ from typing import Any, Literal
 from stepnav.core.errors import BadResponse, quote
 from stepnav.core.records import Told
 from stepnav.core.thoughts import as_thinking
-from stepnav.remote.body import PROVIDER, as_text
+from stepnav.remote.body import PROVIDER, as_text, in_order
 from stepnav.remote.connection import HttpFailure
 from stepnav.remote.models import count_of
 
@@ -132,7 +132,7 @@ def parse_reply(api: Api, payload: Any) -> Reply:
     lost = 0 if tokens is None else tokens.generated
     try:
         _check_error(payload)
-        choices = tuple(_parse_choice(api, choice) for choice in payload["choices"])
+        choices = tuple(_parse_choice(api, choice) for choice in in_order(payload["choices"]))
         if not choices:
             raise ValueError("no choices")
     except (BadResponse, HttpFailure) as failure:
