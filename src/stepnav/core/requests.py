@@ -24,13 +24,16 @@ POLICY = "policy"
 REWARD = "reward"
 """The models that requests go to unless they name another one."""
 
+MIN_TEMPERATURE = 1e-3
+"""A lower one is 0: logits divided by so little overflow, and noise is drawn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How samples are drawn.
 
     Attributes:
-      temperature: 0 is greedy.
+      temperature: 0 is greedy; what is below `MIN_TEMPERATURE` becomes 0.
       top_p: nucleus sampling; 1 switches it off.
       max_tokens: limit on the tokens of each sample; None leaves it to the backend.
       without: steps that were drawn after the same prefix and are not to be drawn again, in the
@@ -50,6 +53,12 @@ class Sampling:
     without: tuple[Step, ...] | None = None
     later_temperature: float | None = None
     max_draws: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "later_temperature"):
+            value = getattr(self, name)
+            if value is not None and 0 < value < MIN_TEMPERATURE:
+                object.__setattr__(self, name, 0.0)
 
 
 GREEDY = Sampling(temperature=0.0)

@@ -15,6 +15,7 @@ from stepnav.core.errors import BackendError
 from stepnav.core.records import Problem, Reply, Step, Trajectory
 from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose, Request, Score
 from stepnav.core.seeds import derive_seed
+from stepnav.core.thoughts import answer_part
 from stepnav.engine.calls import CallQueue, is_coroutine
 from stepnav.policies.resampling import MAX_STEPS, Known, at_once, draw_new, draw_sample
 
@@ -94,7 +95,7 @@ class FunctionPolicy:
         async def draw(prefix: Trajectory, seed: int, left: int) -> Step:
             texts = [step.text for step in prefix.steps]
             written = self.call(prefix.problem.question, texts, request, seed)
-            return self.step(await written if self._is_async else written, left)
+            return self.step(await written if self._is_async else written, left, prefix.text)
 
         for index in range(request.n):
             seed = derive_seed(request.seed or 0, request.first + index)
@@ -118,8 +119,8 @@ class FunctionPolicy:
         }
         return self._function(question, steps, **{name: known[name] for name in self._wanted})
 
-    def step(self, written: Any, left: int) -> Step:
-        """Return what the function wrote as a step of at most `left` tokens.
+    def step(self, written: Any, left: int, before: str) -> Step:
+        """Return what the function wrote after a text as a step of at most `left` tokens.
 
         Raises:
           BackendError: it is nothing that a policy may return.
@@ -139,7 +140,8 @@ class FunctionPolicy:
         if isinstance(written, Step):
             step = replace(written, num_tokens=count)
         else:
-            ends = not text.endswith("\n") or self._answer.search(text) is not None
+            is_last = self._answer.search(answer_part(text, before)) is not None
+            ends = not text.endswith("\n") or is_last
             step = Step(text, "end" if ends else "step", count)
         if _HALF_PAIR.search(step.text):  # nothing can encode it
             step = replace(step, text=_HALF_PAIR.sub("\ufffd", step.text))

@@ -13,6 +13,7 @@ from stepnav.core.budget import Usage
 from stepnav.core.records import Finish, Reply, Step
 from stepnav.core.requests import Ask, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
+from stepnav.core.thoughts import answer_part
 from stepnav.engine.queue import Job
 from stepnav.engine.row import Row
 from stepnav.policies.local.prompt import StepCutter
@@ -122,13 +123,19 @@ class StepWriter:
     Args:
       cutter: finds step ends.
       end_tokens: end-of-sequence tokens.
-      answer_pattern: a step in which it is found ends the solution.
+      answer_pattern: a step in which it is found ends the solution, unless it is a thought.
+      before: what all solutions go on from, as far as it opens a thought.
     """
 
     def __init__(
-        self, cutter: StepCutter, end_tokens: frozenset[int], answer_pattern: str | None
+        self,
+        cutter: StepCutter,
+        end_tokens: frozenset[int],
+        answer_pattern: str | None,
+        before: str = "",
     ) -> None:
         self._cutter = cutter
+        self._before = before
         self._end_tokens = end_tokens
         self._answer = re.compile(answer_pattern) if answer_pattern else None
 
@@ -153,12 +160,18 @@ class StepWriter:
             if is_full:
                 self._finish(sample, text, "length")
             return is_full
-        if self._answer is not None and self._answer.search(text):
+        if self._answer is not None and self._answer.search(self._answer_part(sample, text)):
             self._finish(sample, text, "end")
             return True
         is_step = isinstance(sample.request, Propose)
         self._finish(sample, text, "length" if is_full and not is_step else "step")
         return is_step or is_full
+
+    def _answer_part(self, sample: Sample, text: str) -> str:
+        """Return a sample's current step without what of it is a thought."""
+        assert not isinstance(sample.request, Ask), "free text has no steps"
+        before = self._before + sample.request.prefix.text
+        return answer_part(text, before + "".join(step.text for step in sample.steps))
 
     def _text(self, sample: Sample) -> str:
         tokens, start = sample.tokens, sample.start
