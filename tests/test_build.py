@@ -23,6 +23,9 @@ def test_a_tasks_temperature_is_a_default_only():
     assert plain.for_budget(None, temperature=0.2).options["temperature"] == 0.2
     given = build.parse_strategy("hgs:temperature=0.7")
     assert given.for_budget(None, temperature=0.2).options["temperature"] == 0.7
+    greedy = build.parse_strategy("cot")
+    assert greedy.for_budget(None, temperature=0.2).options["temperature"] == 0.0
+    assert greedy.for_plan([9], temperature=0.2).options["temperature"] == 0.0
 
 
 def test_a_strategy_may_have_defaults_of_its_own_for_options_that_it_shares():

@@ -14,8 +14,10 @@ import pytest
 
 import stepnav
 from stepnav import build
+from stepnav.core.budget import Budget
 from stepnav.core.errors import BackendError, ConfigError, DataError
 from stepnav.core.outcome import Outcome
+from stepnav.core.records import Step
 from stepnav.core.requests import Sampling, complete
 from stepnav.core.strategy import Strategy
 from stepnav.files.lock import locked
@@ -124,6 +126,41 @@ def test_bench_over_rows(tmp_path, capsys):
     results.trees[0].show()
     assert "What is 2 + 2?" in capsys.readouterr().out
     assert "srcdoc=" in results.trees[0]._repr_html_()
+
+
+def test_rows_and_trees_come_in_the_order_of_the_problems():
+    rows = [{"question": f"q{i}", "answer": str(i)} for i in range(11)]
+    results = stepnav.bench(rows, ["cot", "hgs"], policy=lambda q, steps: f"#### {q[1:]}",
+                            reward=rate)  # fmt: skip
+    assert [row.answer for row in results.rows] == [row["answer"] for row in rows] * 2
+    assert [tree.result.answer for tree in results.trees] == [row.answer for row in results.rows]
+
+
+@pytest.mark.parametrize("seed", [3.0, np.int64(3), np.array([3])[0]])
+def test_a_seed_is_a_whole_number_of_any_kind(seed):
+    def policy(question, steps, *, seed):
+        return f"#### {seed}"
+
+    def solved(seed):
+        return stepnav.solve("a", policy=policy, strategy="self_consistency", seed=seed).answer
+
+    def compared(seeds, seed):
+        found = stepnav.bench(ROWS[:1], "self_consistency", policy=policy, seeds=seeds, seed=seed)
+        return [row.answer for row in found.rows]
+
+    assert solved(seed) == solved(3)
+    assert compared(np.int64(2), seed) == compared(2, 3)
+
+
+@pytest.mark.parametrize("seed", ["3", True, 3.5, None])
+def test_a_seed_that_is_no_whole_number_is_refused(seed):
+    for call in (
+        lambda: stepnav.solve("a", policy=propose, strategy="cot", seed=seed),
+        lambda: stepnav.bench(ROWS[:1], "cot", policy=propose, seed=seed),
+        lambda: stepnav.bench(ROWS[:1], "cot", policy=propose, seeds=seed),
+    ):
+        with pytest.raises(ConfigError, match=r"seeds? must be a whole number"):
+            call()
 
 
 @pytest.mark.parametrize("budgets", [50, np.array([50]), [50.0], (np.int64(50),)])
@@ -312,11 +349,40 @@ def test_a_reward_function_that_returns_something_else(reward, message):
     [
         (lambda question, steps: 4, "must return the next step's text"),
         (lambda question, steps: [].pop(), "the policy function raised IndexError"),
+        (lambda question, steps: ("#### 4", -1), "must return the next step's text"),
+        (lambda question, steps: Step("#### 4", "end", -1), "must return the next step's text"),
+        (lambda question, steps: Step("#### 4", "end", 1.5), "must return the next step's text"),
     ],
 )
 def test_a_policy_function_that_returns_something_else(policy, message):
     with pytest.raises(BackendError, match=message):
         stepnav.solve("What is 2 + 2?", policy=policy, strategy="cot")
+
+
+@pytest.mark.parametrize("count", [3, np.int64(3)])
+def test_numbers_of_functions_may_be_numpys(count):
+    for score in (np.float32(0.9), np.float64(0.9), np.int64(1), 1):
+        for written in (("#### 4 .", count), Step("#### 4 .", "end", count), "#### 4 ."):
+            found = stepnav.solve("What is 2 + 2?", policy=lambda q, steps, step=written: step,
+                                  reward=lambda q, steps, score=score: [score] * len(steps),
+                                  strategy="best_of_n:samples=1")  # fmt: skip
+            assert (found.answer, found.usage.policy_tokens) == ("4", 3)
+
+
+@pytest.mark.parametrize("calls", [None, 12, 9, 8, 3])
+def test_draws_that_were_known_are_calls_too(calls):
+    asked = []
+
+    def policy(question, steps, *, temperature):
+        asked.append(steps)
+        return "#### 4"
+
+    budget = Budget(calls=calls)
+    found = stepnav.solve("What is 2 + 2?", policy=policy, reward=lambda q, steps: [-1],
+                          strategy="hgs:fallback=none", budget=budget)  # fmt: skip
+    assert found.usage.policy_calls == len(asked) <= (calls or 9)
+    assert calls is None or found.usage.calls <= calls
+    assert found.stop_reason == ("exhausted" if calls in (None, 12) else "budget")
 
 
 def test_scores_may_be_arrays_and_models_objects_that_are_awaited():

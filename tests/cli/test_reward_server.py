@@ -107,6 +107,10 @@ def free_port() -> int:
         (("--reward", "http://"), "is no server's URL"),
         (("--reward", "{url}", "--reward-tokenizer", "nowhere"), "no folder 'nowhere'"),
         (("--reward", "{url}", "--reward-model", "m"), "has no model 'm'"),
+        (
+            ("--reward", "judge:{url}", "--reward-tokenizer", "."),
+            "--reward-tokenizer is for a reward model that is asked in tokens",
+        ),
         (("--reward", "orm:{url}"), "does not give this reward model's scores"),
         (("--reward", "{url}", "--reward-api-key-env", "NO_SUCH"), "NO_SUCH holds none"),
         (("--reward", "{url}", "--api-key-env", "HOME"), "--api-key-env is for a server"),

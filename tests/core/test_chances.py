@@ -92,6 +92,18 @@ def test_where_the_policy_tells_no_probability_draws_are_counted():
     assert chances[1] == pytest.approx(3 / 4)
 
 
+def test_a_step_has_the_probability_of_all_ways_to_write_it():
+    tree = Tree(Problem("p", "?"))
+    twins = [Step("#### 1", "end", 1, ids, math.log(0.3)) for ids in ((1,), (3, 4), (3, 4))]
+    tree.root.drawn += [*twins, Step("#### 2", "end", 1, (2,), math.log(0.4))]
+    child = tree.add(tree.root, twins[0])
+    tree.count_duplicate(child)
+    tree.count_duplicate(child)
+    tree.add(tree.root, tree.root.drawn[-1])
+    chances, _ = share_chances(tree, PLAIN, 40)
+    assert chances[1] / chances[2] == pytest.approx(0.6 / 0.4)
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 6), st.floats(0, 1), st.floats(1e-6, 1), st.booleans()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import pytest
@@ -354,3 +355,21 @@ def test_the_first_token_is_the_tokenizers_own_where_nothing_is_said(
     encoder = PromptEncoder(words, PolicyFormat(add_bos=add_bos))
     plain = words.encode(trajectory.problem.question + "\n", add_special_tokens=False)
     assert encoder.encode(trajectory)[0] == [*first, *plain]
+
+
+@pytest.mark.parametrize("temperature", [1e-4, 1e-38, 1e-44])
+@pytest.mark.parametrize("without", [None, ()])
+def test_a_temperature_that_logits_overflow_at_is_greedy(
+    temperature: float, without: tuple[Step, ...] | None
+) -> None:
+    backend = policy()
+    tiny = Sampling(temperature, without=without)
+    greedy, cold = ask(
+        backend,
+        Propose(prefix(), sampling=Sampling(0, without=without), seed=1),
+        Propose(prefix(), sampling=tiny, seed=2),
+    )
+    assert cold.items[0].token_ids == greedy.items[0].token_ids
+    later = Sampling(0, without=(), later_temperature=temperature)
+    (first,) = ask(backend, Propose(prefix(), sampling=later, seed=1))
+    assert not any(math.isnan(rest) for rest in first.items[0].draw.rests)

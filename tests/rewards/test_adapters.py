@@ -14,6 +14,7 @@ from stepnav.build import rewards
 from stepnav.core.errors import BackendError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Propose, Score
+from stepnav.engine.checkpoint.loading import load_tokenizer
 from stepnav.rewards.families.recognise import FAMILIES, open_checkpoint
 from tests.engine.small_models import poll_all
 from tests.rewards.public_models import MAKERS, trajectories
@@ -157,6 +158,7 @@ def test_a_step_beyond_the_context_is_named(family: str, folders: dict[str, Path
     assert isinstance(error, BackendError)
     assert str(error).startswith("step 2 ends at token")
     assert "reads 512 tokens" in str(error)
+    assert (error.status_code, error.code) == (400, "solution_too_long")
     assert len(fine.items) == 1
     (error,) = score(backend, Trajectory(Problem("q", "so it is " * 400), (Step("One."),)))
     assert str(error).startswith(("the question ends", "step 1 ends"))
@@ -182,6 +184,28 @@ def test_a_mark_in_a_text_is_an_error_that_names_the_step(
     asked = Trajectory(Problem("q", f"What is{mark} this?"), (Step("One."),))
     (error,) = score(backend, asked)
     assert str(error).startswith("the question holds")
+    assert (error.status_code, error.code) == (400, "unreadable")  # a retry changes nothing
+    assert backend.token_bound(Score(asked)) == 0
+
+
+def test_a_tokenizer_that_fails_is_an_error_of_its_request(
+    family: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = open_checkpoint(folders[family], device="cpu")
+    name = type(load_tokenizer(folders[family]))
+    usual = name.encode
+
+    def encode(self: Any, text: str, **options: Any) -> Any:
+        if "€" in text:
+            raise Exception("no token for €")
+        return usual(self, text, **options)
+
+    monkeypatch.setattr(name, "encode", encode)
+    asked = Trajectory(Problem("q", "2 €?"), (Step("One."),))
+    error, fine = score(backend, asked, trajectories()[0])
+    assert "no token for €" in str(error)
+    assert (error.status_code, error.code) == (400, "unreadable")
+    assert len(fine.items) == 1
     assert backend.token_bound(Score(asked)) == 0
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from stepnav.core.records import Problem, Trajectory
 from stepnav.core.requests import Score
+from stepnav.engine.runner import Runner
+from stepnav.rewards.families.headed_models import PerToken
 from stepnav.rewards.families.recognise import open_checkpoint
 from tests.engine.small_models import poll_all
 from tests.rewards import public_models
@@ -99,3 +101,16 @@ def test_class_names_tell_the_ratings(tmp_path: Path, names: tuple[str, ...], ri
         wrong = REFERENCES["token-classes"](folder, trajectories()[2])
         assert [item.negative_prob for item in answer.items] == pytest.approx(wrong, abs=1e-5)
     assert right == names.index(names[right])
+
+
+def test_a_backbone_with_a_window_as_long_as_its_context_is_run() -> None:
+    from transformers import Qwen2MoeConfig, Qwen2MoeForSequenceClassification
+
+    config = Qwen2MoeConfig(
+        vocab_size=100, hidden_size=16, intermediate_size=16, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=2, moe_intermediate_size=8, num_experts=4,
+        num_experts_per_tok=2,
+        shared_expert_intermediate_size=8, use_sliding_window=True, sliding_window=64,
+        max_window_layers=1, max_position_embeddings=64, num_labels=1, pad_token_id=0,
+    )  # fmt: skip
+    Runner(PerToken(Qwen2MoeForSequenceClassification(config).eval()), has_logits=False)

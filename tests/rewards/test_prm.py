@@ -20,6 +20,7 @@ from stepnav.rewards.likelihood import LIKELIHOOD, Likelihood
 from stepnav.rewards.local.reward import LocalReward
 from stepnav.rewards.local.step_format import StepFormat
 from tests.engine.small_models import causal_model, class_model, poll_all, prefix, tokenizer
+from tests.rewards.public_models import mistral_tokenizer
 
 STEPS = ("3 + 4 = 7.\n", "He has 7 apples.\n", "Ann sold 12 eggs.\n", "12 * 2 = 24.\n", "#### 24")
 
@@ -276,3 +277,15 @@ def test_likelihood_of_a_model_that_overflows_is_an_error_that_names_the_step() 
     backend.submit(0, Score(trajectory))
     error = poll_all(backend, 1)[0]
     assert isinstance(error, BackendError) and "step 1 is not a number" in str(error)
+
+
+@pytest.mark.parametrize("finish", ["step", "end"])
+def test_a_likelihood_reads_the_tokens_that_a_policy_writes(finish: Any) -> None:
+    """Tokenizers as Llama 2's put a blank before each text that is tokenised alone."""
+    words = mistral_tokenizer()
+    steps = (Step("3 + 4 = 7.\n"), Step("    x = 7\n" if finish == "step" else "So 7", finish))
+    asked = Trajectory(Problem("p", "Tom has 3."), steps)
+    reader = LIKELIHOOD.reader(None, words, Likelihood(add_bos=False))
+    tokens, totals = reader._encoder.encode(asked)
+    assert tokens == words.encode("Tom has 3.\n" + asked.text, add_special_tokens=False)
+    assert words.decode(tokens[: totals[1]]) == "Tom has 3.\n3 + 4 = 7.\n"

@@ -26,16 +26,18 @@ from stepnav.core.requests import (
     Score,
     ask,
     propose,
+    score_all,
 )
 from stepnav.core.strategy import Strategy
 from stepnav.policies.scripted import ScriptedPolicy
+from stepnav.rewards.scripted import ScriptedReward
 from stepnav.run.accounting import KnownPrefixes, charge
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
 from stepnav.run.running import RunningSearch
 from stepnav.run.search import Search
 from stepnav.testing import comparable, extract, random_world
-from tests.worlds import make_search
+from tests.worlds import make_search, p
 
 NAMES = ["cot", "self_consistency", "best_of_n", "weighted_vote", "beam", "hgs"]
 
@@ -375,6 +377,62 @@ def test_a_budget_that_surely_pays_changes_nothing():
     ]
 
 
+def scored(reward, budget, texts, journal=None):
+    """Return what a search of these solutions' scores is sent, a refusal as what it holds."""
+    sent = []
+
+    def program(tree):
+        solutions = [tree.root.trajectory.extend(Step(text, "end")) for text in texts]
+        try:
+            sent.extend((yield from score_all(solutions)))
+        except BudgetSpent as spent:
+            sent.extend([*spent.scores, spent.resource])
+        return Outcome(None, "finished")
+
+    strategy = Strategy("s", function=program, models=("reward",))
+    search = Search("s", strategy, Problem("p", "a b c"), extract, budget=budget)
+    (result,) = Driver({"reward": reward}, journal=journal).run([search])
+    assert result.error is None
+    return sent, result
+
+
+@pytest.mark.parametrize(
+    ("budget", "num_paid", "resource"),
+    [
+        (Budget(reward_tokens=9), 3, None),  # 3 of the question, which is read once, and 3 x 2
+        (Budget(reward_tokens=8), 2, "reward_tokens"),
+        (Budget(reward_tokens=6), 1, "reward_tokens"),
+        (Budget(reward_tokens=4), 0, "reward_tokens"),
+        (Budget(calls=2), 2, "calls"),
+    ],
+)
+def test_scores_are_asked_as_far_as_the_budget_pays(tmp_path, budget, num_paid, resource):
+    texts, path = ["#### 1", "#### 2", "#### 3"], tmp_path / "j.sqlite"
+    reward = ScriptedReward(lambda _: p(0.9))
+    sent, result = scored(reward, budget, texts, Journal(path))
+    assert sent == [(p(0.9),)] * num_paid + [resource] * (resource is not None)
+    assert result.usage.reward_calls == num_paid
+    assert result.outcome.stop_reason == ("budget" if 0 < num_paid < 3 else "finished")
+    forget_results(path)
+    again, replayed = scored(Silent(reward), budget, texts, Journal(path))
+    assert again == sent and comparable(replayed) == comparable(result)
+
+
+def test_scores_that_came_before_the_clock_count(tmp_path):
+    class First(Wrapped):
+        def submit(self, ticket, request):
+            if "3" not in request.trajectory.text:
+                self._backend.submit(ticket, request)
+
+    texts, path = ["#### 1", "#### 2", "#### 3"], tmp_path / "j.sqlite"
+    reward, budget = ScriptedReward(lambda _: p(0.9)), Budget(seconds=0.1)
+    sent, result = scored(First(reward), budget, texts, Journal(path))
+    assert sent == [(p(0.9),)] * 2 + ["seconds"] and result.usage.reward_tokens == 7
+    forget_results(path)
+    again, replayed = scored(reward, budget, texts, Journal(path))
+    assert again == sent and comparable(replayed) == comparable(result)
+
+
 def test_a_clock_that_ends_a_batch_leaves_its_finished_samples(tmp_path):
     """Under both budgets samples come one by one; those that came before the clock count."""
 
@@ -448,6 +506,37 @@ def test_a_strategy_that_raises_ends_its_own_search_only():
     assert found["bad"].error == "the strategy bad failed: KeyError: \"'lost'\""
     assert found["bad"].usage.policy_calls == 1
     assert sum(result.error is not None for result in found.values()) == 1
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("words.txt"), TimeoutError("slow")])
+def test_an_os_error_of_a_strategy_or_a_task_ends_its_own_search_only(error):
+    def fails(*_):
+        raise error
+
+    def at_once(tree):
+        yield from propose(tree.root.trajectory, sampling=Sampling(1.0))
+        fails()
+
+    policy, reward = random_world(3)
+    own = [
+        Search("start", Strategy("bad", function=fails), Problem("p", "?"), extract),
+        Search("once", Strategy("bad", function=at_once), Problem("p", "?"), extract),
+        replace(make_search("cot", name="extract"), extract=fails),
+        replace(make_search("self_consistency", name="vote"), extract=fails),
+    ]
+    found = {r.search_id: r for r in Driver({"policy": policy, "reward": reward}).run(own)}
+    assert all(str(error) in result.error for result in found.values()) and len(found) == 4
+
+
+@pytest.mark.parametrize("name", ["cot", "hgs"])
+def test_who_follows_a_tree_and_cannot_write_ends_the_run(name):
+    def follow(node):
+        raise OSError("the disk is full")
+
+    policy, reward = random_world(3)
+    search = replace(make_search(name), on_change=follow)
+    with pytest.raises(OSError, match="the disk is full"):
+        list(Driver({"policy": policy, "reward": reward}).run([search]))
 
 
 def test_code_that_exits_ends_its_own_search_only():

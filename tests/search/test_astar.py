@@ -13,8 +13,18 @@ from stepnav.core.tree import Tree
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
 from stepnav.search.astar import _Usual
+from stepnav.search.expand import undrawn_prob
 from stepnav.testing import check_strategy
 from tests.worlds import WITH_REPLACEMENT, make_search, run_one
+
+
+@pytest.mark.parametrize("ids", [None, (1, 2)])
+def test_a_step_drawn_twice_leaves_what_it_left_when_drawn_once(ids):
+    node = Tree(Problem("p", "?")).root
+    node.drawn += [Step("a\n", "step", 1, ids, math.log(0.4))] * 2
+    assert undrawn_prob(node) == pytest.approx(0.6)
+    node.drawn.append(Step("a\n", "step", 1, (7,), math.log(0.1)))
+    assert undrawn_prob(node) == pytest.approx(0.5)
 
 
 def p(value):

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,13 +14,16 @@ from stepnav.build import STRATEGIES, parse_strategy, strategy
 from stepnav.core.budget import Budget
 from stepnav.core.codec import decode_result, encode_result
 from stepnav.core.outcome import Outcome
+from stepnav.core.records import Problem, Step
 from stepnav.core.requests import Complete, Propose, Sampling, Score
 from stepnav.core.strategy import Strategy
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.rewards.scripted import ScriptedReward
 from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
-from stepnav.testing import check_strategy, comparable, random_world
+from stepnav.run.search import Search
+from stepnav.search.expand import StepOptions, draw_steps
+from stepnav.testing import check_strategy, comparable, extract, random_world
 from tests.worlds import make_search, p, run_one
 
 worlds = st.integers(0, 10_000)
@@ -100,6 +104,55 @@ def test_what_a_budget_cut_is_not_exhausted(width):
     result = run_one(ScriptedPolicy(step), ScriptedReward(lambda trajectory: p(0.1)), search)
     assert not result.tree.root.is_exhausted
     assert result.outcome.right_prob < 0.9
+
+
+def _always(text):
+    return ScriptedPolicy(lambda prefix, seed, temperature: text)
+
+
+WORDS = [f"{word} {word}\n" for word in "cdefghij"]
+MANY = ScriptedPolicy.from_table({"": WORDS, "b\n": WORDS})
+FEW = ScriptedPolicy.from_table({"": WORDS[:2], "b\n": WORDS})
+
+
+@pytest.mark.parametrize(
+    ("policy", "budget", "is_exhausted"),
+    [
+        (MANY, Budget(policy_tokens=8), [False, False]),  # ends exactly between two samples
+        (MANY, Budget(policy_tokens=9), [False, False]),  # within one
+        (MANY, Budget(calls=5), [False, False]),
+        (FEW, Budget(policy_tokens=8), [False, False]),
+        (FEW, Budget(policy_tokens=10), [True, False]),
+        (_always("a a a\n"), Budget(policy_tokens=10), [False, False]),  # among repeated draws
+        (_always("a a a\n"), Budget(policy_tokens=900), [True, True]),
+        (MANY, Budget(), [False, False]),
+        (FEW, Budget(), [True, False]),
+    ],
+)
+def test_only_what_the_policy_left_out_is_exhausted(policy, budget, is_exhausted):
+    found = []
+
+    def program(tree):
+        wanted = [(tree.root, 4), (tree.add(tree.root, Step("b\n")), 4)]
+        yield from draw_steps(wanted, StepOptions(first_greedy=False))
+        found.extend(node.is_exhausted for node, _ in wanted)
+        return Outcome(None, "finished")
+
+    strategy = Strategy("s", function=program, models=("policy",))
+    search = Search("s", strategy, Problem("p", "?"), extract, budget=budget)
+    (result,) = Driver({"policy": policy}).run([search])
+    assert found == is_exhausted, result.error
+
+
+@pytest.mark.parametrize("name", [*STRATEGIES, "hgs:proposal=path", "nav:width=4"])
+def test_a_search_that_the_budget_clipped_says_so(name):
+    policy = ScriptedPolicy.from_table({"": [f"#### {n}" for n in range(8)]})
+    for limit in range(3, 9):
+        search = make_search("cot", budget=Budget(policy_tokens=limit))
+        chosen = parse_strategy(name).for_budget(limit)
+        result = run_one(policy, ScriptedReward(lambda t: p(0.3)), replace(search, strategy=chosen))
+        reasons = {"finished"} if name == "cot" else {"budget"}
+        assert result.outcome.stop_reason in reasons, limit
 
 
 @settings(deadline=None, max_examples=40)

@@ -7,6 +7,7 @@ import pytest
 from stepnav.core.budget import Budget
 from stepnav.core.records import Problem, Step
 from stepnav.core.tree import Tree
+from stepnav.search.expand import add_steps
 from stepnav.search.vgb import policy_shares
 from tests.worlds import WITH_REPLACEMENT, drawn, p, search_table
 
@@ -60,10 +61,25 @@ def test_shares_are_probabilities_where_they_are_known():
         node = tree.add(tree.root, Step(text, logprob=math.log(prob)))
         node.duplicates = copies - 1
     children = tree.nodes[1:]
-    assert policy_shares(children, by_probability=True) == [0.5, 0.5]
-    assert policy_shares(children, by_probability=False) == [0.25, 0.75]
+    assert policy_shares(tree, children, by_probability=True) == [0.5, 0.5]
+    assert policy_shares(tree, children, by_probability=False) == [0.25, 0.75]
     unknown = tree.add(tree.root, Step("c"))
-    assert policy_shares([*children, unknown], by_probability=True) == [0.2, 0.6, 0.2]
+    assert policy_shares(tree, [*children, unknown], by_probability=True) == [0.2, 0.6, 0.2]
+
+
+def test_shares_of_impossible_steps_are_how_often_they_were_drawn():
+    tree = Tree(Problem("p", "?"))
+    children = [tree.add(tree.root, Step(text, logprob=-math.inf)) for text in "ab"]
+    children[0].duplicates = 2
+    assert policy_shares(tree, children, by_probability=True) == [0.75, 0.25]
+
+
+def test_a_share_counts_every_way_to_write_a_step():
+    tree = Tree(Problem("p", "?"))
+    steps = [Step("a", "step", 1, ids, math.log(0.2)) for ids in ((1,), (2, 3), (2, 3))]
+    tree.root.drawn += [*steps, Step("b", "step", 1, (4,), math.log(0.4))]
+    children = add_steps(tree, tree.root, tree.root.drawn, {"duplicates": 0})
+    assert policy_shares(tree, children, by_probability=True) == pytest.approx([0.5, 0.5])
 
 
 def test_redrawing_is_an_option():

@@ -329,6 +329,16 @@ def test_a_question_longer_than_the_context_of_a_model_here_says_so():
     assert answer.json()["error"]["code"] == "context_length_exceeded"
 
 
+def test_what_a_model_here_cannot_be_shown_is_the_clients_to_change():
+    def refusing(question, steps, *, temperature):
+        raise BackendError("no such turns", provider="local", status_code=400, code="unreadable")
+
+    with serving(make_house(refusing)) as (url, _):
+        answer = httpx.post(url + CHAT, json={**BODY, "model": "cot-m"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "unreadable"
+
+
 def test_a_model_server_that_is_started_again_is_used_again_and_no_search_is_lost():
     body = {"model": "self_consistency-m", "messages": MESSAGES}
     with FakeOpenAI(Behaviour(names_stop=True)) as fake:

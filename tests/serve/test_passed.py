@@ -176,3 +176,14 @@ def test_what_is_no_answer_is_said_plainly(status, headers, body, words, caplog)
     assert words in answer.json()["error"]["message"]
     assert "inner" not in answer.text  # where it leads to is for the log
     assert ("inner" in caplog.text) == (status == 307)
+
+
+@pytest.mark.parametrize("media", ["application/json", "text/event-stream"])
+def test_metrics_tell_what_a_passed_request_was_answered_with(media):
+    said = json.dumps({"error": {"message": "no such field"}})
+    said = said if "json" in media else f"data: {said}\n\n"
+    with FakeOpenAI(Behaviour()) as fake, passing(fake.url) as (url, _):
+        fake.failures.append((422, {"Content-Type": media}, said))
+        assert httpx.post(url + CHAT, json=BODY).status_code == 422
+        told = httpx.get(f"{url}/metrics").text
+    assert re.findall(r'request_duration_seconds_count{error_type="(.*?)",', told) == ["422"]

@@ -244,9 +244,9 @@ def _open_judge(
     return JudgeReward(asked, judge.read)
 
 
-def without_thoughts(reward: Backend | None) -> Backend | None:
-    """Return a reward model that is not shown what a thinking model thinks."""
-    from stepnav.policies.splitting import split_thinking
+def without_thoughts(reward: Backend | None, policy: Backend | None = None) -> Backend | None:
+    """Return a reward model that is not shown what the policy thinks."""
     from stepnav.rewards.without_thoughts import WithoutThoughts
 
-    return None if reward is None else WithoutThoughts(reward, lambda text: split_thinking(text)[0])
+    before: str = getattr(policy, "before_solutions", "")
+    return None if reward is None else WithoutThoughts(reward, before)

@@ -19,7 +19,8 @@ class Usage:
     """Amounts spent; usages add up.
 
     Attributes:
-      policy_calls: sampled sequences (a request for n samples is n calls).
+      policy_calls: sampled sequences (a request for n samples is n calls, and one more each time
+        that one was drawn again because it was known).
       policy_prompt_tokens: prompt and prefix tokens of those calls, cached ones included.
       policy_cached_tokens: the part of them that was not encoded again.
       policy_tokens: generated tokens, those of discarded and failed work included.
@@ -111,6 +112,12 @@ class Ledger:
         if self.budget.policy_tokens is None:
             return None
         return max(0, self.budget.policy_tokens - self.spent.policy_tokens - reserve_tokens)
+
+    def reward_tokens_left(self) -> int | None:
+        """Return how many reward tokens may still be processed; None is unlimited."""
+        if self.budget.reward_tokens is None:
+            return None
+        return self.budget.reward_tokens - self.spent.reward_tokens
 
     def lacks(self, *, calls: int, reward_tokens: int, elapsed_s: float) -> str | None:
         """Return the first resource that such a request would overspend, None if all suffice."""

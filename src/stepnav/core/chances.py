@@ -109,13 +109,13 @@ def share_chances(
             continue
         below = 1.0
         if not node.is_finished:
-            probs = [_prob(tree.nodes[index], node) for index in node.children]
+            probs = [_prob(tree, tree.nodes[index]) for index in node.children]
             left = lefts[node.index] = max(LEAST_LEFT, 1.0 - sum(probs))
             if not node.is_exhausted and node.depth < max_steps:
                 rests[node.index] = left**evidence.likelihood
             below = rests[node.index] + sum(own[index] for index in node.children)
         if node.depth:
-            prob = _prob(node, tree.parent(node)) ** evidence.likelihood
+            prob = _prob(tree, node) ** evidence.likelihood
             odds = 1.0 if rejected[node.index] else _odds(node, evidence)
             own[node.index] = odds * prob * min(below, 1.0)
     chances, gains = [0.0] * size, [0.0] * size
@@ -183,11 +183,12 @@ def _odds(child: Node, evidence: Evidence) -> float:
     return math.exp(min(max(log_odds, -MAX_EVIDENCE), MAX_EVIDENCE))
 
 
-def _prob(child: Node, parent: Node) -> float:
+def _prob(tree: Tree, child: Node) -> float:
     """Return a step's probability under the policy; if unknown, how often it was drawn."""
-    if child.step.logprob is not None:
-        return math.exp(child.step.logprob)
-    return (1 + child.duplicates) / (1 + max(len(parent.drawn), 1))
+    logprob = tree.logprob(child)
+    if logprob is not None:
+        return math.exp(logprob)
+    return (1 + child.duplicates) / (1 + max(len(tree.parent(child).drawn), 1))
 
 
 def _is_cut(node: Node) -> bool:

@@ -41,6 +41,7 @@ class BackendError(StepnavError):
       provider: name of the backend, for instance "openai".
       status_code: HTTP status, if there was one.
       failed_tokens: tokens generated for the request and lost with it.
+      code: a word for programs, where it says more than the status.
 
     Attributes:
       wait_s: how long the backend asks to wait before the next request, None if it does not.
@@ -54,11 +55,13 @@ class BackendError(StepnavError):
         provider: str | None = None,
         status_code: int | None = None,
         failed_tokens: int = 0,
+        code: str | None = None,
     ) -> None:
         super().__init__(message)
         self.retryable = retryable
         self.provider = provider
         self.status_code = status_code
+        self.code = code
         self.failed_tokens = failed_tokens
         self.wait_s: float | None = None
 

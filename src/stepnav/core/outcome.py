@@ -19,7 +19,8 @@ StopReason = Literal[
 accepted: the reward model accepted a finished solution (hgs); finished: the strategy did all it set
 out to do; exhausted: no live node is left; iterations: the strategy's own limit on tries; length:
 its limit on steps or on the tokens of one solution;
-budget: the budget is spent; failed: the backend gave up on one of its requests.
+budget: the budget is spent, or clipped what was drawn (and nothing was accepted all the same);
+failed: the backend gave up on one of its requests.
 """
 
 

@@ -120,6 +120,12 @@ class Step:
         return trimmed(self.text)
 
     @property
+    def way(self) -> Any:
+        """What tells two draws apart of which each has a probability: tokens, else the text."""
+        tokens = self.draw.tokens if self.draw else self.token_ids
+        return self.finish, self.text if tokens is None else tokens
+
+    @property
     def is_cut(self) -> bool:
         """Whether it was cut in the middle; such a step is neither rated nor continued."""
         return self.finish in ("length", "budget")

@@ -3,9 +3,11 @@
 A program yields a sequence of requests and is sent a list of the same length: for `Propose` a
 tuple of steps, for `Complete` a tuple of trajectories, for `Ask` a tuple of replies, for `Score` a
 tuple of step scores. Where the budget pays for some of a batch's samples only, the tuples are
-shorter, and the last sample may end with finish "budget". If nothing of a batch can be paid,
-`BudgetSpent` is raised at the yield; the program may then ask for something cheaper, or return its
-best so far. Tuples are shorter too where nothing is left to draw without replacement.
+shorter, and the last sample may end with finish "budget"; such a tuple is `Clipped`. If nothing of
+a batch can be paid, `BudgetSpent` is raised at the yield; the program may then ask for something
+cheaper, or return its best so far. So it is where not all of a batch of scores can be paid; the
+exception then holds those that were. Tuples are shorter too where nothing is left to draw without
+replacement.
 """
 
 from __future__ import annotations
@@ -22,13 +24,16 @@ POLICY = "policy"
 REWARD = "reward"
 """The models that requests go to unless they name another one."""
 
+MIN_TEMPERATURE = 1e-3
+"""A lower one is 0: logits divided by so little overflow, and noise is drawn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How samples are drawn.
 
     Attributes:
-      temperature: 0 is greedy.
+      temperature: 0 is greedy; what is below `MIN_TEMPERATURE` becomes 0.
       top_p: nucleus sampling; 1 switches it off.
       max_tokens: limit on the tokens of each sample; None leaves it to the backend.
       without: steps that were drawn after the same prefix and are not to be drawn again, in the
@@ -38,6 +43,8 @@ class Sampling:
         Of a `Complete` it is the first new step that is drawn so; an `Ask` ignores it.
       later_temperature: temperature of the draws that are to follow without replacement, if
         another one; set for a greedy first draw, whose share of the probability it decides.
+      max_draws: how often a policy that cannot exclude exactly draws at most for one sample; None
+        leaves it to the backend.
     """
 
     temperature: float = 1.0
@@ -45,6 +52,13 @@ class Sampling:
     max_tokens: int | None = None
     without: tuple[Step, ...] | None = None
     later_temperature: float | None = None
+    max_draws: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "later_temperature"):
+            value = getattr(self, name)
+            if value is not None and 0 < value < MIN_TEMPERATURE:
+                object.__setattr__(self, name, 0.0)
 
 
 GREEDY = Sampling(temperature=0.0)
@@ -121,15 +135,26 @@ Program = Generator[Sequence[Request], list[Any], Outcome]
 """A running search: yields requests, is sent answers in the same order, returns an outcome."""
 
 
+class Clipped(tuple[Any, ...]):
+    """The samples of a request that the budget clipped: there may be more to draw."""
+
+    __slots__ = ()
+
+
 class BudgetSpent(Exception):
     """Raised inside a program at a yield that the budget cannot pay.
 
     Not a `StepnavError`: every strategy handles it, and no caller of the driver ever sees it.
+
+    Attributes:
+      resource: what is spent.
+      scores: of a batch of scores, the answers to its first requests, which were paid.
     """
 
-    def __init__(self, resource: str) -> None:
+    def __init__(self, resource: str, scores: Sequence[tuple[StepScore, ...]] = ()) -> None:
         super().__init__(resource)
         self.resource = resource
+        self.scores = scores
 
 
 def propose(
@@ -167,3 +192,15 @@ def score_all(
     if not trajectories:
         return []
     return (yield tuple(Score(trajectory) for trajectory in trajectories))
+
+
+def score_first(
+    trajectories: Sequence[Trajectory],
+) -> Generator[
+    Sequence[Request], list[Any], tuple[Sequence[tuple[StepScore, ...]], BudgetSpent | None]
+]:
+    """Return the step scores of the trajectories that the budget pays for, and why of no more."""
+    try:
+        return (yield from score_all(trajectories)), None
+    except BudgetSpent as spent:
+        return spent.scores, spent

@@ -93,7 +93,7 @@ class Strategy:
 
         Args:
           policy_tokens: limit on the policy tokens, None for no limit.
-          temperature: the task's own default, None for the strategy's.
+          temperature: the task's own default for strategies that sample, None for theirs.
         """
         resolved = {name: option.default for name, option in self.known_options.items()}
         if policy_tokens is not None:
@@ -102,7 +102,7 @@ class Strategy:
                 resolved["reserve_tokens"] = int(RESERVE_SHARE * policy_tokens)
             if "budget_tokens" in resolved:
                 resolved["budget_tokens"] = policy_tokens
-        if temperature is not None and "temperature" in resolved:
+        if temperature is not None and resolved.get("temperature", 0) != 0:  # else greedy
             resolved["temperature"] = temperature
         own = {} if policy_tokens is None else self.by_budget.get(policy_tokens, {})
         return replace(self, options={**resolved, **self.options, **own}, by_budget={})

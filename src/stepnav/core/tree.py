@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from stepnav.core.records import Problem, Step, StepScore, Trajectory
 
@@ -106,12 +106,14 @@ class Tree:
 
         A text that was drawn by several token sequences has the sum of their probabilities.
         """
-        step, ways = node.step, dict[Any, float | None]()
-        for drawn in [step, *self.parent(node).drawn]:
-            if drawn.key == step.key and drawn.finish == step.finish:
-                ways[drawn.draw.tokens if drawn.draw else drawn.token_ids] = drawn.logprob
+        step = node.step
+        if not node.duplicates:  # the usual case, quickly
+            return step.logprob
+        drawn = [step, *self.parent(node).drawn]
+        ways = {d.way: d.logprob for d in drawn if d.key == step.key and d.finish == step.finish}
         known = [logprob for logprob in ways.values() if logprob is not None]
-        return math.log(sum(map(math.exp, known))) if len(known) > 1 else step.logprob
+        total = sum(map(math.exp, known))
+        return math.log(total) if len(known) > 1 and total else step.logprob
 
     def add_trajectory(self, trajectory: Trajectory, *, is_new: bool = True) -> Node:
         """Return the node of the trajectory's last step, adding those steps that are not there.

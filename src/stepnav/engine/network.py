@@ -13,7 +13,7 @@ from stepnav.engine.graphs import PassGraphs
 from stepnav.engine.llama import Llama
 from stepnav.engine.passes import Pass, plan_pass
 from stepnav.engine.row import Row
-from stepnav.engine.self_check import FIRST_PASS, TOKENS, WANTED, check_alike
+from stepnav.engine.self_check import FIRST_PASS, TOKENS, WANTED, check_alike, tell_experts
 from stepnav.engine.slots import SlotCache
 
 ONE_THREAD_PARAMETERS = 50_000_000
@@ -58,6 +58,8 @@ class Network:
             model.graphs = PassGraphs(model.model) if wanted else None
         else:
             check_alike(model, self._outputs(), self._decoder.expected[list(WANTED)])
+            if on_cpu and row_step > 1 and next(model.parameters()).dtype == torch.float32:
+                tell_experts(model)
 
     def run(self, plan: Pass, cache: SlotCache) -> Any:
         """Return the outputs [len(plan.asked), C] of one pass, in float32.

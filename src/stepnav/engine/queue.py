@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from stepnav.core.backend import Answer
-from stepnav.core.errors import BackendDown, BackendError
+from stepnav.core.errors import BackendDown, BackendError, one_line
 from stepnav.core.requests import Request
 from stepnav.engine.row import Row
 
@@ -65,9 +65,11 @@ class RowQueue(Generic[AnyRow]):
             self._jobs[ticket] = job
             for row in job.rows:
                 self._begin(job, row)
-        except BackendError as error:
+        except TypeError:
+            raise
+        except Exception as error:  # it concerns this request alone, and so is no other's end
             self.cancel(ticket)
-            self._answers.append((ticket, error))
+            self._answers.append((ticket, self._as_backend_error(error)))
             return
         if not job.rows:
             self._close(job)
@@ -172,9 +174,15 @@ class RowQueue(Generic[AnyRow]):
             asked, outputs = self.runner.forward()
             if asked:
                 self._take(asked, outputs)
-        except (RuntimeError, MemoryError) as error:
+        except (RuntimeError, MemoryError, LookupError, ValueError) as error:  # what models raise
             message = f"the local {self._noun} failed: {error}"
             raise BackendDown(message, provider="local") from error
+
+    def _as_backend_error(self, error: Exception) -> BackendError:
+        if isinstance(error, BackendError):
+            return error
+        message = f"the local {self._noun} cannot take the request ({one_line(error)})"
+        return BackendError(message, provider="local")
 
     def _give_up(self, row: AnyRow, error: BackendError) -> None:
         """Answer a row's job with an error."""

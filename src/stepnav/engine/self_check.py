@@ -6,12 +6,15 @@ queries, keys, values and a window would be scored wrongly in silence.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
 
 from stepnav.core.errors import ConfigError
 from stepnav.engine.checkpoint.loading import context_length
+
+logger = logging.getLogger("stepnav")
 
 TOKENS = (1, 2, 3, 1, 3, 2, 2, 4, 3, 3, 1, 4)
 """What is read; every vocabulary has these."""
@@ -54,18 +57,20 @@ def sees_later_tokens(model: Any) -> bool:
     with torch.no_grad():  # tensors of inference mode could not be trained on
         states = model.eval().base_model(input_ids=rows)[0][:, :2]
     model.train(was_training)
-    return not are_alike(states[0], states[1])
+    return not are_alike(model, states[0], states[1])
 
 
-def are_alike(found: Any, expected: Any) -> bool:
-    """Return whether outputs [T, C] differ by rounding only.
+def are_alike(model: Any, found: Any, expected: Any) -> bool:
+    """Return whether a model's outputs [T, C] differ by rounding only.
 
     Differences are compared by their median over the C outputs, since a few may be huge.
     In half precision a token may be given to another expert, so there most tokens must be alike.
+    What counts is what the model computes in: some give float32 whatever their weights are.
     """
     by_token = (found.float() - expected.float()).abs().median(dim=-1).values
     usual = expected.float().abs().median()
-    if expected.dtype == torch.float32:
+    computed_in = {expected.dtype, *(weight.dtype for weight in model.parameters())}
+    if computed_in.isdisjoint((torch.bfloat16, torch.float16)):
         return bool(by_token.max() <= TOLERANCE * usual)
     return bool(by_token.median() <= HALF_TOLERANCE * usual)
 
@@ -91,9 +96,25 @@ def check_windows(model: Any, in_masks: set[int | None], in_attention: set[int |
         )
 
 
+def tell_experts(model: Any) -> None:
+    """Tell the user if a model has experts, where results of others are the same in any batch.
+
+    As many of a pass's tokens go to an expert as choose it, so its products are of any number of
+    rows, and kernels choose their order of summation by that.
+    """
+    for name, module in model.named_modules():
+        if name.endswith("experts") or "Experts" in type(module).__name__:
+            logger.warning(
+                "%s is a mixture of experts: its results differ in their last bits by what shares "
+                "a batch, so that the same seed may give another tree",
+                type(model).__name__,
+            )
+            return
+
+
 def check_alike(model: Any, found: Any, expected: Any) -> None:
     """Raise a `ConfigError` if the engine's outputs are others than the model's own."""
-    if expected.isfinite().all() and not are_alike(found, expected):
+    if expected.isfinite().all() and not are_alike(model, found, expected):
         raise ConfigError(
             f"{type(model).__name__} gives other outputs in the engine than by itself: its "
             "attention is of a kind that the engine does not know, or it is an encoder; use "

@@ -100,3 +100,17 @@ def open_tokenizer(folder: Path) -> Tokenizer | None:
 
 def _are_in(known: set[str], texts: Iterable[Any]) -> bool:
     return all(text is None or (isinstance(text, str) and text in known) for text in texts)
+
+
+def following_ids(tokenizer: Any, text: str, before: str) -> list[int]:
+    """Return a text's tokens where it follows another one, whose own tokens stay as they are.
+
+    Alone, a tokenizer as Llama 2's puts a blank before it. Where the two are joined in a token, the
+    text is taken alone.
+    """
+    start: list[int] = tokenizer.encode(before, add_special_tokens=False)
+    whole: list[int] = tokenizer.encode(before + text, add_special_tokens=False)
+    if whole[: len(start)] == start:
+        return whole[len(start) :]
+    alone: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    return alone

@@ -80,6 +80,7 @@ def bench(
       BackendError: a model cannot be reached.
     """
     limits = _budgets(budgets)
+    seeds, seed = whole("seeds", seeds), whole("seed", seed)
     if count is not None and (count := whole("count", count)) < 1:
         raise ConfigError(f"count must be at least 1 (got {count})")
     task = _task(problems)
@@ -125,7 +126,8 @@ def _run(
     journal = Journal(folder / JOURNAL_NAME, plan_digest(plan))
     try:
         grade_again(journal, task.grade, only_ungraded=True)  # it may have been mended since
-        every = cells(plan, [problem.id for problem in problems])
+        ids = [problem.id for problem in problems]
+        every = cells(plan, ids)
         done = len(journal.finished_ids())
         progress(done, len(every))
         for found in run_cells(
@@ -134,7 +136,7 @@ def _run(
         ):  # fmt: skip
             done += found.is_new
             progress(done, len(every))
-        rows = read_rows(plan, journal, grade=task.grade)
+        rows = read_rows(plan, journal, grade=task.grade, problems=ids)
         results = {result.search_id: result for result in journal.results()}
         wall_s = wall_seconds(journal)
     finally:

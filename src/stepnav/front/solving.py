@@ -167,6 +167,7 @@ def _steps(
     Closing it leaves the search, and closes the models that were opened here.
     """
     _check_question(question)
+    seed = whole("seed", seed)
     found = _given_task(task)
     [chosen] = build.with_measured([given_strategy(strategy)], reward, found)
     opened = build.open_any(

@@ -102,6 +102,7 @@ def read_rows(
     journal: Journal,
     *,
     grade: Grade,
+    problems: Sequence[str] | None = None,
 ) -> list[ResultRow]:
     """Return one row per finished search of a run, in the order of the plan.
 
@@ -110,8 +111,9 @@ def read_rows(
       journal: the run's journal.
       grade: (problem, answer) to whether the answer is right, for results whose verdict is not in
         the journal.
+      problems: their ids in order; None, where only the journal is there, takes them by name.
     """
-    ids = list(dict.fromkeys(map(problem_of, journal.result_ids())))
+    ids = problems or list(dict.fromkeys(map(problem_of, journal.result_ids())))
     if not ids:
         return []
     every = cells(replace(plan, problems=len(ids)), ids)

@@ -15,6 +15,7 @@ from stepnav.core.errors import BackendError
 from stepnav.core.records import Problem, Reply, Step, Trajectory
 from stepnav.core.requests import Ask, Complete, PolicyRequest, Propose, Request, Score
 from stepnav.core.seeds import derive_seed
+from stepnav.core.thoughts import answer_part
 from stepnav.engine.calls import CallQueue, is_coroutine
 from stepnav.policies.resampling import MAX_STEPS, Known, at_once, draw_new, draw_sample
 
@@ -94,7 +95,7 @@ class FunctionPolicy:
         async def draw(prefix: Trajectory, seed: int, left: int) -> Step:
             texts = [step.text for step in prefix.steps]
             written = self.call(prefix.problem.question, texts, request, seed)
-            return self.step(await written if self._is_async else written, left)
+            return self.step(await written if self._is_async else written, left, prefix.text)
 
         for index in range(request.n):
             seed = derive_seed(request.seed or 0, request.first + index)
@@ -103,7 +104,8 @@ class FunctionPolicy:
             generated += spent
             if sample is not None:
                 items.append(_item(request, sample))
-        usage = Usage(policy_calls=request.n, policy_tokens=generated, flops=None)
+        calls = request.n + known.repeated
+        usage = Usage(policy_calls=calls, policy_tokens=generated, flops=None)
         return Answer(tuple(items), usage)
 
     def call(self, question: str, steps: list[str], request: PolicyRequest, seed: int) -> Any:
@@ -117,26 +119,29 @@ class FunctionPolicy:
         }
         return self._function(question, steps, **{name: known[name] for name in self._wanted})
 
-    def step(self, written: Any, left: int) -> Step:
-        """Return what the function wrote as a step of at most `left` tokens.
+    def step(self, written: Any, left: int, before: str) -> Step:
+        """Return what the function wrote after a text as a step of at most `left` tokens.
 
         Raises:
           BackendError: it is nothing that a policy may return.
         """
+        pair: Any = (written.text, written.num_tokens) if isinstance(written, Step) else written
+        text, tokens = pair if isinstance(pair, tuple) and len(pair) == 2 else (pair, None)
+        if tokens is not None and hasattr(tokens, "item"):  # of numpy, of torch
+            tokens = tokens.item()
+        is_count = tokens is None or (isinstance(tokens, int) and tokens >= 0)
+        if not isinstance(text, str) or not is_count:
+            raise BackendError(
+                "the policy function must return the next step's text, a Step, or (text, "
+                f"number of tokens) (got {written!r:.80})",
+                provider="function",
+            )
+        count = len(text.split()) or 1 if tokens is None else tokens
         if isinstance(written, Step):
-            step = written
+            step = replace(written, num_tokens=count)
         else:
-            pair = written if isinstance(written, tuple) else (written, None)
-            text, tokens = pair if len(pair) == 2 else (None, None)
-            is_count = tokens is None or (isinstance(tokens, int) and tokens >= 0)
-            if not isinstance(text, str) or not is_count:
-                raise BackendError(
-                    "the policy function must return the next step's text, a Step, or (text, "
-                    f"number of tokens) (got {written!r:.80})",
-                    provider="function",
-                )
-            ends = not text.endswith("\n") or self._answer.search(text) is not None
-            count = len(text.split()) or 1 if tokens is None else tokens
+            is_last = self._answer.search(answer_part(text, before)) is not None
+            ends = not text.endswith("\n") or is_last
             step = Step(text, "end" if ends else "step", count)
         if _HALF_PAIR.search(step.text):  # nothing can encode it
             step = replace(step, text=_HALF_PAIR.sub("\ufffd", step.text))

@@ -36,6 +36,10 @@ class Known:
 
     Args:
       request: whose first new steps are looked at.
+
+    Attributes:
+      max_draws: how often a sample is drawn at most.
+      repeated: how often one was drawn again.
     """
 
     def __init__(self, request: PolicyRequest) -> None:
@@ -45,7 +49,10 @@ class Known:
         self._texts: dict[tuple[str, bool], bool] = {}  # whether its tokens are told
         for step in steps or ():
             self.add(step)
-        self.max_draws = MAX_DRAWS if steps is not None and request.sampling.temperature else 1
+        self.repeated = 0
+        self.max_draws = 1
+        if steps is not None and request.sampling.temperature:
+            self.max_draws = min(MAX_DRAWS, request.sampling.max_draws or MAX_DRAWS)
 
     def holds(self, step: Step) -> bool:
         """Return whether a step is known."""
@@ -80,6 +87,7 @@ async def draw_new(
     """Return a step that is new, None if none was drawn, and the tokens of all draws."""
     spent = 0
     for again in range(known.max_draws):
+        known.repeated += again > 0
         own_seed = derive_seed(seed, "again", again) if again else seed
         step = await draw(prefix, own_seed, left - spent)
         spent += step.num_tokens

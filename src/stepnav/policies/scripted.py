@@ -115,7 +115,7 @@ class ScriptedPolicy:
         items = tuple(sample.steps[-1] if is_step else sample for sample in found)
         generated = sum(spent for _, spent in samples)
         usage = Usage(
-            policy_calls=request.n,
+            policy_calls=request.n + known.repeated,
             policy_prompt_tokens=request.n * totals[-1],
             policy_tokens=generated,
             flops=None,
@@ -152,8 +152,8 @@ class ScriptedPolicy:
                 return await draw_new(known, draw, prefix, seed, left)
             steps = [_as_step(text, left) for text in self._table.get(prefix.text, _UNLISTED)]
             new = [step for step in steps if not known.holds(step)]
-            if not new:
-                return None, 0
+            if not new:  # nothing is left, or the limit leaves nothing that could be told apart
+                return None, left if any(step.is_cut for step in steps) else 0
             step = new[0 if temperature == 0 else derive_seed(seed) % len(new)]
             known.add(step)
             return step, step.num_tokens

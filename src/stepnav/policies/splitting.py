@@ -10,9 +10,7 @@ import re
 from collections.abc import Sequence
 
 from stepnav.core.errors import ConfigError
-
-THINK_BEGIN, THINK_END = "<think>", "</think>"
-"""Between them stands what a thinking model thinks before it answers."""
+from stepnav.core.thoughts import split_thinking
 
 THOUGHT_SEPARATOR = "\n\n"
 """Ends a step of a thought, in which single lines are mere parts of a thought."""
@@ -63,45 +61,16 @@ def split_steps(text: str, separator: str) -> list[str]:
     return steps
 
 
-def split_thinking(text: str) -> tuple[str, str]:
-    r"""Return what a thinking model thought, with its marks, and what it answers.
+def split_solution(text: str, separator: str, before: str = "") -> list[str]:
+    """Return the steps of a solution; what a model thought is split at blank lines.
 
-    The opening mark may be missing, since some chat templates write it into the prompt; the closing
-    one is, if the model was cut in the middle.
-
-    Example:
-      >>> split_thinking("<think>\nTwo and two.\n</think>\n\n4")
-      ('<think>\nTwo and two.\n</think>', '\n\n4')
-      >>> split_thinking("<think>\nTwo and")
-      ('<think>\nTwo and', '')
-      >>> split_thinking("4")
-      ('', '4')
+    Args:
+      text: the whole solution, or the rest of it.
+      separator: what ends a step of the answer.
+      before: the text before the rest.
     """
-    head, closing, rest = text.partition(THINK_END)
-    if closing:
-        return head + closing, rest
-    return (text, "") if text.lstrip().startswith(THINK_BEGIN) else ("", text)
-
-
-def split_solution(text: str, separator: str) -> list[str]:
-    """Return the steps of a whole solution; what a model thought is split at blank lines."""
-    thought, answer = split_thinking(text)
+    thought, answer = split_thinking(text, before)
     return split_steps(thought, THOUGHT_SEPARATOR) + split_steps(answer, separator)
-
-
-def thought_text(text: str) -> str:
-    r"""Return a thought without its marks.
-
-    Example:
-      >>> thought_text("<think>\nTwo and two.\n</think>")
-      'Two and two.'
-    """
-    return text.strip().removeprefix(THINK_BEGIN).removesuffix(THINK_END).strip()
-
-
-def as_thinking(thought: str, answer: str) -> str:
-    """Return the text that a model writes whose server tells thought and answer apart."""
-    return f"{THINK_BEGIN}\n{thought.strip()}\n{THINK_END}\n\n{answer.lstrip()}"
 
 
 def cut_at_first(text: str, strings: Sequence[str]) -> tuple[str, bool]:

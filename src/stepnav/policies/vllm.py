@@ -26,7 +26,7 @@ from stepnav.engine.checkpoint.loading import load_structure, load_tokenizer, re
 from stepnav.engine.checkpoint.model_folder import checked_folder
 from stepnav.engine.row import Row
 from stepnav.engine.vllm import VllmRunner, require_vllm
-from stepnav.policies.local.prompt import PolicyFormat
+from stepnav.policies.local.prompt import PolicyFormat, StepCutter
 from stepnav.policies.local.samples import Sample
 from stepnav.policies.local.token_policy import TokenPolicy, end_tokens, unwritable_tokens
 from stepnav.policies.remainder import is_told, shares, told_temperature
@@ -67,6 +67,7 @@ class Drawn(Sample):
         self.wanted = (self.start - 1,)
         self.num_step_tokens, self.logprob = 0, 0.0
         self.again += 1
+        self.num_draws += 1
 
 
 class VllmPolicy(TokenPolicy):
@@ -112,7 +113,7 @@ class VllmPolicy(TokenPolicy):
             banned = unwritable_tokens(structure, tokenizer)[:MAX_BIASED]
             runner.bias = dict.fromkeys(banned, BIAS)
             runner.ends = sorted(end_tokens(structure, tokenizer))
-            runner.learn_boundaries(tokenizer, self.format)
+            runner.learn_boundaries(tokenizer, self.format, self._cutter)
         except BaseException:
             runner.clear()
             raise
@@ -187,14 +188,20 @@ class _Sampling(VllmRunner):
     knows_boundaries: bool
     knows_ends: bool
 
-    def learn_boundaries(self, tokenizer: Any, format: PolicyFormat) -> None:  # noqa: A002
+    def learn_boundaries(
+        self,
+        tokenizer: Any,
+        format: PolicyFormat,  # noqa: A002
+        cutter: StepCutter,
+    ) -> None:
         """Find the tokens at which vLLM can stop by itself."""
         tokens = sorted(set(tokenizer.get_vocab().values()))
-        texts = {token: tokenizer.decode([token], skip_special_tokens=False) for token in tokens}
+        texts = {token: cutter.after_word(token) for token in tokens}
         found = [token for token in tokens if format.separator in texts[token]]
         found.sort(key=lambda token: len(texts[token]))
         self.boundaries = found[: MAX_STOPS - len(self.ends)]
-        is_whole = len(format.separator) == 1 and len(found) == len(self.boundaries)
+        # of one byte, so that no tokens make it together
+        is_whole = len(format.separator.encode()) == 1 and len(found) == len(self.boundaries)
         self.knows_boundaries = is_whole and not format.end_strings
         self.knows_ends = format.answer_pattern is None and not format.end_strings
 

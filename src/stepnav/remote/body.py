@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from stepnav.core.errors import BadResponse, quote
@@ -121,3 +121,11 @@ def count_of(value: Any) -> int | None:
     """Return a count of tokens, None if the value is none."""
     is_count = isinstance(value, int) and not isinstance(value, bool)
     return value if is_count and 0 <= value <= MOST_TOKENS else None
+
+
+def in_order(items: Iterable[Any]) -> list[Any]:
+    """Return the parts of an answer by their `index`, as they come where not all have one."""
+    found = list(items)
+    if all(isinstance(item, Mapping) and isinstance(item.get("index"), int) for item in found):
+        found.sort(key=lambda item: item["index"])
+    return found

@@ -87,6 +87,7 @@ def _answer(scores: Any, trajectory: Trajectory) -> Answer:
 def _score(value: Any) -> StepScore:
     if isinstance(value, StepScore):
         return value
+    value = value.item() if hasattr(value, "item") else value  # of numpy, of torch
     if isinstance(value, int) and not isinstance(value, bool) and value in (-1, 0, 1):
         return StepScore.from_rating(value)  # type: ignore[arg-type]
     if isinstance(value, float) and 0 <= value <= 1:

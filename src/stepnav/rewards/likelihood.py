@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.core.records import StepScore, Trajectory
+from stepnav.core.records import StepScore, Trajectory, trimmed
 from stepnav.engine.row import Row
+from stepnav.engine.tokenizer import following_ids
 from stepnav.rewards.local.family import CAUSAL, EngineLimits, Family
 from stepnav.rewards.local.step_format import StepFormat, TrajectoryEncoder
 from stepnav.rewards.local.step_reader import Reading, step_scores
@@ -47,7 +48,7 @@ def _reader(model: Any, tokenizer: Any, format: Likelihood) -> _TokenReader:  # 
     add_bos = format.add_bos
     if add_bos is None:
         add_bos = tokenizer.encode("x")[0] == tokenizer.bos_token_id
-    shown = StepFormat(format.separator, format.prompt_template, add_bos=add_bos)
+    shown = _Written(format.separator, format.prompt_template, add_bos=add_bos)
     encoder = _BareEnd(tokenizer, shown)
     return _TokenReader(encoder, format.threshold)
 
@@ -56,6 +57,19 @@ def _runner(model: Any, limits: EngineLimits) -> Any:
     from stepnav.engine.runner import Runner
 
     return Runner(model, output_floats=model.config.get_text_config().vocab_size, **limits)
+
+
+class _Written(StepFormat):
+    """Steps as a policy writes them: each goes on from the text before, and so do separators."""
+
+    def bare_ids(self, tokenizer: Any, step: str) -> list[int]:
+        """Return one step's tokens without its separator's."""
+        return following_ids(tokenizer, trimmed(step), self.separator)
+
+    def separator_ids(self, tokenizer: Any) -> list[int]:
+        """Return the separator's tokens; errors as of `StepFormat`."""
+        StepFormat.separator_ids(self, tokenizer)
+        return following_ids(tokenizer, self.separator, "a")
 
 
 class _BareEnd(TrajectoryEncoder):

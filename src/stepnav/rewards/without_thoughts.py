@@ -6,7 +6,6 @@ that the search goes on to the answer, whose steps are scored as if nothing had 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any
@@ -15,6 +14,7 @@ from stepnav.core.backend import Answer, Backend
 from stepnav.core.errors import BackendError
 from stepnav.core.records import StepScore, Trajectory
 from stepnav.core.requests import Request, Score
+from stepnav.core.thoughts import split_thinking
 
 
 class WithoutThoughts:
@@ -22,11 +22,11 @@ class WithoutThoughts:
 
     Args:
       reward: scores them.
-      thought_of: a solution's text to its beginning that was thought, empty if nothing was.
+      before: what solutions go on from: the opening mark, where the policy's prompt ends with it.
     """
 
-    def __init__(self, reward: Backend, thought_of: Callable[[str], str]) -> None:
-        self._reward, self._thought_of = reward, thought_of
+    def __init__(self, reward: Backend, before: str = "") -> None:
+        self._reward, self._before = reward, before
         self._num_thought: dict[int, int] = {}
 
     def submit(self, ticket: int, request: Request) -> None:
@@ -64,14 +64,22 @@ class WithoutThoughts:
         )
 
     def _shown(self, request: Request) -> tuple[Score, int]:
-        """Return the request without the steps of a thought, and how many these are."""
+        """Return the request without the steps of a thought, and how many these are.
+
+        Of a step in which the thought ends what is behind it is shown, if anything is.
+        """
         if not isinstance(request, Score):
             raise TypeError(f"a reward model cannot answer {type(request).__name__}")
         whole = request.trajectory
-        length = len(self._thought_of(whole.text))
-        ends = accumulate(len(step.text) for step in whole.steps)
+        length = len(split_thinking(whole.text, self._before)[0])
+        ends = list(accumulate(len(step.text) for step in whole.steps))
         count = sum(end <= length for end in ends)
-        return replace(request, trajectory=Trajectory(whole.problem, whole.steps[count:])), count
+        shown = whole.steps[count:]
+        if shown and ends[count] - len(shown[0].text) < length:
+            behind = shown[0].text[length - ends[count] :]
+            first = (replace(shown[0], text=behind, token_ids=None),) if behind.strip() else ()
+            count, shown = count + 1 - len(first), (*first, *shown[1:])
+        return replace(request, trajectory=Trajectory(whole.problem, shown)), count
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reward, name)

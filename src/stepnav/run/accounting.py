@@ -23,10 +23,11 @@ _PROMPT = 0
 class KnownPrefixes:
     """The prefixes that one model has processed for one search."""
 
-    __slots__ = ("_has_prompt", "_key_of")
+    __slots__ = ("_has_prompt", "_key_of", "_tokens")
 
     def __init__(self) -> None:
         self._key_of: dict[tuple[int, str], int] = {}
+        self._tokens: dict[int, int] = {}  # by key, of prefixes of which it was told
         self._has_prompt = False
 
     def tokens(self, steps: Sequence[Step], totals: Sequence[int]) -> int:
@@ -41,12 +42,23 @@ class KnownPrefixes:
             key = found
         return totals[len(steps)]
 
-    def add(self, steps: Sequence[Step]) -> None:
-        """Remember a trajectory and all its prefixes."""
-        self._has_prompt = True
-        key = _PROMPT
+    def longest(self, steps: Sequence[Step]) -> int:
+        """Return how many tokens of a trajectory are known, as far as was told before."""
+        key, found = _PROMPT, self._tokens.get(_PROMPT, 0)
         for step in steps:
-            key = self._key_of.setdefault((key, step.text), len(self._key_of) + 1)
+            key = self._key_of.get((key, step.text), -1)
+            if key not in self._tokens:
+                break
+            found = self._tokens[key]
+        return found
+
+    def add(self, steps: Sequence[Step], totals: Sequence[int] | None = None) -> None:
+        """Remember a trajectory and all its prefixes, and how many tokens each has."""
+        self._has_prompt = True
+        keys = [_PROMPT]
+        for step in steps:
+            keys.append(self._key_of.setdefault((keys[-1], step.text), len(self._key_of) + 1))
+        self._tokens.update(zip(keys, totals or ()))
 
 
 def charge(request: Request, answer: Answer, known: KnownPrefixes) -> Usage:
@@ -59,7 +71,7 @@ def charge(request: Request, answer: Answer, known: KnownPrefixes) -> Usage:
     """
     if isinstance(request, Score):
         usage = _charge_score(request.trajectory, answer, known)
-        known.add(request.trajectory.steps)
+        known.add(request.trajectory.steps, answer.prefix_tokens)
         return usage
     if isinstance(request, Ask):
         return _charge_prompt(None, request.n, answer, known)

@@ -1,8 +1,8 @@
 """The batch of requests that a search waits for, and the parts in which it is asked.
 
-A batch that the token budget surely pays for is asked whole. Else its samples are asked one by
-one, each as soon as what is left pays for the longest that it and the open ones can become, and
-if none is open, with what is left as its limit. So no sample is cut that would have been
+A batch that the budget surely pays for is asked whole. Else its samples, or scores, are asked one
+by one, each as soon as what is left pays for the longest that it and the open ones can become, and
+a sample, if none is open, with what is left as its limit. So no sample is cut that would have been
 finished had they been drawn one after the other, and the budget is never exceeded; which ones
 are drawn does not depend on the order of the answers. Samples that exclude each other
 (`Sampling.without`) are then asked in rounds, each sample without those of the rounds before.
@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
-from stepnav.core.requests import Ask, PolicyRequest, Request, Score
+from stepnav.core.requests import Ask, BudgetSpent, Clipped, PolicyRequest, Request, Score
 from stepnav.core.seeds import derive_seed
 from stepnav.run.journal import Entry
 from stepnav.run.parts import Part, marked, stamped
@@ -44,6 +44,7 @@ class Batch:
     """
 
     __slots__ = (
+        "_clipped",
         "_is_cut_short",
         "_is_whole",
         "_parts",
@@ -67,6 +68,7 @@ class Batch:
         self._spending = spending
         self._transcript = transcript
         self._is_cut_short = False
+        self._clipped = set[int]()  # positions of requests of which the budget left something out
         self._parts: dict[int, Part] = {}
         self.num_open = 0
         self._is_whole = spending.is_unlimited or spending.pays_surely(requests)
@@ -75,7 +77,7 @@ class Batch:
             if request.model not in spending.models:
                 raise spending.unknown_model(request)
             if isinstance(request, Score):
-                self.waiting.append(Part(position, request))
+                self.waiting.append(Part(position, request, is_alone=not self._is_whole))
                 continue
             seed = request.seed
             if seed is None:
@@ -116,12 +118,13 @@ class Batch:
             is_over = self._is_cut_short and (entry is None or entry.digest == REFUSED)
             if is_over or (part.is_alone and not self._spending.admits(part, self.num_open)):
                 if is_over or not self.num_open:
-                    self.waiting.clear()  # nothing is left for the rest of the batch
+                    self._clip()
                 break
             self.waiting.popleft()
             number = self._transcript.take()
             if entry is not None and entry.digest == CUT:
                 self._is_cut_short = True
+                self._clipped.add(part.position)
                 continue
             self._parts[number] = part
             self.num_open += 1
@@ -143,7 +146,12 @@ class Batch:
         """Return the answer to a part as it is journaled."""
         return self._transcript.answered(number, self._parts[number].request, answer)
 
-    def collect(self) -> list[Any]:
+    @property
+    def is_clipped(self) -> bool:
+        """Whether the budget left something out, once there are no open parts."""
+        return bool(self._clipped)
+
+    def collect(self) -> list[Any] | BudgetSpent:
         """Charge a batch without open parts, and return what the program is sent."""
         sent: list[Any] = [()] * len(self._requests)
         for part in self._parts.values():
@@ -153,8 +161,14 @@ class Batch:
             items = part.answer.items
             if part.cap is not None:
                 items = tuple(marked(item, part) for item in items)
+            if part.is_clipped(items):
+                self._clipped.add(part.position)
             sent[part.position] += tuple(items)
-        return sent
+        if self._clipped and isinstance(self._requests[0], Score):
+            num_paid = min(self._clipped)
+            resource = self._spending.lacks(self._requests[num_paid:]) or "seconds"
+            return BudgetSpent(resource, sent[:num_paid])
+        return [Clipped(s) if place in self._clipped else s for place, s in enumerate(sent)]
 
     def charge_answered(self) -> None:
         """Charge what was answered of a batch that is left, and is not charged yet."""
@@ -166,25 +180,25 @@ class Batch:
         """Go on without the answers that are still open, because the seconds are spent.
 
         Returns:
-          What to journal; and whether the batch is of use: samples that are there are, scores only
-          if all are there.
+          What to journal; and whether the batch is of use: something of it was answered.
         """
         missing = [number for number, part in self._parts.items() if part.answer is None]
-        has_samples = len(missing) < len(self._parts)
-        self.waiting.clear()
         self.num_open = 0
         self._spending.leave_open()
-        if has_samples and not isinstance(self._requests[0], Score):
-            for number in missing:
-                del self._parts[number]
+        if len(missing) < len(self._parts):
+            self._clipped |= {self._parts.pop(number).position for number in missing}
+            self._clip()
             return [self._transcript.cut(number) for number in missing], True
+        self.waiting.clear()
         self._transcript.number = min(self._parts)
-        spent = Usage()
-        for part in self._parts.values():
-            if part.answer is not None and not part.is_alone:
-                spent += part.answer.usage
-        self._spending.ledger.charge(spent)
-        return [self._transcript.refusal(spent)], False
+        return [self._transcript.refusal(Usage())], False
+
+    def _clip(self) -> None:
+        """Leave what waits, as nothing is left to pay for it."""
+        for part in self.waiting:
+            if not part.after or len(self._drawn_before(part) or ()) >= part.after:
+                self._clipped.add(part.position)
+        self.waiting.clear()
 
     def _drawn_before(self, part: Part) -> list[Any] | None:
         """Return the samples of the same request so far, None while one of them is open."""

@@ -30,9 +30,10 @@ class Part:
       request: with seed and limit, as the backend gets it.
       cap: its limit in tokens, if that comes from the budget.
       answer: None until it is there.
-      is_alone: whether it is one sample, paid by itself, because what is left then decides which
-        samples follow.
+      is_alone: whether it is one sample or score, paid by itself, because what is left then decides
+        which follow.
       after: how many samples of its request it must not draw again.
+      bound: while it is open and paid by itself, what it may cost at most.
     """
 
     position: int
@@ -41,6 +42,20 @@ class Part:
     answer: Answer | None = None
     is_alone: bool = False
     after: int = 0
+    bound: int = 0
+
+    def is_clipped(self, items: Sequence[Any]) -> bool:
+        """Return whether a limit that comes from the budget cut its sample, or left none new.
+
+        Nothing says that nothing was left to draw only if it could have cost more.
+        """
+        if isinstance(self.request, Score) or not self.is_alone or self.answer is None:
+            return False
+        if items:
+            return getattr(items[-1], "finish", None) == "budget"
+        usage, max_draws = self.answer.usage, self.request.sampling.max_draws
+        is_full = self.cap is not None and usage.policy_tokens >= self.cap
+        return is_full or (max_draws is not None and usage.policy_calls >= max_draws)
 
     def exclude(self, items: Sequence[Step | Trajectory]) -> None:
         """Ask for no step that the samples before it begin with."""

@@ -13,7 +13,7 @@ from stepnav.core.errors import BackendError, StepnavError, one_line, what_it_di
 from stepnav.core.outcome import Outcome, SearchResult
 from stepnav.core.requests import BudgetSpent, Program, Request
 from stepnav.core.seeds import derive_seed
-from stepnav.core.tree import Tree
+from stepnav.core.tree import Node, Tree
 from stepnav.run.batch import Batch
 from stepnav.run.checks import check_outcome, check_requests
 from stepnav.run.journal import Entry
@@ -48,7 +48,8 @@ class RunningSearch:
         self, search: Search, models: Mapping[str, Backend], entries: Sequence[Entry] = ()
     ) -> None:
         self.search = search
-        self.tree = Tree(search.problem, search.on_change)
+        self.tree = Tree(search.problem, search.on_change and self._tell)
+        self._followers: OSError | None = None
         self.result: SearchResult | None = None
         self.tickets: set[int] = set()
         self.models = {**models, **{name: models[own] for name, own in search.models.items()}}
@@ -57,6 +58,7 @@ class RunningSearch:
         self._num_requests = 0
         self._batch: Batch | None = None
         self._num_refused = 0
+        self._is_clipped = False
         self._sent: list[Any] | BudgetSpent | None = None
         self._program: Program = _nothing()
         try:
@@ -64,7 +66,7 @@ class RunningSearch:
             self._program = search.strategy.start(self.tree, search.extract, chance)
             if not isinstance(self._program, Generator):
                 raise TypeError(f"it must be a generator function (got {self._program!r:.80})")
-        except (StepnavError, OSError):
+        except StepnavError:
             raise
         except (Exception, SystemExit) as error:
             self._program = _nothing()
@@ -100,6 +102,7 @@ class RunningSearch:
                 if batch.num_open:
                     return [], entries
                 self._sent, self._batch = batch.collect(), None
+                self._is_clipped |= batch.is_clipped
             requests = self._resume()
             if requests is None:
                 break
@@ -183,7 +186,7 @@ class RunningSearch:
             return requests
         except StopIteration as stop:
             self._end(stop.value)
-        except (StepnavError, OSError):  # not the program's own: from what follows its tree
+        except StepnavError:
             raise
         except (Exception, SystemExit) as error:
             self._break(error)
@@ -221,17 +224,34 @@ class RunningSearch:
         limit = self.search.budget.seconds
         return limit is not None and self._transcript.elapsed_s() >= limit
 
+    def _tell(self, node: Node) -> None:
+        """Tell who follows the tree; that they cannot write is no fault of the strategy's."""
+        assert self.search.on_change is not None, "nobody follows the tree"
+        try:
+            self.search.on_change(node)
+        except OSError as error:
+            self._followers = error
+            raise
+
     def _end(self, outcome: Any) -> None:
         try:
             check_outcome(outcome)
+            if self._is_clipped and outcome.stop_reason not in ("accepted", "failed"):
+                outcome = replace(outcome, stop_reason="budget")
             self._finish(outcome)
-        except (StepnavError, OSError):
+        except StepnavError:
             raise
         except (Exception, SystemExit) as error:
             self._break(error)
 
     def _break(self, error: Exception | SystemExit) -> None:
-        """End the search because code of its strategy or task raised an error, or exits."""
+        """End the search because code of its strategy or task raised an error, or exits.
+
+        Raises:
+          OSError: it is that of who follows the tree.
+        """
+        if error is self._followers:
+            raise error
         name = self.search.strategy.name
         logger.debug("strategy %s failed in search %s", name, self.search.id, exc_info=error)
         told = f"failed: {one_line(error)}"

@@ -28,7 +28,6 @@ from stepnav.search.expand import (
     live_children,
     rate,
     roll_out,
-    was_cut,
     worth,
 )
 
@@ -75,7 +74,7 @@ def beam(
             ends = yield from roll_out(tree, children, lookahead, **how)
             yield from rate(tree, children, aggregation, ends)
             if not ended + children:
-                stop_reason = "budget" if was_cut(tree) else "exhausted"
+                stop_reason = "exhausted"
                 break
             kept = keep_best(tree, ended + children, beam_size)
             voters = kept if answer == "best" else ended + draws

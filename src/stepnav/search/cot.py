@@ -35,4 +35,4 @@ def cot(
         tree.mark_path(tree.add_trajectory(solution), "chosen")
     if solution.is_finished:
         return Outcome(solution, "finished")
-    return Outcome(solution, "budget" if solution.finish == "budget" else "length")
+    return Outcome(solution, "length")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from stepnav.core.aggregate import Aggregation, aggregate
 from stepnav.core.outcome import Outcome, StopReason
 from stepnav.core.records import Trajectory
-from stepnav.core.requests import GREEDY, BudgetSpent, Request, Sampling, complete, score_all
+from stepnav.core.requests import GREEDY, BudgetSpent, Request, Sampling, complete, score_first
 from stepnav.core.tree import Node, Tree
 from stepnav.core.vote import count_votes
 from stepnav.search.expand import worth
@@ -30,7 +30,7 @@ class Samples:
       scores: one aggregated score per trajectory, as far as the budget paid for scoring; empty if
         scoring was not asked for.
       num_cut: how many were left out because a limit cut them.
-      stop_reason: "finished", or "budget" if fewer were drawn or scored than asked for.
+      stop_reason: "finished", or "budget" if it refused to draw or to score.
     """
 
     trajectories: list[Trajectory] = field(default_factory=list)
@@ -70,13 +70,13 @@ def draw_samples(
             left -= asked
             solutions = yield from complete(tree.root.trajectory, asked, sampling=sampling)
             finished = _add_solutions(tree, solutions, drawn)
-            if len(solutions) < asked or any(s.finish == "budget" for s in solutions):
-                drawn.stop_reason = "budget"
             if aggregation is not None:
-                scores = yield from score_all(finished)
+                scores, spent = yield from score_first(finished)
                 for solution, solution_scores in zip(finished, scores):
                     tree.add_scores(solution, solution_scores)
                     drawn.scores.append(aggregate(solution_scores, aggregation))
+                if spent is not None:
+                    raise spent
     except BudgetSpent:
         drawn.stop_reason = "budget"
     return drawn
@@ -166,7 +166,7 @@ def fall_back(
 ) -> Generator[Sequence[Request], list[Any], Node]:
     """Return the best end that a search without a rated solution can still give.
 
-    One that was drawn when the budget ended, before it was rated, below `node`; else `node`
+    One that was drawn when the budget ended, before all were rated, below `node`; else `node`
     finished greedily; and where that gives no end, of all others the one below the steps that are
     worth the most. A rollout below a rejected step is none of them.
 
@@ -176,18 +176,18 @@ def fall_back(
       counts: gets "fallbacks".
     """
     begin, paths = tree.path(node), [p for p in map(tree.path, tree.nodes[1:]) if _is_left(p)]
-    for path in paths:
-        if path[-1].value is None and path[: node.depth] == begin:
-            return path[-1]
+    below = [path[-1] for path in paths if path[: node.depth] == begin]
+    if any(end.value is None for end in below):
+        return max(below, key=worth)
     found = yield from finish_greedily(tree, node, counts)
     return found if found.is_finished or not paths else max(paths, key=_last_value)[-1]
 
 
 def _is_left(path: Sequence[Node]) -> bool:
-    """Return whether a path ends in a solution that was neither scored nor decided on."""
+    """Return whether a path ends in a solution that was not decided on."""
     end = path[-1]
     is_open = end.status == "open" and all(node.status != "dead" for node in path)
-    return end.is_finished and end.score is None and is_open
+    return end.is_finished and is_open
 
 
 def _last_value(path: Sequence[Node]) -> float:

@@ -18,7 +18,7 @@ from stepnav.core.outcome import StopReason
 from stepnav.core.requests import BudgetSpent, Program, Propose, Sampling
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import MAX_SAMPLES, Answer, conclude
-from stepnav.search.expand import add_draws, rate_new, was_cut, worth
+from stepnav.search.expand import add_draws, rate_new, worth
 
 
 def dvts(
@@ -71,9 +71,7 @@ def dvts(
                 grown = [child for child in chosen if not child.is_finished]
     except BudgetSpent:
         stop_reason = "budget"
-    if was_cut(tree):
-        stop_reason = "budget"
-    elif not finished and stop_reason == "finished":
+    if not finished and stop_reason == "finished":
         stop_reason = "exhausted" if all(node.depth < max_steps for node in grown) else "length"
     return (yield from conclude(tree, finished, max(grown, key=worth), extract, answer=answer,
                                 stop_reason=stop_reason, counts=counts))  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 from stepnav.core.aggregate import Aggregation, aggregate
 from stepnav.core.options import Count, NumTokens, Temperature, TopP
 from stepnav.core.records import Step
-from stepnav.core.requests import BudgetSpent, Propose, Request, Sampling, score_all
+from stepnav.core.requests import BudgetSpent, Clipped, Propose, Request, Sampling, score_first
 from stepnav.core.tree import Node, Tree
 
 
@@ -113,8 +113,8 @@ def draw_steps(
             drawn[index] += steps
             nodes[index].drawn += steps
             if len(steps) < request.n:
-                is_cut = any(step.finish == "budget" for step in steps)  # what is left is not told
-                nodes[index].is_exhausted = not (options.replace or is_cut)
+                is_told = not (options.replace or isinstance(steps, Clipped))
+                nodes[index].is_exhausted = is_told
                 left[index] = 0
     return [[drawn[node.index].pop(0) for _ in range(min(n, len(drawn[node.index])))]
             for node, n in wanted]  # fmt: skip
@@ -150,8 +150,9 @@ def undrawn_prob(node: Node) -> float:
 
     Where a policy tells no probabilities, a share that falls with their number.
     """
-    known = [math.exp(step.logprob) for step in node.drawn if step.logprob is not None]
-    return max(0.0, 1 - sum(known)) if len(known) == len(node.drawn) else 1 / (1 + len(node.drawn))
+    ways = {step.way: step.logprob for step in node.drawn}  # with replacement, one is drawn twice
+    known = [math.exp(logprob) for logprob in ways.values() if logprob is not None]
+    return max(0.0, 1 - sum(known)) if len(known) == len(ways) else 1 / (1 + len(node.drawn))
 
 
 def add_steps(
@@ -195,11 +196,6 @@ def live_children(tree: Tree, node: Node) -> list[Node]:
     return [tree.nodes[i] for i in node.children if tree.nodes[i].status != "dead"]
 
 
-def was_cut(tree: Tree) -> bool:
-    """Return whether the budget cut a step."""
-    return any(node.step.finish == "budget" for node in tree.nodes[1:])
-
-
 def distinct(nodes: Sequence[Node]) -> list[Node]:
     """Return every node once, in order of first appearance."""
     return list({node.index: node for node in nodes}.values())
@@ -234,12 +230,15 @@ def rate(
       aggregation: how the step scores of a path become one number.
       ends: for each node itself, or a later node whose path is scored in its stead (a rollout).
     Raises:
-      BudgetSpent: inside the program, if the budget does not pay for all of them.
+      BudgetSpent: inside the program, if the budget does not pay for all of them; the first ones
+        that it pays for are rated all the same.
     """
-    scores = yield from score_all([end.trajectory for end in ends or nodes])
+    scores, spent = yield from score_first([end.trajectory for end in ends or nodes])
     for node, path_scores in zip(nodes, scores):
         tree.set_score(node, path_scores[node.depth - 1])
         tree.set_value(node, aggregate(path_scores, aggregation))
+    if spent is not None:
+        raise spent
 
 
 def rate_new(

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from stepnav.core.options import Count
 from stepnav.core.outcome import Outcome, StopReason
-from stepnav.core.requests import BudgetSpent, Program, Request, complete, score
+from stepnav.core.requests import BudgetSpent, Clipped, Program, Request, complete, score
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import fall_back
 from stepnav.search.expand import StepOptions, add_steps, draw_children
@@ -109,7 +109,7 @@ def _draw_path(
     solutions = yield from complete(
         node.trajectory, sampling=whole, reserve_tokens=options.reserve_tokens
     )
-    node.is_exhausted = not solutions
+    node.is_exhausted = not solutions and not isinstance(solutions, Clipped)
     steps = [solution.steps[node.depth] for solution in solutions]
     node.drawn += steps
     return add_steps(tree, node, steps, counts)

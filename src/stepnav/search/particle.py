@@ -22,7 +22,7 @@ from stepnav.core.outcome import StopReason
 from stepnav.core.requests import BudgetSpent, Program
 from stepnav.core.tree import Node, Tree
 from stepnav.search.draw import Answer, conclude
-from stepnav.search.expand import StepOptions, draw_all, rate_new, was_cut, worth
+from stepnav.search.expand import StepOptions, draw_all, rate_new, worth
 
 _SMALL, _EARLY = 0.5, 0.5
 """Shares of the particles and of the steps below which the entropic variant tempers; theirs."""
@@ -67,7 +67,7 @@ def particle(
             ended += [node for node in draws if node.is_finished]
             moved = [node for node in particles if node.is_finished] + draws
             if not moved:
-                stop_reason = "budget" if was_cut(tree) else "exhausted"
+                stop_reason = "exhausted"
                 break
             yield from rate_new(tree, draws, aggregation)
             values = [worth(node) for node in moved]

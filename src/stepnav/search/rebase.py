@@ -57,11 +57,7 @@ def rebase(
                 tree.mark(node, "accepted" if share else "dead")
             yield from rate(tree, children, aggregation)
             if all(child.is_finished for child in children):
-                is_cut = any(s.finish == "budget" for new in steps for s in new)
-                is_short = replace and sum(map(len, steps)) < sum(shares)  # else nothing was left
-                stop_reason = (
-                    "budget" if is_cut or is_short else "finished" if voters else "exhausted"
-                )
+                stop_reason = "finished" if voters else "exhausted"
                 break
             leaves = [child for child in children if not child.is_finished]
             tree.settle([*leaves, *voters])

@@ -62,7 +62,7 @@ def tot(
             if order == "depth":
                 tried = tried[-1:] if counts["iterations"] + branching <= max_draws else []
             if not tried:
-                stop_reason = _why_stop(tree, states, max_steps)
+                stop_reason = _why_stop(states, max_steps)
                 break
             others = [s for s in states if s.index not in {node.index for node in tried}]
             has_solution = any(state.is_finished for state in states)
@@ -89,10 +89,10 @@ def tot(
     return (yield from conclude(tree, found, best, extract, **how))
 
 
-def _why_stop(tree: Tree, states: Sequence[Node], max_steps: int) -> StopReason:
+def _why_stop(states: Sequence[Node], max_steps: int) -> StopReason:
     """Return why nothing is tried any more."""
     if not states:
-        return "budget" if tree.nodes[-1].trajectory.finish == "budget" else "exhausted"
+        return "exhausted"
     if any(not state.is_finished and state.depth < max_steps for state in states):
         return "iterations"
     return "finished" if any(state.is_finished for state in states) else "length"

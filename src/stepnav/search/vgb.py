@@ -77,7 +77,7 @@ def vgb(
 def _move(tree: Tree, node: Node, chance: Random, *, by_probability: bool) -> Node:
     """Return a neighbour by chance; the node itself if all of them weigh nothing."""
     children = live_children(tree, node)
-    shares = policy_shares(children, by_probability=by_probability)
+    shares = policy_shares(tree, children, by_probability=by_probability)
     places = children + ([tree.parent(node)] if node.depth else [])
     weights = [share * worth(child) for child, share in zip(children, shares)]
     weights += [worth(node)] if node.depth else []
@@ -86,11 +86,12 @@ def _move(tree: Tree, node: Node, chance: Random, *, by_probability: bool) -> No
     return chance.choices(places, weights)[0]
 
 
-def policy_shares(children: list[Node], *, by_probability: bool) -> list[float]:
+def policy_shares(tree: Tree, children: list[Node], *, by_probability: bool) -> list[float]:
     """Return the policy's probability of each child, as far as it is known; they add up to 1."""
-    logprobs = [child.step.logprob for child in children]
+    logprobs = map(tree.logprob, children)
     known = [logprob for logprob in logprobs if logprob is not None]
-    if by_probability and len(known) == len(children):
+    is_known = len(known) == len(children) and max(known, default=0.0) > -math.inf
+    if by_probability and is_known:
         parts = [math.exp(logprob - max(known)) for logprob in known]
     else:
         parts = [1.0 + child.duplicates for child in children]

@@ -85,10 +85,9 @@ def failed(error: BackendError | None, message: str) -> ApiError:
     if error is None:
         return ApiError(500, message, code="search_failed")
     if error.status_code in (400, 413, 422):
-        # a model in this process refuses nothing else
-        is_too_long = error.provider == "local" or context_refusal(message) is not None
+        is_too_long = context_refusal(message) is not None
         code = "context_length_exceeded" if is_too_long else "upstream_refused"
-        return ApiError(400, message, code=code)
+        return ApiError(400, message, code=error.code or code)
     headers = RETRY_SOON
     if error.wait_s is not None:
         headers = {"Retry-After": str(math.ceil(min(max(1.0, error.wait_s), MAX_RETRY_S)))}

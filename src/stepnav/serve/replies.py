@@ -10,9 +10,9 @@ from typing import Any
 from stepnav.core.aggregate import aggregate
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Trajectory
+from stepnav.core.thoughts import answer_part, split_thinking, thought_text
 from stepnav.core.tree import Node
-from stepnav.policies.splitting import split_thinking, thought_text
-from stepnav.serve.wanted import Wanted, answer_part
+from stepnav.serve.wanted import Wanted
 
 OBJECTS = {"chat": "chat.completion", "completions": "text_completion", "responses": "response"}
 PREFIXES = {"chat": "chatcmpl-", "completions": "cmpl-", "responses": "resp_"}

@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from fastapi import Request
@@ -31,6 +32,13 @@ from stepnav.serve.wanted import Endpoint, Wanted
 
 COUNT_S = 1.0
 """So often a process notes what is open in it, since another one may be asked for /metrics."""
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """The status that a request was answered with."""
+
+    status: int = 200
 
 
 class Service:
@@ -107,10 +115,12 @@ class Service:
                 own["X-Stepnav-Unsearched"] = wanted.reason
             on_first = partial(self._note_first, kind, model, began)
             with contextlib.ExitStack() as stack:
-                stack.enter_context(timed)
-                return await self.upstream.forward(
+                outcome = stack.enter_context(timed)
+                response = await self.upstream.forward(
                     request, kind, raw, own, stack=stack, on_first=on_first
                 )
+                outcome.status = response.status_code
+                return response
         if wanted.is_stream:
             with contextlib.ExitStack() as stack:
                 stack.enter_context(timed)
@@ -184,11 +194,11 @@ class Service:
             self._traces.add(result)
 
     @contextlib.contextmanager
-    def _timed(self, kind: Endpoint, model: str, began: float) -> Iterator[None]:
-        error_type = "cancelled"
+    def _timed(self, kind: Endpoint, model: str, began: float) -> Iterator[_Outcome]:
+        outcome, error_type = _Outcome(), "cancelled"
         try:
-            yield
-            error_type = ""
+            yield outcome
+            error_type = str(outcome.status) if outcome.status >= 400 else ""
         except ApiError as error:
             error_type = str(error.status)
             raise

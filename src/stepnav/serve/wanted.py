@@ -17,7 +17,6 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.records import Message, Problem
 from stepnav.core.requests import REWARD
 from stepnav.core.strategy import Strategy
-from stepnav.policies.splitting import split_thinking
 from stepnav.run.search import Search
 from stepnav.serve.bodies import (
     Body,
@@ -106,7 +105,7 @@ def make_wanted(
         id=uuid.uuid4().hex,
         strategy=strategy,
         problem=problem,
-        extract=lambda text: house.task.extract(answer_part(text)),
+        extract=house.task.extract,
         budget=Budget(policy_tokens=tokens or house.limits.max_budget_tokens),
         seed=secrets.randbits(31) if usual is None else abs(usual),
         models=_models(house, asked),
@@ -154,11 +153,6 @@ def _problem(
     except ConfigError as error:
         raise ApiError(400, str(error), param=param, code="invalid_value") from None
     return replace(problem, id=asked.problem_id or problem.id, context=tuple(turns))
-
-
-def answer_part(text: str) -> str:
-    """Return a solution without what a thinking model thought before it."""
-    return split_thinking(text)[1]
 
 
 def _role(role: str) -> Literal["system", "user", "assistant"]:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from stepnav.core.records import Problem
+from stepnav.core.thoughts import answer_part
 from stepnav.sandbox.records import Suite
 from stepnav.tasks.behaviour import Behaviours
 from stepnav.tasks.program_checker import shared_checker
@@ -133,7 +134,7 @@ def make_code_task(
         test = module.suite_of(problem, public=True)
         if test is None:
             return None
-        answer = module.extract(text)
+        answer = module.extract(answer_part(text))
         return answer is not None and shared_checker(sandbox).passes(
             module.program_of(problem, answer), test
         )

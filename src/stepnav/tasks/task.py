@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from stepnav.core.records import Problem, Rating
+from stepnav.core.thoughts import answer_part
 
 Example = tuple[str, str]
 """A worked example: its question, and what follows the prompt that shows it."""
@@ -35,6 +36,16 @@ class CodeChecks:
 
 
 @dataclass(frozen=True, slots=True)
+class _BehindThought:
+    """Finds answers in what stands behind a thought: no guess in it is one."""
+
+    extract: Callable[[str], str | None]
+
+    def __call__(self, text: str) -> str | None:
+        return self.extract(answer_part(text))
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One benchmark.
 
@@ -47,14 +58,16 @@ class Task:
       answer_pattern: regular expression that is found in the step that ends a solution, for
         policies that do not end by themselves; None leaves it to them.
       load: (split, count, seed, path) to problems; a count of None takes all there are.
-      extract: a solution's text to its final answer in canonical form, None if it has none.
+      extract: a solution's text to its final answer in canonical form, None if it has none; of a
+        thinking model's it is given what stands behind the thought.
       grade: (problem, answer) to whether it is right; None if that could not be decided.
       rate_steps: (problem, step texts) to exact ratings, for the oracle reward; None where no
         exact checker exists.
       chat_answer_pattern: the same as `answer_pattern` for chat models; None takes that one.
       ask: the user's own question to a problem without an answer; None takes it as one line of
         text.
-      temperature: of all draws where the user sets none; None leaves each strategy its own.
+      temperature: of draws that are not greedy, where the user sets none; None leaves each strategy
+        its own.
       code: what a code task knows besides; None for other tasks.
       examples: so many worked examples at most, from a training split, always the same; None where
         there are none.
@@ -85,6 +98,10 @@ class Task:
     end_strings: tuple[str, ...] = ()
     problem: Callable[[str], Problem] | None = None
     alike: Callable[[Problem], Callable[[str], str]] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.extract, _BehindThought):
+            object.__setattr__(self, "extract", _BehindThought(self.extract))
 
     def extractor(self, problem: Problem) -> Callable[[str], str | None]:
         """Return what finds a solution's answer during one search for a problem."""

@@ -17,8 +17,8 @@ from stepnav.core.requests import Complete, Propose, Request, Sampling, Score
 from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.prompts import PromptOptions, server_seed
-from stepnav.policies.openai.protocol import parse_reply
-from stepnav.policies.openai.reading import read_solution
+from stepnav.policies.openai.protocol import Choice, parse_reply
+from stepnav.policies.openai.reading import read_solution, read_step
 from stepnav.remote.connection import with_version
 from tests.policies.openai.fake_server import (
     ALL_HONOURED,
@@ -402,6 +402,24 @@ def test_thoughts_are_steps_of_their_own_and_no_guess_in_them_is_the_answer(
     ]  # fmt: skip
     assert solution.is_finished
     assert sum(step.num_tokens for step in solution.steps) == 20
+
+
+def test_a_guess_in_a_thought_that_the_prefix_began_ends_no_solution():
+    prefix = QUESTION.extend(Step("<think>\n"))
+    options, found = PromptOptions(), Capabilities(stop="kept")
+    assert read_step(options, found, prefix, "", Choice("Is it #### 5\n", "stop")) == (
+        "Is it #### 5\n",
+        "step",
+    )
+    text = "So #### 5</think>\n"
+    assert read_step(options, found, prefix, "", Choice(text, "stop")) == (text, "step")
+    done = prefix.extend(Step(text))
+    assert read_step(options, found, done, "", Choice("#### 4\n", "stop")) == ("#### 4\n", "end")
+    assert read_step(options, Capabilities(stop="removed"), done, "", Choice("", "stop"))[1] == (
+        "step"
+    )
+    cut = read_solution(options, found, prefix, Choice("Is it #### 5\nNo,", "length"), 9)
+    assert [(step.text, step.finish) for step in cut.steps[1:]] == [("Is it #### 5\nNo,", "length")]
 
 
 def test_a_thought_that_is_cut_is_closed() -> None:

@@ -599,3 +599,12 @@ def test_a_bad_answer_tells_the_tokens_that_it_cost(choices: list[Any]) -> None:
     with pytest.raises(BadResponse) as caught:
         parse_reply("completions", payload)
     assert caught.value.failed_tokens == 9
+
+
+def test_choices_are_taken_by_their_index() -> None:
+    texts = [{"index": at, "text": text, "finish_reason": "stop"} for at, text in enumerate("abc")]
+    shuffled = {"choices": [texts[2], texts[0], texts[1]]}
+    found = parse_reply("completions", shuffled).choices
+    assert "".join(choice.text for choice in found) == "abc"
+    found = parse_reply("completions", {"choices": [{"text": text} for text in "ba"]}).choices
+    assert "".join(choice.text for choice in found) == "ba"

@@ -19,6 +19,7 @@ from stepnav.remote.options import ServerOptions
 from stepnav.rewards.families.recognise import FAMILIES, open_checkpoint
 from stepnav.rewards.local.step_format import StepFormat
 from stepnav.rewards.remote import RemoteReward
+from stepnav.rewards.remote.routes import _check_count, _items
 from stepnav.run.accounting import KnownPrefixes, charge
 from tests.engine.small_models import poll_all
 from tests.rewards import public_models
@@ -426,3 +427,20 @@ def test_a_step_that_text_cannot_show(folders: dict[str, Path]) -> None:
     if words.encode(words.decode(apart[1:])) != apart:
         with pytest.raises(BackendError, match="takes text only"):
             _text(words, apart)
+
+
+def test_results_are_taken_by_their_index() -> None:
+    one, other = {"index": 0, "data": [1]}, {"index": 1, "data": [2]}
+    assert _items({"data": [other, one]}, 2) == [one, other]
+    for wrong in ([one, one], [one], [one, {"data": [2]}], [one, {"index": "1"}], [one, 5]):
+        with pytest.raises(BadResponse, match="no list of 2 results"):
+            _items({"data": wrong}, 2)
+
+
+@pytest.mark.parametrize(
+    "payload", [{}, {"usage": None}, {"usage": {}}, {"usage": {"total_tokens": 6}}]
+)
+def test_an_answer_need_not_tell_how_much_it_read(payload: dict[str, Any]) -> None:
+    _check_count(payload, 5)
+    with pytest.raises(BadResponse, match="read 6 tokens where there are 5"):
+        _check_count({"usage": {"prompt_tokens": 6}}, 5)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+_NAMES = ("max_position_embeddings", "max_target_positions")
+"""What configs call it; those of speech models (Whisper) count their decoder's apart."""
+
 
 def num_positions(model: Any) -> int | None:
     """Return the most tokens that the model has positions for, None if it does not say.
 
     RoBERTa and its kin count positions from one past the padding token's number.
     """
-    length = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if not isinstance(length, int) or length <= 0:
+    config = model.config.get_text_config()
+    found = [getattr(config, name, None) for name in _NAMES]
+    length = next((found for found in found if isinstance(found, int) and found > 0), None)
+    if length is None:
         return None
     embeddings = getattr(model.base_model, "embeddings", None)
     padding = getattr(getattr(embeddings, "position_embeddings", None), "padding_idx", None)

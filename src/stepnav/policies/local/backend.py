@@ -2,7 +2,8 @@
 
 Steps leave the batch when they are finished and waiting requests join at once, so that no row waits
 for the longest. A draw depends on the request's seed, the sample's number and the token's position
-alone, and in float32 on the CPU the model's outputs do not depend on what shares the batch.
+alone, and in float32 on the CPU the model's outputs do not depend on what shares the batch, but for
+the last bits of a mixture of experts.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class LocalPolicy(TokenPolicy):
       max_batch: most samples that run at once.
       max_batch_tokens, cache_tokens, pass_tokens: as in `engine.runner.Runner`.
       batch_invariant: pads passes so that float32 results on the CPU do not depend on the batch
-        (measured where `engine.attention` says); off, a lone request on a large model is somewhat
-        faster.
+        (measured where `engine.attention` says; a mixture of experts' do all the same); off, a
+        lone request on a large model is somewhat faster.
       graphs: whether a Llama's passes of single tokens are CUDA graphs; None makes them on a GPU.
 
     Raises:

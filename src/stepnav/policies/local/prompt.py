@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from stepnav.core.errors import ConfigError
+from stepnav.core.errors import BackendError, ConfigError, one_line
 from stepnav.core.records import Message, Problem, Step, Trajectory
+from stepnav.core.thoughts import THINK_BEGIN
+from stepnav.engine.tokenizer import following_ids
 from stepnav.files.atomic import write_text
 from stepnav.files.versioned import stamped, unstamped
 from stepnav.policies.splitting import check_pattern, cut_at_first, fill
 
 FILE_NAME = "stepnav_policy.json"
 MAX_KEPT_PROMPTS = 4096
+PART = "\ufffd"
+"""What tokenizers decode to where the bytes are no whole character."""
 
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "prompt_template": ((str,), "text"),
@@ -121,32 +126,44 @@ class PromptEncoder:
         self._prompts: dict[tuple[str, tuple[Message, ...]], list[int]] = {}
 
     def encode(self, trajectory: Trajectory) -> tuple[list[int], tuple[int, ...]]:
-        """Return the tokens of the prompt and all steps, and how many there are after each."""
-        ids = list(self._prompt(trajectory.problem))
-        totals = [len(ids)]
-        for step in trajectory.steps:
-            ids += self._step(step)
-            totals.append(len(ids))
+        """Return the tokens of the prompt and all steps, and how many there are after each.
+
+        Raises:
+          BackendError: the chat template or the tokenizer refuses it.
+        """
+        try:
+            ids = list(self._prompt(trajectory.problem))
+            totals = [len(ids)]
+            for step in trajectory.steps:
+                ids += self._step(step)
+                totals.append(len(ids))
+        except Exception as error:  # templates and tokenizers raise any kind
+            raise _refused(error) from None
         return ids, tuple(totals)
 
     def encode_messages(self, messages: Sequence[Message]) -> tuple[list[int], tuple[int, ...]]:
         """Return the tokens of a conversation that the model is to answer, and how many there are.
 
         A model without a chat template is shown the turns' texts, with a blank line after each.
+
+        Raises:
+          BackendError: as of `encode`.
         """
-        if getattr(self._tokenizer, "chat_template", None):
-            turns = [{"role": message.role, "content": message.content} for message in messages]
-            ids = self._encode_turns(turns)
-        else:
-            text = "".join(f"{message.content}\n\n" for message in messages)
-            ids = self._encode_text(text)
+        try:
+            if getattr(self._tokenizer, "chat_template", None):
+                turns = [{"role": message.role, "content": message.content} for message in messages]
+                ids = self._encode_turns(turns)
+            else:
+                text = "".join(f"{message.content}\n\n" for message in messages)
+                ids = self._encode_text(text)
+        except Exception as error:
+            raise _refused(error) from None
         return ids, (len(ids),)
 
     def _step(self, step: Step) -> Sequence[int]:
         if step.token_ids is not None:
             return step.token_ids
-        ids: Sequence[int] = self._tokenizer.encode(step.text, add_special_tokens=False)
-        return ids
+        return following_ids(self._tokenizer, step.text, self._format.separator)
 
     def _prompt(self, problem: Problem) -> list[int]:
         key = problem.question, problem.context
@@ -156,6 +173,15 @@ class PromptEncoder:
                 self._prompts.clear()
             known = self._prompts[key] = self._encode_prompt(problem)
         return known
+
+    def before_solutions(self) -> str:
+        """Return the mark that opens a thought if prompts end with it, as some templates' do."""
+        with suppress(Exception):  # what refuses this one is told with the others
+            text = fill(self._format.prompt_template, "1 + 1 = ?")
+            if self._format.is_chat:
+                text = self._rendered([{"role": "user", "content": text}])
+            return THINK_BEGIN if text.rstrip().endswith(THINK_BEGIN) else ""
+        return ""
 
     def _encode_prompt(self, problem: Problem) -> list[int]:
         text = fill(self._format.prompt_template, problem.question)
@@ -168,10 +194,18 @@ class PromptEncoder:
         return self._encode_turns(turns)
 
     def _encode_turns(self, turns: list[dict[str, str]]) -> list[int]:
-        text = self._tokenizer.apply_chat_template(
+        try:
+            text = self._rendered(turns)
+        except Exception:
+            if turns[0]["role"] != "system":
+                raise
+            text = self._rendered(_without_system(turns))  # as Gemma's template wants it
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _rendered(self, turns: list[dict[str, str]]) -> str:
+        return self._tokenizer.apply_chat_template(  # type: ignore[no-any-return]
             turns, tokenize=False, add_generation_prompt=True
         )
-        return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     def _encode_text(self, text: str) -> list[int]:
         bos = self._tokenizer.bos_token_id
@@ -179,6 +213,18 @@ class PromptEncoder:
             return _without_end(list(self._tokenizer.encode(text)), self._tokenizer.eos_token_id)
         ids = list(self._tokenizer.encode(text, add_special_tokens=False))
         return [bos, *ids] if self._format.add_bos and bos is not None else ids
+
+
+def _refused(error: Exception) -> BackendError:
+    message = f"the model's chat template or tokenizer refuses the text ({one_line(error)})"
+    return BackendError(message, provider="local", status_code=400, code="unreadable")
+
+
+def _without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return a conversation whose leading system turns stand in the turn after them."""
+    count = next((at for at, turn in enumerate(turns) if turn["role"] != "system"), 0)
+    texts = [turn["content"] for turn in turns[: count + 1]]
+    return [{**turns[count], "content": "\n\n".join(texts)}, *turns[count + 1 :]]
 
 
 def _without_end(ids: list[int], end: int | None) -> list[int]:
@@ -205,14 +251,23 @@ class StepCutter:
         self._last_characters = {separator[-1], *(text[-1] for text in end_strings)}
         self._may_end: dict[int, bool] = {}
         self._alone: dict[int, str] = {}
+        self._word = list(tokenizer.encode("a", add_special_tokens=False))[-1:]
 
     def may_end(self, token: int) -> bool:
         """Return whether a step or the solution can end at this token at all."""
         known = self._may_end.get(token)
         if known is None:
-            known = not self._last_characters.isdisjoint(self._decode_one(token))
+            text = self.after_word(token)
+            known = PART in text or not self._last_characters.isdisjoint(text)
             self._may_end[token] = known
         return known
+
+    def after_word(self, token: int) -> str:
+        """Return a token's text where it follows others; alone a blank at its beginning is lost.
+
+        `PART` stands for each part of a character, whose other tokens stand beside it.
+        """
+        return self.text(self._word, [token])
 
     def is_end(self, text: str) -> bool:
         """Return whether the text holds a separator after its first visible character."""

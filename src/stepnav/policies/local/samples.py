@@ -13,6 +13,7 @@ from stepnav.core.budget import Usage
 from stepnav.core.records import Finish, Reply, Step
 from stepnav.core.requests import Ask, PolicyRequest, Propose
 from stepnav.core.seeds import derive_seed
+from stepnav.core.thoughts import answer_part
 from stepnav.engine.queue import Job
 from stepnav.engine.row import Row
 from stepnav.policies.local.prompt import StepCutter
@@ -31,6 +32,7 @@ class Sample(Row):
       num_known: tokens of known steps that it begins with; nothing is sampled for them.
       num_tokens: tokens sampled so far, the end-of-sequence token included.
       num_step_tokens, logprob: the part of it in the current step, and their log-probability.
+      num_draws: how often it was drawn, until it was new.
       steps: finished steps; none where nothing was left to draw.
       drawing: how its first step is drawn from what is left; None once that is finished, or where
         samples are independent.
@@ -44,6 +46,7 @@ class Sample(Row):
     num_tokens: int = 0
     num_step_tokens: int = 0
     logprob: float = 0.0
+    num_draws: int = 1
     steps: list[Step] = field(default_factory=list)
     drawing: Drawing | None = None
 
@@ -105,7 +108,7 @@ def answer_of(job: Job[Sample], flops_per_token: int) -> Answer:
     cached = sum(sample.num_cached for sample in samples)
     generated = sum(sample.num_tokens for sample in samples)
     usage = Usage(
-        policy_calls=len(samples),
+        policy_calls=sum(sample.num_draws for sample in samples),
         policy_prompt_tokens=prompt,
         policy_cached_tokens=cached,
         policy_tokens=generated,
@@ -120,13 +123,19 @@ class StepWriter:
     Args:
       cutter: finds step ends.
       end_tokens: end-of-sequence tokens.
-      answer_pattern: a step in which it is found ends the solution.
+      answer_pattern: a step in which it is found ends the solution, unless it is a thought.
+      before: what all solutions go on from, as far as it opens a thought.
     """
 
     def __init__(
-        self, cutter: StepCutter, end_tokens: frozenset[int], answer_pattern: str | None
+        self,
+        cutter: StepCutter,
+        end_tokens: frozenset[int],
+        answer_pattern: str | None,
+        before: str = "",
     ) -> None:
         self._cutter = cutter
+        self._before = before
         self._end_tokens = end_tokens
         self._answer = re.compile(answer_pattern) if answer_pattern else None
 
@@ -151,12 +160,18 @@ class StepWriter:
             if is_full:
                 self._finish(sample, text, "length")
             return is_full
-        if self._answer is not None and self._answer.search(text):
+        if self._answer is not None and self._answer.search(self._answer_part(sample, text)):
             self._finish(sample, text, "end")
             return True
         is_step = isinstance(sample.request, Propose)
         self._finish(sample, text, "length" if is_full and not is_step else "step")
         return is_step or is_full
+
+    def _answer_part(self, sample: Sample, text: str) -> str:
+        """Return a sample's current step without what of it is a thought."""
+        assert not isinstance(sample.request, Ask), "free text has no steps"
+        before = self._before + sample.request.prefix.text
+        return answer_part(text, before + "".join(step.text for step in sample.steps))
 
     def _text(self, sample: Sample) -> str:
         tokens, start = sample.tokens, sample.start

@@ -25,6 +25,9 @@ class TokenPolicy(RowQueue[Sample]):
       format: prompt and step settings.
       max_step_tokens: limit of a proposed step whose request sets none.
       max_tokens: limit of a completion whose request sets none.
+
+    Attributes:
+      before_solutions: the mark that opens a thought, if prompts end with it.
     """
 
     def __init__(
@@ -45,7 +48,13 @@ class TokenPolicy(RowQueue[Sample]):
         self._encoder = PromptEncoder(tokenizer, format)
         self._tries = Tries()
         self._cutter = StepCutter(tokenizer, format.separator, format.end_strings)
-        self._writer = StepWriter(self._cutter, end_tokens(model, tokenizer), format.answer_pattern)
+        self.before_solutions = self._encoder.before_solutions()
+        self._writer = StepWriter(
+            self._cutter,
+            end_tokens(model, tokenizer),
+            format.answer_pattern,
+            self.before_solutions,
+        )
 
     def token_bound(self, request: Request) -> int:
         """Return the most tokens that the request may generate."""
@@ -71,6 +80,7 @@ class TokenPolicy(RowQueue[Sample]):
                 "it must leave room for at least one token",
                 provider="local",
                 status_code=400,
+                code="context_length_exceeded",
             )
         limit = self._limit(request)
         if context is not None:

@@ -25,9 +25,6 @@ ASK_STEP = (
     "Go on from there. Do not repeat what is written; write the next steps only."
 )
 
-MIN_TEMPERATURE = 1e-3
-"""Below it a request is greedy: logits divided by so little overflow, and noise is drawn."""
-
 _PLAIN = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 """Draw by the temperature alone, whatever the model's own settings of generation are."""
 
@@ -199,7 +196,7 @@ def request_body(
         body = conversation_fields(request.messages, found.api)
     else:
         body = prompt_fields(options, found, request.prefix, written)
-    temperature = 0.0 if is_greedy(request) else sampling.temperature
+    temperature = sampling.temperature
     body.update(max_tokens=limit, top_p=sampling.top_p)
     body["temperature"] = max(temperature, found.lowest_temperature)
     stop = [] if isinstance(request, Ask) else list(options.end_strings)
@@ -232,7 +229,7 @@ def excludes(found: Capabilities, request: Propose) -> bool:
 
 def is_greedy(request: PolicyRequest) -> bool:
     """Return whether only the most probable tokens are asked for."""
-    return request.sampling.temperature < MIN_TEMPERATURE
+    return request.sampling.temperature == 0
 
 
 def server_seed(seed: int, *parts: int) -> int:

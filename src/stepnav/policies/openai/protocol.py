@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from stepnav.core.errors import BadResponse, quote
 from stepnav.core.records import Told
-from stepnav.policies.splitting import as_thinking
-from stepnav.remote.body import PROVIDER, as_text, count_of
+from stepnav.core.thoughts import as_thinking
+from stepnav.remote.body import PROVIDER, as_text, count_of, in_order
 from stepnav.remote.connection import HttpFailure
 
 Api = Literal["completions", "chat"]
@@ -93,10 +93,12 @@ class Spending:
     Attributes:
       tokens: of the answers that were used.
       failed_tokens: generated ones of those that were not.
+      repeated: samples that were drawn again because they were known.
     """
 
     tokens: Tokens = field(default_factory=Tokens)
     failed_tokens: int = 0
+    repeated: int = 0
 
     @property
     def generated(self) -> int:
@@ -131,7 +133,7 @@ def parse_reply(api: Api, payload: Any) -> Reply:
     lost = 0 if tokens is None else tokens.generated
     try:
         _check_error(payload)
-        choices = tuple(_parse_choice(api, choice) for choice in payload["choices"])
+        choices = tuple(_parse_choice(api, choice) for choice in in_order(payload["choices"]))
         if not choices:
             raise ValueError("no choices")
     except (BadResponse, HttpFailure) as failure:

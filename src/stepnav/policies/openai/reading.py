@@ -6,14 +6,16 @@ A step is always cut exactly at its boundary, whatever the server did with the s
 from __future__ import annotations
 
 from stepnav.core.records import Finish, Step, Trajectory
+from stepnav.core.thoughts import answer_part, split_thinking
 from stepnav.policies.openai.capabilities import Capabilities
 from stepnav.policies.openai.prompts import PromptOptions, is_stop_usable, without_repeats
 from stepnav.policies.openai.protocol import Choice
 from stepnav.policies.splitting import (
+    THOUGHT_SEPARATOR,
     cut_at_first,
     share_out,
     split_solution,
-    split_thinking,
+    split_steps,
     step_end,
 )
 
@@ -30,11 +32,16 @@ def read_step(
       written: what earlier choices wrote of the step.
       choice: what the server gave now.
     """
+
+    def holds_answer(step: str) -> bool:
+        """Return whether the step ends the solution, which no guess in a thought does."""
+        return options.holds_answer(answer_part(step, prefix.text))
+
     reply = without_repeats(options, found, prefix, choice.text)
     text, is_past_end = cut_at_first(written + reply, options.end_strings)
     end = step_end(text, options.separator)
     if end is not None:
-        is_last = options.holds_answer(text[:end])
+        is_last = holds_answer(text[:end])
         return text[:end], "end" if is_last else "step"
     if is_past_end:
         return text, "end"
@@ -44,13 +51,13 @@ def read_step(
         is_blank_line = not text.strip() and options.separator in reply
         return text, "step" if is_blank_line else "end"
     if choice.stopped_at == options.separator:
-        is_last = options.holds_answer(text)
+        is_last = holds_answer(text)
         return text + options.separator, "end" if is_last else "step"
     if found.names_stop:
         return text, "end"
-    if options.holds_answer(text):
+    if holds_answer(text):
         return text, "end"
-    is_after_end = not text.strip() and options.holds_answer(prefix.text)
+    is_after_end = not text.strip() and options.holds_answer(answer_part(prefix.text))
     return ("", "end") if is_after_end else (text + options.separator, "step")
 
 
@@ -75,8 +82,8 @@ def read_solution(
     """
     reply = without_repeats(options, found, prefix, choice.text)
     text, is_past_end = cut_at_first(reply, options.end_strings)
-    pieces = split_solution(text, options.separator) or [text]
-    num_thoughts = len(split_solution(split_thinking(text)[0], options.separator))
+    pieces = split_solution(text, options.separator, prefix.text) or [text]
+    num_thoughts = len(split_steps(split_thinking(text, prefix.text)[0], THOUGHT_SEPARATOR))
     finish: Finish = "length" if choice.finish == "length" and not is_past_end else "end"
     for index, piece in enumerate(pieces):
         is_thought = index < num_thoughts  # a guess in the middle of it ends nothing

@@ -107,6 +107,7 @@ class Sampler:
                 drawn = await self._items(own, spent) if left > 0 else ()
                 if not drawn:
                     break  # nothing is left
+                spent.repeated += 1
                 steps = new_steps(request, drawn[0])
                 left -= sum(step.num_tokens for step in steps)
                 if steps and known.takes(steps[0], again):
@@ -246,7 +247,7 @@ class Sampler:
         processed = tokens.prompt - tokens.cached + spent.generated
         flops = None if self.num_parameters is None else 2 * self.num_parameters * processed
         return Usage(
-            policy_calls=self.num_draws(request),
+            policy_calls=self.num_draws(request) + spent.repeated,
             policy_prompt_tokens=tokens.prompt,
             policy_cached_tokens=tokens.cached,
             policy_tokens=spent.generated,

@@ -81,11 +81,16 @@ class PerToken(torch.nn.Module):  # type: ignore[misc]
         """Where it runs."""
         return self.classifier.device
 
+    @property
+    def base_model(self) -> Any:
+        """Its backbone."""
+        return self.classifier.base_model
+
     def set_attn_implementation(self, name: str) -> None:
         """Choose how it attends."""
         self.classifier.set_attn_implementation(name)
 
     def forward(self, input_ids: Any = None, **options: Any) -> TokenClassifierOutput:
         """Return outputs [B, T, C]."""
-        hidden = self.classifier.base_model(input_ids=input_ids, **options).last_hidden_state
+        hidden = self.base_model(input_ids=input_ids, **options).last_hidden_state
         return TokenClassifierOutput(logits=self.classifier.score(hidden))

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from stepnav.core.errors import BackendError, ConfigError, quote
+from stepnav.core.errors import ConfigError
 from stepnav.core.records import Trajectory, trimmed
 from stepnav.engine.row import Row
 from stepnav.rewards.families.label_names import class_ratings
 from stepnav.rewards.local.chat_text import render
 from stepnav.rewards.local.family import EngineLimits, Family, read_by_token
-from stepnav.rewards.local.piece_encoder import Unreadable, mark_ids, num_shared, plain_ids
+from stepnav.rewards.local.piece_encoder import mark_ids, num_shared, plain_ids, refused
 from stepnav.rewards.local.step_reader import (
     ClassProbs,
     Encoder,
@@ -126,16 +126,14 @@ class _PrefixEncoder:
             plain_ids(self._tokenizer, question, self._marks, is_question=True)
             if steps:
                 plain_ids(self._tokenizer, steps[-1], self._marks)
-        except Unreadable as error:
-            place = "the question" if error.is_question else f"step {len(steps)}"
-            text = question if error.is_question else steps[-1]
-            raise BackendError(f"{place} {error}: {quote(text)}", provider="local") from None
-        ids = self._ids(question, steps)
-        if not steps:
-            return ids, (len(ids),)
-        if not self._shares:
-            return ids, (0, len(ids))
-        return ids, (num_shared(self._ids(question, steps[:-1]), ids), len(ids))
+            ids = self._ids(question, steps)
+            if not steps:
+                return ids, (len(ids),)
+            if not self._shares:
+                return ids, (0, len(ids))
+            return ids, (num_shared(self._ids(question, steps[:-1]), ids), len(ids))
+        except Exception as error:  # tokenizers and chat templates raise any kind
+            raise refused(error, trajectory, len(steps)) from None
 
     def _ids(self, question: str, steps: Sequence[str]) -> list[int]:
         text = "\n".join(steps)

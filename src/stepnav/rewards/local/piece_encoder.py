@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from stepnav.core.errors import BackendError, quote
+from stepnav.core.errors import BackendError, one_line, quote
 from stepnav.core.records import Trajectory, trimmed
 from stepnav.engine.checkpoint.loading import special_tokens
 
@@ -36,6 +36,26 @@ class Unreadable(ValueError):
         self.is_question = is_question
 
 
+def refused(error: Exception, trajectory: Trajectory, number: int) -> BackendError:
+    """Return the error of a trajectory that cannot be shown to the model.
+
+    Args:
+      error: what was raised, an `Unreadable` or a tokenizer's or chat template's own.
+      trajectory: whose tokens were made.
+      number: of the step that was read; the question may be read with the first one.
+    """
+    question, steps = trajectory.problem.question, trajectory.steps
+    code: dict[str, Any] = {"status_code": 400, "code": "unreadable"}
+    if not isinstance(error, Unreadable):
+        part = f"step {number}" if number > 1 else "the question or the first step"
+        said = f"its tokenizer or chat template refuses {part} ({one_line(error)})"
+        return BackendError(f"the reward model cannot be asked: {said}", provider="local", **code)
+    if error.is_question:
+        return BackendError(f"the question {error}: {quote(question)}", provider="local", **code)
+    text = quote(trimmed(steps[number - 1].text))  # another solution may be read
+    return BackendError(f"step {number} {error}: {text}", provider="local")
+
+
 class PieceEncoder:
     """Tokenises trajectories piece by piece.
 
@@ -54,7 +74,7 @@ class PieceEncoder:
         """Return the tokens, and how many there are after the prompt and after each step.
 
         Raises:
-          BackendError: a step cannot be shown to the model; names it.
+          BackendError: the question or a step cannot be shown to the model; names it.
         """
         if len(self._firsts) + len(self._laters) > MAX_KEPT:
             self._firsts.clear()
@@ -74,11 +94,8 @@ class PieceEncoder:
                 ids += self._laters[step.text]
                 totals.append(len(ids))
             return ids, tuple(totals)
-        except Unreadable as error:
-            place, text = f"step {number}", trimmed(steps[number - 1].text) if steps else ""
-            if error.is_question:
-                place, text = "the question", question
-            raise BackendError(f"{place} {error}: {quote(text)}", provider="local") from None
+        except Exception as error:  # tokenizers and chat templates raise any kind
+            raise refused(error, trajectory, number) from None
 
     def _start(self, question: str, step: str) -> tuple[list[int], int]:
         key = question, step

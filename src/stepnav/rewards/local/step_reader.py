@@ -131,6 +131,8 @@ class Reading:
             f"and the reward model reads {limit} tokens, so it cannot be scored; use shorter "
             "solutions or a model with a longer context",
             provider="local",
+            status_code=400,
+            code="solution_too_long" if number else "context_length_exceeded",
         )
 
 

@@ -16,7 +16,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from stepnav.core.errors import BackendError, BadResponse, quote
-from stepnav.remote.body import PROVIDER, as_text
+from stepnav.remote.body import PROVIDER, as_text, in_order
 from stepnav.remote.connection import Connection
 from stepnav.remote.queue import together
 from stepnav.rewards.local.step_reader import ClassProbs, PairProbs, Probs, Read
@@ -253,23 +253,21 @@ def _text(tokenizer: Any, ids: list[int]) -> str:
 
 
 def _check_count(payload: Any, count: int) -> None:
-    """Refuse an answer to another number of tokens than were meant."""
+    """Refuse an answer to another number of tokens than were meant; it may tell none."""
     usage = payload.get("usage") if isinstance(payload, Mapping) else None
-    read = usage.get("prompt_tokens") if isinstance(usage, Mapping) else count
-    if read != count:
+    read = usage.get("prompt_tokens") if isinstance(usage, Mapping) else None
+    if read is not None and read != count:
         raise _unusable(f"it read {as_text(read)} tokens where there are {count}")
 
 
 def _items(payload: Any, count: int) -> list[Mapping[str, Any]]:
     """Return the items of an answer, one for each input, in the order of these."""
     items = payload.get("data") if isinstance(payload, Mapping) else None
-    if (
-        not isinstance(items, list)
-        or not all(isinstance(item, Mapping) for item in items)
-        or [item.get("index") for item in items] != list(range(count))
-    ):
-        raise _unusable(f"no list of {count} results in {quote(as_text(payload))}")
-    return items
+    if isinstance(items, list) and all(isinstance(item, Mapping) for item in items):
+        items = in_order(items)
+        if [item.get("index") for item in items] == list(range(count)):
+            return items
+    raise _unusable(f"no list of {count} results in {quote(as_text(payload))}")
 
 
 def _numbers(values: Any, count: int) -> list[float]:
