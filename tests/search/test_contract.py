@@ -95,6 +95,24 @@ def test_a_whole_solution_that_a_budget_left_unrated_is_an_answer(name):
         assert (result.answer is not None) == is_drawn, calls
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["best_of_n:samples=6", "beam:branching=6", "tot:branching=6", "astar:branching=6",
+     "dvts:num_subtrees=1:branching=6", "rebase:width=6", "particle:num_particles=6",
+     "pool:branching=6:beam_size=1:answer=best", "nav:width=6", "vgb:branching=6:answer=best"],
+)  # fmt: skip
+def test_the_best_of_those_that_a_budget_left_rated_is_the_answer(name):
+    policy = ScriptedPolicy.from_table({"": [f"#### {n}" for n in range(20)]})
+    rates = ScriptedReward(lambda trajectory: p(0.6 + int(trajectory.steps[-1].key[4:]) / 50))
+    search = make_search("cot", budget=Budget(calls=10))
+    search = replace(search, strategy=parse_strategy(name).for_budget(None))
+    result = run_one(policy, rates, search)
+    rated = [node for node in result.tree.nodes[1:] if node.score is not None]
+    assert 2 <= len(rated) <= 5
+    best = max(rated, key=lambda node: node.score.value)
+    assert result.answer == best.step.key[5:]
+
+
 @pytest.mark.parametrize("width", [1, 3])
 def test_what_a_budget_cut_is_not_exhausted(width):
     def step(prefix, seed, temperature):
