@@ -8,6 +8,7 @@ from stepnav.build.check_models import check_models
 from stepnav.build.device import check_device
 from stepnav.build.folders import backbone_accuracy, policy_folder
 from stepnav.build.grid import candidates
+from stepnav.build.judges import as_judge
 from stepnav.build.models import (
     Models,
     choose_models,
@@ -47,6 +48,7 @@ __all__ = [
     "TYPED_TASK",
     "Models",
     "RewardServer",
+    "as_judge",
     "as_strategy",
     "backbone_accuracy",
     "candidates",

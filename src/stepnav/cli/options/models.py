@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.build.judges import as_judge
 from stepnav.cli.console import loading
 from stepnav.cli.options.api_key import api_key
 from stepnav.cli.options.shared import Device, Dtype, Sandbox
@@ -192,11 +191,8 @@ class ModelOptions:
                 option = "--" + used[0].replace("_", "-")
                 raise ConfigError(f"{option} is for a server; --reward must be its URL")
             return None
-        if self.reward_tokenizer is not None and as_judge(reward) is not None:
-            raise ConfigError(
-                "--reward-tokenizer is for a reward model that is asked in tokens, and a judge is "
-                "asked in words; leave it out"
-            )
+        if self.reward_tokenizer is not None and build.as_judge(reward) is not None:
+            raise ConfigError("--reward-tokenizer is not for a judge, which is asked in words")
         usual = build.RewardServer().options
         options = replace(
             usual,
