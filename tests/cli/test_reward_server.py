@@ -109,7 +109,7 @@ def free_port() -> int:
         (("--reward", "{url}", "--reward-model", "m"), "has no model 'm'"),
         (
             ("--reward", "judge:{url}", "--reward-tokenizer", "."),
-            "--reward-tokenizer is for a reward model that is asked in tokens",
+            "--reward-tokenizer is not for a judge",
         ),
         (("--reward", "orm:{url}"), "does not give this reward model's scores"),
         (("--reward", "{url}", "--reward-api-key-env", "NO_SUCH"), "NO_SUCH holds none"),

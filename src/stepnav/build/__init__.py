@@ -21,6 +21,7 @@ from stepnav.build.policies import policy_format
 from stepnav.build.rewards import (
     REWARD_KEY,
     RewardServer,
+    as_judge,
     is_served,
     open_reward,
     reward_family,
@@ -47,6 +48,7 @@ __all__ = [
     "TYPED_TASK",
     "Models",
     "RewardServer",
+    "as_judge",
     "as_strategy",
     "backbone_accuracy",
     "candidates",

@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from stepnav.core.errors import ConfigError
 from stepnav.core.thoughts import split_thinking
 
+PART = "\ufffd"
+"""What part of a character is shown as, whose bytes are several tokens."""
+
 THOUGHT_SEPARATOR = "\n\n"
 """Ends a step of a thought, in which single lines are mere parts of a thought."""
 

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.build.rewards import as_judge
 from stepnav.cli.options.api_key import api_key
 from stepnav.cli.options.shared import Device, Dtype, Sandbox
 from stepnav.core.errors import ConfigError
@@ -180,11 +179,8 @@ class ModelOptions:
             names = ("reward_model", "reward_tokenizer", "reward_api_key_env")
             self._refuse_servers(names, "--reward")
             return None
-        if self.reward_tokenizer is not None and as_judge(reward) is not None:
-            raise ConfigError(
-                "--reward-tokenizer is for a reward model that is asked in tokens, and a judge is "
-                "asked in words; leave it out"
-            )
+        if self.reward_tokenizer is not None and build.as_judge(reward) is not None:
+            raise ConfigError("--reward-tokenizer is not for a judge, which is asked in words")
         key = api_key("--reward-api-key-env", self.reward_api_key_env, build.REWARD_KEY)
         options = self._how(build.RewardServer().options, active, api_key=key)
         return build.RewardServer(self.reward_model, self.reward_tokenizer, options)

@@ -20,12 +20,10 @@ from stepnav.core.thoughts import THINK_BEGIN
 from stepnav.engine.tokenizer import following_ids
 from stepnav.files.atomic import write_text
 from stepnav.files.versioned import stamped, unstamped
-from stepnav.policies.splitting import check_pattern, cut_at_first, fill
+from stepnav.policies.splitting import PART, check_pattern, cut_at_first, fill
 
 FILE_NAME = "stepnav_policy.json"
 MAX_KEPT_PROMPTS = 4096
-PART = "\ufffd"
-"""What tokenizers decode to where the bytes are no whole character."""
 
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "prompt_template": ((str,), "text"),
@@ -145,9 +143,7 @@ class PromptEncoder:
         """Return the tokens of a conversation that the model is to answer, and how many there are.
 
         A model without a chat template is shown the turns' texts, with a blank line after each.
-
-        Raises:
-          BackendError: as of `encode`.
+        Errors are as of `encode`.
         """
         try:
             if getattr(self._tokenizer, "chat_template", None):
@@ -263,10 +259,7 @@ class StepCutter:
         return known
 
     def after_word(self, token: int) -> str:
-        """Return a token's text where it follows others; alone a blank at its beginning is lost.
-
-        `PART` stands for each part of a character, whose other tokens stand beside it.
-        """
+        """Return a token's text where it follows others; alone a blank at its beginning is lost."""
         return self.text(self._word, [token])
 
     def is_end(self, text: str) -> bool:

@@ -23,9 +23,7 @@ from stepnav.core.seeds import derive_seed
 from stepnav.policies.openai.prompts import FIELDS
 from stepnav.policies.openai.protocol import Api, Choice
 from stepnav.policies.remainder import Drawing, Place, shares, told_temperature, trie_of
-
-PART = "\ufffd"
-"""The text of a token that is a part of a character."""
+from stepnav.policies.splitting import PART
 
 BIAS = -100
 """The lowest that the protocol allows; servers take it for "never"."""
