@@ -88,6 +88,11 @@ def test_differences_from_the_official_grader_are_all_explained() -> None:
     [
         ("#### 18", True),
         ("####18", True),
+        ("#### $\\frac{1}{2}$", True),
+        ("#### \\tfrac12", True),
+        ("#### \u00bd", True),
+        ("#### negative 18", True),
+        ("#### minus $18", True),
         ("#### $20 in her piggy bank", True),
         ("#### -10°F", True),
         ("#### **Answer: 5**", True),

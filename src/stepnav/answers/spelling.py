@@ -77,7 +77,7 @@ _RAISED |= {"\u207a": "+", "\u207b": "-", "\u207f": "n", "\u2071": "i", "\u02e3"
 _LOWERED = {chr(0x2080 + digit): str(digit) for digit in range(10)}
 _RAISED_RUN = re.compile(f"[{''.join(_RAISED)}]+")
 _LOWERED_RUN = re.compile(f"[{''.join(_LOWERED)}]+")
-_VULGAR = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
+VULGAR = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
 
 _WORDS = (
     "sqrt|pi|infinity|infty|inf|sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|sinh|cosh|tanh"
@@ -206,14 +206,15 @@ def ascii_symbols(text: str) -> str:
     """Return a text with LaTeX for mathematical symbols, such as "x^{2}" for a raised 2."""
     if text.isascii():
         return text
-    text = _VULGAR.sub(_fraction, text)
+    text = VULGAR.sub(vulgar_fraction, text)
     text = _RAISED_RUN.sub(lambda run: "^{" + "".join(_RAISED[c] for c in run[0]) + "}", text)
     text = _LOWERED_RUN.sub(lambda run: "_{" + "".join(_LOWERED[c] for c in run[0]) + "}", text)
     text = re.sub("\u221a\\s*(\\d+(?:\\.\\d+)?)", r"\\sqrt{\1}", text)
     return unicodedata.normalize("NFKC", text.translate(_TABLE)).translate(_TABLE)
 
 
-def _fraction(match: re.Match[str]) -> str:
+def vulgar_fraction(match: re.Match[str]) -> str:
+    """Return LaTeX for one character that is a fraction."""
     value = Fraction(unicodedata.numeric(match[0])).limit_denominator(100)
     return f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
 
