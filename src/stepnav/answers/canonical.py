@@ -26,7 +26,8 @@ NUMBER = (
 
 _UNIT = re.compile(
     rf"(?:USD|EUR|[$€£])?\s*({NUMBER})\s*(?:%|percent"
-    rf"|(?!(?:pi|sqrt|sin|cos|tan|log|ln|exp|or|and|{'|'.join(SCALES)})\b)[A-Za-z]{{2,}}[A-Za-z .]*)?"
+    rf"|(?!(?:pi|sqrt|sin|cos|tan|log|ln|exp|or|and|{'|'.join(SCALES)})\b)"
+    r"[A-Za-z]{2,}[A-Za-z .]*)?"
 )
 _PLAIN = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?")
 _SPACED_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
