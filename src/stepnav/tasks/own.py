@@ -12,6 +12,7 @@ from stepnav.answers.extract import extract_answer, last_boxed
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import draw, read_rows
+from stepnav.tasks.number_problems import WORDS_PATTERN, hashed_line
 from stepnav.tasks.task import Task
 
 SPLIT = "test"
@@ -77,7 +78,7 @@ def own_task(
         default_split=SPLIT,
         prompt_template=PROMPT_TEMPLATE,
         chat_template=CHAT_TEMPLATE,
-        answer_pattern=r"####\s*\S|\\boxed\{",
+        answer_pattern=WORDS_PATTERN,
         load=load,
         extract=_extract,
         grade=verdict,
@@ -87,11 +88,7 @@ def own_task(
 
 def _extract(text: str) -> str | None:
     """Return a solution's final answer: what is boxed, else what follows the last `####`."""
-    boxed = last_boxed(text)
-    if boxed is None and "####" in text:
-        line = text.rpartition("####")[2].strip().partition("\n")[0]
-        return line.strip() or None
-    return extract_answer(text)
+    return last_boxed(text) or hashed_line(text) or extract_answer(text)
 
 
 def _problem(
