@@ -34,7 +34,8 @@ class FunctionPolicy:
         or a `Step`, or (text, number of tokens). It may ask by name for `temperature`, `top_p`,
         `max_tokens` and `seed`. A step that ends with a newline goes on, unless it holds the
         answer.
-      answer_pattern: regular expression; a step in which it is found ends the solution.
+      answer_pattern: regular expression; a step in which it is found ends the solution. None
+        leaves it to the function. Where only the function is given, it is the task's.
       max_step_tokens: the most tokens that it may count for a step, for budgets.
       workers: threads on which it may run at once, if it is no coroutine function.
 
@@ -48,12 +49,12 @@ class FunctionPolicy:
         self,
         function: Callable[..., Any],
         *,
-        answer_pattern: str = ANSWER_PATTERN,
+        answer_pattern: str | None = ANSWER_PATTERN,
         max_step_tokens: int = 256,
         workers: int = 1,
     ) -> None:
         self._function = function
-        self._answer = re.compile(answer_pattern)
+        self._answer = None if answer_pattern is None else re.compile(answer_pattern)
         self._max_step_tokens = max_step_tokens
         self._wanted = {"temperature", "top_p", "max_tokens", "seed"} & set(_parameters(function))
         self._calls = CallQueue("policy function", workers=workers)
@@ -118,7 +119,7 @@ class FunctionPolicy:
                     f"number of tokens) (got {written!r:.80})",
                     provider="function",
                 )
-            ends = not text.endswith("\n") or self._answer.search(text) is not None
+            ends = not text.endswith("\n") or bool(self._answer and self._answer.search(text))
             count = len(text.split()) or 1 if tokens is None else tokens
             step = Step(text, "end" if ends else "step", count)
         if _HALF_PAIR.search(step.text):  # nothing can encode it
