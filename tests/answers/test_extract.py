@@ -238,6 +238,18 @@ def test_a_line_break_with_a_distance_begins_no_formula() -> None:
     assert extract_answer(r"The answer is \[x \\[2pt] y\].") == r"x \\[2pt] y"
 
 
+@pytest.mark.parametrize("blank", [r"\,", r"\;", r"\:", r"\!", r"\ ", "~", r"\quad", r"\ \,"])
+def test_a_blank_of_latex_at_the_end_is_no_part_of_an_answer(blank: str) -> None:
+    for text in (rf"\boxed{{5{blank}}}", f"The answer is $5{blank}$.", f"$5${blank}"):
+        assert extract_answer(text) == extract_number(text) == "5"
+
+
+def test_a_line_break_at_the_end_stays() -> None:
+    assert clean(r"x \\") == r"x \\"
+    assert clean(r"x \\,") == r"x \\"
+    assert clean(r"\,") == clean("~") == ""
+
+
 def test_the_last_complete_box_counts() -> None:
     assert last_boxed(r"\boxed{1} and \boxed{2") == "1"
     assert last_boxed("nothing") is None
@@ -264,6 +276,7 @@ def test_long_text_is_searched_in_linear_time() -> None:
         "\n" * 20_000 + r"\[",
         "The answer is x:" + " " * 20_000 + "y",
         "1'800" * 30_000,
+        r"\boxed{5" + r"\, " * 30_000 + "}",
         "9 " + r"\, " * 20_000 + r"\times 10",
         "1 10^" * 20_000,
         r"9\frac{" * 20_000,

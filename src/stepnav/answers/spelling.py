@@ -156,6 +156,9 @@ _REWRITES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = 
         (r"\\(?:bar|overbar)\{(\d+)\}", r"\\overline{\1}"),
     )
 ]
+_BLANKS = (r"\,", r"\;", r"\:", r"\!", r"\quad", r"\qquad", "~", "\\")
+"""White space of LaTeX that may end an answer; of `\\ ` the blank is gone before."""
+
 _SPACED_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _TEXT_ENDS = re.compile(r"\\text\{\s*([^{}]*?)\s*\}")
 
@@ -167,13 +170,26 @@ def undelimited(answer: str) -> str:
       >>> undelimited("**$1,400$**."), undelimited("$5 dollars")
       ('1,400', '$5 dollars')
     """
-    answer = answer.strip().strip("*`").strip()
+    answer = _trimmed(_trimmed(answer).strip("*`"))
     if answer.endswith((".", ",", ";", ":")) and not answer.endswith(".."):
-        answer = answer[:-1].rstrip().strip("*`").strip()
+        answer = _trimmed(_trimmed(answer[:-1]).strip("*`"))
     match = MATH.fullmatch(answer)
     if match:
-        answer = next(group for group in match.groups() if group is not None).strip()
+        answer = _trimmed(next(group for group in match.groups() if group is not None))
     return re.sub(r"(?<!\\)\\(?=[$\d])", "", answer)  # "\15" is a slip for "\$15" that models make
+
+
+def _trimmed(text: str) -> str:
+    r"""Return a text without white space around it and LaTeX's at its end, as of `5\,`."""
+    text = text.strip()
+    end = len(text)
+    while blank := next((one for one in _BLANKS if text.endswith(one, 0, end)), None):
+        end -= len(blank)
+        if text.endswith("\\", 0, end) and blank.startswith("\\"):  # that is a line break
+            return text[: end + len(blank)]
+        while end and text[end - 1].isspace():
+            end -= 1
+    return text[:end]
 
 
 @lru_cache(maxsize=4096)
