@@ -1,8 +1,8 @@
-"""What the parser's own commands lack: an option counts once, and one that was renamed says so."""
+"""What the parser's own commands lack: an option counts once, a renamed one says so, no path is ""."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import typer
@@ -17,8 +17,15 @@ RENAMED: Mapping[str, str] = {
 """Option of earlier versions -> what it is called now, in the commands that have it no more."""
 
 
+NAMES = frozenset({"model", "policy", "reward", "task"})
+"""Arguments that name a file, a folder or something else."""
+
+
 class OnceCommand(TyperCommand):
-    """Refuses old spellings, and an option given twice that is not meant to be repeated."""
+    """Refuses old spellings, an option given twice that is not meant to be, and an empty path."""
+
+    paths: Collection[str] = ()
+    """Arguments that are files and folders."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words of a command line; called by the parser's library."""
@@ -28,8 +35,9 @@ class OnceCommand(TyperCommand):
             new = RENAMED[name]
             if new.split()[0] in known:
                 raise typer.BadParameter(f"{name} is called {new} now")
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        given, _, order = self.make_parser(ctx).parse_args(args=list(args))
         for param in order:
+            self._refuse_empty(param, given.get(param.name))
             if order.count(param) > 1 and not (
                 getattr(param, "multiple", False) or getattr(param, "count", False)
             ):
@@ -37,3 +45,9 @@ class OnceCommand(TyperCommand):
                     f"{max(param.opts, key=len)} is given {order.count(param)} times; give it once"
                 )
         return super().parse_args(ctx, args)
+
+    def _refuse_empty(self, param: Any, given: Any) -> None:
+        """Refuse an empty name, as of an unset variable: it would stand for the current folder."""
+        values = given if isinstance(given, (list, tuple)) else [given]
+        if "" in values and (param.name in self.paths or param.name in NAMES):
+            raise typer.BadParameter(f"{max(param.opts, key=len)} is empty, which names nothing")

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from stepnav.cli.parser.once import OnceCommand
-from stepnav.cli.parser.signature import flat
+from stepnav.cli.parser.signature import flat, paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +144,11 @@ class _Opened(Mapping[str, Any]):
             options: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None}
             return TableGroup(name=name, help=entry.line, table=entry.commands, **options)
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        run = import_module(f"stepnav.cli.{entry.module}").run
-        app.command(name, cls=OnceCommand)(flat(run))
-        return typer.main.get_command(app)
+        run = flat(import_module(f"stepnav.cli.{entry.module}").run)
+        app.command(name, cls=OnceCommand)(run)
+        command: Any = typer.main.get_command(app)
+        command.paths = paths(run)
+        return command
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table)
