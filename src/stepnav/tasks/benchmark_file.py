@@ -108,11 +108,12 @@ def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
     if ".json" in path.suffixes and ".jsonl" not in path.suffixes:
         yield from _read_list(path)
         return
-    number = 0
+    number, is_empty = 0, True
     try:
         with _open(path) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
+                    is_empty = False
                     yield f"{path}, line {number}", _parsed(line)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {number}: not valid JSON ({error})") from None
@@ -124,7 +125,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
         raise DataError(f"{path}, line {number}: not usable JSON ({error})") from None
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, number, error) from None
-    if number == 0:
+    if is_empty:
         raise DataError(f"{path} is empty")
 
 
@@ -139,12 +140,15 @@ def text_field(row: Fields, name: str) -> str:
 def _read_list(path: Path) -> Iterator[tuple[str, Any]]:
     try:
         with _open(path) as file:
-            rows = _parsed(file.read())
+            text = file.read()
+            rows = _parsed(text) if text.strip() else []
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid JSON ({error})") from None
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, 0, error) from None
-    if not isinstance(rows, list) or not rows:
+    if rows == []:
+        raise DataError(f"{path} is empty")
+    if not isinstance(rows, list):
         raise DataError(f"{path}: expected a list of rows (got {type(rows).__name__})")
     for number, row in enumerate(rows, 1):
         yield f"{path}, row {number}", row
