@@ -28,13 +28,14 @@ def checked(task: Task, name: str) -> Task:
       task: somebody's own.
       name: what the user calls it.
     """
-    if isinstance(task.grade, CheckedGrade):
+    if isinstance(task.load, partial) and task.load.func is _load:
         return task
+    grade = task.grade.grade if isinstance(task.grade, CheckedGrade) else task.grade
     rate = task.rate_steps
     return replace(
         task,
         load=partial(_load, name, task.load),
-        grade=CheckedGrade(name, task.grade),
+        grade=CheckedGrade(name, grade),
         rate_steps=None if rate is None else partial(_rate_steps, name, rate),
     )
 

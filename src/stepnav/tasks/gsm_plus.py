@@ -26,7 +26,8 @@ UNKNOWN = re.compile(_PHRASES, re.IGNORECASE)
 _UNKNOWN_FIRST = re.compile(rf"\D*?(?:{_PHRASES})(?!\s+of\b)", re.IGNORECASE)
 """Of a line that states an answer: before any digit; "none of 5" is a number."""
 
-ANSWER_PATTERN = rf"{number_problems.ANSWER_PATTERN}|####[^\nA-Za-z0-9#]*(?:[A-Za-z' ]{{0,60}}\b)?(?i:{_PHRASES})"
+_NO_NUMBER = rf"####[^\nA-Za-z0-9#]*(?:[A-Za-z' ]{{0,60}}\b)?(?i:{_PHRASES})"
+ANSWER_PATTERN = f"{number_problems.ANSWER_PATTERN}|{_NO_NUMBER}"
 """What ends a solution: a number, or that there is none."""
 
 
