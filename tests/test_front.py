@@ -602,3 +602,36 @@ def test_a_function_is_a_strategy_too():
         return Outcome(solution, "finished")
 
     assert stepnav.solve("What?", strategy=first, policy=propose, reward=rate).answer == "4"
+
+
+WRITTEN = ["#### Step 1: count\n", "2 + 2 = 4\n", "#### 4\n", "never seen"]
+
+
+@pytest.mark.parametrize(
+    ("task", "steps"),
+    [
+        ("gsm8k", 3),
+        ("gsm-plus", 3),
+        ("asdiv", 3),
+        ("math500", 4),  # a heading of Markdown, whatever comes after it
+        ("humaneval", 4),  # a comment
+        ("plain", 1),  # no word from the task
+    ],
+)
+def test_a_functions_solution_ends_where_the_tasks_answers_stand(task, steps):
+    found = stepnav.solve(
+        "What is 2 + 2?",
+        task=task,
+        strategy="cot",
+        policy=lambda question, steps: WRITTEN[len(steps)],
+    )
+    assert found.text == "".join(WRITTEN[:steps])
+
+
+def test_a_chat_is_not_ended_by_a_heading():
+    from stepnav.build.outside import as_policy
+
+    from stepnav.serve.house import chat_task
+
+    policy = as_policy(lambda question, steps: "#### Begin\n", chat_task())
+    assert policy.step("#### Begin\n", 9).finish == "step"

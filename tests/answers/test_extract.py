@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from stepnav.answers.canonical import clean
+from stepnav.answers.canonical import canonical, clean
 from stepnav.answers.extract import (
     as_answer,
     extract_answer,
@@ -134,6 +134,93 @@ def test_of_an_equation_the_side_that_is_no_calculation_counts(text: str, number
     assert extract_number(text) == number
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (r"#### 1.5 \times 10^{10}", "15000000000"),
+        (r"#### $1.5 \times 10^{10}$", "15000000000"),
+        (r"#### 1.5\,\times\,10^{10}", "15000000000"),
+        ("#### 1.5 \u00d7 10^10", "15000000000"),
+        ("#### 1.5\u00d710\u00b9\u2070", "15000000000"),
+        ("#### 2.5 \u00d7 10\u207b\u00b3 m", "0.0025"),
+        ("#### 1.5 x 10^10", "15000000000"),
+        ("#### 1.5 * 10**10 dollars", "15000000000"),
+        (r"The answer is $1.5 \times 10^{10}$.", "15000000000"),
+        (r"#### 3 * 5000000000 = 1.5 \times 10^{10}", "15000000000"),
+        ("#### 14,876,543,210 = 1.49 \u00d7 10^10", "14876543210"),  # rounded
+        ("#### 300 = 3 * 10^2", "300"),
+        ("#### 3 * 10^2 = 300", "300"),
+        (r"\boxed{10^{10}}", "10000000000"),
+        ("#### 10^3", "1000"),
+        ("So she has 1.5 \u00d7 10^10 dollars.", "15000000000"),
+    ],
+)
+def test_powers_of_ten_are_read_wherever_a_number_stands(text: str, number: str) -> None:
+    assert extract_number(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (r"\boxed{18 \text{ million}}", "18000000"),
+        (r"\boxed{18 million}", "18000000"),
+        (r"\boxed{\$18\text{ million}}", "18000000"),
+        (r"\boxed{18\text{ million dollars}}", "18000000"),
+        (r"\boxed{1.5 \mathrm{billion}}", "1500000000"),
+        (r"#### $18\text{ million}$", "18000000"),
+        ("The answer is 18 thousand.", "18000"),
+        ("She has 18 million dollars.", "18000000"),
+        ("#### 2 million + 3 million = 5 million", "5000000"),
+        ("#### 3 thousand-dollar bills", "3"),
+    ],
+)
+def test_a_scale_is_no_unit(text: str, number: str) -> None:
+    assert extract_number(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (r"#### \tfrac{1}{2}", "0.5"),
+        (r"#### \frac12", "0.5"),
+        (r"#### 18\frac12", "18.5"),
+        (r"#### -2\frac{1}{2}", "-2.5"),
+        (r"so $\frac{3}{4}$", "0.75"),
+        (r"#### \frac{36}{2} = 18", "18"),
+        ("#### 2\u00bd", "2.5"),
+        ("#### \u00bd", "0.5"),
+        ("so she needs 2\u00bd cups.", "2.5"),
+        ("It is 2 1/2 cups.", "2.5"),
+        ("#### negative 18", "-18"),
+        ("The answer is negative 18.", "-18"),
+        ("#### minus $18", "-18"),
+        ("It is minus 18.", "-18"),
+        (r"\boxed{\text{negative } 18}", "-18"),
+        ("she lost -$18.", "-18"),
+        ("20 minus 5 is 15", "15"),
+        ("#### 20 minus 5 = 15", "15"),
+        ("#### \u201018", "-18"),
+        ("#### \u201118", "-18"),
+        ("#### \u201218", "-18"),
+        ("#### \u201518", "-18"),
+        ("#### 1'800", "1800"),
+        ("#### 1\u2019234\u2019567", "1234567"),
+        ("it costs $18{,}000$.", "18000"),
+        ("#### 5'11", "5"),
+        ("It is 25 m\u00b2.", "25"),
+    ],
+)
+def test_spellings_of_a_number(text: str, number: str) -> None:
+    assert extract_number(text) == number
+
+
+def test_other_answers_keep_their_powers_of_ten_scale_and_sign() -> None:
+    assert extract_answer("The answer is 1.5 \u00d7 10^10.") == "1.5e10"
+    assert extract_answer("The answer is 18 million.") == "18000000"
+    assert extract_answer("The answer is negative 18.") == "-18"
+    assert canonical(r"18 \text{ million}") == canonical("18 million") == "18000000"
+
+
 def test_the_last_number_keeps_its_groups() -> None:
     assert extract_answer("so it is 12\u202f000 in all") == "12000"
     assert extract_answer("The answer is 12\u202f000 in all") == "12000"
@@ -149,6 +236,18 @@ def test_a_bare_answer_is_taken_whole() -> None:
 
 def test_a_line_break_with_a_distance_begins_no_formula() -> None:
     assert extract_answer(r"The answer is \[x \\[2pt] y\].") == r"x \\[2pt] y"
+
+
+@pytest.mark.parametrize("blank", [r"\,", r"\;", r"\:", r"\!", r"\ ", "~", r"\quad", r"\ \,"])
+def test_a_blank_of_latex_at_the_end_is_no_part_of_an_answer(blank: str) -> None:
+    for text in (rf"\boxed{{5{blank}}}", f"The answer is $5{blank}$.", f"$5${blank}"):
+        assert extract_answer(text) == extract_number(text) == "5"
+
+
+def test_a_line_break_at_the_end_stays() -> None:
+    assert clean(r"x \\") == r"x \\"
+    assert clean(r"x \\,") == r"x \\"
+    assert clean(r"\,") == clean("~") == ""
 
 
 def test_the_last_complete_box_counts() -> None:
@@ -176,6 +275,19 @@ def test_long_text_is_searched_in_linear_time() -> None:
         "The answer is " + r"\[" * 20_000,
         "\n" * 20_000 + r"\[",
         "The answer is x:" + " " * 20_000 + "y",
+        "1'800" * 30_000,
+        r"\boxed{5" + r"\, " * 30_000 + "}",
+        "9 " + r"\, " * 20_000 + r"\times 10",
+        "1 10^" * 20_000,
+        r"9\frac{" * 20_000,
+        r"\frac" + " " * 50_000,
+        "1 1/" * 30_000,
+        "negative " * 20_000,
+        "is minus " * 20_000,
+        "=" + " " * 50_000 + "minus",
+        "- $" * 30_000,
+        "5 " + r"\text" * 20_000,
+        "5" + "{ " * 30_000,
     ):
         extract_answer(text)
         extract_number(text)

@@ -56,6 +56,29 @@ def usual_loudness() -> Iterator[None]:
     console.set_loudness(quiet=False, verbose=0)
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("bench --out=", "--out"),
+        ("bench --out x --data=", "--data"),
+        ("train prm --out x --model m --data=", "--data"),
+        ("solve --policy=", "--policy"),
+        ("solve --task=", "--task"),
+    ],
+)
+def test_an_empty_name_is_not_the_current_folder(words: str, name: str) -> None:
+    with pytest.raises(Exception, match=f"{name} is empty, which names nothing"):
+        run(*words.split())
+
+
+def test_an_empty_argument_and_an_empty_model_are_refused_too() -> None:
+    with pytest.raises(Exception, match="file is empty, which names nothing"):
+        run("data", "inspect", "")
+    for words in ("--reward likelihood:", "--policy vllm:"):
+        with pytest.raises(ConfigError, match="a model has an empty name"):
+            run("solve", *words.split())
+
+
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
 def test_the_table_says_what_the_help_begins_with(words: tuple[str, ...]) -> None:
     first = open_command(words).help.partition("\n\n")[0]

@@ -35,3 +35,18 @@ def test_shipped_models_run_without_transformers(command: str, tmp_path: Path) -
     modules = set(found.stderr.split())
     assert "torch" in modules
     assert not SLOW & modules
+
+
+def test_ctrl_c_during_the_first_imports_is_one_line() -> None:
+    code = (
+        "import sys\n"
+        "class Ctrl:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Ctrl())\n"
+        "from stepnav.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stepnav import build
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.tasks import gsm8k, math500, svamp
 from stepnav.tasks.own import own_task
@@ -140,3 +141,15 @@ def test_without_datasets_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ConfigError, match=r"pip install 'stepnav\[hub\]'"):
         gsm8k.load("test")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("f.jsonl", "\n \n"), ("f.jsonl", ""), ("f.json", "[]"), ("f.json", " \n"), ("f.json", "")],
+)
+def test_a_file_without_a_row_is_empty(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    for task in ("gsm8k", str(path)):
+        with pytest.raises(DataError, match=rf"{name} is empty$"):
+            build.load_task(task).load("test", None, 0, path)

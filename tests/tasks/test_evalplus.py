@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stepnav import build
+from stepnav.tasks.checked import GradeFault, strict
 
 HUMANEVAL = {
     "task_id": "HumanEval/0", "prompt": "def double(x):\n", "entry_point": "double",
@@ -62,3 +63,21 @@ def test_references_pass_and_wrong_programs_fail(
     programs = build.load_programs(name, path)
     assert programs.count == 1
     assert programs.find("HumanEval/0" if "human" in name else "Mbpp/2") == problem
+
+
+def test_a_reference_that_fails_its_own_test_leaves_its_problem_ungraded_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "plus.jsonl"
+    bad = {**HUMANEVAL, "base_input": [[1]], "plus_input": [[float("nan")]], "atol": 0}
+    path.write_text(json.dumps(bad) + "\n" + json.dumps({**HUMANEVAL, "task_id": "HumanEval/1"}))
+    task = build.load_task("humaneval-plus")
+    unusable, usable = task.load("test", None, 0, path)
+    right = task.extract(HUMANEVAL["canonical_solution"])
+    assert [task.grade(unusable, right), task.grade(unusable, "    return 1\n")] == [None, None]
+    assert task.grade(usable, right) is True
+    (told,) = caplog.messages  # once, whatever the number of its answers
+    assert told.startswith(f"{unusable.id} cannot be graded: the reference fails its own test")
+    assert told.endswith("its answers count as not graded")
+    with pytest.raises(GradeFault, match=f"^{unusable.id} cannot be graded"):
+        strict(task.grade)(unusable, right)

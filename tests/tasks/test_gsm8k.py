@@ -93,6 +93,11 @@ def test_differences_from_the_official_grader_are_all_explained() -> None:
     [
         ("#### 18", True),
         ("####18", True),
+        ("#### $\\frac{1}{2}$", True),
+        ("#### \\tfrac12", True),
+        ("#### \u00bd", True),
+        ("#### negative 18", True),
+        ("#### minus $18", True),
         ("#### $20 in her piggy bank", True),
         ("#### -10°F", True),
         ("#### **Answer: 5**", True),
@@ -116,6 +121,8 @@ def test_marks_and_answers_are_looked_for_in_linear_time() -> None:
     for text in ("####" * 5_000, "#### a:" * 3_000, "#### " + "= " * 10_000):
         assert not re.search(number_problems.ANSWER_PATTERN, text)
     assert number_problems.stated("answer:" + "\n" * 20_000) == "answer:"
+    for text in ("x = " + "111," * 20_000, "x=" * 400, "a = 1, " * 250, "x = " + "1 and " * 300):
+        number_problems.compare_stated(number_problems.stated(f"#### {text}"), "5; 3")
     assert time.process_time() - began < 2
 
 

@@ -23,6 +23,14 @@ def test_verdicts_come_in_order_and_a_broken_test_stops_nothing(workers: int) ->
     assert statuses == ["passed", "failed", *["passed"] * 12, "failed"]
 
 
+def test_a_broken_test_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ProgramChecker() as checker:
+        for _ in range(2):
+            with pytest.raises(DataError, match="the reference fails its own test"):
+                checker.check(RIGHT, BROKEN)
+            monkeypatch.delattr(program_checker, "prepare", raising=False)
+
+
 def test_the_limit_is_kept() -> None:
     with ProgramChecker(cpu_s=0.2) as checker:
         verdict = checker.check("def double(x):\n    while True:\n        pass\n", TEST)

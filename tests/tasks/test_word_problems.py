@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from stepnav import build
 from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
 from stepnav.tasks.number_problems import compare_floats, stated
+from stepnav.tasks.own import own_task
 
 Rows = list[dict[str, Any]]
 
@@ -48,6 +51,19 @@ PUBLISHED: dict[str, list[tuple[dict[str, Any], str, str, str]]] = {
         (asdiv("11:50 (a.m.)"), "11:50", "#### 11:50 a.m.", "#### 11:05 a.m."),
         (asdiv("0.33"), "0.33", "#### 1 / 3 = 0.3302", "#### 0.34"),
         (asdiv("18 (dollars)"), "18", "#### 18 dollars every 2 days", "#### 2 dollars"),
+        (asdiv("2 1/3"), "7/3", "\\boxed{2\\frac{1}{3}}", "\\boxed{\\frac{1}{3}}"),
+        (asdiv("7/3"), "7/3", "#### \\frac73", "#### \\frac37"),
+        (asdiv("1/2"), "0.5", "So \\boxed{\\frac12}.", "So \\boxed{12}."),
+        (asdiv("5 (red); 3 (blue)"), "5; 3", "#### x = 5, y = 3", "#### x = 3, y = 5"),
+        (asdiv("5 (red); 3 (blue)"), "5; 3", "#### red = 5, blue = 3", "#### red = 5"),
+        (asdiv("5 (red); 3 (blue)"), "5; 3", "\\boxed{x = 5, y = 3}", "\\boxed{x = 5, y = 4}"),
+        (asdiv("5 (red); 3 (blue)"), "5; 3",
+         "#### red = 2 + 3 = 5 \\text{ and } blue = 3", "#### red = 2 + 3 = 5, blue = 4"),
+        (asdiv("5 (red); 3 (blue)"), "5; 3", "#### (x, y) = (5, 3)", "#### (x, y) = (3, 5)"),
+        (asdiv("5 (red); 3 (blue)"), "5; 3", "\\boxed{(5,3)}", "\\boxed{(3,5)}"),
+        (asdiv("5:3"), "5:3", "#### Ann : Bob = 5 : 3", "#### Ann : Bob = 3 : 5"),
+        (asdiv("1/2; 1/4"), "1/2; 1/4", "\\boxed{\\frac{1}{2}, \\frac{1}{4}}", "\\boxed{1, 2}"),
+        (asdiv("8"), "8", "#### apples = 5, total = 8", "#### total = 8, apples = 5"),
     ],
     "mawps": [
         ({"input": "How many?", "target": 7.0, "type": "singleeq", "idx": 3}, "7", "#### 7", "8"),
@@ -73,6 +89,16 @@ PUBLISHED: dict[str, list[tuple[dict[str, Any], str, str, str]]] = {
         (gsm_plus("7"), "7", "10 - 3 = 7\n#### 7", "#### 8"),
         (gsm_plus("2/3"), "2/3", "#### 2/3", "#### 0.66"),
         (gsm_plus("None", "critical thinking"), "None", "#### None", "#### 7"),
+        (gsm_plus("None", "critical thinking"), "None",
+         "#### None, since 5 is missing", "#### None of the 5 is left, so 0"),
+        (gsm_plus("None", "critical thinking"), "None",
+         "#### None (3 prices are missing)", "#### 3 (none is missing)"),
+        (gsm_plus("None", "critical thinking"), "None",
+         "The answer is None because 3 apples are not priced.", "The answer is 3, none is left."),
+        (gsm_plus("None", "critical thinking"), "None",
+         "\\boxed{\\text{None, since 5 is missing}}", "\\boxed{5}, as none is missing"),
+        (gsm_plus("None", "critical thinking"), "None",
+         "#### There is not enough information about 3 prices", "#### 3"),
         (gsm_plus("None", "critical thinking"), "None",
          "The problem does not specify the 3 prices, so we cannot determine it.", "So 3."),
         (gsm_plus("None", "critical thinking"), "None", "\\boxed{None}", "None know.\n#### 3"),
@@ -190,6 +216,62 @@ def test_templates_of_gsm_symbolic_are_kept(tmp_path: Path) -> None:
 )
 def test_pals_tolerance(answer: str | None, reference: str, equal: bool) -> None:
     assert (compare_floats(answer, reference) == "equal") is equal
+
+
+@pytest.mark.parametrize(
+    ("step", "is_end"),
+    [
+        ("#### Step 1", False),
+        ("#### **Step 1: count them**", False),
+        ("##### Part 2", False),
+        ("#### Solution", False),
+        ("#### What is asked:", False),
+        ("#### ", False),
+        ("#### Ann", True),
+        ("####5:3", True),
+        ("#### steps", True),
+        ("so \\boxed{Ann}", True),
+    ],
+)
+def test_a_heading_ends_no_solution_in_words(step: str, is_end: bool) -> None:
+    for task in (build.load_task("asdiv"), own_task([{"question": "Who?", "answer": "Ann"}])):
+        assert bool(re.search(str(task.answer_pattern), step)) is is_end
+
+
+def test_after_headings_the_answer_is_what_is_stated() -> None:
+    for task in (build.load_task("asdiv"), own_task([{"question": "How many?", "answer": "4"}])):
+        assert task.extract("#### Step 1\n2 + 2 = 4\n#### Step 2\nThe answer is 4.") == "4"
+        assert task.extract("#### 4\n#### Solution:\n2 + 2") == "4"
+
+
+@pytest.mark.parametrize(
+    ("step", "is_end"),
+    [
+        ("#### None", True),
+        ("#### **None**", True),
+        ("#### There is not enough information", True),
+        ("#### 5", True),
+        ("#### Step 1: count", False),
+        ("#### What we add", False),
+    ],
+)
+def test_a_number_or_that_there_is_none_ends_a_solution_of_gsm_plus(
+    step: str, is_end: bool
+) -> None:
+    pattern = build.load_task("gsm-plus").answer_pattern
+    assert bool(re.search(str(pattern), step)) is is_end
+
+
+def test_answers_in_words_are_looked_for_in_linear_time() -> None:
+    tasks = [build.load_task(name) for name in ("asdiv", "gsm-plus")]
+    tasks.append(own_task([{"question": "Who?"}]))
+    began = time.process_time()
+    for text in ("####" * 5_000, "#### " + "a " * 20_000, "#### n't " * 5_000, "#### a: " * 5_000,
+                 "#### \n" * 5_000, "#### Step 1" * 5_000, "#### " + "* " * 10_000):  # fmt: skip
+        for task in tasks:
+            re.search(str(task.answer_pattern), text)
+            task.extract(text)
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(

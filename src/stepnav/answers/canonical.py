@@ -13,6 +13,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from stepnav.answers.phrases import are_words
+from stepnav.answers.quantity import SCALES
 from stepnav.answers.spelling import MAX_CHARACTERS, ascii_symbols, undelimited
 
 MAX_DIGITS = 300
@@ -25,7 +26,8 @@ NUMBER = (
 
 _UNIT = re.compile(
     rf"(?:USD|EUR|[$€£])?\s*({NUMBER})\s*(?:%|percent"
-    r"|(?!(?:pi|sqrt|sin|cos|tan|log|ln|exp|or|and)\b)[A-Za-z]{2,}[A-Za-z .]*)?"
+    rf"|(?!(?:pi|sqrt|sin|cos|tan|log|ln|exp|or|and|{'|'.join(SCALES)})\b)"
+    r"[A-Za-z]{2,}[A-Za-z .]*)?"
 )
 _PLAIN = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?")
 _SPACED_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
@@ -36,6 +38,7 @@ _RATIO = re.compile(r"([-+]?)\(?([-+]?\d+(?:\.\d+)?)\)?/\(?(\d+(?:\.\d+)?)\)?")
 _LATEX_RATIO = re.compile(r"([-+]?)\\frac\{([-+]?\d+(?:\.\d+)?)\}\{(\d+(?:\.\d+)?)\}")
 _MIXED = re.compile(r"([-+]?)(\d+)(?:\s+|(?=\\frac))(?:(\d+)/(\d+)|\\frac\{(\d+)\}\{(\d+)\})")
 _SCIENTIFIC = re.compile(r"([-+]?\d+(?:\.\d+)?)(?:\\times|\\cdot|\*|x)10\^\{?([-+]?\d{1,2})\}?")
+_SCALED = re.compile(rf"(.*?\S)\s*\b({'|'.join(SCALES)})(?:\s[A-Za-z .]*)?", re.DOTALL)
 _DROPPED = re.compile(
     r"\\left(?![a-z])|\\right(?![a-z])|\\q?quad|\^\s*\{?\\circ\}?|\\circ"
     r"|(?<!\\)\\[!,;: %$]|%|\$|~"  # not the second half of a line break
@@ -139,8 +142,10 @@ def _normalize(answer: str) -> str:
 def _drop_units(text: str) -> str:
     r"""Drop a trailing `\text{ unit}` after a number, and keep the words of any other `\text{}`."""
     trailing = re.fullmatch(
-        r"(.*?[\d})])\s*\\(?:text|mbox|mathrm)\s*\{[^{}]*\}(?:\^\{?\d\}?)?", text.strip()
+        r"(.*?[\d})])\s*\\(?:text|mbox|mathrm)\s*\{([^{}]*)\}(?:\^\{?\d\}?)?", text.strip()
     )
+    if trailing and trailing[2].strip().split(" ")[0] in SCALES:
+        return f"{trailing[1]} {trailing[2]}"
     if trailing and not trailing[1].rstrip().endswith(("\\text{", ",")) and "=" not in trailing[1]:
         text = trailing[1]
     return _TEXT.sub(r"\1", text)
@@ -156,6 +161,10 @@ def _parse_number(text: str) -> Fraction | None:
     if len(text) > MAX_DIGITS or not any(character.isdigit() for character in text):
         return None
     text = text.strip()
+    scaled = _SCALED.fullmatch(text)
+    if scaled:
+        value = _parse_number(scaled[1])
+        return None if value is None else value * SCALES[scaled[2]]
     mixed = _MIXED.fullmatch(text)
     if mixed:
         top, bottom = mixed[3] or mixed[5], mixed[4] or mixed[6]

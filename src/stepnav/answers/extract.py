@@ -25,10 +25,10 @@ from stepnav.answers.canonical import (
     format_number,
     parse_number,
 )
+from stepnav.answers.plain_numbers import plain_numbers
 from stepnav.answers.quantity import SCALES
 from stepnav.answers.spelling import MATH, MAX_CHARACTERS, undelimited
 
-_NUMBER = re.compile(rf"(?<![\w.,])(?:{NUMBER})|(?:{NUMBER})")
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{])")
 _BRACE = re.compile(r"(?<!\\)[{}]")
@@ -38,19 +38,20 @@ _MARK = re.compile(
 _SENTENCE_END = re.compile(r"\n|[.!?](?=\s+[A-Z\"'(])")
 _IN_TEXT = re.compile(r"\\(?:text\w*|mbox|mathrm|operatorname)\s*\{[^{}]*\}")
 _WORDS = re.compile(r"(?<!\\)\b[A-Za-z]{2,}\s+[A-Za-z]{2,}\b")
-_DASHES = str.maketrans(dict.fromkeys("\u2212\ufe63\uff0d", "-"))
 
 _MARKUP = re.compile(
     r"\\(?:text\w*|math\w*|boxed|left|right|[,!;() \[\]])|\{,\}(?=\d{3})|\\(?=[$%])"
     r"|[$€£¥`_#~]|\*\*|(?<![\d\s])\*|\*(?![\d\s])"
 )
+_SCALE = rf"(?:\\text\w*|[\s{{~])*({'|'.join(SCALES)})(?![-\w])"
 _STATED = re.compile(
     rf"(?:.*?(?::|\b(?:is|are|was|were|equals?)\b))??[\s{{(]*"
     rf"(?:(?:about|approximately|only|exactly|a|total|of|USD|EUR|GBP|Rs\.?)\s+)*"
-    rf"([-+\u2013\u2014]?)(?:(?<=[-+\u2013\u2014])\s+)?(\d+\s+\d+/\d+(?!\d)|\\d?frac\{{\d+\}}\{{\d+\}}|{NUMBER})"
-    rf"(?:\s*({'|'.join(SCALES)})\b)?",
+    rf"(?:((?i:minus|negative)(?=[\s}}])|[-+\u2013-\u2015])[\s}}]*)?(\d+\s+\d+/\d+(?!\d)|{NUMBER})"
+    rf"(?:{_SCALE})?",
     re.DOTALL,
 )
+_NUMBER = re.compile(rf"((?<![\w.,])(?:{NUMBER})|(?:{NUMBER}))(?:{_SCALE})?")
 _GAPS = "\u00a0\u2009\u202f"
 """Blanks that group digits and never stand between two numbers: no-break, thin, both."""
 
@@ -62,7 +63,9 @@ _CALCULATION = re.compile(
 )
 """What goes on after the first number, and its unit, of a calculation."""
 
-_OPERATOR = re.compile(r"\s*(?:[+*/^\u00d7\u00f7=<]|-\s*[\d(]|x\s*\d|\\times|\\cdot|\\div)")
+_OPERATOR = re.compile(
+    r"\s*(?:[+*/^\u00d7\u00f7=<]|-\s*[\d(]|x\s*\d|\\times|\\cdot|\\div|(?:plus|minus|times)\s+\d)"
+)
 
 
 def extract_answer(text: str) -> str | None:
@@ -120,18 +123,27 @@ def stated_number(line: str, *, is_marked: bool = False) -> str | None:
       >>> stated_number("18 dollars a day, for 7 days"), stated_number("9 * 2 = $18 a day")
       ('18', '18')
     """
-    text = _MARKUP.sub("", line[:MAX_CHARACTERS].translate(_DASHES)).strip()
+    text = _MARKUP.sub("", plain_numbers(line[:MAX_CHARACTERS])).strip()
     text = _joined(text, is_marked=is_marked)
     match = _STATED.match(text)
     if "=" in text and (match is None or _goes_on(text, match)):
         match = _result(text) or match
     if match is None:
         return None
-    number = parse_number(match[2].replace("\\dfrac", "\\frac"))
+    number = _scaled(match[2], match[3])
     if number is None:
         return None
-    number *= SCALES.get(match[3] or "", 1)
-    return format_number(Fraction(-number if match[1] in ("-", "\u2013", "\u2014") else number))
+    return format_number(-number if _is_negative(match) else number)
+
+
+def _is_negative(match: re.Match[str]) -> bool:
+    return match[1] not in (None, "+")
+
+
+def _scaled(number: str, scale: str | None) -> Fraction | None:
+    """Return the value of a number, times that of a word such as "million" after it."""
+    value = parse_number(number)
+    return None if value is None else value * SCALES[scale] if scale else value
 
 
 def _goes_on(text: str, match: re.Match[str]) -> bool:
@@ -141,11 +153,15 @@ def _goes_on(text: str, match: re.Match[str]) -> bool:
 
 
 def _result(text: str) -> re.Match[str] | None:
-    """Return the number after the last equals sign that no calculation follows, else the last."""
+    """Return the number after the last equals sign that no calculation follows, else the last.
+
+    One with a power of ten may be rounded, so that it counts where no other is a result.
+    """
     parts = [part.strip() for part in text.split("=")]
     found = [match for part in parts if (match := _STATED.match(part))]
     results = [match for match in found if not _CALCULATION.match(match.string, match.end())]
-    return next(reversed(results or found), None)
+    exact = [match for match in results if "e" not in match[2].lower()]
+    return next(reversed(exact or results or found), None)
 
 
 def has_mark(text: str) -> bool:
@@ -191,8 +207,14 @@ def last_boxed(text: str) -> str | None:
 
 def last_number(text: str) -> str | None:
     """Return the last number, with its thousands separators and sign; None if there is none."""
-    found = _NUMBER.findall(_joined(text.translate(_DASHES)))
-    return found[-1].replace(" ", "") if found else None
+    found = _NUMBER.findall(_joined(plain_numbers(text)))
+    return _written(*found[-1]) if found else None
+
+
+def _written(number: str, scale: str | None) -> str:
+    """Return a number as it is written, with a word such as "million" after it worked out."""
+    value = _scaled(number, scale) if scale else None
+    return number.replace(" ", "") if value is None else format_number(value)
 
 
 def _joined(text: str, *, is_marked: bool = False) -> str:
@@ -227,10 +249,10 @@ def _after_mark(text: str) -> str | None:
         return undelimited(math[-1][0]) or None
     if "\\" in sentence and not _WORDS.search(_IN_TEXT.sub("", sentence)):
         return undelimited(sentence) or None
-    sentence = _joined(sentence)
+    sentence = _joined(plain_numbers(sentence))
     number = _STATED.match(sentence)
     if number and "=" not in sentence:
-        return clean(number[1] + number[2])
+        return clean(("-" if _is_negative(number) else "") + _written(number[2], number[3]))
     return last_number(sentence)
 
 

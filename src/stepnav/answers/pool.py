@@ -24,6 +24,11 @@ Equality = Literal["equal", "different", "timeout"]
 MISSING = "comparing these answers needs math-verify: pip install 'stepnav[math]'"
 
 
+def lacks_math() -> bool:
+    """Return whether one of the packages that the extra `math` brings is not installed."""
+    return any(importlib.util.find_spec(name) is None for name in ("mpmath", "math_verify"))
+
+
 class WorkerDiedError(Exception):
     """The worker ended in the middle of a comparison."""
 

@@ -77,7 +77,7 @@ _RAISED |= {"\u207a": "+", "\u207b": "-", "\u207f": "n", "\u2071": "i", "\u02e3"
 _LOWERED = {chr(0x2080 + digit): str(digit) for digit in range(10)}
 _RAISED_RUN = re.compile(f"[{''.join(_RAISED)}]+")
 _LOWERED_RUN = re.compile(f"[{''.join(_LOWERED)}]+")
-_VULGAR = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
+VULGAR = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
 
 _WORDS = (
     "sqrt|pi|infinity|infty|inf|sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|sinh|cosh|tanh"
@@ -156,6 +156,9 @@ _REWRITES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = 
         (r"\\(?:bar|overbar)\{(\d+)\}", r"\\overline{\1}"),
     )
 ]
+_BLANKS = (r"\,", r"\;", r"\:", r"\!", r"\quad", r"\qquad", "~", "\\")
+"""White space of LaTeX that may end an answer; of `\\ ` the blank is gone before."""
+
 _SPACED_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _TEXT_ENDS = re.compile(r"\\text\{\s*([^{}]*?)\s*\}")
 
@@ -167,13 +170,26 @@ def undelimited(answer: str) -> str:
       >>> undelimited("**$1,400$**."), undelimited("$5 dollars")
       ('1,400', '$5 dollars')
     """
-    answer = answer.strip().strip("*`").strip()
+    answer = _trimmed(_trimmed(answer).strip("*`"))
     if answer.endswith((".", ",", ";", ":")) and not answer.endswith(".."):
-        answer = answer[:-1].rstrip().strip("*`").strip()
+        answer = _trimmed(_trimmed(answer[:-1]).strip("*`"))
     match = MATH.fullmatch(answer)
     if match:
-        answer = next(group for group in match.groups() if group is not None).strip()
+        answer = _trimmed(next(group for group in match.groups() if group is not None))
     return re.sub(r"(?<!\\)\\(?=[$\d])", "", answer)  # "\15" is a slip for "\$15" that models make
+
+
+def _trimmed(text: str) -> str:
+    r"""Return a text without white space around it and LaTeX's at its end, as of `5\,`."""
+    text = text.strip()
+    end = len(text)
+    while blank := next((one for one in _BLANKS if text.endswith(one, 0, end)), None):
+        end -= len(blank)
+        if text.endswith("\\", 0, end) and blank.startswith("\\"):  # that is a line break
+            return text[: end + len(blank)]
+        while end and text[end - 1].isspace():
+            end -= 1
+    return text[:end]
 
 
 @lru_cache(maxsize=4096)
@@ -206,14 +222,15 @@ def ascii_symbols(text: str) -> str:
     """Return a text with LaTeX for mathematical symbols, such as "x^{2}" for a raised 2."""
     if text.isascii():
         return text
-    text = _VULGAR.sub(_fraction, text)
+    text = VULGAR.sub(vulgar_fraction, text)
     text = _RAISED_RUN.sub(lambda run: "^{" + "".join(_RAISED[c] for c in run[0]) + "}", text)
     text = _LOWERED_RUN.sub(lambda run: "_{" + "".join(_LOWERED[c] for c in run[0]) + "}", text)
     text = re.sub("\u221a\\s*(\\d+(?:\\.\\d+)?)", r"\\sqrt{\1}", text)
     return unicodedata.normalize("NFKC", text.translate(_TABLE)).translate(_TABLE)
 
 
-def _fraction(match: re.Match[str]) -> str:
+def vulgar_fraction(match: re.Match[str]) -> str:
+    """Return LaTeX for one character that is a fraction."""
     value = Fraction(unicodedata.numeric(match[0])).limit_denominator(100)
     return f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
 

@@ -79,6 +79,8 @@ def model_folder(kind: str, name: str) -> Path:
     from stepnav.zoo import MODELS_FOLDER
 
     name = name.removeprefix(VLLM)
+    if not name.strip():
+        raise ConfigError("a model has an empty name; give a folder, a hub name or a shipped model")
     shipped = MODELS_FOLDER / f"{name}-{kind}"
     if "/" not in name and shipped.is_dir():
         return shipped

@@ -161,7 +161,7 @@ def open_any(
         proposer, notes = opened.policy, opened.notes
         scorer = scorer or opened.reward
     else:
-        proposer, notes = as_policy(policy), []
+        proposer, notes = as_policy(policy, task), []
         if named is not None:
             check_models(policy=None, reward=named, task=task, policy_model=None)
             kept = {"device", "dtype", "max_batch"} & options.keys()

@@ -10,13 +10,14 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest, one_line
+from stepnav.tasks.task import Task
 
 PluginKind = Literal["strategies", "tasks", "policies", "rewards"]
 
@@ -101,15 +102,22 @@ def find(kind: PluginKind, text: str) -> Any | None:
     return load_file(path, name)
 
 
-def as_policy(found: Any) -> Backend:
+def as_policy(found: Any, task: Task | None = None) -> Backend:
     """Return a policy that a function or a backend is.
 
+    Args:
+      found: one of them.
+      task: says where a function's solutions end; None: it is not asked.
     Raises:
       ConfigError: it is neither.
     """
-    from stepnav.policies.function import FunctionPolicy
+    from stepnav.policies.function import ANSWER_PATTERN, FunctionPolicy
 
-    return _as_backend(found, FunctionPolicy, "policy")
+    pattern: str | None = ANSWER_PATTERN
+    if task is not None:
+        is_free = task.code is not None or not task.splits  # a program or a chat, marks or not
+        pattern = None if is_free else task.answer_pattern or ANSWER_PATTERN
+    return _as_backend(found, partial(FunctionPolicy, answer_pattern=pattern), "policy")
 
 
 def as_reward(found: Any) -> Backend:

@@ -44,7 +44,7 @@ def open_policy(
       BackendError: the server does not answer.
     """
     if is_outside("policies", name):
-        return as_policy(find("policies", name))
+        return as_policy(find("policies", name), task)
     if not is_server(name):
         return _open_local(name, task, chat, local, vllm)
     from stepnav.policies.openai.backend import OpenAIPolicy

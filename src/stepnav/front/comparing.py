@@ -83,6 +83,8 @@ def bench(
     seeds, seed = whole("seeds", seeds), whole("seed", seed)
     if count is not None and (count := whole("count", count)) < 1:
         raise ConfigError(f"count must be at least 1 (got {count})")
+    if out == "":
+        raise ConfigError("out is empty, which names no folder")
     task = _task(problems)
     used = split or task.default_split
     drawn = task.load(used, count, seed, None)

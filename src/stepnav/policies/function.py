@@ -32,7 +32,8 @@ class FunctionPolicy:
         or a `Step`, or (text, number of tokens). It may ask by name for `temperature`, `top_p`,
         `max_tokens` and `seed`. A step that ends with a newline goes on, unless it holds the
         answer.
-      answer_pattern: regular expression; a step in which it is found ends the solution.
+      answer_pattern: regular expression; a step in which it is found ends the solution. None
+        leaves it to the function. Where only the function is given, it is the task's.
       max_step_tokens: the most tokens that it may count for a step, for budgets.
       workers: threads on which it may run at once, if it is no coroutine function.
 
@@ -46,12 +47,12 @@ class FunctionPolicy:
         self,
         function: Callable[..., Any],
         *,
-        answer_pattern: str = ANSWER_PATTERN,
+        answer_pattern: str | None = ANSWER_PATTERN,
         max_step_tokens: int = 256,
         workers: int = 1,
     ) -> None:
         self._function = function
-        self._answer = re.compile(answer_pattern)
+        self._answer = None if answer_pattern is None else re.compile(answer_pattern)
         self._max_step_tokens = max_step_tokens
         self._wanted = {"temperature", "top_p", "max_tokens", "seed"} & set(_parameters(function))
         self._is_async = is_coroutine(function)
@@ -140,8 +141,8 @@ class FunctionPolicy:
         if isinstance(written, Step):
             step = replace(written, num_tokens=count)
         else:
-            is_last = self._answer.search(answer_part(text, before)) is not None
-            ends = not text.endswith("\n") or is_last
+            is_last = self._answer and self._answer.search(answer_part(text, before))
+            ends = not text.endswith("\n") or bool(is_last)
             step = Step(text, "end" if ends else "step", count)
         if _HALF_PAIR.search(step.text):  # nothing can encode it
             step = replace(step, text=_HALF_PAIR.sub("\ufffd", step.text))

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stepnav.core.errors import ConfigError, StepnavError, what_it_did
+from stepnav.core.errors import ConfigError, DataError, StepnavError, what_it_did
 from stepnav.core.records import Problem, Rating
 from stepnav.tasks.task import Grade, Loader, RateSteps, Task
 
@@ -28,13 +28,14 @@ def checked(task: Task, name: str) -> Task:
       task: somebody's own.
       name: what the user calls it.
     """
-    if isinstance(task.grade, CheckedGrade):
+    if isinstance(task.load, partial) and task.load.func is _load:
         return task
+    grade = task.grade.grade if isinstance(task.grade, CheckedGrade) else task.grade
     rate = task.rate_steps
     return replace(
         task,
         load=partial(_load, name, task.load),
-        grade=CheckedGrade(name, task.grade),
+        grade=CheckedGrade(name, grade),
         rate_steps=None if rate is None else partial(_rate_steps, name, rate),
     )
 
@@ -54,7 +55,7 @@ def call(name: str, function: Callable[..., T], *arguments: Any) -> T:
 
 
 class GradeFault(Exception):
-    """What a task's own grade did wrong, in one line."""
+    """What a task's own grade did wrong, in one line; of a `DataError`, why a problem has none."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,12 @@ class CheckedGrade:
         try:
             return self.strict(problem, answer)
         except GradeFault as fault:
-            kind = type(fault.__cause__).__name__
+            is_problems = isinstance(fault.__cause__, DataError)
+            kind = str(fault) if is_problems else type(fault.__cause__).__name__
             if kind not in self._told:  # thousands of answers may meet the same fault
                 self._told.add(kind)
-                logger.warning("%s; its answer counts as not graded, and so do others", fault)
+                told = ("s count", "") if is_problems else (" counts", ", and so do others")
+                logger.warning("%s; its answer%s as not graded%s", fault, *told)
             return None
 
     def strict(self, problem: Problem, answer: str | None) -> bool | None:
@@ -92,7 +95,7 @@ class CheckedGrade:
         try:
             given: Any = self.grade(problem, answer)
             plain = given.item() if hasattr(given, "item") else given  # of numpy, of torch
-        except StepnavError:
+        except (StepnavError, GradeFault):
             raise
         except (Exception, SystemExit) as error:
             raise GradeFault(f"{name} {what_it_did(error)}") from error

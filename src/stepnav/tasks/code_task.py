@@ -13,10 +13,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
 from stepnav.core.thoughts import answer_part
 from stepnav.sandbox.records import Suite
 from stepnav.tasks.behaviour import Behaviours
+from stepnav.tasks.checked import CheckedGrade, GradeFault
 from stepnav.tasks.program_checker import shared_checker
 from stepnav.tasks.program_text import is_whole_program, parses_so_far
 from stepnav.tasks.task import CodeChecks, Example, Loader, Task
@@ -126,18 +128,24 @@ def make_code_task(
     def grade(problem: Problem, answer: str | None) -> bool | None:
         if answer is None:
             return False
-        return shared_checker(sandbox).passes(
-            module.program_of(problem, answer), module.suite_of(problem)
-        )
+        try:
+            return shared_checker(sandbox).passes(
+                module.program_of(problem, answer), module.suite_of(problem)
+            )
+        except DataError as error:  # of this one problem: others are graded
+            raise GradeFault(f"{problem.id} cannot be graded: {error}") from error
 
     def passes_public(problem: Problem, text: str) -> bool | None:
         test = module.suite_of(problem, public=True)
         if test is None:
             return None
         answer = module.extract(answer_part(text))
-        return answer is not None and shared_checker(sandbox).passes(
-            module.program_of(problem, answer), test
-        )
+        if answer is None:
+            return False
+        try:
+            return shared_checker(sandbox).passes(module.program_of(problem, answer), test)
+        except DataError:  # there is no test that tells
+            return None
 
     return Task(
         name=name,
@@ -149,7 +157,7 @@ def make_code_task(
         chat_answer_pattern=module.CHAT_ANSWER_PATTERN,
         load=load,
         extract=module.extract,
-        grade=grade,
+        grade=CheckedGrade(name, grade),
         temperature=module.TEMPERATURE,
         ask=module.ask,
         code=CodeChecks(partial(_parses, module), passes_public, module),

@@ -8,25 +8,37 @@ Official files: `test` (10,552 rows) and `testmini` (2,400), with `question`, `s
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from stepnav.answers.canonical import canonical, parse_number
 from stepnav.answers.extract import extract_number, has_mark
 from stepnav.core.records import Problem
+from stepnav.tasks import number_problems
 from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
-from stepnav.tasks.number_problems import number_task, stated
+from stepnav.tasks.number_problems import number_task, stated, stated_line
 from stepnav.tasks.task import Task
 
-UNKNOWN = re.compile(
-    r"""(?i)\bnone\b|missing necessary information|(?:\bnot |n't |cannot )
-(?:(?:have |provide )?enough|provide|specify|mention|know|calculate|determine)""".replace("\n", "")
+_PHRASES = (
+    r"\bnone\b|missing necessary information|(?:\bnot |n't |cannot )"
+    r"(?:(?:have |provide )?enough|provide|specify|mention|know|calculate|determine)"
 )
+UNKNOWN = re.compile(_PHRASES, re.IGNORECASE)
+_UNKNOWN_FIRST = re.compile(rf"\D*?(?:{_PHRASES})(?!\s+of\b)", re.IGNORECASE)
+"""Of a line that states an answer: before any digit; "none of 5" is a number."""
+
+_NO_NUMBER = rf"####[^\nA-Za-z0-9#]*(?:[A-Za-z' ]{{0,60}}\b)?(?i:{_PHRASES})"
+ANSWER_PATTERN = f"{number_problems.ANSWER_PATTERN}|{_NO_NUMBER}"
+"""What ends a solution: a number, or that there is none."""
 
 
 def extract(text: str) -> str | None:
     """Return the number that a solution states, or None as a word if it says there is none."""
+    if not UNKNOWN.search(text):
+        return extract_number(text)
     is_marked = "####" in text or has_mark(text)
-    has_number = is_marked and any(map(str.isdigit, stated(text) or ""))
-    return "None" if UNKNOWN.search(text) and not has_number else extract_number(text)
+    line = (stated_line(text) or stated(text) or "") if is_marked else ""
+    has_number = any(map(str.isdigit, line)) and not _UNKNOWN_FIRST.match(line)
+    return extract_number(text) if has_number else "None"
 
 
 def _make(problem_id: str, row: Fields) -> Problem:
@@ -43,4 +55,5 @@ BENCHMARK = Benchmark("gsm-plus", ("test", "testmini"), ("qintongli/GSM-Plus", N
 
 def make_task(sandbox: str) -> Task:
     """Return the benchmark; nothing in it is run in a sandbox."""
-    return number_task(BENCHMARK, extract=extract, has_words=True)
+    task = number_task(BENCHMARK, extract=extract, has_words=True)
+    return replace(task, answer_pattern=ANSWER_PATTERN)

@@ -14,11 +14,11 @@ from pathlib import Path
 from stepnav.answers.canonical import spellings
 from stepnav.answers.equal import AnswerChecker, shared_checker
 from stepnav.answers.extract import as_answer, extract_answer
-from stepnav.answers.pool import Equality
-from stepnav.core.errors import DataError
+from stepnav.answers.pool import Equality, lacks_math
+from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
-from stepnav.tasks.task import Task
+from stepnav.tasks.task import Loader, Task
 from stepnav.tasks.worked_examples import shipped_examples
 
 PROMPT_TEMPLATE = "Problem:\n{question}\n\nSolution:"
@@ -92,6 +92,19 @@ def _make(problem_id: str, row: Fields) -> Problem:
 BENCHMARK = Benchmark("math500", ("train", "test"), ("HuggingFaceH4/MATH-500", None), _make)
 
 
+def needs_math(name: str, load: Loader) -> Loader:
+    """Return a loader that first refuses an install that could not grade what is loaded."""
+
+    def checked(split: str, count: int | None, seed: int, path: Path | None) -> list[Problem]:
+        if lacks_math():
+            raise ConfigError(
+                f"{name} compares answers with mpmath and math-verify: pip install 'stepnav[math]'"
+            )
+        return load(split, count, seed, path)
+
+    return checked
+
+
 def make_task(sandbox: str) -> Task:
     """Return the benchmark; nothing in it is run in a sandbox."""
     verdicts = {"equal": True, "different": False, "timeout": None}
@@ -102,7 +115,7 @@ def make_task(sandbox: str) -> Task:
         prompt_template=PROMPT_TEMPLATE,
         chat_template=CHAT_TEMPLATE,
         answer_pattern=ANSWER_PATTERN,
-        load=load,
+        load=needs_math(BENCHMARK.name, load),
         extract=extract,
         grade=lambda problem, answer: verdicts[grade(problem, answer)],
         examples=lambda count: shipped_examples("math500", count),

@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 from stepnav.answers.canonical import NUMBER, canonical, parse_number
 from stepnav.answers.equal import compare_fast, compare_numbers
-from stepnav.answers.extract import extract_answer, extract_number, last_boxed
+from stepnav.answers.extract import extract_answer, extract_number, last_boxed, stated_number
+from stepnav.answers.plain_numbers import plain_numbers
 from stepnav.answers.pool import Equality
+from stepnav.answers.spelling import MAX_CHARACTERS
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Fields
 from stepnav.tasks.task import Task
@@ -39,15 +41,31 @@ WORDS_TEMPLATE = CHAT_TEMPLATE.replace("final number", "final answer")
 
 ANSWER_PATTERN = (
     r"(?:^|\n)(?:(?!####)[^\n])*####"  # the first of a line alone, so that no line is read twice
-    r"(?:[^\n]*?(?:####|:|=|\b(?:is|are)\b))?(?:[^\nA-Za-z0-9:=#]|#(?!###))*(?:[A-Z]{3} ?)?\d"
+    r"(?:[^\n]*?(?:####|:|=|\b(?:is|are)\b))?(?:[^\nA-Za-z0-9:=#\u00bc-\u00be]|#(?!###))*"
+    r"(?:[A-Z]{3} ?|(?:[Mm]inus|[Nn]egative) \\?[$\u20ac\u00a3]?|[dtc]?frac[ {]*)?[\d\u00bc-\u00be]"
     r"|\\boxed\{"
 )
 """What ends a solution: a mark and a number, which a heading such as "#### Step 2" is not."""
 
-WORDS_PATTERN = r"####\s*\S|\\boxed\{"
-"""What ends a solution where an answer may be words."""
+_HEADING = (
+    r"[*_ \t]*(?i:(?:step|part|case|phase|stage|section)\b[ \t]*\d"
+    r"|(?:solution|explanation|reasoning|analysis|approach|calculations?)\b[*_. \t]*(?:\n|$)"
+    r"|[^\n]{0,200}:[*_ \t]*(?:\n|$))"
+)
+"""What begins after `####` where that is Markdown's."""
 
-_VALUE = re.compile(rf"(?<![\w.,])(?:{NUMBER})")
+_HASHED = rf"(?<!#)####+\s*(?!{_HEADING})[^\s#]"
+WORDS_PATTERN = _HASHED + r"|\\boxed\{"
+"""What ends a solution where an answer may be words: a box, or `####` and no heading."""
+
+_HASHED_LINE = re.compile(rf"(?={_HASHED})#+\s*([^\n]*)")
+_VALUE = re.compile(rf"(?<![\w.])(?:{NUMBER})")
+_FILLER = re.compile(r"\band\b|[\s$(){}\\,;:.]")
+"""What may stand between the numbers of a list, and around them."""
+
+_PARTS = re.compile(r"[,;](?!\d{3})|\\text\s*\{\s*and\s*\}|\band\b")
+_NAMED = re.compile(r"[^\W\d_][^=\d]*=")
+_DIGIT = re.compile(r"\d")
 _MARK = re.compile(r"\banswer(?:\s+is|\s*:)\s*(?::\s*)?([^\n]+)", re.IGNORECASE)
 
 
@@ -83,28 +101,73 @@ def stated(text: str) -> str | None:
       >>> stated("#### 9 apples"), stated("#### 3 red; 4 blue"), stated("The answer is Ann.")
       ('9', '3 red; 4 blue', 'Ann')
     """
-    box, (_, hashes, rest) = last_boxed(text), text.strip().rpartition("####")
-    marks = _MARK.findall(text)
-    line = box or (marks[-1] if marks and not hashes else rest.strip().partition("\n")[0])
-    if not (box or hashes or marks) and (line != rest or line.endswith(".")):
+    line = stated_line(text)
+    if line is None:
         return extract_answer(text)
-    line = line.strip(" .*$")
-    if len(_VALUE.findall(line)) == 1 or "=" in line:
+    if _assigned(line) is None and (len(_values(line)) == 1 or "=" in line):
         return extract_number(f"#### {line}")
     return line or None
+
+
+def stated_line(text: str) -> str | None:
+    """Return the line in which a solution states its answer, None if it marks none."""
+    line = last_boxed(text) or hashed_line(text)
+    if line is None:
+        marks = _MARK.findall(text)
+        line = marks[-1] if marks else text.strip()
+        if not marks and ("\n" in line or line.endswith(".") or "####" in line):
+            return None
+    return line.strip(" .*$")
+
+
+def hashed_line(text: str) -> str | None:
+    r"""Return the line after the last `####` that begins no heading, None if there is none.
+
+    Example:
+      >>> hashed_line("#### Step 1\n2 + 2 = 4\n#### 4"), hashed_line("#### Solution:")
+      ('4', None)
+    """
+    found = _HASHED_LINE.findall(text)
+    return found[-1].rpartition("####")[2].strip() or None if found else None
+
+
+def _values(line: str) -> list[str]:
+    """Return the numbers of a line in canonical form; of assignments what they assign."""
+    assigned = _assigned(line)
+    if assigned is not None:
+        return assigned
+    return [canonical(number) for number in _VALUE.findall(plain_numbers(line))]
+
+
+def _assigned(line: str) -> list[str] | None:
+    """Return what a line of assignments to several names, or of several values, assigns, else None.
+
+    Example:
+      >>> _assigned("red = 2 + 3 = 5, blue = 3"), _assigned("(x, y) = (5, 3)"), _assigned("x = 5")
+      (['5', '3'], ['5', '3'], None)
+    """
+    if "=" not in line or len(line) > MAX_CHARACTERS:
+        return None
+    name, _, right = line.partition("=")
+    listed = plain_numbers(right)
+    found = _VALUE.findall(listed)
+    if len(found) > 1 and not (_DIGIT.search(name) or _FILLER.sub("", _VALUE.sub("", listed))):
+        return [*map(canonical, found)]
+    parts = [part.strip(" {}$*\\") for part in _PARTS.split(line)]
+    results = [stated_number(part) for part in parts if _NAMED.match(part)]
+    numbers = [number for number in results if number is not None]
+    return numbers if 1 < len(numbers) == len(parts) else None
 
 
 def compare_stated(answer: str | None, reference: str) -> Equality:
     """Return the verdict on an answer of one number, of several in their order, or of words."""
     if answer is None:
         return "different"
-    wanted = _VALUE.findall(reference)
+    wanted = _values(reference)
     if parse_number(reference) is not None:
         return compare_floats(extract_number(f"#### {answer}"), reference)
     if wanted:
-        found = _VALUE.findall(answer)
-        is_equal = [*map(canonical, found)] == [*map(canonical, wanted)]
-        return "equal" if is_equal else "different"
+        return "equal" if _values(answer) == wanted else "different"
     if answer.casefold() == reference.casefold():
         return "equal"
     return compare_fast(answer, reference) or "different"

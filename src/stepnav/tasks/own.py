@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stepnav.answers.canonical import spellings
-from stepnav.answers.equal import shared_checker
+from stepnav.answers.equal import compare_fast, shared_checker
 from stepnav.answers.extract import extract_answer, last_boxed
+from stepnav.answers.pool import lacks_math
 from stepnav.core.errors import ConfigError, DataError, nearest
 from stepnav.core.records import Problem
 from stepnav.files.rows import every_row
 from stepnav.tasks.benchmark_file import draw
+from stepnav.tasks.checked import CheckedGrade, GradeFault
+from stepnav.tasks.number_problems import WORDS_PATTERN, hashed_line
 from stepnav.tasks.task import Task
 
 SPLIT = "test"
@@ -63,6 +66,8 @@ def own_task(
             raise ConfigError(f"the task {name} brings its own problems; leave --data out")
         if split != SPLIT:
             raise ConfigError(f"the task {name} has one split, {SPLIT} (got {split!r})")
+        if grade is None and lacks_math():
+            _refuse_formulas(problems)
         return draw(problems, count, seed)
 
     def verdict(problem: Problem, answer: str | None) -> bool | None:
@@ -72,7 +77,13 @@ def own_task(
             return False
         if grade is not None:
             return grade(answer, problem.answer)
-        return _VERDICTS[shared_checker().compare(answer, problem.answer)]
+        try:
+            return _VERDICTS[shared_checker().compare(answer, problem.answer)]
+        except ConfigError as error:
+            raise GradeFault(
+                f"the answer to {problem.id} cannot be graded: {error}, then "
+                "stepnav report RUN --grade-again"
+            ) from error
 
     return Task(
         name=name,
@@ -80,21 +91,33 @@ def own_task(
         default_split=SPLIT,
         prompt_template=PROMPT_TEMPLATE,
         chat_template=CHAT_TEMPLATE,
-        answer_pattern=r"####\s*\S|\\boxed\{",
+        answer_pattern=WORDS_PATTERN,
         load=load,
         extract=_extract,
-        grade=verdict,
+        grade=CheckedGrade(name, verdict),
         alike=lambda problem: spellings(),
     )
 
 
+def _refuse_formulas(problems: Sequence[Problem]) -> None:
+    """Refuse answers that are compared by their values, where what works those out is missing.
+
+    Raises:
+      ConfigError: there is one.
+    """
+    for problem in problems:
+        try:
+            for other in ("1", "x") if problem.answer else ():
+                compare_fast(other, problem.answer or "")
+        except ConfigError as error:
+            raise ConfigError(
+                f"{problem.id} has the answer {problem.answer!r:.80}: {error}"
+            ) from None
+
+
 def _extract(text: str) -> str | None:
     """Return a solution's final answer: what is boxed, else what follows the last `####`."""
-    boxed = last_boxed(text)
-    if boxed is None and "####" in text:
-        line = text.rpartition("####")[2].strip().partition("\n")[0]
-        return line.strip() or None
-    return extract_answer(text)
+    return last_boxed(text) or hashed_line(text) or extract_answer(text)
 
 
 def _problem(

@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 
 from stepnav.core.errors import DataError
-from stepnav.sandbox.judge import judge_problem, prepare
+from stepnav.sandbox.judge import Prepared, judge_problem, prepare
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.probe import check_level
 from stepnav.sandbox.records import MEBIBYTE, Limits, Suite, Verdict
@@ -78,6 +78,7 @@ class ProgramChecker:
         self._recorder = Sandbox(checked, limits=patient)
         self._recorder.prepared = self.sandbox.prepared
         self._recording = Lock()
+        self._unusable: dict[Suite, str] = {}
         self._threads: list[Thread] = []
 
     def check(self, program: str, test: Suite) -> Verdict:
@@ -92,10 +93,20 @@ class ProgramChecker:
             return judge_problem(self.sandbox, test, program, cpu_s=limit or INPUT_LIMIT_S)
         with self._recording:  # once, whichever thread comes first
             most_s = max(REFERENCE_CPU_S, limit or 0.0)
-            prepared = prepare(self._recorder, test, cpu_s=most_s)
+            prepared = self._prepared(test, most_s)
         if limit is None:
             limit = max(TIME_LIMIT_S, REFERENCE_FACTOR * (prepared.cpu_s or 0.0))
         return judge_problem(self.sandbox, test, program, cpu_s=limit)
+
+    def _prepared(self, test: Suite, cpu_s: float) -> Prepared:
+        """Return a test with its reference's calls; an unusable one is tried once."""
+        if test in self._unusable:
+            raise DataError(self._unusable[test])
+        try:
+            return prepare(self._recorder, test, cpu_s=cpu_s)
+        except DataError as error:
+            self._unusable[test] = str(error)
+            raise
 
     def check_many(
         self, jobs: Iterable[tuple[str, Suite]]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
-from typing import Annotated, Any, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
@@ -66,6 +67,18 @@ def flat(function: Callable[..., int | None]) -> Callable[..., int | None]:
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     command.__signature__ = signature  # type: ignore[attr-defined]
     return command
+
+
+def paths(function: Callable[..., Any]) -> frozenset[str]:
+    """Return which arguments of a function that `flat` made are files and folders."""
+    return frozenset(
+        name for name, hint in function.__annotations__.items() if Path in _types(hint)
+    )
+
+
+def _types(hint: Any) -> list[Any]:
+    """Return the types that an annotation is made of."""
+    return [hint, *(one for part in get_args(hint) for one in _types(part))]
 
 
 def _fields(record: type[Any], given: Any) -> list[inspect.Parameter]:

@@ -8,7 +8,7 @@ that was renamed says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from stepnav.cli.parser.signature import flat
+from stepnav.cli.parser.signature import flat, paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,15 @@ RENAMED: Mapping[str, str] = {
 """Option of earlier versions -> what it is called now, in the commands that have it no more."""
 
 
+NAMES = frozenset({"model", "policy", "reward", "task"})
+"""Arguments that name a file, a folder or something else."""
+
+
 class OnceCommand(TyperCommand):
-    """Refuses old spellings, and an option given twice that is not meant to be repeated."""
+    """Refuses old spellings, an option given twice that is not meant to be, and an empty path."""
+
+    paths: Collection[str] = ()
+    """Arguments that are files and folders."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words of a command line; called by the parser's library."""
@@ -134,8 +141,9 @@ class OnceCommand(TyperCommand):
             new = RENAMED[name]
             if new.split()[0] in known:
                 raise typer.BadParameter(f"{name} is called {new} now")
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        given, _, order = self.make_parser(ctx).parse_args(args=list(args))
         for param in order:
+            self._refuse_empty(param, given.get(param.name))
             if order.count(param) > 1 and not (
                 getattr(param, "multiple", False) or getattr(param, "count", False)
             ):
@@ -143,6 +151,12 @@ class OnceCommand(TyperCommand):
                     f"{max(param.opts, key=len)} is given {order.count(param)} times; give it once"
                 )
         return super().parse_args(ctx, args)
+
+    def _refuse_empty(self, param: Any, given: Any) -> None:
+        """Refuse an empty name, as of an unset variable: it would stand for the current folder."""
+        values = given if isinstance(given, (list, tuple)) else [given]
+        if "" in values and (param.name in self.paths or param.name in NAMES):
+            raise typer.BadParameter(f"{max(param.opts, key=len)} is empty, which names nothing")
 
 
 class TableGroup(TyperGroup):
@@ -175,9 +189,11 @@ class _Opened(Mapping[str, Any]):
             options: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None}
             return TableGroup(name=name, help=entry.line, table=entry.commands, **options)
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        run = import_module(f"stepnav.cli.{entry.module}").run
-        app.command(name, cls=OnceCommand)(flat(run))
-        return typer.main.get_command(app)
+        run = flat(import_module(f"stepnav.cli.{entry.module}").run)
+        app.command(name, cls=OnceCommand)(run)
+        command: Any = typer.main.get_command(app)
+        command.paths = paths(run)
+        return command
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table)
