@@ -1,4 +1,4 @@
-"""What the parser's own commands lack: options count once, renamed ones say so, no name is empty."""
+"""What the parser's commands lack: options count once, renamed ones say so, no name is empty."""
 
 from __future__ import annotations
 
