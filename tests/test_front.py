@@ -629,8 +629,7 @@ def test_a_functions_solution_ends_where_the_tasks_answers_stand(task, steps):
 
 
 def test_a_chat_is_not_ended_by_a_heading():
-    from stepnav.build.outside import as_policy
-
+    from stepnav.build.plugins import as_policy
     from stepnav.serve.house import chat_task
 
     policy = as_policy(lambda question, steps: "#### Begin\n", chat_task())

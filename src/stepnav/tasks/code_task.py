@@ -124,29 +124,6 @@ def make_code_task(
       sandbox: level at which its programs are run; opened when the first one is.
       splits, load, default_split, examples: see `Task`.
     """
-
-    def grade(problem: Problem, answer: str | None) -> bool | None:
-        if answer is None:
-            return False
-        try:
-            return shared_checker(sandbox).passes(
-                module.program_of(problem, answer), module.suite_of(problem)
-            )
-        except DataError as error:  # of this one problem: others are graded
-            raise GradeFault(f"{problem.id} cannot be graded: {error}") from error
-
-    def passes_public(problem: Problem, text: str) -> bool | None:
-        test = module.suite_of(problem, public=True)
-        if test is None:
-            return None
-        answer = module.extract(answer_part(text))
-        if answer is None:
-            return False
-        try:
-            return shared_checker(sandbox).passes(module.program_of(problem, answer), test)
-        except DataError:  # there is no test that tells
-            return None
-
     return Task(
         name=name,
         splits=splits,
@@ -157,15 +134,39 @@ def make_code_task(
         chat_answer_pattern=module.CHAT_ANSWER_PATTERN,
         load=load,
         extract=module.extract,
-        grade=CheckedGrade(name, grade),
+        grade=CheckedGrade(name, partial(_grade, module, sandbox)),
         temperature=module.TEMPERATURE,
         ask=module.ask,
-        code=CodeChecks(partial(_parses, module), passes_public, module),
+        code=CodeChecks(partial(_parses, module), partial(_passes_public, module, sandbox), module),
         examples=examples,
         default_shots=getattr(module, "DEFAULT_SHOTS", 0),
         end_strings=getattr(module, "END_STRINGS", ()),
         alike=partial(_behaviours, module, sandbox),
     )
+
+
+def _grade(module: ModuleType, sandbox: str, problem: Problem, answer: str | None) -> bool | None:
+    if answer is None:
+        return False
+    try:
+        return shared_checker(sandbox).passes(
+            module.program_of(problem, answer), module.suite_of(problem)
+        )
+    except DataError as error:  # of this one problem: others are graded
+        raise GradeFault(f"{problem.id} cannot be graded: {error}") from error
+
+
+def _passes_public(module: ModuleType, sandbox: str, problem: Problem, text: str) -> bool | None:
+    test = module.suite_of(problem, public=True)
+    if test is None:
+        return None
+    answer = module.extract(answer_part(text))
+    if answer is None:
+        return False
+    try:
+        return shared_checker(sandbox).passes(module.program_of(problem, answer), test)
+    except DataError:  # there is no test that tells
+        return None
 
 
 def _parses(module: ModuleType, problem: Problem, text: str) -> bool:

@@ -77,13 +77,7 @@ def own_task(
             return False
         if grade is not None:
             return grade(answer, problem.answer)
-        try:
-            return _VERDICTS[shared_checker().compare(answer, problem.answer)]
-        except ConfigError as error:
-            raise GradeFault(
-                f"the answer to {problem.id} cannot be graded: {error}, then "
-                "stepnav report RUN --grade-again"
-            ) from error
+        return _compared(problem.id, answer, problem.answer)
 
     return Task(
         name=name,
@@ -97,6 +91,21 @@ def own_task(
         grade=CheckedGrade(name, verdict),
         alike=lambda problem: spellings(),
     )
+
+
+def _compared(problem_id: str, answer: str, reference: str) -> bool | None:
+    """Return whether an answer is the reference as mathematics, None if that takes too long.
+
+    Raises:
+      GradeFault: what the comparison needs is not installed.
+    """
+    try:
+        return _VERDICTS[shared_checker().compare(answer, reference)]
+    except ConfigError as error:
+        raise GradeFault(
+            f"the answer to {problem_id} cannot be graded: {error}, then "
+            "stepnav report RUN --grade-again"
+        ) from error
 
 
 def _refuse_formulas(problems: Sequence[Problem]) -> None:
