@@ -633,4 +633,4 @@ def test_a_chat_is_not_ended_by_a_heading():
     from stepnav.serve.house import chat_task
 
     policy = as_policy(lambda question, steps: "#### Begin\n", chat_task())
-    assert policy.step("#### Begin\n", 9).finish == "step"
+    assert policy.step("#### Begin\n", 9, "").finish == "step"

@@ -20,8 +20,8 @@ from stepnav.run.journal import Journal
 from tests.measure.rows_for_tests import PLAN, make_run
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+import figures
 import publish
-import reviewers
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_run_is_read(run_folder: Path) -> None:
     plan, journal = open_run(run_folder)
     journal.close()
     assert plan == PLAN
-    assert publish.read_report(run_folder)["task"] == PLAN.task
+    publish.check_report(run_folder)
 
 
 def test_a_run_whose_task_is_gone_is_reported_and_shown(
@@ -135,34 +135,30 @@ def test_nothing_of_an_edited_run_is_published(run_folder: Path) -> None:
     report = json.loads((run_folder / "report.json").read_text())
     (run_folder / "report.json").write_text(json.dumps({**report, "config": "0" * 16}))
     with pytest.raises(SystemExit, match="is of another run"):
-        publish.read_report(run_folder)
+        publish.check_report(run_folder)
     edit(run_folder / FILE_NAME, f'split = "{PLAN.split}"', 'split = "train"')
     with pytest.raises(JournalError, match="was edited after the run"):
-        publish.read_report(run_folder)
-
-
-def test_sections_of_a_page_are_found_by_their_titles() -> None:
-    page = "# Results\n\nhead\n\n## One\n\ntext\n\n### part\n\n## Two\n\nmore\n"
-    found = publish.sections_of(page)
-    assert found == {"One": "## One\n\ntext\n\n### part\n", "Two": "## Two\n\nmore\n"}
+        publish.check_report(run_folder)
 
 
 def test_no_evaluation_of_other_scores_is_published(tmp_path: Path) -> None:
     digests: dict[str, Any] = {"reward_digest": "a", "data_digest": "b"}
     (tmp_path / "report.json").write_text(json.dumps(digests))
     (tmp_path / "scores.jsonl").write_text(json.dumps(digests) + "\n")
-    assert publish.read_evaluation(tmp_path) == digests
+    publish.check_evaluation(tmp_path)
     (tmp_path / "report.json").write_text(json.dumps({**digests, "reward_digest": "c"}))
     with pytest.raises(SystemExit, match="is not of"):
-        publish.read_evaluation(tmp_path)
+        publish.check_evaluation(tmp_path)
 
 
-def test_the_page_for_reviewers_is_made_of_the_published_reports() -> None:
-    notes = (reviewers.DOCS / "reviewers_notes.md").read_text()
-    assert (reviewers.DOCS / "reviewers.md").read_text() == reviewers.filled(notes)
-    assert "[[" not in reviewers.filled(notes)
+def test_the_pages_of_figures_are_made_of_the_published_reports() -> None:
+    notes = (figures.DOCS / "reviewers_notes.md").read_text()
+    pages = {"reviewers.md": figures.filled(notes), "results.md": publish.results_page()}
+    for name, page in pages.items():
+        assert (figures.DOCS / name).read_text() == page, "make documents"
+        assert "[[" not in page
 
 
 def test_a_figure_that_no_report_has_is_refused() -> None:
     with pytest.raises(SystemExit, match="no row nobody at 7"):
-        reviewers.filled("[[arithmetic nobody 7 right]]")
+        figures.filled("[[arithmetic nobody 7 right]]")
