@@ -207,6 +207,12 @@ def test_a_scale_is_no_unit(text: str, number: str) -> None:
         ("#### 1\u2019234\u2019567", "1234567"),
         ("it costs $18{,}000$.", "18000"),
         ("#### 5'11", "5"),
+        (r"so $\dfrac{1,\!000}{20,\!000}$", "0.05"),
+        ("It is 18, a non-negative 18.", "18"),
+        ("They need:\n- $5 for hats\n- $18 for caps", "18"),
+        ("the costs are $20 - $18", "18"),
+        ("children aged 10\u201118", "18"),
+        ("in the year of COVID-19", "19"),
         ("It is 25 m\u00b2.", "25"),
     ],
 )
