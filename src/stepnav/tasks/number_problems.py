@@ -49,7 +49,8 @@ ANSWER_PATTERN = (
 
 _HEADING = (
     r"[*_ \t]*(?i:(?:step|part|case|phase|stage|section)\b[ \t]*\d"
-    r"|(?:solution|explanation|reasoning|analysis|approach|calculations?)\b[*_. \t]*(?:\n|$)"
+    r"|(?:(?:final )?answer|solution|explanation|reasoning|analysis|approach|calculations?|result"
+    r"|conclusion|summary)\b[*_. \t]*(?:\n|$)"
     r"|[^\n]{0,200}:[*_ \t]*(?:\n|$))"
 )
 """What begins after `####` where that is Markdown's."""
