@@ -213,6 +213,8 @@ def test_a_scale_is_no_unit(text: str, number: str) -> None:
         ("the costs are $20 - $18", "18"),
         ("children aged 10\u201118", "18"),
         ("in the year of COVID-19", "19"),
+        ("it is 5,-18", "-18"),
+        ("_-18_", "-18"),
         ("It is 25 m\u00b2.", "25"),
     ],
 )

@@ -256,7 +256,13 @@ def test_after_headings_the_answer_is_what_is_stated() -> None:
         ("#### **None**", True),
         ("#### There is not enough information", True),
         ("#### 5", True),
+        (r"#### \text{5}", True),
+        (r"#### $\mathbf{-5}$", True),
+        (r"#### \frac{-5}{2}", True),
+        ("#### about $5", True),
+        ("#### Rs. 5", True),
         ("#### Step 1: count", False),
+        ("#### About step 1", False),
         ("#### What we add", False),
     ],
 )

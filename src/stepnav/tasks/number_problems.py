@@ -42,7 +42,8 @@ WORDS_TEMPLATE = CHAT_TEMPLATE.replace("final number", "final answer")
 ANSWER_PATTERN = (
     r"(?:^|\n)(?:(?!####)[^\n])*####"  # the first of a line alone, so that no line is read twice
     r"(?:[^\n]*?(?:####|:|=|\b(?:is|are)\b))?(?:[^\nA-Za-z0-9:=#\u00bc-\u00be]|#(?!###))*"
-    r"(?:[A-Z]{3} ?|(?:[Mm]inus|[Nn]egative) \\?[$\u20ac\u00a3]?|[dtc]?frac[ {]*)?[\d\u00bc-\u00be]"
+    r"(?:[A-Z]{3} ?|(?:[Mm]inus|[Nn]egative|[Aa]bout|[Aa]pproximately|Rs\.?) \\?[$\u20ac\u00a3]?"
+    r"|(?:[dtc]?frac|text[a-z]*|math[a-z]*)[ {]*-?)?[\d\u00bc-\u00be]"
     r"|\\boxed\{"
 )
 """What ends a solution: a mark and a number, which a heading such as "#### Step 2" is not."""
