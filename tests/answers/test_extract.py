@@ -209,6 +209,7 @@ def test_a_scale_is_no_unit(text: str, number: str) -> None:
         ("#### 5'11", "5"),
         (r"so $\dfrac{1,\!000}{20,\!000}$", "0.05"),
         ("It is 18, a non-negative 18.", "18"),
+        (r"so $\frac{36}{2}\frac{1}{2}$", "0.5"),
         ("They need:\n- $5 for hats\n- $18 for caps", "18"),
         ("the costs are $20 - $18", "18"),
         ("children aged 10\u201118", "18"),

@@ -84,5 +84,6 @@ def _scientific(match: re.Match[str]) -> str:
 def _apart(match: re.Match[str], number: str, *, is_joined: bool = False) -> str:
     """Return a number with blanks where else it would run into what is beside it."""
     text, end = match.string, match.end()
-    before = " " if not is_joined and match.start() and text[match.start() - 1].isalnum() else ""
-    return before + number + (" " if text[end : end + 1].isalnum() else "")
+    last, following = text[max(0, match.start() - 1) : match.start()], text[end : end + 1]
+    before = " " if not is_joined and (last.isalnum() or last == "}") else ""
+    return before + number + (" " if following.isalnum() else "")
