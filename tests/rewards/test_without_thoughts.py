@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from stepnav import build
+from stepnav.cli.options.chosen import Chosen
+from stepnav.cli.options.models import ModelOptions
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
 from stepnav.policies.function import FunctionPolicy
@@ -76,3 +78,21 @@ def test_of_the_step_in_which_the_thought_ends_the_rest_is_shown() -> None:
 def test_a_thought_that_the_prompt_opened_is_known_before_it_ends() -> None:
     assert shown_of("Two and two.\n", "So 5.\n", before="<think>") == ([], [1.0, 1.0])
     assert shown_of("So 5.\n", "</think>\n", "4", before="<think>") == (["4"], [1.0, 1.0, 0.25])
+
+
+def test_a_command_tells_the_reward_model_what_the_policys_prompt_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def as_models(**names: Any) -> build.Models:
+        policy = FunctionPolicy(write)
+        monkeypatch.setattr(policy, "before_solutions", "<think>", raising=False)
+        return build.Models(policy, FunctionReward(lambda question, steps: [0.25] * len(steps)), [])
+
+    monkeypatch.setattr(build, "open_models", as_models)
+    used = Chosen.of(
+        ModelOptions(skip_thoughts=True), build.load_task("arithmetic"), [build.strategy("hgs")]
+    )
+    with used.open() as models:
+        assert models.reward is not None
+        found = ask(models.reward, Score(solution("Two and two.\n", "So 5.\n")))
+    assert [score.value for score in found.items] == [1.0, 1.0]

@@ -11,6 +11,7 @@ import pytest
 
 from stepnav import build
 from stepnav.core.errors import ConfigError, DataError
+from stepnav.files.parquet import write_table
 from stepnav.tasks import gsm8k, math500, svamp
 from stepnav.tasks.own import own_task
 
@@ -40,6 +41,12 @@ def test_a_folder_is_searched_for_the_split(tmp_path: Path) -> None:
     assert len(gsm8k.load("train", path=tmp_path)) == 3
     with pytest.raises(DataError, match=r"holds none of test\.jsonl, "):
         gsm8k.load("test", path=tmp_path)
+
+
+def test_a_folder_may_hold_a_split_as_parquet(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    write_table(tmp_path / "test.parquet", pa.Table.from_pylist(ROWS[:3]))
+    assert len(gsm8k.load("test", path=tmp_path)) == 3
 
 
 def test_a_json_list_is_read(tmp_path: Path) -> None:

@@ -225,6 +225,10 @@ def test_pals_tolerance(answer: str | None, reference: str, equal: bool) -> None
         ("#### **Step 1: count them**", False),
         ("##### Part 2", False),
         ("#### Solution", False),
+        ("#### Final Answer", False),
+        ("#### **Answer**", False),
+        ("#### Conclusion", False),
+        ("#### Answer: Ann", True),
         ("#### What is asked:", False),
         ("#### ", False),
         ("#### Ann", True),
@@ -242,6 +246,7 @@ def test_after_headings_the_answer_is_what_is_stated() -> None:
     for task in (build.load_task("asdiv"), own_task([{"question": "How many?", "answer": "4"}])):
         assert task.extract("#### Step 1\n2 + 2 = 4\n#### Step 2\nThe answer is 4.") == "4"
         assert task.extract("#### 4\n#### Solution:\n2 + 2") == "4"
+        assert task.extract("2 + 2 = 4\n#### Final Answer\n4") == "4"
 
 
 @pytest.mark.parametrize(
@@ -251,7 +256,13 @@ def test_after_headings_the_answer_is_what_is_stated() -> None:
         ("#### **None**", True),
         ("#### There is not enough information", True),
         ("#### 5", True),
+        (r"#### \text{5}", True),
+        (r"#### $\mathbf{-5}$", True),
+        (r"#### \frac{-5}{2}", True),
+        ("#### about $5", True),
+        ("#### Rs. 5", True),
         ("#### Step 1: count", False),
+        ("#### About step 1", False),
         ("#### What we add", False),
     ],
 )

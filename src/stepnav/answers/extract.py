@@ -51,7 +51,8 @@ _STATED = re.compile(
     rf"(?:{_SCALE})?",
     re.DOTALL,
 )
-_NUMBER = re.compile(rf"((?<![\w.,])(?:{NUMBER})|(?:{NUMBER}))(?:{_SCALE})?")
+_NUMBER = re.compile(rf"((?:(?<![^\W_])|(?![-+]))(?:{NUMBER}))(?:{_SCALE})?")
+"""A number; a dash right behind a letter or digit is no sign of it, as in "10-15"."""
 _GAPS = "\u00a0\u2009\u202f"
 """Blanks that group digits and never stand between two numbers: no-break, thin, both."""
 

@@ -18,7 +18,7 @@ _GROUPED = re.compile(r"(?<![\w.,'\u2019])\d{1,3}(?:['\u2019]\d{3})+(?![\w'\u201
 _LATEX_COMMA = re.compile(r"(?<=\d)(?:\{,\}|,\\!|\\!,|\{,\\!\})(?=\d{3})")
 _FRACTION = re.compile(
     r"(?:(?<![\w.,/^])(\d{1,15})\s*)?"
-    r"\\[dtc]?frac\s*(?:\{\s*(-?\d[\d,]{0,30})\s*\}|(\d))\s*(?:\{\s*(\d{1,30})\s*\}|(\d))"
+    r"\\[dtc]?frac\s*(?:\{\s*(-?\d[\d,]{0,30})\s*\}|(\d))\s*(?:\{\s*(\d[\d,]{0,30})\s*\}|(\d))"
 )
 _MIXED = re.compile(r"(?<![\w.,/])(\d{1,15})[ \u00a0](\d{1,3})/(\d{1,3})(?![\w/]|[.,]\d)")
 _RAISED = "\u207a\u207b\u2070\u00b9\u00b2\u00b3\u2074-\u2079"
@@ -29,12 +29,12 @@ _POWER_OF_TEN = re.compile(
     rf"(?:(?:\^|\*\*)\s*(?:\{{\s*([-+]?\d{{1,2}})\s*\}}|\(([-+]?\d{{1,2}})\)|([-+]?\d{{1,2}}))"
     rf"|([{_RAISED}]{{1,3}}))(?!\d|\.\d)"
 )
-_NEGATIVE = re.compile(r"\bnegative\s+(?=\\?[$\u20ac\u00a3\u00a5]?[\d.\\])", re.IGNORECASE)
+_NEGATIVE = re.compile(r"(?<![-\w])negative\s+(?=\\?[$\u20ac\u00a3\u00a5]?[\d.\\])", re.IGNORECASE)
 _MINUS = re.compile(
     r"(^|[:=]|\b(?:is|are|was|were|be|equals|to|at)\s)\s*minus\s+(?=\\?[$\u20ac\u00a3\u00a5]?[\d.\\])",
     re.IGNORECASE | re.MULTILINE,
 )
-_MINUS_MONEY = re.compile(r"(?<![\w)}])-\s?\\?[$\u20ac\u00a3\u00a5](?=[\d.])")
+_MINUS_MONEY = re.compile(r"(?<![\w)}])-\\?[$\u20ac\u00a3\u00a5](?=[\d.])")
 
 
 def plain_numbers(text: str) -> str:
@@ -60,7 +60,7 @@ def plain_numbers(text: str) -> str:
 
 
 def _ratio(match: re.Match[str]) -> str:
-    whole, top, bottom = match[1], match[2] or match[3], match[4] or match[5]
+    whole, top, bottom = match[1], match[2] or match[3], (match[4] or match[5]).replace(",", "")
     if int(bottom) == 0 or (whole and not top.isdigit()):
         return match[0]
     if whole:
@@ -84,5 +84,6 @@ def _scientific(match: re.Match[str]) -> str:
 def _apart(match: re.Match[str], number: str, *, is_joined: bool = False) -> str:
     """Return a number with blanks where else it would run into what is beside it."""
     text, end = match.string, match.end()
-    before = " " if not is_joined and match.start() and text[match.start() - 1].isalnum() else ""
-    return before + number + (" " if text[end : end + 1].isalnum() else "")
+    last, following = text[max(0, match.start() - 1) : match.start()], text[end : end + 1]
+    before = " " if not is_joined and (last.isalnum() or last == "}") else ""
+    return before + number + (" " if following.isalnum() else "")

@@ -23,7 +23,7 @@ Fields = Mapping[str, Any]
 MakeProblem = Callable[[str, Fields], Problem]
 """Makes a problem of its id and its row; raises KeyError, TypeError or ValueError on a bad row."""
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,14 +42,16 @@ WORDS_TEMPLATE = CHAT_TEMPLATE.replace("final number", "final answer")
 ANSWER_PATTERN = (
     r"(?:^|\n)(?:(?!####)[^\n])*####"  # the first of a line alone, so that no line is read twice
     r"(?:[^\n]*?(?:####|:|=|\b(?:is|are)\b))?(?:[^\nA-Za-z0-9:=#\u00bc-\u00be]|#(?!###))*"
-    r"(?:[A-Z]{3} ?|(?:[Mm]inus|[Nn]egative) \\?[$\u20ac\u00a3]?|[dtc]?frac[ {]*)?[\d\u00bc-\u00be]"
+    r"(?:[A-Z]{3} ?|(?:[Mm]inus|[Nn]egative|[Aa]bout|[Aa]pproximately|Rs\.?) \\?[$\u20ac\u00a3]?"
+    r"|(?:[dtc]?frac|text[a-z]*|math[a-z]*)[ {]*-?)?[\d\u00bc-\u00be]"
     r"|\\boxed\{"
 )
 """What ends a solution: a mark and a number, which a heading such as "#### Step 2" is not."""
 
 _HEADING = (
     r"[*_ \t]*(?i:(?:step|part|case|phase|stage|section)\b[ \t]*\d"
-    r"|(?:solution|explanation|reasoning|analysis|approach|calculations?)\b[*_. \t]*(?:\n|$)"
+    r"|(?:(?:final )?answer|solution|explanation|reasoning|analysis|approach|calculations?|result"
+    r"|conclusion|summary)\b[*_. \t]*(?:\n|$)"
     r"|[^\n]{0,200}:[*_ \t]*(?:\n|$))"
 )
 """What begins after `####` where that is Markdown's."""

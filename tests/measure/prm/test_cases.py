@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.parquet import write_table
+from stepnav.files.rows import BadRow, FileRow, read_rows
+from stepnav.measure.prm import cases as reading
 from stepnav.measure.prm.cases import read_cases, recognise
 from tests.measure.prm import reward_files
 from tests.measure.prm.reward_files import write
@@ -54,6 +57,25 @@ def test_each_kind_is_read_in_any_container(
         pa = pytest.importorskip("pyarrow")
         write_table(path, pa.Table.from_pylist([row]))
     assert (recognise(path), read_cases(path).num_problems) == (kind, 1)
+
+
+def test_a_file_is_not_held_twice_to_recognise_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    most: list[int] = []
+
+    def read(path: Path) -> Iterator[FileRow | BadRow]:
+        held.append(1)
+        most.append(len(held))
+        try:
+            yield from read_rows(path)
+        finally:
+            held.pop()
+
+    monkeypatch.setattr(reading, "read_rows", read)
+    assert recognise(reward_files.stepwise(tmp_path / "a.jsonl", 3)) == "prm800k"
+    assert most == [1, 1]
 
 
 def test_step_labels_behind_a_row_of_something_else_are_recognised(tmp_path: Path) -> None:

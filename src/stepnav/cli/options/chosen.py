@@ -95,7 +95,7 @@ class Chosen:
                 reward_vllm=how.reward_vllm or "",
             )
         if how.skip_thoughts:
-            models.reward = build.without_thoughts(models.reward)
+            models.reward = build.without_thoughts(models.reward, models.policy)
         return models
 
 

@@ -73,8 +73,9 @@ def recognise(path: Path) -> FileKind:
     Raises:
       DataError: the fields fit none of them.
     """
-    rows = (row.fields for row in read_rows(path) if isinstance(row, FileRow))
-    fields: Mapping[str, Any] = next(rows, {})
+    fields: Mapping[str, Any] = next(  # unnamed, so that what was read is not held
+        (row.fields for row in read_rows(path) if isinstance(row, FileRow)), {}
+    )
     if "is_correct" in fields:
         return "best-of-n"
     if {"problem", "steps", "label"} <= set(fields):
