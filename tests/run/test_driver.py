@@ -1,12 +1,14 @@
 """The driver over backends that are slow, unordered, failing or gone."""
 
 import contextlib
+import gc
 import itertools
 import math
 import sqlite3
 import sys
 import threading
 import time
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -537,6 +539,15 @@ def test_who_follows_a_tree_and_cannot_write_ends_the_run(name):
     search = replace(make_search(name), on_change=follow)
     with pytest.raises(OSError, match="the disk is full"):
         list(Driver({"policy": policy, "reward": reward}).run([search]))
+
+
+def test_a_result_of_a_search_that_was_followed_keeps_no_model():
+    policy, reward = random_world(3)
+    search, model = replace(make_search("hgs"), on_change=repr), weakref.ref(policy)
+    (result,) = Driver({"policy": policy, "reward": reward}).run([search])
+    del policy
+    gc.collect()
+    assert model() is None and len(result.tree.nodes) > 1
 
 
 def test_code_that_exits_ends_its_own_search_only():

@@ -142,6 +142,7 @@ FEW = ScriptedPolicy.from_table({"": WORDS[:2], "b\n": WORDS})
         (FEW, Budget(policy_tokens=8), [False, False]),
         (FEW, Budget(policy_tokens=10), [True, False]),
         (_always("a a a\n"), Budget(policy_tokens=10), [False, False]),  # among repeated draws
+        (_always("a a a\n"), Budget(calls=5), [False, False]),
         (_always("a a a\n"), Budget(policy_tokens=900), [True, True]),
         (MANY, Budget(), [False, False]),
         (FEW, Budget(), [True, False]),

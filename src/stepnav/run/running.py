@@ -13,11 +13,11 @@ from stepnav.core.errors import BackendError, StepnavError, one_line, what_it_di
 from stepnav.core.outcome import Outcome, SearchResult
 from stepnav.core.requests import BudgetSpent, Program, Request
 from stepnav.core.seeds import derive_seed
-from stepnav.core.tree import Node, Tree
+from stepnav.core.tree import Tree
 from stepnav.run.batch import Batch
 from stepnav.run.checks import check_outcome, check_requests
 from stepnav.run.journal import Entry
-from stepnav.run.search import Search
+from stepnav.run.search import Follower, Search
 from stepnav.run.spending import Spending
 from stepnav.run.transcript import Transcript
 
@@ -48,8 +48,8 @@ class RunningSearch:
         self, search: Search, models: Mapping[str, Backend], entries: Sequence[Entry] = ()
     ) -> None:
         self.search = search
-        self.tree = Tree(search.problem, search.on_change and self._tell)
-        self._followers: OSError | None = None
+        self._follower = None if search.on_change is None else Follower(search.on_change)
+        self.tree = Tree(search.problem, self._follower)
         self.result: SearchResult | None = None
         self.tickets: set[int] = set()
         self.models = {**models, **{name: models[own] for name, own in search.models.items()}}
@@ -224,15 +224,6 @@ class RunningSearch:
         limit = self.search.budget.seconds
         return limit is not None and self._transcript.elapsed_s() >= limit
 
-    def _tell(self, node: Node) -> None:
-        """Tell who follows the tree; that they cannot write is no fault of the strategy's."""
-        assert self.search.on_change is not None, "nobody follows the tree"
-        try:
-            self.search.on_change(node)
-        except OSError as error:
-            self._followers = error
-            raise
-
     def _end(self, outcome: Any) -> None:
         try:
             check_outcome(outcome)
@@ -250,7 +241,7 @@ class RunningSearch:
         Raises:
           OSError: it is that of who follows the tree.
         """
-        if error is self._followers:
+        if self._follower is not None and error is self._follower.error:
             raise error
         name = self.search.strategy.name
         logger.debug("strategy %s failed in search %s", name, self.search.id, exc_info=error)

@@ -38,3 +38,27 @@ class Search:
     on_change: Callable[[Node], None] | None = None
     models: Mapping[str, str] = field(default_factory=dict)
     answered: Sequence[Entry] = ()
+
+
+class Follower:
+    """Tells who follows a tree; that they cannot write is no fault of the strategy's.
+
+    A result's tree keeps it, and so it holds nothing of the search: no models.
+
+    Attributes:
+      error: what was raised there.
+    """
+
+    __slots__ = ("_on_change", "error")
+
+    def __init__(self, on_change: Callable[[Node], None]) -> None:
+        self._on_change = on_change
+        self.error: OSError | None = None
+
+    def __call__(self, node: Node) -> None:
+        """Tell of a node."""
+        try:
+            self._on_change(node)
+        except OSError as error:
+            self.error = error
+            raise
