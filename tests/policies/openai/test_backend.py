@@ -364,6 +364,7 @@ def test_a_known_step_is_drawn_again_and_charged_and_left_out_in_the_end() -> No
         (answer,) = ask(backend, Propose(QUESTION, 2, without(), seed=0))
         assert [step.text for step in answer.items] == ["Step 1: 3 + 4 = 7\n"]
         assert len(server.bodies) == 2 + 7  # the second is drawn 8 times
+        assert answer.usage.policy_calls == 9
         assert answer.usage.policy_tokens == 9 * len(words("Step 1: 3 + 4 = 7\n"))
         (answer,) = ask(backend, Complete(QUESTION, 1, without(*answer.items), seed=0))
         assert answer.items == ()
