@@ -37,6 +37,8 @@ TEMPERATURES = (0.6, 0.8, 1.0, 1.2, 1.4)
 QUALITIES = ((0.0, 0.0), (0.05, 0.02), (0.15, 0.05), (0.3, 0.1), (0.5, 0.2))
 """Share of the wrong steps that are missed, and of the others that are rejected."""
 SEARCHES = ("hgs", "nav", "best_of_n", "weighted_vote")
+DARK = 35
+"""Points from which the table's colour is too dark for black figures."""
 SURE = 0.9
 """P(right) of a step that the reward model accepts; of a rejected one it is 1 less that."""
 
@@ -163,7 +165,9 @@ def plot(path: Path, cells: Sequence[dict[str, Any]], laws: dict[str, Any], titl
         table = np.array(gains).reshape(shape)
         axes.imshow(table, cmap="RdBu", vmin=-60, vmax=60, aspect="auto")
         for (row, column), value in np.ndenumerate(table):
-            axes.text(column, row, f"{value:+.0f}", ha="center", va="center", fontsize=9)
+            ink = "white" if abs(value) > DARK else "black"
+            text = f"{value:+.0f}"
+            axes.text(column, row, text, ha="center", va="center", fontsize=9, color=ink)
         axes.set_xticks(range(shape[1]), [f"{100 * m:.0f}/{100 * r:.0f}" for m, r in QUALITIES])
         axes.set_yticks(range(shape[0]), [f"{100 * value:.0f}%" for value in strengths])
         axes.set_title(f"{name}: points gained", loc="left", fontsize=10)
