@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from stepnav.build.plugins import as_reward
+from stepnav.cli.options.models import ModelOptions
+from stepnav.cli.serve import _with_rewards
 from stepnav.core.errors import BackendError
+from stepnav.rewards.without_thoughts import WithoutThoughts
 from stepnav.serve import spans
 from tests.cli.test_server import call
 from tests.serve.processes import MESSAGES, make_house, serving
@@ -157,3 +162,13 @@ def test_without_the_api_there_are_no_spans(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(spans, "trace", None)
     with serving(make_house()) as (url, _):
         assert httpx.post(url + CHAT, json=BODY).status_code == 200
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_further_reward_models_are_not_shown_thoughts_either(tmp_path: Path, skips: bool) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("def reward(question, steps):\n    return [0.5] * len(steps)\n")
+    with contextlib.ExitStack() as stack:
+        options = ModelOptions(skip_thoughts=skips)
+        house = _with_rewards(make_house(), [f"mine={path}:reward"], options, stack)
+        assert isinstance(house.models["reward:mine"], WithoutThoughts) is skips

@@ -244,9 +244,9 @@ def _open_judge(
     return JudgeReward(asked, judge.read)
 
 
-def without_thoughts(reward: Backend | None, policy: Backend | None = None) -> Backend | None:
+def without_thoughts(reward: Backend, policy: Backend | None = None) -> Backend:
     """Return a reward model that is not shown what the policy thinks."""
     from stepnav.rewards.without_thoughts import WithoutThoughts
 
     before: str = getattr(policy, "before_solutions", "")
-    return None if reward is None else WithoutThoughts(reward, before)
+    return WithoutThoughts(reward, before)

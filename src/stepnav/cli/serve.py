@@ -22,7 +22,7 @@ from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.serving import KeyOptions, LimitOptions, Place, TraceOptions
 from stepnav.cli.options.shared import Reward
 from stepnav.core.errors import BackendError, ConfigError
-from stepnav.core.requests import REWARD
+from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
 from stepnav.policies.openai.backend import OpenAIPolicy
 from stepnav.remote.connection import with_version
@@ -178,6 +178,8 @@ def _with_rewards(
             server=options.reward_server(what) if build.is_served(what) else None,
         )  # fmt: skip
         stack.callback(backend.close)
+        if options.skip_thoughts:
+            backend = build.without_thoughts(backend, house.models[POLICY])
         rewards[name] = f"{REWARD}:{name}"
         models[rewards[name]] = backend
     return replace(house, models=models, rewards=rewards)

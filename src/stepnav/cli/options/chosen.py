@@ -94,7 +94,7 @@ class Chosen:
                 vllm=how.vllm or "",
                 reward_vllm=how.reward_vllm or "",
             )
-        if how.skip_thoughts:
+        if how.skip_thoughts and models.reward is not None:
             models.reward = build.without_thoughts(models.reward, models.policy)
         return models
 
