@@ -5,7 +5,7 @@ from __future__ import annotations
 from stepnav.build.folders import is_in_vllm, is_server, model_folder
 from stepnav.build.plugins import as_policy, as_reward, find, is_outside
 from stepnav.build.rewards import as_judge, is_served, reward_folder
-from stepnav.build.tasks import CODE_TASKS
+from stepnav.build.rules import check_rule, split_rule
 from stepnav.core.errors import ConfigError
 from stepnav.tasks.task import Task
 
@@ -25,21 +25,19 @@ def check_models(
             as_policy(find("policies", policy))
         else:
             model_folder("policy", policy)
+    rule, reward = split_rule(reward or "")
+    if rule:
+        check_rule(rule, task)
     if any(name is not None and is_in_vllm(name) for name in (policy, reward)):
         from stepnav.engine.vllm import check_installed
 
         check_installed()
     if reward == "oracle" and task.rate_steps is None:
         raise ConfigError(f"{task.name} has no exact step checker, so it has no oracle")
-    if reward == "execution" and task.code is None:
-        raise ConfigError(
-            f"{task.name} has no programs to run; --reward execution is for "
-            f"{', '.join(sorted(CODE_TASKS))}"
-        )
-    if reward is not None and is_outside("rewards", reward):
+    if reward and is_outside("rewards", reward):
         as_reward(find("rewards", reward))
     elif (judge := as_judge(reward)) is not None:
         if judge.model and not is_server(judge.model):
             check_models(policy=judge.model, reward=None, task=task, policy_model=None)
-    elif reward not in (None, "oracle", "execution") and not is_served(reward):
+    elif reward not in ("", "oracle") and not is_served(reward):
         reward_folder(reward)

@@ -21,6 +21,7 @@ from stepnav.build.rewards import (
     open_task_reward,
     reward_folder,
 )
+from stepnav.build.rules import split_rule, with_rule
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.outcome import SearchResult
@@ -89,9 +90,10 @@ def open_models(
       reward: a shipped model, a folder or hub name of a reward model of any family
         (`rewards/families/recognise.py`), "FAMILY:FOLDER" where its files cannot tell, the URL of a
         server that has one (or "FAMILY:URL"), "vllm:FOLDER", "likelihood:FOLDER", "oracle",
-        "execution" (code tasks: the public tests), "judge" (the policy is asked about each step),
-        "judge:NAME" (another policy is, named as `policy` is), the same with "judge-logprob" for
-        "judge" (the probability of its word is read), or None.
+        "execution" (code tasks: the public tests), "equations" (prose: those that a step states),
+        either with "+NAME" behind it (a model that it may overrule), "judge" (the policy is asked
+        about each step), "judge:NAME" (another policy is, named as `policy` is), the same with
+        "judge-logprob" for "judge" (the probability of its word is read), or None.
       task: gives the prompt of models that have none of their own, and the oracle.
       policy_model: the model's name on the server.
       device, dtype: for models in this process.
@@ -185,7 +187,8 @@ def _open_scorer(
     if reward is None:
         return proposer, None
     if judge is not None and not is_served(reward):
-        return open_judge(judge, proposer, task, local)
+        proposer, scorer = open_judge(judge, proposer, task, local)
+        return proposer, with_rule(split_rule(reward)[0], task, scorer)
     return proposer, open_task_reward(reward, task, local, reward_server, reward_vllm or "")
 
 
@@ -256,7 +259,7 @@ def with_measured(
         reward = task.name
     if (
         not isinstance(reward, (str, Path))
-        or (name := str(reward)) in ("oracle", "execution")
+        or (name := split_rule(str(reward))[1]) in ("", "oracle")
         or is_served(name)
         or is_outside("rewards", name)
         or as_judge(name) is not None

@@ -12,6 +12,7 @@ from stepnav.build.device import check_device
 from stepnav.build.folders import VLLM, hub_name, is_in_vllm, is_server, model_folder
 from stepnav.build.plugins import as_reward, find, is_outside
 from stepnav.build.policies import open_policy, without_device
+from stepnav.build.rules import split_rule, with_rule
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError
 from stepnav.remote.options import ServerOptions
@@ -42,7 +43,7 @@ class Judge:
 
 def as_judge(name: str | None) -> Judge | None:
     """Return the judge that a reward's name stands for, None if for none."""
-    kind, _, model = (name or "").partition(":")
+    kind, _, model = split_rule(name or "")[1].partition(":")
     return Judge(model, READS[kind]) if kind in READS else None
 
 
@@ -95,7 +96,8 @@ def open_reward(
 
 def is_served(name: str) -> bool:
     """Return whether a reward model's name is a server's URL, FAMILY:URL, or judge:URL."""
-    return re.match(r"(?!likelihood|vllm)(?:[a-z-]+:)?https?://", name) is not None
+    model = split_rule(name)[1]
+    return re.match(r"(?!likelihood|vllm)(?:[a-z-]+:)?https?://", model) is not None
 
 
 def reward_folder(name: str) -> Path:
@@ -109,6 +111,9 @@ def reward_folder(name: str) -> Path:
     _refuse_tasks_own(name)
     if is_served(name):
         raise ConfigError(f"{name} is on a server, and this needs its weights here; name a folder")
+    rule, name = split_rule(name)
+    if not name:
+        raise ConfigError(f"{rule} is a rule and has no weights; name a reward model's folder")
     kind, _, rest = name.partition(":")
     if kind == "likelihood" or as_judge(name) is not None:
         return model_folder("policy", rest)
@@ -123,7 +128,7 @@ def reward_family(name: str) -> str:
     """
     from stepnav.rewards.families.recognise import read_checkpoint, recognise, split_family
 
-    family, rest = split_family(name.removeprefix(VLLM))
+    family, rest = split_family(split_rule(name)[1].removeprefix(VLLM))
     return family or recognise(read_checkpoint(reward_folder(name), hub_name(rest)))
 
 
@@ -134,7 +139,7 @@ def _refuse_tasks_own(name: str) -> None:
         raise ConfigError(
             f"{name!r} is a judge of searches; here it must be asked in this process: judge:FOLDER"
         )
-    if name in ("oracle", "execution"):
+    if name == "oracle" or split_rule(name)[0] == "execution":
         raise ConfigError(
             f"{name!r} is of a task, and there is none here; "
             "name a shipped model, a model folder, a hub "
@@ -149,17 +154,18 @@ def open_task_reward(
     server: RewardServer | None = None,
     vllm: str = "",
 ) -> Backend:
-    """Return a reward model, one of a task too; its names were checked (`check_models`)."""
+    """Return a reward model, one of a task or a rule too; names were checked (`check_models`)."""
     if name == "oracle":
         from stepnav.rewards.oracle import OracleReward
 
         assert task is not None and task.rate_steps is not None, "the names were not checked"
         return OracleReward(task.rate_steps)
-    if name == "execution":
-        from stepnav.rewards.execution import ExecutionReward
-
-        assert task is not None and task.code is not None, "the names were not checked"
-        return ExecutionReward(task.code.parses_so_far, task.code.passes_public)
+    rule, model = split_rule(name)
+    if rule:
+        scorer = open_task_reward(model, task, local, server, vllm) if model else None
+        ruled = with_rule(rule, task, scorer)
+        assert ruled is not None, "there is a rule"
+        return ruled
     if is_outside("rewards", name):
         return as_reward(find("rewards", name))
     judge = as_judge(name)

@@ -13,6 +13,7 @@ import typer
 from stepnav import build
 from stepnav.build.plugins import split_file
 from stepnav.build.rewards import as_judge
+from stepnav.build.rules import split_rule
 from stepnav.cli.calibrate_right import changed_model, fit_right_prob
 from stepnav.cli.console import Interrupted, Progress, print_json, say, stdout, tell_notes
 from stepnav.cli.options.shared import AsJson, ScoringOptions
@@ -183,7 +184,7 @@ def _folder(reward: str, out: Path | None) -> Path:
     """Return the model's folder, having checked that the result can be put where it should."""
     is_outside = split_file(reward) is not None
     has_none = is_outside or reward.startswith("likelihood:") or as_judge(reward) is not None
-    if has_none or reward in ("oracle", "execution"):
+    if has_none or reward == "oracle" or split_rule(reward)[0]:
         raise ConfigError(
             f"{reward!r} has no temperature; --reward must be a process reward model's folder"
         )

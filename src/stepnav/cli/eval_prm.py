@@ -9,6 +9,7 @@ import typer
 
 from stepnav import build
 from stepnav.build.plugins import as_reward, find, is_outside
+from stepnav.build.rules import split_rule
 from stepnav.cli.console import Progress, interruptible, print_json, say, stdout, tell_notes
 from stepnav.cli.options.shared import AsJson, Resume, ScoringOptions, check_resume
 from stepnav.cli.remarks import tell_unscored
@@ -101,12 +102,17 @@ class _Scorer:
         if self._reward is None:
             self._refuse_how("the file's own scores are taken")
             return {"reward_kind": None, "reward_digest": None, "dtype": None}
-        if is_outside("rewards", self._reward):
-            self._refuse_how(f"{self._reward} is a function")
-            kind = f"own:{self._reward.rpartition(':')[2]}"
-            return {"reward_kind": kind, "reward_digest": _own_digest(self._reward), "dtype": None}
-        digest = folder_digest(build.reward_folder(self._reward))
-        kind = self._reward.rpartition(":")[0] or "model"
+        rule, model = split_rule(self._reward)
+        if not model:
+            self._refuse_how(f"{rule} is a rule")
+            return {"reward_kind": rule, "reward_digest": None, "dtype": None}
+        kind = f"{rule}+" if rule else ""
+        if is_outside("rewards", model):
+            self._refuse_how(f"{model} is a function")
+            kind += f"own:{model.rpartition(':')[2]}"
+            return {"reward_kind": kind, "reward_digest": _own_digest(model), "dtype": None}
+        digest = folder_digest(build.reward_folder(model))
+        kind += model.rpartition(":")[0] or "model"
         return {"reward_kind": kind, "reward_digest": digest, "dtype": self._scoring.dtype}
 
     def _refuse_how(self, why: str) -> None:

@@ -65,11 +65,15 @@ class ScriptedReward:
         """Forget all requests."""
         self._waiting.clear()
 
-    def _answer(self, trajectory: Trajectory) -> Answer:
-        scores = tuple(
+    def scores(self, trajectory: Trajectory) -> tuple[StepScore, ...]:
+        """Return the scores of all steps, each by itself and those before it."""
+        return tuple(
             self._rate(Trajectory(trajectory.problem, trajectory.steps[: index + 1]))
             for index in range(len(trajectory.steps))
         )
+
+    def _answer(self, trajectory: Trajectory) -> Answer:
+        scores = self.scores(trajectory)
         totals = self._totals(trajectory)
         usage = Usage(reward_calls=1, reward_tokens=totals[-1], flops=None)
         return Answer(scores, usage, tuple(totals))

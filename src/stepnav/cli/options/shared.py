@@ -42,7 +42,9 @@ Reward = Annotated[
         "name of a reward model (docs/reward-models.md), FAMILY:FOLDER, a server's URL "
         "(docs/servers.md), likelihood:FOLDER, judge (the policy rates its own steps), "
         "judge:POLICY, judge-logprob, oracle, "
-        "execution (code: the public tests), or FILE.py:NAME. [default: the task's own]"
+        "execution (code: the public tests), equations (prose: those that a step states), either "
+        "also with +NAME, a model that it may overrule, or FILE.py:NAME. "
+        "[default: the task's own]"
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tree.")]
