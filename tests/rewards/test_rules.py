@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from stepnav import build
@@ -11,12 +13,14 @@ from stepnav.build.rules import split_rule
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.requests import Score
+from stepnav.front.origin import digests
 from stepnav.rewards.equations import EquationsReward
 from stepnav.rewards.function import FunctionReward
 from stepnav.rewards.scripted import ScriptedReward
 from stepnav.rewards.vetoed import Vetoed
 from stepnav.testing import _ask as ask
 from stepnav.testing import check_reward
+from tests.cli.test_main import fails_with_one_line
 
 PROBLEM = Problem("p", "What is 2 + 2?")
 
@@ -118,6 +122,23 @@ def test_rules_are_for_what_they_can_read() -> None:
         build.check_models(
             policy=None, reward="equations+nothing-here", task=_task(), policy_model=None
         )
+
+
+def test_a_run_with_a_rule_over_ones_own_function_is_known_by_that_code(tmp_path) -> None:
+    own = tmp_path / "mine.py"
+    own.write_text("def rate(question, steps):\n    return [0.5] * len(steps)\n")
+    assert digests(None, f"equations+{own}:rate") == digests(None, f"{own}:rate")
+
+
+def test_evaluating_a_rule_that_needs_a_task_leaves_nothing_behind(tmp_path) -> None:
+    data = tmp_path / "steps.jsonl"
+    row = {"id": "1", "problem": "2 + 2?", "steps": ["It is 4."], "label": -1}
+    data.write_text(json.dumps(row) + "\n")
+    for reward in ("execution", "execution+arithmetic"):
+        out = tmp_path / "eval"
+        line = fails_with_one_line("eval-prm", "--reward", reward, "--data", data, "--out", out)
+        assert "is of a task" in line
+        assert not out.exists()
 
 
 def _task():

@@ -14,7 +14,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from functools import lru_cache
+from itertools import pairwise, product
 
 from stepnav.answers.expression import UnreadableError
 from stepnav.answers.grammar import parse
@@ -48,7 +49,6 @@ _PIECE = re.compile(
 )
 _KINDS = {
     "break": "|", "unknown": "?", "open": "(", "close": ")", "equals": "=", "other": "?",
-    "word": "w", "operator": "o",
 }  # fmt: skip
 _LATEX = {r"\times": "*", r"\cdot": "*", r"\div": "/", r"\left": "", r"\right": "", r"\%": "%"}
 _COMMAND = re.compile(r"\\(?:times|cdot|div|left|right|%)(?![A-Za-z])")
@@ -93,7 +93,14 @@ class Equation:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A piece of a text: its kind (n, w, o, (, ), =, | or ?) and what stands for it in a side."""
+    """A piece of a text.
+
+    Attributes:
+      kind: "n" a number, "w" a word, "o" an operator, "-" a minus, "(", ")" and "=" themselves, "|"
+        a break, "?" what is not read.
+      text: what stands for it in a side.
+      is_percent: whether the number is one of per cents.
+    """
 
     kind: str
     text: str
@@ -115,6 +122,7 @@ def equations(text: str) -> list[Equation]:
     return [equation for equation in found if equation is not None]
 
 
+@lru_cache(maxsize=4096)  # a search scores the steps before the last one again
 def equations_hold(text: str) -> bool | None:
     """Return whether all equations of a text hold; None if there is none."""
     found = equations(text)
@@ -142,8 +150,9 @@ def _piece(match: re.Match[str], before: list[_Piece]) -> _Piece:
         if is_sign or is_share:
             return _Piece("-" if word == "minus" else "o", _NAMED.get(word, "*"))
         return _Piece("?" if word == "x" else "w", word)
-    sign = _SIGNS.get(text, text) if kind == "operator" else text
-    return _Piece("-" if kind == "operator" and sign == "-" else _KINDS[kind], sign)
+    if kind == "operator":
+        return _Piece("-" if text == "-" else "o", _SIGNS.get(text, text))
+    return _Piece(_KINDS[kind], text)
 
 
 def _is_before_number(match: re.Match[str]) -> bool:
@@ -223,18 +232,19 @@ def _is_close(left: list[_Piece], right: list[_Piece]) -> bool:
     is_rounded = num_digits > 0 or any(p.text == "/" or p.is_percent for p in left)
     is_rounded |= any(len(piece.text.partition(".")[2]) > 2 for piece in left)
     room = Fraction(1, 10**num_digits) if is_rounded and len(numbers) == 1 else Fraction(0)
-    return any(
-        abs(one - other) < room or one == other for one in _values(left) for other in _values(right)
-    )
+    pairs = product(_values(left), _values(right))
+    return any(abs(one - other) < room or one == other for one, other in pairs)
 
 
 def _values(side: list[_Piece]) -> set[Fraction]:
     """Return what a side may be worth: a per cent is a hundredth, or one of what is counted."""
-    shares = {False, any(piece.is_percent for piece in side)}
-    values = {parse(_written(side, is_share=share)).constant() for share in shares}
-    if not all(isinstance(value, Fraction | int) for value in values):
-        raise UnreadableError
-    return {Fraction(value) for value in values if isinstance(value, Fraction | int)}
+    values = set()
+    for is_share in {False, any(piece.is_percent for piece in side)}:
+        value = parse(_written(side, is_share=is_share)).constant()
+        if not isinstance(value, Fraction | int):
+            raise UnreadableError
+        values.add(Fraction(value))
+    return values
 
 
 def _written(side: list[_Piece], *, is_share: bool = False) -> str:

@@ -21,7 +21,7 @@ from stepnav.build.rewards import (
     open_task_reward,
     reward_folder,
 )
-from stepnav.build.rules import split_rule, with_rule
+from stepnav.build.rules import ruled, split_rule
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError, nearest
 from stepnav.core.outcome import SearchResult
@@ -188,7 +188,7 @@ def _open_scorer(
         return proposer, None
     if judge is not None and not is_served(reward):
         proposer, scorer = open_judge(judge, proposer, task, local)
-        return proposer, with_rule(split_rule(reward)[0], task, scorer)
+        return proposer, ruled(split_rule(reward)[0], task, scorer)
     return proposer, open_task_reward(reward, task, local, reward_server, reward_vllm or "")
 
 

@@ -12,7 +12,7 @@ from stepnav.build.device import check_device
 from stepnav.build.folders import VLLM, hub_name, is_in_vllm, is_server, model_folder
 from stepnav.build.plugins import as_reward, find, is_outside
 from stepnav.build.policies import open_policy, without_device
-from stepnav.build.rules import split_rule, with_rule
+from stepnav.build.rules import open_rule, ruled, split_rule
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError
 from stepnav.remote.options import ServerOptions
@@ -89,7 +89,7 @@ def open_reward(
       BackendError: its server does not answer.
     """
     check_device(device, dtype)
-    _refuse_tasks_own(name)
+    refuse_tasks_own(name)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
     return open_task_reward(name, None, local, server, vllm)
 
@@ -108,7 +108,7 @@ def reward_folder(name: str) -> Path:
     """
     from stepnav.rewards.families.recognise import split_family
 
-    _refuse_tasks_own(name)
+    refuse_tasks_own(name)
     if is_served(name):
         raise ConfigError(f"{name} is on a server, and this needs its weights here; name a folder")
     rule, name = split_rule(name)
@@ -132,7 +132,12 @@ def reward_family(name: str) -> str:
     return family or recognise(read_checkpoint(reward_folder(name), hub_name(rest)))
 
 
-def _refuse_tasks_own(name: str) -> None:
+def refuse_tasks_own(name: str) -> None:
+    """Refuse a reward model that needs a task, or the policy of a search.
+
+    Raises:
+      ConfigError: it is one.
+    """
     judge = as_judge(name)
     is_elsewhere = judge is not None and (is_server(judge.model) or is_in_vllm(judge.model))
     if judge is not None and (not judge.model or is_elsewhere):
@@ -161,11 +166,10 @@ def open_task_reward(
         assert task is not None and task.rate_steps is not None, "the names were not checked"
         return OracleReward(task.rate_steps)
     rule, model = split_rule(name)
+    if rule and not model:
+        return open_rule(rule, task)
     if rule:
-        scorer = open_task_reward(model, task, local, server, vllm) if model else None
-        ruled = with_rule(rule, task, scorer)
-        assert ruled is not None, "there is a rule"
-        return ruled
+        return ruled(rule, task, open_task_reward(model, task, local, server, vllm))
     if is_outside("rewards", name):
         return as_reward(find("rewards", name))
     judge = as_judge(name)

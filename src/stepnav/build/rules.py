@@ -47,17 +47,17 @@ def check_rule(rule: str, task: Task) -> None:
         )
 
 
-def with_rule(rule: str, task: Task | None, reward: Backend | None) -> Backend | None:
-    """Return a reward model that a rule may overrule; without a model the rule alone."""
+def ruled(rule: str, task: Task | None, reward: Backend) -> Backend:
+    """Return a reward model that a rule may overrule; the model itself without a rule."""
     if not rule:
         return reward
     from stepnav.rewards.vetoed import Vetoed
 
-    own = _open_rule(rule, task)
-    return own if reward is None else Vetoed(own, reward)
+    return Vetoed(open_rule(rule, task), reward)
 
 
-def _open_rule(rule: str, task: Task | None) -> ScriptedReward:
+def open_rule(rule: str, task: Task | None) -> ScriptedReward:
+    """Return a rule as a reward model; it was checked (`check_rule`)."""
     if rule == "equations":
         from stepnav.answers.equations import equations_hold
         from stepnav.rewards.equations import EquationsReward

@@ -9,6 +9,7 @@ import typer
 
 from stepnav import build
 from stepnav.build.plugins import as_reward, find, is_outside
+from stepnav.build.rewards import refuse_tasks_own
 from stepnav.build.rules import split_rule
 from stepnav.cli.console import Progress, interruptible, print_json, say, stdout, tell_notes
 from stepnav.cli.options.shared import AsJson, Resume, ScoringOptions, check_resume
@@ -102,6 +103,7 @@ class _Scorer:
         if self._reward is None:
             self._refuse_how("the file's own scores are taken")
             return {"reward_kind": None, "reward_digest": None, "dtype": None}
+        refuse_tasks_own(self._reward)
         rule, model = split_rule(self._reward)
         if not model:
             self._refuse_how(f"{rule} is a rule")

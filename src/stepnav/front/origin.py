@@ -11,6 +11,7 @@ from typing import Any
 
 from stepnav import build
 from stepnav.build.plugins import split_file
+from stepnav.build.rules import split_rule
 from stepnav.core.errors import ConfigError
 from stepnav.measure.prm.scores import folder_digest
 from stepnav.remote.options import ServerOptions
@@ -41,7 +42,7 @@ def digests(policy: str | None, reward: str | None, *others: str) -> dict[str, s
     """
     made = made_for("", policy, reward)
     found = {name: made[name] for name in ("policy_digest", "reward_digest") if made[name]}
-    for parts in map(split_file, (policy or "", reward or "", *others)):
+    for parts in map(split_file, (policy or "", split_rule(reward or "")[1], *others)):
         if parts is not None:
             content = parts[0].read_bytes()
             found[f"digest of {parts[0].name}"] = blake2b(content, digest_size=16).hexdigest()

@@ -1,7 +1,7 @@
 """A reward model for prose that checks the equations which a step states.
 
-A step is rated -1 if an equation in it is false, and +1 else: nothing speaks against it. It is free
-of charge next to a model, and knows nothing of whether a step is the right one to take.
+A step is rated -1 if an equation in it is false, and +1 else: nothing speaks against it. It
+knows nothing of whether a step is the right one to take.
 """
 
 from __future__ import annotations
