@@ -86,6 +86,6 @@ def candidates(text: str) -> list[str]:
 
     Example:
       >>> candidates("dvts")[:3], candidates("hgs:branching=4")
-      (['dvts', 'dvts:published', 'dvts:branching=2'], ['hgs:branching=4'])
+      (['dvts', 'dvts:published', 'dvts:temperature=0.5'], ['hgs:branching=4'])
     """
     return [f"{text}:{settings}".rstrip(":") for settings in GRID.get(text, ("",))]
