@@ -111,7 +111,7 @@ def equations(text: str) -> list[Equation]:
     """Return the equations that a text states and that can be read for sure.
 
     Example:
-      >>> [found.holds for found in equations("She paid 4 x $1.50 = $6; the tip was 10% of 50 = 4.")]
+      >>> [found.holds for found in equations("She paid 4 x $1.50 = $6; 10% of 50 = 4.")]
       [True, False]
     """
     if "=" not in text or len(text) > MAX_CHARACTERS:
