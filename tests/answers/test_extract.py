@@ -217,6 +217,11 @@ def test_a_scale_is_no_unit(text: str, number: str) -> None:
         ("it is 5,-18", "-18"),
         ("_-18_", "-18"),
         ("It is 25 m\u00b2.", "25"),
+        ("#### 100 1/4-pound burgers", "100"),
+        ("The answer is 2  1/2.", "2.5"),
+        (r"so $\frac{1}{10^3}$", "0.001"),
+        (r"so $\frac{1.5}{2 \times 10^{3}}$", "0.00075"),
+        (r"so $\frac{10^{3}}{2}$", "500"),
     ],
 )
 def test_spellings_of_a_number(text: str, number: str) -> None:

@@ -20,11 +20,11 @@ from stepnav.cli.data import rollouts_problems
 from stepnav.cli.data.rollouts_problems import DEFAULT_PROBLEMS, check_split, choose_problems
 from stepnav.cli.parser.signature import flat
 from stepnav.core.errors import BackendError, BadResponse, ConfigError, DataError
-from stepnav.core.records import Step, Trajectory
+from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.labels.reader import read_labelled
 from stepnav.labels.stepwise import read_records
 from stepnav.policies.scripted import ScriptedPolicy
-from stepnav.tasks.checked import GradeFault, checked
+from stepnav.tasks.checked import CheckedGrade, GradeFault, checked
 from stepnav.zoo import MODELS_FOLDER
 
 run = flat(command.run)
@@ -385,6 +385,36 @@ def test_a_faulty_grade_makes_no_label() -> None:
     assert command.is_right(task, solution)
     with pytest.raises(GradeFault, match=r"the grade of mine\.py:task"):
         command.is_right(faulty, solution)
+
+
+def test_a_problem_that_can_never_be_graded_is_left_out_once(
+    tmp_path: Path,
+    scripted: Callable[[Any], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    task = load_task("arithmetic")
+    problems = task.load("train", 2, 0, None)
+    graded = []
+
+    def grade(problem: Problem, answer: str | None) -> bool | None:
+        graded.append(problem.id)
+        if problem == problems[0]:
+            raise GradeFault("it cannot be graded: no test") from DataError("no test")
+        return task.grade(problem, answer)
+
+    mine = replace(task, load=lambda *_: problems, grade=CheckedGrade("mine", grade))
+    monkeypatch.setattr(build, "load_task", lambda *_, **__: mine)
+    found = []
+    for resume in (False, True):
+        scripted(Flaky())
+        run(**options(tmp_path / "out", solutions=8, resume=resume))
+        found.append(json.loads(capsys.readouterr().out))
+    assert graded.count(problems[0].id) == 1
+    assert caplog.messages == ["it cannot be graded: no test; it is left out"]
+    assert found[0] == found[1]
+    assert (found[0]["ungradable"], found[0]["failed"], found[0]["solutions"]) == (1, 0, 8)
 
 
 def test_a_grade_that_cannot_tell_makes_no_label() -> None:

@@ -53,6 +53,33 @@ def test_what_is_learnt_is_chosen_as_in_inspect(
 
 
 @pytest.mark.parametrize(
+    ("stage", "given", "said"),
+    [
+        ("prm", ["--neutral", "masked"], "note: --neutral changes nothing: labels of kind correct"),
+        ("prm", ["--neutral", "masked", "--labels", "rating"], ""),
+        ("prm", [], ""),
+        ("orm", [], ""),
+    ],
+)
+def test_neutral_is_told_to_change_nothing_where_no_label_can_be(
+    stage: str,
+    given: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = tmp_path / "p.jsonl"
+    data.write_text('{"prompt": "q", "completions": ["a", "b"], "labels": [1, -1]}\n')
+    words = ["train", stage, "--model", tmp_path / "none", "--data", data, "--out", tmp_path / "o"]
+    monkeypatch.setattr(sys, "argv", ["stepnav", *map(str, words), *given])
+    with pytest.raises(SystemExit):  # there is no such model
+        cli.main()
+    told = capsys.readouterr().err
+    assert said in told and ("--neutral" in told) == bool(said)
+
+
+@pytest.mark.parametrize(
     ("step", "said"),
     [(None, "no checkpoint was saved yet"), (400, "the checkpoint of step 400 is")],
 )

@@ -116,6 +116,14 @@ def test_files_that_break_off_are_errors(tmp_path: Path) -> None:
         fields(path)
 
 
+@pytest.mark.parametrize("before", ["", "\ufeff", " \n"])
+def test_objects_over_several_lines_are_told_as_such(tmp_path: Path, before: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(before + json.dumps(ROWS[0], indent=2) + "\n")
+    with pytest.raises(DataError, match="object over several lines; write one object a line"):
+        fields(path)
+
+
 def test_a_truncated_table_is_an_error(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     import pyarrow as pa

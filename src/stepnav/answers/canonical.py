@@ -13,6 +13,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from stepnav.answers.phrases import are_words
+from stepnav.answers.plain_numbers import plain_numbers
 from stepnav.answers.quantity import SCALES
 from stepnav.answers.spelling import MAX_CHARACTERS, ascii_symbols, undelimited
 
@@ -35,9 +36,6 @@ _DIGIT_GAP = re.compile(r"(?<=\d) (?=\d)")
 _INTEGER_GROUPS = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _DECIMAL = re.compile(r"([-+]?)(\d*)\.?(\d*)(?:[eE]([-+]?\d{1,2}))?")
 _RATIO = re.compile(r"([-+]?)\(?([-+]?\d+(?:\.\d+)?)\)?/\(?(\d+(?:\.\d+)?)\)?")
-_LATEX_RATIO = re.compile(r"([-+]?)\\frac\{([-+]?\d+(?:\.\d+)?)\}\{(\d+(?:\.\d+)?)\}")
-_MIXED = re.compile(r"([-+]?)(\d+)(?:\s+|(?=\\frac))(?:(\d+)/(\d+)|\\frac\{(\d+)\}\{(\d+)\})")
-_SCIENTIFIC = re.compile(r"([-+]?\d+(?:\.\d+)?)(?:\\times|\\cdot|\*|x)10\^\{?([-+]?\d{1,2})\}?")
 _SCALED = re.compile(rf"(.*?\S)\s*\b({'|'.join(SCALES)})(?:\s[A-Za-z .]*)?", re.DOTALL)
 _DROPPED = re.compile(
     r"\\left(?![a-z])|\\right(?![a-z])|\\q?quad|\^\s*\{?\\circ\}?|\\circ"
@@ -165,27 +163,17 @@ def _parse_number(text: str) -> Fraction | None:
     if scaled:
         value = _parse_number(scaled[1])
         return None if value is None else value * SCALES[scaled[2]]
-    mixed = _MIXED.fullmatch(text)
-    if mixed:
-        top, bottom = mixed[3] or mixed[5], mixed[4] or mixed[6]
-        if int(bottom) == 0:
-            return None
-        value = int(mixed[2]) + Fraction(int(top), int(bottom))
-        return -value if mixed[1] == "-" else value
+    text = plain_numbers(text).strip()
     if _DIGIT_GAP.search(text) and not _SPACED_GROUPS.fullmatch(text):
         return None  # "1 1" is not eleven
     text = text.replace(" ", "")
-    for pattern in (_RATIO, _LATEX_RATIO):
-        ratio = pattern.fullmatch(text)
-        if ratio:
-            bottom_value = Fraction(ratio[3])
-            if bottom_value == 0:
-                return None
-            value = Fraction(ratio[2]) / bottom_value
-            return -value if ratio[1] == "-" else value
-    scientific = _SCIENTIFIC.fullmatch(text)
-    if scientific:
-        return Fraction(scientific[1]) * Fraction(10) ** int(scientific[2])
+    ratio = _RATIO.fullmatch(text)
+    if ratio:
+        bottom = Fraction(ratio[3])
+        if bottom == 0:
+            return None
+        value = Fraction(ratio[2]) / bottom
+        return -value if ratio[1] == "-" else value
     return Fraction(text) if _is_decimal(text) else None
 
 

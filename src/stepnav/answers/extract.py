@@ -47,7 +47,7 @@ _SCALE = rf"(?:\\text\w*|[\s{{~])*({'|'.join(SCALES)})(?![-\w])"
 _STATED = re.compile(
     rf"(?:.*?(?::|\b(?:is|are|was|were|equals?)\b))??[\s{{(]*"
     rf"(?:(?:about|approximately|only|exactly|a|total|of|USD|EUR|GBP|Rs\.?)\s+)*"
-    rf"(?:((?i:minus|negative)(?=[\s}}])|[-+\u2013-\u2015])[\s}}]*)?(\d+\s+\d+/\d+(?!\d)|{NUMBER})"
+    rf"(?:((?i:minus|negative)(?=[\s}}])|[-+\u2013-\u2015])[\s}}]*)?({NUMBER})"
     rf"(?:{_SCALE})?",
     re.DOTALL,
 )

@@ -8,6 +8,7 @@ else stays as it is. Each pattern begins where it can begin only once, so that t
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from stepnav.answers.spelling import VULGAR, ascii_symbols, vulgar_fraction
 
@@ -16,11 +17,14 @@ _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2212\ufe63\uff0d", "-
 
 _GROUPED = re.compile(r"(?<![\w.,'\u2019])\d{1,3}(?:['\u2019]\d{3})+(?![\w'\u2019])")
 _LATEX_COMMA = re.compile(r"(?<=\d)(?:\{,\}|,\\!|\\!,|\{,\\!\})(?=\d{3})")
+_PART = r"\d[\d,]{0,30}(?:\.\d{1,15})?(?:e[-+]?\d{1,2})?"
 _FRACTION = re.compile(
     r"(?:(?<![\w.,/^])(\d{1,15})\s*)?"
-    r"\\[dtc]?frac\s*(?:\{\s*(-?\d[\d,]{0,30})\s*\}|(\d))\s*(?:\{\s*(\d[\d,]{0,30})\s*\}|(\d))"
+    rf"\\[dtc]?frac\s*(?:\{{\s*(-?{_PART})\s*\}}|(\d))\s*(?:\{{\s*({_PART})\s*\}}|(\d))"
 )
-_MIXED = re.compile(r"(?<![\w.,/])(\d{1,15})[ \u00a0](\d{1,3})/(\d{1,3})(?![\w/]|[.,]\d)")
+_MIXED = re.compile(r"(?<![\w.,/])(\d{1,15})[ \u00a0]+(\d{1,3})/(\d{1,3})(?![\w/]|[.,]\d|-[^\W\d])")
+"""A whole number and a part of one; 100 1/4-pound burgers are a number of things."""
+
 _RAISED = "\u207a\u207b\u2070\u00b9\u00b2\u00b3\u2074-\u2079"
 _GAP = r"(?:\s|\\[,;:! ])*"
 _POWER_OF_TEN = re.compile(
@@ -48,24 +52,26 @@ def plain_numbers(text: str) -> str:
         text = VULGAR.sub(vulgar_fraction, text.translate(_DASHES))
     if "'" in text or "\u2019" in text:
         text = _GROUPED.sub(lambda match: re.sub(r"\D", "", match[0]), text)
+    if "10" in text:
+        text = _POWER_OF_TEN.sub(_scientific, text)
     if "\\" in text or "{," in text:
         text = _FRACTION.sub(_ratio, _LATEX_COMMA.sub(",", text))
     if "/" in text:
         text = _MIXED.sub(_mixed, text)
-    if "10" in text:
-        text = _POWER_OF_TEN.sub(_scientific, text)
     if "egative" in text or "inus" in text:
         text = _MINUS.sub(r"\1 -", _NEGATIVE.sub("-", text))
     return _MINUS_MONEY.sub("-", text) if "-" in text else text
 
 
 def _ratio(match: re.Match[str]) -> str:
-    whole, top, bottom = match[1], match[2] or match[3], (match[4] or match[5]).replace(",", "")
-    if int(bottom) == 0 or (whole and not top.isdigit()):
+    whole, top, bottom = (
+        part.replace(",", "")
+        for part in (match[1] or "", match[2] or match[3], match[4] or match[5])
+    )
+    if Fraction(bottom) == 0 or (whole and not (top + bottom).isdigit()):
         return match[0]
-    if whole:
-        top = str(int(whole) * int(bottom) + int(top))
-    return _apart(match, f"{top}/{bottom}")
+    value = Fraction(whole or 0) + Fraction(top) / Fraction(bottom)
+    return _apart(match, f"{value.numerator}/{value.denominator}")  # of 36/2 1/2 no part is whole
 
 
 def _mixed(match: re.Match[str]) -> str:

@@ -111,7 +111,8 @@ def as_policy(found: Any, task: Task | None = None) -> Backend:
     Raises:
       ConfigError: it is neither.
     """
-    from stepnav.policies.function import ANSWER_PATTERN, FunctionPolicy
+    from stepnav.policies.function import FunctionPolicy
+    from stepnav.policies.splitting import ANSWER_PATTERN
 
     pattern: str | None = ANSWER_PATTERN
     if task is not None:

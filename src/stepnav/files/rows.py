@@ -28,6 +28,9 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LIST_HEAD = re.compile(rb"\[\s*(?:[\[{\"\]]|null\b|$)")
 """Begins a JSON list of objects, lists or texts, and no line of plain text such as "[asy]"."""
 
+_OPEN_OBJECT = re.compile(rb"\{[ \t\r]*\n")
+"""Begins an object that goes over several lines."""
+
 TYPE_NAMES = {"str": "text", "list": "a list", "dict": "an object"}
 
 T = TypeVar("T", str, list[Any], dict[str, Any])
@@ -170,8 +173,7 @@ def parse_line(number: int, line: bytes) -> Any:
 
 def is_json_list(file: IO[bytes]) -> bool:
     """Return whether a file that was just opened begins like a JSON list of rows."""
-    head = _peek(file).removeprefix(BYTE_ORDER_MARK).lstrip()
-    return _LIST_HEAD.match(head) is not None
+    return _LIST_HEAD.match(_head(file)) is not None
 
 
 def json_list(file: IO[bytes], path: Path) -> list[Any]:
@@ -218,6 +220,11 @@ def _objects(file: IO[bytes], path: Path) -> Iterator[tuple[int, str, Any]]:
     elif is_json_list(file):
         for number, row in enumerate(json_list(file, path), 1):
             yield number, "row", row
+    elif _OPEN_OBJECT.match(_head(file)):
+        raise DataError(
+            f"{path} begins with a JSON object over several lines; write one object a line "
+            "(jq -c . FILE), or a JSON list of them"
+        )
     else:
         for number, value in _json_lines(file, path):
             yield number, "line", value
@@ -237,6 +244,11 @@ def _as_utf8(file: IO[bytes], path: Path) -> IO[bytes]:
 def _peek(file: IO[bytes]) -> bytes:
     head: bytes = file.peek(64)  # type: ignore[attr-defined]
     return head
+
+
+def _head(file: IO[bytes]) -> bytes:
+    """Return the first characters of a file's text."""
+    return _peek(file).removeprefix(BYTE_ORDER_MARK).lstrip()
 
 
 def _json_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, Any]]:

@@ -18,8 +18,7 @@ from stepnav.core.seeds import derive_seed
 from stepnav.core.thoughts import answer_part
 from stepnav.engine.calls import CallQueue, is_coroutine
 from stepnav.policies.resampling import MAX_STEPS, Known, at_once, draw_new, draw_sample
-
-ANSWER_PATTERN = r"####|\\boxed\{"
+from stepnav.policies.splitting import ANSWER_PATTERN
 
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 

@@ -15,6 +15,9 @@ from stepnav.core.thoughts import split_thinking
 PART = "\ufffd"
 """What part of a character is shown as, whose bytes are several tokens."""
 
+ANSWER_PATTERN = r"####|\\boxed\{"
+"""How solutions to grade-school and to competition problems usually end."""
+
 THOUGHT_SEPARATOR = "\n\n"
 """Ends a step of a thought, in which single lines are mere parts of a thought."""
 

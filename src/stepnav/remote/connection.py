@@ -45,9 +45,6 @@ class HttpFailure(Exception):
       status: it.
       body: the beginning of what came with it.
       wait_s: how long the server asks to wait, None if it does not.
-
-    Attributes:
-      failed_tokens: tokens that were generated and are lost with it.
     """
 
     def __init__(self, status: int, body: str, wait_s: float | None) -> None:
@@ -55,7 +52,6 @@ class HttpFailure(Exception):
         self.status = status
         self.body = body
         self.wait_s = wait_s
-        self.failed_tokens = 0
 
 
 @dataclass(slots=True)

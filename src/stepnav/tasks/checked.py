@@ -57,6 +57,11 @@ def call(name: str, function: Callable[..., T], *arguments: Any) -> T:
 class GradeFault(Exception):
     """What a task's own grade did wrong, in one line; of a `DataError`, why a problem has none."""
 
+    @property
+    def is_of_problem(self) -> bool:
+        """Whether no answer to the problem can be graded, ever."""
+        return isinstance(self.__cause__, DataError)
+
 
 @dataclass(frozen=True)
 class CheckedGrade:
@@ -76,11 +81,10 @@ class CheckedGrade:
         try:
             return self.strict(problem, answer)
         except GradeFault as fault:
-            is_problems = isinstance(fault.__cause__, DataError)
-            kind = str(fault) if is_problems else type(fault.__cause__).__name__
+            kind = str(fault) if fault.is_of_problem else type(fault.__cause__).__name__
             if kind not in self._told:  # thousands of answers may meet the same fault
                 self._told.add(kind)
-                told = ("s count", "") if is_problems else (" counts", ", and so do others")
+                told = ("s count", "") if fault.is_of_problem else (" counts", ", and so do others")
                 logger.warning("%s; its answer%s as not graded%s", fault, *told)
             return None
 

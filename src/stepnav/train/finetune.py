@@ -28,6 +28,7 @@ from stepnav.train.heads import (
     Head,
     Neutral,
     checked_class_weights,
+    default_neutral,
     head_loss,
     outcomes,
     step_format,
@@ -102,7 +103,7 @@ def finetune_reward_model(
     out: Path,
     *,
     head: Head = "three",
-    neutral: Neutral = "own",
+    neutral: Neutral | None = None,
     class_weights: Sequence[float] | None = None,
     separator: str = "\n",
     prompt_template: str = "{question}\n",
@@ -123,7 +124,7 @@ def finetune_reward_model(
       kind: what their labels are.
       out: folder of the new model.
       head: what it gives at the end of a step.
-      neutral: what neutral labels count as.
+      neutral: what neutral labels count as; None takes the head's default.
       class_weights: weight of each class's losses, in the order of the head's classes.
       separator: text after each step.
       prompt_template: how the question is shown; holds "{question}".
@@ -145,6 +146,7 @@ def finetune_reward_model(
     )
     format_.separator_ids(tokenizer)
     records, left_out = _known_outcomes(records) if only_outcomes else (records, 0)
+    neutral = neutral or default_neutral(head)
     wanted = targets(records, kind, head, neutral)
     torch.manual_seed(settings.seed)  # of a new head
     network = load_network(model, format_)

@@ -106,8 +106,7 @@ language model and
 
 ## Held-out results
 
-Steps with nothing wrong before them, on {evaluation["gate_problems"]} problems \
-of the {evaluation["gate_split"]} split. The gate: at most
+Steps with nothing wrong before them, on {measured_on(evaluation)}. The gate: at most
 10% of first errors missed, at most 5% of right steps rejected.
 
 {tables}
@@ -134,6 +133,13 @@ token from the first wrong character on.
 
 {domain.cards.limits} Steps after a first error were not trained on: their ratings mean nothing.
 """
+
+
+def measured_on(evaluation: dict[str, Any]) -> str:
+    """Return in words which problems the gate's figures are of; older evaluations do not tell."""
+    if "gate_problems" not in evaluation:
+        return "held-out problems, of which number and split are not kept"
+    return f"{evaluation['gate_problems']} problems of the {evaluation['gate_split']} split"
 
 
 def labels_text(domain: Domain, recipe: dict[str, Any]) -> str:

@@ -160,3 +160,15 @@ def test_a_shipped_graft_is_an_ordinary_llama(tmp_path) -> None:
     ids = torch.tensor([TEXTS[0]])
     with torch.inference_mode():
         torch.testing.assert_close(again(input_ids=ids).logits, grafted(input_ids=ids).logits)
+
+
+def test_every_run_begins_with_the_same_weights() -> None:
+    backbone = AutoModelForCausalLM.from_pretrained(MODELS_FOLDER / "arithmetic-policy").float()
+    found = []
+    for number in range(8):
+        torch.manual_seed(0)
+        _elsewhere = torch.empty(1237 * number + 1)  # shifts what is made next in memory
+        model = graft_classifier(backbone, TEXTS, separator_id=SEPARATOR)
+        found.append(model.state_dict())
+    for other in found[1:]:
+        assert all(torch.equal(weights, other[name]) for name, weights in found[0].items())

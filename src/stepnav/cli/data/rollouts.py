@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
@@ -28,9 +29,11 @@ from stepnav.cli.options.cluster import RayOptions, Workers
 from stepnav.cli.options.models import ModelOptions
 from stepnav.cli.options.shared import AsJson, ExcludeProblems, Resume, Seed, TaskName, TaskOptions
 from stepnav.core.errors import ConfigError, choose
-from stepnav.core.outcome import SearchResult
+from stepnav.core.outcome import Outcome, SearchResult
 from stepnav.core.records import Problem, Trajectory
+from stepnav.core.requests import Program
 from stepnav.core.strategy import Strategy
+from stepnav.core.tree import Tree
 from stepnav.files.claim import check_claim, claim_folder
 from stepnav.files.lock import locked
 from stepnav.labels.rollouts import LABELS, METHODS, label_problem
@@ -40,12 +43,14 @@ from stepnav.run.driver import Driver
 from stepnav.run.journal import Journal
 from stepnav.run.search import Search
 from stepnav.run.spreading import Begun, SearchWork, Told, spread_searches, take_left
-from stepnav.tasks.checked import strict
+from stepnav.tasks.checked import GradeFault, strict
 from stepnav.tasks.task import Task
 
 JOURNAL_NAME = "journal.sqlite"
 SETTINGS_NAME = "rollouts.json"
 NOUN = "run of rollouts"
+
+logger = logging.getLogger("stepnav")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +215,25 @@ def _searches(
 ) -> Iterator[Search]:
     for problem in problems:
         function = partial(
-            label_problem, is_right=partial(is_right, task), paths=paths.get(problem.id)
+            _label_or_leave_out, is_right=partial(is_right, task), paths=paths.get(problem.id)
         )
         strategy = Strategy("rollouts", options, function=function)
         yield Search(problem.id, strategy, problem, task.extract, seed=seed)
+
+
+def _label_or_leave_out(tree: Tree, **how: Any) -> Program:
+    """Label a problem's solutions; one that can never be graded has none, and is not tried again.
+
+    Args:
+      tree, how: of `label_problem`.
+    """
+    try:
+        return (yield from label_problem(tree, **how))
+    except GradeFault as fault:
+        if not fault.is_of_problem:
+            raise
+        logger.warning("%s; it is left out", fault)
+        return Outcome(None, "finished", counts={"ungradable": 1})
 
 
 def _run_here(

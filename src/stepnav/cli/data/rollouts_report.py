@@ -87,6 +87,7 @@ def _figures(
         "cut": counts["cut"],
         "duplicates": counts["duplicates"],
         "ungraded": counts["ungraded"],
+        "ungradable": counts["ungradable"],
         "failed": len(failed),
         "first_error": failed[0].error if failed else None,
         "labels": dict(sorted(labels.items())),
@@ -105,7 +106,7 @@ def _unlabelled(results: Sequence[SearchResult], labelled: Sequence[int]) -> dic
     begin = unknown = left_out = unsolved = 0
     for result, records in zip(results, labelled, strict=True):
         counts = result.outcome.counts
-        if "drawn" not in counts:  # it failed
+        if "drawn" not in counts:  # it failed, or can never be graded
             continue
         leaves = sum(node.depth > 0 and not node.children for node in result.tree.nodes)
         begin += counts["drawn"] - counts["cut"] - counts["duplicates"] - leaves
@@ -131,12 +132,15 @@ def _left_out(found: Mapping[str, Any]) -> str:
         if found["ungraded"]
         else ""
     )
+    ungradable = (
+        f"; {found['ungradable']} problems can never be graded" if found["ungradable"] else ""
+    )
     rare = [f"{found[name]} {why}, " for name, why in of_runs.items() if found[name]]
     return (
         f"{found['cut']} cut, {found['duplicates']} drawn before, {''.join(rare)}"
         f"{unsolved['left_out']} left out of {unsolved['problems']} problems never solved; "
         f"{found['failed']} problems failed"
-        f"{ungraded}"
+        f"{ungradable}{ungraded}"
     )
 
 

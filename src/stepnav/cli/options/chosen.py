@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stepnav import build
-from stepnav.cli.console import loading
+from stepnav.cli.console import loading, note
 from stepnav.cli.options.models import ModelOptions
 from stepnav.core.errors import ConfigError
 from stepnav.core.strategy import Strategy
@@ -61,6 +61,9 @@ class Chosen:
         policy, scorer = build.choose_models(
             task, strategies, options.policy or None, reward or None
         )
+        if reward and scorer is None:
+            names = ", ".join(strategy.name for strategy in strategies)
+            note(f"--reward {reward} is not used: none of the strategies asks it ({names})")
         options.reward_server(scorer)
         _check_vllm("--vllm", options.vllm, "--policy", policy)
         _check_vllm("--reward-vllm", options.reward_vllm, "--reward", scorer)

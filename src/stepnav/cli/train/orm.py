@@ -36,6 +36,5 @@ def run(
         train_options,
         as_json,
         head="two",
-        neutral="positive",
         only_outcomes=True,
     )

@@ -53,10 +53,7 @@ def run(
       stepnav train prm --model ./base --data rollouts.jsonl --head value --out ./prm
     """
     require_libraries()
-    from stepnav.train.heads import default_neutral
-
     head = choose("--head", head, HEADS)
-    policy = default_neutral(head) if neutral is None else choose("--neutral", neutral, NEUTRALS)  # type: ignore[arg-type]
     weights = None if class_weights is None else _numbers("--class-weights", class_weights)
     train_reward_model(
         files,
@@ -65,7 +62,7 @@ def run(
         train_options,
         as_json,
         head=head,
-        neutral=policy,
+        neutral=neutral and choose("--neutral", neutral, NEUTRALS),
         class_weights=weights,
     )
 

@@ -162,6 +162,11 @@ def train_reward_model(
 
     found = read_labelled(files.data, **label_options.for_reader())
     tell_notes(found.report.notes)
+    if chosen.get("neutral") and found.kind != "rating":
+        note(
+            f"--neutral changes nothing: labels of kind {found.kind} have no neutral ones; where 0 "
+            "is neutral, say --labels rating"
+        )
     if found.kind == "value" and chosen.get("only_outcomes"):
         chosen["head"] = "value"
     limit = train_options.problems

@@ -18,9 +18,10 @@ from stepnav.core.requests import Request, Score
 from stepnav.policies.openai.capabilities import Capabilities, fallbacks
 from stepnav.policies.openai.client import Client
 from stepnav.policies.openai.probe import probe
-from stepnav.policies.openai.prompts import ANSWER_PATTERN, PromptOptions
+from stepnav.policies.openai.prompts import PromptOptions
 from stepnav.policies.openai.protocol import Api
 from stepnav.policies.openai.sampling import Sampler
+from stepnav.policies.splitting import ANSWER_PATTERN
 from stepnav.remote.connection import with_version
 from stepnav.remote.options import ServerOptions
 from stepnav.remote.queue import CallsToServer

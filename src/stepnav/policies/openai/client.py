@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stepnav.core.errors import BackendError, BackendTimeout, BadResponse, RateLimited
-from stepnav.policies.openai.protocol import Api, Reply, Spending, parse_reply
+from stepnav.policies.openai.protocol import Api, Reply, Spending, Tokens, parse_reply, tokens_of
 from stepnav.policies.openai.refusals import (
     context_refusal,
     is_renamed_limit,
@@ -78,12 +78,8 @@ class Client(Connection):
             while True:
                 sent = self._adapted(body)
                 try:
-                    return parse_reply(api, await self.post(PATHS[api], sent))
-                except BadResponse as failure:
-                    spent.failed_tokens += failure.failed_tokens
-                    raise
+                    return _parsed(api, await self.post(PATHS[api], sent), spent)
                 except HttpFailure as failure:
-                    spent.failed_tokens += failure.failed_tokens
                     mended = self._mended(failure, body, sent)
                     if mended is None or num_mends >= MAX_MENDS:
                         raise
@@ -141,3 +137,12 @@ class Client(Connection):
             return None
         self.refused.add(refused)
         return body
+
+
+def _parsed(api: Api, payload: Any, spent: Spending) -> Reply:
+    """Return what an answer holds; one that cannot be used has cost what the server counted."""
+    try:
+        return parse_reply(api, payload)
+    except (BadResponse, HttpFailure):
+        spent.failed += tokens_of(payload) or Tokens()
+        raise

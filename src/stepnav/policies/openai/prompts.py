@@ -15,10 +15,7 @@ from stepnav.core.seeds import derive_seed
 from stepnav.policies.openai.capabilities import Capabilities, Continuation
 from stepnav.policies.openai.protocol import Api
 from stepnav.policies.remainder import is_told
-from stepnav.policies.splitting import check_pattern, fill
-
-ANSWER_PATTERN = r"####|\\boxed\{"
-"""How solutions to grade-school and to competition problems usually end."""
+from stepnav.policies.splitting import ANSWER_PATTERN, check_pattern, fill
 
 ASK_STEP = (
     "{question}\n\nThis is the solution so far:\n\n{prefix}\n\n"

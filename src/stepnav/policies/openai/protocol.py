@@ -92,18 +92,18 @@ class Spending:
 
     Attributes:
       tokens: of the answers that were used.
-      failed_tokens: generated ones of those that were not.
+      failed: of those that were not.
       repeated: samples that were drawn again because they were known.
     """
 
     tokens: Tokens = field(default_factory=Tokens)
-    failed_tokens: int = 0
+    failed: Tokens = field(default_factory=Tokens)
     repeated: int = 0
 
     @property
-    def generated(self) -> int:
-        """All that was generated, used or not."""
-        return self.tokens.generated + self.failed_tokens
+    def whole(self) -> Tokens:
+        """Of all answers, used or not."""
+        return self.tokens + self.failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,29 +125,22 @@ def parse_reply(api: Api, payload: Any) -> Reply:
     """Return what a 200 response holds.
 
     Raises:
-      BadResponse: a field is missing or of another type, or a text broke off; carries the tokens
-        that were lost.
-      HttpFailure: it tells an error instead; carries them too.
+      BadResponse: a field is missing or of another type, or a text broke off.
+      HttpFailure: it tells an error instead.
     """
-    tokens = _parse_usage(payload)
-    lost = 0 if tokens is None else tokens.generated
     try:
         _check_error(payload)
         choices = tuple(_parse_choice(api, choice) for choice in in_order(payload["choices"]))
         if not choices:
             raise ValueError("no choices")
-    except (BadResponse, HttpFailure) as failure:
-        failure.failed_tokens = lost
-        raise
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise BadResponse(
             f"the server's answer lacks what a {api} answer must hold "
             f"({type(error).__name__}: {error}): {quote(as_text(payload))}",
             provider=PROVIDER,
             status_code=200,
-            failed_tokens=lost,
         ) from None
-    return Reply(choices, tokens)
+    return Reply(choices, tokens_of(payload))
 
 
 def _check_error(part: Any) -> None:
@@ -257,7 +250,8 @@ def _parse_lists(logprobs: Any) -> tuple[Mapping[str, float], ...]:
     return tuple(lists) if is_known else ()
 
 
-def _parse_usage(payload: Any) -> Tokens | None:
+def tokens_of(payload: Any) -> Tokens | None:
+    """Return what the server counted for an answer, of whatever kind; None if it does not tell."""
     usage = payload.get("usage") if isinstance(payload, Mapping) else None
     if not isinstance(usage, Mapping):
         return None

@@ -73,7 +73,7 @@ class Sampler:
             elif len(items) < request.n:
                 items *= request.n
         except BackendError as error:
-            error.failed_tokens = spent.generated
+            error.failed_tokens = spent.whole.generated
             raise
         return Answer(tuple(items), self._usage(request, spent))
 
@@ -243,14 +243,14 @@ class Sampler:
         return body
 
     def _usage(self, request: PolicyRequest, spent: Spending) -> Usage:
-        tokens = spent.tokens
-        processed = tokens.prompt - tokens.cached + spent.generated
+        tokens = spent.whole
+        processed = tokens.prompt - tokens.cached + tokens.generated
         flops = None if self.num_parameters is None else 2 * self.num_parameters * processed
         return Usage(
             policy_calls=self.num_draws(request) + spent.repeated,
             policy_prompt_tokens=tokens.prompt,
             policy_cached_tokens=tokens.cached,
-            policy_tokens=spent.generated,
-            failed_tokens=spent.failed_tokens,
+            policy_tokens=tokens.generated,
+            failed_tokens=spent.failed.generated,
             flops=flops,
         )

@@ -183,14 +183,14 @@ class _Graft:
         """Return a direction [D] that gives 1 for a token's embedding, about 0 for others."""
         # Least squares over the vocabulary, [V, D] @ [D, 1] = [V, 1]. Where there are more tokens
         # than dimensions no direction fits all; those of the two tokens that are probed for count
-        # most.
-        table = self.backbone.embed_tokens.weight
+        # most. In single precision the last bits hang on where the tables lie in memory, so that
+        # two runs of one seed would train apart.
+        table = self.backbone.embed_tokens.weight.double()
         table = table / table.square().mean().sqrt()
-        weights = torch.ones(len(table), 1)
-        target = torch.zeros(len(table), 1)
+        weights, target = torch.ones_like(table[:, :1]), torch.zeros_like(table[:, :1])
         weights[[self.separator_id, self.model.config.bos_token_id]] = 300.0
         target[token_id] = 1.0
-        return torch.linalg.lstsq(table * weights, target * weights).solution[:, 0]
+        return torch.linalg.lstsq(table * weights, target * weights).solution[:, 0].float()
 
     def start_fresh(self, layer: Any) -> None:
         """Let a layer see every part of the stream at the same size, and write nothing yet."""
