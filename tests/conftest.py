@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stepnav.cli import console
 from stepnav.core.compute import prepare
 
 prepare()  # before any test loads torch
@@ -41,8 +42,9 @@ def usual_signals() -> None:
 
 
 @pytest.fixture(autouse=True)
-def usual_log_level() -> None:
+def usual_loudness() -> None:
     """Undo --quiet and --verbose of a command that an earlier test ran in this process."""
+    console.set_loudness(quiet=False, verbose=0)
     logging.getLogger("stepnav").setLevel(logging.NOTSET)
 
 

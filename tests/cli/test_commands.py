@@ -50,12 +50,6 @@ def run(*words: str) -> None:
     app(list(words), standalone_mode=False)
 
 
-@pytest.fixture(autouse=True)
-def usual_loudness() -> Iterator[None]:
-    yield
-    console.set_loudness(quiet=False, verbose=0)
-
-
 @pytest.mark.parametrize(
     ("words", "name"),
     [

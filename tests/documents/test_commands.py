@@ -18,7 +18,6 @@ import pytest
 import typer
 
 from stepnav import build
-from stepnav.cli import console
 from stepnav.cli.main import app
 from tests.documents.commands import NOT_RUN, PROGRAMS, ROOT, Command, all_commands, commands_of
 from tests.documents.world import make_world
@@ -170,11 +169,10 @@ def model_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def here(world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(world)
     monkeypatch.syspath_prepend(world)
-    yield world
-    console.set_loudness(quiet=False, verbose=0)
+    return world
 
 
 def small(command: Command) -> list[str]:
