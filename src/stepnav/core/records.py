@@ -63,8 +63,8 @@ def trimmed(text: str) -> str:
       >>> trimmed("\n\n    return x\n")
       '    return x'
     """
-    blank = text[: len(text) - len(text.lstrip())]
-    return text[blank.rfind("\n") + 1 :].rstrip()
+    num_blank = len(text) - len(text.lstrip())
+    return text[text.rfind("\n", 0, num_blank) + 1 :].rstrip()
 
 
 Told = tuple[str, float]

@@ -55,10 +55,10 @@ class Sampling:
     max_draws: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("temperature", "later_temperature"):
-            value = getattr(self, name)
-            if value is not None and 0 < value < MIN_TEMPERATURE:
-                object.__setattr__(self, name, 0.0)
+        if 0 < self.temperature < MIN_TEMPERATURE:
+            object.__setattr__(self, "temperature", 0.0)
+        if self.later_temperature is not None and 0 < self.later_temperature < MIN_TEMPERATURE:
+            object.__setattr__(self, "later_temperature", 0.0)
 
 
 GREEDY = Sampling(temperature=0.0)

@@ -97,9 +97,9 @@ class FunctionPolicy:
             written = self.call(prefix.problem.question, texts, request, seed)
             return self.step(await written if self._is_async else written, left, prefix.text)
 
+        first = None if known.is_independent else partial(draw_new, known, draw)
         for index in range(request.n):
             seed = derive_seed(request.seed or 0, request.first + index)
-            first = partial(draw_new, known, draw)
             sample, spent = await draw_sample(request, prefix, seed, limit, draw, first)
             generated += spent
             if sample is not None:

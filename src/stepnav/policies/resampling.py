@@ -99,7 +99,12 @@ async def draw_new(
 
 
 async def draw_sample(
-    request: PolicyRequest, prefix: Trajectory, seed: int, limit: int, draw: Draw, first: DrawNew
+    request: PolicyRequest,
+    prefix: Trajectory,
+    seed: int,
+    limit: int,
+    draw: Draw,
+    first: DrawNew | None,
 ) -> tuple[Trajectory | None, int]:
     """Return a prefix with one sample's steps, None if none was new, and the tokens of all draws.
 
@@ -109,12 +114,12 @@ async def draw_sample(
       seed: of the sample.
       limit: its tokens.
       draw: draws a step.
-      first: draws the first.
+      first: draws the first, which must be new; None draws it as the others.
     """
     is_whole, left = isinstance(request, Complete), limit
     for number in range(MAX_STEPS if is_whole else 1):
         own_seed = derive_seed(seed, number) if is_whole else seed
-        if number:
+        if number or first is None:
             step = await draw(prefix, own_seed, left)
             left -= step.num_tokens
         else:

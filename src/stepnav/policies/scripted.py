@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from stepnav.core.backend import Answer
 from stepnav.core.budget import Usage
@@ -20,7 +21,7 @@ from stepnav.core.requests import (
     Sampling,
 )
 from stepnav.core.seeds import derive_seed
-from stepnav.policies.resampling import Known, at_once, draw_new, draw_sample
+from stepnav.policies.resampling import DrawNew, Known, at_once, draw_new, draw_sample
 
 _UNLISTED = ("#### ?",)
 
@@ -109,7 +110,7 @@ class ScriptedPolicy:
         for step in request.prefix.steps:
             totals.append(totals[-1] + _num_words(step.text))
         known = Known(request)
-        samples = [self._sample(request, index, known) for index in range(request.n)]
+        samples = self._samples(request, known)
         found = [sample for sample, _ in samples if sample is not None]
         is_step = isinstance(request, Propose)
         items = tuple(sample.steps[-1] if is_step else sample for sample in found)
@@ -138,19 +139,18 @@ class ScriptedPolicy:
         )
         return Answer(tuple(replies), usage, (prompt,))
 
-    def _sample(
-        self, request: Propose | Complete, index: int, known: Known
-    ) -> tuple[Trajectory | None, int]:
-        """Return the prefix with a sample, None if its steps are known, and the tokens drawn."""
-        temperature = request.sampling.temperature
+    def _samples(
+        self, request: Propose | Complete, known: Known
+    ) -> list[tuple[Trajectory | None, int]]:
+        """Return the prefix with each sample, None if its steps are known, and the tokens drawn."""
+        temperature, limit = request.sampling.temperature, self._limit(request.sampling)
 
         async def draw(prefix: Trajectory, seed: int, left: int) -> Step:
             return _as_step(self._next_step(prefix, seed, temperature), left)
 
-        async def first(prefix: Trajectory, seed: int, left: int) -> tuple[Step | None, int]:
-            if self._table is None or known.is_independent:
-                return await draw_new(known, draw, prefix, seed, left)
-            steps = [_as_step(text, left) for text in self._table.get(prefix.text, _UNLISTED)]
+        async def listed(prefix: Trajectory, seed: int, left: int) -> tuple[Step | None, int]:
+            texts = (self._table or {}).get(prefix.text, _UNLISTED)
+            steps = [_as_step(text, left) for text in texts]
             new = [step for step in steps if not known.holds(step)]
             if not new:  # nothing is left, or the limit leaves nothing that could be told apart
                 return None, left if any(step.is_cut for step in steps) else 0
@@ -158,18 +158,24 @@ class ScriptedPolicy:
             known.add(step)
             return step, step.num_tokens
 
-        limit, seed = self._limit(request.sampling), _seed(request, index)
-        return at_once(draw_sample(request, request.prefix, seed, limit, draw, first))
+        first: DrawNew | None = None
+        if not known.is_independent:
+            first = partial(draw_new, known, draw) if self._table is None else listed
+        return [
+            at_once(draw_sample(request, request.prefix, _seed(request, index), limit, draw, first))
+            for index in range(request.n)
+        ]
 
 
 def _as_step(written: str | Step, left: int) -> Step:
     if isinstance(written, Step) and written.num_tokens <= left:
         return written
     text = written.text if isinstance(written, Step) else written
-    if _num_words(text) > left:
+    num_words = _num_words(text)
+    if num_words > left:
         cut = " ".join(text.split()[:left])
         return Step(cut, "length", left)
-    return Step(text, "step" if text.endswith("\n") else "end", _num_words(text))
+    return Step(text, "step" if text.endswith("\n") else "end", num_words)
 
 
 def _seed(request: PolicyRequest, index: int) -> int:

@@ -32,11 +32,14 @@ class ScriptedReward:
     ) -> ScriptedReward:
         """Return a reward model that looks a step's text up, outer white space ignored."""
 
-        def rate(trajectory: Trajectory) -> StepScore:
-            found = table.get(trajectory.steps[-1].key, default)
-            return found if isinstance(found, StepScore) else StepScore.from_rating(found)
+        def score_of(rating: Rating | StepScore) -> StepScore:
+            return rating if isinstance(rating, StepScore) else StepScore.from_rating(rating)
 
-        return cls(rate)
+        scores, other = (
+            {text: score_of(rating) for text, rating in table.items()},
+            score_of(default),
+        )
+        return cls(lambda trajectory: scores.get(trajectory.steps[-1].key, other))
 
     def submit(self, ticket: int, request: Request) -> None:
         """Take a request."""

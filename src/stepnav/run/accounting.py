@@ -30,18 +30,6 @@ class KnownPrefixes:
         self._tokens: dict[int, int] = {}  # by key, of prefixes of which it was told
         self._has_prompt = False
 
-    def tokens(self, steps: Sequence[Step], totals: Sequence[int]) -> int:
-        """Return how many tokens of a trajectory are known, given those of each of its prefixes."""
-        if not self._has_prompt:
-            return 0
-        key = _PROMPT
-        for depth, step in enumerate(steps):
-            found = self._key_of.get((key, step.text))
-            if found is None:
-                return totals[depth]
-            key = found
-        return totals[len(steps)]
-
     def longest(self, steps: Sequence[Step]) -> int:
         """Return how many tokens of a trajectory are known, as far as was told before."""
         key, found = _PROMPT, self._tokens.get(_PROMPT, 0)
@@ -52,13 +40,20 @@ class KnownPrefixes:
             found = self._tokens[key]
         return found
 
-    def add(self, steps: Sequence[Step], totals: Sequence[int] | None = None) -> None:
-        """Remember a trajectory and all its prefixes, and how many tokens each has."""
+    def add(self, steps: Sequence[Step], totals: Sequence[int] | None = None) -> int:
+        """Remember a trajectory's prefixes and their tokens; return how many were known before.
+
+        The prompt alone is one of them; the known ones are the shortest.
+        """
+        known, num_keys, keys = int(self._has_prompt), len(self._key_of), [_PROMPT]
         self._has_prompt = True
-        keys = [_PROMPT]
         for step in steps:
-            keys.append(self._key_of.setdefault((keys[-1], step.text), len(self._key_of) + 1))
-        self._tokens.update(zip(keys, totals or ()))
+            key = self._key_of.setdefault((keys[-1], step.text), len(self._key_of) + 1)
+            known += key <= num_keys
+            keys.append(key)
+        if totals is not None:
+            self._tokens.update(zip(keys, totals))
+        return known
 
 
 def charge(request: Request, answer: Answer, known: KnownPrefixes) -> Usage:
@@ -70,27 +65,21 @@ def charge(request: Request, answer: Answer, known: KnownPrefixes) -> Usage:
       known: what the same model has processed for this search before; is added to.
     """
     if isinstance(request, Score):
-        usage = _charge_score(request.trajectory, answer, known)
-        known.add(request.trajectory.steps, answer.prefix_tokens)
-        return usage
-    if isinstance(request, Ask):
-        return _charge_prompt(None, request.n, answer, known)
-    usage = _charge_prompt(request.prefix, request.n, answer, known)
-    if not answer.items:
-        known.add(request.prefix.steps)
-    for item in answer.items:  # each begins with the prefix
-        if isinstance(item, Trajectory):
-            known.add(item.steps)
-        else:
-            known.add((*request.prefix.steps, item))
-    return usage
+        return _charge_score(answer, known.add(request.trajectory.steps, answer.prefix_tokens))
+    if isinstance(request, Ask):  # a conversation shares nothing
+        return _charge_draws(answer, request.n, 0)
+    prefix = request.prefix.steps
+    drawn = [i.steps if isinstance(i, Trajectory) else (*prefix, i) for i in answer.items]
+    found = [known.add(steps) for steps in drawn or [prefix]]  # each begins with the prefix
+    return _charge_draws(answer, request.n, min(found[0], len(prefix) + 1))
 
 
-def _charge_score(trajectory: Trajectory, answer: Answer, known: KnownPrefixes) -> Usage:
-    if answer.prefix_tokens is None:
+def _charge_score(answer: Answer, num_known: int) -> Usage:
+    totals = answer.prefix_tokens
+    if totals is None:
         return answer.usage
-    cached = known.tokens(trajectory.steps, answer.prefix_tokens)
-    new = answer.prefix_tokens[-1] - cached
+    cached = totals[num_known - 1] if num_known else 0
+    new = totals[-1] - cached
     return Usage(
         reward_calls=answer.usage.reward_calls,
         reward_tokens=new,
@@ -99,16 +88,13 @@ def _charge_score(trajectory: Trajectory, answer: Answer, known: KnownPrefixes) 
     )
 
 
-def _charge_prompt(
-    prefix: Trajectory | None, n: int, answer: Answer, known: KnownPrefixes
-) -> Usage:
-    """Return what `n` samples from a prompt cost; a conversation (None) shares nothing."""
-    if answer.prefix_tokens is None:
+def _charge_draws(answer: Answer, n: int, num_known: int) -> Usage:
+    """Return what `n` samples from a prompt cost, of whose prefixes some were known."""
+    totals = answer.prefix_tokens
+    if totals is None:
         return answer.usage
-    total = n * answer.prefix_tokens[-1]
-    cached = total - answer.prefix_tokens[-1]
-    if prefix is not None:
-        cached += known.tokens(prefix.steps, answer.prefix_tokens)
+    total = n * totals[-1]
+    cached = total - totals[-1] + (totals[num_known - 1] if num_known else 0)
     generated = answer.usage.policy_tokens
     return Usage(
         policy_calls=answer.usage.policy_calls,

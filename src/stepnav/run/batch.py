@@ -39,18 +39,19 @@ class Batch:
       ConfigError: it asks a model that the run has not.
 
     Attributes:
+      clipped: positions of requests of which the budget left something out.
       num_open: parts that were handed over and not answered.
       waiting: parts that were not handed over yet.
     """
 
     __slots__ = (
-        "_clipped",
         "_is_cut_short",
         "_is_whole",
         "_parts",
         "_requests",
         "_spending",
         "_transcript",
+        "clipped",
         "num_open",
         "waiting",
     )
@@ -68,7 +69,7 @@ class Batch:
         self._spending = spending
         self._transcript = transcript
         self._is_cut_short = False
-        self._clipped = set[int]()  # positions of requests of which the budget left something out
+        self.clipped: set[int] = set()
         self._parts: dict[int, Part] = {}
         self.num_open = 0
         self._is_whole = spending.is_unlimited or spending.pays_surely(requests)
@@ -124,7 +125,7 @@ class Batch:
             number = self._transcript.take()
             if entry is not None and entry.digest == CUT:
                 self._is_cut_short = True
-                self._clipped.add(part.position)
+                self.clipped.add(part.position)
                 continue
             self._parts[number] = part
             self.num_open += 1
@@ -146,29 +147,27 @@ class Batch:
         """Return the answer to a part as it is journaled."""
         return self._transcript.answered(number, self._parts[number].request, answer)
 
-    @property
-    def is_clipped(self) -> bool:
-        """Whether the budget left something out, once there are no open parts."""
-        return bool(self._clipped)
-
     def collect(self) -> list[Any] | BudgetSpent:
         """Charge a batch without open parts, and return what the program is sent."""
         sent: list[Any] = [()] * len(self._requests)
         for part in self._parts.values():
             assert part.answer is not None, "a batch was collected before it was complete"
+            items = part.answer.items
             if not part.is_alone:
                 self._spending.charge(part.request, part.answer)
-            items = part.answer.items
-            if part.cap is not None:
-                items = tuple(marked(item, part) for item in items)
-            if part.is_clipped(items):
-                self._clipped.add(part.position)
+            else:
+                if part.cap is not None:
+                    items = tuple(marked(item, part) for item in items)
+                if part.is_clipped(items):
+                    self.clipped.add(part.position)
             sent[part.position] += tuple(items)
-        if self._clipped and isinstance(self._requests[0], Score):
-            num_paid = min(self._clipped)
+        if not self.clipped:
+            return sent
+        if isinstance(self._requests[0], Score):
+            num_paid = min(self.clipped)
             resource = self._spending.lacks(self._requests[num_paid:]) or "seconds"
             return BudgetSpent(resource, sent[:num_paid])
-        return [Clipped(s) if place in self._clipped else s for place, s in enumerate(sent)]
+        return [Clipped(s) if place in self.clipped else s for place, s in enumerate(sent)]
 
     def charge_answered(self) -> None:
         """Charge what was answered of a batch that is left, and is not charged yet."""
@@ -186,7 +185,7 @@ class Batch:
         self.num_open = 0
         self._spending.leave_open()
         if len(missing) < len(self._parts):
-            self._clipped |= {self._parts.pop(number).position for number in missing}
+            self.clipped |= {self._parts.pop(number).position for number in missing}
             self._clip()
             return [self._transcript.cut(number) for number in missing], True
         self.waiting.clear()
@@ -197,7 +196,7 @@ class Batch:
         """Leave what waits, as nothing is left to pay for it."""
         for part in self.waiting:
             if not part.after or len(self._drawn_before(part) or ()) >= part.after:
-                self._clipped.add(part.position)
+                self.clipped.add(part.position)
         self.waiting.clear()
 
     def _drawn_before(self, part: Part) -> list[Any] | None:

@@ -45,11 +45,11 @@ class Part:
     bound: int = 0
 
     def is_clipped(self, items: Sequence[Any]) -> bool:
-        """Return whether a limit that comes from the budget cut its sample, or left none new.
+        """Return whether a limit that comes from the budget cut its one sample, or left none new.
 
         Nothing says that nothing was left to draw only if it could have cost more.
         """
-        if isinstance(self.request, Score) or not self.is_alone or self.answer is None:
+        if isinstance(self.request, Score) or self.answer is None:
             return False
         if items:
             return getattr(items[-1], "finish", None) == "budget"

@@ -102,7 +102,7 @@ class RunningSearch:
                 if batch.num_open:
                     return [], entries
                 self._sent, self._batch = batch.collect(), None
-                self._is_clipped |= batch.is_clipped
+                self._is_clipped |= bool(batch.clipped)
             requests = self._resume()
             if requests is None:
                 break

@@ -54,8 +54,6 @@ class Spending:
 
     def pays_surely(self, batch: Sequence[Request]) -> bool:
         """Whether the budget pays for a batch of one sort, however long its samples become."""
-        if self.is_unlimited:
-            return True
         draws, scores = _sorts(batch)
         if self.ledger.budget.calls is not None and any(map(_may_repeat, draws)):
             return False
