@@ -251,4 +251,4 @@ def log_sum(logs: Sequence[float]) -> float:
     highest = max(logs)
     if highest == -math.inf:
         return highest
-    return highest + math.log(sum(math.exp(value - highest) for value in logs))
+    return highest + math.log(sum([math.exp(value - highest) for value in logs]))

@@ -199,8 +199,5 @@ def _left(sample: Sample) -> list[tuple[int, float]]:
     One that left the known steps here takes none of them; one that is drawn greedily still may.
     """
     assert sample.drawing is not None, "only what excludes leaves known steps"
-    is_drawn = sample.request.sampling.temperature > 0
-    return [
-        (token, -math.inf if is_drawn else place.left)
-        for token, place in sample.drawing.taken.items()
-    ]
+    taken, is_drawn = sample.drawing.taken, sample.request.sampling.temperature > 0
+    return [(token, -math.inf if is_drawn else place.left) for token, place in taken.items()]

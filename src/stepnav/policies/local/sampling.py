@@ -7,6 +7,7 @@ distribution. Nothing depends on the other rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,41 +98,43 @@ def sample_remainder(
         limits = _beside(logits, [samplings[row].top_p for row in cut])
         cut = _beside(logits, cut)
         logs[cut] = _nucleus(torch.softmax(logs[cut], dim=-1), limits).log()
-    rows = [row for row, pairs in enumerate(taken) for _ in pairs]
-    tokens = [token for pairs in taken for token, _ in pairs]
-    left, before = logs, logs.new_zeros(0)
-    if rows:
-        rows, tokens = _beside(logits, [rows, tokens])
-        left, before = logs.clone(), logs[rows, tokens]
-        shares = [share for pairs in taken for _, share in pairs]
-        left[rows, tokens] += _beside(logits, shares)
+    # in place: few rows stand where something was taken, and the others pay nothing for them
+    places = [row * logs.shape[1] + token for row, pairs in enumerate(taken) for token, _ in pairs]
+    if places:
+        at_taken = _beside(logits, places)
+        before = logs.take(at_taken)
+        shares = _beside(logits, [share for pairs in taken for _, share in pairs])
+        logs.put_(at_taken, before + shares)
     # relative to the likeliest, so that little that is left is drawn from as exactly as all
-    highest, likeliest = left.max(dim=-1)
-    drawn = likeliest
-    if any(sampling.temperature for sampling in samplings):
-        drawn = _inverted((left - highest[:, None]).exp(), uniforms(seeds, counters))
-        is_greedy = _beside(logits, [not s.temperature for s in samplings])
-        drawn = torch.where(is_greedy, likeliest, drawn)
+    highest = logs.amax(dim=-1)
+    if not any(sampling.temperature for sampling in samplings):
+        drawn = logs.argmax(dim=-1)
+    else:
+        drawn = _inverted((logs - highest[:, None]).exp_(), uniforms(seeds, counters))
+        if not all(sampling.temperature for sampling in samplings):
+            is_greedy = _beside(logits, [not s.temperature for s in samplings])
+            drawn = torch.where(is_greedy, logs.argmax(dim=-1), drawn)
     at = drawn[:, None]
-    picked, own = logs.gather(1, at)[:, 0].tolist(), own.gather(1, at)[:, 0].tolist()
+    picked, own = logs.gather(1, at)[:, 0], own.gather(1, at)[:, 0]
     logs.scatter_(1, at, -torch.inf)
-    if len(before):
-        logs[rows, tokens] = -torch.inf
-    drawn = drawn.masked_fill(highest == -torch.inf, -1)
-    found, known = [], iter(before.tolist())
-    for token, logprob, log, rest, pairs in zip(
-        drawn.tolist(), own, picked, _log_sums(logs).tolist(), taken
-    ):
-        masses = {token: log, **{other: next(known) for other, _ in pairs}}
-        whole = log_sum([rest, *masses.values()])
-        found.append((token, logprob, log - whole, rest - whole))
+    if places:
+        logs.put_(at_taken, torch.full_like(before, -torch.inf))
+    found, known = [], iter(before.tolist() if places else ())
+    columns = [column.tolist() for column in (drawn, own, picked, _log_sums(logs), highest)]
+    for token, logprob, log, rest, most, pairs in zip(*columns, taken):
+        masses = [log]
+        if pairs:
+            by_token = {token: log, **{other: next(known) for other, _ in pairs}}
+            log, masses = by_token[token], [*by_token.values()]
+        whole = log_sum([rest, *masses])
+        found.append((-1 if most == -math.inf else token, logprob, log - whole, rest - whole))
     return found
 
 
 def _log_sums(logs: Any) -> Any:
     """Return the log of the sum of each row; `logsumexp` adds a lone row in another order."""
-    highest, at = logs.max(dim=-1)
-    shares = torch.log_softmax(logs, dim=-1).gather(1, at[:, None])[:, 0]
+    highest = logs.amax(dim=-1)
+    shares = torch.log_softmax(logs, dim=-1).amax(dim=-1)
     return torch.where(highest == -torch.inf, highest, highest - shares)
 
 
