@@ -18,19 +18,26 @@ from pathlib import Path
 
 from stepnav.core.records import Step, Trajectory
 from stepnav.core.requests import Propose, Sampling
-from stepnav.engine.checkpoint.loading import require_torch
+from stepnav.engine.checkpoint.loading import load_tokenizer, require_torch
+from stepnav.engine.tokenizer import following_ids
 from stepnav.policies.local import LocalPolicy
 from stepnav.tasks.arithmetic import problems as arithmetic
 
 ZOO = Path(__file__).resolve().parents[1] / "src" / "stepnav" / "zoo" / "models"
 
 
-def prefixes(count: int) -> list[Trajectory]:
-    """Return the questions of development problems, and their solutions' beginnings."""
-    found = []
+def prefixes(count: int, model: Path) -> list[Trajectory]:
+    """Return the questions of development problems, and their solutions' beginnings.
+
+    The steps know their tokens, as those of a search do.
+    """
+    found, tokenizer = [], load_tokenizer(model)
     for index in range(count):
         problem = arithmetic.problem(f"arithmetic-dev-1-{index}")
-        steps = tuple(Step(text) for text in arithmetic.solve(problem.id))
+        steps = tuple(
+            Step(text, token_ids=tuple(following_ids(tokenizer, text, "\n")))
+            for text in arithmetic.solve(problem.id)
+        )
         found.append(Trajectory(problem, steps[: index % max(1, len(steps))]))
     return found
 
@@ -71,7 +78,7 @@ def main() -> None:
     arguments = parser.parse_args()
     require_torch()
     policy = LocalPolicy(arguments.model, device="cpu")
-    roots = prefixes(arguments.prefixes)
+    roots = prefixes(arguments.prefixes, arguments.model)
     draw(policy, roots, 1, replace=True)
     ratios, by_draw, rates, distinct = [], [], {True: [], False: []}, {}
     for number in range(arguments.rounds):
