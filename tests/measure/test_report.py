@@ -16,16 +16,9 @@ from stepnav.measure import extras
 from stepnav.measure.extras import check_installed
 from stepnav.measure.plots import accuracy_curves, plot_accuracy
 from stepnav.measure.report.pages import notes
-from stepnav.measure.report.tables import (
-    accuracy_table,
-    amount,
-    engineering,
-    html_table,
-    markdown_table,
-    p_text,
-    report_tables,
-)
+from stepnav.measure.report.tables import accuracy_table, amount, engineering, p_text, report_tables
 from stepnav.measure.report.terminal import rich_table
+from stepnav.measure.report.text_table import html_table, markdown_table
 from stepnav.measure.report.write import report_object, write_report
 from stepnav.measure.right import read_pairs
 from stepnav.measure.summary import summarise

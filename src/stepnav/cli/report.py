@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,12 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import note, print_json, stdout, tell, tell_notes
+from stepnav.cli.console import Progress, note, print_json, stdout, tell, tell_notes
 from stepnav.cli.options.shared import AsJson
 from stepnav.cli.remarks import is_cut, tell_cut, tell_failed
 from stepnav.core.errors import DataError
+from stepnav.core.outcome import SearchResult
 from stepnav.files.lock import locked
 from stepnav.measure import runner
+from stepnav.measure.coverage import Coverage
 from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.report.pages import incomplete_note
@@ -23,7 +26,7 @@ from stepnav.measure.report.terminal import print_summary
 from stepnav.measure.report.write import write_report
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.run_folder import JOURNAL_NAME, open_run
-from stepnav.measure.runner import Grade, read_rows, wall_seconds
+from stepnav.measure.runner import Grade, HasRight, read_rows, wall_seconds
 from stepnav.measure.summary import summarise
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
@@ -42,6 +45,13 @@ def run(
             "--grade-again", help="First grade all answers again, by the task's code as it is now."
         ),
     ] = False,
+    coverage: Annotated[
+        bool,
+        typer.Option(
+            "--coverage",
+            help="Also grade all solutions that the searches found: how often one was right.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make the report of a run: tables, plot, Markdown, HTML, JSON, Parquet.
@@ -50,13 +60,23 @@ def run(
 
       stepnav report runs/first --baseline self_consistency
 
+      stepnav report runs/first --coverage
+
       stepnav report runs/mine --grade-again
     """
     if grade_again:
         _grade_again(run)
     plan, journal = open_run(run)
-    with contextlib.closing(journal):
-        make_report(run, plan, journal, grader(plan), baseline=baseline, as_json=as_json)
+    with contextlib.closing(journal), _has_right(plan, journal, coverage) as has_right:
+        make_report(
+            run,
+            plan,
+            journal,
+            grader(plan),
+            baseline=baseline,
+            as_json=as_json,
+            has_right=has_right,
+        )
 
 
 def make_report(
@@ -67,6 +87,7 @@ def make_report(
     *,
     baseline: str | None,
     as_json: bool,
+    has_right: HasRight | None = None,
 ) -> None:
     """Write the report of a run and print its tables.
 
@@ -77,6 +98,7 @@ def make_report(
       grade: judges what has no verdict in the journal.
       baseline: what is compared with; None takes the run's.
       as_json: whether to print JSON.
+      has_right: whether one of a search's solutions is right; None leaves coverage out.
     Raises:
       ConfigError: the run has no such baseline.
       DataError: no search is finished.
@@ -84,7 +106,7 @@ def make_report(
     """
     if baseline is not None:
         plan.check_baseline(baseline)
-    rows = read_rows(plan, journal, grade=grade)
+    rows = read_rows(plan, journal, grade=grade, has_right=has_right)
     if not rows:
         raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
     wall_s, results = wall_seconds(journal), list(journal.results())
@@ -98,6 +120,24 @@ def make_report(
     tell_cut(sum(map(is_cut, results)), len(rows))
     errors = [result.error for result in results if result.error is not None]
     tell_failed(errors, len(rows), "stepnav bench --resume tries them again")
+
+
+@contextlib.contextmanager
+def _has_right(plan: BenchPlan, journal: Journal, is_wanted: bool) -> Iterator[HasRight | None]:
+    """Give what tells, behind a progress bar, whether a search found a right solution."""
+    if not is_wanted:
+        yield None
+        return
+    task = load_task(plan)
+    coverage = Coverage(task.extract, task.grade)
+    with Progress("coverage", len(journal.result_ids()), "searches") as progress:
+
+        def has_right(result: SearchResult, correct: bool | None) -> bool | None:
+            found = coverage.has_right(result, correct)
+            progress.advance()
+            return found
+
+        yield has_right
 
 
 def _grade_again(run: Path) -> None:

@@ -16,6 +16,7 @@ from stepnav.core.strategy import Strategy
 from stepnav.files.lock import locked
 from stepnav.front.origin import digests, function_digest, option_settings
 from stepnav.front.solving import given_strategy, whole
+from stepnav.measure.coverage import Coverage
 from stepnav.measure.plan import BenchPlan, cells
 from stepnav.measure.plan_file import (
     FILE_NAME,
@@ -52,6 +53,7 @@ def bench(
     baseline: str | None = None,
     out: str | Path | None = None,
     max_active: int = 64,
+    coverage: bool = False,
     progress: Callable[[int, int], object] = lambda done, total: None,
     **options: Any,
 ) -> Results:
@@ -73,6 +75,8 @@ def bench(
         files, a function or an object that is called by its code and the plain values that it
         holds, a backend by its type alone: give another one another folder.
       max_active: searches that run at once.
+      coverage: whether to grade all solutions that the searches found, too; rows tell in `covered`,
+        the summary in `coverage` how often one was right.
       progress: told of (searches that are done, all), at the beginning and after each.
       options: of the models, as of `solve`.
     Raises:
@@ -90,11 +94,10 @@ def bench(
     drawn = task.load(used, count, seed, None)
     named = [given_strategy(item) for item in _several(strategies)]
     chosen = build.with_measured(named, reward, task)
-    temperature = task.temperature
     policy, reward = build.choose_models(task, chosen, policy, reward)
     plan = BenchPlan(
         task=task.name, split=used,
-        strategies=tuple(item.for_plan(limits, temperature=temperature) for item in chosen),
+        strategies=tuple(item.for_plan(limits, temperature=task.temperature) for item in chosen),
         problems=len(drawn), seeds=seeds, seed=seed, budgets=limits,
         policy=_model_name(policy), reward=None if reward is None else _model_name(reward),
         baseline=baseline,
@@ -109,7 +112,7 @@ def bench(
         folder.mkdir(parents=True, exist_ok=True)
         _tell_unknown(folder, policy=policy, reward=reward)
         with locked(folder):
-            return _run(plan, task, drawn, models.by_name, folder, max_active, progress)
+            return _run(plan, task, drawn, models.by_name, folder, max_active, progress, coverage)
 
 
 def _run(
@@ -120,6 +123,7 @@ def _run(
     folder: Path,
     max_active: int,
     progress: Callable[[int, int], object],
+    coverage: bool,
 ) -> Results:
     """Return what a plan gives, having gone on with what its folder holds of it."""
     if (folder / FILE_NAME).exists():
@@ -138,7 +142,8 @@ def _run(
         ):  # fmt: skip
             done += found.is_new
             progress(done, len(every))
-        rows = read_rows(plan, journal, grade=task.grade, problems=ids)
+        has_right = Coverage(task.extract, task.grade).has_right if coverage else None
+        rows = read_rows(plan, journal, grade=task.grade, problems=ids, has_right=has_right)
         results = {result.search_id: result for result in journal.results()}
         wall_s = wall_seconds(journal)
     finally:

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from stepnav.core.errors import ConfigError
-from stepnav.measure.report.tables import accuracy_table, markdown_table
+from stepnav.measure.report.tables import accuracy_table
+from stepnav.measure.report.text_table import markdown_table
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.summary import SummaryRow
 from stepnav.view.shown import ShownTree

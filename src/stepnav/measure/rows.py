@@ -47,6 +47,8 @@ class ResultRow:
       failed: whether the backend gave up on one of the search's requests.
       oracle: whether the reward model read the reference answer: an upper bound.
       right_prob: how likely the answer is right, of a strategy that estimates it.
+      covered: whether one of the search's solutions is right, chosen or not; None where that was
+        not looked at, or could not be decided.
     """
 
     search_id: str
@@ -75,6 +77,7 @@ class ResultRow:
     failed: bool = False
     oracle: bool = False
     right_prob: float | None = None
+    covered: bool | None = None
 
     @property
     def group(self) -> tuple[str, int | None]:
@@ -88,7 +91,12 @@ def says_nothing(result: SearchResult) -> bool:
 
 
 def make_row(
-    result: SearchResult, cell: Cell, *, correct: bool | None, oracle: bool = False
+    result: SearchResult,
+    cell: Cell,
+    *,
+    correct: bool | None,
+    oracle: bool = False,
+    covered: bool | None = None,
 ) -> ResultRow:
     """Return the row of a finished search.
 
@@ -99,6 +107,7 @@ def make_row(
         that `says_nothing`.
       oracle: whether the run's reward model reads the reference answer; marks the row if the
         search asked it anything.
+      covered: whether one of its solutions is right; None if that is not known.
     """
     usage, outcome = result.usage, result.outcome
     spent: dict[str, Any] = {name: getattr(usage, name) for name in SPENT}
@@ -121,4 +130,5 @@ def make_row(
         failed=outcome.stop_reason == "failed",
         oracle=oracle and usage.reward_calls > 0,
         right_prob=outcome.right_prob,
+        covered=None if says_nothing(result) else covered,
     )

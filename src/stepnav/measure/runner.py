@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from stepnav.core.backend import Backend
 from stepnav.core.budget import Budget
+from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.measure.plan import BenchPlan, Cell, cells, problem_of
 from stepnav.measure.rows import ResultRow, make_row, says_nothing
@@ -19,6 +20,7 @@ from stepnav.run.journal import Entry, Journal
 from stepnav.run.search import Search
 
 Grade = Callable[[Problem, "str | None"], "bool | None"]
+HasRight = Callable[[SearchResult, "bool | None"], "bool | None"]
 Group = tuple[str, "int | None"]
 
 
@@ -103,6 +105,7 @@ def read_rows(
     *,
     grade: Grade,
     problems: Sequence[str] | None = None,
+    has_right: HasRight | None = None,
 ) -> list[ResultRow]:
     """Return one row per finished search of a run, in the order of the plan.
 
@@ -112,6 +115,7 @@ def read_rows(
       grade: (problem, answer) to whether the answer is right, for results whose verdict is not in
         the journal.
       problems: their ids in order; None, where only the journal is there, takes them by name.
+      has_right: (result, whether its answer is right) to whether one of its solutions is.
     """
     ids = problems or list(dict.fromkeys(map(problem_of, journal.result_ids())))
     if not ids:
@@ -127,8 +131,14 @@ def read_rows(
                 correct = verdicts[result.search_id]
             else:
                 correct = grade(result.tree.problem, result.answer)
-            oracle = plan.reward == "oracle"
-            rows[number] = make_row(result, every[number], correct=correct, oracle=oracle)
+            covered = None if has_right is None else has_right(result, correct)
+            rows[number] = make_row(
+                result,
+                every[number],
+                correct=correct,
+                oracle=plan.reward == "oracle",
+                covered=covered,
+            )
     return [rows[number] for number in sorted(rows)]
 
 

@@ -40,6 +40,8 @@ class SummaryRow:
       oracle: whether a reward model read the reference answers: an upper bound.
       right: how far P(right) is from how often it came true (`measure/right.py`); None of a
         strategy that does not estimate it.
+      coverage: how often one of the solutions was right, chosen or not (`measure/coverage.py`);
+        None where that was not looked at.
     """
 
     strategy: str
@@ -59,6 +61,7 @@ class SummaryRow:
     problems: int
     oracle: bool
     right: Mapping[str, Any] | None = None
+    coverage: Accuracy | None = None
 
     @property
     def group(self) -> Group:
@@ -102,9 +105,13 @@ def summarise(
     return [replace(row, p_holm=corrected.get(row.group)) for row in summary]
 
 
-def group_grades(rows: Iterable[ResultRow], repeats: int) -> Grades:
+def group_grades(rows: Iterable[ResultRow], repeats: int, field: str = "correct") -> Grades:
     """Return problem id -> one grade per repeat, None where a search is missing.
 
+    Args:
+      rows: of one group.
+      repeats: how many there are of each problem.
+      field: what of a row is its grade.
     Raises:
       DataError: two rows are the same problem and repeat.
     """
@@ -118,7 +125,7 @@ def group_grades(rows: Iterable[ResultRow], repeats: int) -> Grades:
                 "report each search once"
             )
         seen.add(place)
-        grades.setdefault(row.problem_id, [None] * repeats)[row.repeat] = row.correct
+        grades.setdefault(row.problem_id, [None] * repeats)[row.repeat] = getattr(row, field)
     return grades
 
 
@@ -152,7 +159,14 @@ def _summarise_group(
         problems=len(own),
         oracle=any(row.oracle for row in rows),
         right=_right(rows),
+        coverage=_coverage(rows, repeats),
     )
+
+
+def _coverage(rows: Sequence[ResultRow], repeats: int) -> Accuracy | None:
+    """Return how often a right solution was found; None if no search was looked at."""
+    found = accuracy(group_grades(rows, repeats, "covered"))
+    return found if found.total else None
 
 
 def _right(rows: Sequence[ResultRow]) -> dict[str, Any] | None:

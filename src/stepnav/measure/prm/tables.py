@@ -7,7 +7,8 @@ from typing import Any
 
 from stepnav.measure.prm.plots import NAMES
 from stepnav.measure.prm.prmbench_rows import CATEGORIES
-from stepnav.measure.report.tables import MISSING, TextTable, markdown_report, percent
+from stepnav.measure.report.tables import MISSING, percent
+from stepnav.measure.report.text_table import TextTable, markdown_report
 from stepnav.measure.stats.cluster import NUM_RESAMPLES
 from stepnav.measure.stats.intervals import MIN_UNITS
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from stepnav.measure.plan import BenchPlan, read_baseline
 from stepnav.measure.report.problems import problems_html
-from stepnav.measure.report.tables import html_table, markdown_report, report_tables
+from stepnav.measure.report.tables import report_tables
+from stepnav.measure.report.text_table import html_table, markdown_report
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.stats.intervals import MIN_UNITS, NUM_RESAMPLES
 from stepnav.measure.stats.paired import MIN_DISCORDANT
@@ -95,6 +96,11 @@ def notes(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[str]:
             "pairs that only this strategy, or only the baseline, got right.",
         )
         lines.insert(2, _test_note("sign-flip" in tests, compared))
+    if any(row.coverage for row in summary):
+        lines.append(
+            "Coverage is how often one of the search's finished solutions was right, chosen or "
+            "not: what a perfect choice among them would reach. The rest was never found."
+        )
     if any(row.oracle for row in summary):
         lines.append(
             "An upper bound is a row whose reward model reads the reference answer: no real "

@@ -1,43 +1,20 @@
-"""The report's tables as text cells, and their Markdown and HTML forms.
-
-The same cells go into these and onto the terminal (`report_terminal.py`), so they cannot disagree.
-Labels and options are escaped for each.
-"""
+"""The report's tables as text cells, the same in every form."""
 
 from __future__ import annotations
 
-import html
 import json
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from stepnav.measure.plan import BenchPlan
-from stepnav.measure.stats.intervals import Interval
+from stepnav.measure.report.text_table import TextTable
+from stepnav.measure.stats.intervals import Accuracy, Interval
 from stepnav.measure.summary import SummaryRow
 
 MISSING = "-"
 """Stands where a number is not known or does not apply."""
 
 UPPER_BOUND = "(upper bound: the reward read the answers)"
-
-
-@dataclass(frozen=True, slots=True)
-class TextTable:
-    """A table of finished text.
-
-    Attributes:
-      title: its heading.
-      header: one heading per column.
-      rows: cells, as many per row as there are headings.
-      is_text: per column, whether it is text (aligned left) and not a number.
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    is_text: tuple[bool, ...]
 
 
 def report_tables(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[TextTable]:
@@ -51,6 +28,7 @@ def report_tables(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[TextTa
     ]
     if any(row.pass_at_k for row in summary):
         tables.insert(1, _pass_table(summary))
+    tables[1:1] = coverage_tables(summary)
     if told := [row for row in summary if row.right]:
         tables.insert(-2, _table("P(right)", told, _RIGHT_COLUMNS))
     return tables
@@ -61,50 +39,18 @@ def accuracy_table(summary: Sequence[SummaryRow]) -> TextTable:
     return _table("Accuracy", summary, _ACCURACY_COLUMNS)
 
 
+def coverage_tables(summary: Sequence[SummaryRow]) -> list[TextTable]:
+    """Return how often a right solution was found, if that was looked at."""
+    told = [row for row in summary if row.coverage]
+    return [_table("Coverage", told, _COVERAGE_COLUMNS)] if told else []
+
+
 def brief_tables(summary: Sequence[SummaryRow]) -> list[TextTable]:
     """Return the main table with fewer and fewer columns, for narrow terminals."""
     has_budgets = any(row.budget is not None for row in summary)
     columns = [column for column in _BRIEF_COLUMNS if has_budgets or column[0] != "budget"]
     fewer = [column for column in columns if column[0] not in ("difference", "Holm p")]
     return [_table("Accuracy", summary, columns), _table("Accuracy", summary, fewer)]
-
-
-def markdown_table(table: TextTable) -> str:
-    """Return a table in GitHub's Markdown, without its title."""
-    rule = [":--" if is_text else "--:" for is_text in table.is_text]
-    lines = [_markdown_row(table.header), "| " + " | ".join(rule) + " |"]
-    return "\n".join([*lines, *(_markdown_row(row) for row in table.rows)]) + "\n"
-
-
-def markdown_report(
-    title: str, subtitle: str, tables: Sequence[TextTable], picture: str, notes: Sequence[str]
-) -> str:
-    """Return a report in Markdown; its picture stands below the first table."""
-    parts = [f"# {title}\n", subtitle + "\n"]
-    for position, table in enumerate(tables):
-        parts += [f"## {table.title}\n", markdown_table(table)]
-        if position == 0:
-            parts.append(picture + "\n")
-    parts.append("## How to read this\n")
-    parts.append("".join(f"- {note}\n" for note in notes))
-    return "\n".join(parts)
-
-
-def html_table(table: TextTable) -> str:
-    """Return a table as HTML, without its title."""
-    kinds = ["text" if is_text else "number" for is_text in table.is_text]
-
-    def row(cells: Sequence[str], tag: str) -> str:
-        inner = "".join(
-            f'<{tag} class="{kind}">{html.escape(cell)}</{tag}>' for kind, cell in zip(kinds, cells)
-        )
-        return f"<tr>{inner}</tr>\n"
-
-    body = "".join(row(cells, "td") for cells in table.rows)
-    head = row(table.header, "th")
-    return (
-        f'<div class="wide"><table>\n<thead>{head}</thead>\n<tbody>{body}</tbody>\n</table></div>\n'
-    )
 
 
 def percent(value: float | None) -> str:
@@ -227,6 +173,15 @@ _SEARCH_COLUMNS: tuple[Column, ...] = (
     ("stop reasons", lambda row: ", ".join(f"{why} {n}" for why, n in row.stop_reasons.items())),
     *map(_total, ("iterations", "backtracks", "duplicates", "fallbacks", "failed")),
 )
+_COVERAGE_COLUMNS: tuple[Column, ...] = (
+    *_NAME_COLUMNS,
+    ("accuracy", lambda row: percent(row.accuracy.value)),
+    ("coverage", lambda row: percent(_coverage(row).value)),
+    ("95% interval", lambda row: _interval_text(_coverage(row).interval, percent)),
+    ("chosen where found", lambda row: percent(chosen_share(row))),
+    ("found / total", lambda row: f"{_coverage(row).correct} / {_coverage(row).total}"),
+    ("undecided", lambda row: str(_coverage(row).ungraded)),
+)
 _RIGHT_COLUMNS: tuple[Column, ...] = (
     *_NAME_COLUMNS,
     ("searches", lambda row: str((row.right or {})["searches"])),
@@ -235,6 +190,17 @@ _RIGHT_COLUMNS: tuple[Column, ...] = (
     _share("ECE", "ece"),
     _share("ECE if honest", "honest_ece"),
 )
+
+
+def chosen_share(row: SummaryRow) -> float | None:
+    """Return how often the right solution was chosen where one was found."""
+    found = row.coverage.correct if row.coverage else 0
+    return row.accuracy.correct / found if found else None
+
+
+def _coverage(row: SummaryRow) -> Accuracy:
+    assert row.coverage is not None, "only rows with a coverage are shown"
+    return row.coverage
 
 
 def _table(title: str, summary: Sequence[SummaryRow], columns: Sequence[Column]) -> TextTable:
@@ -288,9 +254,3 @@ def _pairs_text(options: Any) -> str:
 
 def _value_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    """Return one row; what Markdown or HTML would read as markup is escaped."""
-    escaped = [re.sub(r"([\\|`*<>\[\]])", r"\\\1", " ".join(cell.split())) for cell in cells]
-    return "| " + " | ".join(escaped) + " |"

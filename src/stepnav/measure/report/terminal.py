@@ -9,13 +9,19 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from stepnav.measure.report.tables import TextTable, accuracy_table, brief_tables
+from stepnav.measure.report.tables import accuracy_table, brief_tables, coverage_tables
+from stepnav.measure.report.text_table import TextTable
 from stepnav.measure.summary import SummaryRow
 
 
 def print_summary(console: Console, summary: Sequence[SummaryRow]) -> None:
-    """Print the main table: whole where it fits and in a pipe, else with fewer columns."""
+    """Print the main table: whole where it fits and in a pipe, else with fewer columns.
+
+    What was looked at besides follows.
+    """
     print_table(console, accuracy_table(summary), *brief_tables(summary))
+    for table in coverage_tables(summary):
+        print_table(console, table)
 
 
 def print_table(console: Console, *forms: TextTable) -> None:
