@@ -60,6 +60,8 @@ def figure(run: str, label: str, budget: str, field: str) -> str:
     value = row[field]
     if field.startswith("p_"):
         return p_text(value)
+    if field == "coverage":
+        return percent(value)
     if field == "flops_per_problem":
         return f"{value / 1e9:.1f} GFLOP"
     return f"{value:,.0f}"

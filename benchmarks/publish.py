@@ -169,6 +169,7 @@ def without_places(text: str, run: Path) -> str:
 
 def run_table(report: dict[str, Any]) -> str:
     rows = []
+    has_coverage = any(row.get("coverage") is not None for row in report["rows"])
     for row in report["rows"]:
         counts = [
             f"{row[k]}" if row.get(k) is not None else "" for k in ("backtracks", "duplicates")
@@ -181,6 +182,7 @@ def run_table(report: dict[str, Any]) -> str:
                 budget,
                 f"{percent(row['accuracy'])} ({percent(row['ci95'][0])} to "
                 f"{percent(row['ci95'][1])})",
+                *([percent(row["coverage"])] if has_coverage else []),
                 f"{row['policy_tokens_per_problem']:.0f}",
                 f"{row['reward_tokens_per_problem']:.0f}",
                 "" if flops is None else f"{flops / 1e9:.2f}",
@@ -190,8 +192,11 @@ def run_table(report: dict[str, Any]) -> str:
                 *counts,
             ]
         )
-    header = ["strategy", "budget", "right (95% interval)", "policy tokens", "reward tokens"]
+    header = ["strategy", "budget", "right (95% interval)"]
+    header += ["coverage"] if has_coverage else []
     header += [
+        "policy tokens",
+        "reward tokens",
         "GFLOPs",
         "seconds",
         f"p against {baseline(report)}",

@@ -60,7 +60,7 @@ def compared(
     others = [f"{name}:published" for name in PUBLISHED if name != "hgs"] if is_all else []
     published = ["hgs:published:temperature=1.0", PAPER[task], *others]
     words = ["--task", task, "--budgets", budgets]
-    words += ["--strategies", ",".join([strategies, *published]), "--baseline", "nav"]
+    words += ["--strategies", ",".join([strategies, *published]), "--baseline", "nav", "--coverage"]
     return Run(title, (*words, "--split", "test"), 500, 3 if is_all else 1)
 
 
@@ -79,7 +79,7 @@ def rivals(task: str, title: str) -> Run:
     """Return the searches that `bench` does not run by default beside nav, at their defaults."""
     names = "nav,tot,rap,astar,ab_mcts,dvts,particle,vgb,pool"
     words = ("--task", task, "--budgets", "1000", "--strategies", names, "--baseline", "nav")
-    return Run(title, (*words, "--split", "test"), 150)
+    return Run(title, (*words, "--coverage", "--split", "test"), 150)
 
 
 def eighth(task: str, title: str) -> Run:

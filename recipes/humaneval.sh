@@ -13,5 +13,5 @@
 set -euo pipefail
 [ $# -eq 3 ] || { sed -n '2,13s/^# \?//p' "$0"; exit 2; }
 stepnav bench --task humaneval --data "$3" --policy "$2" --dtype bfloat16 --reward execution \
-  --strategies cot,best_of_n:samples=16:temperature=0.4,nav,hgs --budgets "${BUDGET:-1000}" --problems "${PROBLEMS:-164}" \
-  --active 64 --out "$1/humaneval" --resume
+  --strategies cot,best_of_n:samples=16:temperature=0.4,nav,hgs --budgets "${BUDGET:-2000}" --problems "${PROBLEMS:-164}" \
+  --active 64 --coverage --out "$1/humaneval" --resume

@@ -17,7 +17,14 @@ from stepnav.cli.console import Interrupted, Progress, print_json, resumable, sa
 from stepnav.cli.dry_run import tell_dry_run
 from stepnav.cli.options.cluster import RayOptions, Workers
 from stepnav.cli.options.models import ModelOptions
-from stepnav.cli.options.shared import AsJson, ReportTo, Resume, TaskOptions, names_in
+from stepnav.cli.options.shared import (
+    AsJson,
+    ReportTo,
+    Resume,
+    TaskOptions,
+    TellsCoverage,
+    names_in,
+)
 from stepnav.cli.remarks import tell_problems
 from stepnav.cli.report import make_report
 from stepnav.cli.run_folder import num_done, prepare
@@ -57,6 +64,7 @@ def run(
     workers: Workers = 1,
     model_options: ModelOptions,
     report_to: ReportTo = None,
+    coverage: TellsCoverage = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies on the same problems, at the same budgets.
@@ -66,6 +74,8 @@ def run(
       stepnav bench --out runs/first --problems 100
 
       stepnav bench --out runs/equal --budgets 250,500,1000,2000 --resume
+
+      stepnav bench --out runs/found --problems 100 --coverage
 
       stepnav bench --out runs/part-2 --shard 2/8
 
@@ -100,15 +110,7 @@ def run(
             write_plan(plan, out)  # would bind the folder to it
         with resumable(partial(_kept, out, compared)), models:
             _run_all(compared, out, run_left, trackers)
-    _conclude(out, compared, plan_options.baseline, as_json)
-
-
-def _conclude(out: Path, compared: Comparison, baseline: str | None, as_json: bool) -> None:
-    """Make the report of a run, or say what there is of its shard."""
-    if SHARD in compared.plan.settings:
-        _tell_shard(out, compared, as_json)
-    else:
-        _report(out, compared, baseline, as_json)
+    _conclude(out, compared, plan_options.baseline, coverage, as_json)
 
 
 def _run_here(
@@ -163,14 +165,23 @@ def _run_all(
                 told.tell_report(report_object(summary, plan))
 
 
-def _report(out: Path, compared: Comparison, baseline: str | None, as_json: bool) -> None:
+def _conclude(
+    out: Path, compared: Comparison, baseline: str | None, coverage: bool, as_json: bool
+) -> None:
+    """Make the report of a run, or say what there is of its shard."""
+    if SHARD in compared.plan.settings:
+        _tell_shard(out, compared, as_json)
+        return
     plan, journal = open_run(out)
     task = compared.task
+    extract = task.extract if coverage else None
     try:
         with contextlib.closing(journal):
-            make_report(out, plan, journal, task.grade, baseline=baseline, as_json=as_json)
+            make_report(
+                out, plan, journal, task.grade, extract=extract, baseline=baseline, as_json=as_json
+            )
     except KeyboardInterrupt:
-        again = shlex.join(["stepnav", "report", str(out)])
+        again = shlex.join(["stepnav", "report", str(out), *["--coverage"] * coverage])
         raise Interrupted(
             f"interrupted: all searches are done and kept; make the report with: {again}"
         ) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ import typer
 
 from stepnav import build
 from stepnav.cli.console import Progress, note, print_json, stdout, tell, tell_notes
-from stepnav.cli.options.shared import AsJson
+from stepnav.cli.options.shared import AsJson, TellsCoverage
 from stepnav.cli.remarks import is_cut, tell_cut, tell_failed
 from stepnav.core.errors import DataError
 from stepnav.core.outcome import SearchResult
@@ -31,6 +31,8 @@ from stepnav.measure.summary import summarise
 from stepnav.run.journal import Journal
 from stepnav.tasks.task import Task
 
+Extract = Callable[[str], "str | None"]
+
 
 def run(
     *,
@@ -45,13 +47,7 @@ def run(
             "--grade-again", help="First grade all answers again, by the task's code as it is now."
         ),
     ] = False,
-    coverage: Annotated[
-        bool,
-        typer.Option(
-            "--coverage",
-            help="Also grade all solutions that the searches found: how often one was right.",
-        ),
-    ] = False,
+    coverage: TellsCoverage = False,
     as_json: AsJson = False,
 ) -> None:
     """Make the report of a run: tables, plot, Markdown, HTML, JSON, Parquet.
@@ -67,15 +63,10 @@ def run(
     if grade_again:
         _grade_again(run)
     plan, journal = open_run(run)
-    with contextlib.closing(journal), _has_right(plan, journal, coverage) as has_right:
+    extract = load_task(plan).extract if coverage else None
+    with contextlib.closing(journal):
         make_report(
-            run,
-            plan,
-            journal,
-            grader(plan),
-            baseline=baseline,
-            as_json=as_json,
-            has_right=has_right,
+            run, plan, journal, grader(plan), extract=extract, baseline=baseline, as_json=as_json
         )
 
 
@@ -85,9 +76,9 @@ def make_report(
     journal: Journal,
     grade: Grade,
     *,
+    extract: Extract | None,
     baseline: str | None,
     as_json: bool,
-    has_right: HasRight | None = None,
 ) -> None:
     """Write the report of a run and print its tables.
 
@@ -96,9 +87,9 @@ def make_report(
       plan: what it was made with.
       journal: what came of it.
       grade: judges what has no verdict in the journal.
+      extract: finds the answer in a solution's text, to tell the coverage; None leaves that out.
       baseline: what is compared with; None takes the run's.
       as_json: whether to print JSON.
-      has_right: whether one of a search's solutions is right; None leaves coverage out.
     Raises:
       ConfigError: the run has no such baseline.
       DataError: no search is finished.
@@ -106,7 +97,8 @@ def make_report(
     """
     if baseline is not None:
         plan.check_baseline(baseline)
-    rows = read_rows(plan, journal, grade=grade, has_right=has_right)
+    with _covering(extract, grade, journal) as has_right:
+        rows = read_rows(plan, journal, grade=grade, has_right=has_right)
     if not rows:
         raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
     wall_s, results = wall_seconds(journal), list(journal.results())
@@ -123,13 +115,12 @@ def make_report(
 
 
 @contextlib.contextmanager
-def _has_right(plan: BenchPlan, journal: Journal, is_wanted: bool) -> Iterator[HasRight | None]:
+def _covering(extract: Extract | None, grade: Grade, journal: Journal) -> Iterator[HasRight | None]:
     """Give what tells, behind a progress bar, whether a search found a right solution."""
-    if not is_wanted:
+    if extract is None:
         yield None
         return
-    task = load_task(plan)
-    coverage = Coverage(task.extract, task.grade)
+    coverage = Coverage(extract, grade)
     with Progress("coverage", len(journal.result_ids()), "searches") as progress:
 
         def has_right(result: SearchResult, correct: bool | None) -> bool | None:

@@ -51,6 +51,13 @@ Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tree.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON; solve and show: one line per search.")
 ]
+TellsCoverage = Annotated[
+    bool,
+    typer.Option(
+        "--coverage",
+        help="Also grade all solutions that the searches found: how often one was right.",
+    ),
+]
 Resume = Annotated[
     bool,
     typer.Option(
