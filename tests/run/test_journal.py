@@ -126,6 +126,25 @@ def test_a_damaged_result_is_one_line(tmp_path, payload):
         list(journal.results())
 
 
+def test_a_result_that_is_listed_and_not_there_is_damage(tmp_path):
+    path = tmp_path / "j.sqlite"
+    journal = Journal(path)
+    policy, reward = random_world(5)
+    list(Driver({"policy": policy, "reward": reward}, journal=journal).run(searches()[:3]))
+    (*_, last) = journal.result_ids()
+    query = "SELECT rootpage FROM sqlite_master WHERE type = 'index' AND tbl_name = 'results'"
+    ((page,),) = journal._db.execute(query)
+    ((size,),) = journal._db.execute("PRAGMA page_size")
+    journal.close()
+    content = bytearray(path.read_bytes())
+    at = content.index(last.encode(), (page - 1) * size)
+    assert at < page * size
+    content[at] = 0
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match="is damaged at search"):
+        list(Journal(path, is_read_only=True).results())
+
+
 @pytest.mark.parametrize("payload", ["{", "[]", "[[[1]], 2, 3, 4]", "null"])
 def test_a_damaged_answer_is_one_line(tmp_path, payload):
     journal = Journal(tmp_path / "j.sqlite")
