@@ -224,6 +224,22 @@ def test_an_interrupt_that_a_library_turns_into_its_own_error(monkeypatch, capsy
     assert capsys.readouterr().err == "interrupted\n"
 
 
+@pytest.mark.parametrize(
+    "error", ["MemoryError()", "RuntimeError('unable to mmap: Cannot allocate memory (12)')"]
+)
+def test_a_full_memory_is_one_line(error):
+    program = f"from stepnav.cli import main\ndef app(**_): raise {error}\nmain.app = app\n{RUN}"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith("error: the memory is full (")
+
+
 @pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["--modle"], 2)])
 def test_an_interrupt_when_all_is_done_changes_nothing(arguments, code):
     late = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT)"
