@@ -6,6 +6,7 @@ Nothing heavy is imported here: a command's module is imported when it is called
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -98,6 +99,8 @@ def _explain(error: Exception) -> str | None:
 
     if hasattr(error, "format_message"):  # a usage error of the parser
         return " ".join(error.format_message().split())
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return f"{error}; raise the limit (ulimit -n), or do less at once"
     if isinstance(error, (StepnavError, OSError)):
         return " ".join(str(error).split())
     if isinstance(error, MemoryError) or "allocate memory" in str(error):  # the latter is torch's
