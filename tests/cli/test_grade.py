@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from stepnav.core.errors import ConfigError, DataError
 from stepnav.measure.samples import ResultsFile
 from stepnav.tasks.micro_python import problems as micro_python
 from tests.cli.processes import descendants, left_over
-from tests.cli.test_main import call, fails_with_one_line, start
+from tests.cli.test_main import ENVIRONMENT, call, fails_with_one_line, start
 
 HUMANEVAL = Path(__file__).parents[3] / "shared" / "data" / "humaneval" / "HumanEval.jsonl.gz"
 IDS = [f"micro-python-test-0-{index}" for index in range(6)]
@@ -289,3 +292,20 @@ def test_a_line_number_that_is_none_is_one_line(tmp_path, line):
     path.write_text(f'{{"line": {line}, "passed": true}}\n')
     with pytest.raises(DataError, match="line 1: not a verdict of stepnav grade"):
         ResultsFile(path, {})
+
+
+def test_a_full_disk_is_named_with_the_way_on(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.jsonl", *map(right, IDS), *map(wrong, IDS))
+    words = ("grade", "--task", "micro-python", "--samples", str(path))
+    command = shlex.join([sys.executable, "-m", "stepnav", *words])
+    done = subprocess.run(
+        ["sh", "-c", f"ulimit -f 1; {command}"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"cannot write {path}_results.jsonl: File too large; free some space" in done.stderr
+    assert "with --resume" in done.stderr
+    assert grade(path)["statuses"] == {"failed": 6, "passed": 6}

@@ -224,6 +224,27 @@ def test_an_interrupt_that_a_library_turns_into_its_own_error(monkeypatch, capsy
     assert capsys.readouterr().err == "interrupted\n"
 
 
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        ("MemoryError()", "the memory is full ("),
+        ("RuntimeError('unable to mmap: Cannot allocate memory (12)')", "the memory is full ("),
+        ("OSError(24, 'Too many open files')", "[Errno 24] Too many open files; raise the limit"),
+    ],
+)
+def test_what_a_machine_has_no_more_of_is_one_line(error, says):
+    program = f"from stepnav.cli import main\ndef app(**_): raise {error}\nmain.app = app\n{RUN}"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith(f"error: {says}")
+
+
 @pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["--modle"], 2)])
 def test_an_interrupt_when_all_is_done_changes_nothing(arguments, code):
     late = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT)"

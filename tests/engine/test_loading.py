@@ -134,16 +134,32 @@ def test_a_template_without_the_question() -> None:
         PolicyFormat(answer_pattern="(")
 
 
-def test_torch_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            "This needs torch: pip install 'stepnav[local]'.",
+        ),
+        (
+            ImportError("libcudart.so.12: cannot open shared object file", name="_C"),
+            "torch is there and cannot be loaded (ImportError: 'libcudart.so.12: cannot open "
+            "shared object file'); install it again, or give this process more memory",
+        ),
+    ],
+)
+def test_torch_that_cannot_be_imported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: ImportError, says: str
+) -> None:
     real = builtins.__import__
 
     def without_torch(name: str, *args: Any, **kwargs: Any) -> Any:
         if name == "torch":
-            raise ImportError("No module named 'torch'", name="torch")
+            raise error
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without_torch)
-    assert refusal(tmp_path) == "This needs torch: pip install 'stepnav[local]'."
+    assert refusal(tmp_path) == says
 
 
 def test_weights_of_another_kind_of_model(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from stepnav import build
+from stepnav.core.errors import JournalError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.measure.plan import BenchPlan, cells, problem_of
-from stepnav.measure.runner import grade_again, read_rows, run_cells
+from stepnav.measure.runner import grade_again, read_rows, run_cells, wall_seconds
 from stepnav.policies.scripted import ScriptedPolicy
 from stepnav.run.journal import Journal
 
@@ -95,3 +96,10 @@ def test_only_what_has_no_verdict_is_read_and_graded_again(
 def test_a_searchs_name_tells_its_problem() -> None:
     found = {problem_of(cell.search_id) for cell in cells(PLAN, [p.id for p in PROBLEMS])}
     assert found == {problem.id for problem in PROBLEMS}
+
+
+def test_times_of_no_budget_are_damage(tmp_path):
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.add_span("hgs/unlimited/0/given-2", 1.0)
+    with pytest.raises(JournalError, match=r"is damaged at the times .*take it from a backup"):
+        wall_seconds(journal)

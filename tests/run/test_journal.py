@@ -116,6 +116,23 @@ def test_a_torn_file_is_reported(tmp_path):
         list(Journal(path).results())
 
 
+@pytest.mark.parametrize(("log", "is_read"), [(b"", True), (b"rows", False)])
+def test_a_journal_beside_which_nothing_can_be_written_is_read_if_its_log_is_empty(
+    tmp_path, log, is_read
+):
+    path = tmp_path / "j.sqlite"
+    journal = Journal(path)
+    journal.add_span("hgs/", 1.0)
+    journal.close()
+    (tmp_path / "j.sqlite-wal").write_bytes(log)  # as one that only read leaves it
+    (tmp_path / "j.sqlite-shm").symlink_to(tmp_path / "no" / "folder")  # where SQLite would write
+    if is_read:
+        assert Journal(path, is_read_only=True).spans() == {"hgs/": 1.0}
+    else:
+        with pytest.raises(JournalError, match="cannot open the journal"):
+            Journal(path, is_read_only=True)
+
+
 @pytest.mark.parametrize("payload", ["{", "[]", '{"tree": 5}', "null"])
 def test_a_damaged_result_is_one_line(tmp_path, payload):
     journal = Journal(tmp_path / "j.sqlite")
@@ -124,6 +141,25 @@ def test_a_damaged_result_is_one_line(tmp_path, payload):
     journal._db.execute("UPDATE results SET payload = ?", [payload])
     with pytest.raises(JournalError, match=r"is damaged at search .*take it from a backup"):
         list(journal.results())
+
+
+def test_a_result_that_is_listed_and_not_there_is_damage(tmp_path):
+    path = tmp_path / "j.sqlite"
+    journal = Journal(path)
+    policy, reward = random_world(5)
+    list(Driver({"policy": policy, "reward": reward}, journal=journal).run(searches()[:3]))
+    (*_, last) = journal.result_ids()
+    query = "SELECT rootpage FROM sqlite_master WHERE type = 'index' AND tbl_name = 'results'"
+    ((page,),) = journal._db.execute(query)
+    ((size,),) = journal._db.execute("PRAGMA page_size")
+    journal.close()
+    content = bytearray(path.read_bytes())
+    at = content.index(last.encode(), (page - 1) * size)
+    assert at < page * size
+    content[at] = 0
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match="is damaged at search"):
+        list(Journal(path, is_read_only=True).results())
 
 
 @pytest.mark.parametrize("payload", ["{", "[]", "[[[1]], 2, 3, 4]", "null"])

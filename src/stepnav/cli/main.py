@@ -6,6 +6,7 @@ Nothing heavy is imported here: a command's module is imported when it is called
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -98,8 +99,13 @@ def _explain(error: Exception) -> str | None:
 
     if hasattr(error, "format_message"):  # a usage error of the parser
         return " ".join(error.format_message().split())
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return f"{error}; raise the limit (ulimit -n), or do less at once"
     if isinstance(error, (StepnavError, OSError)):
         return " ".join(str(error).split())
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):  # the latter is torch's
+        return f"the memory is full ({' '.join(str(error).split()) or 'MemoryError'}); end other \
+programs, raise this one's limit, or ask for less at once"
     package = (getattr(error, "name", None) or "").partition(".")[0]
     if isinstance(error, ModuleNotFoundError) and package in EXTRA_OF:
         return f"this needs {package}: pip install 'stepnav[{EXTRA_OF[package]}]'"

@@ -83,9 +83,13 @@ class LineFile(ABC):
 
     def __exit__(self, *error: object) -> None:
         try:
-            os.fsync(self._file.fileno())
-        finally:
-            self._file.close()
+            try:
+                os.fsync(self._file.fileno())
+            finally:
+                self._file.close()  # tries again to write what a full disk did not take
+        except OSError:
+            if error[0] is None:
+                raise
 
     def _write(self, value: Mapping[str, Any]) -> None:
         try:
@@ -94,7 +98,7 @@ class LineFile(ABC):
         except OSError as error:
             raise DataError(
                 f"cannot write {self.path}: {error.strerror or error}; free some space and start "
-                "the command again: it goes on where it was"
+                "the command again with --resume: it goes on where it was"
             ) from None
 
     def _take(self, number: int, row: Any) -> None:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from stepnav.core.backend import Backend
 from stepnav.core.budget import Budget
+from stepnav.core.errors import JournalError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.measure.plan import BenchPlan, Cell, cells, problem_of
@@ -170,11 +171,21 @@ def grade_again(journal: Journal, grade: Grade, *, only_ungraded: bool = False) 
 
 
 def wall_seconds(journal: Journal) -> dict[Group, float]:
-    """Return (label, budget) -> seconds in which its searches ran, interrupted runs summed."""
+    """Return (label, budget) -> seconds in which its searches ran, interrupted runs summed.
+
+    Raises:
+      JournalError: the journal is damaged.
+    """
     found: dict[Group, float] = {}
     for name, seconds in journal.spans().items():
         label, _, budget = name.rpartition("/")
-        found[label, int(budget) if budget else None] = seconds
+        try:
+            found[label, int(budget) if budget else None] = seconds
+        except ValueError:
+            raise JournalError(
+                f"the journal {journal.path} is damaged at the times of {name[:80]!r}; take it "
+                "from a backup, or start again in another folder"
+            ) from None
     return found
 
 

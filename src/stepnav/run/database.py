@@ -63,7 +63,8 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     """Return a connection that never writes, not even beside the file where that cannot be done.
 
     SQLite wants to write a small file beside a journal even to read it. Where it cannot, the
-    journal is read as it stands; that is right if nobody has it open, and then there is no log.
+    journal is read as it stands; that is right if nobody has it open, and then there is no log, or
+    an empty one.
     """
     uri = f"{path.resolve().as_uri()}?mode=ro"
     db = sqlite3.connect(uri, uri=True, isolation_level=None)
@@ -71,7 +72,8 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         db.execute("SELECT COUNT(*) FROM meta")
     except sqlite3.OperationalError:
         db.close()
-        if path.with_name(path.name + "-wal").exists():
+        log = path.with_name(path.name + "-wal")
+        if log.exists() and log.stat().st_size:
             raise
         db = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
         db.execute("SELECT COUNT(*) FROM meta")

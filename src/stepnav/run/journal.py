@@ -156,9 +156,10 @@ class Journal:
     def results(self) -> Iterator[SearchResult]:
         """Return all finished searches by id, failed ones included; one at a time is in memory."""
         for search_id in self.result_ids():
-            query = "SELECT payload FROM results WHERE search_id = ?"
-            ((payload,),) = self._read(query, str, values=(search_id,))
-            yield self._decoded(search_id, payload)
+            found = self.result(search_id)
+            if found is None:
+                raise self._damaged(search_id, LookupError("it is listed and is not there"))
+            yield found
 
     def result(self, search_id: str) -> SearchResult | None:
         """Return one finished search; None if there is none of this id."""

@@ -35,7 +35,8 @@ def explained(error: Exception, out: Path, checkpoint: Path | None) -> StepnavEr
     if checkpoint is not None:
         return DataError(f"{checkpoint} is broken ({text}); remove it, then go on with --resume")
     is_full = isinstance(error, OSError) and error.errno in DISK_ERRORS
-    words = ("No space left", "File too large", "PytorchStreamWriter")
+    # the last is what torch says at the end of a file of which not all was written
+    words = ("No space left", "File too large", "PytorchStreamWriter", "unexpected pos")
     if is_full or any(word in text for word in words):
         return DataError(
             f"cannot write to {out} ({text}); free some space, then go on with --resume"

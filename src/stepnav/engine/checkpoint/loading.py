@@ -19,18 +19,20 @@ ModelKind = Literal["causal", "labels"]
 
 
 def require_torch(*others: str) -> None:
-    """Import torch and other packages of its extra, or raise a `ConfigError` if one is missing.
-
-    `transformers` takes seconds to import, so it is asked for only where it is used.
-    """
+    """Import torch and others of its extra; a `ConfigError` says which is missing or broken."""
+    # `transformers` takes seconds to import, so it is asked for only where it is used
     prepare()
     try:
         import torch  # noqa: F401
 
         for name in others:
             import_module(name)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ConfigError(f"This needs {error.name}: pip install 'stepnav[local]'.") from None
+    except ImportError as error:  # of its libraries one is missing or has no room
+        what = f"{' or '.join(('torch', *others))} is there and cannot be loaded"
+        advice = "install it again, or give this process more memory"
+        raise ConfigError(f"{what} ({one_line(error)}); {advice}") from None
 
 
 def special_tokens(tokenizer: Any) -> frozenset[int]:
