@@ -93,6 +93,13 @@ def ablation(title: str, strategies: str, problems: int) -> Run:
     return Run(title, words, problems)
 
 
+def samples(task: str, title: str) -> Run:
+    """Return what samples at several temperatures hold, beside nav."""
+    words = ("--task", task, "--split", "dev", "--seed", "1", "--budgets", "1000", "--strategies")
+    colder = ",".join(f"best_of_n:temperature={t}" for t in ("0.7", "0.5", "0.3"))
+    return Run(title, (*words, f"best_of_n,{colder},nav", "--baseline", "nav", "--coverage"), 150)
+
+
 RUNGS = "20,80"
 """Problems on which options are tried: half of what `stepnav tune` takes, as all are tuned."""
 TUNED_BUDGETS = "250,1000"
@@ -113,6 +120,8 @@ PLAIN_RUNS: Mapping[str, Run] = {
         "hgs:published:temperature=1.0," + PAPER["arithmetic"],
         150,
     ),
+    "samples-arithmetic": samples("arithmetic", "Arithmetic, samples by temperature"),
+    "samples-micro-python": samples("micro-python", "Code, samples by temperature"),
     "iterations": ablation("HGS by number of draws", "hgs:max_draws=30,hgs:max_draws=50,hgs", 150),
 }
 ALL_RUNS: Mapping[str, Run] = {
