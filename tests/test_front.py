@@ -581,6 +581,43 @@ def test_a_cancelled_asolve_asks_nothing_more():
     asyncio.run(main())
 
 
+def told(question, steps):
+    """Answer with the question's last word."""
+    return "Let me see.\n" if not steps else f"#### {question.split()[-1]}"
+
+
+def test_searches_at_once_may_share_open_models():
+    models = {"policy": stepnav.FunctionPolicy(told), "reward": stepnav.FunctionReward(rate)}
+    first, second = (stepnav.stream(f"Why {number}", **models) for number in (1, 2))
+    next(first)
+    assert [*second][-1].solution.answer == "2"
+    assert [*first][-1].solution.answer == "1"
+
+    async def main():
+        asked = (stepnav.asolve(f"Why {number}", **models) for number in range(8))
+        return [solution.answer for solution in await asyncio.gather(*asked)]
+
+    assert asyncio.run(asyncio.wait_for(main(), 30)) == [*"01234567"]
+
+
+@pytest.mark.parametrize("reward", ["judge", "equations+judge", "no-such-model"])
+def test_an_open_model_stays_open(reward):
+    class Policy(stepnav.FunctionPolicy):
+        num_closed = 0
+
+        def close(self):
+            self.num_closed += 1
+            super().close()
+
+    policy = Policy(told)
+    for _ in range(2):
+        try:
+            assert stepnav.solve("Why 4", policy=policy, reward=reward, budget=50).answer == "4"
+        except ConfigError:
+            assert reward == "no-such-model"
+    assert policy.num_closed == 0
+
+
 def test_a_coroutine_that_is_cancelled_or_ends_the_process_is_an_error_of_its_own():
     async def cancelled(question, steps):
         raise asyncio.CancelledError

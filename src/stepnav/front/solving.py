@@ -85,7 +85,7 @@ def solve(
       strategy: a name as on the command line, or a strategy, for instance
         `stepnav.hgs(branching=16)`.
       policy, reward: a shipped model's name, a folder, a server's URL, a function, or an open
-        backend, which stays open; None takes the task's own.
+        backend, which stays open and may serve several searches at once; None takes the task's own.
       task: gives prompts and reads answers; None is the one for typed questions.
       budget: policy tokens, or a `Budget`; None is no limit.
       seed: same seed, same tree.
