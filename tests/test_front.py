@@ -555,6 +555,31 @@ def test_a_folder_of_other_questions_is_refused(tmp_path):
         stepnav.bench(ROWS[1:2], ["cot"], policy=propose, out=tmp_path)
 
 
+class Sampled:
+    """A strategy that is an object, which cannot be hashed."""
+
+    __hash__ = None
+
+    def __init__(self, width):
+        self.width = width
+
+    def __call__(self, tree, *, samples: int = 2):
+        """Draw solutions."""
+        yield from complete(tree.root.trajectory, samples, sampling=Sampling(1.0))
+        return Outcome(None, "finished", counts={"width": self.width})
+
+
+def test_an_object_that_is_called_is_a_strategy_too():
+    found = stepnav.solve("Why?", strategy=Sampled(5), policy=propose, reward=rate)
+    assert found.result.outcome.counts == {"width": 5}
+    mine = Strategy("mine", function=Sampled(6))
+    assert mine(samples=3).options == {"samples": 3}
+    with pytest.raises(ConfigError, match="mine has no option 'n'"):
+        mine(n=3)
+    with pytest.raises(ConfigError, match="option 'b' of the strategy needs a default"):
+        stepnav.solve("Why?", strategy=partial(lambda tree, a, b: 1, a=1), policy=propose)
+
+
 def test_a_misspelt_argument_is_refused():
     with pytest.raises(ConfigError, match="there is no argument 'bugdet'"):
         stepnav.solve("Why?", policy=propose, reward=rate, bugdet=3)

@@ -155,7 +155,8 @@ def options_of(function: Callable[..., Any]) -> Mapping[str, Option]:
             found |= declared
             continue
         if parameter.default is parameter.empty:
-            raise ConfigError(f"option {name!r} of {function.__name__} needs a default")
+            owner = getattr(function, "__name__", "the strategy")
+            raise ConfigError(f"option {name!r} of {owner} needs a default")
         found[name] = _option(name, hints.get(name, type(parameter.default)), parameter.default)
     return found
 
