@@ -580,6 +580,17 @@ def test_an_object_that_is_called_is_a_strategy_too():
         stepnav.solve("Why?", strategy=partial(lambda tree, a, b: 1, a=1), policy=propose)
 
 
+def test_strategies_of_one_name_are_each_known_by_their_code(tmp_path):
+    def compare(width):
+        widths = {"one": width, "two": 2}
+        both = [Strategy("mine", label=k, function=Sampled(v)) for k, v in widths.items()]
+        stepnav.bench(ROWS, both, policy=propose, out=tmp_path)
+
+    compare(1)
+    with pytest.raises(ConfigError, match="digest of one"):
+        compare(3)
+
+
 def test_a_misspelt_argument_is_refused():
     with pytest.raises(ConfigError, match="there is no argument 'bugdet'"):
         stepnav.solve("Why?", policy=propose, reward=rate, bugdet=3)

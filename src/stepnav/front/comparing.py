@@ -188,11 +188,11 @@ def _digests(**models: Any) -> dict[str, str]:
 
 
 def _own_code(strategies: Sequence[Strategy]) -> dict[str, str]:
-    """Return the digests of strategies that are the user's own functions."""
-    functions = {item.name: item.function for item in strategies}
+    """Return the digests of strategies that are the user's own functions, by their labels."""
+    functions = {item.label: item.function for item in strategies}
     return {
-        f"digest of {name}": digest
-        for name, function in functions.items()
+        f"digest of {label}": digest
+        for label, function in functions.items()
         if not str(getattr(function, "__module__", "")).startswith("stepnav.search.")
         and (digest := function_digest(function))
     }
