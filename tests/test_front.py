@@ -591,6 +591,14 @@ def test_strategies_of_one_name_are_each_known_by_their_code(tmp_path):
         compare(3)
 
 
+def test_who_follows_a_search_may_end_it():
+    def follow(node):
+        raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        stepnav.solve("Why?", policy=propose, reward=rate, on_change=follow)
+
+
 def test_a_misspelt_argument_is_refused():
     with pytest.raises(ConfigError, match="there is no argument 'bugdet'"):
         stepnav.solve("Why?", policy=propose, reward=rate, bugdet=3)

@@ -89,7 +89,7 @@ def solve(
       task: gives prompts and reads answers; None is the one for typed questions.
       budget: policy tokens, or a `Budget`; None is no limit.
       seed: same seed, same tree.
-      on_change: called with each node that is added or marked.
+      on_change: called with each node that is added or marked; what it raises ends the search.
       options: of the models, as `build.open_models` takes them (`policy_model`, `device`, `dtype`,
         ...).
     Raises:
