@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import subprocess
 import sys
 from functools import partial
@@ -597,6 +598,14 @@ def test_who_follows_a_search_may_end_it():
 
     with pytest.raises(KeyError, match="enough"):
         stepnav.solve("Why?", policy=propose, reward=rate, on_change=follow)
+
+
+def test_results_of_followed_searches_can_be_pickled():
+    followed = stepnav.solve("Why?", policy=propose, reward=rate, on_change=lambda node: None)
+    *_, last = stepnav.stream("Why?", policy=propose, reward=rate)
+    for solution in (followed, last.solution):
+        copy = pickle.loads(pickle.dumps(solution))
+        assert copy.answer == "4" and len(copy.tree.tree.nodes) == len(solution.tree.tree.nodes)
 
 
 def test_a_misspelt_argument_is_refused():
