@@ -18,7 +18,7 @@ from stepnav import build
 from stepnav.core.budget import Budget
 from stepnav.core.errors import BackendError, ConfigError, DataError
 from stepnav.core.outcome import Outcome
-from stepnav.core.records import Step
+from stepnav.core.records import Step, StepScore
 from stepnav.core.requests import Sampling, complete
 from stepnav.core.strategy import Strategy
 from stepnav.files.lock import locked
@@ -606,6 +606,14 @@ def test_results_of_followed_searches_can_be_pickled():
     for solution in (followed, last.solution):
         copy = pickle.loads(pickle.dumps(solution))
         assert copy.answer == "4" and len(copy.tree.tree.nodes) == len(solution.tree.tree.nodes)
+
+
+def test_a_score_holds_probabilities():
+    def reward(question, steps):
+        return [StepScore(2.0, 0.0, -1.0) for _ in steps]
+
+    with pytest.raises(BackendError, match="reward function raised ValueError.*not be negative"):
+        stepnav.solve("Why?", policy=propose, reward=reward)
 
 
 def test_a_misspelt_argument_is_refused():
