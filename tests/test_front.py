@@ -616,6 +616,12 @@ def test_a_score_holds_probabilities():
         stepnav.solve("Why?", policy=propose, reward=reward)
 
 
+def test_options_of_strategies_may_be_numpys():
+    found = stepnav.hgs(branching=np.int64(4), temperature=np.float32(0.5), replace=np.True_)
+    assert found == stepnav.hgs(branching=4, temperature=0.5, replace=True)
+    assert found.label == "hgs:branching=4:temperature=0.5:replace=True"
+
+
 def test_a_misspelt_argument_is_refused():
     with pytest.raises(ConfigError, match="there is no argument 'bugdet'"):
         stepnav.solve("Why?", policy=propose, reward=rate, bugdet=3)
