@@ -622,6 +622,13 @@ def test_options_of_strategies_may_be_numpys():
     assert found.label == "hgs:branching=4:temperature=0.5:replace=True"
 
 
+def test_a_file_is_no_folder_of_results(tmp_path):
+    file = tmp_path / "mine.txt"
+    file.touch()
+    with pytest.raises(ConfigError, match=r"mine\.txt is a file; name a folder"):
+        stepnav.bench(ROWS, "cot", policy=propose, out=file)
+
+
 def test_a_misspelt_argument_is_refused():
     with pytest.raises(ConfigError, match="there is no argument 'bugdet'"):
         stepnav.solve("Why?", policy=propose, reward=rate, bugdet=3)

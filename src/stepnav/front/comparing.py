@@ -106,6 +106,8 @@ def bench(
     opened = build.open_any(policy=policy, reward=reward, task=task, strategies=chosen, **options)
     with tempfile.TemporaryDirectory() as own, opened as models:
         folder = Path(own if out is None else out)
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"{folder} is a file; name a folder")
         folder.mkdir(parents=True, exist_ok=True)
         _tell_unknown(folder, policy=policy, reward=reward)
         with locked(folder):
