@@ -629,6 +629,11 @@ def test_a_file_is_no_folder_of_results(tmp_path):
         stepnav.bench(ROWS, "cot", policy=propose, out=file)
 
 
+def test_what_holds_no_problems_is_refused():
+    with pytest.raises(ConfigError, match="problems must be a task, .* or rows .got None"):
+        stepnav.bench(None, "cot", policy=propose)
+
+
 def test_a_misspelt_argument_is_refused():
     with pytest.raises(ConfigError, match="there is no argument 'bugdet'"):
         stepnav.solve("Why?", policy=propose, reward=rate, bugdet=3)
