@@ -634,6 +634,11 @@ def test_what_holds_no_problems_is_refused():
         stepnav.bench(None, "cot", policy=propose)
 
 
+def test_a_reward_model_may_be_a_path(tmp_path):
+    with pytest.raises(ConfigError, match="no model folder .*missing"):
+        stepnav.open_reward(tmp_path / "missing")
+
+
 def test_a_misspelt_argument_is_refused():
     with pytest.raises(ConfigError, match="there is no argument 'bugdet'"):
         stepnav.solve("Why?", policy=propose, reward=rate, bugdet=3)
