@@ -612,7 +612,7 @@ def test_a_score_holds_probabilities():
     def reward(question, steps):
         return [StepScore(2.0, 0.0, -1.0) for _ in steps]
 
-    with pytest.raises(BackendError, match="reward function raised ValueError.*not be negative"):
+    with pytest.raises(BackendError, match=r"reward function raised ValueError.*not be negative"):
         stepnav.solve("Why?", policy=propose, reward=reward)
 
 
@@ -630,12 +630,12 @@ def test_a_file_is_no_folder_of_results(tmp_path):
 
 
 def test_what_holds_no_problems_is_refused():
-    with pytest.raises(ConfigError, match="problems must be a task, .* or rows .got None"):
+    with pytest.raises(ConfigError, match=r"problems must be a task, .* or rows .got None"):
         stepnav.bench(None, "cot", policy=propose)
 
 
 def test_a_reward_model_may_be_a_path(tmp_path):
-    with pytest.raises(ConfigError, match="no model folder .*missing"):
+    with pytest.raises(ConfigError, match=r"no model folder .*missing"):
         stepnav.open_reward(tmp_path / "missing")
 
 

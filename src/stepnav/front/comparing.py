@@ -155,7 +155,9 @@ def _task(problems: Any) -> Task:
     if isinstance(problems, str) and not Path(problems).is_file():
         return build.load_task(problems)
     if not isinstance(problems, Path) and not hasattr(problems, "__iter__"):
-        raise ConfigError(f"problems must be a task, its name, a file or rows (got {problems!r:.80})")
+        raise ConfigError(
+            f"problems must be a task, its name, a file or rows (got {problems!r:.80})"
+        )
     return own_task(Path(problems) if isinstance(problems, (str, Path)) else problems)
 
 
