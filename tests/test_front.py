@@ -7,6 +7,8 @@ import json
 import pickle
 import subprocess
 import sys
+import typing
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -723,6 +725,12 @@ def test_a_function_is_a_strategy_too():
         return Outcome(solution, "finished")
 
     assert stepnav.solve("What?", strategy=first, policy=propose, reward=rate).answer == "4"
+
+
+@pytest.mark.parametrize(("function", "name"), [("solve", "strategy"), ("bench", "strategies")])
+def test_types_allow_a_function_as_a_strategy(function, name):
+    hint = typing.get_type_hints(getattr(stepnav, function))[name]
+    assert Callable in map(typing.get_origin, typing.get_args(hint))
 
 
 WRITTEN = ["#### Step 1: count\n", "2 + 2 = 4\n", "#### 4\n", "never seen"]

@@ -12,6 +12,7 @@ from stepnav import build
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
+from stepnav.core.requests import Program
 from stepnav.core.strategy import Strategy
 from stepnav.files.lock import locked
 from stepnav.front.origin import digests, function_digest, option_settings
@@ -35,12 +36,14 @@ from stepnav.tasks.own import own_task
 from stepnav.tasks.task import Task
 from stepnav.view.shown import ShownTree
 
+GivenStrategy = str | Strategy | Callable[..., Program]
+
 logger = logging.getLogger("stepnav")
 
 
 def bench(
     problems: Any,
-    strategies: str | Strategy | Sequence[str | Strategy],
+    strategies: GivenStrategy | Sequence[GivenStrategy],
     *,
     policy: Any = None,
     reward: Any = None,
@@ -60,7 +63,8 @@ def bench(
     Args:
       problems: a task or its name, a file of rows, or rows (a list of dicts, a `datasets.Dataset`)
         with `question` and `answer`.
-      strategies: names as on the command line, or strategies; one by itself too.
+      strategies: names as on the command line, strategies or generator functions; one by itself
+        too.
       policy, reward: as of `solve`.
       budgets: policy tokens per search, one by itself too; None is no limit.
       count: how many problems; None is all (300 of a task that draws its own).
