@@ -541,6 +541,26 @@ def test_an_installed_plugin_is_found_by_its_name(monkeypatch: pytest.MonkeyPatc
         build.parse_strategy("mone")
 
 
+def test_a_broken_plugin_hides_no_strategies(monkeypatch: pytest.MonkeyPatch, capsys):
+    from stepnav.build import plugins
+    from stepnav.cli.strategies import run
+
+    class Point:
+        name, value = "mine", "package:mine"
+
+        def load(self):
+            raise ImportError("no package")
+
+    def entry_points(group, name=None):
+        return [Point()] if group == "stepnav.strategies" and name in (None, "mine") else []
+
+    monkeypatch.setattr(plugins, "entry_points", entry_points)
+    run()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(build.STRATEGIES) + 1
+    assert lines[-1].startswith("mine") and "cannot be used: " in lines[-1]
+
+
 def test_function_models_keep_to_the_contract():
     from stepnav import testing
     from stepnav.core.records import Problem, Step, Trajectory
