@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import pickle
 import subprocess
@@ -649,6 +650,19 @@ def test_a_file_is_no_folder_of_results(tmp_path):
     file.touch()
     with pytest.raises(ConfigError, match=r"mine\.txt is a file; name a folder"):
         stepnav.bench(ROWS, "cot", policy=propose, out=file)
+
+
+def test_what_bench_needs_is_checked_before_anything_is_asked(monkeypatch):
+    def policy(question, steps):
+        raise AssertionError("it was asked")
+
+    found = importlib.util.find_spec
+    missing = {"scipy", "matplotlib"}
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in missing else found(name)
+    )
+    with pytest.raises(ConfigError, match=r"this needs scipy: pip install 'stepnav\[bench\]'"):
+        stepnav.bench(ROWS, "cot", policy=policy)
 
 
 def test_what_holds_no_problems_is_refused():

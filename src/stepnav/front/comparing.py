@@ -17,6 +17,7 @@ from stepnav.core.strategy import Strategy
 from stepnav.files.lock import locked
 from stepnav.front.origin import digests, function_digest, option_settings
 from stepnav.front.solving import given_strategy, whole
+from stepnav.measure.extras import check_installed
 from stepnav.measure.plan import BenchPlan, cells
 from stepnav.measure.plan_file import (
     FILE_NAME,
@@ -83,6 +84,7 @@ def bench(
       ConfigError: something named cannot be used.
       BackendError: a model cannot be reached.
     """
+    check_installed("numpy", "scipy")
     limits = _budgets(budgets)
     seeds, seed = whole("seeds", seeds), whole("seed", seed)
     if count is not None and (count := whole("count", count)) < 1:
