@@ -89,8 +89,7 @@ def bench(
     seeds, seed = whole("seeds", seeds), whole("seed", seed)
     if count is not None and (count := whole("count", count)) < 1:
         raise ConfigError(f"count must be at least 1 (got {count})")
-    if out == "":
-        raise ConfigError("out is empty, which names no folder")
+    kept = None if out is None else _folder(out)
     task = _task(problems)
     used = split or task.default_split
     drawn = task.load(used, count, seed, None)
@@ -111,9 +110,7 @@ def bench(
     )  # fmt: skip
     opened = build.open_any(policy=policy, reward=reward, task=task, strategies=chosen, **options)
     with tempfile.TemporaryDirectory() as own, opened as models:
-        folder = Path(own if out is None else out)
-        if folder.exists() and not folder.is_dir():
-            raise ConfigError(f"{folder} is a file; name a folder")
+        folder = kept or Path(own)
         folder.mkdir(parents=True, exist_ok=True)
         _tell_unknown(folder, policy=policy, reward=reward)
         with locked(folder):
@@ -165,6 +162,20 @@ def _task(problems: Any) -> Task:
             f"problems must be a task, its name, a file or rows (got {problems!r:.80})"
         )
     return own_task(Path(problems) if isinstance(problems, (str, Path)) else problems)
+
+
+def _folder(out: str | Path) -> Path:
+    """Return the folder that is to keep a comparison.
+
+    Raises:
+      ConfigError: it can be none.
+    """
+    if out == "":
+        raise ConfigError("out is empty, which names no folder")
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; name a folder")
+    return folder
 
 
 def _budgets(given: Any) -> tuple[int | None, ...]:
