@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
+import pickle
 import subprocess
 import sys
+import typing
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +21,7 @@ from stepnav import build
 from stepnav.core.budget import Budget
 from stepnav.core.errors import BackendError, ConfigError, DataError
 from stepnav.core.outcome import Outcome
-from stepnav.core.records import Step
+from stepnav.core.records import Step, StepScore
 from stepnav.core.requests import Sampling, complete
 from stepnav.core.strategy import Strategy
 from stepnav.files.lock import locked
@@ -538,6 +542,26 @@ def test_an_installed_plugin_is_found_by_its_name(monkeypatch: pytest.MonkeyPatc
         build.parse_strategy("mone")
 
 
+def test_a_broken_plugin_hides_no_strategies(monkeypatch: pytest.MonkeyPatch, capsys):
+    from stepnav.build import plugins
+    from stepnav.cli.strategies import run
+
+    class Point:
+        name, value = "mine", "package:mine"
+
+        def load(self):
+            raise ImportError("no package")
+
+    def entry_points(group, name=None):
+        return [Point()] if group == "stepnav.strategies" and name in (None, "mine") else []
+
+    monkeypatch.setattr(plugins, "entry_points", entry_points)
+    run()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(build.STRATEGIES) + 1
+    assert lines[-1].startswith("mine") and "cannot be used: " in lines[-1]
+
+
 def test_function_models_keep_to_the_contract():
     from stepnav import testing
     from stepnav.core.records import Problem, Step, Trajectory
@@ -553,6 +577,102 @@ def test_a_folder_of_other_questions_is_refused(tmp_path):
     stepnav.bench(ROWS[:1], ["cot"], policy=propose, out=tmp_path)
     with pytest.raises(ConfigError, match="data_digest"):
         stepnav.bench(ROWS[1:2], ["cot"], policy=propose, out=tmp_path)
+
+
+class Sampled:
+    """A strategy that is an object, which cannot be hashed."""
+
+    __hash__ = None
+
+    def __init__(self, width):
+        self.width = width
+
+    def __call__(self, tree, *, samples: int = 2):
+        """Draw solutions."""
+        yield from complete(tree.root.trajectory, samples, sampling=Sampling(1.0))
+        return Outcome(None, "finished", counts={"width": self.width})
+
+
+def test_an_object_that_is_called_is_a_strategy_too():
+    found = stepnav.solve("Why?", strategy=Sampled(5), policy=propose, reward=rate)
+    assert found.result.outcome.counts == {"width": 5}
+    mine = Strategy("mine", function=Sampled(6))
+    assert mine(samples=3).options == {"samples": 3}
+    with pytest.raises(ConfigError, match="mine has no option 'n'"):
+        mine(n=3)
+    with pytest.raises(ConfigError, match="option 'b' of the strategy needs a default"):
+        stepnav.solve("Why?", strategy=partial(lambda tree, a, b: 1, a=1), policy=propose)
+
+
+def test_strategies_of_one_name_are_each_known_by_their_code(tmp_path):
+    def compare(width):
+        widths = {"one": width, "two": 2}
+        both = [Strategy("mine", label=k, function=Sampled(v)) for k, v in widths.items()]
+        stepnav.bench(ROWS, both, policy=propose, out=tmp_path)
+
+    compare(1)
+    with pytest.raises(ConfigError, match="digest of one"):
+        compare(3)
+
+
+def test_who_follows_a_search_may_end_it():
+    def follow(node):
+        raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        stepnav.solve("Why?", policy=propose, reward=rate, on_change=follow)
+
+
+def test_results_of_followed_searches_can_be_pickled():
+    followed = stepnav.solve("Why?", policy=propose, reward=rate, on_change=lambda node: None)
+    *_, last = stepnav.stream("Why?", policy=propose, reward=rate)
+    for solution in (followed, last.solution):
+        copy = pickle.loads(pickle.dumps(solution))
+        assert copy.answer == "4" and len(copy.tree.tree.nodes) == len(solution.tree.tree.nodes)
+
+
+def test_a_score_holds_probabilities():
+    def reward(question, steps):
+        return [StepScore(2.0, 0.0, -1.0) for _ in steps]
+
+    with pytest.raises(BackendError, match=r"reward function raised ValueError.*not be negative"):
+        stepnav.solve("Why?", policy=propose, reward=reward)
+
+
+def test_options_of_strategies_may_be_numpys():
+    found = stepnav.hgs(branching=np.int64(4), temperature=np.float32(0.5), replace=np.True_)
+    assert found == stepnav.hgs(branching=4, temperature=0.5, replace=True)
+    assert found.label == "hgs:branching=4:temperature=0.5:replace=True"
+
+
+def test_a_file_is_no_folder_of_results(tmp_path):
+    file = tmp_path / "mine.txt"
+    file.touch()
+    with pytest.raises(ConfigError, match=r"mine\.txt is a file; name a folder"):
+        stepnav.bench(ROWS, "cot", policy=propose, out=file)
+
+
+def test_what_bench_needs_is_checked_before_anything_is_asked(monkeypatch):
+    def policy(question, steps):
+        raise AssertionError("it was asked")
+
+    found = importlib.util.find_spec
+    missing = {"scipy", "matplotlib"}
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in missing else found(name)
+    )
+    with pytest.raises(ConfigError, match=r"this needs scipy: pip install 'stepnav\[bench\]'"):
+        stepnav.bench(ROWS, "cot", policy=policy)
+
+
+def test_what_holds_no_problems_is_refused():
+    with pytest.raises(ConfigError, match=r"problems must be a task, .* or rows .got None"):
+        stepnav.bench(None, "cot", policy=propose)
+
+
+def test_a_reward_model_may_be_a_path(tmp_path):
+    with pytest.raises(ConfigError, match=r"no model folder .*missing"):
+        stepnav.open_reward(tmp_path / "missing")
 
 
 def test_a_misspelt_argument_is_refused():
@@ -581,6 +701,43 @@ def test_a_cancelled_asolve_asks_nothing_more():
     asyncio.run(main())
 
 
+def told(question, steps):
+    """Answer with the question's last word."""
+    return "Let me see.\n" if not steps else f"#### {question.split()[-1]}"
+
+
+def test_searches_at_once_may_share_open_models():
+    models = {"policy": stepnav.FunctionPolicy(told), "reward": stepnav.FunctionReward(rate)}
+    first, second = (stepnav.stream(f"Why {number}", **models) for number in (1, 2))
+    next(first)
+    assert [*second][-1].solution.answer == "2"
+    assert [*first][-1].solution.answer == "1"
+
+    async def main():
+        asked = (stepnav.asolve(f"Why {number}", **models) for number in range(8))
+        return [solution.answer for solution in await asyncio.gather(*asked)]
+
+    assert asyncio.run(asyncio.wait_for(main(), 30)) == [*"01234567"]
+
+
+@pytest.mark.parametrize("reward", ["judge", "equations+judge", "no-such-model"])
+def test_an_open_model_stays_open(reward):
+    class Policy(stepnav.FunctionPolicy):
+        num_closed = 0
+
+        def close(self):
+            self.num_closed += 1
+            super().close()
+
+    policy = Policy(told)
+    for _ in range(2):
+        try:
+            assert stepnav.solve("Why 4", policy=policy, reward=reward, budget=50).answer == "4"
+        except ConfigError:
+            assert reward == "no-such-model"
+    assert policy.num_closed == 0
+
+
 def test_a_coroutine_that_is_cancelled_or_ends_the_process_is_an_error_of_its_own():
     async def cancelled(question, steps):
         raise asyncio.CancelledError
@@ -602,6 +759,12 @@ def test_a_function_is_a_strategy_too():
         return Outcome(solution, "finished")
 
     assert stepnav.solve("What?", strategy=first, policy=propose, reward=rate).answer == "4"
+
+
+@pytest.mark.parametrize(("function", "name"), [("solve", "strategy"), ("bench", "strategies")])
+def test_types_allow_a_function_as_a_strategy(function, name):
+    hint = typing.get_type_hints(getattr(stepnav, function))[name]
+    assert Callable in map(typing.get_origin, typing.get_args(hint))
 
 
 WRITTEN = ["#### Step 1: count\n", "2 + 2 = 4\n", "#### 4\n", "never seen"]

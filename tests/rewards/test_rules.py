@@ -79,6 +79,17 @@ def test_a_failure_of_the_model_is_told() -> None:
     assert "no" in str(answer)
 
 
+def test_an_answer_that_comes_after_all_is_ignored() -> None:
+    class Late(FunctionReward):
+        def cancel(self, ticket: int) -> None:
+            """Answer all the same, as a backend may."""
+
+    reward = Vetoed(EquationsReward(equations_hold), Late(half))
+    reward.submit(1, Score(TRIED[0]))
+    reward.cancel(1)
+    assert len(ask(reward, Score(TRIED[1])).items) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "rule", "model"),
     [

@@ -166,6 +166,26 @@ def test_a_driver_runs_again_after_a_run_that_was_left():
     assert found == expected
 
 
+def test_a_late_answer_to_another_driver_is_not_taken():
+    class Late(Wrapped):
+        is_busy = True
+
+        def cancel(self, ticket):
+            """Answer all the same, as a backend may."""
+
+        def poll(self, timeout_s):
+            return [] if self.is_busy else self._backend.poll(timeout_s)
+
+    policy = Late(ScriptedPolicy(lambda prefix, draw, temperature: f"#### {prefix.problem.id}"))
+    left = Driver({"policy": policy})
+    left.add(make_search("cot", problem="a"))
+    left.step(0)
+    left.close()
+    policy.is_busy = False
+    (result,) = Driver({"policy": policy}).run([make_search("cot", problem="b")])
+    assert result.answer == "b"
+
+
 class AtOnce(Wrapped):
     """Gives a batch's scores in one poll, the second of them as an error."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
@@ -28,6 +29,7 @@ from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.core.requests import POLICY, REWARD
 from stepnav.core.strategy import Strategy
+from stepnav.policies.shared import lend
 from stepnav.remote.options import ServerOptions
 from stepnav.tasks.task import Task
 
@@ -42,13 +44,11 @@ class Models:
       policy: proposes.
       reward: scores; None if nothing is to be scored.
       notes: what the user should know, one line each, for instance what a server ignores.
-      borrowed: those of them that somebody else closes.
     """
 
     policy: Backend
     reward: Backend | None
     notes: list[str]
-    borrowed: tuple[Backend, ...] = ()
 
     @property
     def by_name(self) -> dict[str, Backend]:
@@ -63,8 +63,7 @@ class Models:
 
     def __exit__(self, *error: object) -> None:
         for backend in self.by_name.values():
-            if not any(backend is other for other in self.borrowed):
-                backend.close()
+            backend.close()
 
 
 def open_models(
@@ -155,22 +154,27 @@ def open_any(
         raise ConfigError(
             f"there is no argument {name!r}{nearest(name, known)}; models take {', '.join(known)}"
         )
-    borrowed = tuple(model for model in (policy, reward) if is_backend(model))
-    named = str(reward) if isinstance(reward, (str, Path)) else None
-    scorer = as_reward(reward) if reward is not None and named is None else None
-    if isinstance(policy, (str, Path)):
-        opened = open_models(policy=str(policy), reward=named, task=task, **options)
-        proposer, notes = opened.policy, opened.notes
-        scorer = scorer or opened.reward
-    else:
-        proposer, notes = as_policy(policy, task), []
-        if named is not None:
-            check_models(policy=None, reward=named, task=task, policy_model=None)
-            kept = {"device", "dtype", "max_batch"} & options.keys()
-            local = {"device": "cpu", **{name: options[name] for name in sorted(kept)}}
-            how = {name: options.get(name) for name in ("reward_server", "reward_vllm")}
-            proposer, scorer = _open_scorer(named, proposer, task, local, **how)
-    return Models(proposer, scorer, notes, borrowed)
+    with ExitStack() as lent:
+        policy, reward = (
+            lent.enter_context(closing(lend(model))) if is_backend(model) else model
+            for model in (policy, reward)
+        )
+        named = str(reward) if isinstance(reward, (str, Path)) else None
+        scorer = as_reward(reward) if reward is not None and named is None else None
+        if isinstance(policy, (str, Path)):
+            opened = open_models(policy=str(policy), reward=named, task=task, **options)
+            proposer, notes = opened.policy, opened.notes
+            scorer = scorer or opened.reward
+        else:
+            proposer, notes = as_policy(policy, task), []
+            if named is not None:
+                check_models(policy=None, reward=named, task=task, policy_model=None)
+                kept = {"device", "dtype", "max_batch"} & options.keys()
+                local = {"device": "cpu", **{name: options[name] for name in sorted(kept)}}
+                how = {name: options.get(name) for name in ("reward_server", "reward_vllm")}
+                proposer, scorer = _open_scorer(named, proposer, task, local, **how)
+        lent.pop_all()
+    return Models(proposer, scorer, notes)
 
 
 def _open_scorer(
@@ -206,8 +210,9 @@ def doubt_of(policy: Backend, problem: Problem, result: SearchResult) -> str | N
 
 def unshared(policy: Backend) -> Backend:
     """Return the policy of a run itself, also where a judge shares it."""
-    shared = getattr(policy, "shared", None)
-    return policy if shared is None else shared.backend
+    while (shared := getattr(policy, "shared", None)) is not None:
+        policy = shared.backend
+    return policy
 
 
 def choose_shots(task: Task, shots: int | None, policy: str, *, chat: bool) -> tuple[Task, int]:

@@ -69,7 +69,7 @@ class RewardServer:
 
 
 def open_reward(
-    name: str,
+    name: str | Path,
     *,
     device: str = "cpu",
     dtype: str = "float32",
@@ -89,6 +89,7 @@ def open_reward(
       BackendError: its server does not answer.
     """
     check_device(device, dtype)
+    name = str(name)
     refuse_tasks_own(name)
     local = {"device": device, "dtype": dtype, "max_batch": max_batch}
     return open_task_reward(name, None, local, server, vllm)

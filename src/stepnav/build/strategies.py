@@ -132,5 +132,6 @@ def as_strategy(name: str, found: Any) -> Strategy:
         raise ConfigError(
             f"the strategy {name} must be a generator function or a Strategy (got {found!r:.80})"
         )
-    options_of(found)
-    return Strategy(name, function=found, models=_SCORED)
+    made = Strategy(name, function=found, models=_SCORED)
+    options_of(made.function or found)
+    return made

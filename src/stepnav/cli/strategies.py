@@ -14,6 +14,7 @@ from stepnav import build
 from stepnav.build.plugins import bare_name, entry_names
 from stepnav.cli.console import print_json, say
 from stepnav.cli.options.shared import AsJson
+from stepnav.core.errors import ConfigError
 from stepnav.core.options import Option, records_of
 from stepnav.core.strategy import Strategy
 
@@ -42,16 +43,21 @@ def run(
         chosen = build.parse_strategy(name)
         print_json(_record(chosen)) if as_json else _print(chosen, bare_name(name) or chosen.name)
         return
-    lines = {
-        known: _about(build.strategy(known))[0]
-        for known in [*build.STRATEGIES, *entry_names("strategies")]
-    }
+    lines = {known: _line(known) for known in [*build.STRATEGIES, *entry_names("strategies")]}
     if as_json:
         print_json(lines)
         return
     width = max(map(len, lines))
     for known, line in lines.items():
         say(f"{known:<{width}}  {line}")
+
+
+def _line(name: str) -> str:
+    """Return what a strategy is, in a line; of a plugin that is broken, why it cannot be used."""
+    try:
+        return _about(build.strategy(name))[0]
+    except ConfigError as error:
+        return f"cannot be used: {error}"
 
 
 def _record(strategy: Strategy) -> dict[str, Any]:

@@ -118,6 +118,7 @@ class Option:
         """
         if value is None and self.may_be_none:
             return None
+        value = value.item() if hasattr(value, "item") else value  # of numpy, of torch
         if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         given: Any = value
@@ -155,7 +156,8 @@ def options_of(function: Callable[..., Any]) -> Mapping[str, Option]:
             found |= declared
             continue
         if parameter.default is parameter.empty:
-            raise ConfigError(f"option {name!r} of {function.__name__} needs a default")
+            owner = getattr(function, "__name__", "the strategy")
+            raise ConfigError(f"option {name!r} of {owner} needs a default")
         found[name] = _option(name, hints.get(name, type(parameter.default)), parameter.default)
     return found
 

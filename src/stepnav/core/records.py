@@ -188,9 +188,12 @@ class StepScore:
     positive_prob: float
 
     def __post_init__(self) -> None:
-        total = self.negative_prob + self.neutral_prob + self.positive_prob
+        probs = self.negative_prob, self.neutral_prob, self.positive_prob
+        total = sum(probs)
         if not (0.999 < total < 1.001):  # also catches NaN
             raise ValueError(f"step probabilities must sum to 1 (got {total}: {self!r})")
+        if min(probs) < 0:
+            raise ValueError(f"step probabilities must not be negative (got {self!r})")
 
     @property
     def rating(self) -> Rating:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from types import FunctionType
 from typing import Any
 
 from stepnav.core.errors import ConfigError, nearest
@@ -49,6 +50,9 @@ class Strategy:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", self.label or self.name)
+        call = getattr(type(self.function), "__call__", None)  # noqa: B004
+        if isinstance(call, FunctionType):  # an object: its method tells the options
+            object.__setattr__(self, "function", call.__get__(self.function))
         if self.unscored & self.options.items():
             models = tuple(model for model in self.models if model != REWARD)
             object.__setattr__(self, "models", models)

@@ -203,6 +203,10 @@ class Tree:
             node = self.nodes[node.parent]
         return path[::-1]
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return what a copy holds; who follows the tree does not follow that."""
+        return {**self.__dict__, "_on_change": None}
+
     def _notify(self, node: Node) -> None:
         if self._on_change is not None:
             self._on_change(node)

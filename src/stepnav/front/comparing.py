@@ -12,11 +12,13 @@ from stepnav import build
 from stepnav.core.backend import Backend
 from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
+from stepnav.core.requests import Program
 from stepnav.core.strategy import Strategy
 from stepnav.files.lock import locked
 from stepnav.front.origin import digests, function_digest, option_settings
 from stepnav.front.solving import given_strategy, whole
 from stepnav.measure.coverage import Coverage
+from stepnav.measure.extras import check_installed
 from stepnav.measure.plan import BenchPlan, cells
 from stepnav.measure.plan_file import (
     FILE_NAME,
@@ -36,12 +38,14 @@ from stepnav.tasks.own import own_task
 from stepnav.tasks.task import Task
 from stepnav.view.shown import ShownTree
 
+GivenStrategy = str | Strategy | Callable[..., Program]
+
 logger = logging.getLogger("stepnav")
 
 
 def bench(
     problems: Any,
-    strategies: str | Strategy | Sequence[str | Strategy],
+    strategies: GivenStrategy | Sequence[GivenStrategy],
     *,
     policy: Any = None,
     reward: Any = None,
@@ -62,7 +66,8 @@ def bench(
     Args:
       problems: a task or its name, a file of rows, or rows (a list of dicts, a `datasets.Dataset`)
         with `question` and `answer`.
-      strategies: names as on the command line, or strategies; one by itself too.
+      strategies: names as on the command line, strategies or generator functions; one by itself
+        too.
       policy, reward: as of `solve`.
       budgets: policy tokens per search, one by itself too; None is no limit.
       count: how many problems; None is all (300 of a task that draws its own).
@@ -83,12 +88,12 @@ def bench(
       ConfigError: something named cannot be used.
       BackendError: a model cannot be reached.
     """
+    check_installed("numpy", "scipy")
     limits = _budgets(budgets)
     seeds, seed = whole("seeds", seeds), whole("seed", seed)
     if count is not None and (count := whole("count", count)) < 1:
         raise ConfigError(f"count must be at least 1 (got {count})")
-    if out == "":
-        raise ConfigError("out is empty, which names no folder")
+    kept = None if out is None else _folder(out)
     task = _task(problems)
     used = split or task.default_split
     drawn = task.load(used, count, seed, None)
@@ -108,7 +113,7 @@ def bench(
     )  # fmt: skip
     opened = build.open_any(policy=policy, reward=reward, task=task, strategies=chosen, **options)
     with tempfile.TemporaryDirectory() as own, opened as models:
-        folder = Path(own if out is None else out)
+        folder = kept or Path(own)
         folder.mkdir(parents=True, exist_ok=True)
         _tell_unknown(folder, policy=policy, reward=reward)
         with locked(folder):
@@ -157,7 +162,25 @@ def _task(problems: Any) -> Task:
         return checked(problems, problems.name)
     if isinstance(problems, str) and not Path(problems).is_file():
         return build.load_task(problems)
+    if not isinstance(problems, Path) and not hasattr(problems, "__iter__"):
+        raise ConfigError(
+            f"problems must be a task, its name, a file or rows (got {problems!r:.80})"
+        )
     return own_task(Path(problems) if isinstance(problems, (str, Path)) else problems)
+
+
+def _folder(out: str | Path) -> Path:
+    """Return the folder that is to keep a comparison.
+
+    Raises:
+      ConfigError: it can be none.
+    """
+    if out == "":
+        raise ConfigError("out is empty, which names no folder")
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; name a folder")
+    return folder
 
 
 def _budgets(given: Any) -> tuple[int | None, ...]:
@@ -193,11 +216,11 @@ def _digests(**models: Any) -> dict[str, str]:
 
 
 def _own_code(strategies: Sequence[Strategy]) -> dict[str, str]:
-    """Return the digests of strategies that are the user's own functions."""
-    functions = {item.name: item.function for item in strategies}
+    """Return the digests of strategies that are the user's own functions, by their labels."""
+    functions = {item.label: item.function for item in strategies}
     return {
-        f"digest of {name}": digest
-        for name, function in functions.items()
+        f"digest of {label}": digest
+        for label, function in functions.items()
         if not str(getattr(function, "__module__", "")).startswith("stepnav.search.")
         and (digest := function_digest(function))
     }

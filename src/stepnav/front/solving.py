@@ -14,6 +14,7 @@ from stepnav.core.budget import Budget, Usage
 from stepnav.core.errors import BackendError, ConfigError
 from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
+from stepnav.core.requests import Program
 from stepnav.core.strategy import Strategy
 from stepnav.core.tree import Node
 from stepnav.run.driver import Driver
@@ -69,7 +70,7 @@ class Event:
 def solve(
     question: str,
     *,
-    strategy: str | Strategy = "hgs",
+    strategy: str | Strategy | Callable[..., Program] = "hgs",
     policy: Any = None,
     reward: Any = None,
     task: str | Task | None = None,
@@ -82,14 +83,14 @@ def solve(
 
     Args:
       question: the problem's text.
-      strategy: a name as on the command line, or a strategy, for instance
-        `stepnav.hgs(branching=16)`.
+      strategy: a name as on the command line, a strategy, for instance
+        `stepnav.hgs(branching=16)`, or a generator function.
       policy, reward: a shipped model's name, a folder, a server's URL, a function, or an open
-        backend, which stays open; None takes the task's own.
+        backend, which stays open and may serve several searches at once; None takes the task's own.
       task: gives prompts and reads answers; None is the one for typed questions.
       budget: policy tokens, or a `Budget`; None is no limit.
       seed: same seed, same tree.
-      on_change: called with each node that is added or marked.
+      on_change: called with each node that is added or marked; what it raises ends the search.
       options: of the models, as `build.open_models` takes them (`policy_model`, `device`, `dtype`,
         ...).
     Raises:
@@ -212,7 +213,7 @@ def _check_question(question: Any) -> None:
         raise ConfigError("the question holds half of a surrogate pair; leave it out") from None
 
 
-def given_strategy(strategy: str | Strategy) -> Strategy:
+def given_strategy(strategy: str | Strategy | Callable[..., Program]) -> Strategy:
     """Return the strategy that a name, a function or a strategy is."""
     if isinstance(strategy, str):
         return build.parse_strategy(strategy)

@@ -25,14 +25,16 @@ def load(name: str) -> Any:
         ) from error
 
 
-def check_installed() -> None:
+def check_installed(*names: str) -> None:
     """Check that a report can be written, before hours are spent on the searches for it.
 
+    Args:
+      names: libraries that it needs of the extra `bench`; none means all.
     Raises:
-      ConfigError: a library of the extra `bench` is missing.
+      ConfigError: one is missing.
     """
     from importlib.util import find_spec
 
-    missing = [name for name in BENCH_LIBRARIES if find_spec(name) is None]
+    missing = [name for name in names or BENCH_LIBRARIES if find_spec(name) is None]
     if missing:
         raise ConfigError(f"this needs {', '.join(missing)}: pip install 'stepnav[bench]'")

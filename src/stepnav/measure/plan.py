@@ -214,6 +214,7 @@ def _plain_strategy(strategy: Strategy) -> Strategy:
     if not _LABEL.fullmatch(strategy.label):
         raise ConfigError(
             f"a strategy's label must be letters, digits and _.+=,:- (got {quote(strategy.label)})"
+            "; stepnav.Strategy(NAME, function=...) gives it another"
         )
     what = f"option of {strategy.label}"
     by_budget = {

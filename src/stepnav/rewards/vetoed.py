@@ -37,7 +37,9 @@ class Vetoed:
 
     def poll(self, timeout_s: float) -> list[tuple[int, Answer | BackendError]]:
         """Return what has been scored."""
-        return [(ticket, self._lowered(ticket, a)) for ticket, a in self._reward.poll(timeout_s)]
+        ready = self._reward.poll(timeout_s)
+        known = [(ticket, answer) for ticket, answer in ready if ticket in self._asked]
+        return [(ticket, self._lowered(ticket, answer)) for ticket, answer in known]
 
     def cancel(self, ticket: int) -> None:
         """Forget a request."""

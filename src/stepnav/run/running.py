@@ -239,7 +239,7 @@ class RunningSearch:
         """End the search because code of its strategy or task raised an error, or exits.
 
         Raises:
-          OSError: it is that of who follows the tree.
+          Exception, SystemExit: it is that of who follows the tree.
         """
         if self._follower is not None and error is self._follower.error:
             raise error

@@ -41,7 +41,7 @@ class Search:
 
 
 class Follower:
-    """Tells who follows a tree; that they cannot write is no fault of the strategy's.
+    """Tells who follows a tree; what goes wrong there is no fault of the strategy's.
 
     A result's tree keeps it, and so it holds nothing of the search: no models.
 
@@ -53,12 +53,12 @@ class Follower:
 
     def __init__(self, on_change: Callable[[Node], None]) -> None:
         self._on_change = on_change
-        self.error: OSError | None = None
+        self.error: BaseException | None = None
 
     def __call__(self, node: Node) -> None:
         """Tell of a node."""
         try:
             self._on_change(node)
-        except OSError as error:
+        except (Exception, SystemExit) as error:
             self.error = error
             raise

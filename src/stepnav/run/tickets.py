@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 from stepnav.core.backend import Answer, Backend
@@ -11,6 +12,9 @@ from stepnav.run.running import RunningSearch
 
 FRUITLESS_POLLS = 4
 """With several busy backends, rounds without an answer after which each is made to work."""
+
+_numbers = itertools.count()
+"""Of all drivers: a backend may answer late what an earlier one has cancelled."""
 
 Ready = list[tuple[int, "Answer | BackendError"]]
 
@@ -42,7 +46,7 @@ class Tickets:
     def submit(self, running: RunningSearch, number: int, request: Request) -> None:
         """Hand over a request of a search."""
         backend = running.models[request.model]
-        ticket = self.num_asked
+        ticket = next(_numbers)
         self.num_asked += 1
         self._open[ticket] = running, number, backend
         running.tickets.add(ticket)
