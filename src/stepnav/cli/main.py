@@ -6,6 +6,7 @@ Nothing heavy is imported here: a command's module is imported when it is called
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -64,7 +65,7 @@ def main() -> None:
         if code == EXIT_INTERRUPTED:  # how newer parsers report Ctrl-C
             raise KeyboardInterrupt
         sys.stdout.flush()
-        _ignore_interrupts()
+        _prepare_to_end()
         if code:  # a command's own verdict
             sys.exit(code)
     except KeyboardInterrupt:
@@ -123,8 +124,12 @@ def _interrupt(signum: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _ignore_interrupts() -> None:
-    """Let an interrupt that comes when all is done change neither the exit code nor the output."""
+def _prepare_to_end() -> None:
+    """Let an interrupt that comes when all is done change neither the exit code nor the output.
+
+    Nor need the interpreter, at its end, look for garbage in all that is left.
+    """
+    gc.freeze()
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -147,7 +152,7 @@ def _drop_output() -> None:
 
 
 def _end(message: str, code: int) -> NoReturn:
-    _ignore_interrupts()
+    _prepare_to_end()
     with contextlib.suppress(OSError):  # the terminal may be gone
         sys.stderr.write(message + "\n")
     sys.exit(code)
