@@ -132,8 +132,8 @@ def print_json(value: Any) -> None:
 def loading(what: str) -> Iterator[None]:
     """Say on a terminal what is being loaded, as long as it takes.
 
-    The garbage collector rests meanwhile: what imports make stays, and looking through it again and
-    again takes a sixth of the time.
+    The garbage collector rests meanwhile: what is loaded stays, and looking through it again and
+    again takes a sixth of the time of imports, half of that of search trees.
     """
     console = stderr()
     was_enabled = gc.isenabled()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import note, print_json, stdout, tell, tell_notes
+from stepnav.cli.console import loading, note, print_json, stdout, tell, tell_notes
 from stepnav.cli.options.shared import AsJson
 from stepnav.cli.remarks import is_cut, tell_cut, tell_failed
 from stepnav.core.errors import DataError
@@ -84,10 +85,13 @@ def make_report(
     """
     if baseline is not None:
         plan.check_baseline(baseline)
-    rows = read_rows(plan, journal, grade=grade)
+    with loading("the run"):
+        results = list(journal.results())
+        gc.freeze()  # nor are they looked through later
+    rows = read_rows(plan, journal, grade=grade, results=results)
     if not rows:
         raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
-    wall_s, results = wall_seconds(journal), list(journal.results())
+    wall_s = wall_seconds(journal)
     report = write_report(
         run, rows, plan, wall_s=wall_s, baseline=baseline, results=results, levels=_levels(plan)
     )

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from stepnav.core.backend import Backend
 from stepnav.core.budget import Budget
+from stepnav.core.outcome import SearchResult
 from stepnav.core.records import Problem
 from stepnav.measure.plan import BenchPlan, Cell, cells, problem_of
 from stepnav.measure.rows import ResultRow, make_row, says_nothing
@@ -103,6 +104,7 @@ def read_rows(
     *,
     grade: Grade,
     problems: Sequence[str] | None = None,
+    results: Iterable[SearchResult] | None = None,
 ) -> list[ResultRow]:
     """Return one row per finished search of a run, in the order of the plan.
 
@@ -112,6 +114,7 @@ def read_rows(
       grade: (problem, answer) to whether the answer is right, for results whose verdict is not in
         the journal.
       problems: their ids in order; None, where only the journal is there, takes them by name.
+      results: all that the journal holds, where they are in memory; their trees are large.
     """
     ids = problems or list(dict.fromkeys(map(problem_of, journal.result_ids())))
     if not ids:
@@ -120,7 +123,7 @@ def read_rows(
     places = {cell.search_id: number for number, cell in enumerate(every)}
     verdicts = journal.verdicts()
     rows: dict[int, ResultRow] = {}
-    for result in journal.results():  # their trees are large: none is kept
+    for result in journal.results() if results is None else results:
         number = places.get(result.search_id)
         if number is not None:
             if result.search_id in verdicts:
