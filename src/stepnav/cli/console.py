@@ -146,6 +146,16 @@ def loading(what: str) -> Iterator[None]:
             gc.enable()
 
 
+def leave_garbage() -> None:
+    """Let the garbage collector leave alone all that is there, at the interpreter's end too.
+
+    Not where code from outside was loaded: its objects may have something to write at their end.
+    """
+    plugins = sys.modules.get("stepnav.build.plugins")
+    if plugins is None or not plugins.LOADED:
+        gc.freeze()
+
+
 class Progress:
     """A bar with rate and remaining time on a terminal, plain lines elsewhere.
 

@@ -6,7 +6,6 @@ Nothing heavy is imported here: a command's module is imported when it is called
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from stepnav import __version__
+from stepnav.cli.console import leave_garbage
 from stepnav.cli.parser.table import TableGroup
 from stepnav.core.compute import prepare
 
@@ -129,7 +129,7 @@ def _prepare_to_end() -> None:
 
     Nor need the interpreter, at its end, look for garbage in all that is left.
     """
-    gc.freeze()
+    leave_garbage()
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)

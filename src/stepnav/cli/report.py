@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import loading, note, print_json, stdout, tell, tell_notes
+from stepnav.cli.console import leave_garbage, loading, note, print_json, stdout, tell, tell_notes
 from stepnav.cli.options.shared import AsJson
 from stepnav.cli.remarks import is_cut, tell_cut, tell_failed
 from stepnav.core.errors import DataError
@@ -87,7 +86,7 @@ def make_report(
         plan.check_baseline(baseline)
     with loading("the run"):
         results = list(journal.results())
-        gc.freeze()  # nor are they looked through later
+        leave_garbage()  # nor are they looked through later
     rows = read_rows(plan, journal, grade=grade, results=results)
     if not rows:
         raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
