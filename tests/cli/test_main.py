@@ -416,3 +416,23 @@ def test_a_server_that_breaks_ends_a_bench_in_one_clear_line(broken_server, tmp_
     code, _, err = call("solve", *task, "--strategy", "cot")
     assert code == 2, err
     assert err.strip().splitlines()[-1].startswith("error: ")
+
+
+def test_what_a_policy_of_ones_own_has_not_flushed_is_written_at_the_end(tmp_path: Path) -> None:
+    lines = (
+        "class Policy:",
+        "    def __init__(self):",
+        "        self.me = self  # only the garbage collector finds its end",
+        "        self.log = open('log.txt', 'w')",
+        "    def __call__(self, question, steps, *, temperature):",
+        "        self.log.write(question)",
+        "        return '#### 4'",
+        "policy = Policy()",
+    )
+    (tmp_path / "mine.py").write_text("\n".join(lines))
+    code, _, err = call(
+        *("solve", "What is 2 + 2?", "--strategy", "cot", "--policy", "./mine.py:policy"),
+        cwd=tmp_path,
+    )
+    assert code == 0, err
+    assert (tmp_path / "log.txt").read_text() == "What is 2 + 2?"

@@ -21,6 +21,9 @@ from stepnav.tasks.task import Task
 
 PluginKind = Literal["strategies", "tasks", "policies", "rewards"]
 
+LOADED: list[str] = []
+"""Where code from outside was loaded from."""
+
 _FILE = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)(?P<rest>(?::.*)?)", re.DOTALL)
 
 
@@ -58,6 +61,7 @@ def _import_file(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(f"stepnav_plugin_{path.stem}", path)
     assert spec is not None and spec.loader is not None, "a .py file has a loader"
     module = importlib.util.module_from_spec(spec)
+    LOADED.append(str(path))
     sys.modules[spec.name] = module  # dataclasses and pickling look there
     try:
         spec.loader.exec_module(module)
@@ -78,6 +82,7 @@ def load_entry(kind: PluginKind, name: str) -> Any | None:
       ConfigError: it does not import.
     """
     for point in entry_points(group=f"stepnav.{kind}", name=name):
+        LOADED.append(point.value)
         try:
             return point.load()
         except Exception as error:

@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from stepnav import __version__
+from stepnav.cli.console import leave_garbage
 from stepnav.cli.parser.table import TableGroup
 from stepnav.core.compute import prepare
 
@@ -65,7 +66,7 @@ def main() -> None:
         if code == EXIT_INTERRUPTED:  # how newer parsers report Ctrl-C
             raise KeyboardInterrupt
         sys.stdout.flush()
-        _ignore_interrupts()
+        _prepare_to_end()
         if code:  # a command's own verdict
             sys.exit(code)
     except KeyboardInterrupt:
@@ -129,8 +130,12 @@ def _interrupt(signum: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _ignore_interrupts() -> None:
-    """Let an interrupt that comes when all is done change neither the exit code nor the output."""
+def _prepare_to_end() -> None:
+    """Let an interrupt that comes when all is done change neither the exit code nor the output.
+
+    Nor need the interpreter, at its end, look for garbage in all that is left.
+    """
+    leave_garbage()
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -153,7 +158,7 @@ def _drop_output() -> None:
 
 
 def _end(message: str, code: int) -> NoReturn:
-    _ignore_interrupts()
+    _prepare_to_end()
     with contextlib.suppress(OSError):  # the terminal may be gone
         sys.stderr.write(message + "\n")
     sys.exit(code)

@@ -11,7 +11,16 @@ from typing import Annotated, Any
 import typer
 
 from stepnav import build
-from stepnav.cli.console import Progress, note, print_json, stdout, tell, tell_notes
+from stepnav.cli.console import (
+    Progress,
+    leave_garbage,
+    loading,
+    note,
+    print_json,
+    stdout,
+    tell,
+    tell_notes,
+)
 from stepnav.cli.options.shared import AsJson, TellsCoverage
 from stepnav.cli.remarks import is_cut, tell_cut, tell_failed
 from stepnav.core.errors import DataError
@@ -97,11 +106,14 @@ def make_report(
     """
     if baseline is not None:
         plan.check_baseline(baseline)
-    with _covering(extract, grade, journal) as has_right:
-        rows = read_rows(plan, journal, grade=grade, has_right=has_right)
+    with loading("the run"):
+        results = list(journal.results())
+        leave_garbage()  # nor are they looked through later
+    with _covering(extract, grade, len(results)) as has_right:
+        rows = read_rows(plan, journal, grade=grade, results=results, has_right=has_right)
     if not rows:
         raise DataError(f"{run} holds no finished search yet; go on with stepnav bench --resume")
-    wall_s, results = wall_seconds(journal), list(journal.results())
+    wall_s = wall_seconds(journal)
     report = write_report(
         run, rows, plan, wall_s=wall_s, baseline=baseline, results=results, levels=_levels(plan)
     )
@@ -121,7 +133,7 @@ def _covering(extract: Extract | None, grade: Grade, journal: Journal) -> Iterat
         yield None
         return
     coverage = Coverage(extract, grade)
-    with Progress("coverage", len(journal.result_ids()), "searches") as progress:
+    with Progress("coverage", num_searches, "searches") as progress:
 
         def has_right(result: SearchResult, correct: bool | None) -> bool | None:
             found = coverage.has_right(result, correct)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from stepnav.core.options import at_least, between
-from stepnav.core.tree import Node, Tree
+from stepnav.core.tree import ROOT_INDEX, Node, Tree
 from stepnav.core.vote import count_votes
 
 MAX_EVIDENCE = 6.0
@@ -102,32 +102,30 @@ def share_chances(
     nothing is left.
     """
     size = len(tree.nodes)
-    own, rests, lefts = [0.0] * size, [0.0] * size, [1.0] * size
+    own, rests, lefts, belows = [0.0] * size, [0.0] * size, [1.0] * size, [1.0] * size
     rejected = _after_rejected(tree)
+    probs = [1.0, *(_prob(tree, node) for node in tree.nodes[1:])]
     for node in reversed(tree.nodes):  # children come after their parents
-        if _is_cut(node):
+        at = node.index
+        if at != ROOT_INDEX and node.step.is_cut:
             continue
-        below = 1.0
         if not node.is_finished:
-            probs = [_prob(tree, tree.nodes[index]) for index in node.children]
-            left = lefts[node.index] = max(LEAST_LEFT, 1.0 - sum(probs))
+            left = lefts[at] = max(LEAST_LEFT, 1.0 - sum([probs[index] for index in node.children]))
             if not node.is_exhausted and node.depth < max_steps:
-                rests[node.index] = left**evidence.likelihood
-            below = rests[node.index] + sum(own[index] for index in node.children)
-        if node.depth:
-            prob = _prob(tree, node) ** evidence.likelihood
-            odds = 1.0 if rejected[node.index] else _odds(node, evidence)
-            own[node.index] = odds * prob * min(below, 1.0)
+                rests[at] = left**evidence.likelihood
+            belows[at] = rests[at] + sum([own[index] for index in node.children])
+        if at != ROOT_INDEX:
+            odds = 1.0 if rejected[at] else _odds(node, evidence)
+            own[at] = odds * probs[at] ** evidence.likelihood * min(belows[at], 1.0)
     chances, gains = [0.0] * size, [0.0] * size
-    chances[tree.root.index] = 1.0
+    chances[ROOT_INDEX] = 1.0
     for node in tree.nodes:
-        total = rests[node.index] + sum(own[index] for index in node.children)
-        unit = chances[node.index] / (total or 1.0)
+        at = node.index
+        unit = chances[at] / (belows[at] or 1.0)
         for index in node.children:
             chances[index] = unit * own[index]
-        if not node.is_finished:
-            novelty = lefts[node.index] ** evidence.novelty if node.children else 1.0
-            gains[node.index] = unit * rests[node.index] * novelty
+        novelty = lefts[at] ** evidence.novelty if node.children else 1.0
+        gains[at] = unit * rests[at] * novelty
     return chances, gains
 
 
@@ -163,17 +161,16 @@ def as_seen(prob: float, low_slope: float, high_slope: float, offset: float) -> 
 def _after_rejected(tree: Tree) -> list[bool]:
     """Return by node whether a step before its own is rated -1."""
     found = [False] * len(tree.nodes)
-    for node in tree.nodes[1:]:  # parents come before their children
-        before = tree.parent(node)
-        is_rejected = before.score is not None and before.score.rating < 0
-        found[node.index] = is_rejected or found[before.index]
+    for node in tree.nodes:  # parents come before their children
+        if node.children:
+            is_rejected = node.score is not None and node.score.rating < 0
+            for index in node.children:
+                found[index] = is_rejected or found[node.index]
     return found
 
 
 def _odds(child: Node, evidence: Evidence) -> float:
-    """Return what a score says of a step; an unrated one is as good as any, a cut one is out."""
-    if _is_cut(child):
-        return 0.0
+    """Return what a score says of a step; an unrated one is as good as any."""
     if child.score is None:
         return 1.0
     value = child.score.positive_prob + evidence.neutral * child.score.neutral_prob
@@ -189,7 +186,3 @@ def _prob(tree: Tree, child: Node) -> float:
     if logprob is not None:
         return math.exp(logprob)
     return (1 + child.duplicates) / (1 + max(len(tree.parent(child).drawn), 1))
-
-
-def _is_cut(node: Node) -> bool:
-    return node.depth > 0 and node.step.is_cut

@@ -107,6 +107,7 @@ def read_rows(
     grade: Grade,
     problems: Sequence[str] | None = None,
     has_right: HasRight | None = None,
+    results: Iterable[SearchResult] | None = None,
 ) -> list[ResultRow]:
     """Return one row per finished search of a run, in the order of the plan.
 
@@ -117,6 +118,7 @@ def read_rows(
         the journal.
       problems: their ids in order; None, where only the journal is there, takes them by name.
       has_right: (result, whether its answer is right) to whether one of its solutions is.
+      results: all that the journal holds, where they are in memory; their trees are large.
     """
     ids = problems or list(dict.fromkeys(map(problem_of, journal.result_ids())))
     if not ids:
@@ -125,7 +127,7 @@ def read_rows(
     places = {cell.search_id: number for number, cell in enumerate(every)}
     verdicts = journal.verdicts()
     rows: dict[int, ResultRow] = {}
-    for result in journal.results():  # their trees are large: none is kept
+    for result in journal.results() if results is None else results:
         number = places.get(result.search_id)
         if number is not None:
             if result.search_id in verdicts:
