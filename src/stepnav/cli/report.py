@@ -127,7 +127,9 @@ def make_report(
 
 
 @contextlib.contextmanager
-def _covering(extract: Extract | None, grade: Grade, journal: Journal) -> Iterator[HasRight | None]:
+def _covering(
+    extract: Extract | None, grade: Grade, num_searches: int
+) -> Iterator[HasRight | None]:
     """Give what tells, behind a progress bar, whether a search found a right solution."""
     if extract is None:
         yield None
