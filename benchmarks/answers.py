@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from stepnav.answers.equal import AnswerChecker, compare_fast
-from stepnav.tasks import math500
+from stepnav.tasks.mathematics import math500
 
 SUM = r"\sum_{k=1}^{4} k"
 """What only math-verify reads."""

@@ -97,8 +97,8 @@ def test_every_strategy_and_task_is_in_papers():
     for name in build.STRATEGIES:
         assert f"`search/{name}.py`" in papers
     for name, module in build.TASKS.items():
-        module = module.rpartition(".")[2]
-        assert name in build.EMBEDDED_TASKS or f"`tasks/{module}.py`" in papers
+        path = module.removeprefix("stepnav.").replace(".", "/")
+        assert name in build.EMBEDDED_TASKS or f"`{path}.py`" in papers
 
 
 def test_the_diagram_of_the_rooms_is_current():
@@ -122,6 +122,9 @@ def test_the_changelog_knows_this_version():
     assert f'version = "{stepnav.__version__}"' in (ROOT / "pyproject.toml").read_text()
 
 
+MAX_MODULES = 20
+"""Of a folder, besides `__init__.py`."""
+
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 50
 """Without the docstring: to say more must cost nothing."""
@@ -129,6 +132,12 @@ MAX_FUNCTION_LINES = 50
 LONG_FILES = {
     "sandbox/codec.py": "both halves of one encoding, each half's table beside the other's",
 }
+
+
+def test_folders_are_small():
+    for folder in (ROOT / "src/stepnav").rglob("**/"):
+        modules = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+        assert len(modules) <= MAX_MODULES, f"{folder}: divide it where one noun ends"
 
 
 def test_files_and_functions_are_short():

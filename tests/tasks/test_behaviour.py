@@ -8,7 +8,7 @@ from stepnav.build import load_task
 from stepnav.core.vote import count_votes
 from stepnav.sandbox.pool import Sandbox
 from stepnav.sandbox.records import Suite
-from stepnav.tasks.behaviour import MAX_INPUTS, Behaviours, inputs_of
+from stepnav.tasks.programs.behaviour import MAX_INPUTS, Behaviours, inputs_of
 
 TEST = Suite("assert solve(2) == 4\nassert solve(5) == 10", "solve", "mbpp")
 TWICE = "def solve(n):\n    return 2 * n\n"

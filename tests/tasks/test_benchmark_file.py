@@ -12,7 +12,7 @@ import pytest
 from stepnav import build
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.parquet import write_table
-from stepnav.tasks import gsm8k, math500, svamp
+from stepnav.tasks.mathematics import gsm8k, math500, svamp
 from stepnav.tasks.own import own_task
 
 ROWS = [{"question": f"What is {i}?", "answer": f"It is {i}.\n#### {i}"} for i in range(20)]

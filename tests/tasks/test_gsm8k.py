@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.records import Problem
-from stepnav.tasks import gsm8k, number_problems
+from stepnav.tasks.mathematics import gsm8k, number_problems
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "gsm8k"
 PROCESSBENCH = DATA.parent / "processbench" / "gsm8k.jsonl.gz"

@@ -10,8 +10,8 @@ from stepnav import build
 from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
 from stepnav.policies.splitting import fill
-from stepnav.tasks import humaneval
-from stepnav.tasks.program_text import parses_so_far, split_statements
+from stepnav.tasks.programs import humaneval
+from stepnav.tasks.programs.program_text import parses_so_far, split_statements
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "humaneval"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the HumanEval file is not at {DATA}")

@@ -10,9 +10,9 @@ import pytest
 
 from stepnav.core.errors import DataError
 from stepnav.sandbox import Sandbox, prepare
-from stepnav.tasks import humaneval
-from stepnav.tasks.humaneval_plus import is_equal
-from stepnav.tasks.program_checker import ProgramChecker
+from stepnav.tasks.programs import humaneval
+from stepnav.tasks.programs.humaneval_plus import is_equal
+from stepnav.tasks.programs.program_checker import ProgramChecker
 
 
 def row(name: str, body: str, inputs: list[Any], **fields: Any) -> dict[str, Any]:

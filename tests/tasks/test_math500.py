@@ -11,7 +11,7 @@ from stepnav.answers.canonical import canonical
 from stepnav.answers.equal import AnswerChecker
 from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
-from stepnav.tasks import math500
+from stepnav.tasks.mathematics import math500
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "math"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the MATH files are not at {DATA}")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.errors import ConfigError, DataError
-from stepnav.tasks import mbpp
-from stepnav.tasks.program_text import split_statements
+from stepnav.tasks.programs import mbpp
+from stepnav.tasks.programs.program_text import split_statements
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "mbpp"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the MBPP file is not at {DATA}")

@@ -4,8 +4,8 @@ import pytest
 
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.sandbox.records import Suite, Verdict
-from stepnav.tasks import program_checker
-from stepnav.tasks.program_checker import ProgramChecker
+from stepnav.tasks.programs import program_checker
+from stepnav.tasks.programs.program_checker import ProgramChecker
 
 RIGHT = "def double(x):\n    return 2 * x\n"
 WRONG = "def double(x):\n    return x\n"

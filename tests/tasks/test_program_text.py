@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stepnav.tasks import program_text as text
+from stepnav.tasks.programs import program_text as text
 
 
 @pytest.mark.parametrize(

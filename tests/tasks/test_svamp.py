@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stepnav.core.records import Problem
-from stepnav.tasks import svamp
+from stepnav.tasks.mathematics import svamp
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "svamp"
 TASK = svamp.make_task("process")

@@ -13,7 +13,7 @@ import pytest
 from stepnav import build
 from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
-from stepnav.tasks.number_problems import compare_floats, stated
+from stepnav.tasks.mathematics.number_problems import compare_floats, stated
 from stepnav.tasks.own import own_task
 
 Rows = list[dict[str, Any]]

@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from stepnav.answers.phrases import are_words
 from stepnav.answers.plain_numbers import plain_numbers
 from stepnav.answers.quantity import SCALES
+from stepnav.answers.reading.phrases import are_words
 from stepnav.answers.spelling import MAX_CHARACTERS, ascii_symbols, undelimited
 
 MAX_DIGITS = 300

@@ -20,9 +20,9 @@ from stepnav.answers import sameness
 from stepnav.answers.canonical import parse_number
 from stepnav.answers.expression import UnreadableError
 from stepnav.answers.forms import Form
-from stepnav.answers.phrases import are_letters_alike
 from stepnav.answers.pool import Equality, WorkerPool
-from stepnav.answers.reading import read
+from stepnav.answers.reading.answer import read
+from stepnav.answers.reading.phrases import are_letters_alike
 from stepnav.answers.spelling import spelled, tidy
 from stepnav.answers.value import TooBigError
 

@@ -18,8 +18,8 @@ from functools import lru_cache
 from itertools import pairwise, product
 
 from stepnav.answers.expression import UnreadableError
-from stepnav.answers.grammar import parse
 from stepnav.answers.plain_numbers import plain_numbers
+from stepnav.answers.reading.grammar import parse
 from stepnav.answers.units import UNITS
 from stepnav.answers.value import OutsideError, TooBigError
 

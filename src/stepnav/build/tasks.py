@@ -13,27 +13,27 @@ from stepnav.core.errors import ConfigError, choose, nearest
 from stepnav.tasks.task import Task
 
 if TYPE_CHECKING:
-    from stepnav.tasks.code_task import Programs
+    from stepnav.tasks.programs.code_task import Programs
 
 TASKS: Mapping[str, str] = {
     "arithmetic": "stepnav.tasks.arithmetic.task",
     "plain": "stepnav.tasks.plain.task",
-    "gsm8k": "stepnav.tasks.gsm8k",
-    "gsm-hard": "stepnav.tasks.gsm_hard",
-    "gsm-plus": "stepnav.tasks.gsm_plus",
-    "gsm-symbolic": "stepnav.tasks.gsm_symbolic",
-    "svamp": "stepnav.tasks.svamp",
-    "asdiv": "stepnav.tasks.asdiv",
-    "mawps": "stepnav.tasks.mawps",
-    "math": "stepnav.tasks.hendrycks_math",
-    "math500": "stepnav.tasks.math500",
-    "humaneval": "stepnav.tasks.humaneval",
-    "humaneval-plus": "stepnav.tasks.evalplus_humaneval",
-    "mbpp": "stepnav.tasks.mbpp",
-    "mbpp-plus": "stepnav.tasks.evalplus_mbpp",
-    "apps": "stepnav.tasks.apps",
-    "code-contests": "stepnav.tasks.code_contests",
-    "livecodebench": "stepnav.tasks.livecodebench",
+    "gsm8k": "stepnav.tasks.mathematics.gsm8k",
+    "gsm-hard": "stepnav.tasks.mathematics.gsm_hard",
+    "gsm-plus": "stepnav.tasks.mathematics.gsm_plus",
+    "gsm-symbolic": "stepnav.tasks.mathematics.gsm_symbolic",
+    "svamp": "stepnav.tasks.mathematics.svamp",
+    "asdiv": "stepnav.tasks.mathematics.asdiv",
+    "mawps": "stepnav.tasks.mathematics.mawps",
+    "math": "stepnav.tasks.mathematics.hendrycks_math",
+    "math500": "stepnav.tasks.mathematics.math500",
+    "humaneval": "stepnav.tasks.programs.humaneval",
+    "humaneval-plus": "stepnav.tasks.programs.evalplus_humaneval",
+    "mbpp": "stepnav.tasks.programs.mbpp",
+    "mbpp-plus": "stepnav.tasks.programs.evalplus_mbpp",
+    "apps": "stepnav.tasks.programs.apps",
+    "code-contests": "stepnav.tasks.programs.code_contests",
+    "livecodebench": "stepnav.tasks.programs.livecodebench",
     "micro-python": "stepnav.tasks.micro_python.task",
 }
 
@@ -101,7 +101,7 @@ def _from_outside(
     if label in EMBEDDED_TASKS:  # its own problems and models are looked up by the task's name
         label += "-rows"
     if isinstance(found, Path):
-        from stepnav.tasks.stdin_programs import file_form, file_task
+        from stepnav.tasks.programs.stdin_programs import file_form, file_task
 
         form = file_form(found)
         if form is not None:
@@ -145,7 +145,7 @@ def load_programs(name: str, data: Path | None) -> Programs:
             f"{name!r} is no code task{nearest(name, sorted(CODE_TASKS))}; "
             f"samples can be graded for {', '.join(sorted(CODE_TASKS))}"
         )
-    from stepnav.tasks.code_task import Programs, named_programs
+    from stepnav.tasks.programs.code_task import Programs, named_programs
 
     if name in EMBEDDED_TASKS:
         if data is not None:

@@ -25,8 +25,8 @@ from stepnav.measure.samples import (
     results_path,
 )
 from stepnav.measure.stats.intervals import Grades, mean_pass_at_k, pass_at_k_interval
-from stepnav.tasks.code_task import Programs
-from stepnav.tasks.program_checker import ProgramChecker
+from stepnav.tasks.programs.code_task import Programs
+from stepnav.tasks.programs.program_checker import ProgramChecker
 
 MAX_CPU_S = 3600.0
 

@@ -15,7 +15,7 @@ from stepnav.core.records import Problem
 from stepnav.files.rows import every_row
 from stepnav.tasks.benchmark_file import draw
 from stepnav.tasks.checked import CheckedGrade, GradeFault
-from stepnav.tasks.number_problems import WORDS_PATTERN, hashed_line
+from stepnav.tasks.mathematics.number_problems import WORDS_PATTERN, hashed_line
 from stepnav.tasks.task import Task
 
 SPLIT = "test"

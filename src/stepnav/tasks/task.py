@@ -27,7 +27,7 @@ class CodeChecks:
         right.
       passes_public: (problem, text of a finished solution) to whether it passes the public tests;
         None where there are none. Runs the program in the sandbox.
-      module: what knows the programs' form, see `tasks/code_task.py`.
+      module: what knows the programs' form, see `tasks/programs/code_task.py`.
     """
 
     parses_so_far: Callable[[Problem, str], bool]

@@ -12,7 +12,7 @@ from stepnav.cli.options.shared import Data
 from stepnav.core.errors import ConfigError
 from stepnav.mutate import origins
 from stepnav.mutate.reference import Reference
-from stepnav.tasks import mbpp
+from stepnav.tasks.programs import mbpp
 
 MBPP_SOURCE = "MBPP (Austin et al. 2021), CC BY 4.0; ids 511-600 are validation, 601-974 training."
 

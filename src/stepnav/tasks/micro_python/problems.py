@@ -24,7 +24,7 @@ from stepnav.core.records import Problem
 from stepnav.sandbox.records import Suite
 from stepnav.tasks.micro_python.calls import is_meaningful, make_calls
 from stepnav.tasks.micro_python.specs import Spec, draw_spec, tell
-from stepnav.tasks.program_text import (
+from stepnav.tasks.programs.program_text import (
     RETURN,
     canonical_body,
     canonical_program,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stepnav.tasks.code_task import make_code_task
 from stepnav.tasks.micro_python import problems
+from stepnav.tasks.programs.code_task import make_code_task
 from stepnav.tasks.splits import SPLITS, embedded_examples, embedded_loader
 from stepnav.tasks.task import Task
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stepnav.core.records import Problem
-from stepnav.tasks import mbpp
 from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
-from stepnav.tasks.code_task import make_code_task
+from stepnav.tasks.programs import mbpp
+from stepnav.tasks.programs.code_task import make_code_task
 from stepnav.tasks.task import Task
 from stepnav.tasks.worked_examples import shipped_examples
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from stepnav.answers import value as v
 from stepnav.answers.expression import STRICT, Expression, UnreadableError, same
 from stepnav.answers.forms import Form, Named, Quantity, Relation
-from stepnav.answers.grammar import parse
+from stepnav.answers.reading.grammar import parse
 from stepnav.answers.region import INF, Region
 from stepnav.answers.value import Value
 

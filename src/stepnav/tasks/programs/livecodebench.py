@@ -7,7 +7,7 @@ hub (livecodebench/code_generation). Differs in: lines of output are compared ex
 
 from __future__ import annotations
 
-from stepnav.tasks.stdin_programs import stdin_benchmark, stdin_task
+from stepnav.tasks.programs.stdin_programs import stdin_benchmark, stdin_task
 from stepnav.tasks.task import Task
 
 BENCHMARK = stdin_benchmark(

@@ -7,7 +7,7 @@ lines (`sandbox/streams.py`), and the row's time limit, which is for other langu
 
 from __future__ import annotations
 
-from stepnav.tasks.stdin_programs import stdin_benchmark, stdin_task
+from stepnav.tasks.programs.stdin_programs import stdin_benchmark, stdin_task
 from stepnav.tasks.task import Task
 
 BENCHMARK = stdin_benchmark(

@@ -7,7 +7,7 @@ other white space, sets of lines and near floats; problems that ask for a functi
 
 from __future__ import annotations
 
-from stepnav.tasks.stdin_programs import stdin_benchmark, stdin_task
+from stepnav.tasks.programs.stdin_programs import stdin_benchmark, stdin_task
 from stepnav.tasks.task import Task
 
 BENCHMARK = stdin_benchmark(

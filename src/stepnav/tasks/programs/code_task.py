@@ -17,10 +17,10 @@ from stepnav.core.errors import DataError
 from stepnav.core.records import Problem
 from stepnav.core.thoughts import answer_part
 from stepnav.sandbox.records import Suite
-from stepnav.tasks.behaviour import Behaviours
 from stepnav.tasks.checked import CheckedGrade, GradeFault
-from stepnav.tasks.program_checker import shared_checker
-from stepnav.tasks.program_text import is_whole_program, parses_so_far
+from stepnav.tasks.programs.behaviour import Behaviours
+from stepnav.tasks.programs.program_checker import shared_checker
+from stepnav.tasks.programs.program_text import is_whole_program, parses_so_far
 from stepnav.tasks.task import CodeChecks, Example, Loader, Task
 
 

@@ -20,8 +20,8 @@ from typing import Any
 from stepnav.core.records import Problem
 from stepnav.sandbox.records import Suite
 from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
-from stepnav.tasks.code_task import make_code_task
-from stepnav.tasks.program_text import cut_program, parse, program_in, split_statements
+from stepnav.tasks.programs.code_task import make_code_task
+from stepnav.tasks.programs.program_text import cut_program, parse, program_in, split_statements
 from stepnav.tasks.task import Task
 from stepnav.tasks.worked_examples import shipped_examples
 

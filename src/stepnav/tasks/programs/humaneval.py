@@ -22,9 +22,9 @@ import sys
 from stepnav.core.records import Problem
 from stepnav.sandbox.records import Suite
 from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
-from stepnav.tasks.code_task import make_code_task
-from stepnav.tasks.humaneval_plus import make_test
-from stepnav.tasks.program_text import (
+from stepnav.tasks.programs.code_task import make_code_task
+from stepnav.tasks.programs.humaneval_plus import make_test
+from stepnav.tasks.programs.program_text import (
     RETURN,
     cut_body,
     is_whole_program,

@@ -9,8 +9,8 @@ from fractions import Fraction
 from stepnav.answers import forms as f
 from stepnav.answers.expression import SIGN, Expression
 from stepnav.answers.forms import Form, Items, Quantity, constant
-from stepnav.answers.grammar import parse
-from stepnav.answers.numerals import read_numeral
+from stepnav.answers.reading.grammar import parse
+from stepnav.answers.reading.numerals import read_numeral
 from stepnav.answers.units import UNITS, Unit, read_measure, read_unit
 
 Reader = Callable[[str], Form]

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from stepnav.answers import value as v
 from stepnav.answers.expression import SIGN, STRICT, Expression, Run, UnreadableError
-from stepnav.answers.numerals import read_decimal, read_numeral
+from stepnav.answers.reading.numerals import read_decimal, read_numeral
 from stepnav.answers.value import Value
 
 MAX_DEPTH = 40

@@ -12,7 +12,7 @@ from __future__ import annotations
 from stepnav.answers.canonical import canonical, parse_number
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
-from stepnav.tasks.number_problems import number_task
+from stepnav.tasks.mathematics.number_problems import number_task
 from stepnav.tasks.task import Task
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
-from stepnav.tasks.number_problems import compare_floats, number_field, number_task
+from stepnav.tasks.mathematics.number_problems import compare_floats, number_field, number_task
 from stepnav.tasks.task import Task
 
 NAMES = {"question": "result_float", "sQuestion": "lSolutions"}

@@ -7,9 +7,9 @@ own file is not told from the second form, whose fields it has.
 
 from __future__ import annotations
 
-from stepnav.tasks import humaneval
 from stepnav.tasks.benchmark_file import Benchmark
-from stepnav.tasks.code_task import make_code_task
+from stepnav.tasks.programs import humaneval
+from stepnav.tasks.programs.code_task import make_code_task
 from stepnav.tasks.task import Task
 
 BENCHMARK = Benchmark(

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stepnav.core.records import Problem
-from stepnav.tasks import gsm8k
 from stepnav.tasks.benchmark_file import Benchmark, Fields
-from stepnav.tasks.number_problems import number_task
+from stepnav.tasks.mathematics import gsm8k
+from stepnav.tasks.mathematics.number_problems import number_task
 from stepnav.tasks.task import Task
 
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from stepnav.answers.extract import last_boxed
 from stepnav.core.records import Problem
-from stepnav.tasks import math500
 from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
+from stepnav.tasks.mathematics import math500
 from stepnav.tasks.task import Task
 
 

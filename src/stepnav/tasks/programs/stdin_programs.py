@@ -20,9 +20,9 @@ from stepnav.files.rows import every_row
 from stepnav.sandbox.records import Suite
 from stepnav.sandbox.streams import stream_suite
 from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
-from stepnav.tasks.code_task import make_code_task
-from stepnav.tasks.program_text import cut_script, parse, program_in
-from stepnav.tasks.stdin_rows import FORMS, solution_of
+from stepnav.tasks.programs.code_task import make_code_task
+from stepnav.tasks.programs.program_text import cut_script, parse, program_in
+from stepnav.tasks.programs.stdin_rows import FORMS, solution_of
 from stepnav.tasks.task import Task
 
 PROMPT_TEMPLATE = "QUESTION:\n{question}\n\nUse Standard Input format\n\nANSWER:\n"

@@ -13,9 +13,9 @@ from dataclasses import replace
 from stepnav.answers.canonical import canonical, parse_number
 from stepnav.answers.extract import extract_number, has_mark
 from stepnav.core.records import Problem
-from stepnav.tasks import number_problems
 from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
-from stepnav.tasks.number_problems import number_task, stated, stated_line
+from stepnav.tasks.mathematics import number_problems
+from stepnav.tasks.mathematics.number_problems import number_task, stated, stated_line
 from stepnav.tasks.task import Task
 
 _PHRASES = (

@@ -13,12 +13,12 @@ from functools import lru_cache
 from stepnav.answers import forms as f
 from stepnav.answers.expression import UnreadableError
 from stepnav.answers.forms import Form, Items, Named, Quantity, Words
-from stepnav.answers.matrices import read_matrix
-from stepnav.answers.measures import GROUPS, read_compound, read_quantity
-from stepnav.answers.phrases import read_phrase
 from stepnav.answers.quantity import read_time
+from stepnav.answers.reading.matrices import read_matrix
+from stepnav.answers.reading.measures import GROUPS, read_compound, read_quantity
+from stepnav.answers.reading.phrases import read_phrase
+from stepnav.answers.reading.relations import RELATION, read_relation
 from stepnav.answers.region import REALS, Region
-from stepnav.answers.relations import RELATION, read_relation
 from stepnav.answers.sameness import as_region
 from stepnav.answers.spelling import MAX_CHARACTERS, tidy
 

@@ -9,8 +9,8 @@ from fractions import Fraction
 from stepnav.answers import forms as f
 from stepnav.answers.expression import UnreadableError
 from stepnav.answers.forms import Choice, Form, Items, Moment, Quantity, Words, constant
-from stepnav.answers.grammar import parse
 from stepnav.answers.quantity import SCALES, read_date, read_number_words, read_time
+from stepnav.answers.reading.grammar import parse
 from stepnav.answers.region import REALS
 
 _SYNONYMS: tuple[tuple[Form, str], ...] = (

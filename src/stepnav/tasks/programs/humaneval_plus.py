@@ -41,7 +41,7 @@ def make_test(row: Mapping[str, Any], entry_point: str) -> str:
     if not isinstance(atol, (int, float)) or not 0 <= atol < math.inf:
         raise ValueError(f"field 'atol' must be a number from 0 up (got {atol!r})")
     return (
-        "import stepnav.tasks.humaneval_plus as _plus\n\n"  # HumanEval/152 is called `compare`
+        "import stepnav.tasks.programs.humaneval_plus as _plus\n\n"  # a solution may be `compare`
         f"_inputs = {json.dumps(inputs)!r}\n\n\n"
         "def check(candidate):\n"
         f"    for _arguments, _check in _plus.questions({entry_point}, _inputs, {atol!r}):\n"

@@ -13,7 +13,7 @@ import re
 from stepnav.answers.canonical import canonical, parse_number
 from stepnav.core.records import Problem
 from stepnav.tasks.benchmark_file import Benchmark, Fields, text_field
-from stepnav.tasks.number_problems import compare_stated, number_task, stated
+from stepnav.tasks.mathematics.number_problems import compare_stated, number_task, stated
 from stepnav.tasks.task import Task
 
 

@@ -1,0 +1,1 @@
+"""Reading an answer's text into the form that it has."""

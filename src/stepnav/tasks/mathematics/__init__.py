@@ -1,0 +1,1 @@
+"""Benchmarks of problems whose answer is a number or a formula."""
