@@ -621,6 +621,8 @@ def test_who_follows_a_search_may_end_it():
 
     with pytest.raises(KeyError, match="enough"):
         stepnav.solve("Why?", policy=propose, reward=rate, on_change=follow)
+    with pytest.raises(RuntimeError, match="generator raised StopIteration"):
+        stepnav.solve("Why?", policy=propose, reward=rate, on_change=lambda node: next(iter(())))
 
 
 def test_results_of_followed_searches_can_be_pickled():
