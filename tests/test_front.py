@@ -639,6 +639,7 @@ def test_a_score_holds_probabilities():
 
     with pytest.raises(BackendError, match=r"reward function raised ValueError.*not be negative"):
         stepnav.solve("Why?", policy=propose, reward=reward)
+    assert StepScore(1 - 0.9 - 0.1, 0.1, 0.9).rating == 1  # the first is a little less than 0
 
 
 def test_options_of_strategies_may_be_numpys():
