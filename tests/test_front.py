@@ -646,6 +646,8 @@ def test_options_of_strategies_may_be_numpys():
     found = stepnav.hgs(branching=np.int64(4), temperature=np.float32(0.5), replace=np.True_)
     assert found == stepnav.hgs(branching=4, temperature=0.5, replace=True)
     assert found.label == "hgs:branching=4:temperature=0.5:replace=True"
+    with pytest.raises(ConfigError, match=r"hgs\.branching must be a whole number \(got array"):
+        stepnav.hgs(branching=np.array([2, 4]))
 
 
 def test_a_file_is_no_folder_of_results(tmp_path):
