@@ -621,6 +621,8 @@ def test_who_follows_a_search_may_end_it():
 
     with pytest.raises(KeyError, match="enough"):
         stepnav.solve("Why?", policy=propose, reward=rate, on_change=follow)
+    with pytest.raises(RuntimeError, match="generator raised StopIteration"):
+        stepnav.solve("Why?", policy=propose, reward=rate, on_change=lambda node: next(iter(())))
 
 
 def test_results_of_followed_searches_can_be_pickled():
@@ -637,12 +639,15 @@ def test_a_score_holds_probabilities():
 
     with pytest.raises(BackendError, match=r"reward function raised ValueError.*not be negative"):
         stepnav.solve("Why?", policy=propose, reward=reward)
+    assert StepScore(1 - 0.9 - 0.1, 0.1, 0.9).rating == 1  # the first is a little less than 0
 
 
 def test_options_of_strategies_may_be_numpys():
     found = stepnav.hgs(branching=np.int64(4), temperature=np.float32(0.5), replace=np.True_)
     assert found == stepnav.hgs(branching=4, temperature=0.5, replace=True)
     assert found.label == "hgs:branching=4:temperature=0.5:replace=True"
+    with pytest.raises(ConfigError, match=r"hgs\.branching must be a whole number \(got array"):
+        stepnav.hgs(branching=np.array([2, 4]))
 
 
 def test_a_file_is_no_folder_of_results(tmp_path):

@@ -34,6 +34,7 @@ from stepnav.answers.canonical import canonical, format_number, parse_number
         (r"90^\circ", "90"),
         (r"2.5\times10^{3}", "2500"),
         ("10^{3}", "1000"),
+        ("2 1/1000", "2.001"),
         (r"\frac{1}{10^3}", "0.001"),
         (r"-2\frac{1}{2}", "-2.5"),
         ("x=5", "5"),

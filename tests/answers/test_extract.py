@@ -219,6 +219,7 @@ def test_a_scale_is_no_unit(text: str, number: str) -> None:
         ("It is 25 m\u00b2.", "25"),
         ("#### 100 1/4-pound burgers", "100"),
         ("The answer is 2  1/2.", "2.5"),
+        ("#### 2 1/1000", "2.001"),
         (r"so $\frac{1}{10^3}$", "0.001"),
         (r"so $\frac{1.5}{2 \times 10^{3}}$", "0.00075"),
         (r"so $\frac{10^{3}}{2}$", "500"),

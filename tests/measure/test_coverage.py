@@ -95,6 +95,17 @@ def test_one_right_solution_covers_a_search(
     assert sorted(map(str, graded)) == sorted(answers)
 
 
+@pytest.mark.parametrize(("correct", "covered"), [(False, None), (True, True)])
+def test_what_a_tasks_own_code_cannot_read_is_undecided(
+    correct: bool, covered: bool | None
+) -> None:
+    def extract(text: str) -> str | None:
+        raise OSError(text)
+
+    found = searched(["5", "6"])
+    assert Coverage(extract, lambda problem, answer: False).has_right(found, correct) is covered
+
+
 def test_repeats_are_averaged_and_what_was_not_looked_at_is_no_coverage() -> None:
     rows = [
         make_row(problem_id=f"p{n}", repeat=repeat, correct=False, covered=n < 2 and repeat == 0)

@@ -181,6 +181,20 @@ def test_all_steps_come_once_and_then_none() -> None:
     assert ask(small_policy(), 2, with_(sampling, steps)) == ()
 
 
+def test_torch_may_be_told_to_use_deterministic_algorithms_alone() -> None:
+    def drawn() -> list[str]:
+        policy = small_policy()
+        first = ask(policy, 3, Sampling(1.0, without=()))
+        return [step.text for step in ask(policy, 3, Sampling(1.0, without=first))]
+
+    usual = drawn()
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert drawn() == usual
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 def test_a_request_in_parts_draws_what_it_draws_whole() -> None:
     whole = ask(small_policy(), 5, with_(Sampling(0.7), ()), seed=9)
     parts: list[Step] = []

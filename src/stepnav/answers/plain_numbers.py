@@ -22,7 +22,9 @@ _FRACTION = re.compile(
     r"(?:(?<![\w.,/^])(\d{1,15})\s*)?"
     rf"\\[dtc]?frac\s*(?:\{{\s*(-?{_PART})\s*\}}|(\d))\s*(?:\{{\s*({_PART})\s*\}}|(\d))"
 )
-_MIXED = re.compile(r"(?<![\w.,/])(\d{1,15})[ \u00a0]+(\d{1,3})/(\d{1,3})(?![\w/]|[.,]\d|-[^\W\d])")
+_MIXED = re.compile(
+    r"(?<![\w.,/])(\d{1,15})[ \u00a0]+(\d{1,15})/(\d{1,15})(?![\w/]|[.,]\d|-[^\W\d])"
+)
 """A whole number and a part of one; 100 1/4-pound burgers are a number of things."""
 
 _RAISED = "\u207a\u207b\u2070\u00b9\u00b2\u00b3\u2074-\u2079"

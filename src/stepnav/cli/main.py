@@ -105,8 +105,9 @@ def _explain(error: Exception) -> str | None:
     if isinstance(error, (StepnavError, OSError)):
         return " ".join(str(error).split())
     if isinstance(error, MemoryError) or "allocate memory" in str(error):  # the latter is torch's
-        return f"the memory is full ({' '.join(str(error).split()) or 'MemoryError'}); end other \
-programs, raise this one's limit, or ask for less at once"
+        what = " ".join(str(error).split()) or "MemoryError"
+        advice = "end other programs, raise this one's limit, or ask for less at once"
+        return f"the memory is full ({what}); {advice}"
     package = (getattr(error, "name", None) or "").partition(".")[0]
     if isinstance(error, ModuleNotFoundError) and package in EXTRA_OF:
         return f"this needs {package}: pip install 'stepnav[{EXTRA_OF[package]}]'"

@@ -118,7 +118,8 @@ class Option:
         """
         if value is None and self.may_be_none:
             return None
-        value = value.item() if hasattr(value, "item") else value  # of numpy, of torch
+        if getattr(value, "ndim", None) == 0:  # a number of numpy, of torch
+            value = value.item()
         if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         given: Any = value

@@ -192,7 +192,7 @@ class StepScore:
         total = sum(probs)
         if not (0.999 < total < 1.001):  # also catches NaN
             raise ValueError(f"step probabilities must sum to 1 (got {total}: {self!r})")
-        if min(probs) < 0:
+        if min(probs) < -0.001:  # 1 - .9 - .1 is a little less than 0
             raise ValueError(f"step probabilities must not be negative (got {self!r})")
 
     @property

@@ -42,11 +42,17 @@ class Coverage:
         grades = {correct}
         if not correct:
             texts = [node.trajectory.text for node in result.tree.nodes if node.is_finished]
-            answers = dict.fromkeys(map(self._extract, texts))
-            grades |= {self._graded(result.tree.problem, a) for a in answers if a is not None}
+            grades |= {self._graded(result.tree.problem, text) for text in texts}
         return True if True in grades else None if None in grades else False
 
-    def _graded(self, problem: Problem, answer: str) -> bool | None:
+    def _graded(self, problem: Problem, text: str) -> bool | None:
+        """Return whether a solution is right; None where a task's own code cannot tell."""
+        try:
+            answer = self._extract(text)
+        except (Exception, SystemExit):  # a fault there ends no more than a search
+            return None
+        if answer is None:
+            return False
         place = problem.id, answer
         if place not in self._known:
             self._known[place] = self._grade(problem, answer)

@@ -241,7 +241,8 @@ class RunningSearch:
         Raises:
           Exception, SystemExit: it is that of who follows the tree.
         """
-        if self._follower is not None and error is self._follower.error:
+        raised = None if self._follower is None else self._follower.error
+        if raised is not None and raised in (error, error.__cause__):  # cause: of `StopIteration`
             raise error
         name = self.search.strategy.name
         logger.debug("strategy %s failed in search %s", name, self.search.id, exc_info=error)

@@ -99,12 +99,12 @@ def sample_remainder(
         cut = _beside(logits, cut)
         logs[cut] = _nucleus(torch.softmax(logs[cut], dim=-1), limits).log()
     # in place: few rows stand where something was taken, and the others pay nothing for them
-    places = [row * logs.shape[1] + token for row, pairs in enumerate(taken) for token, _ in pairs]
+    places = [(row, token) for row, pairs in enumerate(taken) for token, _ in pairs]
     if places:
-        at_taken = _beside(logits, places)
-        before = logs.take(at_taken)
+        at_taken = _beside(logits, [*zip(*places)]).unbind()
+        before = logs[at_taken]
         shares = _beside(logits, [share for pairs in taken for _, share in pairs])
-        logs.put_(at_taken, before + shares)
+        logs[at_taken] = before + shares
     # relative to the likeliest, so that little that is left is drawn from as exactly as all
     highest = logs.amax(dim=-1)
     if not any(sampling.temperature for sampling in samplings):
@@ -118,7 +118,7 @@ def sample_remainder(
     picked, own = logs.gather(1, at)[:, 0], own.gather(1, at)[:, 0]
     logs.scatter_(1, at, -torch.inf)
     if places:
-        logs.put_(at_taken, torch.full_like(before, -torch.inf))
+        logs[at_taken] = -torch.inf
     found, known = [], iter(before.tolist() if places else ())
     columns = [column.tolist() for column in (drawn, own, picked, _log_sums(logs), highest)]
     for token, logprob, log, rest, most, pairs in zip(*columns, taken):
