@@ -206,6 +206,26 @@ def test_a_strategy_of_ones_own_is_tuned_and_used(own: Path, tmp_path: Path) -> 
         run(*words, "--resume")
 
 
+def test_options_tuned_on_rows_of_ones_own_are_measured_on_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("dev", "held"):
+        row = {"question": "Mia has 12 coins. She finds 30 coins. How many coins?", "answer": "42"}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
+    models = ("--policy", "arithmetic", "--reward", "arithmetic")
+    dev, out = tmp_path / "dev.jsonl", tmp_path / "tune"
+    words = ("--budgets", "40", "--rungs", "1", "--strategies", "cot", "--split", "test")
+    run("tune", "--task", str(dev), *words, "--out", str(out), *models)
+    words = ("bench", "--tuned", str(out / "tuned.json"), *models)
+    run(*words, "--task", str(tmp_path / "held.jsonl"), "--out", str(tmp_path / "other"))
+    assert "note: The options were tuned on " in (told := capsys.readouterr().err)
+    assert "held.jsonl" in told and "on this split" not in told
+    run(*words, "--task", f"{tmp_path}/../{tmp_path.name}/dev.jsonl", "--out", str(tmp_path / "b"))
+    assert "note: The options were tuned on this split (test)" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="this is task arithmetic"):
+        run(*words, "--task", "arithmetic", "--out", str(tmp_path / "c"))
+
+
 def test_tuning_in_which_every_search_failed_is_an_error(own: Path, tmp_path: Path) -> None:
     names = f"{own}:broken:branching=2,{own}:broken:branching=4"
     words = ("tune", "--budgets", "40", "--rungs", "1,2", "--strategies", names)

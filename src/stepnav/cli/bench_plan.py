@@ -14,6 +14,7 @@ import typer
 
 from stepnav import build
 from stepnav.build.plugins import bare_name
+from stepnav.cli.console import note
 from stepnav.cli.options.choice import Ids
 from stepnav.cli.options.chosen import Chosen
 from stepnav.cli.options.models import ModelOptions
@@ -158,6 +159,8 @@ class PlanOptions:
         choices = build.with_measured(choices, used.reward)
         if found is not None:
             origin = made_for(self.task, used.full_name, used.reward)
+            if _is_other(found, self.task) is not None:  # files take the place of splits
+                origin["task"] = found.origin["task"]
             check_tuned(found, origin, str(self.tuned))
             choices = [with_tuned(choice, found, limits) for choice in choices]
         where = (self.split or task.default_split, self.seed, tasks.data)
@@ -177,7 +180,7 @@ class PlanOptions:
             own_settings={
                 **({} if self.ids is None else {"ids": ",".join(p.id for p in drawn)}),
                 **({} if part is None else {SHARD: str(part)}),
-                **_tuned_here(found, choices, where[0]),
+                **_tuned_here(found, choices, self.task, where[0]),
             },
         )
         return Comparison(plan, drawn, _mine(drawn, part), used)
@@ -198,11 +201,27 @@ def _names(tuned: Tuned) -> str:
     return ",".join(dict.fromkeys(names))
 
 
-def _tuned_here(tuned: Tuned | None, strategies: Sequence[Strategy], split: str) -> dict[str, str]:
+def _tuned_here(
+    tuned: Tuned | None, strategies: Sequence[Strategy], task: str, split: str
+) -> dict[str, str]:
     """Return the setting of a run that measures tuned options on the split they were tuned on."""
-    is_used = any(strategy.by_budget for strategy in strategies)
-    is_here = tuned is not None and is_used and tuned.origin.get("split") == split
-    return {TUNED_ON: split} if is_here else {}
+    if tuned is None or not any(strategy.by_budget for strategy in strategies):
+        return {}
+    if _is_other(tuned, task):
+        note(f"The options were tuned on {tuned.origin['task']}, this is {task}.")
+        return {}
+    return {TUNED_ON: split} if tuned.origin.get("split") == split else {}
+
+
+def _is_other(tuned: Tuned, task: str) -> bool | None:
+    """Return whether options were tuned on another task of one's own; None if one is a benchmark.
+
+    Rows of one's own have one split: what is held out is another file.
+    """
+    made = tuned.origin["task"]
+    if made in build.TASKS or task in build.TASKS:
+        return None
+    return Path(made).resolve() != Path(task).resolve()
 
 
 def _mine(problems: list[Problem], shard: Shard | None) -> list[Problem]:

@@ -263,8 +263,9 @@ def _tell(tuned: Tuned, path: Path, split: str | None, as_json: bool) -> None:
     cost = tuned.origin
     tell(
         f"{cost['searches']:,} searches, {cost['policy_tokens']:,} policy and "
-        f"{cost['reward_tokens']:,} reward tokens, {cost['seconds']:,.0f} s; use them with: "
-        f"stepnav bench --task {cost['task']}{f' --split {split}' if split else ''} --tuned {path}"
+        f"{cost['reward_tokens']:,} reward tokens, {cost['seconds']:,.0f} s; use them with "
+        f"the same models: stepnav bench --task {cost['task']}"
+        f"{f' --split {split}' if split else ''} --tuned {path}"
     )
 
 
