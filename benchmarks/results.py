@@ -72,7 +72,7 @@ def tuned(task: str, budgets: str, title: str) -> Run:
 
 def voting(task: str, title: str) -> Run:
     words = ("--task", task, "--strategies", "weighted_vote:samples=256,hgs,nav,cot")
-    return Run(title, (*words, "--split", "test"), 200)
+    return Run(title, (*words, "--coverage", "--split", "test"), 200)
 
 
 def rivals(task: str, title: str) -> Run:
