@@ -56,6 +56,9 @@ def test_a_run_whose_task_is_gone_is_reported_and_shown(
     assert (row["label"], row["correct"]) == ("cot", 1)
     cli.app(["show", str(tmp_path), "--problem", "0", "--json"], standalone_mode=False)
     assert json.loads(capsys.readouterr().out)["correct"] is True
+    for option in ("--coverage", "--grade-again"):
+        with pytest.raises(ConfigError, match=r"cannot be graded without.* call it again with the"):
+            cli.app(["report", str(tmp_path), option], standalone_mode=False)
 
 
 GRADED = """

@@ -23,7 +23,7 @@ from stepnav.cli.console import (
 )
 from stepnav.cli.options.shared import AsJson, TellsCoverage
 from stepnav.cli.remarks import is_cut, tell_cut, tell_failed
-from stepnav.core.errors import DataError
+from stepnav.core.errors import ConfigError, DataError
 from stepnav.core.outcome import SearchResult
 from stepnav.files.lock import locked
 from stepnav.measure import runner
@@ -72,8 +72,8 @@ def run(
     if grade_again:
         _grade_again(run)
     plan, journal = open_run(run)
-    extract = load_task(plan).extract if coverage else None
     with contextlib.closing(journal):
+        extract = load_task(plan).extract if coverage else None
         make_report(
             run, plan, journal, grader(plan), extract=extract, baseline=baseline, as_json=as_json
         )
@@ -176,10 +176,20 @@ def grader(plan: BenchPlan) -> Grade:
 
 
 def load_task(plan: BenchPlan) -> Task:
-    """Return the benchmark of a run."""
+    """Return the benchmark of a run.
+
+    Raises:
+      ConfigError: it is not here.
+    """
     names = ("sandbox", "question_field", "answer_field")
     given = {name: plan.settings[name] for name in names if name in plan.settings}
-    return build.load_task(plan.task, **given)
+    try:
+        return build.load_task(plan.task, **given)
+    except ConfigError as error:
+        raise ConfigError(
+            f"answers cannot be graded without the run's task: {error}; where stepnav.bench made "
+            "the run, call it again with the same out, and coverage=True for that"
+        ) from None
 
 
 def _print(

@@ -35,10 +35,8 @@ class ScriptedReward:
         def score_of(rating: Rating | StepScore) -> StepScore:
             return rating if isinstance(rating, StepScore) else StepScore.from_rating(rating)
 
-        scores, other = (
-            {text: score_of(rating) for text, rating in table.items()},
-            score_of(default),
-        )
+        scores = {text: score_of(rating) for text, rating in table.items()}
+        other = score_of(default)
         return cls(lambda trajectory: scores.get(trajectory.steps[-1].key, other))
 
     def submit(self, ticket: int, request: Request) -> None:
