@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,9 @@ from stepnav.cli.console import Interrupted
 from stepnav.cli.main import app
 from stepnav.core.errors import BackendError, ConfigError, DataError
 from stepnav.measure.plan_file import read_plan
+from stepnav.measure.prm.scores import folder_digest
+from stepnav.rewards.measured import FILE_NAME, write_measured
+from stepnav.zoo import MODELS_FOLDER
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import results
@@ -224,6 +228,26 @@ def test_options_tuned_on_rows_of_ones_own_are_measured_on_others(
     assert "note: The options were tuned on this split (test)" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="this is task arithmetic"):
         run(*words, "--task", "arithmetic", "--out", str(tmp_path / "c"))
+
+
+def test_a_reward_model_whose_p_right_was_calibrated_since_keeps_its_tuned_options(
+    tmp_path: Path,
+) -> None:
+    prm, out = tmp_path / "prm", tmp_path / "tune"
+    shutil.copytree(MODELS_FOLDER / "arithmetic-prm", prm)
+    words = ("--budgets", "40", "--rungs", "1", "--strategies", "hgs:branching=2")
+    run("tune", *words, "--reward", str(prm), "--out", str(out))
+    made = json.loads((out / "tuned.json").read_text())["reward_digest"]
+    bare = folder_digest(prm, without=FILE_NAME)
+    row = {"options": {"right_offset": 0.5}, "reward_digest": made, "weights_digest": bare}
+    write_measured(prm, "nav", row)
+    words = ("bench", "--problems", "1", "--tuned", str(out / "tuned.json"), "--reward", str(prm))
+    run(*words, "--out", str(tmp_path / "run"))
+    assert read_plan(tmp_path / "run").strategies[0].by_budget[40]["branching"] == 2
+    (prm / "README.md").unlink()
+    (prm / "config.json").write_text((prm / "config.json").read_text() + "\n")
+    with pytest.raises(ConfigError, match="tuned for reward"):
+        run(*words, "--out", str(tmp_path / "other"))
 
 
 def test_tuning_in_which_every_search_failed_is_an_error(own: Path, tmp_path: Path) -> None:

@@ -95,6 +95,11 @@ def test_a_flat_map_is_not_undone(tmp_path: Path) -> None:
         read_pairs(tmp_path, "nav")
 
 
+def test_a_run_without_a_report_says_how_it_is_made(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="make it with: stepnav report"):
+        read_pairs(tmp_path, "nav")
+
+
 def test_only_graded_searches_that_say_how_sure_they_are_count(tmp_path: Path) -> None:
     rows = [
         make_row("nav", problem_id="a", right_prob=0.7, correct=True),

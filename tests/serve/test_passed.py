@@ -6,7 +6,9 @@ import asyncio
 import itertools
 import json
 import re
+import signal
 import socket
+import threading
 
 import httpx
 import openai
@@ -100,6 +102,23 @@ def test_a_stream_that_breaks_off_in_an_event_ends_with_an_error_that_clients_kn
                 next(stream)
         told = httpx.get(f"{url}/metrics").text
     assert 'request_duration_seconds_count{error_type="502",' in told
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_what_is_passed_when_the_server_stops_ends_with_an_error_after_the_grace(is_stream, caplog):
+    pieces = [SSE, chunk(event("hello")), 60.0] if is_stream else []
+    with SlowUpstream(pieces) as upstream, passing(upstream.url) as (url, server):
+
+        def stop():
+            wait_until(lambda: upstream.num_asked)
+            server.handle_exit(signal.SIGTERM, None)
+
+        threading.Thread(target=stop).start()
+        answer = httpx.post(url + CHAT, json={**STREAM, "stream": is_stream}, timeout=30)
+    told = answer.text.split("data: ")[-1]
+    assert json.loads(told)["error"]["code"] == "stopping"
+    assert answer.status_code == (200 if is_stream else 503)
+    assert "Traceback" not in caplog.text
 
 
 def test_an_event_without_end_is_bounded(monkeypatch):

@@ -30,7 +30,7 @@ from stepnav.core.errors import ConfigError
 from stepnav.core.records import Problem
 from stepnav.core.shard import Shard
 from stepnav.core.strategy import Strategy
-from stepnav.front.origin import made_for
+from stepnav.front.origin import made_for, rated_by
 from stepnav.measure.plan import SHARD, TUNED_ON, BenchPlan, Cell, cells
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.runner import Finished, run_cells
@@ -158,10 +158,7 @@ class PlanOptions:
         used = Chosen.of(models, task, choices, self.reward, active)
         choices = build.with_measured(choices, used.reward)
         if found is not None:
-            origin = made_for(self.task, used.full_name, used.reward)
-            if _is_other(found, self.task) is not None:  # files take the place of splits
-                origin["task"] = found.origin["task"]
-            check_tuned(found, origin, str(self.tuned))
+            _check_tuned(found, self.task, used, str(self.tuned))
             choices = [with_tuned(choice, found, limits) for choice in choices]
         where = (self.split or task.default_split, self.seed, tasks.data)
         drawn = draw_problems(task, self.problems, self.ids, *where, default=NUM_PROBLEMS)
@@ -211,6 +208,21 @@ def _tuned_here(
         note(f"The options were tuned on {tuned.origin['task']}, this is {task}.")
         return {}
     return {TUNED_ON: split} if tuned.origin.get("split") == split else {}
+
+
+def _check_tuned(tuned: Tuned, task: str, used: Chosen, file: str) -> None:
+    """Refuse settings that were tuned for another task or for other models.
+
+    Raises:
+      ConfigError: they are for others.
+    """
+    now, made = made_for(task, used.full_name, used.reward), tuned.origin
+    if _is_other(tuned, task) is not None:  # files take the place of splits
+        now["task"] = made["task"]
+    folder = build.reward_folder(str(used.reward)) if now["reward_digest"] else None
+    if folder and made["reward_digest"] in rated_by(folder):  # P(right) may be calibrated since
+        now["reward_digest"] = made["reward_digest"]
+    check_tuned(tuned, now, file)
 
 
 def _is_other(tuned: Tuned, task: str) -> bool | None:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from stepnav.cli.console import print_json, say, stdout, tell_notes
 from stepnav.core.errors import ConfigError, DataError
 from stepnav.files.atomic import whole_folder, write_bytes
+from stepnav.front.origin import rated_by
 from stepnav.measure.plan_file import read_plan
 from stepnav.measure.prm.scores import folder_digest
 from stepnav.measure.report.terminal import print_table
 from stepnav.rewards.measured import FILE_NAME as MEASURED_NAME
-from stepnav.rewards.measured import read_rows, write_measured
+from stepnav.rewards.measured import write_measured
 
 if TYPE_CHECKING:
     from stepnav.measure.plan import BenchPlan
@@ -123,16 +124,12 @@ def _check_rated_by(reward: str, folder: Path, plan: BenchPlan, run: Path) -> di
       ConfigError: it is not the one in the folder.
     """
     made = str(plan.settings.get("reward_digest"))
-    bare = folder_digest(folder, without=MEASURED_NAME)
-    kept = read_rows(folder).get(STRATEGY, {})
-    known = {folder_digest(folder), bare}
-    if kept.get("weights_digest") == bare:  # the run that the map there was fitted on
-        known.add(kept["reward_digest"])
-    if made not in known:
+    if made not in rated_by(folder):
         raise ConfigError(
             f"the searches of {run} went by the reward model {plan.reward} (digest {made}), not by "
             f"{reward} as it is now; fit it on a run of stepnav bench --reward {reward}"
         )
+    bare = folder_digest(folder, without=MEASURED_NAME)
     return {"reward_digest": made, "weights_digest": bare}
 
 

@@ -15,6 +15,8 @@ from stepnav.build.rules import split_rule
 from stepnav.core.errors import ConfigError
 from stepnav.measure.prm.scores import folder_digest
 from stepnav.remote.options import ServerOptions
+from stepnav.rewards.measured import FILE_NAME as MEASURED_NAME
+from stepnav.rewards.measured import read_rows
 
 PLAIN = (str, int, float, bool, type(None))
 """What a function may hold that says all of itself."""
@@ -29,6 +31,19 @@ def made_for(task: str, policy: str | None, reward: str | None) -> dict[str, Any
         "reward": reward,
         "reward_digest": None if reward is None else _digest(build.reward_folder, reward),
     }
+
+
+def rated_by(folder: Path) -> set[str]:
+    """Return the digests that a reward model's folder has, and had while its scores were these.
+
+    The map of P(right) that may lie in it changes none.
+    """
+    bare = folder_digest(folder, without=MEASURED_NAME)
+    known = {folder_digest(folder), bare}
+    for row in read_rows(folder).values():
+        if row.get("weights_digest") == bare:  # the run that the map there was fitted on
+            known.add(row["reward_digest"])
+    return known
 
 
 def digests(policy: str | None, reward: str | None, *others: str) -> dict[str, str]:

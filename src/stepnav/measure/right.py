@@ -58,7 +58,7 @@ def read_pairs(run: Path, strategy: str) -> tuple[list[str], Floats, Floats, int
     """
     path = run / "results.parquet"
     if not path.exists():
-        raise DataError(f"{run} is no finished run of stepnav bench: it has no results.parquet")
+        raise DataError(f"{run} has no results.parquet; make it with: stepnav report {run}")
     every = [row for row in read_table(path) if row["label"] == strategy]
     rows = [
         row for row in every if row.get("right_prob") is not None and row["correct"] is not None

@@ -75,6 +75,11 @@ def gateway_error(status: int, message: str) -> ApiError:
     return ApiError(status, message, code="upstream_failed", headers=RETRY_SOON)
 
 
+def stopping() -> ApiError:
+    """Return the error for a request that a server which was told to stop does not answer."""
+    return ApiError(503, "the server stops", code="stopping", headers={"Retry-After": "1"})
+
+
 def failed(error: BackendError | None, message: str) -> ApiError:
     """Return the error for a search whose model did not answer.
 

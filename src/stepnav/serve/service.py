@@ -18,7 +18,7 @@ from sse_starlette import ServerSentEvent
 from stepnav.core.outcome import SearchResult
 from stepnav.run.traces import Traces
 from stepnav.serve.engine import Engine
-from stepnav.serve.errors import ApiError
+from stepnav.serve.errors import ApiError, stopping
 from stepnav.serve.house import House
 from stepnav.serve.metrics import OPERATIONS, Metrics
 from stepnav.serve.replies import whole
@@ -73,9 +73,15 @@ class Service:
         """Take no more requests, and soon let searches end with what they have; from any thread."""
         if not self.is_stopping:
             self.is_stopping = True
-            timer = threading.Timer(self.house.limits.grace_s, self.engine.hurry)
+            timer = threading.Timer(self.house.limits.grace_s, self._hurry)
             timer.daemon = True
             timer.start()
+
+    def _hurry(self) -> None:
+        """End what is still open after the grace."""
+        self.engine.hurry()
+        if self.upstream is not None:
+            self.upstream.hurry()
 
     @property
     def num_passed(self) -> int:
@@ -136,7 +142,7 @@ class Service:
         limits, num_open = self.house.limits, self.engine.num_open + self.num_passed
         if self.is_stopping:
             self.metrics.refused.inc()
-            raise ApiError(503, "the server stops", code="stopping", headers={"Retry-After": "1"})
+            raise stopping()
         if num_open >= limits.active + limits.queue:
             self.metrics.refused.inc()
             wait_s = max(1, min(60, num_open // limits.active))

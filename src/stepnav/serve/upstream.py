@@ -22,7 +22,7 @@ from fastapi.responses import Response
 from stepnav.core.errors import ConfigError, quote
 from stepnav.remote.errors import error_of
 from stepnav.remote.proxy import proxy_for
-from stepnav.serve.errors import ApiError, failed, gateway_error
+from stepnav.serve.errors import ApiError, failed, gateway_error, stopping
 from stepnav.serve.house import Server
 from stepnav.serve.passed_events import MAX_ANSWER_BYTES, PassedEvents
 from stepnav.serve.requests import until_gone
@@ -82,6 +82,20 @@ class Upstream:
             self._headers["Authorization"] = f"Bearer {server.api_key}"
         self._proxy = http_proxy_for(server.base_url)
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._streams: set[aiohttp.ClientResponse] = set()
+        self._is_stopping = False
+
+    def hurry(self) -> None:
+        """End what is passed, as the server stops, each with an error; from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self._end_all()))
+
+    async def _end_all(self) -> None:
+        self._is_stopping = True
+        for answer in self._streams:
+            answer.content.set_exception(stopping())
+        await self.close()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -91,7 +105,7 @@ class Upstream:
     def _opened(self) -> aiohttp.ClientSession:
         """Return the pool, which is made in the event loop that it lives in."""
         if self._session is None:
-            limit_s = self._server.timeout_s
+            limit_s, self._loop = self._server.timeout_s, asyncio.get_running_loop()
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=0, keepalive_timeout=IDLE_S, ssl=httpx.create_ssl_context()
@@ -136,6 +150,8 @@ class Upstream:
         if isinstance(answer, Response):
             answer.headers.update(headers)
             return answer
+        self._streams.add(answer)
+        stack.callback(self._streams.discard, answer)
         stack.callback(answer.close)
         passed = PassedEvents(answer.content.iter_any(), self.blotted, on_first)
         headers = {**_kept(answer), **headers}
@@ -165,6 +181,8 @@ class Upstream:
         except asyncio.TimeoutError:
             raise gateway_error(504, "the model server does not answer in time") from None
         except aiohttp.ClientError as error:
+            if self._is_stopping:
+                raise stopping() from None
             logger.warning("the model server cannot be reached (%s)", type(error).__name__)
             raise gateway_error(
                 502, "the model server cannot be reached; try again later"
