@@ -55,6 +55,7 @@ def test_a_report_tells_the_coverage_where_it_is_asked_for(
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert all(row["covered"] >= row["correct"] for row in rows)
     assert all(row["coverage"] == row["covered"] / 4 for row in rows)
+    assert all(row["coverage_bounds"] == [row["coverage"]] * 2 for row in rows)
     cli.app(["bench", "--out", run, *words, "--coverage", "--resume"], standalone_mode=False)
     for text in (capsys.readouterr().out, (tmp_path / "run/report.md").read_text()):
         assert "chosen where found" in text

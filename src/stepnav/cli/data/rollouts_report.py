@@ -133,7 +133,7 @@ def _left_out(found: Mapping[str, Any]) -> str:
         else ""
     )
     ungradable = (
-        f"; {found['ungradable']} problems can never be graded" if found["ungradable"] else ""
+        f"; problems that can never be graded: {found['ungradable']}" if found["ungradable"] else ""
     )
     rare = [f"{found[name]} {why}, " for name, why in of_runs.items() if found[name]]
     return (

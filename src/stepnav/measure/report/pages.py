@@ -99,7 +99,8 @@ def notes(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[str]:
     if any(row.coverage for row in summary):
         lines.append(
             "Coverage is how often one of the search's finished solutions was right, chosen or "
-            "not: what a perfect choice among them would reach. The rest was never found."
+            "not: what a perfect choice among them would reach. The rest was never found. "
+            "Undecided searches are left out, which flatters; report.json holds coverage_bounds."
         )
     if any(row.oracle for row in summary):
         lines.append(
