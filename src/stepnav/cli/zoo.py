@@ -10,7 +10,7 @@ import typer
 from stepnav import build
 from stepnav.cli.console import Stages, interruptible, print_json, say
 from stepnav.cli.options.shared import AsJson, Device, Resume, Seed
-from stepnav.core.errors import ConfigError
+from stepnav.core.extras import importing
 
 
 def run(
@@ -37,12 +37,10 @@ def run(
 
       stepnav zoo train --out runs/zoo --resume
     """
-    try:
+    with importing("training", "what training needs", "train"):
         import torch  # noqa: F401
 
         from stepnav.zoo.recipe import make_models
-    except ImportError as error:
-        raise ConfigError(f"training needs {error.name}: pip install 'stepnav[train]'") from None
     build.check_device(device)
     with interruptible(lambda: _kept(out)), Stages("items") as stages:
 

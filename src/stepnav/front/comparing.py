@@ -148,8 +148,11 @@ def _run(
             done += found.is_new
             progress(done, len(every))
         has_right = Coverage(task.extract, task.grade).has_right if coverage else None
-        rows = read_rows(plan, journal, grade=task.grade, problems=ids, has_right=has_right)
         results = {result.search_id: result for result in journal.results()}
+        rows = read_rows(
+            plan, journal, grade=task.grade, problems=ids, has_right=has_right,
+            results=results.values(),
+        )  # fmt: skip
         wall_s = wall_seconds(journal)
     finally:
         journal.close()

@@ -13,7 +13,8 @@ import typer
 from stepnav import build
 from stepnav.cli.console import Stages, interruptible, loading, note, print_json, say, tell_notes
 from stepnav.cli.options.shared import LabelOptions, ReportTo, Resume, Seed, names_in
-from stepnav.core.errors import ConfigError, choose, one_line
+from stepnav.core.errors import ConfigError, choose
+from stepnav.core.extras import importing
 
 if TYPE_CHECKING:
     from stepnav.train.finetune import TrainReport
@@ -268,18 +269,13 @@ def tell_saved(report: TrainReport, out: Path, text: str, as_json: bool) -> None
 
 def require_libraries() -> None:
     """Say in one line which library is missing or broken."""
-    try:
-        with loading("torch and transformers"):
-            import accelerate  # type: ignore[import-untyped]  # noqa: F401
-            import torch  # noqa: F401
-            import transformers  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"training needs {error.name}: pip install 'stepnav[train]'") from None
-    except ImportError as error:  # of its libraries one is missing or has no room
-        raise ConfigError(
-            f"what training needs is there and cannot be loaded ({one_line(error)}); install it "
-            "again, or give this process more memory"
-        ) from None
+    with (
+        importing("training", "what training needs", "train"),
+        loading("torch and transformers"),
+    ):
+        import accelerate  # type: ignore[import-untyped]  # noqa: F401
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
 
 
 def unescape(text: str) -> str:

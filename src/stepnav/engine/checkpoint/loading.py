@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from stepnav.core.compute import prepare
 from stepnav.core.errors import ConfigError, one_line
+from stepnav.core.extras import importing
 from stepnav.engine.checkpoint.model_folder import checked_folder
 from stepnav.engine.checkpoint.positions import num_positions, steady_length
 from stepnav.engine.checkpoint.weights import non_finite_weight, wrong_weights
@@ -22,17 +23,11 @@ def require_torch(*others: str) -> None:
     """Import torch and others of its extra; a `ConfigError` says which is missing or broken."""
     # `transformers` takes seconds to import, so it is asked for only where it is used
     prepare()
-    try:
+    with importing("This", " or ".join(("torch", *others)), "local"):
         import torch  # noqa: F401
 
         for name in others:
             import_module(name)
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"This needs {error.name}: pip install 'stepnav[local]'.") from None
-    except ImportError as error:  # of its libraries one is missing or has no room
-        what = f"{' or '.join(('torch', *others))} is there and cannot be loaded"
-        advice = "install it again, or give this process more memory"
-        raise ConfigError(f"{what} ({one_line(error)}); {advice}") from None
 
 
 def special_tokens(tokenizer: Any) -> frozenset[int]:

@@ -178,7 +178,7 @@ _COVERAGE_COLUMNS: tuple[Column, ...] = (
     ("accuracy", lambda row: percent(row.accuracy.value)),
     ("coverage", lambda row: percent(_coverage(row).value)),
     ("95% interval", lambda row: _interval_text(_coverage(row).interval, percent)),
-    ("chosen where found", lambda row: percent(chosen_share(row))),
+    ("chosen where found", lambda row: percent(_chosen_share(row))),
     ("found / total", lambda row: f"{_coverage(row).correct} / {_coverage(row).total}"),
     ("undecided", lambda row: str(_coverage(row).ungraded)),
 )
@@ -192,7 +192,7 @@ _RIGHT_COLUMNS: tuple[Column, ...] = (
 )
 
 
-def chosen_share(row: SummaryRow) -> float | None:
+def _chosen_share(row: SummaryRow) -> float | None:
     """Return how often the right solution was chosen where one was found."""
     found = row.coverage.correct if row.coverage else 0
     return row.accuracy.correct / found if found else None
