@@ -13,7 +13,7 @@ from stepnav.core.strategy import Strategy
 from stepnav.measure.plan import BenchPlan, Cell, cells
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.tuned_file import Tuned, check_tuned, read_tuned, write_tuned
-from stepnav.measure.tuning import Best, find_best, num_searches, parse_rungs, rank
+from stepnav.measure.tuning import Best, find_best, go_on, num_searches, parse_rungs, rank, winner
 from tests.measure.rows_for_tests import make_row
 
 IDS = [f"p{number:02}" for number in range(12)]
@@ -87,6 +87,36 @@ def test_ties_go_to_fewer_tokens_and_then_to_the_first() -> None:
     rows += [make_row("c", 100, policy_tokens=9), make_row("d", 100, correct=None, policy_tokens=1)]
     rows += [make_row("a", 200, policy_tokens=0)]  # of another budget
     assert rank(rows, ["c", "d", "a", "b"], 100) == ["b", "c", "a", "d"]
+
+
+@pytest.mark.parametrize(
+    ("first", "best", "says"),
+    [
+        ("xxxx....", "xxxx....", "a"),  # b is cheaper and not better
+        ("xxxx....", "xxxxx...", "a"),  # one more, which is one standard error
+        ("xxxx....", "xxxxxx..", "b"),  # two more are above the root of two
+        ("xxxx....", "...xxxx.", "a"),  # as many, others
+        ("xx......", "..xxxxx.", "b"),  # 5 to 2 is 3, above the root of 7
+        ("xxx.....", "...xxxxx", "a"),  # 5 to 3 is 2, below the root of 8
+        ("xxxx....", "........", "a"),
+    ],
+)
+def test_the_first_stays_unless_another_is_ahead_by_a_standard_error(
+    first: str, best: str, says: str
+) -> None:
+    rows = [
+        make_row(label, 100, problem_id=f"p{number}", correct=mark == "x", policy_tokens=tokens)
+        for label, marks, tokens in (("a", first, 9), ("b", best, 8))
+        for number, mark in enumerate(marks)
+    ]
+    rows += [make_row("b", 200, problem_id=f"p{number}", correct=True) for number in range(8)]
+    assert winner(rows, ["a", "b"], 100) == says
+
+
+def test_the_first_goes_on_however_it_does() -> None:
+    rows = [make_row(label, 100, correct=label in "cd") for label in "abcd"]
+    assert go_on(rows, list("abcd"), 100, 3) == ["a", "c", "d"]
+    assert go_on(rows, list("abcd"), 100, 2) == ["a", "c"]
 
 
 @pytest.mark.parametrize("text", ["", "x", "0,4", "4,4", "8,4", "4,", "4.5"])

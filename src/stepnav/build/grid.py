@@ -1,8 +1,8 @@
 """The settings that `stepnav tune` tries for each strategy, and those as published.
 
 A line of the table is the part of `NAME:OPTION=VALUE:OPTION=VALUE` after the name; the empty one is
-the strategy as it stands, `published` what its docstring calls so. Between settings that do equally
-well the earlier one is taken.
+the strategy as it stands, `published` what its docstring calls so. The first stays unless another
+is better by more than a standard error.
 """
 
 from __future__ import annotations

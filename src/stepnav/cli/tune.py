@@ -59,7 +59,8 @@ class GridOptions:
         str,
         typer.Option(
             help="Problems, comma-separated: all options are tried on the first so many, the best "
-            "third, but at least two, on the next, and so on."
+            "third, but at least two, on the next, and so on. The first of a strategy (in a grid, "
+            "its defaults) always goes on, and wins unless another is ahead by a standard error."
         ),
     ] = RUNGS
     split: Annotated[str | None, typer.Option(help="Its split. [default: dev, else train]")] = None

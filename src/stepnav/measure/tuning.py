@@ -3,7 +3,10 @@
 Every rival is tried on the first rung's problems; the best third, but at least two, goes on to the
 next rung, which has the same problems and more; the last rung decides. Source: Jamieson and
 Talwalkar 2016, arXiv 1502.07943, with problems as the resource. Differs in: a third instead of a
-half goes on, as in Hyperband (Li et al. 2018).
+half goes on, as in Hyperband (Li et al. 2018), and the first setting, which are the defaults in our
+grid, always does. It stays unless the best is ahead of it by more than one standard error (the rule
+of Breiman et al. 1984, section 3.4.3, for pruned trees): the best of many settings on few problems
+is more often the luckiest than better.
 """
 
 from __future__ import annotations
@@ -69,9 +72,9 @@ def parse_rungs(text: str) -> tuple[int, ...]:
     return rungs
 
 
-def num_kept(rivals: int, *, is_last: bool) -> int:
+def num_kept(rivals: int) -> int:
     """Return how many of a rung's rivals go on."""
-    return 1 if is_last else min(rivals, max(MIN_KEPT, math.ceil(rivals / KEPT_SHARE)))
+    return min(rivals, max(MIN_KEPT, math.ceil(rivals / KEPT_SHARE)))
 
 
 def num_searches(rivals: int, rungs: Sequence[int]) -> int:
@@ -86,7 +89,7 @@ def num_searches(rivals: int, rungs: Sequence[int]) -> int:
         if rivals > 1:
             total += rivals * (problems - before)
         before = problems
-        rivals = num_kept(rivals, is_last=False)
+        rivals = num_kept(rivals)
     return total
 
 
@@ -103,6 +106,28 @@ def rank(rows: Iterable[ResultRow], rivals: Sequence[str], budget: int) -> list[
             right[row.label] += row.correct is True
             tokens[row.label] += row.policy_tokens
     return sorted(rivals, key=lambda label: (-right[label], tokens[label]))
+
+
+def go_on(rows: Sequence[ResultRow], rivals: Sequence[str], budget: int, kept: int) -> list[str]:
+    """Return the first of some rivals, and as many of the others, best first, as make `kept`."""
+    first, *others = rivals
+    return [first, *rank(rows, others, budget)[: kept - 1]]
+
+
+def winner(rows: Sequence[ResultRow], rivals: Sequence[str], budget: int) -> str:
+    """Return the best of some rivals if it is better than the first for all that is known.
+
+    It is if it is right where the first is not on more problems than the other way round, by more
+    than one standard error of that difference if there were none (McNemar's, the root of both
+    numbers' sum).
+    """
+    first, best = rivals[0], rank(rows, rivals, budget)[0]
+    right = {
+        label: {row.problem_id for row in rows if row.group == (label, budget) and row.correct}
+        for label in (first, best)
+    }
+    won, lost = len(right[best] - right[first]), len(right[first] - right[best])
+    return best if won - lost > math.sqrt(won + lost) else first
 
 
 def find_best(
@@ -137,11 +162,12 @@ def find_best(
         run(_among(groups, set(problem_ids[before:count])))  # those before were run for the last
         found = [row for row in rows() if row.problem_id in problem_ids[:count]]
         for (name, budget), rivals in left.items():
-            kept = num_kept(len(rivals), is_last=count == rungs[-1])
-            left[name, budget] = rank(found, rivals, budget)[:kept]
+            if count < rungs[-1]:
+                left[name, budget] = go_on(found, rivals, budget, num_kept(len(rivals)))
+    best = {group: winner(found, rivals, group[1]) for group, rivals in left.items()}
     return [
-        _measured(Best(name, budget, settings[winner], len(labels[name])), found, (winner, budget))
-        for (name, budget), (winner,) in left.items()
+        _measured(Best(name, budget, settings[label], len(labels[name])), found, (label, budget))
+        for (name, budget), label in best.items()
     ]
 
 
