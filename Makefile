@@ -11,7 +11,7 @@ BUDGETS := 250,1000
 .PHONY: solve test check fix all-tests docs release tune tuned results results-all rivals voting grid rl ablations documents clean
 
 solve: $(VENV)/.local  ## watch HGS solve problems that chain of thought gets wrong
-	$(BIN)/stepnav solve --hard 3 --seed 4
+	$(BIN)/stepnav solve --hard 3 --seed 5
 
 test: $(VENV)/.dev  ## run the tests, one process for each core
 	$(BIN)/python -m pytest -n auto --dist loadfile

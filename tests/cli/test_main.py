@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,6 +74,16 @@ def test_solve_prints_the_tree_the_answer_and_the_cost():
     for part in ("Problem", "Answer", "Stopped", "Cost", "policy tokens"):
         assert part in out
     assert "\x1b" not in out
+
+
+def test_make_solve_shows_what_the_readme_says():
+    recipe = re.search(r"^\t\$\(BIN\)/stepnav (solve .*)", (ROOT / "Makefile").read_text(), re.M)
+    assert recipe is not None
+    code, out, err = call(*recipe[1].split(), "--json")
+    assert code == 0, err
+    found = [json.loads(line) for line in out.splitlines()]
+    assert [one["correct"] for one in found] == [True] * 3
+    assert any(one["counts"]["backtracks"] for one in found)
 
 
 def test_solve_a_given_problem_as_json():
