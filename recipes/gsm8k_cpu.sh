@@ -41,7 +41,7 @@ stage calibrate calibrated "$out/prm" "$out/steps-dev.jsonl"
 stage processbench $nav eval-prm --reward "$out/prm-calibrated" --data "$data/processbench/gsm8k.jsonl.gz" --out "$out/processbench" \
   --resume "${run[@]}"
 bench() {  # NAME TASK DATA PROBLEMS BUDGETS
-  stage "$1" $nav bench --task "$2" --data "$3" --split test --problems "$4" --budgets "$5" --reward "$out/prm-calibrated" --baseline cot \
+  stage "$1" $nav bench --task "$2" --data "$3" --split test --problems "$4" --budgets "$5" --reward "$out/prm-calibrated" --baseline cot --coverage \
     --strategies "${STRATEGIES:-cot,self_consistency,best_of_n,weighted_vote,hgs,nav}" "${by[@]}" --out "$out/$1"
 }
 bench svamp svamp "$data/svamp/test.jsonl.gz" "${SVAMP:-300}" "${SVAMP_BUDGETS:-192}"

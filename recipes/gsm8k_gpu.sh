@@ -63,7 +63,7 @@ prm orm orm "" "$out/data/rollouts-hard.jsonl" "$out/data/rollouts-dev-outcomes.
 
 bench() {  # NAME REWARD BUDGETS STRATEGIES
   stage "bench-$1" $nav bench "${policy[@]}" --data "$data/gsm8k/test.jsonl.gz" --split test --problems "$(count 20 1319)" \
-    --reward "$out/$2-calibrated" --budgets "$3" --strategies "$4" --out "$out/bench-$1"
+    --reward "$out/$2-calibrated" --budgets "$3" --strategies "$4" --coverage --out "$out/bench-$1"
 }
 budgets=${BUDGETS:-256,512,1024,2048}
 bench three three "$budgets" cot,self_consistency,best_of_n,weighted_vote,beam,hgs,nav

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from stepnav.measure.prm.case import Case
 from stepnav.measure.prm.processbench import (
     Detection,
     best_threshold,
+    by_chance,
     figures,
     first_below,
     first_rejected,
@@ -126,6 +129,28 @@ def test_a_given_threshold_reports_on_all():
     assert found["test"]["solutions"] == 40
     assert found["by_threshold"]["correct_accuracy"]["value"] == 0
     assert found["by_threshold"]["error_accuracy"]["value"] == 1
+
+
+def test_chance_is_what_a_model_that_knows_nothing_gets():
+    cases = [scored(f"{n}", n % 4 if n % 2 else None, *[0.5] * (4 + n % 3))[0] for n in range(40)]
+    found = by_chance(cases)
+    assert found is not None
+    draw = random.Random(0).random
+    hits = {True: 0, False: 0}
+    for _ in range(500):
+        for case in cases:
+            lot = first_below([draw() for _ in case.steps], found["rate"])
+            hits[case.first_error is None] += lot == case.first_error
+    assert found["error_accuracy"]["value"] == pytest.approx(hits[False] / 500 / 20, abs=0.01)
+    assert found["correct_accuracy"]["value"] == pytest.approx(hits[True] / 500 / 20, abs=0.01)
+
+
+def test_chance_at_its_best_rate_by_hand():
+    # one wrong at its only step (hit at rate r), one right of one step (1 - r): best at a half
+    found = by_chance([scored("a", 0, 0.5)[0], scored("b", None, 0.5)[0]])
+    assert found is not None
+    assert found["rate"] == 0.5
+    assert found["f1"] == {"value": pytest.approx(0.5), "ci95": None}
 
 
 def test_no_threshold_where_nothing_is_wrong():

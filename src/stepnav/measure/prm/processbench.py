@@ -83,6 +83,7 @@ def report(
         else figures([_detection(c, first_below(_values(s), chosen)) for c, s in test]),
         "by_rating": figures([_detection(c, first_rejected(s)) for c, s in test]),
         "by_rating_all": figures([_detection(c, first_rejected(s)) for c, s in scored]),
+        "by_chance": by_chance([c for c, _ in test]),
         "auroc_first_errors": _first_error_auroc(test),
         "curve": curve(test),
     }
@@ -149,6 +150,26 @@ def figures(detections: Sequence[Detection]) -> dict[str, Any]:
         "correct_accuracy": _accuracy([d for d in detections if d.truth is None]),
         "f1": clusters.estimate(_f1_statistic(detections, clusters)).to_json(),
     }
+
+
+def by_chance(cases: Sequence[Case]) -> dict[str, Any] | None:
+    """Return what is expected of calling each step wrong by lot, at the rate with the highest F1.
+
+    A model below it knows nothing of where solutions go wrong, whatever its F1. None where one of
+    the two kinds of solutions is missing.
+    """
+    before = np.array([c.first_error for c in cases if c.first_error is not None])
+    lengths = np.array([len(c.steps) for c in cases if c.first_error is None])
+    if not len(before) or not len(lengths):
+        return None
+    rates = np.linspace(0, 1, CURVE_POINTS)
+    error = (rates * (1 - rates) ** before[:, None]).mean(axis=0)
+    correct = ((1 - rates) ** lengths[:, None]).mean(axis=0)
+    f1 = harmonic_mean(error, correct)
+    best = int(f1.argmax())
+    expected = {"error_accuracy": error, "correct_accuracy": correct, "f1": f1}
+    found = {name: {"value": float(x[best]), "ci95": None} for name, x in expected.items()}
+    return {"rate": float(rates[best]), **found}
 
 
 def curve(scored: Sequence[Scored]) -> list[list[float | None]]:

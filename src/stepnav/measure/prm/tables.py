@@ -67,6 +67,8 @@ _KIND_NOTES: Mapping[str, Sequence[str]] = {
         "the first one rated -1. Error accuracy: wrong solutions whose first error is found "
         "exactly. Correct accuracy: right ones in which none is found. F1 is their harmonic mean "
         "(Zheng et al. 2024, arXiv 2412.06559).",
+        "Drawn by lot: what is expected of a model that knows nothing, at the rate that suits it "
+        "best.",
         f"Accuracies with fewer than {MIN_UNITS} problems right or wrong have the exact "
         "Clopper-Pearson interval. AUROC is of first errors against steps before or without one.",
     ),
@@ -155,6 +157,9 @@ def _processbench(figures: Report) -> list[TextTable]:
         "by_rating": "rated -1",
         "by_rating_all": "rated -1, dev part too",
     }
+    chance = figures["by_chance"]
+    if chance is not None:
+        names["by_chance"] = f"drawn by lot, {percent(chance['rate'])} of steps"
     rows = [
         [name, *(cell(figures[key][part]) for part in ("error_accuracy", "correct_accuracy", "f1"))]
         for key, name in names.items()
