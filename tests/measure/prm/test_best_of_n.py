@@ -110,6 +110,21 @@ def test_a_report_by_hand():
     assert found["auroc_within"]["prod"]["value"] == 0
 
 
+def test_rounding_of_a_sum_or_product_breaks_no_tie():
+    scored = [
+        solved("a", True, 0.4, 0.4),  # mean 0.4, as floats a little more than the other's
+        solved("a", False, 0.1, 0.7),
+        solved("b", False, 0.1, 0.9),  # product 0.09, as floats a little more
+        solved("b", True, 0.3, 0.3),
+        solved("b", False, 0.0, 0.0),
+    ]
+    found = report(scored[:2])
+    assert found["n"][-1]["mean"]["value"] == found["auroc_within"]["mean"]["value"] == 0.5
+    found = report(scored[2:])
+    assert found["n"][-1]["prod"]["value"] == 0.5
+    assert found["auroc_within"]["prod"]["value"] == 0.75
+
+
 def answered(group, right, text, **more):
     """Return a solution with a text, an answer that the file gives, or one that it says is none."""
     graded = GradedAnswer(right, more.pop("answer", None), None)
