@@ -178,7 +178,7 @@ _COVERAGE_COLUMNS: tuple[Column, ...] = (
     ("accuracy", lambda row: percent(row.accuracy.value)),
     ("coverage", lambda row: percent(_coverage(row).value)),
     ("95% interval", lambda row: _interval_text(_coverage(row).interval, percent)),
-    ("chosen where found", lambda row: percent(_chosen_share(row))),
+    ("chosen where found", lambda row: percent(row.chosen)),
     ("found / total", lambda row: f"{_coverage(row).correct} / {_coverage(row).total}"),
     ("undecided", lambda row: str(_coverage(row).ungraded)),
 )
@@ -190,12 +190,6 @@ _RIGHT_COLUMNS: tuple[Column, ...] = (
     _share("ECE", "ece"),
     _share("ECE if honest", "honest_ece"),
 )
-
-
-def _chosen_share(row: SummaryRow) -> float | None:
-    """Return how often the right solution was chosen where one was found."""
-    found = row.coverage.correct if row.coverage else 0
-    return row.accuracy.correct / found if found else None
 
 
 def _coverage(row: SummaryRow) -> Accuracy:

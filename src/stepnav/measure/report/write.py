@@ -121,6 +121,7 @@ def row_object(row: SummaryRow) -> dict[str, Any]:
         "coverage_ci95": row.coverage and row.coverage.interval and row.coverage.interval.ends,
         "coverage_bounds": row.coverage and row.coverage.bounds and list(row.coverage.bounds),
         "covered": row.coverage and row.coverage.correct,
+        "chosen_where_found": row.chosen,
         "pass_at_k": {str(entry.k): entry.value for entry in row.pass_at_k},
         "prompt_tokens_per_problem": row.means["policy_prompt_tokens"],
         "cached_tokens_per_problem": row.means["policy_cached_tokens"],
