@@ -22,6 +22,7 @@ from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.plots import plot_accuracy
 from stepnav.measure.report.pages import html_page, incomplete, markdown_page, page_title
+from stepnav.measure.report.problems import group_text
 from stepnav.measure.report.trees import trees_page
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.summary import Group, SummaryRow, summarise
@@ -62,7 +63,7 @@ def write_report(
     png, svg = plot_accuracy(summary, title=f"{plan.task} ({plan.split})", levels=levels)
     write_bytes(run_folder / f"{PLOT_NAME}.png", png)
     write_text(run_folder / f"{PLOT_NAME}.svg", svg)
-    if told := {f"{row.label}, {row.budget}": row.right for row in summary if row.right}:
+    if told := {group_text(row.group): row.right for row in summary if row.right}:
         from stepnav.measure.right import plot_right  # loads numpy
 
         write_bytes(run_folder / RIGHT_PLOT_NAME, plot_right(told))
