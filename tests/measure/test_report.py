@@ -3,6 +3,7 @@ from __future__ import annotations
 import html.parser
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -187,6 +188,30 @@ def test_costs_are_panels_of_their_own_and_levels_lines_across_them() -> None:
         assert words in svg
     assert "backbone" in svg
     assert "backbone" not in plot_accuracy(summary, title="t")[1]
+
+
+def ticks(svg: str) -> list[str]:
+    """Return the texts at the axes."""
+    return re.findall(r"<g id=.[xy]tick_.*?>([^<>]+)</text>", svg, re.DOTALL)
+
+
+def test_costs_that_are_near_each_other_have_ticks_that_can_be_read() -> None:
+    rows = [make_row("a", None, policy_tokens=640), make_row("b", None, policy_tokens=700)]
+    wall_s = {("a", None): 0.38, ("b", None): 0.52}
+    _, svg = plot_accuracy(summarise(rows, baseline=None, wall_s=wall_s), title="t")
+    costs = [text for text in ticks(svg) if not text.endswith("%")]
+    assert costs == ["500", "1k", "500k", "1M", "2M", "200ms", "500ms"]
+
+
+def test_long_labels_and_titles_are_shown_and_leave_room_for_the_curves() -> None:
+    def width(label: str) -> float:
+        _, svg = plot_accuracy(summarise([make_row(label)], baseline=None), title="t" * 100)
+        assert "t" * 72 in svg and "t" * 73 not in svg
+        [found] = re.findall(r'<svg [^>]*width="([0-9.]+)pt"', svg)
+        return float(found)
+
+    assert width("a" * 10) == width("b" * 20)
+    assert width("a" * 100) > width("a" * 10) + 72 * 4  # points: as much more as the label takes
 
 
 def test_curves_hold_points_by_rising_cost() -> None:
