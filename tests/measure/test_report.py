@@ -17,7 +17,14 @@ from stepnav.measure import extras
 from stepnav.measure.extras import check_installed
 from stepnav.measure.plots import accuracy_curves, plot_accuracy
 from stepnav.measure.report.pages import notes
-from stepnav.measure.report.tables import accuracy_table, amount, engineering, p_text, report_tables
+from stepnav.measure.report.tables import (
+    accuracy_table,
+    amount,
+    engineering,
+    p_text,
+    percent,
+    report_tables,
+)
 from stepnav.measure.report.terminal import rich_table
 from stepnav.measure.report.text_table import html_table, markdown_table
 from stepnav.measure.report.write import report_object, write_report
@@ -241,6 +248,19 @@ def test_oracle_rows_are_marked_as_upper_bounds(tmp_path: Path) -> None:
     text = (tmp_path / "report.md").read_text()
     assert "| hgs (upper bound: the reward read the answers) | 250" in text
     assert "no real reward model can be expected to reach it" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0.0%"), (1 / 3000, "<0.1%"), (0.0005, "0.1%"), (0.5, "50.0%"), (0.9994, "99.9%"),
+        (2999 / 3000, ">99.9%"), (1 - 1e-15, "100.0%"), (1.0, "100.0%"), (None, "-"),
+    ],
+)  # fmt: skip
+def test_nearly_none_and_nearly_all_are_not_told_as_none_and_all(
+    value: float | None, text: str
+) -> None:
+    assert percent(value) == text
 
 
 def test_an_incomplete_run_says_so() -> None:

@@ -54,8 +54,13 @@ def brief_tables(summary: Sequence[SummaryRow]) -> list[TextTable]:
 
 
 def percent(value: float | None) -> str:
-    """Return a share in per cent with one digit."""
-    return MISSING if value is None else f"{100 * value:.1f}%"
+    """Return a share in per cent with one digit; what is nearly none or all does not read so."""
+    if value is None:
+        return MISSING
+    known = round(value, 12)  # without what sums leave
+    if 0 < known < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= known < 1 else f"{100 * value:.1f}%"
 
 
 def points(value: float | None) -> str:
