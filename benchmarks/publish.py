@@ -20,7 +20,7 @@ from typing import Any
 
 from ablation_tables import main_table, rank_text
 from figures import filled, p_text, percent
-from results import PAPER, REAL_RUNS, RUNS, TUNED, command_words
+from results import PAPER, REAL_RUNS, RUNS, TUNED, command_words, with_budgets
 
 from stepnav.files.claim import unsealed
 from stepnav.measure.plan_file import plan_digest, read_plan
@@ -141,7 +141,9 @@ def run_section(name: str) -> str:
     if not (folder / "report.json").exists():
         return ""
     report = whole_rows(json.loads((folder / "report.json").read_text()))
-    made = run.recipe or shlex.join(["stepnav", "bench", *command_words(run)])
+    budgets = ",".join(str(found) for found in dict.fromkeys(r["budget"] for r in report["rows"]))
+    words = command_words(with_budgets(run, budgets))  # as it was made, also with --budgets
+    made = run.recipe or shlex.join(["stepnav", "bench", *words])
     parts = [
         f"## {run.title}",
         f"{report['problems']} problems of {report['task']}/{report['split']}: `{made}`",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,17 @@ def test_the_pages_of_figures_are_made_of_the_published_reports() -> None:
     for name, page in pages.items():
         assert (figures.DOCS / name).read_text() == page, "make documents"
         assert "[[" not in page
+
+
+def test_a_section_names_the_budgets_that_its_run_has() -> None:
+    named = 0
+    for name in publish.RUNS:
+        found = re.search(r"--budgets ([0-9,]+)", publish.run_section(name))
+        if found is not None:
+            rows = json.loads((publish.DOCS / name / "report.json").read_text())["rows"]
+            assert {int(part) for part in found[1].split(",")} == {row["budget"] for row in rows}
+            named += 1
+    assert named > 5
 
 
 def test_a_figure_that_no_report_has_is_refused() -> None:

@@ -13,6 +13,8 @@ from stepnav.core.outcome import Outcome, SearchResult
 from stepnav.core.records import Problem, Step, Trajectory
 from stepnav.core.tree import Tree
 from stepnav.measure.coverage import Coverage
+from stepnav.measure.report.tables import coverage_tables
+from stepnav.measure.report.write import row_object
 from stepnav.measure.summary import summarise
 from tests.measure.rows_for_tests import make_row
 
@@ -105,6 +107,19 @@ def test_what_a_tasks_own_code_cannot_read_is_undecided(
 
     found = searched(["5", "6"])
     assert Coverage(extract, lambda problem, answer: False).has_right(found, correct) is covered
+
+
+def test_an_answer_that_could_not_be_graded_is_not_one_that_was_not_chosen() -> None:
+    verdicts = [(True, True), (False, True), (None, True), (None, None), (False, False)]
+    rows = [
+        make_row(problem_id=f"p{number}", correct=correct, covered=covered)
+        for number, (correct, covered) in enumerate(verdicts)
+    ]
+    [row] = summarise(rows, baseline=None)
+    assert row_object(row)["chosen_where_found"] == row.chosen == 0.5
+    assert coverage_tables([row])[0].rows[0][5] == "50.0%"
+    [nothing] = summarise(rows[2:4], baseline=None)
+    assert nothing.chosen is None
 
 
 def test_repeats_are_averaged_and_what_was_not_looked_at_is_no_coverage() -> None:

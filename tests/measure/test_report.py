@@ -3,6 +3,7 @@ from __future__ import annotations
 import html.parser
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,14 @@ from stepnav.measure import extras
 from stepnav.measure.extras import check_installed
 from stepnav.measure.plots import accuracy_curves, plot_accuracy
 from stepnav.measure.report.pages import notes
-from stepnav.measure.report.tables import accuracy_table, amount, engineering, p_text, report_tables
+from stepnav.measure.report.tables import (
+    accuracy_table,
+    amount,
+    engineering,
+    p_text,
+    percent,
+    report_tables,
+)
 from stepnav.measure.report.terminal import rich_table
 from stepnav.measure.report.text_table import html_table, markdown_table
 from stepnav.measure.report.write import report_object, write_report
@@ -189,6 +197,30 @@ def test_costs_are_panels_of_their_own_and_levels_lines_across_them() -> None:
     assert "backbone" not in plot_accuracy(summary, title="t")[1]
 
 
+def ticks(svg: str) -> list[str]:
+    """Return the texts at the axes."""
+    return re.findall(r"<g id=.[xy]tick_.*?>([^<>]+)</text>", svg, re.DOTALL)
+
+
+def test_costs_that_are_near_each_other_have_ticks_that_can_be_read() -> None:
+    rows = [make_row("a", None, policy_tokens=640), make_row("b", None, policy_tokens=700)]
+    wall_s = {("a", None): 0.38, ("b", None): 0.52}
+    _, svg = plot_accuracy(summarise(rows, baseline=None, wall_s=wall_s), title="t")
+    costs = [text for text in ticks(svg) if not text.endswith("%")]
+    assert costs == ["500", "1k", "500k", "1M", "2M", "200ms", "500ms"]
+
+
+def test_long_labels_and_titles_are_shown_and_leave_room_for_the_curves() -> None:
+    def width(label: str) -> float:
+        _, svg = plot_accuracy(summarise([make_row(label)], baseline=None), title="t" * 100)
+        assert "t" * 72 in svg and "t" * 73 not in svg
+        [found] = re.findall(r'<svg [^>]*width="([0-9.]+)pt"', svg)
+        return float(found)
+
+    assert width("a" * 10) == width("b" * 20)
+    assert width("a" * 100) > width("a" * 10) + 72 * 4  # points: as much more as the label takes
+
+
 def test_curves_hold_points_by_rising_cost() -> None:
     rows = [
         make_row("hgs", budget, problem_id=f"p{i}", policy_tokens=tokens, correct=i < 3)
@@ -218,10 +250,24 @@ def test_oracle_rows_are_marked_as_upper_bounds(tmp_path: Path) -> None:
     assert "no real reward model can be expected to reach it" in text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0.0%"), (1 / 3000, "<0.1%"), (0.0005, "0.1%"), (0.5, "50.0%"), (0.9994, "99.9%"),
+        (2999 / 3000, ">99.9%"), (1 - 1e-15, "100.0%"), (1.0, "100.0%"), (None, "-"),
+    ],
+)  # fmt: skip
+def test_nearly_none_and_nearly_all_are_not_told_as_none_and_all(
+    value: float | None, text: str
+) -> None:
+    assert percent(value) == text
+
+
 def test_an_incomplete_run_says_so() -> None:
     rows = [row for row in RUN if (row.group, row.problem_id) != (("hgs", 500), "p3")]
     said = notes(summarise(rows, baseline="cot"), PLAN)
-    assert said[-1] == "The run is not complete: hgs at budget 500 has 19 of 20 searches."
+    assert said[-1].startswith("The run is not complete: hgs at budget 500 has 19 of 20 searches.")
+    assert "often the easier ones" in said[-1]
     none_of_beam = notes([row for row in SUMMARY if row.label != "hgs"], PLAN)[-1]
     assert "hgs at budget 500 has 0 of 20" in none_of_beam
     assert not any("not complete" in note for note in notes(SUMMARY, PLAN))

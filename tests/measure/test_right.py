@@ -18,6 +18,7 @@ from stepnav.measure.right import (
     fit_right,
     held_out,
     is_flat,
+    plot_right,
     read_pairs,
     unmapped,
 )
@@ -114,9 +115,11 @@ def test_only_graded_searches_that_say_how_sure_they_are_count(tmp_path: Path) -
         read_pairs(tmp_path, "tot")
 
 
-def test_a_report_tells_what_it_was_worth(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("budget", "name"), [(1250, "nav at 1,250"), (None, "nav")])
+def test_a_report_tells_what_it_was_worth(tmp_path: Path, budget: int | None, name: str) -> None:
     rows = [
-        make_row("nav", problem_id=f"p{n}", right_prob=0.9, correct=n % 2 == 0) for n in range(20)
+        make_row("nav", budget, problem_id=f"p{n}", right_prob=0.9, correct=n % 2 == 0)
+        for n in range(20)
     ]
     rows += [make_row("cot", problem_id=f"p{n}") for n in range(20)]
     report = write_report(tmp_path, rows, PLAN)
@@ -126,4 +129,4 @@ def test_a_report_tells_what_it_was_worth(tmp_path: Path) -> None:
     assert nav["right_prob"]["ece"] == pytest.approx(0.4)
     assert cot["right_prob"] is None
     assert "P(right)" in (tmp_path / "report.md").read_text()
-    assert (tmp_path / "right_prob.png").stat().st_size > 5000
+    assert (tmp_path / "right_prob.png").read_bytes() == plot_right({name: nav["right_prob"]})

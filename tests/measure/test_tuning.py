@@ -31,7 +31,7 @@ SETTINGS = {label: label.upper() for label in PLAN.labels}
 class World:
     """Runs cells by a rule that says who is right where, and counts them."""
 
-    def __init__(self, is_right: Callable[[str, int | None, int], bool]) -> None:
+    def __init__(self, is_right: Callable[[str, int | None, int], bool | None]) -> None:
         self.is_right = is_right
         self.done: dict[str, ResultRow] = {}
         self.runs: list[int] = []
@@ -70,6 +70,13 @@ def test_the_best_third_goes_on_and_the_last_rung_decides() -> None:
     # at each of two budgets 7 rivals on 4 problems, then 3 on 4 more, then 2 on 4 more
     assert world.runs == [56, 24, 16]
     assert sum(world.runs) == 2 * num_searches(7, (4, 8, 12))
+
+
+def test_a_share_of_the_graded_is_told_with_their_number() -> None:
+    world = World(lambda label, budget, number: None if number % 3 == 0 else label == "s:a")
+    for best in world.find():
+        measured = (8, 1.0) if best.strategy == "s" else (0, None)
+        assert (best.problems, best.accuracy) == measured
 
 
 @pytest.mark.parametrize("kept", range(0, 96, 13))

@@ -23,6 +23,20 @@ def test_the_shipped_policies_say_how_they_are_prompted(name: str) -> None:
     assert build.policy_format(folder, task) == build.policy_format(folder, other) == own
 
 
+def test_the_readme_tells_how_large_the_shipped_models_are() -> None:
+    from safetensors.torch import load_file
+
+    def sizes(kind: str) -> str:
+        found = [
+            sum(tensor.numel() for tensor in load_file(path).values()) / 1e6
+            for path in MODELS_FOLDER.glob(f"*-{kind}/model.safetensors")
+        ]
+        return f"{min(found):.1f}M to {max(found):.1f}M"
+
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert f"Policies of {sizes('policy')} and PRMs of {sizes('prm')} parameters" in readme
+
+
 @pytest.mark.slow
 def test_the_shipped_policy_stays_as_it_is_to_the_bit(tmp_path: Path) -> None:
     stages: set[str] = set()

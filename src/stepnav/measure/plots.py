@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 from stepnav.measure.extras import load
@@ -16,6 +17,10 @@ from stepnav.measure.summary import SummaryRow
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 SMALLEST = 1e-4
 """Where a cost of zero is drawn on a logarithmic axis."""
+LEAST_RANGE = 5
+"""Highest over lowest cost of an axis: two of the ticks 1, 2, 5, 10 are always in it."""
+TITLE_WIDTH = 72
+"""Characters of a line of a title; a path of the user's may be longer than a plot is wide."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
@@ -108,7 +113,9 @@ def plot_accuracy(
     found = {axis: accuracy_curves(summary, axis) for axis in AXES}
     panels = {axis: curves for axis, curves in found.items() if curves} or {"policy_tokens": {}}
     with matplotlib.rc_context(STYLE):
-        figure = figure_class(figsize=(3.0 + 4.2 * len(panels), 4.5), layout="constrained")
+        names = [*labels, *(levels or {})]
+        beside = max(3.0, 1 + 0.07 * max(map(len, names), default=0))  # inches, for the legend
+        figure = figure_class(figsize=(beside + 4.2 * len(panels), 4.5), layout="constrained")
         for place, (axis, curves) in enumerate(panels.items()):
             axes = figure.add_subplot(1, len(panels), place + 1)
             for label, points in curves.items():
@@ -116,8 +123,8 @@ def plot_accuracy(
                 _draw_curve(axes, number, label, points, is_oracle=label in oracle)
             for name, value in (levels or {}).items():
                 axes.axhline(100 * value, color="#777777", linestyle=":", label=_plain(name))
-            _finish_axes(axes, AXES[axis], curves)
-        figure.axes[0].set_title(_plain(title))
+            _finish_axes(axes, axis, curves)
+        figure.axes[0].set_title(_plain(fill(title, TITLE_WIDTH)))
         handles, names = figure.axes[0].get_legend_handles_labels()
         if handles:
             place_right: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
@@ -151,19 +158,22 @@ def _draw_curve(
     )
 
 
-def _finish_axes(axes: Any, heading: str, curves: Mapping[str, Sequence[CurvePoint]]) -> None:
+def _finish_axes(axes: Any, axis: str, curves: Mapping[str, Sequence[CurvePoint]]) -> None:
     """Set scales, ticks and labels."""
     ticker = load("matplotlib.ticker")
     axes.set_xscale("log")
     costs = [max(point.cost, SMALLEST) for points in curves.values() for point in points]
     if costs:
-        axes.set_xlim(min(costs) / 1.25, max(costs) * 1.25)
+        low, high = min(costs) / 1.25, max(costs) * 1.25
+        more = max(1.0, LEAST_RANGE * low / high) ** 0.5
+        axes.set_xlim(low / more, high * more)
     axes.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+    unit = "s" if axis == "seconds" else ""  # without it 50m reads as minutes
+    axes.xaxis.set_major_formatter(ticker.EngFormatter(unit, sep=""))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.yaxis.set_major_formatter(ticker.PercentFormatter(decimals=0))
-    axes.set_ylim(0, 100)
-    axes.set_xlabel(f"{heading} (mean, log scale)")
+    axes.set_ylim(-3, 103)  # points at either end are seen whole
+    axes.set_xlabel(f"{AXES[axis]} (mean, log scale)")
     axes.set_ylabel("accuracy, with 95% interval")
     axes.grid(True, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)

@@ -62,6 +62,7 @@ class SummaryRow:
     oracle: bool
     right: Mapping[str, Any] | None = None
     coverage: Accuracy | None = None
+    chosen: float | None = None
 
     @property
     def group(self) -> Group:
@@ -160,6 +161,7 @@ def _summarise_group(
         oracle=any(row.oracle for row in rows),
         right=_right(rows),
         coverage=_coverage(rows, repeats),
+        chosen=_mean([row.correct for row in rows if row.covered and row.correct is not None]),
     )
 
 

@@ -37,7 +37,7 @@ class Best:
       budget: limit on the policy tokens of one search.
       setting: strategy and options as on the command line.
       tried: how many settings there were.
-      problems: on how many it was measured; 0 where there was no rival, so nothing to measure.
+      problems: on how many it was measured: that could be graded, none where there was no rival.
       accuracy, low, high: share of right answers there and its 95% interval, which do not know that
         it was chosen for them; None where nothing was measured.
       policy_tokens, reward_tokens: mean per search.
@@ -187,7 +187,7 @@ def _measured(best: Best, rows: Iterable[ResultRow], group: Group) -> Best:
     ends = found.interval
     return replace(
         best,
-        problems=len(own),
+        problems=found.total,
         accuracy=found.value,
         low=None if ends is None else ends.low,
         high=None if ends is None else ends.high,

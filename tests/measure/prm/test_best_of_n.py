@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stepnav.core.records import StepScore
 from stepnav.measure.prm.best_of_n import best_of, majority_of, report, sample_sizes
 from stepnav.measure.prm.case import Case, GradedAnswer
+from stepnav.measure.prm.plots import plot
 from stepnav.measure.prm.tables import tables
 from stepnav.measure.stats.intervals import pass_at_k
 
@@ -108,6 +109,27 @@ def test_a_report_by_hand():
     assert found["auroc_within"]["min"]["value"] == 1  # of a's only pair
     assert found["auroc"]["prod"]["value"] == 0.5  # of the pairs with b too
     assert found["auroc_within"]["prod"]["value"] == 0
+
+
+def test_rounding_of_a_sum_or_product_breaks_no_tie():
+    scored = [
+        solved("a", True, 0.4, 0.4),  # mean 0.4, as floats a little more than the other's
+        solved("a", False, 0.1, 0.7),
+        solved("b", False, 0.1, 0.9),  # product 0.09, as floats a little more
+        solved("b", True, 0.3, 0.3),
+        solved("b", False, 0.0, 0.0),
+    ]
+    found = report(scored[:2])
+    assert found["n"][-1]["mean"]["value"] == found["auroc_within"]["mean"]["value"] == 0.5
+    found = report(scored[2:])
+    assert found["n"][-1]["prod"]["value"] == 0.5
+    assert found["auroc_within"]["prod"]["value"] == 0.75
+
+
+def test_the_end_of_a_long_title_is_in_the_plot():
+    figures = report([solved("a", True, 0.4), solved("a", False, 0.1)])
+    one, other = (plot("best-of-n", figures, title=f"{'folder/' * 20}{end}") for end in "ab")
+    assert one != other
 
 
 def answered(group, right, text, **more):

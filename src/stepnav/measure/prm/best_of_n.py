@@ -181,7 +181,8 @@ def _graded(members: Scored, aggregation: str) -> Graded:
 
 
 def _score(scores: Scores, aggregation: str) -> float:
-    return AGGREGATIONS[aggregation]([score.value for score in scores])
+    """Return a solution's score to 13 digits: rounding in a sum must not decide between equals."""
+    return float(f"{AGGREGATIONS[aggregation]([score.value for score in scores]):.13g}")
 
 
 def _pass(members: Scored, n: int) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 from stepnav.measure.extras import load
-from stepnav.measure.plots import COLOURS, MARKERS, STYLE
+from stepnav.measure.plots import COLOURS, MARKERS, STYLE, TITLE_WIDTH
 
 PLOTS: Mapping[str, str] = {
     "processbench": "threshold",
@@ -45,7 +46,8 @@ def plot(kind: str, figures: Mapping[str, Any], *, title: str) -> bytes:
         width = 9.0 if panels == 2 else 7.2
         figure = load("matplotlib.figure").Figure(figsize=(width, 4.5), layout="constrained")
         draw(figure.subplots(1, panels, squeeze=False)[0], figures)
-        figure.suptitle(title.replace("$", r"\$"), x=0.01, ha="left", fontsize=11)
+        lines = fill(title, TITLE_WIDTH).replace("$", r"\$")
+        figure.suptitle(lines, x=0.01, ha="left", fontsize=11)
         png = io.BytesIO()
         figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
     return png.getvalue()
@@ -109,7 +111,6 @@ def _reliability(panels: Sequence[Any], figures: Mapping[str, Any]) -> None:
         )
         _per_cent(axes, f"how often {name}")
         axes.set_xlim(-3, 103)
-        axes.set_ylim(-3, 103)
         axes.xaxis.set_major_formatter(load("matplotlib.ticker").PercentFormatter(decimals=0))
         axes.set_xlabel("probability (mean of the bin; area: steps in it)")
         ece = found["ece"]["value"]
@@ -157,7 +158,7 @@ def _errors(cells: Sequence[Mapping[str, Any]]) -> list[list[float]]:
 
 def _per_cent(axes: Any, label: str) -> None:
     axes.yaxis.set_major_formatter(load("matplotlib.ticker").PercentFormatter(decimals=0))
-    axes.set_ylim(0, 100)
+    axes.set_ylim(-3, 103)  # points at either end are seen whole
     axes.set_ylabel(label)
     axes.grid(True, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)

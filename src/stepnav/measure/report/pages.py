@@ -82,8 +82,9 @@ def notes(summary: Sequence[SummaryRow], plan: BenchPlan) -> list[str]:
         "backend failed. They count neither as right nor as wrong; report.json holds the accuracy "
         "if all of them were wrong, and if all were right (accuracy_bounds).",
         "Budget limits the generated policy tokens of one search. Costs are means per search and "
-        "hold discarded and failed work. FLOPs are 2 x parameters x processed tokens, both models.",
-        "Wall seconds are for all searches of the row together; hundreds of them run at once.",
+        "hold discarded and failed work. FLOPs are 2 x parameters (without a table that only looks "
+        "up tokens) x processed tokens, both models.",
+        "Wall seconds are for all searches of the row together, many of which may run at once.",
     ]
     if compared:
         lines.insert(
@@ -129,7 +130,12 @@ def incomplete_note(summary: Sequence[SummaryRow], plan: BenchPlan) -> str | Non
         f"{row['label']} at {_budget(row['budget'])} has {row['searches']} of {row['of']}"
         for row in incomplete(summary, plan)
     )
-    return f"The run is not complete: {named} searches." if named else None
+    return (
+        f"The run is not complete: {named} searches. Those that end first are often the easier "
+        "ones, so their accuracy may be too high."
+        if named
+        else None
+    )
 
 
 def _budget(budget: int | None) -> str:

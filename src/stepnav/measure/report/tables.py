@@ -54,8 +54,13 @@ def brief_tables(summary: Sequence[SummaryRow]) -> list[TextTable]:
 
 
 def percent(value: float | None) -> str:
-    """Return a share in per cent with one digit."""
-    return MISSING if value is None else f"{100 * value:.1f}%"
+    """Return a share in per cent with one digit; what is nearly none or all does not read so."""
+    if value is None:
+        return MISSING
+    known = round(value, 12)  # without what sums leave
+    if 0 < known < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= known < 1 else f"{100 * value:.1f}%"
 
 
 def points(value: float | None) -> str:
@@ -178,7 +183,7 @@ _COVERAGE_COLUMNS: tuple[Column, ...] = (
     ("accuracy", lambda row: percent(row.accuracy.value)),
     ("coverage", lambda row: percent(_coverage(row).value)),
     ("95% interval", lambda row: _interval_text(_coverage(row).interval, percent)),
-    ("chosen where found", lambda row: percent(_chosen_share(row))),
+    ("chosen where found", lambda row: percent(row.chosen)),
     ("found / total", lambda row: f"{_coverage(row).correct} / {_coverage(row).total}"),
     ("undecided", lambda row: str(_coverage(row).ungraded)),
 )
@@ -190,12 +195,6 @@ _RIGHT_COLUMNS: tuple[Column, ...] = (
     _share("ECE", "ece"),
     _share("ECE if honest", "honest_ece"),
 )
-
-
-def _chosen_share(row: SummaryRow) -> float | None:
-    """Return how often the right solution was chosen where one was found."""
-    found = row.coverage.correct if row.coverage else 0
-    return row.accuracy.correct / found if found else None
 
 
 def _coverage(row: SummaryRow) -> Accuracy:

@@ -22,6 +22,7 @@ from stepnav.measure.plan import BenchPlan
 from stepnav.measure.plan_file import plan_digest
 from stepnav.measure.plots import plot_accuracy
 from stepnav.measure.report.pages import html_page, incomplete, markdown_page, page_title
+from stepnav.measure.report.problems import group_text
 from stepnav.measure.report.trees import trees_page
 from stepnav.measure.rows import ResultRow
 from stepnav.measure.summary import Group, SummaryRow, summarise
@@ -62,7 +63,7 @@ def write_report(
     png, svg = plot_accuracy(summary, title=f"{plan.task} ({plan.split})", levels=levels)
     write_bytes(run_folder / f"{PLOT_NAME}.png", png)
     write_text(run_folder / f"{PLOT_NAME}.svg", svg)
-    if told := {f"{row.label}, {row.budget}": row.right for row in summary if row.right}:
+    if told := {group_text(row.group): row.right for row in summary if row.right}:
         from stepnav.measure.right import plot_right  # loads numpy
 
         write_bytes(run_folder / RIGHT_PLOT_NAME, plot_right(told))
@@ -121,6 +122,7 @@ def row_object(row: SummaryRow) -> dict[str, Any]:
         "coverage_ci95": row.coverage and row.coverage.interval and row.coverage.interval.ends,
         "coverage_bounds": row.coverage and row.coverage.bounds and list(row.coverage.bounds),
         "covered": row.coverage and row.coverage.correct,
+        "chosen_where_found": row.chosen,
         "pass_at_k": {str(entry.k): entry.value for entry in row.pass_at_k},
         "prompt_tokens_per_problem": row.means["policy_prompt_tokens"],
         "cached_tokens_per_problem": row.means["policy_cached_tokens"],
