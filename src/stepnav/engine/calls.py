@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -35,14 +36,15 @@ class CallQueue:
 
     def __init__(self, noun: str, *, workers: int = 1) -> None:
         self._noun = noun
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="stepnav-call")
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._open: dict[int, Future[Any]] = {}
-        self._done: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._workers = workers
+        self._start()
 
     def submit(self, ticket: int, call: Callable[[], Any]) -> None:
         """Start a call; returns at once."""
-        if inspect.iscoroutinefunction(call):
+        if self._pid != os.getpid():  # a fork has none of the threads
+            self._start()
+        is_async = inspect.iscoroutinefunction(call)
+        if is_async:
             future = asyncio.run_coroutine_threadsafe(self._guarded(call), self._running_loop())
         else:
             future = self._threads.submit(call)
@@ -74,6 +76,13 @@ class CallQueue:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._loop = None
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="stepnav-call")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._open: dict[int, Future[Any]] = {}
+        self._done: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     def _take(self, ready: list[tuple[int, Answer | BackendError]], ticket: int) -> None:
         future = self._open.pop(ticket, None)
