@@ -802,3 +802,44 @@ def test_a_chat_is_not_ended_by_a_heading():
 
     policy = as_policy(lambda question, steps: "#### Begin\n", chat_task())
     assert policy.step("#### Begin\n", 9, "").finish == "step"
+
+
+def solve_with_itself(is_open, is_async):
+    """Search with a policy that searches with itself."""
+
+    def search(question):
+        return stepnav.solve(question, policy=policy, strategy="cot").answer
+
+    async def search_later(question):
+        return (await stepnav.asolve(question, policy=policy, strategy="cot")).answer
+
+    def call(question, steps):
+        return f"#### {search(question)}"
+
+    async def call_later(question, steps):
+        return f"#### {await search_later(question)}"
+
+    function = call_later if is_async else call
+    policy = stepnav.FunctionPolicy(function) if is_open else function
+    try:
+        return search("Why?")
+    finally:
+        if is_open:
+            policy.close()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_function_that_searches_with_itself_is_refused(is_open, is_async):
+    with pytest.raises(BackendError, match="policy function searches with itself, which would"):
+        solve_with_itself(is_open, is_async)
+
+
+def test_a_function_may_search_with_others_and_with_itself_while_that_ends():
+    def easier(question, steps):
+        if question == "What is 4?":
+            return "#### 4"
+        found = stepnav.solve("What is 4?", policy=easier, reward=rate, strategy="best_of_n")
+        return f"#### {found.answer}"
+
+    assert stepnav.solve("What is 2 + 2?", policy=easier, strategy="cot").answer == "4"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import pytest
 
@@ -50,6 +51,20 @@ def test_nothing_that_a_function_raises_ends_who_asked_it(calls, error, words, i
     assert str(answer).startswith(words)
     calls.submit(2, lambda: "still there")
     assert calls.poll(10) == [(2, "still there")]
+
+
+request_of: ContextVar[str] = ContextVar("request_of", default="nobody")
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_functions_see_the_callers_context_variables(calls, is_async):
+    async def later():
+        return request_of.get()
+
+    token = request_of.set("Mia")
+    calls.submit(1, later if is_async else request_of.get)
+    request_of.reset(token)
+    assert calls.poll(10) == [(1, "Mia")]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -6,14 +6,22 @@ import asyncio
 import inspect
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError, what_it_did
+
+MAX_NESTED = 16
+"""Calls of functions that may search, each within a search of the one before."""
+
+_under_way: ContextVar[tuple[CallQueue, ...]] = ContextVar("under_way", default=())
+"""The queues of the calls that this code runs in, outermost first."""
 
 
 def is_coroutine(function: Any) -> bool:
@@ -40,14 +48,24 @@ class CallQueue:
         self._start()
 
     def submit(self, ticket: int, call: Callable[[], Any]) -> None:
-        """Start a call; returns at once."""
+        """Start a call, which sees the caller's context variables; returns at once."""
         if self._pid != os.getpid():  # a fork has none of the threads
             self._start()
         is_async = inspect.iscoroutinefunction(call)
-        if is_async:
-            future = asyncio.run_coroutine_threadsafe(self._guarded(call), self._running_loop())
+        context, outer = copy_context(), _under_way.get()
+        context.run(_under_way.set, (*outer, self))
+        if "sniffio" in sys.modules:  # the caller's loop is not that of our threads
+            context.run(sys.modules["sniffio"].current_async_library_cvar.set, None)
+        future: Future[Any]
+        if outer.count(self) > is_async or len(outer) >= MAX_NESTED:
+            future = Future()
+            future.set_exception(self._asks_itself())
+        elif is_async:
+            future = context.run(
+                asyncio.run_coroutine_threadsafe, self._guarded(call), self._running_loop()
+            )
         else:
-            future = self._threads.submit(call)
+            future = self._threads.submit(context.run, call)
         self._open[ticket] = future
         future.add_done_callback(lambda _: self._done.put(ticket))
 
@@ -83,6 +101,13 @@ class CallQueue:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open: dict[int, Future[Any]] = {}
         self._done: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def _asks_itself(self) -> BackendError:
+        return BackendError(
+            f"the {self._noun} searches with itself, which would never end; give the searches that "
+            "it makes other models",
+            provider="function",
+        )
 
     def _take(self, ready: list[tuple[int, Answer | BackendError]], ticket: int) -> None:
         future = self._open.pop(ticket, None)
