@@ -843,3 +843,9 @@ def test_a_function_may_search_with_others_and_with_itself_while_that_ends():
         return f"#### {found.answer}"
 
     assert stepnav.solve("What is 2 + 2?", policy=easier, strategy="cot").answer == "4"
+
+
+def test_asolve_without_asyncio_says_what_to_do():
+    coroutine = stepnav.asolve("Why?", policy=propose, reward=rate)
+    with pytest.raises(ConfigError, match="asolve needs a running event loop of asyncio"):
+        coroutine.send(None)
