@@ -81,10 +81,14 @@ class CallQueue:
             return ready
 
     def cancel(self, ticket: int) -> None:
-        """Forget a call; one that has begun on a thread runs to its end."""
+        """Forget a call; one that has begun on a thread may ask `is_left`, else runs to its end."""
         future = self._open.pop(ticket, None)
-        if future is not None:
-            future.cancel()
+        if future is not None and not future.cancel():
+            self._left.add(ticket)
+
+    def is_left(self, ticket: int) -> bool:
+        """Return whether a call that has begun was forgotten: it need not go on."""
+        return ticket in self._left
 
     def close(self) -> None:
         """Forget all calls and end the threads; may be called twice."""
@@ -101,6 +105,7 @@ class CallQueue:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open: dict[int, Future[Any]] = {}
         self._done: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._left: set[int] = set()
 
     def _asks_itself(self) -> BackendError:
         return BackendError(
@@ -110,6 +115,7 @@ class CallQueue:
         )
 
     def _take(self, ready: list[tuple[int, Answer | BackendError]], ticket: int) -> None:
+        self._left.discard(ticket)
         future = self._open.pop(ticket, None)
         if future is None:  # forgotten
             return
