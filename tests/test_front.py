@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import os
 import pickle
 import subprocess
 import sys
+import threading
 import typing
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from stepnav.files.lock import locked
 from stepnav.front.origin import function_digest
 from stepnav.measure.plan_file import read_plan
 from stepnav.tasks.own import own_task
+from tests.forks import is_true_in_fork
 
 ROWS = [
     {"question": "What is 2 + 2?", "answer": "4"},
@@ -849,3 +853,28 @@ def test_asolve_without_asyncio_says_what_to_do():
     coroutine = stepnav.asolve("Why?", policy=propose, reward=rate)
     with pytest.raises(ConfigError, match="asolve needs a running event loop of asyncio"):
         coroutine.send(None)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_may_use_an_open_model_that_another_thread_searches_with():
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def policy(question, steps):
+        has_begun.set()
+        may_end.wait(30)
+        return "#### 4"
+
+    def is_found():
+        may_end.set()
+        return stepnav.solve("Why?", policy=opened, strategy="cot").answer == "4"
+
+    with closing(stepnav.FunctionPolicy(policy)) as opened:
+        asked = {"policy": opened, "strategy": "cot"}
+        search = threading.Thread(target=stepnav.solve, args=("Why?",), kwargs=asked)
+        search.start()
+        assert has_begun.wait(10)
+        try:
+            assert all(is_true_in_fork(is_found) for _ in range(4))
+        finally:
+            may_end.set()
+            search.join()
