@@ -47,6 +47,14 @@ class CallQueue:
         self._workers = workers
         self._start()
 
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="stepnav-call")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._open: dict[int, Future[Any]] = {}
+        self._done: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._left: set[int] = set()
+
     def submit(self, ticket: int, call: Callable[[], Any]) -> None:
         """Start a call, which sees the caller's context variables; returns at once."""
         if self._pid != os.getpid():  # a fork has none of the threads
@@ -98,14 +106,6 @@ class CallQueue:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._loop = None
-
-    def _start(self) -> None:
-        self._pid = os.getpid()
-        self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="stepnav-call")
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._open: dict[int, Future[Any]] = {}
-        self._done: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._left: set[int] = set()
 
     def _asks_itself(self) -> BackendError:
         return BackendError(
