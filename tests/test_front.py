@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import os
 import pickle
 import subprocess
 import sys
+import threading
 import typing
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from stepnav.files.lock import locked
 from stepnav.front.origin import function_digest
 from stepnav.measure.plan_file import read_plan
 from stepnav.tasks.own import own_task
+from tests.forks import is_true_in_fork
 
 ROWS = [
     {"question": "What is 2 + 2?", "answer": "4"},
@@ -802,3 +806,75 @@ def test_a_chat_is_not_ended_by_a_heading():
 
     policy = as_policy(lambda question, steps: "#### Begin\n", chat_task())
     assert policy.step("#### Begin\n", 9, "").finish == "step"
+
+
+def solve_with_itself(is_open, is_async):
+    """Search with a policy that searches with itself."""
+
+    def search(question):
+        return stepnav.solve(question, policy=policy, strategy="cot").answer
+
+    async def search_later(question):
+        return (await stepnav.asolve(question, policy=policy, strategy="cot")).answer
+
+    def call(question, steps):
+        return f"#### {search(question)}"
+
+    async def call_later(question, steps):
+        return f"#### {await search_later(question)}"
+
+    function = call_later if is_async else call
+    policy = stepnav.FunctionPolicy(function) if is_open else function
+    try:
+        return search("Why?")
+    finally:
+        if is_open:
+            policy.close()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_function_that_searches_with_itself_is_refused(is_open, is_async):
+    with pytest.raises(BackendError, match="policy function searches with itself, which would"):
+        solve_with_itself(is_open, is_async)
+
+
+def test_a_function_may_search_with_others_and_with_itself_while_that_ends():
+    def easier(question, steps):
+        if question == "What is 4?":
+            return "#### 4"
+        found = stepnav.solve("What is 4?", policy=easier, reward=rate, strategy="best_of_n")
+        return f"#### {found.answer}"
+
+    assert stepnav.solve("What is 2 + 2?", policy=easier, strategy="cot").answer == "4"
+
+
+def test_asolve_without_asyncio_says_what_to_do():
+    coroutine = stepnav.asolve("Why?", policy=propose, reward=rate)
+    with pytest.raises(ConfigError, match="asolve needs a running event loop of asyncio"):
+        coroutine.send(None)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_may_use_an_open_model_that_another_thread_searches_with():
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def policy(question, steps):
+        has_begun.set()
+        may_end.wait(30)
+        return "#### 4"
+
+    def is_found():
+        may_end.set()
+        return stepnav.solve("Why?", policy=opened, strategy="cot").answer == "4"
+
+    with closing(stepnav.FunctionPolicy(policy)) as opened:
+        asked = {"policy": opened, "strategy": "cot"}
+        search = threading.Thread(target=stepnav.solve, args=("Why?",), kwargs=asked)
+        search.start()
+        assert has_begun.wait(10)
+        try:
+            assert all(is_true_in_fork(is_found) for _ in range(4))
+        finally:
+            may_end.set()
+            search.join()

@@ -48,3 +48,28 @@ def test_the_users_own_kernels_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
     prepare()
     assert os.environ["MKL_CBWR"] == "COMPATIBLE"
+
+
+FORK = """
+import os, signal
+from stepnav.engine.checkpoint.loading import require_torch
+require_torch()
+import torch
+def use_all_threads():
+    return torch.ones(4_000_000, dtype=torch.bfloat16).float().sum().item()
+torch.set_num_threads(2)
+use_all_threads()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    print(use_all_threads(), flush=True)
+    os._exit(0)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_computes_without_the_threads_that_it_lacks() -> None:
+    command = [sys.executable, "-c", FORK]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.returncode) == ("4000000.0\n", 0)

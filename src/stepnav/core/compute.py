@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 """Threads sleep at once instead of spinning (OpenMP 5.2, section 21.7; libgomp's manual).
@@ -26,3 +27,16 @@ def prepare() -> None:
     for settings in (PASSIVE, REPRODUCIBLE):
         if not settings.keys() & os.environ.keys():
             os.environ.update(settings)
+
+
+def _use_one_thread() -> None:
+    """Let torch compute on one thread in a fork of a process that has loaded it.
+
+    OpenMP's other threads are not there any more, and libgomp would wait for them for ever.
+    """
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(after_in_child=_use_one_thread)

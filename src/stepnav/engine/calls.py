@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 from stepnav.core.backend import Answer
 from stepnav.core.errors import BackendError, what_it_did
+
+MAX_NESTED = 16
+"""Calls of functions that may search, each within a search of the one before."""
+
+_under_way: ContextVar[tuple[CallQueue, ...]] = ContextVar("under_way", default=())
+"""The queues of the calls that this code runs in, outermost first."""
 
 
 def is_coroutine(function: Any) -> bool:
@@ -35,17 +44,36 @@ class CallQueue:
 
     def __init__(self, noun: str, *, workers: int = 1) -> None:
         self._noun = noun
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="stepnav-call")
+        self._workers = workers
+        self._start()
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="stepnav-call")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open: dict[int, Future[Any]] = {}
         self._done: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._left: set[int] = set()
 
     def submit(self, ticket: int, call: Callable[[], Any]) -> None:
-        """Start a call; returns at once."""
-        if inspect.iscoroutinefunction(call):
-            future = asyncio.run_coroutine_threadsafe(self._guarded(call), self._running_loop())
+        """Start a call, which sees the caller's context variables; returns at once."""
+        if self._pid != os.getpid():  # a fork has none of the threads
+            self._start()
+        is_async = inspect.iscoroutinefunction(call)
+        context, outer = copy_context(), _under_way.get()
+        context.run(_under_way.set, (*outer, self))
+        if "sniffio" in sys.modules:  # the caller's loop is not that of our threads
+            context.run(sys.modules["sniffio"].current_async_library_cvar.set, None)
+        future: Future[Any]
+        if outer.count(self) > is_async or len(outer) >= MAX_NESTED:
+            future = Future()
+            future.set_exception(self._asks_itself())
+        elif is_async:
+            future = context.run(
+                asyncio.run_coroutine_threadsafe, self._guarded(call), self._running_loop()
+            )
         else:
-            future = self._threads.submit(call)
+            future = self._threads.submit(context.run, call)
         self._open[ticket] = future
         future.add_done_callback(lambda _: self._done.put(ticket))
 
@@ -61,10 +89,14 @@ class CallQueue:
             return ready
 
     def cancel(self, ticket: int) -> None:
-        """Forget a call; one that has begun on a thread runs to its end."""
+        """Forget a call; one that has begun on a thread may ask `is_left`, else runs to its end."""
         future = self._open.pop(ticket, None)
-        if future is not None:
-            future.cancel()
+        if future is not None and not future.cancel():
+            self._left.add(ticket)
+
+    def is_left(self, ticket: int) -> bool:
+        """Return whether a call that has begun was forgotten: it need not go on."""
+        return ticket in self._left
 
     def close(self) -> None:
         """Forget all calls and end the threads; may be called twice."""
@@ -75,7 +107,15 @@ class CallQueue:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._loop = None
 
+    def _asks_itself(self) -> BackendError:
+        return BackendError(
+            f"the {self._noun} searches with itself, which would never end; give the searches that "
+            "it makes other models",
+            provider="function",
+        )
+
     def _take(self, ready: list[tuple[int, Answer | BackendError]], ticket: int) -> None:
+        self._left.discard(ticket)
         future = self._open.pop(ticket, None)
         if future is None:  # forgotten
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,7 +28,10 @@ def locked(folder: Path, name: str = LOCK_NAME) -> Iterator[None]:
     """
     with (folder / name).open("a") as file:
         lock_file(file, f"in {folder}", "name another folder")
-        yield
+        try:
+            yield
+        finally:
+            _unlock(file)
 
 
 def lock_file(file: IO[Any], place: str, advice: str) -> None:
@@ -51,3 +54,11 @@ def lock_file(file: IO[Any], place: str, advice: str) -> None:
         raise ConfigError(
             f"another process is at work {place}; wait for it, end it, or {advice}"
         ) from None
+
+
+def _unlock(file: IO[Any]) -> None:
+    """Give a lock back: to close the file is not enough where a fork holds it too."""
+    with suppress(ImportError):
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_UN)

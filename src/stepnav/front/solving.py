@@ -110,7 +110,18 @@ async def asolve(question: str, **arguments: Any) -> Solution:
     """Return what a search makes of a question, as `solve`, without blocking the event loop.
 
     Cancelling it leaves the search: nothing more is asked.
+
+    Raises:
+      ConfigError: the event loop is not asyncio's; and as `solve`.
+      BackendError: as `solve`.
     """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigError(
+            "asolve needs a running event loop of asyncio; with another library call solve in a "
+            "thread, in trio by trio.to_thread.run_sync"
+        ) from None
     is_left = threading.Event()
 
     def run() -> Solution | None:

@@ -62,9 +62,9 @@ class FunctionPolicy:
         if isinstance(request, Score):
             raise TypeError("a policy cannot answer Score")
         if self._is_async:
-            self._calls.submit(ticket, partial(self._sampled, request))
+            self._calls.submit(ticket, partial(self._sampled, ticket, request))
         else:
-            self._calls.submit(ticket, lambda: at_once(self._sampled(request)))
+            self._calls.submit(ticket, lambda: at_once(self._sampled(ticket, request)))
 
     def poll(self, timeout_s: float) -> list[tuple[int, Answer | BackendError]]:
         """Return what the function has answered."""
@@ -88,11 +88,13 @@ class FunctionPolicy:
             return request.sampling.max_tokens
         return self._max_step_tokens * (MAX_STEPS if isinstance(request, Complete) else 1)
 
-    async def _sampled(self, request: PolicyRequest) -> Answer:
+    async def _sampled(self, ticket: int, request: PolicyRequest) -> Answer:
         prefix = Trajectory(_question(request)) if isinstance(request, Ask) else request.prefix
         limit, known, items, generated = self._limit(request), Known(request), list[Any](), 0
 
         async def draw(prefix: Trajectory, seed: int, left: int) -> Step:
+            if self._calls.is_left(ticket):
+                raise BackendError("the search was left", provider="function")
             texts = [step.text for step in prefix.steps]
             written = self.call(prefix.problem.question, texts, request, seed)
             return self.step(await written if self._is_async else written, left, prefix.text)

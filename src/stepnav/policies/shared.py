@@ -8,6 +8,7 @@ each gets a port of its own instead. Of ports on different threads, one at a tim
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from typing import Any
 
@@ -21,6 +22,17 @@ CROWDED_S = 0.005
 _numbers = itertools.count()
 _lent: dict[int, SharedBackend] = {}
 _lending = threading.Lock()
+
+
+def _begin_anew() -> None:
+    """Let nobody in a fork wait for locks that threads held which are not there any more."""
+    global _lending
+    _lending = threading.Lock()
+    _lent.clear()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def lend(backend: Backend) -> Port:
@@ -79,7 +91,7 @@ class SharedBackend:
                 return
             self._open.discard(id(port))
             is_last = not self._open
-            if is_last and self._is_lent:
+            if is_last and _lent.get(id(self.backend)) is self:
                 del _lent[id(self.backend)]
         if is_last and not self._is_lent:
             self.backend.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import queue
 import threading
 from collections.abc import Coroutine, Iterable
@@ -36,6 +37,15 @@ class CallsToServer:
             raise ConfigError(f"the {noun} needs httpx: pip install 'stepnav[openai]'")
         self._connection = connection
         self._noun = noun
+        self._start_loop()
+
+    @property
+    def _is_forked(self) -> bool:
+        """Whether this process is a fork: thread and connections are those of another one."""
+        return self._pid != os.getpid()
+
+    def _start_loop(self) -> None:
+        self._pid = os.getpid()
         self._done: queue.SimpleQueue[tuple[int, Result | Exception]] = queue.SimpleQueue()
         self._open: dict[int, Future[None]] = {}
         self._held: list[tuple[int, Result]] = []
@@ -79,7 +89,7 @@ class CallsToServer:
 
     def close(self) -> None:
         """Cancel what is open, close the connections, end the thread; may be called twice."""
-        if self._loop.is_closed():
+        if self._loop.is_closed() or self._is_forked:
             return
         self._open.clear()
         self._call(self._shut())
@@ -105,6 +115,9 @@ class CallsToServer:
         if self._loop.is_closed():
             work.close()
             raise RuntimeError(f"the {self._noun} was closed")
+        if self._is_forked:
+            self._start_loop()
+            self._call(self._connection.open())
         serving = self._serve(ticket, work)
         self._open[ticket] = asyncio.run_coroutine_threadsafe(serving, self._loop)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from stepnav.policies.openai.prompts import PromptOptions, server_seed
 from stepnav.policies.openai.protocol import Choice, parse_reply
 from stepnav.policies.openai.reading import read_solution, read_step
 from stepnav.remote.connection import with_version
+from tests.forks import is_true_in_fork
 from tests.policies.openai.fake_server import (
     ALL_HONOURED,
     LOGPROB,
@@ -428,3 +430,17 @@ def test_a_thought_that_is_cut_is_closed() -> None:
     payload = {"choices": [{"index": 0, "finish_reason": "length", "message": message}]}
     (choice,) = parse_reply("chat", payload).choices
     assert choice.text == "<think>\nTwo and\n</think>\n\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_makes_connections_of_its_own() -> None:
+    with policy(FIXED) as (backend, _):
+        before = ask_one(backend, Complete(QUESTION, seed=1))
+
+        def is_the_same() -> bool:
+            found = ask_one(backend, Complete(QUESTION, seed=1))
+            backend.close()
+            return found.items == before.items
+
+        assert is_true_in_fork(is_the_same)
+        assert is_the_same()
