@@ -15,6 +15,7 @@ import argparse
 import json
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -170,43 +171,30 @@ def without_places(text: str, run: Path) -> str:
 
 
 def run_table(report: dict[str, Any]) -> str:
-    rows = []
-    has_coverage = any(row.get("coverage") is not None for row in report["rows"])
-    for row in report["rows"]:
-        counts = [
-            f"{row[k]}" if row.get(k) is not None else "" for k in ("backtracks", "duplicates")
-        ]
-        budget = "" if row["budget"] is None else str(row["budget"])
-        flops, wall_s = row["flops_per_problem"], row["wall_s"]
-        rows.append(
-            [
-                row["label"],
-                budget,
-                f"{percent(row['accuracy'])} ({percent(row['ci95'][0])} to "
-                f"{percent(row['ci95'][1])})",
-                *([percent(row["coverage"])] if has_coverage else []),
-                f"{row['policy_tokens_per_problem']:.0f}",
-                f"{row['reward_tokens_per_problem']:.0f}",
-                "" if flops is None else f"{flops / 1e9:.2f}",
-                "" if wall_s is None else f"{wall_s / row['searches']:.2f}",
-                p_text(row["p_vs_baseline"]),
-                p_text(row["p_holm"]),
-                *counts,
-            ]
-        )
-    header = ["strategy", "budget", "right (95% interval)"]
-    header += ["coverage"] if has_coverage else []
-    header += [
-        "policy tokens",
-        "reward tokens",
-        "GFLOPs",
-        "seconds",
-        f"p against {baseline(report)}",
-        "Holm p",
-        "backtracks",
-        "duplicates",
-    ]
-    return table(header, rows)
+    """Return a run's table; columns of which nothing is known are left out."""
+    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+        "strategy": lambda row: row["label"],
+        "budget": lambda row: known(row["budget"], str),
+        "right (95% interval)": lambda row: (
+            f"{percent(row['accuracy'])} ({percent(row['ci95'][0])} to {percent(row['ci95'][1])})"
+        ),
+        "coverage": lambda row: known(row.get("coverage"), percent),
+        "policy tokens": lambda row: f"{row['policy_tokens_per_problem']:.0f}",
+        "reward tokens": lambda row: f"{row['reward_tokens_per_problem']:.0f}",
+        "GFLOPs": lambda row: known(row["flops_per_problem"], lambda n: f"{n / 1e9:.2f}"),
+        "seconds": lambda row: known(row["wall_s"], lambda s: f"{s / row['searches']:.2f}"),
+        f"p against {baseline(report)}": lambda row: p_text(row["p_vs_baseline"]),
+        "Holm p": lambda row: p_text(row["p_holm"]),
+        "backtracks": lambda row: known(row.get("backtracks"), str),
+        "duplicates": lambda row: known(row.get("duplicates"), str),
+    }
+    cells = {name: [tell(row) for row in report["rows"]] for name, tell in columns.items()}
+    told = {name: column for name, column in cells.items() if any(column)}
+    return table(list(told), [list(row) for row in zip(*told.values())])
+
+
+def known(value: Any, tell: Callable[[Any], str]) -> str:
+    return "" if value is None else tell(value)
 
 
 def baseline(report: dict[str, Any]) -> str:
@@ -215,7 +203,7 @@ def baseline(report: dict[str, Any]) -> str:
     labels = {row["baseline"]["label"] for row in compared}
     budgets = {row["baseline"]["budget"] for row in compared}
     is_one = len(budgets) == 1 and budgets != {row["budget"] for row in compared}
-    return " ".join([*labels, *(f"at {budget:,}" for budget in budgets if is_one)]) or "none"
+    return " ".join([*labels, *(f"at {budget:,}" for budget in budgets if is_one)])
 
 
 def voting_table(folder: Path) -> str:
