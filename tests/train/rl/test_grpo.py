@@ -97,6 +97,8 @@ def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(
 
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "killed", reward, settings, progress=stop)
+    with (tmp_path / "killed" / "log.jsonl").open("a") as log:
+        log.write('{"step": 3, "lo')  # as much as was written of a line
     again = train(tmp_path / "killed", reward, settings, resume=True)
     assert again.tokens == report.tokens
     for name in ("right", "process", "steps_per_solution", "tokens_per_solution"):
