@@ -543,15 +543,13 @@ def test_a_training_is_not_disturbed_by_another(base: str, tmp_path: Path) -> No
 
 
 def test_what_cannot_be_used_here_binds_no_folder(base: str, tmp_path: Path) -> None:
-    for changes, message in (
-        ({"report_to": ("wandbb",)}, "--report-to 'wandbb' is unknown"),
-        ({"shard": True}, "start them with: torchrun"),
-    ):
-        with pytest.raises(ConfigError, match=message):
-            finetune_reward_model(
-                base, RECORDS, "rating", tmp_path / "m", settings=replace(SETTINGS, **changes)
-            )
-        assert not (tmp_path / "m").exists()
+    with pytest.raises(ConfigError, match="start them with: torchrun"):
+        finetune_reward_model(
+            base, RECORDS, "rating", tmp_path / "m", settings=replace(SETTINGS, shard=True)
+        )
+    assert not (tmp_path / "m").exists()
+    with pytest.raises(ConfigError, match="--report-to 'wandbb' is unknown"):
+        replace(SETTINGS, report_to=("wandbb",))
     with pytest.raises(ConfigError, match="epochs must be above 0"):
         replace(SETTINGS, epochs=0.0)
     with pytest.raises(ConfigError, match="warmup is a share"):

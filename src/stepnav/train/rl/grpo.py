@@ -27,6 +27,7 @@ from stepnav.train.checkpoints import STATE, last_checkpoint, step_of
 from stepnav.train.fit import (
     CHECKPOINTS,
     LOG,
+    check_trackers,
     fit_result,
     shared_arguments,
     training_folder,
@@ -99,6 +100,7 @@ class GrpoSettings:
             )
         if not self.outcome_weight and not self.reward_weight:
             raise ConfigError("the weights of outcome and reward are both 0; nothing is learnt")
+        check_trackers(self.report_to)
 
     @property
     def step_weight(self) -> float:
