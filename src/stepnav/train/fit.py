@@ -263,6 +263,7 @@ def shared_arguments(out: Path, settings: Any) -> dict[str, Any]:
         "use_cpu": on_cpu,
         "disable_tqdm": True,
         "dataloader_pin_memory": not on_cpu,
+        "ddp_find_unused_parameters": False,
     }
 
 
@@ -277,7 +278,6 @@ def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         gradient_accumulation_steps=settings.accumulate,
-        ddp_find_unused_parameters=False,
         remove_unused_columns=False,
         average_tokens_across_devices=True,
     )
