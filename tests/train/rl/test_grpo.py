@@ -149,6 +149,21 @@ def test_two_processes_share_the_problems_of_a_step(tmp_path: Path) -> None:
         assert (row["steps_per_solution"] * 8).is_integer()
 
 
+def test_what_cannot_be_graded_is_learnt_from_by_its_steps(
+    reward: RewardFunction, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert POLICY is not None
+    ungraded = replace(TASK, grade=lambda problem, answer: None)
+    train_grpo(
+        str(POLICY), PROBLEMS, ungraded, tmp_path / "m", reward=reward, reward_name="r",
+        format_=build.policy_format(POLICY, TASK),
+        settings=replace(SETTINGS, steps=1, reward_weight=1.0),
+    )  # fmt: skip
+    (row,) = log_of(tmp_path / "m")
+    assert row["grad_norm"] > 0
+    assert "reward functions" not in caplog.text
+
+
 def test_a_reward_model_is_a_reward_function_of_trl(reward: RewardFunction, tmp_path: Path) -> None:
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer

@@ -9,6 +9,7 @@ long as each solution is learnt from once. Resumable: checkpoints are the Traine
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -181,10 +182,20 @@ def _check(
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Keep from the user what transformers would tell TRL's authors about names to come."""
+    """Keep from the user what is meant for others.
+
+    That is what transformers tells TRL's authors about names to come, and TRL, at every step, the
+    author of a reward function that returns None: what cannot be graded.
+    """
+    told = logging.getLogger("trl.trainer.grpo_trainer")
+    level = told.level
+    told.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-        yield
+        try:
+            yield
+        finally:
+            told.setLevel(level)
 
 
 def _digest(problems: Sequence[Problem]) -> str:
