@@ -81,6 +81,7 @@ def test_a_missing_or_untested_trl_is_one_line(
         (("--outcome-weight", 0), "the weights of outcome and reward are both 0"),
         (("--task", "humaneval"), "HumanEval is a test set and is never trained on"),
         (("--dtype", "int4"), "--dtype must be one of"),
+        (("--report-to", "nobody"), "--report-to 'nobody' is unknown or not installed"),
         (("--model", "http://localhost:1"), "what is trained must be a model's folder"),
     ],
 )
@@ -107,6 +108,7 @@ def test_bad_input_of_grpo_is_one_line(
         (("--least-right-prob", 0.5), "asks for no P(right); leave --least-right-prob out"),
         (("--task", "humaneval"), "HumanEval is a test set and is never trained on"),
         (("--model", "http://localhost:1"), "what is trained must be a model's folder"),
+        (("--report-to", "nobody"), "--report-to 'nobody' is unknown or not installed"),
     ],
 )
 def test_bad_input_of_expert_iteration_is_one_line(

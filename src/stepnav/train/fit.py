@@ -91,6 +91,22 @@ class FitSettings:
             raise ConfigError(f"epochs must be above 0 (got {self.epochs:g})")
         if not 0 <= self.warmup < 1:
             raise ConfigError(f"warmup is a share of the steps, below 1 (got {self.warmup:g})")
+        check_trackers(self.report_to)
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """Refuse trackers that cannot be used, before anything is run.
+
+    Raises:
+      ConfigError: one is unknown or not installed.
+    """
+    known = get_available_reporting_integrations()
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"--report-to {name!r} is unknown or not installed; there is "
+                f"{', '.join(known) or 'none'}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +155,6 @@ def prepare(model: Any, out: Path, settings: FitSettings) -> TrainingArguments:
     Raises:
       ConfigError: a setting cannot be used here.
     """
-    known = get_available_reporting_integrations()
-    for name in settings.report_to:
-        if name not in known:
-            raise ConfigError(
-                f"--report-to {name!r} is unknown or not installed; there is "
-                f"{', '.join(known) or 'none'}"
-            )
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
         model.enable_input_require_grads()  # adapters leave the embeddings without gradients
@@ -254,6 +263,7 @@ def shared_arguments(out: Path, settings: Any) -> dict[str, Any]:
         "use_cpu": on_cpu,
         "disable_tqdm": True,
         "dataloader_pin_memory": not on_cpu,
+        "ddp_find_unused_parameters": False,
     }
 
 
@@ -268,7 +278,6 @@ def _arguments(out: Path, settings: FitSettings) -> TrainingArguments:
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         gradient_accumulation_steps=settings.accumulate,
-        ddp_find_unused_parameters=False,
         remove_unused_columns=False,
         average_tokens_across_devices=True,
     )

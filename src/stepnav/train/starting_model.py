@@ -42,6 +42,9 @@ def load_network(model: str, format_: StepFormat | None) -> Any:
             f"{model} is an encoder ({type(network).__name__}): its tokens see later ones, so it "
             "would read what it is to rate or to write; begin with a decoder"
         )
+    # no checkpoint holds tied weights twice, and the Trainer that goes on would call them missing
+    unsaved = network._keys_to_ignore_on_save or ()
+    network._keys_to_ignore_on_save = {*unsaved, *network.all_tied_weights_keys}
     return network.train()
 
 

@@ -51,13 +51,14 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         """Take out of the log what will be done again; save as often as is asked for now."""
         state.save_steps = args.save_steps  # the Trainer goes on as the checkpoint's training did
         if state.is_world_process_zero and self._log.exists():
-            lines = self._log.read_text().splitlines(keepends=True)
-            kept = [
-                line
-                for line in lines
-                if line.endswith("\n") and json.loads(line)["step"] <= self._done
-            ]
-            write_text(self._log, "".join(kept))
+            write_text(self._log, "".join(self.kept_lines()))
+
+    def kept_lines(self) -> list[str]:
+        """Return the log's lines of the steps that are gone on from; the last may be cut."""
+        lines = self._log.read_text().splitlines(keepends=True) if self._log.exists() else []
+        return [
+            line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= self._done
+        ]
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
         """Note that everything is loaded."""

@@ -1,7 +1,10 @@
 """GRPO on TRL itself, on the shipped arithmetic policy."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -97,6 +100,8 @@ def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(
 
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "killed", reward, settings, progress=stop)
+    with (tmp_path / "killed" / "log.jsonl").open("a") as log:
+        log.write('{"step": 3, "lo')  # as much as was written of a line
     again = train(tmp_path / "killed", reward, settings, resume=True)
     assert again.tokens == report.tokens
     for name in ("right", "process", "steps_per_solution", "tokens_per_solution"):
@@ -125,6 +130,38 @@ def test_a_limit_of_tokens_ends_the_training(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "m" / "checkpoints")
     found = stepnav.bench("arithmetic", ["cot"], policy=tmp_path / "m", count=2)
     assert len(found.rows) == 2
+
+
+def test_two_processes_share_the_problems_of_a_step(tmp_path: Path) -> None:
+    words = ["train", "grpo", "--model", "arithmetic", "--device", "cpu", "--problems", "8"]
+    words += ["--steps", "3", "--problems-per-step", "2", "--samples", "4"]
+    words += ["--out", str(tmp_path / "m")]
+    two = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "stepnav"]
+    for size, code in ((8, 1), (4, 0)):  # 8 solutions are not a batch of 8 for each of two
+        done = subprocess.run(
+            [sys.executable, "-m", *two, *words, "--batch-size", str(size)],
+            env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert ("(got batches of 8, processes: 2)" in done.stderr) == bool(code)
+    for row in log_of(tmp_path / "m"):  # means over 8 solutions
+        assert (row["tokens_per_solution"] * 8).is_integer()
+        assert (row["steps_per_solution"] * 8).is_integer()
+
+
+def test_what_cannot_be_graded_is_learnt_from_by_its_steps(
+    reward: RewardFunction, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert POLICY is not None
+    ungraded = replace(TASK, grade=lambda problem, answer: None)
+    train_grpo(
+        str(POLICY), PROBLEMS, ungraded, tmp_path / "m", reward=reward, reward_name="r",
+        format_=build.policy_format(POLICY, TASK),
+        settings=replace(SETTINGS, steps=1, reward_weight=1.0),
+    )  # fmt: skip
+    (row,) = log_of(tmp_path / "m")
+    assert row["grad_norm"] > 0
+    assert "reward functions" not in caplog.text
 
 
 def test_a_reward_model_is_a_reward_function_of_trl(reward: RewardFunction, tmp_path: Path) -> None:
@@ -161,7 +198,9 @@ def test_settings_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         train(tmp_path, None, replace(SETTINGS, reward_weight=1.0))
     with pytest.raises(ConfigError, match="a step takes 9 problems and there are 8"):
         train(tmp_path, None, replace(SETTINGS, problems_per_step=9))
-    with pytest.raises(ConfigError, match=r"8 solutions of a step .* \(got batches of 3\)"):
+    with pytest.raises(
+        ConfigError, match=r"8 solutions of a step .* \(got batches of 3, processes: 1\)"
+    ):
         replace(SETTINGS, batch_size=3)
     with pytest.raises(ConfigError, match="both 0"):
         replace(SETTINGS, outcome_weight=0.0)

@@ -43,7 +43,7 @@ class GrpoOptions:
     ] = None
     problems_per_step: Annotated[int, typer.Option(min=1, help="Problems of a step.")] = 8
     samples: Annotated[int, typer.Option(min=2, help="Solutions of each: the group.")] = 8
-    batch_size: Annotated[int, typer.Option(min=1, help="Solutions in one pass.")] = 16
+    batch_size: Annotated[int, typer.Option(min=1, help="Solutions in one pass of a process.")] = 16
     temperature: Annotated[float, typer.Option(min=0.01, help="Of the samples.")] = 1.0
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a solution.")] = 256
     kl: Annotated[

@@ -9,6 +9,8 @@ long as each solution is learnt from once. Resumable: checkpoints are the Traine
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +29,7 @@ from stepnav.train.checkpoints import STATE, last_checkpoint, step_of
 from stepnav.train.fit import (
     CHECKPOINTS,
     LOG,
+    check_trackers,
     fit_result,
     shared_arguments,
     training_folder,
@@ -52,9 +55,9 @@ class GrpoSettings:
       steps: optimizer steps.
       max_tokens: stop after the step with which so many tokens of solutions were generated; None
         for no such limit.
-      problems_per_step: problems of each step.
+      problems_per_step: problems of each step, of all processes together.
       samples: solutions of each problem: the group.
-      batch_size: solutions that are learnt from in one pass.
+      batch_size: solutions that a process learns from in one pass.
       learning_rate: constant.
       temperature: of the samples.
       max_new_tokens: most tokens of a solution.
@@ -91,14 +94,16 @@ class GrpoSettings:
     def __post_init__(self) -> None:
         if self.samples < 2:
             raise ConfigError(f"a group has at least 2 samples (got {self.samples})")
-        if self.problems_per_step * self.samples % self.batch_size:
+        if self.problems_per_step * self.samples % (self.batch_size * _processes()):
             raise ConfigError(
                 f"the {self.problems_per_step * self.samples} solutions of a step "
                 f"({self.problems_per_step} problems x {self.samples} samples) must make whole "
-                f"batches (got batches of {self.batch_size})"
+                f"batches of each process (got batches of {self.batch_size}, processes: "
+                f"{_processes()})"
             )
         if not self.outcome_weight and not self.reward_weight:
             raise ConfigError("the weights of outcome and reward are both 0; nothing is learnt")
+        check_trackers(self.report_to)
 
     @property
     def step_weight(self) -> float:
@@ -177,10 +182,20 @@ def _check(
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Keep from the user what transformers would tell TRL's authors about names to come."""
+    """Keep from the user what is meant for others.
+
+    That is what transformers tells TRL's authors about names to come, and TRL, at every step, the
+    author of a reward function that returns None: what cannot be graded.
+    """
+    told = logging.getLogger("trl.trainer.grpo_trainer")
+    level = told.level
+    told.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-        yield
+        try:
+            yield
+        finally:
+            told.setLevel(level)
 
 
 def _digest(problems: Sequence[Problem]) -> str:
@@ -248,7 +263,8 @@ def _arguments(out: Path, settings: GrpoSettings) -> Any:
     """Return TRL's settings."""
     from trl import GRPOConfig
 
-    batches = settings.problems_per_step * settings.samples // settings.batch_size
+    solutions = settings.problems_per_step * settings.samples
+    batches = solutions // (settings.batch_size * _processes())
     return GRPOConfig(
         **shared_arguments(out, settings),
         max_steps=settings.steps,
@@ -264,3 +280,8 @@ def _arguments(out: Path, settings: GrpoSettings) -> Any:
         lr_scheduler_type="constant",
         gradient_checkpointing=settings.gradient_checkpointing,
     )
+
+
+def _processes() -> int:
+    """Return how many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))

@@ -39,9 +39,7 @@ class RewardLog(Watcher):
         super().__init__(log, progress, done, columns=COLUMNS, shown="reward")
         self._per_step = per_step
         self._max_tokens = max_tokens
-        before = log.read_text().splitlines() if log.exists() else []
-        rows = [row for row in map(json.loads, before) if row["step"] <= done]
-        self.tokens = sum(map(self._tokens, rows))
+        self.tokens = sum(self._tokens(json.loads(line)) for line in self.kept_lines())
 
     @property
     def is_enough(self) -> bool:
