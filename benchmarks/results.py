@@ -6,6 +6,7 @@
     python benchmarks/results.py runs/results --voting     # votes of 1 to 256 samples
     python benchmarks/results.py runs/results --tune 250,1000    # the options of the next
     python benchmarks/results.py runs/results --tuned      # all strategies at tuned options
+    python benchmarks/results.py runs/results --near       # the nearest of them, three seeds
 
 What they cost is measured: each run is tried on a few problems of the dev split, in a folder of its
 own. As many runs go side by side as there are cores, one thread each.
@@ -33,6 +34,9 @@ PAPER = {
     "micro-python": "hgs:published:temperature=0.2",
 }
 """HGS as published, at the paper's temperature for mathematics and for code."""
+
+
+TUNED_BUDGETS = "250,1000"
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,13 @@ def tuned(task: str, budgets: str, title: str) -> Run:
     return replace(run, words=(*run.words, "--tuned", str(TUNED / f"{task}.json")))
 
 
+def near(task: str, title: str) -> Run:
+    """Return nav and what came nearest to it among all at tuned options, from three seeds."""
+    words = ("--task", task, "--budgets", TUNED_BUDGETS, "--strategies", "nav,hgs,rap,tot")
+    words += ("--baseline", "nav", "--split", "test", "--tuned", str(TUNED / f"{task}.json"))
+    return Run(title, words, 500, 3)
+
+
 def voting(task: str, title: str) -> Run:
     words = ("--task", task, "--strategies", "weighted_vote:samples=256,hgs,nav,cot")
     return Run(title, (*words, "--coverage", "--split", "test"), 200)
@@ -102,7 +113,6 @@ def samples(task: str, title: str) -> Run:
 
 RUNGS = "20,80"
 """Problems on which options are tried: half of what `stepnav tune` takes, as all are tuned."""
-TUNED_BUDGETS = "250,1000"
 FEW, MANY = "250,1000,4000", "125,250,500,1000,2000,4000"
 PLAIN_RUNS: Mapping[str, Run] = {
     "arithmetic": compared(
@@ -135,6 +145,10 @@ ALL_RUNS: Mapping[str, Run] = {
 TUNED_RUNS: Mapping[str, Run] = {
     "tuned-arithmetic": tuned("arithmetic", TUNED_BUDGETS, "Arithmetic, all at tuned options"),
     "tuned-micro-python": tuned("micro-python", TUNED_BUDGETS, "Code, all at tuned options"),
+}
+NEAR_RUNS: Mapping[str, Run] = {
+    "near-arithmetic": near("arithmetic", "Arithmetic, the nearest at tuned options, three seeds"),
+    "near-micro-python": near("micro-python", "Code, the nearest at tuned options, three seeds"),
 }
 VOTING_RUNS: Mapping[str, Run] = {
     "voting-arithmetic": voting("arithmetic", "Arithmetic, voting of 1 to 256 samples"),
@@ -183,7 +197,7 @@ REAL_RUNS: Mapping[str, Run] = {
     ),
 }
 """Runs that `publish.py` shows beside the others."""
-RUNS = {**PLAIN_RUNS, **RIVAL_RUNS, **TUNED_RUNS, **ALL_RUNS, **VOTING_RUNS}
+RUNS = {**PLAIN_RUNS, **RIVAL_RUNS, **TUNED_RUNS, **NEAR_RUNS, **ALL_RUNS, **VOTING_RUNS}
 
 
 def with_budgets(run: Run, budgets: str) -> Run:
@@ -281,6 +295,7 @@ def main() -> None:
     group.add_argument("--voting", action="store_true")
     group.add_argument("--tune", metavar="BUDGETS")
     group.add_argument("--tuned", action="store_true")
+    group.add_argument("--near", action="store_true")
     parser.add_argument("--trial", type=int, default=5, help="problems of the trial; 0 for none")
     parser.add_argument("--budgets", help="instead of those that the runs have")
     parser.add_argument("--cost", action="store_true", help="tell the cost and end")
@@ -289,7 +304,10 @@ def main() -> None:
     if args.tune:
         tune(folder, args.tune)
         return
-    kinds = {"all": ALL_RUNS, "rivals": RIVAL_RUNS, "tuned": TUNED_RUNS, "voting": VOTING_RUNS}
+    kinds = {
+        "all": ALL_RUNS, "rivals": RIVAL_RUNS, "tuned": TUNED_RUNS, "near": NEAR_RUNS,
+        "voting": VOTING_RUNS,
+    }  # fmt: skip
     runs = dict(next((kinds[name] for name in kinds if getattr(args, name)), PLAIN_RUNS))
     if args.budgets:
         runs = {name: with_budgets(run, args.budgets) for name, run in runs.items()}
