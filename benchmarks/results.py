@@ -34,6 +34,7 @@ PAPER = {
     "micro-python": "hgs:published:temperature=0.2",
 }
 """HGS as published, at the paper's temperature for mathematics and for code."""
+WARM = "hgs:published:temperature=1.0"
 
 
 TUNED_BUDGETS = "250,1000"
@@ -62,7 +63,7 @@ def compared(
 ) -> Run:
     """Return strategies at their defaults, and some as published."""
     others = [f"{name}:published" for name in PUBLISHED if name != "hgs"] if is_all else []
-    published = ["hgs:published:temperature=1.0", PAPER[task], *others]
+    published = [WARM, PAPER[task], *others]
     words = ["--task", task, "--budgets", budgets]
     words += ["--strategies", ",".join([strategies, *published]), "--baseline", "nav", "--coverage"]
     return Run(title, (*words, "--split", "test"), 500, 3 if is_all else 1)
@@ -76,7 +77,7 @@ def tuned(task: str, budgets: str, title: str) -> Run:
 
 def near(task: str, title: str) -> Run:
     """Return nav and what came nearest to it among all at tuned options, from three seeds."""
-    words = ("--task", task, "--budgets", TUNED_BUDGETS, "--strategies", "nav,hgs,rap,tot")
+    words = ("--task", task, "--budgets", TUNED_BUDGETS, "--strategies", f"nav,hgs,rap,{WARM}")
     words += ("--baseline", "nav", "--split", "test", "--tuned", str(TUNED / f"{task}.json"))
     return Run(title, words, 500, 3)
 
@@ -127,7 +128,7 @@ PLAIN_RUNS: Mapping[str, Run] = {
     "temperature": ablation(
         "HGS by temperature",
         "hgs:temperature=0.1,hgs:temperature=0.3,hgs,hgs:temperature=1.0,"
-        "hgs:published:temperature=1.0," + PAPER["arithmetic"],
+        f"{WARM}," + PAPER["arithmetic"],
         150,
     ),
     "samples-arithmetic": samples("arithmetic", "Arithmetic, samples by temperature"),
