@@ -8,7 +8,7 @@ CONSTRAINTS := constraints.txt
 RESULTS := runs/results
 BUDGETS := 250,1000
 
-.PHONY: solve test check fix all-tests docs release tune tuned results results-all rivals near voting grid rl ablations documents clean
+.PHONY: solve test check fix all-tests docs release tune tuned results results-all rivals near large voting grid rl ablations documents clean
 
 solve: $(VENV)/.local  ## watch HGS solve problems that chain of thought gets wrong
 	$(BIN)/stepnav solve --hard 3 --seed 5
@@ -66,6 +66,9 @@ tuned: $(VENV)/.dev  ## all strategies at the options that `make tune` found (re
 
 near: $(VENV)/.dev  ## what came nearest to nav there, from three seeds (resumable)
 	$(BIN)/python benchmarks/results.py $(RESULTS) --near
+
+large: $(VENV)/.dev  ## the nearest to nav at options tuned for 4,000 tokens (resumable)
+	$(BIN)/python benchmarks/results.py $(RESULTS) --large
 
 results: $(VENV)/.dev  ## make the figures of docs/results.md again, telling what it costs first (resumable)
 	$(BIN)/python benchmarks/results.py $(RESULTS)

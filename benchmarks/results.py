@@ -7,6 +7,7 @@
     python benchmarks/results.py runs/results --tune 250,1000    # the options of the next
     python benchmarks/results.py runs/results --tuned      # all strategies at tuned options
     python benchmarks/results.py runs/results --near       # the nearest of them, three seeds
+    python benchmarks/results.py runs/results --large      # the nearest, tuned for 4,000 tokens
 
 What they cost is measured: each run is tried on a few problems of the dev split, in a folder of its
 own. As many runs go side by side as there are cores, one thread each.
@@ -37,7 +38,9 @@ PAPER = {
 WARM = "hgs:published:temperature=1.0"
 
 
-TUNED_BUDGETS = "250,1000"
+TUNED_BUDGETS, LARGE_BUDGET = "250,1000", "4000"
+LARGE_STRATEGIES = "nav,hgs,rap,weighted_vote"
+"""What a large budget is tuned for: the nearest to nav at smaller ones, and the best vote."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,20 @@ def near(task: str, title: str) -> Run:
     words = ("--task", task, "--budgets", TUNED_BUDGETS, "--strategies", f"nav,hgs,rap,{WARM}")
     words += ("--baseline", "nav", "--split", "test", "--tuned", str(TUNED / f"{task}.json"))
     return Run(title, words, 500, 3)
+
+
+def large(task: str, title: str) -> Run:
+    """Return nav and what might overtake it with more tokens, at options tuned for so many."""
+    words = (
+        "--task",
+        task,
+        "--budgets",
+        LARGE_BUDGET,
+        "--strategies",
+        f"{LARGE_STRATEGIES},{WARM}",
+    )
+    tuned = str(TUNED / f"{task}-{LARGE_BUDGET}.json")
+    return Run(title, (*words, "--baseline", "nav", "--split", "test", "--tuned", tuned), 500)
 
 
 def voting(task: str, title: str) -> Run:
@@ -151,6 +168,10 @@ NEAR_RUNS: Mapping[str, Run] = {
     "near-arithmetic": near("arithmetic", "Arithmetic, the nearest at tuned options, three seeds"),
     "near-micro-python": near("micro-python", "Code, the nearest at tuned options, three seeds"),
 }
+LARGE_RUNS: Mapping[str, Run] = {
+    "large-arithmetic": large("arithmetic", "Arithmetic, 4,000 tokens, tuned for so many"),
+    "large-micro-python": large("micro-python", "Code, 4,000 tokens, tuned for so many"),
+}
 VOTING_RUNS: Mapping[str, Run] = {
     "voting-arithmetic": voting("arithmetic", "Arithmetic, voting of 1 to 256 samples"),
     "voting-micro-python": voting("micro-python", "Code, voting of 1 to 256 samples"),
@@ -198,7 +219,15 @@ REAL_RUNS: Mapping[str, Run] = {
     ),
 }
 """Runs that `publish.py` shows beside the others."""
-RUNS = {**PLAIN_RUNS, **RIVAL_RUNS, **TUNED_RUNS, **NEAR_RUNS, **ALL_RUNS, **VOTING_RUNS}
+RUNS = {
+    **PLAIN_RUNS,
+    **RIVAL_RUNS,
+    **TUNED_RUNS,
+    **NEAR_RUNS,
+    **LARGE_RUNS,
+    **ALL_RUNS,
+    **VOTING_RUNS,
+}
 
 
 def with_budgets(run: Run, budgets: str) -> Run:
@@ -272,19 +301,19 @@ def tell_cost(runs: Mapping[str, Run], folder: Path, trial: int) -> None:
     )
 
 
-def tune(folder: Path, budgets: str) -> None:
-    """Find the options of all strategies for both tasks, and put them where runs look."""
-    places = {task: folder / f"tune-{task}" for task in PAPER}
+def tune(folder: Path, budgets: str, strategies: str = "all", mark: str = "") -> None:
+    """Find options for both tasks, and put them where runs look."""
+    places = {task: folder / f"tune-{task}{mark}" for task in PAPER}
     side_by_side(
         [
             [sys.executable, "-m", "stepnav", "tune", "--task", task, "--budgets", budgets,
-             "--rungs", RUNGS, "--out", str(out), "--resume"]
+             "--strategies", strategies, "--rungs", RUNGS, "--out", str(out), "--resume"]
             for task, out in places.items()
         ]
     )  # fmt: skip
     TUNED.mkdir(parents=True, exist_ok=True)
     for task, out in places.items():
-        shutil.copy(out / "tuned.json", TUNED / f"{task}.json")
+        shutil.copy(out / "tuned.json", TUNED / f"{task}{mark}.json")
 
 
 def main() -> None:
@@ -297,6 +326,7 @@ def main() -> None:
     group.add_argument("--tune", metavar="BUDGETS")
     group.add_argument("--tuned", action="store_true")
     group.add_argument("--near", action="store_true")
+    group.add_argument("--large", action="store_true")
     parser.add_argument("--trial", type=int, default=5, help="problems of the trial; 0 for none")
     parser.add_argument("--budgets", help="instead of those that the runs have")
     parser.add_argument("--cost", action="store_true", help="tell the cost and end")
@@ -305,9 +335,11 @@ def main() -> None:
     if args.tune:
         tune(folder, args.tune)
         return
+    if args.large:
+        tune(folder, LARGE_BUDGET, LARGE_STRATEGIES, f"-{LARGE_BUDGET}")
     kinds = {
         "all": ALL_RUNS, "rivals": RIVAL_RUNS, "tuned": TUNED_RUNS, "near": NEAR_RUNS,
-        "voting": VOTING_RUNS,
+        "large": LARGE_RUNS, "voting": VOTING_RUNS,
     }  # fmt: skip
     runs = dict(next((kinds[name] for name in kinds if getattr(args, name)), PLAIN_RUNS))
     if args.budgets:
