@@ -1,6 +1,6 @@
 """What learning from the reward buys, with and without search, and whether the reward is deceived.
 
-    python benchmarks/rl.py --out runs/results/rl [--tokens 100000 --problems 200 --seeds 3]
+    python benchmarks/rl.py --out runs/results/rl [--tokens 400000 --problems 200 --seeds 3]
 
 The shipped arithmetic policy learns in four ways at equal training tokens, from several seeds:
 GRPO on the grade, GRPO on the reward model's values of steps (credit to the step, no grade), expert
@@ -40,7 +40,8 @@ from stepnav.train.reward_function import RewardFunction, as_reward_function
 ROOT = Path(__file__).resolve().parents[1]
 TRAINING_SEED = 1000
 """Problems that are trained on are drawn from here on: not those of the policy's own training."""
-GRPO_RATE, FIT_RATE = 3e-4, 1e-3
+GRPO_RATE, FIT_RATE = 2e-4, 1e-3
+PROBLEMS_PER_STEP = 8
 ROUNDS = 3
 REFERENCE_TOKENS = 90
 """About so many tokens has a solution."""
@@ -66,7 +67,7 @@ def train_grpo(cell: Cell, policy: Path, reward: RewardFunction, *, steps: bool)
 
     task = build.load_task(TASK)
     settings = GrpoSettings(
-        steps=10_000, max_tokens=cell.tokens // 2, problems_per_step=4, samples=8, batch_size=32,
+        steps=10_000, max_tokens=cell.tokens // 2, problems_per_step=PROBLEMS_PER_STEP, samples=8, batch_size=32,
         learning_rate=GRPO_RATE, max_new_tokens=224, outcome_weight=0.0 if steps else 1.0,
         reward_weight=1.0 if steps else 0.0, credit="step", seed=cell.seed, save_every=5, cpu=True,
     )  # fmt: skip
@@ -237,7 +238,7 @@ def say(found: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tokens", type=int, default=100_000)
+    parser.add_argument("--tokens", type=int, default=400_000)
     parser.add_argument("--problems", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--split", default="test")
