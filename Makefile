@@ -1,5 +1,5 @@
 # Two commands: `make solve` and `make test`. Each target makes its own environment and installs what it
-# needs; nothing but Python 3.10+ and make is assumed.
+# needs; nothing but Python 3.11+ and make is assumed.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -37,7 +37,7 @@ fix: $(VENV)/.dev  ## format, and mend what the linter can mend
 	$(BIN)/ruff format .
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "stepnav needs Python 3.10 or newer, found " + sys.version.split()[0] + "; name another one: make PYTHON=python3.12")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stepnav needs Python 3.11 or newer, found " + sys.version.split()[0] + "; name another one: make PYTHON=python3.13")'
 	$(PYTHON) -m venv $(VENV)
 
 # torch is installed first and by its exact version: where a platform's index offers several builds,

@@ -67,7 +67,8 @@ def train_grpo(cell: Cell, policy: Path, reward: RewardFunction, *, steps: bool)
 
     task = build.load_task(TASK)
     settings = GrpoSettings(
-        steps=10_000, max_tokens=cell.tokens // 2, problems_per_step=PROBLEMS_PER_STEP, samples=8, batch_size=32,
+        steps=10_000, max_tokens=cell.tokens // 2, samples=8, batch_size=32,
+        problems_per_step=PROBLEMS_PER_STEP,
         learning_rate=GRPO_RATE, max_new_tokens=224, outcome_weight=0.0 if steps else 1.0,
         reward_weight=1.0 if steps else 0.0, credit="step", seed=cell.seed, save_every=5, cpu=True,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,6 @@ def test_issue_forms_have_what_the_site_wants(name: str) -> None:
 
 
 def test_links_of_the_readme_lead_somewhere_on_the_package_index() -> None:
-    try:
-        import tomllib
-    except ModuleNotFoundError:
-        tomllib = pytest.importorskip("tomli")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     hook = project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
     text = (ROOT / "README.md").read_text()

@@ -35,11 +35,11 @@ def python_for(user: str) -> str:
     for candidate in (sys.executable, shutil.which("python3", path="/usr/bin:/usr/local/bin")):
         if candidate and _runs_as_nobody(candidate):
             return candidate
-    pytest.skip("nobody can run no Python from 3.10 on here")
+    pytest.skip("nobody can run no Python from 3.11 on here")
 
 
 def _runs_as_nobody(python: str) -> bool:
-    command = [python, "-c", "import sys; sys.exit(sys.version_info < (3, 10))"]
+    command = [python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
     try:
         done = subprocess.run(command, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/")
     except OSError:

@@ -7,7 +7,7 @@ TOML has no null: an option that is None is written as `"<none>"`, an unlimited 
 from __future__ import annotations
 
 import json
-import sys
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -18,11 +18,6 @@ from stepnav.core.records import Problem
 from stepnav.core.strategy import Strategy
 from stepnav.files.atomic import write_bytes
 from stepnav.measure.plan import NONE_TEXT, TUNED_ON, BenchPlan
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 FILE_NAME = "run.toml"
 FORMAT = 1

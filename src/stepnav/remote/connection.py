@@ -197,7 +197,7 @@ class Connection:
         self.requests += 1
         try:
             text = await asyncio.wait_for(self._exchange(method, path, body), timeout=limit_s)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise BackendTimeout(
                 f"the server did not answer within {limit_s:g} s; raise --timeout or lower "
                 "--concurrency",

@@ -5,7 +5,6 @@ A client cannot read half an event, and half a key cannot be found and blotted o
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
@@ -52,7 +51,7 @@ class PassedEvents:
                 yield self._blotted(events)
             self._failure = None
             return
-        except (aiohttp.ClientError, asyncio.TimeoutError):
+        except (TimeoutError, aiohttp.ClientError):
             failure = gateway_error(502, "the model server hung up")
         except ApiError as error:
             failure = error

@@ -24,7 +24,7 @@ async def read_json(request: Request, limits: Limits) -> Any:
     """
     try:
         content = await asyncio.wait_for(_read(request, limits), limits.body_timeout_s)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         message = f"the body did not come within {limits.body_timeout_s:g} s"
         raise ApiError(408, message, headers={"Connection": "close"}) from None
     try:

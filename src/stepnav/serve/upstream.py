@@ -178,7 +178,7 @@ class Upstream:
                 return self._whole(answer, await _read(answer))
             finally:
                 answer.close()
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise gateway_error(504, "the model server does not answer in time") from None
         except aiohttp.ClientError as error:
             if self._is_stopping:

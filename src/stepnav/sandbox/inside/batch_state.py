@@ -131,7 +131,7 @@ class State:
     def _read_settings(self) -> tuple[Any, ...]:
         return (
             sys.getrecursionlimit(), len(sys.modules), sys.gettrace(), sys.getprofile(),
-            getsignal(signal.SIGPROF), getsignal(signal.SIGALRM), _most_digits(),
+            getsignal(signal.SIGPROF), getsignal(signal.SIGALRM), sys.get_int_max_str_digits(),
             sys.stdin, sys.stdout, sys.stderr, getattr(sys.stdout, "closed", True),
             len(warnings.filters),
         )  # fmt: skip
@@ -142,11 +142,6 @@ class State:
             sys.displayhook, sys.excepthook, gc.isenabled(), gc.get_threshold(),
             dict(os.environ), list(warnings.filters), signal.getitimer(signal.ITIMER_REAL),
         )  # fmt: skip
-
-
-def _most_digits() -> int:
-    """Return the limit of digits; 0 before Python 3.10.7, which has none."""
-    return getattr(sys, "get_int_max_str_digits", int)()
 
 
 def _reaching(modules: list[types.ModuleType]) -> set[str]:

@@ -97,4 +97,4 @@ def _wait_for(inner: int) -> None:
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
-assert sys.version_info >= (3, 10), "stepnav needs Python 3.10"
+assert sys.version_info >= (3, 11), "stepnav needs Python 3.11"
