@@ -359,10 +359,14 @@ def reward_section() -> str:
                 interval(figures["by_threshold"]["f1"]),
             ]
         )
-    by_lot = json.loads((DOCS / "gsm8k" / "processbench_report.json").read_text())["figures"]
-    lot = by_lot["by_chance"]
-    parts = (interval(lot[key]) for key in ("error_accuracy", "correct_accuracy", "f1", "f1"))
-    process.append([f"{100 * lot['rate']:.0f}% of steps, drawn by lot", "-", *parts])
+    blind = json.loads((DOCS / "gsm8k" / "processbench_report.json").read_text())["figures"]
+    lot, length = blind["by_chance"], blind["by_length"]
+    for title, row in (
+        (f"{100 * lot['rate']:.0f}% of steps, drawn by lot", lot),
+        (f"the first step of more than {length['characters']} characters", length),
+    ):
+        parts = (interval(row[key]) for key in ("error_accuracy", "correct_accuracy", "f1", "f1"))
+        process.append([title, "-", *parts])
     counts = reports[reward_reports()[-2]]
     bench = reports[reward_reports()[-1]]
     chosen = {part: bench["figures"][part]["problems"] for part in ("dev", "test")}
@@ -380,7 +384,7 @@ def reward_section() -> str:
         f"ProcessBench gsm8k, {bench['scored']} solutions of {bench['problems']} problems; the "
         "first step rated -1 is the first error, or, in the last column, the first whose P(-1) is "
         f"above a threshold chosen on {chosen['dev']} problems and measured on the other "
-        f"{chosen['test']}; the last line is what chance reaches on those:",
+        f"{chosen['test']}; the last lines know nothing of what a step says:",
         table(["reward model", *found], process),
     ]
     return "\n\n".join(text) + "\n"

@@ -556,7 +556,7 @@ def test_traces_are_bounded_and_a_damaged_folder_is_refused(tmp_path):
     server.service._traces = None
     traces = Traces(tmp_path, 3)
     traces.add(read_trace(tmp_path, ids[4]))
-    with sqlite3.connect(tmp_path / FILE_NAME) as database:
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as database:
         assert database.execute("SELECT COUNT(*) FROM results").fetchone()[0] == 3
     assert read_trace(tmp_path, ids[0]) is None
     assert read_trace(tmp_path, ids[4]) is not None

@@ -7,6 +7,7 @@ refused, and a link stays one and its target is replaced.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -84,8 +85,10 @@ def write_with(path: Path, write: Callable[[Path], object], *, advice: str = ADV
     try:
         check_output(path)
         target = path.resolve()  # a link stays one
+        if target.is_symlink():  # of a circle, which Python 3.13 resolves to one of its links
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         place = target.with_name(f".{target.stem}.{os.getpid()}{PART}{target.suffix}")
-    except (OSError, RuntimeError) as error:  # the latter for links in a circle
+    except (OSError, RuntimeError) as error:  # the latter for such a circle, before 3.13
         raise DataError(f"cannot write {path}: {one_line(error)}; {advice}") from error
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -41,10 +41,18 @@ COMMIT;
 
 def open_to_write(path: Path) -> sqlite3.Connection:
     """Return a connection to a file, which is made if it is not there."""
-    db = sqlite3.connect(path, isolation_level=None)
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=NORMAL")
-    db.executescript(SCHEMA)
+    begin = f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}"
+    return _opened(f"{path.resolve().as_uri()}?mode=rwc", begin)
+
+
+def _opened(uri: str, script: str) -> sqlite3.Connection:
+    """Return a connection on which a script has run; none stays open where it fails."""
+    db = sqlite3.connect(uri, uri=True, isolation_level=None)
+    try:
+        db.executescript(script)
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
@@ -66,15 +74,11 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     journal is read as it stands; that is right if nobody has it open, and then there is no log, or
     an empty one.
     """
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    db = sqlite3.connect(uri, uri=True, isolation_level=None)
+    uri, probe = f"{path.resolve().as_uri()}?mode=ro", "SELECT COUNT(*) FROM meta"
     try:
-        db.execute("SELECT COUNT(*) FROM meta")
+        return _opened(uri, probe)
     except sqlite3.OperationalError:
-        db.close()
         log = path.with_name(path.name + "-wal")
         if log.exists() and log.stat().st_size:
             raise
-        db = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
-        db.execute("SELECT COUNT(*) FROM meta")
-    return db
+        return _opened(f"{uri}&immutable=1", probe)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from stepnav.measure.prm.processbench import (
     Detection,
     best_threshold,
     by_chance,
+    by_length,
     figures,
     first_below,
     first_rejected,
@@ -151,6 +153,22 @@ def test_chance_at_its_best_rate_by_hand():
     assert found is not None
     assert found["rate"] == 0.5
     assert found["f1"] == {"value": pytest.approx(0.5), "ci95": None}
+
+
+def of_lengths(name: str, first_error: int | None, *lengths: int) -> Case:
+    case, _ = scored(name, first_error, *[0.5] * len(lengths))
+    return replace(case, steps=tuple("x" * length for length in lengths))
+
+
+def test_length_is_chosen_on_one_part_and_measured_on_the_other():
+    dev = [of_lengths("a", 1, 10, 40), of_lengths("b", None, 20, 20)]
+    test = [of_lengths("c", 0, 31, 90), of_lengths("d", 1, 30, 25), of_lengths("e", None, 9, 19)]
+    found = by_length(dev, test)
+    assert found is not None and 20 <= found["characters"] < 40
+    assert found["error_accuracy"]["value"] == 0.5
+    assert found["correct_accuracy"]["value"] == 1
+    assert by_length(dev[1:], test) is None
+    assert by_length([], test) is None
 
 
 def test_no_threshold_where_nothing_is_wrong():

@@ -160,6 +160,9 @@ def _processbench(figures: Report) -> list[TextTable]:
     chance = figures["by_chance"]
     if chance is not None:
         names["by_chance"] = f"drawn by lot, {percent(chance['rate'])} of steps"
+    length = figures["by_length"]
+    if length is not None:
+        names["by_length"] = f"longer than {length['characters']} characters"
     rows = [
         [name, *(cell(figures[key][part]) for part in ("error_accuracy", "correct_accuracy", "f1"))]
         for key, name in names.items()
