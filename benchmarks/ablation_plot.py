@@ -15,7 +15,7 @@ def plot(rows: Sequence[dict[str, Any]], cells: Sequence[dict[str, Any]]) -> byt
     """Return a PNG: gains by number of labels, and gains by first-error F1."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
     left, right = figure.subplots(1, 2)
     draw_sizes(left, rows)
     draw_gains(right, cells)
@@ -53,7 +53,7 @@ def draw_sizes(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
             labels, values, yerr=bars, marker="o", capsize=3, label=f"gain, {named(*kind)}"
         )
     axes.set(xscale="log", xlabel="labels", ylabel="percent; gains in points")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.15))
 
 
 def draw_gains(axes: Any, cells: Sequence[dict[str, Any]]) -> None:
@@ -71,4 +71,4 @@ def draw_gains(axes: Any, cells: Sequence[dict[str, Any]]) -> None:
                 label=None if is_shipped else named(strategy, budget),
             )
     axes.set(xlabel=f"{OFFLINE[FIGURE]}, percent", ylabel="gain, points")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.15))

@@ -82,7 +82,7 @@ def gain_of(rows: Sequence[Found]) -> Found:
 def searches(cells: Sequence[Found]) -> list[tuple[str, int]]:
     """Return the strategies and budgets that were run, as columns stand."""
     found = {(row["strategy"], row["budget"]) for cell in cells for row in cell["rows"]}
-    return sorted(found, key=lambda pair: (pair[0] != "hgs", *pair))
+    return sorted(found, key=lambda pair: (pair[0] == "best_of_n", *pair))
 
 
 def summary(cells: Sequence[Found]) -> list[Found]:

@@ -14,8 +14,8 @@ checker labelled (`ablation_data.py`), all with the same recipe. One thing at a 
   every second line.
 
 Each is measured on solutions of dev problems as `stepnav eval-prm` does, chooses the best of four
-of them, and steers HGS on other dev problems (not where two lines are a step: the policy writes a
-line at a time). Each training and each comparison is resumable; what is done is in
+of them, and steers HGS and nav on other dev problems (not where two lines are a step: the policy
+writes a line at a time). Each training and each comparison is resumable; what is done is in
 `ablations.json`, `report.md` and `ablations.png`, made again after each model.
 """
 
@@ -50,6 +50,7 @@ from stepnav.zoo.arithmetic import DOMAIN
 from stepnav.zoo.shipped import keep_shipped
 
 ROOT = Path(__file__).resolve().parents[1]
+SEARCHES = ("hgs", "nav")
 BUDGETS = (250, 1000)
 RATE, BATCH = 1e-3, 4
 """Of all trainings."""
@@ -178,9 +179,9 @@ def bench(strategy: str, reward: str, folder: Path, args: Any) -> list[dict[str,
 def search(
     reward: Path, folder: Path, cot: list[dict[str, Any]], args: Any
 ) -> list[dict[str, Any]]:
-    """Return the rows of HGS, each with what chain of thought came to (`before`)."""
+    """Return the searches' rows, each with what chain of thought came to (`before`)."""
     before = {(row["problem"], row["budget"]): row["right"] for row in cot}
-    rows = bench("hgs", str(reward), folder, args)
+    rows = [row for name in SEARCHES for row in bench(name, str(reward), folder / name, args)]
     return [{**row, "before": before[row["problem"], row["budget"]]} for row in rows]
 
 

@@ -400,7 +400,7 @@ def ablation_section() -> str:
         f"## {ABLATION_TITLE}\n\nReward models of the arithmetic task with one thing changed at a "
         "time (`make ablations`). Offline figures in percent, on "
         f"{found['held_out']} dev problems with four solutions each; gains in points with 95% "
-        "intervals: the best of those four over one of them, and HGS over greedy chain of thought "
+        "intervals: the best of those four over one of them, and HGS and nav over greedy chain of thought "
         f"on {found['problems']} other dev problems.\n\n{main_table(found['rows'])}\n\n"
         f"{rank_text(found['correlations'])}\n\nBy difficulty, and what each learnt from: "
         "[whole report](results/ablations/report.md).\n\n"

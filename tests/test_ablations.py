@@ -187,7 +187,7 @@ def test_a_small_run_trains_measures_and_searches_and_is_read_back(
     made = json.loads((tmp_path / "ablations.json").read_text())
     assert [one["labels"] for one in made["rows"]] == [20] * len(planned)
     searched = [{one["strategy"] for one in row["searches"]} for row in made["rows"]]
-    both = {"hgs", "best_of_n"}
+    both = {"hgs", "nav", "best_of_n"}
     assert searched == [both, both, both, {"best_of_n"}, both]
     outcome = json.loads((tmp_path / f"{planned[1].name}.json").read_text())["training"]
     assert outcome["labels"] == outcome["solutions"]
