@@ -174,8 +174,8 @@ def page(rows: Sequence[Found], found: Sequence[Found], args: Any) -> str:
         f"{title_of(USUAL)}; figures in percent, means over seeds with the least and the most. "
         f"Offline: on {args.held_out} dev problems, four solutions each at temperature 1. Gains in "
         "points with 95% intervals over problems: the best of those four over one of them, and HGS "
-        f"and nav over greedy chain of thought on {args.problems} other dev problems. An outcome model "
-        "chooses by its last step's score, the others by the product.",
+        f"and nav over greedy chain of thought on {args.problems} other dev problems. An outcome "
+        "model chooses by its last step's score, the others by the product.",
         main_table(rows),
         f"By difficulty: few is less than {FEW} calculations, many the rest; first errors missed, "
         "right steps rejected, gains.",
