@@ -67,7 +67,7 @@ tuned: $(VENV)/.dev  ## all strategies at the options that `make tune` found (re
 near: $(VENV)/.dev  ## what came nearest to nav there, from three seeds (resumable)
 	$(BIN)/python benchmarks/results.py $(RESULTS) --near
 
-large: $(VENV)/.dev  ## the nearest to nav at options tuned for 4,000 tokens (resumable)
+large: $(VENV)/.dev  ## the nearest to nav at 4,000 tokens (resumable)
 	$(BIN)/python benchmarks/results.py $(RESULTS) --large
 
 results: $(VENV)/.dev  ## make the figures of docs/results.md again, telling what it costs first (resumable)

@@ -7,7 +7,7 @@
     python benchmarks/results.py runs/results --tune 250,1000    # the options of the next
     python benchmarks/results.py runs/results --tuned      # all strategies at tuned options
     python benchmarks/results.py runs/results --near       # the nearest of them, three seeds
-    python benchmarks/results.py runs/results --large      # the nearest, tuned for 4,000 tokens
+    python benchmarks/results.py runs/results --large      # the nearest at 4,000 tokens
 
 What they cost is measured: each run is tried on a few problems of the dev split, in a folder of its
 own. As many runs go side by side as there are cores, one thread each.
@@ -38,9 +38,7 @@ PAPER = {
 WARM = "hgs:published:temperature=1.0"
 
 
-TUNED_BUDGETS, LARGE_BUDGET = "250,1000", "4000"
-LARGE_STRATEGIES = "nav,hgs,rap,weighted_vote"
-"""What a large budget is tuned for: the nearest to nav at smaller ones, and the best vote."""
+TUNED_BUDGETS = "250,1000"
 
 
 @dataclass(frozen=True)
@@ -85,18 +83,10 @@ def near(task: str, title: str) -> Run:
     return Run(title, words, 500, 3)
 
 
-def large(task: str, title: str) -> Run:
-    """Return nav and what might overtake it with more tokens, at options tuned for so many."""
-    words = (
-        "--task",
-        task,
-        "--budgets",
-        LARGE_BUDGET,
-        "--strategies",
-        f"{LARGE_STRATEGIES},{WARM}",
-    )
-    tuned = str(TUNED / f"{task}-{LARGE_BUDGET}.json")
-    return Run(title, (*words, "--baseline", "nav", "--split", "test", "--tuned", tuned), 500)
+def large(task: str, rap: str, title: str) -> Run:
+    """Return nav and the nearest to it at four times the tokens that they were tuned for."""
+    words = ("--task", task, "--budgets", "4000", "--strategies", f"nav,hgs:branching=16,{rap}")
+    return Run(title, (*words, "--baseline", "nav", "--split", "test"), 300)
 
 
 def voting(task: str, title: str) -> Run:
@@ -169,8 +159,10 @@ NEAR_RUNS: Mapping[str, Run] = {
     "near-micro-python": near("micro-python", "Code, the nearest at tuned options, three seeds"),
 }
 LARGE_RUNS: Mapping[str, Run] = {
-    "large-arithmetic": large("arithmetic", "Arithmetic, 4,000 tokens, tuned for so many"),
-    "large-micro-python": large("micro-python", "Code, 4,000 tokens, tuned for so many"),
+    "large-arithmetic": large("arithmetic", "rap", "Arithmetic, the nearest at 4,000 tokens"),
+    "large-micro-python": large(
+        "micro-python", "rap:branching=8", "Code, the nearest at 4,000 tokens"
+    ),
 }
 VOTING_RUNS: Mapping[str, Run] = {
     "voting-arithmetic": voting("arithmetic", "Arithmetic, voting of 1 to 256 samples"),
@@ -219,15 +211,11 @@ REAL_RUNS: Mapping[str, Run] = {
     ),
 }
 """Runs that `publish.py` shows beside the others."""
-RUNS = {
-    **PLAIN_RUNS,
-    **RIVAL_RUNS,
-    **TUNED_RUNS,
-    **NEAR_RUNS,
-    **LARGE_RUNS,
-    **ALL_RUNS,
-    **VOTING_RUNS,
-}
+KINDS = {
+    "results": PLAIN_RUNS, "rivals": RIVAL_RUNS, "tuned": TUNED_RUNS, "near": NEAR_RUNS,
+    "large": LARGE_RUNS, "all": ALL_RUNS, "voting": VOTING_RUNS,
+}  # fmt: skip
+RUNS = {name: run for runs in KINDS.values() for name, run in runs.items()}
 
 
 def with_budgets(run: Run, budgets: str) -> Run:
@@ -301,19 +289,19 @@ def tell_cost(runs: Mapping[str, Run], folder: Path, trial: int) -> None:
     )
 
 
-def tune(folder: Path, budgets: str, strategies: str = "all", mark: str = "") -> None:
-    """Find options for both tasks, and put them where runs look."""
-    places = {task: folder / f"tune-{task}{mark}" for task in PAPER}
+def tune(folder: Path, budgets: str) -> None:
+    """Find the options of all strategies for both tasks, and put them where runs look."""
+    places = {task: folder / f"tune-{task}" for task in PAPER}
     side_by_side(
         [
             [sys.executable, "-m", "stepnav", "tune", "--task", task, "--budgets", budgets,
-             "--strategies", strategies, "--rungs", RUNGS, "--out", str(out), "--resume"]
+             "--rungs", RUNGS, "--out", str(out), "--resume"]
             for task, out in places.items()
         ]
     )  # fmt: skip
     TUNED.mkdir(parents=True, exist_ok=True)
     for task, out in places.items():
-        shutil.copy(out / "tuned.json", TUNED / f"{task}{mark}.json")
+        shutil.copy(out / "tuned.json", TUNED / f"{task}.json")
 
 
 def main() -> None:
@@ -335,13 +323,8 @@ def main() -> None:
     if args.tune:
         tune(folder, args.tune)
         return
-    if args.large:
-        tune(folder, LARGE_BUDGET, LARGE_STRATEGIES, f"-{LARGE_BUDGET}")
-    kinds = {
-        "all": ALL_RUNS, "rivals": RIVAL_RUNS, "tuned": TUNED_RUNS, "near": NEAR_RUNS,
-        "large": LARGE_RUNS, "voting": VOTING_RUNS,
-    }  # fmt: skip
-    runs = dict(next((kinds[name] for name in kinds if getattr(args, name)), PLAIN_RUNS))
+    chosen = next((name for name in KINDS if getattr(args, name, False)), "results")
+    runs = dict(KINDS[chosen])
     if args.budgets:
         runs = {name: with_budgets(run, args.budgets) for name, run in runs.items()}
     if args.trial:
