@@ -110,10 +110,12 @@ def share_chances(
         if at != ROOT_INDEX and node.step.is_cut:
             continue
         if not node.is_finished:
-            left = lefts[at] = max(LEAST_LEFT, 1.0 - sum([probs[index] for index in node.children]))
+            left = lefts[at] = max(
+                LEAST_LEFT, 1.0 - math.fsum([probs[index] for index in node.children])
+            )
             if not node.is_exhausted and node.depth < max_steps:
                 rests[at] = left**evidence.likelihood
-            belows[at] = rests[at] + sum([own[index] for index in node.children])
+            belows[at] = rests[at] + math.fsum([own[index] for index in node.children])
         if at != ROOT_INDEX:
             odds = 1.0 if rejected[at] else _odds(node, evidence)
             own[at] = odds * probs[at] ** evidence.likelihood * min(belows[at], 1.0)

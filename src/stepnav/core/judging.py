@@ -122,7 +122,7 @@ def score_by_logprob(replies: Iterable[Reply]) -> StepScore | None:
             known[word] = math.exp(min(0.0, reply.logprob))
     if not known:
         return None
-    total, unsaid = sum(known.values()), len(RATINGS) - len(known)
+    total, unsaid = math.fsum(known.values()), len(RATINGS) - len(known)
     if not unsaid or total > 1:
         return _score({word: known.get(word, 0.0) / total for word in RATINGS})
     return _score({word: known.get(word, (1 - total) / unsaid) for word in RATINGS})

@@ -112,7 +112,7 @@ class Tree:
         drawn = [step, *self.parent(node).drawn]
         ways = {d.way: d.logprob for d in drawn if d.key == step.key and d.finish == step.finish}
         known = [logprob for logprob in ways.values() if logprob is not None]
-        total = sum(map(math.exp, known))
+        total = math.fsum(map(math.exp, known))
         return math.log(total) if len(known) > 1 and total else step.logprob
 
     def add_trajectory(self, trajectory: Trajectory, *, is_new: bool = True) -> Node:

@@ -221,14 +221,14 @@ def shares(
       temperature: of the draws.
     """
     likely = {token: log for token, log in listed.items() if log > IMPOSSIBLE or token == drawn}
-    unlisted = 1 - sum(map(math.exp, likely.values()))
+    unlisted = 1 - math.fsum(map(math.exp, likely.values()))
     tail = -math.inf
     if unlisted > ROUNDING:
         last = min((log for token, log in likely.items() if token != drawn), default=likely[drawn])
         tail = math.log(unlisted) + (1 / temperature - 1) * last
     logs = {token: log / temperature for token, log in likely.items()}
     whole = log_sum([tail, *logs.values()])
-    gone = sum(math.exp(place.logprob) for token, place in taken.items() if token not in logs)
+    gone = math.fsum(math.exp(place.logprob) for token, place in taken.items() if token not in logs)
     tail_left = math.exp(tail - whole) - gone
     left = [log - whole for token, log in logs.items() if token != drawn and token not in taken]
     left.append(math.log(tail_left) if tail_left > 0 else -math.inf)
@@ -251,4 +251,4 @@ def log_sum(logs: Sequence[float]) -> float:
     highest = max(logs)
     if highest == -math.inf:
         return highest
-    return highest + math.log(sum([math.exp(value - highest) for value in logs]))
+    return highest + math.log(math.fsum([math.exp(value - highest) for value in logs]))

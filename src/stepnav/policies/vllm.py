@@ -240,7 +240,7 @@ class _Sampling(VllmRunner):
 def _allowed(listed: Mapping[int, Any], banned: Container[int]) -> dict[int, float]:
     """Return the log-probabilities of listed tokens as they are once others are never drawn."""
     logs = {token: item.logprob for token, item in listed.items() if token not in banned}
-    gone = sum(math.exp(item.logprob) for token, item in listed.items() if token in banned)
+    gone = math.fsum(math.exp(item.logprob) for token, item in listed.items() if token in banned)
     left = math.log(max(1 - gone, math.fsum(map(math.exp, logs.values())), TINY))
     return {token: log - left for token, log in logs.items()}
 

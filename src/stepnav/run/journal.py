@@ -66,10 +66,14 @@ class Journal:
             raise JournalError(
                 f"cannot open the journal {path} ({error}); is it a run folder{needed}?"
             ) from None
-        self._check_meta("schema", str(SCHEMA_VERSION), "by another version of stepnav")
-        if config is not None:
-            self._set_meta("config", config)
-            self._check_meta("config", config, "with other settings")
+        try:
+            self._check_meta("schema", str(SCHEMA_VERSION), "by another version of stepnav")
+            if config is not None:
+                self._set_meta("config", config)
+                self._check_meta("config", config, "with other settings")
+        except JournalError:
+            self._db.close()
+            raise
 
     @property
     def config(self) -> str | None:

@@ -152,7 +152,7 @@ def undrawn_prob(node: Node) -> float:
     """
     ways = {step.way: step.logprob for step in node.drawn}  # with replacement, one is drawn twice
     known = [math.exp(logprob) for logprob in ways.values() if logprob is not None]
-    return max(0.0, 1 - sum(known)) if len(known) == len(ways) else 1 / (1 + len(node.drawn))
+    return max(0.0, 1 - math.fsum(known)) if len(known) == len(ways) else 1 / (1 + len(node.drawn))
 
 
 def add_steps(

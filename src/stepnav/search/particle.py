@@ -94,7 +94,7 @@ def shares_of(values: Sequence[float], balance: float) -> list[float]:
     clipped = [min(max(value, 1e-7), 1 - 1e-7) for value in values]
     logits = [math.log(value / (1 - value)) / balance for value in clipped]
     weights = [math.exp(logit - max(logits)) for logit in logits]
-    return [weight / sum(weights) for weight in weights]
+    return [weight / math.fsum(weights) for weight in weights]
 
 
 def tempering(shares: Sequence[float], progress: float) -> float:
@@ -102,7 +102,7 @@ def tempering(shares: Sequence[float], progress: float) -> float:
 
     The share of particles that carry the weight is the effective sample size over their number.
     """
-    effective = 1 / sum(share**2 for share in shares) / len(shares)
+    effective = 1 / math.fsum(share**2 for share in shares) / len(shares)
     return 1.0 if effective >= _SMALL else max(1.0, (1 - progress) / effective)
 
 
@@ -112,5 +112,5 @@ def resample(
     """Return `n` of the nodes, drawn with replacement in proportion to their shares."""
     if not is_systematic:
         return chance.choices(nodes, shares, k=n)
-    first, sums = chance.random(), [sum(shares[: i + 1]) for i in range(len(shares) - 1)]
+    first, sums = chance.random(), [math.fsum(shares[: i + 1]) for i in range(len(shares) - 1)]
     return [nodes[sum(end <= (first + i) / n for end in sums)] for i in range(n)]

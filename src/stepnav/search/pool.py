@@ -96,7 +96,7 @@ def _draw_lots(
     weights = mixture_weights(tree, nodes, asked, power)
     lots = Counter(node.index for node in chance.choices(nodes, weights, k=n))
     for node, weight in zip(nodes, weights):
-        asked[node.index] = asked.get(node.index, 0.0) + n * weight / sum(weights)
+        asked[node.index] = asked.get(node.index, 0.0) + n * weight / math.fsum(weights)
     return [(tree.nodes[index], copies) for index, copies in lots.items()]
 
 

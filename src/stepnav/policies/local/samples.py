@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -83,7 +84,7 @@ class Sample(Row):
         self.drawing.depart(Random(self.seed))
         self.tokens += self.drawing.tokens
         self.wanted = (len(self.tokens) - 1,)
-        self.logprob = sum(logprob for _, logprob in self.drawing.told)
+        self.logprob = math.fsum(logprob for _, logprob in self.drawing.told)
         self.num_known = len(self.drawing.tokens)
         self.room -= self.num_known
 

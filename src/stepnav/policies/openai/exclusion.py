@@ -104,7 +104,7 @@ class Begun:
             listed = {**self._listed[at - self.num_known], own[0]: own[1]}
             taken = {p.told[0]: p for p in drawing.taken.values() if p.told}
             drawing.add(token, *shares(listed, own[0], taken, temperature), own)
-        logprob = sum(logprob for _, logprob in self._told)
+        logprob = math.fsum(logprob for _, logprob in self._told)
         return replace(step, logprob=logprob, draw=drawing.finished())
 
 
