@@ -157,11 +157,9 @@ def _processbench(figures: Report) -> list[TextTable]:
         "by_rating": "rated -1",
         "by_rating_all": "rated -1, dev part too",
     }
-    chance = figures["by_chance"]
-    if chance is not None:
+    if chance := figures["by_chance"]:
         names["by_chance"] = f"drawn by lot, {percent(chance['rate'])} of steps"
-    length = figures["by_length"]
-    if length is not None:
+    if length := figures["by_length"]:
         names["by_length"] = f"longer than {length['characters']} characters"
     rows = [
         [name, *(cell(figures[key][part]) for part in ("error_accuracy", "correct_accuracy", "f1"))]
