@@ -308,13 +308,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path)
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--all", action="store_true")
-    group.add_argument("--rivals", action="store_true")
-    group.add_argument("--voting", action="store_true")
     group.add_argument("--tune", metavar="BUDGETS")
-    group.add_argument("--tuned", action="store_true")
-    group.add_argument("--near", action="store_true")
-    group.add_argument("--large", action="store_true")
+    for name in KINDS:
+        group.add_argument(f"--{name}", action="store_const", const=name, dest="kind")
+    parser.set_defaults(kind="results")
     parser.add_argument("--trial", type=int, default=5, help="problems of the trial; 0 for none")
     parser.add_argument("--budgets", help="instead of those that the runs have")
     parser.add_argument("--cost", action="store_true", help="tell the cost and end")
@@ -323,8 +320,7 @@ def main() -> None:
     if args.tune:
         tune(folder, args.tune)
         return
-    chosen = next((name for name in KINDS if getattr(args, name, False)), "results")
-    runs = dict(KINDS[chosen])
+    runs = dict(KINDS[args.kind])
     if args.budgets:
         runs = {name: with_budgets(run, args.budgets) for name, run in runs.items()}
     if args.trial:

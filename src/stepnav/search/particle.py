@@ -94,7 +94,8 @@ def shares_of(values: Sequence[float], balance: float) -> list[float]:
     clipped = [min(max(value, 1e-7), 1 - 1e-7) for value in values]
     logits = [math.log(value / (1 - value)) / balance for value in clipped]
     weights = [math.exp(logit - max(logits)) for logit in logits]
-    return [weight / math.fsum(weights) for weight in weights]
+    total = math.fsum(weights)
+    return [weight / total for weight in weights]
 
 
 def tempering(shares: Sequence[float], progress: float) -> float:

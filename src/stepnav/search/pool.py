@@ -95,8 +95,9 @@ def _draw_lots(
     """Return the prefixes that `n` draws fall to, and note how many each was expected to get."""
     weights = mixture_weights(tree, nodes, asked, power)
     lots = Counter(node.index for node in chance.choices(nodes, weights, k=n))
+    total = math.fsum(weights)
     for node, weight in zip(nodes, weights):
-        asked[node.index] = asked.get(node.index, 0.0) + n * weight / math.fsum(weights)
+        asked[node.index] = asked.get(node.index, 0.0) + n * weight / total
     return [(tree.nodes[index], copies) for index, copies in lots.items()]
 
 

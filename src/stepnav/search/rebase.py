@@ -74,7 +74,8 @@ def rebase(
 def split_draws(draws: int, values: list[float], copies: list[int], balance: float) -> list[int]:
     """Return each prefix's share of the draws; equal remainders go to those proposed first."""
     weights = [n * math.exp((v - max(values)) / balance) for v, n in zip(values, copies)]
-    exact = [draws * weight / math.fsum(weights) for weight in weights]
+    total = math.fsum(weights)
+    exact = [draws * weight / total for weight in weights]
     shares = [int(share) for share in exact]
     for i in sorted(range(len(exact)), key=lambda j: shares[j] - exact[j])[: draws - sum(shares)]:
         shares[i] += 1

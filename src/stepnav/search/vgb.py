@@ -95,4 +95,5 @@ def policy_shares(tree: Tree, children: list[Node], *, by_probability: bool) -> 
         parts = [math.exp(logprob - max(known)) for logprob in known]
     else:
         parts = [1.0 + child.duplicates for child in children]
-    return [part / math.fsum(parts) for part in parts]
+    total = math.fsum(parts)
+    return [part / total for part in parts]
